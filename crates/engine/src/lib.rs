@@ -1,0 +1,1 @@
+//! The stages from listing to finalizing, and what is decided in them.

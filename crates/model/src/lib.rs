@@ -1,0 +1,1 @@
+//! The vocabulary of lanesync: plain data, no I/O.

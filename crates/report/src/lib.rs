@@ -1,0 +1,1 @@
+//! Turns events into lines, a progress display and JSON.

@@ -1,0 +1,1 @@
+//! Tasks, workers, budgets and cancellation; knows no files.
