@@ -1,2 +1,28 @@
-//! The command.
-fn main() {}
+//! The command: reads the command line, runs what it asks for, and ends with rsync's exit code.
+
+mod cli;
+
+mod commands;
+
+mod exit_code;
+
+use std::process::ExitCode;
+
+use cli::Request;
+use exit_code::Exit;
+
+fn main() -> ExitCode {
+    let arguments = std::env::args_os().skip(1).collect();
+    let exit = match cli::read(arguments, &cli::Process) {
+        Ok(Request::Sync(invocation)) => commands::sync::run(*invocation),
+        Ok(Request::Tell(text)) => {
+            cli::tell(&text);
+            Exit::Success
+        }
+        Err(refusal) => {
+            cli::complain(&refusal);
+            refusal.exit
+        }
+    };
+    exit.into()
+}

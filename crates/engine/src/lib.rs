@@ -1,1 +1,84 @@
 //! The stages from listing to finalizing, and what is decided in them.
+//!
+//! [`run`] takes a resolved job and brings the destination into the state of the source. The
+//! modules below stand in the order in which data goes through them. The engine never sees a
+//! flag, a terminal or an exit code: it gets settings and tells events.
+
+/// The whole of a run: what is picked, the passes over the tree, what is left for the end.
+mod pipeline;
+
+/// Why a run could not begin.
+mod error;
+
+/// From source arguments to picked names.
+mod selection;
+
+/// From the destination argument to an open directory.
+mod destination;
+
+/// What all tasks of a run share.
+mod run;
+
+/// What this process may set.
+mod identity;
+
+/// The units that the scheduler runs.
+mod task;
+
+/// A directory of the transfer.
+mod node;
+
+/// The names of one directory.
+mod names;
+
+/// List: names at both sides, filtered and sorted.
+mod scan;
+
+/// Directories without files are left out.
+mod prune;
+
+/// Directories: compared, made, entered.
+mod descend;
+
+/// Entries that are not directories: compared and planned.
+mod entries;
+
+/// What shall be, and what differs. Pure.
+mod wanted;
+
+/// What a symlink's target means. Pure.
+mod links;
+
+/// Hard links across the transfer.
+mod hard_links;
+
+/// Further trees to take unchanged files from.
+mod basis;
+
+/// The effects on entries that are not directories.
+mod transfer;
+
+/// Checksums of content.
+mod checksum;
+
+/// Attributes beyond content.
+mod attributes;
+
+/// Owners and modes kept in an attribute.
+mod fake_super;
+
+/// Old copies.
+mod backup;
+
+/// What only the destination has goes.
+mod delete;
+
+/// A directory is finished after all that lies in it.
+mod finalize;
+
+/// Events in rsync's order.
+mod order;
+
+pub use error::SetupError;
+pub use pipeline::{Outcome, run};
+pub use run::{Stop, Surroundings};

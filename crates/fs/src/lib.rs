@@ -1,1 +1,60 @@
 //! The only crate that talks to the kernel about files.
+//!
+//! Everything below a root is reached from an open [`Dir`] by one component at a time, and no
+//! symbolic link is followed unless the name of the operation says so. Paths as strings exist in
+//! [`operator`] alone: files that the person at the keyboard named.
+//!
+//! System calls answer with plain [`std::io::Result`]: which path and which verb failed is known
+//! one level up. What differs between operating systems lies in `sys`.
+
+#[cfg(test)]
+mod testing;
+
+/// What the kernel of this operating system offers beyond POSIX.
+mod sys;
+
+/// An open directory and the names in it.
+pub mod dir;
+
+/// Devices of which something is known.
+mod device_set;
+
+/// All names of one directory.
+pub mod listing;
+
+/// An open file.
+pub mod file;
+
+/// Moving bytes between two open files.
+pub mod copy;
+
+/// A file that has not got its final name yet.
+pub mod staging;
+
+/// Extended attributes.
+pub mod xattr;
+
+/// POSIX access control lists.
+pub mod acl;
+
+/// Names of users and groups.
+pub mod names;
+
+/// What the process itself is and may do.
+pub mod process;
+
+/// Files that the operator named.
+pub mod operator;
+
+/// Directories that the operator names relative to another one.
+pub mod below;
+
+/// A name replaced in one step by something that is no file.
+pub mod replace;
+
+pub use acl::Acl;
+pub use copy::{Copied, Copier, Sparse};
+pub use dir::{AccessTime, Dir, Existing, FileSystem, Times};
+pub use file::File;
+pub use listing::Listing;
+pub use staging::{Naming, Staging};

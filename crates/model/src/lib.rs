@@ -1,1 +1,49 @@
 //! The vocabulary of lanesync: plain data, no I/O.
+//!
+//! Every other crate speaks in these words, which GLOSSARY.md defines. Nothing here opens a file,
+//! reads a clock or prints; what a type cannot express, a stage cannot be asked to do.
+
+/// What an entry is and what the file system knows about it.
+pub mod entry;
+
+/// Which attributes of an entry changed: the letters of rsync's `-i`.
+pub mod item_flags;
+
+/// Facts told to the report while a run goes on.
+pub mod event;
+
+/// One path failed and the run goes on.
+pub mod fault;
+
+/// The resolved request.
+pub mod job;
+
+/// The settings of a request, grouped by the stage that reads them.
+pub mod settings;
+
+/// `--chmod`: changes of mode bits as data.
+pub mod chmod;
+
+/// `--usermap` and `--groupmap`: changes of owners as data.
+pub mod id_map;
+
+/// Totals of a run.
+pub mod summary;
+
+/// Counters of a run for the progress display.
+pub mod gauges;
+
+/// Names below a root.
+pub mod rel_path;
+
+pub use chmod::Chmod;
+pub use entry::{DeviceNumber, Kind, Metadata, Timestamp};
+pub use event::{Event, Interest, Item, Message, MessageClass, Sink, Verdict};
+pub use fault::{Cause, Fault, Side, Verb};
+pub use gauges::Gauges;
+pub use id_map::{IdMap, IdPattern, IdRule};
+pub use item_flags::ItemFlags;
+pub use job::{Destination, Job, Source};
+pub use rel_path::RelPath;
+pub use settings::Settings;
+pub use summary::{KindCounts, Summary, VerdictCounts};

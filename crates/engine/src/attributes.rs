@@ -1,0 +1,315 @@
+//! Attributes beyond content: owner, mode, times, extended attributes, ACLs.
+//!
+//! They are set in the order that docs/safety.md gives: owner first (it clears setuid bits), then
+//! extended attributes and ACLs, then the mode, times last.
+
+use std::io;
+
+use fs::acl::{self, Which};
+use fs::xattr::{self, Node as Carrier};
+use fs::{Acl, File, Times};
+use model::settings::{ContentCheck, Perms, Xattrs};
+use model::{Fault, ItemFlags, Kind, Metadata, Settings};
+
+use crate::entries::Entry;
+use crate::identity::Power;
+use crate::node::Node;
+use crate::run::Run;
+use crate::task::Worker;
+use crate::wanted::Wanted;
+
+const ACCESS_ACL: &[u8] = b"system.posix_acl_access";
+const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
+/// Attributes in which rsync keeps what a file system cannot hold (rsync(1), `--fake-super`).
+const RSYNC_OWN: &[u8] = b"user.rsync.";
+
+/// Extended attributes and ACLs of one entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extra {
+    /// By name, sorted.
+    xattrs: Vec<(Box<[u8]>, Vec<u8>)>,
+    access: Option<Acl>,
+    default: Option<Acl>,
+}
+
+impl Extra {
+    /// True without any.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.xattrs.is_empty() && self.access.is_none() && self.default.is_none()
+    }
+
+    /// Reads those that the settings bring over; one system call where there are none.
+    pub(crate) fn read(run: &Run, scope: &filter::Scope, carrier: Carrier<'_>) -> io::Result<Self> {
+        let mut extra = Self::default();
+        if !run.settings.has_extra() {
+            return Ok(extra);
+        }
+        for name in xattr::list(carrier)? {
+            match &*name {
+                ACCESS_ACL if run.settings.preserve.acls => {
+                    extra.access = acl::read(carrier, Which::Access)?;
+                }
+                DEFAULT_ACL if run.settings.preserve.acls => {
+                    extra.default = acl::read(carrier, Which::Default)?;
+                }
+                _ if carries(run, scope, &name) => {
+                    if let Some(value) = xattr::get(carrier, &name)? {
+                        extra.xattrs.push((name, value));
+                    }
+                }
+                _ => {}
+            }
+        }
+        extra.xattrs.sort_unstable();
+        Ok(extra)
+    }
+
+    /// The letters for what differs from an existing entry.
+    fn differences(&self, existing: &Self) -> ItemFlags {
+        let beyond = |acl: &Option<Acl>| acl.as_ref().and_then(Acl::without_mode);
+        let mut flags = ItemFlags::empty();
+        flags.set(ItemFlags::XATTR, self.xattrs != existing.xattrs);
+        flags.set(
+            ItemFlags::ACL,
+            beyond(&self.access) != beyond(&existing.access) || self.default != existing.default,
+        );
+        flags
+    }
+
+    /// Makes an entry that has `existing` carry these.
+    pub(crate) fn write(&self, existing: &Self, carrier: Carrier<'_>) -> io::Result<()> {
+        for (name, _) in &existing.xattrs {
+            if !self.xattrs.iter().any(|(kept, _)| kept == name) {
+                xattr::remove(carrier, name)?;
+            }
+        }
+        for (name, value) in &self.xattrs {
+            if !existing.xattrs.iter().any(|(known, old)| known == name && old == value) {
+                xattr::set(carrier, name, value)?;
+            }
+        }
+        if self.access != existing.access {
+            acl::write(carrier, Which::Access, self.access.as_ref())?;
+        }
+        if self.default != existing.default {
+            acl::write(carrier, Which::Default, self.default.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// True when writing it sets an access ACL, which sets mode bits too.
+    pub(crate) fn sets_mode(&self, existing: &Self) -> bool {
+        self.access != existing.access
+    }
+}
+
+/// True when an extended attribute is brought over (rsync(1), `-X`, and filter rules with `x`).
+fn carries(run: &Run, scope: &filter::Scope, name: &[u8]) -> bool {
+    let kept_by_rsync = name.starts_with(RSYNC_OWN);
+    let wanted = match run.settings.preserve.xattrs {
+        Xattrs::Ignore => return false,
+        Xattrs::Keep => !kept_by_rsync,
+        Xattrs::KeepAll => true,
+    };
+    let settable = if run.identity.power == Power::User {
+        name.starts_with(b"user.")
+    } else {
+        !name.starts_with(b"system.")
+    };
+    wanted
+        && settable
+        && (scope.is_empty() || !scope.check_xattr(name, filter::Side::Sender).is_excluded())
+}
+
+/// Extends the settings with questions that only this stage asks.
+pub(crate) trait AsksForExtra {
+    /// True when extended attributes or ACLs are brought over.
+    fn has_extra(&self) -> bool;
+}
+
+impl AsksForExtra for Settings {
+    fn has_extra(&self) -> bool {
+        self.preserve.acls || self.preserve.xattrs != Xattrs::Ignore
+    }
+}
+
+/// The bits that new entries of a directory may have without `-p`: the umask's complement, or
+/// what the directory's default ACL allows.
+pub(crate) fn default_mask(run: &Run, node: &Node) -> u32 {
+    let default_acl = node.default_acl.get_or_init(|| {
+        let dir = node.target_dir().ok().flatten()?;
+        acl::read((&dir).into(), Which::Default).ok().flatten()
+    });
+    default_acl.as_ref().map_or(0o777 & !run.umask, Acl::mode_bits)
+}
+
+/// The source's extended attributes and ACLs, by name.
+pub(crate) fn of_source(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
+    if !run.settings.has_extra() {
+        return Ok(Extra::default());
+    }
+    let read = || {
+        if entry.is_followed {
+            let file = entry.source_dir.open_file_following(&entry.name, run.access_time())?;
+            return Extra::read(run, &entry.node.source_scope, (&file).into());
+        }
+        Extra::read(
+            run,
+            &entry.node.source_scope,
+            Carrier::Name(&entry.source_dir, &entry.name),
+        )
+    };
+    read().map_err(|error| entry.source_fault("read attributes of", &error))
+}
+
+/// The destination's extended attributes and ACLs, by name.
+fn of_target(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
+    let Some(dir) = &entry.target_dir else { return Ok(Extra::default()) };
+    Extra::read(run, &entry.node.source_scope, Carrier::Name(dir, entry.target_name()))
+        .map_err(|error| entry.target_fault("read attributes of", &error))
+}
+
+/// The letters for extended attributes and ACLs of an entry that exists.
+pub(crate) fn extra_differences(run: &Run, entry: &Entry) -> Result<ItemFlags, Fault> {
+    if !run.settings.has_extra() || entry.existing.is_none() {
+        return Ok(ItemFlags::empty());
+    }
+    Ok(masked(run, entry.source.kind, of_source(run, entry)?.differences(&of_target(run, entry)?)))
+}
+
+/// The letters for extended attributes and ACLs of a directory that exists.
+pub(crate) fn directory_differences(run: &Run, source: &Extra, target: &Extra) -> ItemFlags {
+    masked(run, Kind::Directory, source.differences(target))
+}
+
+/// Leaves out the letters that a kind of entry does not have.
+fn masked(run: &Run, kind: Kind, mut flags: ItemFlags) -> ItemFlags {
+    if !run.settings.preserve.acls || kind == Kind::Symlink {
+        flags.remove(ItemFlags::ACL);
+    }
+    flags
+}
+
+/// Compares the attributes of an entry whose content is right and sets those that differ.
+pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags, Fault> {
+    let run = worker.run;
+    let Some(existing) = &entry.existing else { return Ok(ItemFlags::NEW) };
+    let wanted = entry.wanted(run);
+    let mut flags = wanted.differences(&run.settings, existing);
+    let (mut source, mut target) = (Extra::default(), Extra::default());
+    if run.settings.has_extra() {
+        source = of_source(run, entry)?;
+        target = of_target(run, entry)?;
+        flags |= masked(run, entry.source.kind, source.differences(&target));
+    }
+    let exact_times = run.settings.compare.content == ContentCheck::Checksum
+        && wanted.mtime.is_some_and(|mtime| mtime != existing.mtime);
+    if run.settings.dry_run || !(flags.is_significant() || exact_times) {
+        return Ok(flags);
+    }
+    let Some(dir) = &entry.target_dir else { return Ok(flags) };
+    let name = entry.target_name();
+    let carrier = Carrier::Name(dir, name);
+    let set = || -> Result<(), (&'static str, io::Error)> {
+        if flags.intersects(ItemFlags::OWNER | ItemFlags::GROUP) {
+            dir.set_owner(name, wanted.uid, wanted.gid).map_err(|e| ("set owner of", e))?;
+        }
+        if source != target {
+            source.write(&target, carrier).map_err(|e| ("set attributes of", e))?;
+        }
+        if must_set_mode(&wanted, existing, flags, source.sets_mode(&target)) {
+            dir.set_mode(name, wanted.mode).map_err(|e| ("set mode of", e))?;
+        }
+        let times = Times { mtime: wanted.mtime, atime: wanted.atime };
+        if flags.intersects(ItemFlags::MTIME | ItemFlags::ATIME) || exact_times {
+            dir.set_times(name, times).map_err(|e| ("set times of", e))?;
+        }
+        Ok(())
+    };
+    set().map_err(|(verb, error)| entry.target_fault(verb, &error))?;
+    Ok(flags)
+}
+
+/// True when the mode must be set: it differs, or setting the owner or an ACL changed it.
+pub(crate) fn must_set_mode(
+    wanted: &Wanted,
+    existing: &Metadata,
+    flags: ItemFlags,
+    acl_was_set: bool,
+) -> bool {
+    let owner_was_set = flags.intersects(ItemFlags::OWNER | ItemFlags::GROUP);
+    existing.kind != Kind::Symlink
+        && (flags.contains(ItemFlags::PERMS)
+            || acl_was_set
+            || (owner_was_set && wanted.mode & 0o6000 != 0))
+}
+
+/// How a new file came into the world, as far as its attributes go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Born {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) mode: u32,
+}
+
+/// Gives a file that is complete and not yet published its attributes.
+pub(crate) fn dress(
+    file: &File,
+    born: Born,
+    wanted: &Wanted,
+    extra: &Extra,
+    inherited: &Extra,
+) -> Result<(), (&'static str, io::Error)> {
+    let uid = wanted.uid.filter(|uid| *uid != born.uid);
+    let gid = wanted.gid.filter(|gid| *gid != born.gid);
+    let owned = uid.is_some() || gid.is_some();
+    if owned {
+        file.set_owner(uid, gid).map_err(|error| ("set owner of", error))?;
+    }
+    if extra != inherited {
+        extra.write(inherited, file.into()).map_err(|error| ("set attributes of", error))?;
+    }
+    let special = wanted.mode & 0o6000 != 0;
+    if born.mode != wanted.mode || special || extra.sets_mode(inherited) {
+        file.set_mode(wanted.mode).map_err(|error| ("set mode of", error))?;
+    }
+    if wanted.mtime.is_some() || wanted.atime.is_some() {
+        let times = Times { mtime: wanted.mtime, atime: wanted.atime };
+        file.set_times(times).map_err(|error| ("set times of", error))?;
+    }
+    Ok(())
+}
+
+/// Gives an entry that was just made under its name its attributes.
+pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: &Extra) -> Result<(), Fault> {
+    let Some(dir) = &entry.target_dir else { return Ok(()) };
+    let name = entry.target_name();
+    let wanted = entry.wanted(run);
+    let set = || -> Result<(), (&'static str, io::Error)> {
+        let made = dir.stat(name).map_err(|error| ("look at", error))?;
+        let uid = wanted.uid.filter(|uid| *uid != made.uid);
+        let gid = wanted.gid.filter(|gid| *gid != made.gid);
+        if uid.is_some() || gid.is_some() {
+            dir.set_owner(name, uid, gid).map_err(|error| ("set owner of", error))?;
+        }
+        let carrier = Carrier::Name(dir, name);
+        if run.settings.has_extra() {
+            let inherited = Extra::read(run, &entry.node.source_scope, carrier)
+                .map_err(|error| ("read attributes of", error))?;
+            extra.write(&inherited, carrier).map_err(|error| ("set attributes of", error))?;
+        }
+        let mode = match run.settings.preserve.perms {
+            Perms::Keep => wanted.mode,
+            _ => wanted.mode & 0o777,
+        };
+        if made.kind != Kind::Symlink && (made.mode != mode || uid.is_some() || gid.is_some()) {
+            dir.set_mode(name, mode).map_err(|error| ("set mode of", error))?;
+        }
+        if wanted.mtime.is_some() || wanted.atime.is_some() {
+            let times = Times { mtime: wanted.mtime, atime: wanted.atime };
+            dir.set_times(name, times).map_err(|error| ("set times of", error))?;
+        }
+        Ok(())
+    };
+    set().map_err(|(verb, error)| entry.target_fault(verb, &error))
+}

@@ -1,0 +1,227 @@
+//! Further trees to take unchanged files from (rsync(1), `--compare-dest`, `--copy-dest`,
+//! `--link-dest`).
+
+use std::io;
+
+use fs::{AccessTime, Dir, File};
+use model::settings::BasisAction;
+use model::{Fault, ItemFlags, Kind, Metadata, Verdict};
+
+use crate::attributes;
+use crate::entries::{Entry, Told};
+use crate::node::Node;
+use crate::run::Run;
+use crate::task::{Cost, Worker};
+use crate::transfer::whole::{self, FileJob};
+use crate::wanted::{Quick, quick_check};
+
+/// How well a candidate matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Match {
+    /// Content is equal, attributes are not.
+    Content,
+    /// Content and all attributes that are brought over.
+    Exact,
+}
+
+struct Candidate {
+    dir: Dir,
+    metadata: Metadata,
+    quality: Match,
+}
+
+/// The directories of the basis trees that mirror a node's.
+fn mirrors(node: &Node) -> &[Option<Dir>] {
+    node.basis.get_or_init(|| {
+        let below = |root: &Dir| {
+            let mut dir = root.clone();
+            for component in node.path.components() {
+                dir = dir.open_child(component, AccessTime::Update).ok()?;
+            }
+            Some(dir)
+        };
+        node.run.basis_roots.iter().map(|root| root.as_ref().and_then(below)).collect()
+    })
+}
+
+/// Brings a regular file over from a basis tree; gives it back when none has it.
+pub(crate) fn bring(worker: &mut Worker<'_>, entry: Entry) -> Result<Cost, Box<Entry>> {
+    let run = worker.run;
+    let action = run.settings.basis.action;
+    let exists = entry.existing.is_some();
+    if exists && action == BasisAction::Copy {
+        return Err(Box::new(entry));
+    }
+    let Some(found) = best(worker, &entry, Kind::File) else { return Err(Box::new(entry)) };
+    match (found.quality, action) {
+        (Match::Exact, BasisAction::Omit) => omit(worker, &entry),
+        (Match::Exact, BasisAction::Link) => link(worker, entry, &found),
+        (Match::Exact | Match::Content, _) if !exists => Ok(copy(worker, entry, &found)),
+        _ => Err(Box::new(entry)),
+    }
+}
+
+/// The best candidate of a kind, the first exact one at once.
+fn best(worker: &mut Worker<'_>, entry: &Entry, kind: Kind) -> Option<Candidate> {
+    let mut best: Option<Candidate> = None;
+    for dir in mirrors(&entry.node).iter().flatten() {
+        let Ok(metadata) = worker.run.stat(dir, &entry.name) else { continue };
+        if metadata.kind != kind || !same_content(worker, entry, dir, &metadata) {
+            continue;
+        }
+        let candidate = Entry {
+            existing: Some(metadata),
+            target_dir: Some(dir.clone()),
+            ..entry.clone()
+        };
+        let exact = differences(worker.run, &candidate).is_ok_and(|flags| flags.is_empty());
+        let quality = if exact { Match::Exact } else { Match::Content };
+        if best.as_ref().is_none_or(|best| best.quality < quality) {
+            best = Some(Candidate { dir: dir.clone(), metadata, quality });
+        }
+        if exact {
+            break;
+        }
+    }
+    best
+}
+
+fn differences(run: &Run, candidate: &Entry) -> Result<ItemFlags, Fault> {
+    let Some(existing) = &candidate.existing else { return Ok(ItemFlags::empty()) };
+    let flags = candidate.wanted(run).differences(&run.settings, existing);
+    Ok(flags | attributes::extra_differences(run, candidate)?)
+}
+
+fn same_content(
+    worker: &mut Worker<'_>,
+    entry: &Entry,
+    dir: &Dir,
+    metadata: &Metadata,
+) -> bool {
+    if metadata.kind.is_device() {
+        return metadata.rdev == entry.source.rdev;
+    }
+    if metadata.kind == Kind::Symlink {
+        let target = |dir: &Dir| dir.read_link(&entry.name).ok();
+        return target(dir) == target(&entry.source_dir);
+    }
+    if metadata.kind != Kind::File {
+        return true;
+    }
+    match quick_check(&worker.run.settings, &entry.source, metadata) {
+        Quick::Equal => true,
+        Quick::Different => false,
+        Quick::MustRead => {
+            let both = || -> io::Result<(File, File)> {
+                let access_time = worker.run.access_time();
+                Ok((
+                    entry.source_dir.open_file(&entry.name, access_time)?,
+                    dir.open_file(&entry.name, AccessTime::Keep)?,
+                ))
+            };
+            both().is_ok_and(|(left, right)| {
+                let range = 0..entry.source.size;
+                crate::transfer::compare::same_range(worker.scratch, &left, &right, range)
+                    .unwrap_or(false)
+            })
+        }
+    }
+}
+
+/// `--compare-dest`: the destination does without the file; one that is there goes.
+fn omit(worker: &mut Worker<'_>, entry: &Entry) -> Result<Cost, Box<Entry>> {
+    if entry.existing.is_some() && !worker.run.settings.dry_run {
+        let removed = entry.target_dir.as_ref().map(|dir| dir.remove_file(entry.target_name()));
+        if removed.is_some_and(|removed| removed.is_err()) {
+            return Err(Box::new(entry.clone()));
+        }
+        entry.node.touch();
+    }
+    let copy = Entry { existing: Some(entry.source), ..entry.clone() };
+    copy.conclude(worker, Verdict::Equal, Told::default());
+    Ok(Cost::Change)
+}
+
+/// `--link-dest`: the destination's name becomes a link to the basis file.
+fn link(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Result<Cost, Box<Entry>> {
+    if entry.existing.is_some_and(|existing| existing.is_same_inode(&found.metadata)) {
+        return Err(Box::new(entry));
+    }
+    let linked = if worker.run.settings.dry_run {
+        Ok(())
+    } else {
+        match &entry.target_dir {
+            Some(dir) => link_into(&entry, dir, found),
+            None => Ok(()),
+        }
+    };
+    match linked {
+        Ok(()) => {
+            entry.node.touch();
+            let flags = ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK;
+            let told = Told { flags, link: Some(Box::default()), written_bytes: 0 };
+            let made = Entry { existing: Some(found.metadata), ..entry };
+            made.conclude(worker, Verdict::Equal, told);
+            whole::content_is_safe(worker, &made);
+            Ok(Cost::Change)
+        }
+        // Another file system, or too many links: a copy serves as well.
+        Err(_) if entry.existing.is_none() && entry.source.kind == Kind::File => {
+            Ok(copy(worker, entry, found))
+        }
+        Err(_) => Err(Box::new(entry)),
+    }
+}
+
+fn link_into(entry: &Entry, dir: &Dir, found: &Candidate) -> io::Result<()> {
+    let name = entry.target_name();
+    if entry.existing.is_none() {
+        return found.dir.hard_link(&entry.name, dir, name);
+    }
+    fs::replace::replace_with(dir, name, |staging| {
+        found.dir.hard_link(&entry.name, dir, staging)
+    })
+}
+
+/// The content is copied from the basis tree, the attributes from the source.
+fn copy(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Cost {
+    let candidate = Entry { existing: Some(found.metadata), ..entry.clone() };
+    let flags = match differences(worker.run, &candidate) {
+        Ok(flags) => flags | ItemFlags::LOCAL_CHANGE,
+        Err(fault) => {
+            entry.fail(worker, fault);
+            return Cost::Change;
+        }
+    };
+    if worker.run.settings.dry_run {
+        whole::pretend_copy(worker, &entry, flags);
+        return Cost::Compare;
+    }
+    whole::run_small(worker, FileJob { entry, flags, opened: None });
+    Cost::Create
+}
+
+/// Brings an entry that is no regular file over from a basis tree.
+pub(crate) fn bring_other(
+    worker: &mut Worker<'_>,
+    entry: Entry,
+    _target: Option<&[u8]>,
+) -> Result<Cost, Box<Entry>> {
+    let kind = entry.source.kind;
+    match (best(worker, &entry, kind), worker.run.settings.basis.action) {
+        (Some(found), BasisAction::Omit) if found.quality == Match::Exact => omit(worker, &entry),
+        (Some(found), BasisAction::Link) if found.quality == Match::Exact => {
+            link(worker, entry, &found)
+        }
+        _ => Err(Box::new(entry)),
+    }
+}
+
+/// A directory of a basis tree that mirrors a child of a node, for what is told of a new one.
+pub(crate) fn directory(node: &Node, name: &[u8]) -> Option<Metadata> {
+    mirrors(node)
+        .iter()
+        .flatten()
+        .filter_map(|dir| dir.stat(name).ok())
+        .find(|metadata| metadata.kind == Kind::Directory)
+}

@@ -1,0 +1,101 @@
+//! Checksums of file content, by rsync's names (`--checksum-choice`).
+
+use std::io;
+
+use blake3::Hasher as Blake3;
+use fs::{Copier, File};
+use md4::Md4;
+use md5::{Digest, Md5};
+use model::settings::Checksum;
+use sha1::Sha1;
+use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh64::Xxh64;
+
+/// A checksum in the making.
+enum State {
+    Xxh3(Box<Xxh3>),
+    Xxh128(Box<Xxh3>),
+    Xxh64(Xxh64),
+    Md5(Md5),
+    Md4(Md4),
+    Sha1(Sha1),
+    Blake3(Box<Blake3>),
+    None,
+}
+
+impl State {
+    fn new(algorithm: Checksum) -> Self {
+        match algorithm {
+            Checksum::Xxh128 => Self::Xxh128(Box::default()),
+            Checksum::Xxh3 => Self::Xxh3(Box::default()),
+            Checksum::Xxh64 => Self::Xxh64(Xxh64::new(0)),
+            Checksum::Md5 => Self::Md5(Md5::new()),
+            Checksum::Md4 => Self::Md4(Md4::new()),
+            Checksum::Sha1 => Self::Sha1(Sha1::new()),
+            Checksum::Blake3 => Self::Blake3(Box::default()),
+            Checksum::None => Self::None,
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Xxh3(state) | Self::Xxh128(state) => state.update(bytes),
+            Self::Xxh64(state) => state.update(bytes),
+            Self::Md5(state) => state.update(bytes),
+            Self::Md4(state) => state.update(bytes),
+            Self::Sha1(state) => state.update(bytes),
+            Self::Blake3(state) => drop(state.update(bytes)),
+            Self::None => {}
+        }
+    }
+
+    /// The digest in the byte order in which rsync prints it.
+    fn finish(self) -> Vec<u8> {
+        match self {
+            Self::Xxh3(state) => state.digest().to_le_bytes().to_vec(),
+            Self::Xxh128(state) => state.digest128().to_le_bytes().to_vec(),
+            Self::Xxh64(state) => state.digest().to_le_bytes().to_vec(),
+            Self::Md5(state) => state.finalize().to_vec(),
+            Self::Md4(state) => state.finalize().to_vec(),
+            Self::Sha1(state) => state.finalize().to_vec(),
+            Self::Blake3(state) => state.finalize().as_bytes().to_vec(),
+            Self::None => Vec::new(),
+        }
+    }
+}
+
+/// The checksum of the first `len` bytes of a file.
+pub(crate) fn of_file(algorithm: Checksum, file: &File, len: u64) -> io::Result<Vec<u8>> {
+    let mut state = State::new(algorithm);
+    Copier::new().read_range(file, 0..len, &mut |bytes| {
+        state.update(bytes);
+        Ok(())
+    })?;
+    Ok(state.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use model::settings::Checksum;
+
+    use super::State;
+
+    #[test]
+    fn digests_are_those_of_the_published_test_vectors() {
+        for (algorithm, expected) in [
+            (Checksum::Md5, "900150983cd24fb0d6963f7d28e17f72"),
+            (Checksum::Md4, "a448017aaf21d8525fc10ae87aa6729d"),
+            (Checksum::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
+            (
+                Checksum::Blake3,
+                "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85",
+            ),
+        ] {
+            let mut state = State::new(algorithm);
+            state.update(b"a");
+            state.update(b"bc");
+            let hex: String = state.finish().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hex, expected, "{algorithm:?}");
+        }
+    }
+}

@@ -1,0 +1,615 @@
+//! Directories: each is compared, made where it is missing, entered, and its line prepared.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::OnceLock;
+
+use fs::xattr::Node as Carrier;
+use fs::{AccessTime, Dir};
+use model::settings::{Depth, OneFileSystem};
+use model::{Cause, Fault, Gauges, Item, ItemFlags, Kind, MessageClass, Metadata, Verdict};
+use parking_lot::Mutex;
+
+use crate::attributes::{self, AsksForExtra, Extra};
+use crate::names::{NameRef, Presence};
+use crate::node::{Before, Content, Finish, Handle, Layer, Node, Origin, Target, ThroughLink};
+use crate::order::SegmentId;
+use crate::run::Run;
+use crate::selection::{Pick, Reason};
+use crate::task::{Found, Position, Task, Worker};
+use crate::wanted::Wanted;
+use crate::{basis, delete, finalize, prune, scan};
+
+/// Rule files larger than this are refused: nobody writes so many rules by hand.
+const RULES_MAX_BYTES: u64 = 16 << 20;
+
+/// Goes down into the next directory of a list.
+pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
+    let Position { node, found, next, segment } = position;
+    let run = Arc::clone(&node.run);
+    let directories = found.names.directories();
+    let own = run.log.open(segment);
+    if next + 1 < directories.len() {
+        node.hold();
+        run.begin_scan();
+        let (node, found) = (Arc::clone(&node), Arc::clone(&found));
+        worker.spawn(Task::Directories(Position { node, found, next: next + 1, segment }));
+    } else {
+        run.log.close(segment, &*run.sink);
+    }
+    let way = Way { node: &node, found: &found, entry: &directories[next], segment: own };
+    if let Some(child) = enter(worker, &way) {
+        if run.open_nodes.fetch_add(1, Ordering::Relaxed) >= run.open_nodes_max {
+            node.close_directories();
+        }
+        // The child holds the parent until it is finished.
+        scan::expand(worker, Arc::new(child));
+    } else {
+        run.log.close(own, &*run.sink);
+        finalize::settle(worker, node);
+    }
+    run.end_scan();
+}
+
+/// A directory about to be entered.
+struct Way<'a> {
+    node: &'a Arc<Node>,
+    found: &'a Found,
+    entry: &'a NameRef,
+    segment: SegmentId,
+}
+
+impl<'a> Way<'a> {
+    fn name(&self) -> &'a [u8] {
+        self.found.names.name(self.entry)
+    }
+
+    fn pick(&self) -> Option<&'a Pick> {
+        let picked = self.node.picked.as_deref()?;
+        picked.names.get((self.entry.picked as usize).checked_sub(1)?)
+    }
+
+    /// Why a picked directory is here; `None` for one that a listing gave.
+    fn reason(&self) -> Option<Reason> {
+        let pick = self.pick()?;
+        let named = pick.roots.iter().any(|root| root.reason == Reason::Named);
+        if named { Some(Reason::Named) } else { pick.roots.first().map(|root| root.reason) }
+    }
+
+    fn fail(&self, worker: &mut Worker<'_>, metadata: Metadata, fault: Fault) {
+        crate::entries::failed(worker, self.node, self.name(), metadata, self.segment, fault);
+    }
+
+    fn skip(&self, worker: &mut Worker<'_>, class: MessageClass, text: &[&[u8]]) {
+        worker.run.say(self.segment, class, text);
+        worker.scratch.totals.verdicts.add(Verdict::Skipped);
+    }
+
+    fn path(&self) -> model::RelPath {
+        self.node.path.child(self.name())
+    }
+}
+
+/// Looks at a directory on both sides and makes the node of it; `None` when it is not entered.
+fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
+    let run = worker.run;
+    let name = way.name();
+    let source = match look_at_source(way) {
+        Ok(source) => source,
+        Err(fault) => {
+            run.note_source(&fault);
+            way.fail(worker, crate::entries::unknown_metadata(Kind::Directory), fault);
+            return None;
+        }
+    };
+    if is_left_out(worker, way, &source) {
+        return None;
+    }
+    let target_dir = match way.node.target_dir() {
+        Ok(dir) => dir,
+        Err(error) => {
+            let fault = way.node.target_fault("open directory", name, &error);
+            way.fail(worker, source, fault);
+            return None;
+        }
+    };
+    let existing = match look_at_target(way, target_dir.as_ref()) {
+        Ok(existing) => existing,
+        Err(error) => {
+            let fault = way.node.target_fault("look at", name, &error);
+            way.fail(worker, source, fault);
+            return None;
+        }
+    };
+    if run.pass().only_deletes() && existing.is_none_or(|(found, _)| found.kind != Kind::Directory)
+    {
+        return None;
+    }
+    let existing = clear_the_way(worker, way, target_dir.as_ref(), existing).ok()?;
+    let wanted = wanted(run, way.node, &source, existing.map(|(metadata, _)| metadata));
+    let target = match make_target(worker, way, target_dir.as_ref(), existing) {
+        Ok(target) => target,
+        Err(fault) => {
+            way.fail(worker, source, fault);
+            return None;
+        }
+    };
+    let (mut layers, whole) = open_layers(worker, way, &source);
+    if run.stays_on_file_system(&way.node.layers[usize::from(way.entry.layer)], &source, way.pick())
+    {
+        layers.iter_mut().for_each(|layer| layer.content = Content::Picked);
+    }
+    let child = Entered { source, existing: existing.map(|(found, _)| found), wanted, target };
+    build(worker, way, child, layers, whole)
+}
+
+fn look_at_source(way: &Way<'_>) -> Result<Metadata, Fault> {
+    let (name, layer) = (way.name(), way.entry.layer);
+    let look = || {
+        let dir = way.node.layer_dir(layer)?;
+        if way.entry.is_followed {
+            dir.stat_following(name)
+        } else {
+            way.node.run.stat(&dir, name)
+        }
+    };
+    let metadata = look().map_err(|error| {
+        let gone = error.kind() == io::ErrorKind::NotFound && way.entry.picked == 0;
+        let cause = if gone { Cause::Vanished } else { Cause::from(&error) };
+        way.node.source_fault("look at", layer, name, cause)
+    })?;
+    if metadata.kind != Kind::Directory {
+        return Err(way.node.source_fault("list", layer, name, Cause::ChangedDuringCopy));
+    }
+    Ok(metadata)
+}
+
+/// True when a directory is left out by what the settings say of its place or content.
+fn is_left_out(worker: &mut Worker<'_>, way: &Way<'_>, source: &Metadata) -> bool {
+    let run = worker.run;
+    let traverse = &run.settings.traverse;
+    let path = way.path();
+    if traverse.depth == Depth::Files && way.reason() == Some(Reason::Named) {
+        let class = MessageClass::Notice;
+        way.skip(worker, class, &[b"skipping directory ", path.as_bytes()]);
+        return true;
+    }
+    if run.destination_inode == Some((source.dev, source.ino)) {
+        let cause = Cause::Refused(
+            "it is the destination itself; leave it out with --exclude to silence this".into(),
+        );
+        let fault = way.node.source_fault("copy", way.entry.layer, way.name(), cause);
+        way.fail(worker, *source, fault);
+        return true;
+    }
+    let layer = &way.node.layers[usize::from(way.entry.layer)];
+    if traverse.one_file_system == OneFileSystem::OmitMountPoints
+        && run.stays_on_file_system(layer, source, way.pick())
+    {
+        worker.scratch.totals.verdicts.add(Verdict::Skipped);
+        return true;
+    }
+    if traverse.prune_empty_dirs && way.pick().is_none() && prune::is_empty(way.node, way.entry.layer, way.name()) {
+        worker.scratch.totals.verdicts.add(Verdict::Skipped);
+        return true;
+    }
+    false
+}
+
+/// What the destination has under the name, through a link where the settings say so.
+fn look_at_target(
+    way: &Way<'_>,
+    target_dir: Option<&Dir>,
+) -> io::Result<Option<(Metadata, ThroughLink)>> {
+    let Some(dir) = target_dir.filter(|_| way.entry.presence != Presence::Absent) else {
+        return Ok(None);
+    };
+    let run = &way.node.run;
+    let found = match run.stat(dir, way.name()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found?,
+    };
+    let follows = run.settings.links.keep_dirlinks || way.reason() == Some(Reason::Path);
+    if found.kind == Kind::Symlink
+        && follows
+        && let Ok(behind) = dir.stat_following(way.name())
+        && behind.kind == Kind::Directory
+    {
+        return Ok(Some((behind, ThroughLink::Follow)));
+    }
+    Ok(Some((found, ThroughLink::No)))
+}
+
+/// Removes what is no directory; fails when the directory cannot or shall not be there, which has
+/// been told.
+fn clear_the_way(
+    worker: &mut Worker<'_>,
+    way: &Way<'_>,
+    target_dir: Option<&Dir>,
+    existing: Option<(Metadata, ThroughLink)>,
+) -> Result<Option<(Metadata, ThroughLink)>, ()> {
+    if existing.is_none() && worker.run.settings.compare.existing_only {
+        let path = way.path();
+        way.skip(
+            worker,
+            MessageClass::Verbose,
+            &[b"not creating new directory \"", path.as_bytes(), b"\""],
+        );
+        return Err(());
+    }
+    match (existing, target_dir) {
+        (Some((found, _)), Some(dir)) if found.kind != Kind::Directory => {
+            let cleared =
+                delete::remove_obstacle(worker, way.node, dir, way.name(), &found, way.segment);
+            if cleared { Ok(None) } else { Err(()) }
+        }
+        _ => Ok(existing),
+    }
+}
+
+/// The attributes that a directory shall have.
+pub(crate) fn wanted(
+    run: &Run,
+    parent: &Node,
+    source: &Metadata,
+    existing: Option<Metadata>,
+) -> Wanted {
+    let mask = if existing.is_none() && run.settings.preserve.perms != model::settings::Perms::Keep
+    {
+        attributes::default_mask(run, parent)
+    } else {
+        0
+    };
+    Wanted::new(&run.settings, &run.identity, source, existing.as_ref(), mask)
+}
+
+/// Opens the destination directory, made if it is missing.
+fn make_target(
+    worker: &Worker<'_>,
+    way: &Way<'_>,
+    target_dir: Option<&Dir>,
+    existing: Option<(Metadata, ThroughLink)>,
+) -> Result<Target, Fault> {
+    let run = worker.run;
+    let name = way.name();
+    let Some(parent) = target_dir else { return Ok(Target::Absent) };
+    let failed = |verb| move |error: io::Error| way.node.target_fault(verb, name, &error);
+    let (listing, through_link) = match existing {
+        Some((_, through_link)) => (Before::Anything, through_link),
+        None if run.settings.dry_run => return Ok(Target::Absent),
+        None => {
+            way.node.touch();
+            match parent.make_dir(name, 0o700) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => made.map_err(failed("make directory"))?,
+            }
+            (Before::Empty, ThroughLink::No)
+        }
+    };
+    if let Some((metadata, ThroughLink::No)) = existing
+        && !run.identity.is_root
+        && metadata.mode & 0o700 != 0o700
+        && !run.settings.dry_run
+    {
+        // As rsync does: made passable for as long as it is worked in.
+        parent.set_mode(name, metadata.mode | 0o700).map_err(failed("make passable"))?;
+    }
+    let open = || match through_link {
+        ThroughLink::No => parent.open_child(name, AccessTime::Update),
+        ThroughLink::Follow => parent.open_child_following(name),
+    };
+    let dir = match open() {
+        // A dry run does not make a directory passable; it goes on as if it were empty.
+        Err(_) if run.settings.dry_run => return Ok(Target::Absent),
+        opened => opened.map_err(failed("open directory"))?,
+    };
+    let metadata = dir.metadata().map_err(failed("look at"))?;
+    let handle = Handle::new(dir, &metadata);
+    Ok(Target::Present { handle, through_link, listing })
+}
+
+/// Opens the source directories that feed a child; false when one cannot be opened.
+fn open_layers(
+    worker: &mut Worker<'_>,
+    way: &Way<'_>,
+    source: &Metadata,
+) -> (Vec<Layer>, bool) {
+    let mut whole = true;
+    let mut layers: Vec<Layer> = Vec::with_capacity(1);
+    for (parent_layer, content) in contributions(worker.run, way) {
+        let through_link =
+            if way.entry.is_followed { ThroughLink::Follow } else { ThroughLink::No };
+        match open_layer(way, parent_layer, through_link) {
+            Ok((dir, metadata)) => {
+                let above = &way.node.layers[usize::from(parent_layer)];
+                let is_named = way.reason() == Some(Reason::Named);
+                layers.push(Layer {
+                    origin: Origin::Child {
+                        parent_layer,
+                        name: way.name().into(),
+                        through_link,
+                    },
+                    handle: Handle::new(dir, &metadata),
+                    content,
+                    root_device: if is_named { metadata.dev } else { above.root_device },
+                    root: above.root,
+                });
+            }
+            Err(error) => {
+                whole = false;
+                let verb = "open directory";
+                let fault = way.node.source_fault(verb, parent_layer, way.name(), &error);
+                worker.run.source_fault(&mut worker.scratch.totals, fault);
+            }
+        }
+    }
+    let _ = source;
+    (layers, whole)
+}
+
+fn open_layer(
+    way: &Way<'_>,
+    parent_layer: u16,
+    through_link: ThroughLink,
+) -> io::Result<(Dir, Metadata)> {
+    let parent = way.node.layer_dir(parent_layer)?;
+    let dir = match through_link {
+        ThroughLink::No => parent.open_child(way.name(), way.node.run.access_time())?,
+        ThroughLink::Follow => parent.open_child_following(way.name())?,
+    };
+    let metadata = dir.metadata()?;
+    Ok((dir, metadata))
+}
+
+/// The layers of the parent that have a directory of this name, and what of it belongs to the
+/// transfer.
+fn contributions(run: &Run, way: &Way<'_>) -> Vec<(u16, Content)> {
+    let recursive = run.settings.traverse.depth == Depth::Recursive;
+    let found_by_listing = if recursive { Content::Listed } else { Content::Picked };
+    let mut layers: Vec<(u16, Content)> = Vec::with_capacity(1);
+    let mut add = |layer, content| match layers.iter_mut().find(|(known, _)| *known == layer) {
+        Some((_, known)) if content == Content::Listed => *known = content,
+        Some(_) => {}
+        None => layers.push((layer, content)),
+    };
+    let is_listed = |layer: u16| way.node.layers[usize::from(layer)].content == Content::Listed;
+    if is_listed(way.entry.layer) {
+        add(way.entry.layer, found_by_listing);
+    }
+    for (name, layer) in &way.found.also_in {
+        if **name == *way.name() && is_listed(*layer) {
+            add(*layer, found_by_listing);
+        }
+    }
+    for in_root in way.pick().into_iter().flat_map(|pick| &pick.roots) {
+        if let Some(layer) = way.node.layer_of_root(in_root.root) {
+            add(layer, in_root.content);
+        }
+    }
+    layers
+}
+
+/// What is known of a directory once it is entered.
+struct Entered {
+    source: Metadata,
+    existing: Option<Metadata>,
+    wanted: Wanted,
+    target: Target,
+}
+
+fn build(
+    worker: &mut Worker<'_>,
+    way: &Way<'_>,
+    entered: Entered,
+    layers: Vec<Layer>,
+    whole: bool,
+) -> Option<Node> {
+    let run = worker.run;
+    let path = way.path();
+    let Entered { source, existing, wanted, target } = entered;
+    let scopes = scopes(way.node, &path, &layers, &target);
+    let (source_scope, receiver_scope) = match scopes {
+        Ok(scopes) => scopes,
+        Err(error) => {
+            let cause = Cause::Refused(error.to_string().into());
+            let fault = way.node.source_fault("read filter rules of", 0, way.name(), cause);
+            run.note_source(&fault);
+            way.fail(worker, source, fault);
+            return None;
+        }
+    };
+    let is_path_only = way.reason() == Some(Reason::Path);
+    let mut node = Node {
+        run: Arc::clone(&way.node.run),
+        parent: Some(Arc::clone(way.node)),
+        path,
+        layers,
+        picked: way.pick().and_then(|pick| pick.below.clone()),
+        target,
+        renamed: None,
+        source_scope,
+        receiver_scope,
+        segment: way.segment,
+        line: Mutex::new(None),
+        finish: None,
+        touched: AtomicBool::new(false),
+        incomplete: AtomicBool::new(!whole || way.node.incomplete.load(Ordering::Relaxed)),
+        pending: AtomicUsize::new(1),
+        birth_group: AtomicU64::new(0),
+        default_acl: OnceLock::new(),
+        basis: OnceLock::new(),
+    };
+    if !is_path_only {
+        let basis = if existing.is_none() && !run.basis_roots.is_empty() {
+            basis::directory(way.node, way.name())
+        } else {
+            None
+        };
+        let flags = match compare(run, &node, existing.as_ref(), &wanted, basis.as_ref()) {
+            Ok(flags) => flags,
+            Err(fault) => {
+                run.note_source(&fault);
+                way.fail(worker, source, fault);
+                return None;
+            }
+        };
+        let differs = existing.is_none() || flags.is_significant();
+        node.finish = Some(Finish { source, wanted, before: existing, differs });
+        speak(worker, &node, existing.is_none(), flags);
+    }
+    Some(node)
+}
+
+/// The letters of a directory.
+pub(crate) fn compare(
+    run: &Run,
+    node: &Node,
+    existing: Option<&Metadata>,
+    wanted: &Wanted,
+    basis: Option<&Metadata>,
+) -> Result<ItemFlags, Fault> {
+    let Some(existing) = existing else {
+        return Ok(match basis {
+            Some(basis) => wanted.differences(&run.settings, basis) | ItemFlags::LOCAL_CHANGE,
+            None => ItemFlags::NEW | ItemFlags::LOCAL_CHANGE,
+        });
+    };
+    let mut flags = wanted.differences(&run.settings, existing);
+    if run.settings.has_extra() {
+        let (source, target) = extra(run, node)?;
+        flags |= attributes::directory_differences(run, &source, &target);
+    }
+    Ok(flags)
+}
+
+/// Extended attributes and ACLs of a directory at both sides.
+pub(crate) fn extra(run: &Run, node: &Node) -> Result<(Extra, Extra), Fault> {
+    let source = node.layers.first().map_or(Ok(Extra::default()), |_| {
+        let dir = node.layer_dir(0);
+        dir.and_then(|dir| Extra::read(run, &node.source_scope, Carrier::from(&dir)))
+            .map_err(|error| node.source_fault("read attributes of", 0, b".", &error))
+    })?;
+    let target = node
+        .target_dir()
+        .and_then(|dir| match dir {
+            Some(dir) => Extra::read(run, &node.source_scope, Carrier::from(&dir)),
+            None => Ok(Extra::default()),
+        })
+        .map_err(|error| node.target_fault("read attributes of", b".", &error))?;
+    Ok((source, target))
+}
+
+/// Counts a directory and prepares its line.
+fn speak(worker: &mut Worker<'_>, node: &Node, is_new: bool, flags: ItemFlags) {
+    speak_to(worker.run, &mut worker.scratch.totals, node, is_new, flags);
+}
+
+/// Counts a directory in `totals` and prepares its line.
+pub(crate) fn speak_to(
+    run: &Run,
+    totals: &mut model::Summary,
+    node: &Node,
+    is_new: bool,
+    flags: ItemFlags,
+) {
+    let Some(finish) = &node.finish else { return };
+    if run.pass().only_deletes() {
+        return;
+    }
+    let verdict = match (is_new, flags.is_significant()) {
+        (true, _) => Verdict::Copied,
+        (false, true) => Verdict::Metadata,
+        (false, false) => Verdict::Equal,
+    };
+    totals.listed.add(Kind::Directory, 1);
+    if is_new {
+        totals.created.add(Kind::Directory, 1);
+    }
+    totals.verdicts.add(verdict);
+    Gauges::add(&run.gauges.listed_entries, 1);
+    Gauges::add(&run.gauges.done_entries, 1);
+    if run.wants(verdict, flags.is_significant()) {
+        let mut metadata = finish.source;
+        metadata.mode = crate::wanted::source_mode(&run.settings, &finish.source);
+        *node.line.lock() = Some(Box::new(Item {
+            path: node.path.clone(),
+            metadata,
+            flags,
+            verdict,
+            link: None,
+            reason: None,
+            written_bytes: 0,
+            checksum: None,
+        }));
+    }
+}
+
+/// The rules in force in a directory: those of the source's merge files, and for deletions those
+/// of the destination's.
+pub(crate) fn scopes(
+    parent: &Node,
+    path: &model::RelPath,
+    layers: &[Layer],
+    target: &Target,
+) -> Result<(filter::Scope, filter::Scope), filter::RuleError> {
+    if !parent.source_scope.needs_reading() {
+        return Ok((parent.source_scope.clone(), parent.receiver_scope.clone()));
+    }
+    let source = parent.source_scope.enter(path.as_bytes(), &mut |file| {
+        for layer in layers {
+            if let Some(dir) = layer.handle.if_open()
+                && let Some(rules) = read_rules(&dir, file)?
+            {
+                return Ok(Some(rules));
+            }
+        }
+        Ok(None)
+    })?;
+    let target = match target {
+        Target::Present { handle, .. } => handle.if_open(),
+        Target::Absent => None,
+    };
+    let receiver = parent.receiver_scope.enter(path.as_bytes(), &mut |file| match &target {
+        Some(dir) => read_rules(dir, file),
+        None => Ok(None),
+    })?;
+    Ok((source, receiver))
+}
+
+/// Reads a merge file of a directory; `None` when there is none.
+pub(crate) fn read_rules(dir: &Dir, path: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    let (way, name) = match path.iter().rposition(|&byte| byte == b'/') {
+        Some(at) => (&path[..at], &path[at + 1..]),
+        None => (&b""[..], path),
+    };
+    let open = || {
+        let mut dir = dir.clone();
+        for component in way.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
+            dir = dir.open_child(component, AccessTime::Update)?;
+        }
+        dir.open_file(name, AccessTime::Update)
+    };
+    let file = match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let metadata = file.metadata()?;
+    if metadata.kind != Kind::File || metadata.size > RULES_MAX_BYTES {
+        return Err(io::Error::other("a rule file is a regular file of at most 16 MiB"));
+    }
+    let mut rules = vec![0; usize::try_from(metadata.size).unwrap_or(0)];
+    let len = file.read_at(&mut rules, 0)?;
+    rules.truncate(len);
+    Ok(Some(rules))
+}
+
+impl Run {
+    /// True when `-x` keeps the run out of a directory: another file system than the source
+    /// argument's is mounted there.
+    fn stays_on_file_system(&self, layer: &Layer, source: &Metadata, pick: Option<&Pick>) -> bool {
+        self.settings.traverse.one_file_system != OneFileSystem::Cross
+            && pick.is_none()
+            && source.dev != layer.root_device
+    }
+}

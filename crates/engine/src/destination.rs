@@ -1,0 +1,146 @@
+//! From the destination argument to an open directory (rsync(1); research: `get_local_name`).
+//!
+//! A single file may arrive under a new name; everything else needs a directory, which is made
+//! when it is absent: one level, or all with `--mkpath`.
+
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use fs::Dir;
+use model::{Job, Kind, Metadata};
+
+use crate::error::SetupError;
+use crate::node::Before;
+use crate::selection::Selection;
+
+/// The destination, ready to be written below.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// The directory; `None` in a dry run that would have to make it.
+    pub(crate) dir: Option<(Dir, Metadata)>,
+    /// What it held.
+    pub(crate) listing: Before,
+    /// As typed, for messages.
+    pub(crate) shown: Box<[u8]>,
+    /// The new name of a single file.
+    pub(crate) renamed: Option<Box<[u8]>>,
+    /// True when it was (or would be) made.
+    pub(crate) is_new: bool,
+}
+
+/// Opens or makes the destination of a job.
+pub(crate) fn open(job: &Job, selection: &Selection) -> Result<Option<Opened>, SetupError> {
+    let Some(destination) = &job.destination else { return Ok(None) };
+    let path = destination.path.as_path();
+    let typed = path.as_os_str().as_bytes();
+    let single = single_file(selection)?;
+    match Dir::open_operator(path) {
+        Ok(dir) => return opened(dir, path, Before::Anything).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            if !single || typed.ends_with(b"/") {
+                let why = if selection_has_directory(selection) {
+                    "a directory cannot replace it: remove it first or choose another destination"
+                } else {
+                    "several sources need a directory to go into"
+                };
+                return Err(SetupError::NotADirectory { path: path.to_owned(), why });
+            }
+            return into_parent(job, path).map(Some);
+        }
+        Err(cause) => {
+            return Err(SetupError::Destination { verb: "open", path: path.to_owned(), cause });
+        }
+    }
+    if job.settings.traverse.make_path && !job.settings.dry_run {
+        make_parents(path, typed.ends_with(b"/") || !single)?;
+    }
+    if single && !typed.ends_with(b"/") {
+        return into_parent(job, path).map(Some);
+    }
+    if job.settings.dry_run {
+        return Ok(Some(Opened {
+            dir: None,
+            listing: Before::Empty,
+            shown: typed.into(),
+            renamed: None,
+            is_new: true,
+        }));
+    }
+    make_directory(path)?;
+    let dir = Dir::open_operator(path).map_err(failed("open", path))?;
+    let mut opened = opened(dir, path, Before::Empty)?;
+    opened.is_new = true;
+    Ok(Some(opened))
+}
+
+fn opened(dir: Dir, path: &Path, listing: Before) -> Result<Opened, SetupError> {
+    let metadata = dir.metadata().map_err(failed("open", path))?;
+    let shown = path.as_os_str().as_bytes().into();
+    Ok(Opened { dir: Some((dir, metadata)), listing, shown, renamed: None, is_new: false })
+}
+
+/// A single file that arrives as the last component of the destination.
+fn into_parent(job: &Job, path: &Path) -> Result<Opened, SetupError> {
+    let name = path.file_name().map(|name| Box::from(name.as_bytes()));
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    match Dir::open_operator(parent) {
+        Ok(dir) => Ok(Opened { renamed: name, ..opened(dir, parent, Before::Anything)? }),
+        Err(_) if job.settings.dry_run && job.settings.traverse.make_path => Ok(Opened {
+            dir: None,
+            listing: Before::Empty,
+            shown: parent.as_os_str().as_bytes().into(),
+            renamed: name,
+            is_new: false,
+        }),
+        Err(cause) => {
+            Err(SetupError::Destination { verb: "enter directory", path: parent.to_owned(), cause })
+        }
+    }
+}
+
+/// True when the sources amount to one entry that is no directory.
+fn single_file(selection: &Selection) -> Result<bool, SetupError> {
+    use crate::node::Content;
+    let [pick] = selection.picked.names.as_slice() else { return Ok(false) };
+    let no_content = selection.roots.iter().all(|root| root.content == Content::Picked);
+    if !no_content || pick.below.is_some() || !selection.missing.is_empty() {
+        return Ok(false);
+    }
+    let root = &selection.roots[usize::from(pick.roots[0].root)];
+    let metadata = root.dir.stat(&pick.name).map_err(SetupError::from_io(&pick.name))?;
+    Ok(metadata.kind != Kind::Directory)
+}
+
+fn selection_has_directory(selection: &Selection) -> bool {
+    selection.picked.names.len() <= 1
+}
+
+fn make_directory(path: &Path) -> Result<(), SetupError> {
+    let trimmed: PathBuf = path.components().collect();
+    fs::operator::make_dir(&trimmed).map_err(failed("make directory", path))
+}
+
+/// `--mkpath`: every missing component of the destination but the last, or all.
+fn make_parents(path: &Path, whole: bool) -> Result<(), SetupError> {
+    let target = if whole { Some(path) } else { path.parent() };
+    let mut ancestors: Vec<&Path> = target.into_iter().flat_map(Path::ancestors).collect();
+    ancestors.reverse();
+    for ancestor in ancestors.into_iter().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
+        match fs::operator::make_dir(ancestor) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed("make directory", ancestor)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn failed(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SetupError {
+    move |cause| SetupError::Destination { verb, path: path.to_owned(), cause }
+}

@@ -1,0 +1,516 @@
+//! Compare and plan for entries that are not directories: what each one needs, decided here, and
+//! handed to `transfer` to be done.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use fs::{Dir, File};
+use model::settings::{Append, ContentCheck, Symlinks};
+use model::{
+    Cause, Fault, Gauges, Item, ItemFlags, Kind, MessageClass, Metadata, Timestamp, Verdict,
+};
+
+use crate::names::{NameRef, Presence};
+use crate::node::Node;
+use crate::order::SegmentId;
+use crate::run::Run;
+use crate::task::{Cost, Position, Task, Worker};
+use crate::transfer::whole::FileJob;
+use crate::wanted::{Quick, Wanted, quick_check};
+use crate::{attributes, basis, delete, finalize, links, transfer};
+
+/// Entries that one task goes through: few enough to be shared, many enough that a directory
+/// stays with one worker and its lock is not fought for.
+const BATCH: usize = 64;
+
+/// An entry that is not a directory, looked at on both sides.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub(crate) node: Arc<Node>,
+    pub(crate) source_dir: Dir,
+    /// `None` where the destination directory does not exist (dry run, list).
+    pub(crate) target_dir: Option<Dir>,
+    pub(crate) layer: u16,
+    pub(crate) name: Box<[u8]>,
+    /// `source` is that of a link's target, and reading goes through the link.
+    pub(crate) is_followed: bool,
+    pub(crate) source: Metadata,
+    pub(crate) existing: Option<Metadata>,
+    pub(crate) segment: SegmentId,
+}
+
+/// Goes through a batch of names.
+pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
+    let Position { node, found, next, segment } = position;
+    let files = found.names.files();
+    let end = files.len().min(next + BATCH);
+    let run = Arc::clone(&node.run);
+    let batch = run.log.open(segment);
+    if end < files.len() {
+        node.hold();
+        run.begin_scan();
+        let (node, found) = (Arc::clone(&node), Arc::clone(&found));
+        worker.spawn(Task::Files(Position { node, found, next: end, segment }));
+    } else {
+        run.log.close(segment, &*run.sink);
+    }
+    match Place::open(&node) {
+        Ok(mut place) => {
+            for entry in &files[next..end] {
+                if worker.is_cancelled() {
+                    break;
+                }
+                let began = Instant::now();
+                let cost = one(worker, &mut place, found.names.name(entry), entry, batch);
+                worker.sample(cost, began.elapsed(), 1);
+            }
+        }
+        Err(fault) => {
+            for _ in next..end {
+                worker.scratch.totals.verdicts.add(Verdict::Failed);
+            }
+            run.fault(&mut worker.scratch.totals, fault);
+        }
+    }
+    run.log.close(batch, &*run.sink);
+    run.end_scan();
+    finalize::settle(worker, node);
+}
+
+/// The open directories that a batch works in.
+struct Place<'a> {
+    node: &'a Arc<Node>,
+    target: Option<Dir>,
+    layer: Option<(u16, Dir)>,
+}
+
+impl<'a> Place<'a> {
+    fn open(node: &'a Arc<Node>) -> Result<Self, Fault> {
+        let target = node
+            .target_dir()
+            .map_err(|error| node.target_fault("open directory", b".", &error))?;
+        Ok(Self { node, target, layer: None })
+    }
+
+    fn layer(&mut self, number: u16) -> io::Result<Dir> {
+        match &self.layer {
+            Some((open, dir)) if *open == number => Ok(dir.clone()),
+            _ => {
+                let dir = self.node.layer_dir(number)?;
+                Ok(self.layer.insert((number, dir)).1.clone())
+            }
+        }
+    }
+}
+
+/// Looks at one name on both sides and begins what it needs.
+fn one(
+    worker: &mut Worker<'_>,
+    place: &mut Place<'_>,
+    name: &[u8],
+    entry: &NameRef,
+    segment: SegmentId,
+) -> Cost {
+    let node = place.node;
+    let looked = place.layer(entry.layer).and_then(|source_dir| {
+        let (metadata, opened) = look(worker.run, &source_dir, name, entry)?;
+        Ok((source_dir, metadata, opened))
+    });
+    let (source_dir, source, opened) = match looked {
+        Ok(looked) => looked,
+        Err(error) => {
+            source_failed(worker, node, name, entry, segment, &error);
+            return Cost::Compare;
+        }
+    };
+    let existing = match (&place.target, entry.presence) {
+        (Some(target), Presence::Listed | Presence::Unknown) => {
+            match worker.run.stat(target, node.target_name(name)) {
+                Ok(metadata) => Some(metadata),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => {
+                    let fault = node.target_fault("look at", name, &error);
+                    failed(worker, node, name, source, segment, fault);
+                    return Cost::Compare;
+                }
+            }
+        }
+        _ => None,
+    };
+    count(worker, &source);
+    let entry = Entry {
+        node: Arc::clone(node),
+        source_dir,
+        target_dir: place.target.clone(),
+        layer: entry.layer,
+        name: name.into(),
+        is_followed: entry.is_followed,
+        source,
+        existing,
+        segment,
+    };
+    if source.nlink > 1 && worker.run.settings.links.hard_links && source.kind != Kind::Directory {
+        return crate::hard_links::register(worker, entry);
+    }
+    bring(worker, entry, opened)
+}
+
+/// The source's metadata. A file that is new at the destination is opened at once: it will be
+/// read, and that saves a call.
+fn look(
+    run: &Run,
+    dir: &Dir,
+    name: &[u8],
+    entry: &NameRef,
+) -> io::Result<(Metadata, Option<File>)> {
+    let will_be_read = entry.kind == Some(Kind::File)
+        && entry.presence == Presence::Absent
+        && !entry.is_followed
+        && run.reads_new_files;
+    if will_be_read
+        && let Ok(file) = dir.open_file(name, run.access_time())
+        && let Ok(metadata) = file.metadata()
+        && metadata.kind == Kind::File
+    {
+        return Ok((run.as_pretended_file(&file, metadata), Some(file)));
+    }
+    let metadata =
+        if entry.is_followed { dir.stat_following(name)? } else { run.stat(dir, name)? };
+    Ok((metadata, None))
+}
+
+fn count(worker: &mut Worker<'_>, source: &Metadata) {
+    let totals = &mut worker.scratch.totals;
+    totals.listed.add(source.kind, 1);
+    if matches!(source.kind, Kind::File | Kind::Symlink) {
+        totals.listed_bytes += source.size;
+        Gauges::add(&worker.run.gauges.listed_bytes, source.size);
+    }
+}
+
+fn source_failed(
+    worker: &mut Worker<'_>,
+    node: &Node,
+    name: &[u8],
+    entry: &NameRef,
+    segment: SegmentId,
+    error: &io::Error,
+) {
+    let gone = error.kind() == io::ErrorKind::NotFound;
+    let cause = match gone {
+        true if entry.is_followed => Cause::Refused("the link points to nothing".into()),
+        true if entry.picked == 0 => Cause::Vanished,
+        _ => Cause::from(error),
+    };
+    let fault = node.source_fault("look at", entry.layer, name, cause);
+    worker.run.note_source(&fault);
+    let metadata = unknown_metadata(entry.kind.unwrap_or(Kind::File));
+    failed(worker, node, name, metadata, segment, fault);
+}
+
+/// Metadata of an entry that could not be looked at.
+pub(crate) fn unknown_metadata(kind: Kind) -> Metadata {
+    Metadata {
+        kind,
+        mode: 0,
+        uid: 0,
+        gid: 0,
+        size: 0,
+        mtime: Timestamp::default(),
+        atime: Timestamp::default(),
+        rdev: model::DeviceNumber::default(),
+        dev: 0,
+        ino: 0,
+        nlink: 1,
+        allocated_blocks: 0,
+    }
+}
+
+/// Counts a failed entry and tells why.
+pub(crate) fn failed(
+    worker: &mut Worker<'_>,
+    node: &Node,
+    name: &[u8],
+    metadata: Metadata,
+    segment: SegmentId,
+    fault: Fault,
+) {
+    let verdict = match fault.cause {
+        Cause::ChangedDuringCopy => Verdict::ChangedDuringCopy,
+        _ => Verdict::Failed,
+    };
+    let item = Item {
+        path: node.path.child(name),
+        metadata,
+        flags: ItemFlags::empty(),
+        verdict,
+        link: None,
+        reason: Some(fault.to_string().into()),
+        written_bytes: 0,
+        checksum: None,
+    };
+    done(worker, metadata.size);
+    worker.run.fault(&mut worker.scratch.totals, fault);
+    worker.run.conclude(&mut worker.scratch.totals, segment, item);
+}
+
+fn done(worker: &Worker<'_>, bytes: u64) {
+    Gauges::add(&worker.run.gauges.done_entries, 1);
+    Gauges::add(&worker.run.gauges.done_bytes, bytes);
+}
+
+/// What was done for an entry, to be told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) flags: ItemFlags,
+    pub(crate) link: Option<Box<[u8]>>,
+    pub(crate) written_bytes: u64,
+}
+
+impl Told {
+    pub(crate) fn flags(flags: ItemFlags) -> Self {
+        Self { flags, ..Self::default() }
+    }
+}
+
+impl Entry {
+    /// Counts the entry and tells what became of it.
+    pub(crate) fn conclude(&self, worker: &mut Worker<'_>, verdict: Verdict, told: Told) {
+        done(worker, self.source.size);
+        if self.existing.is_none() && verdict == Verdict::Copied {
+            worker.scratch.totals.created.add(self.source.kind, 1);
+        }
+        let run = worker.run;
+        if !run.wants(verdict, told.flags.is_significant()) {
+            worker.scratch.totals.verdicts.add(verdict);
+            return;
+        }
+        let mut metadata = self.source;
+        metadata.mode = crate::wanted::source_mode(&run.settings, &self.source);
+        let item = Item {
+            path: self.node.path.child(&self.name),
+            metadata,
+            flags: told.flags,
+            verdict,
+            link: told.link,
+            reason: None,
+            written_bytes: told.written_bytes,
+            checksum: None,
+        };
+        run.conclude(&mut worker.scratch.totals, self.segment, item);
+    }
+
+    /// Counts the entry as left out and says why.
+    fn skip(&self, worker: &mut Worker<'_>, class: MessageClass, text: &[&[u8]]) {
+        worker.run.say(self.segment, class, text);
+        done(worker, self.source.size);
+        worker.scratch.totals.verdicts.add(Verdict::Skipped);
+    }
+
+    /// Counts the entry as failed and tells why.
+    pub(crate) fn fail(&self, worker: &mut Worker<'_>, fault: Fault) {
+        failed(worker, &self.node, &self.name, self.source, self.segment, fault);
+    }
+
+    /// A fault at its source.
+    pub(crate) fn source_fault(&self, verb: &'static str, cause: impl Into<Cause>) -> Fault {
+        self.node.source_fault(verb, self.layer, &self.name, cause)
+    }
+
+    /// A fault at its destination.
+    pub(crate) fn target_fault(&self, verb: &'static str, cause: impl Into<Cause>) -> Fault {
+        self.node.target_fault(verb, &self.name, cause)
+    }
+
+    /// Its name at the destination.
+    pub(crate) fn target_name(&self) -> &[u8] {
+        self.node.target_name(&self.name)
+    }
+
+    /// Its path as rsync prints it.
+    pub(crate) fn path(&self) -> model::RelPath {
+        self.node.path.child(&self.name)
+    }
+
+    /// The attributes it shall have.
+    pub(crate) fn wanted(&self, run: &Run) -> Wanted {
+        let mask = match (&self.existing, run.settings.preserve.perms) {
+            (None, model::settings::Perms::Keep) | (Some(_), _) => 0,
+            _ => attributes::default_mask(run, &self.node),
+        };
+        Wanted::new(&run.settings, &run.identity, &self.source, self.existing.as_ref(), mask)
+    }
+}
+
+/// Brings one entry over: decides what it needs and does it, or spawns the doing.
+pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<File>) -> Cost {
+    let run = worker.run;
+    let compare = &run.settings.compare;
+    if compare.existing_only && entry.existing.is_none() {
+        let path = entry.path();
+        entry.skip(
+            worker,
+            MessageClass::Verbose,
+            &[b"not creating new file \"", path.as_bytes(), b"\""],
+        );
+        return Cost::Compare;
+    }
+    if compare.ignore_existing && entry.existing.is_some() {
+        let path = entry.path();
+        entry.skip(worker, MessageClass::Debug, &[path.as_bytes(), b" exists"]);
+        return Cost::Compare;
+    }
+    match entry.source.kind {
+        Kind::Symlink if run.settings.links.symlinks == Symlinks::Keep => {
+            transfer::symlink::bring(worker, entry)
+        }
+        kind if kind.is_device() && run.settings.write.copy_devices => {
+            entry.source.kind = Kind::File;
+            regular(worker, entry, None)
+        }
+        kind if (kind.is_device() && run.makes_devices())
+            || (kind.is_special() && run.settings.preserve.specials) =>
+        {
+            transfer::special::bring(worker, entry)
+        }
+        Kind::File => regular(worker, entry, opened),
+        _ => {
+            let path = entry.path();
+            entry.skip(
+                worker,
+                MessageClass::Notice,
+                &[b"skipping non-regular file \"", path.as_bytes(), b"\""],
+            );
+            Cost::Compare
+        }
+    }
+}
+
+/// A regular file.
+fn regular(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<File>) -> Cost {
+    let run = worker.run;
+    if let Some(reason) = left_alone(run, &entry) {
+        let path = entry.path();
+        entry.skip(worker, MessageClass::Verbose, &[path.as_bytes(), reason]);
+        return Cost::Compare;
+    }
+    let writes_device = |existing: &Metadata| {
+        existing.kind.is_device() && run.settings.write.write_devices
+    };
+    if let Some(existing) = entry.existing
+        && existing.kind != Kind::File
+        && !writes_device(&existing)
+    {
+        if !delete::obstacle(worker, &entry, &existing) {
+            return Cost::Change;
+        }
+        entry.existing = None;
+    }
+    if !run.settings.basis.dirs.is_empty() {
+        match basis::bring(worker, entry) {
+            Ok(cost) => return cost,
+            Err(unmet) => entry = *unmet,
+        }
+    }
+    let Some(existing) = entry.existing else { return begin(worker, entry, opened) };
+    if existing.is_same_inode(&entry.source) {
+        return keep_content(worker, &entry);
+    }
+    match quick_check(&run.settings, &entry.source, &existing) {
+        Quick::Equal => keep_content(worker, &entry),
+        Quick::Different => begin(worker, entry, opened),
+        Quick::MustRead => transfer::compare::begin(worker, entry),
+    }
+}
+
+/// Why a file is left alone by its size or age (rsync(1): `--max-size`, `--min-size`, `-u`,
+/// `--append`).
+fn left_alone(run: &Run, entry: &Entry) -> Option<&'static [u8]> {
+    let settings = &run.settings;
+    let size = entry.source.size;
+    if settings.traverse.max_size.is_some_and(|max| size > max) {
+        return Some(b" is over max-size");
+    }
+    if settings.traverse.min_size.is_some_and(|min| size < min) {
+        return Some(b" is under min-size");
+    }
+    let existing = entry.existing.as_ref()?;
+    let newer = existing.mtime.secs.saturating_sub(entry.source.mtime.secs)
+        > settings.compare.modify_window_secs.max(0);
+    if settings.compare.update_only && newer {
+        return Some(b" is newer");
+    }
+    None
+}
+
+/// Content is right: attributes are set where they differ.
+pub(crate) fn keep_content(worker: &mut Worker<'_>, entry: &Entry) -> Cost {
+    match attributes::bring(worker, entry) {
+        Ok(flags) => {
+            let significant = flags.is_significant();
+            let verdict = if significant { Verdict::Metadata } else { Verdict::Equal };
+            entry.conclude(worker, verdict, Told::flags(flags));
+            transfer::whole::content_is_safe(worker, entry);
+            if significant { Cost::Change } else { Cost::Compare }
+        }
+        Err(fault) => {
+            entry.fail(worker, fault);
+            Cost::Change
+        }
+    }
+}
+
+/// Content must be written: small files at once, long ones as tasks of their own.
+pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry, opened: Option<File>) -> Cost {
+    let run = worker.run;
+    if let (Some(existing), true) = (&entry.existing, run.settings.write.append != Append::Off)
+        && existing.size >= entry.source.size
+    {
+        // rsync(1), --append: what is as long or longer is left alone.
+        let path = entry.path();
+        entry.skip(worker, MessageClass::Debug, &[path.as_bytes(), b" is not shorter"]);
+        return Cost::Compare;
+    }
+    let flags = transfer_flags(run, &entry);
+    let flags = match flags {
+        Ok(flags) => flags,
+        Err(fault) => {
+            entry.fail(worker, fault);
+            return Cost::Change;
+        }
+    };
+    if run.settings.dry_run {
+        transfer::whole::pretend(worker, &entry, flags);
+        return Cost::Compare;
+    }
+    let job = FileJob { entry, flags, opened };
+    if job.entry.source.size < transfer::LONG_FROM_BYTES {
+        transfer::whole::run_small(worker, job);
+        return Cost::Create;
+    }
+    transfer::begin_long(worker, job);
+    Cost::Compare
+}
+
+/// The letters of a file whose content is written.
+fn transfer_flags(run: &Run, entry: &Entry) -> Result<ItemFlags, Fault> {
+    let mut flags = ItemFlags::TRANSFER;
+    let Some(existing) = &entry.existing else { return Ok(flags | ItemFlags::NEW) };
+    if run.settings.compare.content == ContentCheck::Checksum {
+        flags |= ItemFlags::CHECKSUM;
+    }
+    flags.set(ItemFlags::SIZE, entry.source.size != existing.size);
+    flags |= entry.wanted(run).differences(&run.settings, existing);
+    if !run.settings.preserve.mtimes.files {
+        flags |= ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER;
+    }
+    flags |= attributes::extra_differences(run, entry)?;
+    Ok(flags)
+}
+
+/// The text of a link as it is stored at the destination.
+pub(crate) fn stored_target(run: &Run, target: &[u8]) -> Vec<u8> {
+    // With --munge-links both sides are munged: what is read is unmunged first.
+    if run.settings.links.munge { links::munged(links::unmunged(target)) } else { target.to_vec() }
+}

@@ -1,0 +1,100 @@
+//! `--fake-super` (rsync(1)): owner, mode and device numbers kept in the attribute
+//! `user.rsync.%stat` as `MODE MAJOR,MINOR UID:GID`, the mode in octal with its type bits.
+
+use std::io;
+
+use fs::xattr::{self, Node as Carrier};
+use fs::{Dir, File};
+use model::{DeviceNumber, Kind, Metadata};
+
+use crate::wanted::Wanted;
+
+const STAT: &[u8] = b"user.rsync.%stat";
+
+/// What an attribute says an entry is; `None` when it says nothing sensible.
+fn parse(text: &[u8]) -> Option<(u32, DeviceNumber, u32, u32)> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut fields = text.split([' ', ',', ':']);
+    let st_mode = u32::from_str_radix(fields.next()?, 8).ok()?;
+    let mut number = || fields.next()?.trim().parse::<u32>().ok();
+    let (major, minor, uid, gid) = (number()?, number()?, number()?, number()?);
+    Some((st_mode, DeviceNumber { major, minor }, uid, gid))
+}
+
+/// The metadata that an entry pretends to have.
+pub(crate) fn pretended(carrier: Carrier<'_>, metadata: Metadata) -> Metadata {
+    let Ok(Some(text)) = xattr::get(carrier, STAT) else { return metadata };
+    let Some((st_mode, rdev, uid, gid)) = parse(&text) else { return metadata };
+    let kind = Kind::from_st_mode(st_mode).unwrap_or(metadata.kind);
+    Metadata { kind, mode: st_mode & 0o7777, uid, gid, rdev, ..metadata }
+}
+
+fn text(wanted: &Wanted, source: &Metadata) -> String {
+    let rdev = if source.kind.is_device() { source.rdev } else { DeviceNumber::default() };
+    let (uid, gid) = (wanted.uid.unwrap_or(source.uid), wanted.gid.unwrap_or(source.gid));
+    let st_mode = source.kind.st_mode_bits() | wanted.mode;
+    format!("{st_mode:o} {},{} {uid}:{gid}", rdev.major, rdev.minor)
+}
+
+/// Mode bits that the entry really gets: without setuid and the like, and with access for its
+/// owner.
+fn real_mode(wanted: &Wanted, kind: Kind) -> u32 {
+    wanted.mode & 0o777 | if kind == Kind::Directory { 0o700 } else { 0o600 }
+}
+
+/// True when the real entry says all that the attribute would say.
+fn is_true(now: &Metadata, wanted: &Wanted, source: &Metadata) -> bool {
+    now.kind == source.kind
+        && now.mode == wanted.mode
+        && wanted.uid.is_none_or(|uid| uid == now.uid)
+        && wanted.gid.is_none_or(|gid| gid == now.gid)
+}
+
+/// Writes what a file pretends to be.
+pub(crate) fn write_file(file: &File, wanted: &Wanted, source: &Metadata) -> io::Result<()> {
+    file.set_mode(real_mode(wanted, source.kind))?;
+    write(file.into(), &file.metadata()?, wanted, source)
+}
+
+/// Writes what a directory pretends to be.
+pub(crate) fn write_directory(dir: &Dir, wanted: &Wanted, source: &Metadata) -> io::Result<()> {
+    dir.set_own_mode(real_mode(wanted, Kind::Directory))?;
+    write(dir.into(), &dir.metadata()?, wanted, source)
+}
+
+/// Writes what a name pretends to be.
+pub(crate) fn write_name(
+    dir: &Dir,
+    name: &[u8],
+    wanted: &Wanted,
+    source: &Metadata,
+) -> io::Result<()> {
+    dir.set_mode(name, real_mode(wanted, source.kind))?;
+    write(Carrier::Name(dir, name), &dir.stat(name)?, wanted, source)
+}
+
+fn write(
+    carrier: Carrier<'_>,
+    now: &Metadata,
+    wanted: &Wanted,
+    source: &Metadata,
+) -> io::Result<()> {
+    if is_true(now, wanted, source) {
+        return xattr::remove(carrier, STAT);
+    }
+    xattr::set(carrier, STAT, text(wanted, source).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use model::DeviceNumber;
+
+    #[test]
+    fn reads_what_rsync_writes() {
+        let rdev = DeviceNumber { major: 8, minor: 1 };
+        assert_eq!(parse(b"60660 8,1 0:6"), Some((0o60660, rdev, 0, 6)));
+        assert_eq!(parse(b"100644 0,0 1000:100").map(|stat| stat.2), Some(1000));
+        assert_eq!(parse(b"garbage"), None);
+    }
+}

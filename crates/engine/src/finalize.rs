@@ -1,0 +1,97 @@
+//! Finalize: a directory gets its attributes when all below it is done, whoever did the last of
+//! it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use fs::{Dir, Times};
+use model::Fault;
+
+use crate::attributes::{AsksForExtra, Extra};
+use crate::node::{Finish, Node};
+use crate::run::Run;
+use crate::task::Worker;
+use crate::wanted::Wanted;
+
+/// One task or child of a node is done; the last one finishes the node and what waits above.
+pub(crate) fn settle(worker: &mut Worker<'_>, node: Arc<Node>) {
+    let mut node = node;
+    while node.release() {
+        finish(worker, &node);
+        node.run.open_nodes.fetch_sub(1, Ordering::Relaxed);
+        let Some(parent) = &node.parent else { return };
+        node = Arc::clone(parent);
+    }
+}
+
+fn finish(worker: &mut Worker<'_>, node: &Node) {
+    let run = worker.run;
+    let Some(finish) = &node.finish else { return };
+    let touched = node.touched.load(Ordering::Relaxed);
+    let widened = finish.before.is_some_and(|before| before.mode & 0o700 != 0o700)
+        && !run.identity.is_root;
+    if run.settings.dry_run || !(finish.differs || touched || widened) {
+        return;
+    }
+    let done = node.target_dir().map_err(|error| ("open directory", error)).and_then(|dir| {
+        match dir {
+            Some(dir) => dress(run, node, finish, &dir),
+            None => Ok(()),
+        }
+    });
+    if let Err((verb, error)) = done {
+        let fault: Fault = node.target_fault(verb, b".", &error);
+        run.fault(&mut worker.scratch.totals, fault);
+    }
+}
+
+type Failed = (&'static str, io::Error);
+
+/// Owner, extended attributes and ACLs, mode, times: in this order.
+fn dress(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Failed> {
+    let now = dir.metadata().map_err(|error| ("look at", error))?;
+    let wanted = &finish.wanted;
+    let uid = wanted.uid.filter(|uid| *uid != now.uid);
+    let gid = wanted.gid.filter(|gid| *gid != now.gid);
+    if run.keeps_pretence() {
+        return pretend(run, node, finish, dir);
+    }
+    if uid.is_some() || gid.is_some() {
+        dir.set_own_owner(uid, gid).map_err(|error| ("set owner of", error))?;
+    }
+    let mut acl_was_set = false;
+    if run.settings.has_extra() {
+        let (source, target) = crate::descend::extra(run, node)
+            .map_err(|fault| ("read attributes of", io::Error::other(fault.to_string())))?;
+        acl_was_set = source.sets_mode(&target);
+        source.write(&target, dir.into()).map_err(|error| ("set attributes of", error))?;
+    }
+    let owned = uid.is_some() || gid.is_some();
+    if now.mode != wanted.mode || acl_was_set || (owned && wanted.mode & 0o6000 != 0) {
+        dir.set_own_mode(wanted.mode).map_err(|error| ("set mode of", error))?;
+    }
+    set_times(dir, wanted)
+}
+
+fn set_times(dir: &Dir, wanted: &Wanted) -> Result<(), Failed> {
+    if wanted.mtime.is_none() && wanted.atime.is_none() {
+        return Ok(());
+    }
+    let times = Times { mtime: wanted.mtime, atime: wanted.atime };
+    dir.set_own_times(times).map_err(|error| ("set times of", error))
+}
+
+/// `--fake-super`: owner and mode go into an attribute.
+fn pretend(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Failed> {
+    let (source, target) = if run.settings.has_extra() {
+        crate::descend::extra(run, node)
+            .map_err(|fault| ("read attributes of", io::Error::other(fault.to_string())))?
+    } else {
+        (Extra::default(), Extra::default())
+    };
+    source.write(&target, dir.into()).map_err(|error| ("set attributes of", error))?;
+    crate::fake_super::write_directory(dir, &finish.wanted, &finish.source)
+        .map_err(|error| ("set attributes of", error))?;
+    set_times(dir, &finish.wanted)
+}

@@ -1,0 +1,254 @@
+//! Hard links across the whole transfer (`-H`), whatever the number of workers.
+//!
+//! Members of a group (same device and inode at the source) are collected until all links that
+//! the inode has were seen, or the scan is over. The first in rsync's order leads: its content is
+//! brought over as any file's; the others are linked to it. So the result and the output do not
+//! depend on which worker saw which member first.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use model::{Cause, ItemFlags, Verdict};
+use parking_lot::Mutex;
+
+use crate::backup;
+use crate::delete;
+use crate::entries::{self, Entry, Told};
+use crate::node::Node;
+use crate::order::compare_paths;
+use crate::run::Run;
+use crate::task::{Cost, Task, Worker};
+use crate::{attributes, finalize};
+
+/// Shards of the table, so that workers seldom wait for one another.
+const SHARDS: usize = 16;
+
+/// A group whose members are known; the first leads.
+pub(crate) struct Group {
+    members: Vec<Entry>,
+}
+
+impl Group {
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.members[0].node
+    }
+}
+
+type Key = (u64, u64);
+
+/// Groups that are not complete, and followers whose leader is in work.
+#[derive(Default)]
+pub(crate) struct HardLinks {
+    collecting: [Mutex<HashMap<Key, Vec<Entry>>>; SHARDS],
+    following: Mutex<HashMap<Key, Vec<Entry>>>,
+}
+
+impl HardLinks {
+    fn shard(&self, key: Key) -> &Mutex<HashMap<Key, Vec<Entry>>> {
+        let at = usize::try_from(key.1 % SHARDS as u64).unwrap_or(0);
+        &self.collecting[at]
+    }
+
+    /// The groups that the scan left incomplete: some of their links lie outside the transfer.
+    pub(crate) fn take_incomplete(&self) -> Vec<Task> {
+        let mut tasks = Vec::new();
+        for shard in &self.collecting {
+            for (_, members) in shard.lock().drain() {
+                tasks.push(task(members));
+            }
+        }
+        tasks
+    }
+}
+
+fn key(entry: &Entry) -> Key {
+    (entry.source.dev, entry.source.ino)
+}
+
+fn task(mut members: Vec<Entry>) -> Task {
+    members.sort_by(|left, right| {
+        compare_paths(left.path().as_bytes(), right.path().as_bytes())
+    });
+    Task::Links(Box::new(Group { members }))
+}
+
+/// Takes an entry with several links into its group.
+pub(crate) fn register(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
+    let run = worker.run;
+    entry.node.hold();
+    entry.segment = run.log.open(entry.segment);
+    let (key, links) = (key(&entry), entry.source.nlink as usize);
+    let complete = {
+        let mut shard = run.links.shard(key).lock();
+        let members = shard.entry(key).or_default();
+        members.push(entry);
+        (members.len() >= links).then(|| shard.remove(&key)).flatten()
+    };
+    if let Some(members) = complete {
+        worker.spawn(task(members));
+    }
+    Cost::Compare
+}
+
+/// Brings the leader of a group over; the others wait for it.
+pub(crate) fn run(worker: &mut Worker<'_>, group: Group) {
+    let mut members = group.members.into_iter();
+    let Some(leader) = members.next() else { return };
+    let followers: Vec<Entry> = members.collect();
+    if !followers.is_empty() {
+        worker.run.links.following.lock().insert(key(&leader), followers);
+    }
+    lead(worker, leader);
+}
+
+fn lead(worker: &mut Worker<'_>, leader: Entry) {
+    let (node, segment, key) = (Arc::clone(&leader.node), leader.segment, key(&leader));
+    let before = worker.scratch.totals;
+    entries::bring(worker, leader.clone(), None);
+    // A leader that was left alone has no copy to link to: each follower stands for itself.
+    let left_alone = worker.scratch.totals.verdicts.get(Verdict::Skipped)
+        > before.verdicts.get(Verdict::Skipped);
+    if left_alone {
+        let followers = worker.run.links.following.lock().remove(&key);
+        for follower in followers.into_iter().flatten() {
+            let (node, segment) = (Arc::clone(&follower.node), follower.segment);
+            entries::bring(worker, follower, None);
+            node.run.log.close(segment, &*node.run.sink);
+            finalize::settle(worker, node);
+        }
+    }
+    node.run.log.close(segment, &*node.run.sink);
+    finalize::settle(worker, node);
+}
+
+/// Settles a group that is not begun.
+pub(crate) fn give_up(worker: &mut Worker<'_>, group: Group) {
+    for entry in group.members {
+        worker.scratch.totals.verdicts.add(Verdict::Failed);
+        entry.node.run.log.close(entry.segment, &*entry.node.run.sink);
+        finalize::settle(worker, entry.node);
+    }
+}
+
+fn followers(run: &Run, leader: &Entry) -> Option<Vec<Entry>> {
+    if !run.settings.links.hard_links || leader.source.nlink < 2 {
+        return None;
+    }
+    run.links.following.lock().remove(&key(leader))
+}
+
+/// The leader is in place: the others are linked to it.
+pub(crate) fn leader_is_there(worker: &mut Worker<'_>, leader: &Entry) {
+    for follower in followers(worker.run, leader).into_iter().flatten() {
+        let (node, segment) = (Arc::clone(&follower.node), follower.segment);
+        follow(worker, leader, follower);
+        node.run.log.close(segment, &*node.run.sink);
+        finalize::settle(worker, node);
+    }
+}
+
+/// The leader could not be brought over: the next member leads.
+pub(crate) fn leader_failed(worker: &mut Worker<'_>, leader: &Entry) {
+    let Some(members) = followers(worker.run, leader) else { return };
+    if worker.is_cancelled() {
+        give_up(worker, Group { members });
+    } else {
+        worker.spawn(Task::Links(Box::new(Group { members })));
+    }
+}
+
+fn follow(worker: &mut Worker<'_>, leader: &Entry, mut entry: Entry) {
+    let run = worker.run;
+    let compare = &run.settings.compare;
+    if (compare.existing_only && entry.existing.is_none())
+        || (compare.ignore_existing && entry.existing.is_some())
+    {
+        worker.scratch.totals.verdicts.add(Verdict::Skipped);
+        return;
+    }
+    let made = link_to(worker, leader, &mut entry);
+    let (already, fault) = match made {
+        Ok(already) => (already, None),
+        Err(fault) => (false, Some(fault)),
+    };
+    if let Some(fault) = fault {
+        return entry.fail(worker, fault);
+    }
+    let mut flags = ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK;
+    match entry.existing.filter(|existing| existing.kind == entry.source.kind) {
+        Some(existing) => {
+            flags |= entry.wanted(run).differences(&run.settings, &existing);
+            if entry.source.kind == model::Kind::File {
+                flags.set(ItemFlags::SIZE, existing.size != entry.source.size);
+            }
+            flags |= attributes::extra_differences(run, &entry).unwrap_or(ItemFlags::empty());
+        }
+        None => flags |= ItemFlags::NEW,
+    }
+    let verdict = match (already, entry.existing.is_some()) {
+        (true, _) => Verdict::Equal,
+        (false, true) => Verdict::Updated,
+        (false, false) => Verdict::Copied,
+    };
+    let link = if already { Box::default() } else { leader.path().as_bytes().into() };
+    entry.conclude(worker, verdict, Told { flags, link: Some(link), written_bytes: 0 });
+    remove_source(worker, &entry);
+}
+
+/// Links a follower to its leader; true when it was that already.
+fn link_to(
+    worker: &mut Worker<'_>,
+    leader: &Entry,
+    entry: &mut Entry,
+) -> Result<bool, model::Fault> {
+    let run = worker.run;
+    let (Some(from), Some(to)) = (&leader.target_dir, &entry.target_dir) else { return Ok(false) };
+    let (from_name, to_name) = (leader.target_name(), entry.target_name());
+    let copy = match from.stat(from_name) {
+        Ok(copy) => copy,
+        Err(_) if run.settings.dry_run => return Ok(false),
+        Err(error) => return Err(leader.target_fault("look at", &error)),
+    };
+    let now = to.stat(to_name).ok();
+    if now.is_some_and(|now| now.is_same_inode(&copy)) {
+        return Ok(true);
+    }
+    if run.settings.dry_run {
+        return Ok(false);
+    }
+    entry.node.touch();
+    let (from, to) = (from.clone(), to.clone());
+    if let Some(existing) = now {
+        if existing.kind == model::Kind::Directory {
+            if !delete::obstacle(worker, entry, &existing) {
+                let cause = Cause::Refused("a directory that is not empty is in the way".into());
+                return Err(entry.target_fault("link", cause));
+            }
+        } else if run.settings.backup.enabled {
+            backup::keep(run, entry)?;
+        }
+    }
+    let (from_name, to_name) = (leader.target_name(), entry.target_name());
+    let linked = match from.hard_link(from_name, &to, to_name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::replace::replace_with(&to, to_name, |staging| {
+                from.hard_link(from_name, &to, staging)
+            })
+        }
+        result => result,
+    };
+    linked.map_err(|error| entry.target_fault("link", &error))?;
+    Ok(false)
+}
+
+fn remove_source(worker: &mut Worker<'_>, entry: &Entry) {
+    let settings = &worker.run.settings;
+    if settings.write.remove_source_files
+        && !settings.dry_run
+        && let Err(error) = entry.source_dir.remove_file(&entry.name)
+    {
+        let fault = entry.source_fault("remove", &error);
+        worker.run.fault(&mut worker.scratch.totals, fault);
+    }
+}

@@ -1,0 +1,72 @@
+//! What a symlink's target means: unsafe ones, and the munged form. Pure.
+
+use model::RelPath;
+
+/// Prefix of targets that are stored so that nobody can follow them (rsync(1), `--munge-links`).
+const MUNGED: &[u8] = b"/rsyncd-munged/";
+
+/// True when a link of this target points outside the transfer, judged by its text as rsync does:
+/// absolute targets, empty ones, and those that climb above the transfer root.
+pub(crate) fn is_unsafe(target: &[u8], directory: &RelPath, _name: &[u8]) -> bool {
+    if target.is_empty() || target.starts_with(b"/") {
+        return true;
+    }
+    let mut depth = directory.components().count();
+    let mut seen_a_name = false;
+    for component in target.split(|&byte| byte == b'/') {
+        match component {
+            b"" | b"." => {}
+            // A ".." behind a name could climb through a link: rsync calls that unsafe as well.
+            b".." if seen_a_name => return true,
+            b".." => match depth.checked_sub(1) {
+                Some(above) => depth = above,
+                None => return true,
+            },
+            _ => {
+                depth += 1;
+                seen_a_name = true;
+            }
+        }
+    }
+    false
+}
+
+/// The form in which a target is stored with `--munge-links`.
+pub(crate) fn munged(target: &[u8]) -> Vec<u8> {
+    [MUNGED, target].concat()
+}
+
+/// The target that was stored in munged form; others are given back as they are.
+pub(crate) fn unmunged(target: &[u8]) -> &[u8] {
+    target.strip_prefix(MUNGED).unwrap_or(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::RelPath;
+
+    use super::{is_unsafe, munged, unmunged};
+
+    #[test]
+    fn links_that_leave_the_tree_are_unsafe() {
+        let deep = RelPath::new(b"a/b").unwrap();
+        for (target, expected) in [
+            (&b""[..], true),
+            (b"/etc", true),
+            (b"../x", false),
+            (b"../../x", false),
+            (b"../../../x", true),
+            (b"x/../y", true),
+            (b"./x", false),
+        ] {
+            assert_eq!(is_unsafe(target, &deep, b"n"), expected, "{}", target.escape_ascii());
+        }
+        assert!(is_unsafe(b"..", &RelPath::root(), b"n"));
+    }
+
+    #[test]
+    fn munging_is_undone() {
+        assert_eq!(unmunged(&munged(b"x")), b"x");
+        assert_eq!(unmunged(b"x"), b"x");
+    }
+}

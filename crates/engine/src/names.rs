@@ -1,0 +1,194 @@
+//! The names of one source directory, filtered, sorted as rsync sorts them, in one arena.
+//!
+//! A directory of a million names must stay small: an entry costs its name and 16 bytes.
+
+use model::Kind;
+
+/// Whether the destination directory holds an entry's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// Its listing has the name.
+    Listed,
+    /// Its listing does not have the name, or there is no such directory.
+    Absent,
+    /// It was not listed.
+    Unknown,
+}
+
+/// One name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NameRef {
+    at: u32,
+    len: u16,
+    /// Which layer of the node it was found in.
+    pub(crate) layer: u16,
+    /// What the listing said it is, links followed where the settings ask for it.
+    pub(crate) kind: Option<Kind>,
+    /// True when `kind` is that of a link's target.
+    pub(crate) is_followed: bool,
+    /// Whether the destination has it.
+    pub(crate) presence: Presence,
+    /// Index into the node's picked names, plus one; 0 when a listing gave it.
+    pub(crate) picked: u32,
+}
+
+impl NameRef {
+    /// The bytes of the name, of the arena that it belongs to.
+    pub(crate) fn name_in<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
+        &arena[self.at as usize..][..usize::from(self.len)]
+    }
+
+    /// True when it is to be treated as a directory.
+    pub(crate) fn is_directory(&self) -> bool {
+        self.kind == Some(Kind::Directory)
+    }
+}
+
+/// Names of one directory.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    arena: Vec<u8>,
+    refs: Vec<NameRef>,
+    /// How many of `refs`, from the front, are not directories.
+    files: usize,
+}
+
+impl Names {
+    /// Adds a name.
+    ///
+    /// # Panics
+    /// When the names of one directory need more than 4 GiB: no file system allows that many.
+    pub(crate) fn push(&mut self, name: &[u8], layer: u16, kind: Option<Kind>) -> &mut NameRef {
+        let at = u32::try_from(self.arena.len()).expect("names of one directory fit 4 GiB");
+        let len = u16::try_from(name.len()).expect("a name has at most 255 bytes");
+        self.arena.extend_from_slice(name);
+        let presence = Presence::Unknown;
+        self.refs.push(NameRef { at, len, layer, kind, is_followed: false, presence, picked: 0 });
+        self.refs.last_mut().expect("just pushed")
+    }
+
+    /// The bytes of a name.
+    pub(crate) fn name(&self, entry: &NameRef) -> &[u8] {
+        entry.name_in(&self.arena)
+    }
+
+    /// Sorts as rsync does and drops the later of equal names: of a directory and something else
+    /// the directory stays, otherwise the one of the earlier layer.
+    ///
+    /// Returns the further layers of directories that several layers have.
+    pub(crate) fn sort(&mut self) -> Vec<(Box<[u8]>, u16)> {
+        let arena = std::mem::take(&mut self.arena);
+        let name = |entry: &NameRef| entry.name_in(&arena);
+        let mut also_in = Vec::new();
+        if self.refs.iter().any(|entry| entry.layer != self.refs[0].layer || entry.picked != 0) {
+            self.refs.sort_by(|left, right| {
+                name(left)
+                    .cmp(name(right))
+                    .then_with(|| right.is_directory().cmp(&left.is_directory()))
+                    .then_with(|| (left.layer, left.picked).cmp(&(right.layer, right.picked)))
+            });
+            self.refs.dedup_by(|later, kept| {
+                let equal = name(later) == name(kept);
+                if equal && later.is_directory() && later.layer != kept.layer {
+                    also_in.push((name(kept).into(), later.layer));
+                }
+                if equal && kept.picked == 0 {
+                    kept.picked = later.picked;
+                }
+                equal
+            });
+        }
+        self.refs.sort_unstable_by(|left, right| {
+            crate::order::compare_names(
+                (name(left), left.is_directory()),
+                (name(right), right.is_directory()),
+            )
+        });
+        self.files = self.refs.partition_point(|entry| !entry.is_directory());
+        self.arena = arena;
+        also_in
+    }
+
+    /// All names in order.
+    pub(crate) fn all_mut(&mut self) -> (&[u8], &mut [NameRef]) {
+        (&self.arena, &mut self.refs)
+    }
+
+    /// The names that are not directories, in order.
+    pub(crate) fn files(&self) -> &[NameRef] {
+        &self.refs[..self.files]
+    }
+
+    /// The directories, in order.
+    pub(crate) fn directories(&self) -> &[NameRef] {
+        &self.refs[self.files..]
+    }
+
+    /// The entry of this name.
+    pub(crate) fn find(&self, name: &[u8]) -> Option<&NameRef> {
+        let by_name = |as_directory: bool| {
+            move |names: &Self, entry: &NameRef| {
+                crate::order::compare_names(
+                    (names.name(entry), as_directory),
+                    (name, as_directory),
+                )
+            }
+        };
+        let search = |refs: &[NameRef], as_directory| {
+            let compare = by_name(as_directory);
+            refs.binary_search_by(|entry| compare(self, entry)).ok()
+        };
+        search(self.files(), false)
+            .map(|at| &self.files()[at])
+            .or_else(|| search(self.directories(), true).map(|at| &self.directories()[at]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Kind;
+
+    use super::Names;
+
+    fn names(entries: &[(&[u8], u16, Kind)]) -> (Names, Vec<(Box<[u8]>, u16)>) {
+        let mut names = Names::default();
+        for (name, layer, kind) in entries {
+            names.push(name, *layer, Some(*kind));
+        }
+        let also_in = names.sort();
+        (names, also_in)
+    }
+
+    #[test]
+    fn files_come_before_directories_and_all_are_found() {
+        let (names, _) = names(&[
+            (b"foo", 0, Kind::Directory),
+            (b"foo-bar", 0, Kind::Directory),
+            (b"z", 0, Kind::File),
+            (b"a", 0, Kind::Symlink),
+        ]);
+        let in_order: Vec<&[u8]> = names.files().iter().map(|entry| names.name(entry)).collect();
+        assert_eq!(in_order, [b"a", b"z"]);
+        let dirs: Vec<&[u8]> = names.directories().iter().map(|entry| names.name(entry)).collect();
+        assert_eq!(dirs, [&b"foo-bar"[..], b"foo"]);
+        for name in [&b"foo"[..], b"foo-bar", b"z", b"a"] {
+            assert_eq!(names.name(names.find(name).unwrap()), name);
+        }
+        assert!(names.find(b"b").is_none());
+    }
+
+    #[test]
+    fn the_first_layer_wins_but_a_directory_beats_a_file() {
+        let (names, also_in) = names(&[
+            (b"x", 0, Kind::File),
+            (b"x", 1, Kind::File),
+            (b"y", 0, Kind::File),
+            (b"y", 1, Kind::Directory),
+            (b"d", 0, Kind::Directory),
+            (b"d", 2, Kind::Directory),
+        ]);
+        assert_eq!(names.find(b"x").unwrap().layer, 0);
+        assert_eq!(names.find(b"y").unwrap().layer, 1);
+        assert_eq!(also_in, [(Box::from(&b"d"[..]), 2)]);
+    }
+}

@@ -1,0 +1,270 @@
+//! A directory of the transfer: its source layers, its destination, and what waits for its end.
+//!
+//! A node lives while anything below it is undone. Its directories are held open while they are
+//! worked in and may be closed in between; opening again goes component by component from the
+//! nearest ancestor that is open, follows no link, and insists on the inode that was there before.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use fs::{AccessTime, Dir};
+use model::{Cause, Fault, Item, Metadata, RelPath, Side, Verb};
+use parking_lot::Mutex;
+
+use crate::order::SegmentId;
+use crate::run::{Run, join};
+use crate::selection::Picked;
+use crate::wanted::Wanted;
+
+/// A directory that is held open, or can be opened again.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    dir: Mutex<Option<Dir>>,
+    /// Device and inode, so that another directory under the same name is noticed.
+    inode: (u64, u64),
+}
+
+impl Handle {
+    pub(crate) fn new(dir: Dir, metadata: &Metadata) -> Self {
+        Self { dir: Mutex::new(Some(dir)), inode: (metadata.dev, metadata.ino) }
+    }
+
+    /// The directory, opened by `open` if it is not open.
+    fn get(&self, open: impl FnOnce() -> io::Result<Dir>) -> io::Result<Dir> {
+        if let Some(dir) = &*self.dir.lock() {
+            return Ok(dir.clone());
+        }
+        let dir = open()?;
+        let metadata = dir.metadata()?;
+        if (metadata.dev, metadata.ino) != self.inode {
+            return Err(io::Error::other("another directory took its place while it was in use"));
+        }
+        Ok(self.dir.lock().insert(dir).clone())
+    }
+
+    /// The directory, if it is open now.
+    pub(crate) fn if_open(&self) -> Option<Dir> {
+        self.dir.lock().clone()
+    }
+
+    fn close(&self) {
+        self.dir.lock().take();
+    }
+}
+
+/// Where a layer's directory is opened from.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// A directory that the user named; shown as typed.
+    Root(Box<[u8]>),
+    /// A name in a layer of the parent node.
+    Child { parent_layer: u16, name: Box<[u8]>, through_link: ThroughLink },
+}
+
+/// Whether a directory is reached by following a link at its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ThroughLink {
+    /// It is a directory itself.
+    No,
+    /// It is a link and the settings say to follow it.
+    Follow,
+}
+
+/// What of a layer belongs to the transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Everything that a listing shows.
+    Listed,
+    /// Only the names that were picked.
+    Picked,
+}
+
+/// One source directory that feeds a node. Most nodes have one; several sources may share names.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) origin: Origin,
+    pub(crate) handle: Handle,
+    pub(crate) content: Content,
+    /// Device of the source argument it belongs to, for `-x`.
+    pub(crate) root_device: u64,
+    /// Number of the root it descends from.
+    pub(crate) root: u16,
+}
+
+/// The directory of the destination that belongs to a node.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// It is there.
+    Present { handle: Handle, through_link: ThroughLink, listing: Before },
+    /// It is not there and will not be: a dry run, or nothing but a list is wanted.
+    Absent,
+}
+
+/// What the destination directory held before this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// This run made it: it is empty.
+    Empty,
+    /// It was there and may hold anything.
+    Anything,
+}
+
+/// What a directory is given when all below it is done.
+#[derive(Debug)]
+pub(crate) struct Finish {
+    /// The source directory.
+    pub(crate) source: Metadata,
+    /// The attributes it shall have.
+    pub(crate) wanted: Wanted,
+    /// The destination directory as it was; `None` when this run made it.
+    pub(crate) before: Option<Metadata>,
+    /// True when its attributes differ from the wanted ones for certain.
+    pub(crate) differs: bool,
+}
+
+/// A directory of the transfer.
+pub(crate) struct Node {
+    pub(crate) run: Arc<Run>,
+    pub(crate) parent: Option<Arc<Self>>,
+    /// Path below the transfer root, `.` for the root.
+    pub(crate) path: RelPath,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) picked: Option<Arc<Picked>>,
+    pub(crate) target: Target,
+    /// The name under which a single file arrives, where it is not its own.
+    pub(crate) renamed: Option<Box<[u8]>>,
+    pub(crate) source_scope: filter::Scope,
+    pub(crate) receiver_scope: filter::Scope,
+    pub(crate) segment: SegmentId,
+    /// Its own line, spoken after the deletions in it.
+    pub(crate) line: Mutex<Option<Box<Item>>>,
+    pub(crate) finish: Option<Finish>,
+    /// Something was made, replaced or removed in the destination directory.
+    pub(crate) touched: AtomicBool,
+    /// Its listing, or that of an ancestor, is incomplete: nothing in it is deleted.
+    pub(crate) incomplete: AtomicBool,
+    /// Tasks and children not done yet.
+    pub(crate) pending: AtomicUsize,
+    /// Group of a file made in the destination directory, plus one; 0 while unknown.
+    pub(crate) birth_group: std::sync::atomic::AtomicU64,
+    /// The default ACL of the destination directory, once it was asked for.
+    pub(crate) default_acl: std::sync::OnceLock<Option<fs::Acl>>,
+    /// The directories of the basis trees that mirror this one.
+    pub(crate) basis: std::sync::OnceLock<Vec<Option<Dir>>>,
+}
+
+impl Node {
+    /// The open directory of a layer.
+    pub(crate) fn layer_dir(&self, layer: u16) -> io::Result<Dir> {
+        let layer = &self.layers[usize::from(layer)];
+        layer.handle.get(|| match (&layer.origin, &self.parent) {
+            (Origin::Child { parent_layer, name, through_link }, Some(parent)) => {
+                let parent = parent.layer_dir(*parent_layer)?;
+                match through_link {
+                    ThroughLink::No => parent.open_child(name, self.run.access_time()),
+                    ThroughLink::Follow => parent.open_child_following(name),
+                }
+            }
+            _ => Err(io::Error::other("the root of a source was closed")),
+        })
+    }
+
+    /// The layer that descends from a root.
+    pub(crate) fn layer_of_root(&self, root: u16) -> Option<u16> {
+        let at = self.layers.iter().position(|layer| layer.root == root)?;
+        u16::try_from(at).ok()
+    }
+
+    /// The open directory of the destination; `None` where there is none.
+    pub(crate) fn target_dir(&self) -> io::Result<Option<Dir>> {
+        let Target::Present { handle, through_link, .. } = &self.target else { return Ok(None) };
+        let dir = handle.get(|| {
+            let parent = match &self.parent {
+                Some(parent) => parent.target_dir()?,
+                None => None,
+            };
+            let parent = parent.ok_or_else(|| io::Error::other("the destination was closed"))?;
+            match through_link {
+                ThroughLink::No => parent.open_child(self.path.file_name(), AccessTime::Update),
+                ThroughLink::Follow => parent.open_child_following(self.path.file_name()),
+            }
+        })?;
+        Ok(Some(dir))
+    }
+
+    /// True when the destination directory was made by this run or is absent: it holds nothing.
+    pub(crate) fn target_is_empty(&self) -> bool {
+        matches!(self.target, Target::Absent | Target::Present { listing: Before::Empty, .. })
+    }
+
+    /// Closes its directories; they are opened again when they are needed.
+    pub(crate) fn close_directories(&self) {
+        if self.parent.is_none() {
+            return;
+        }
+        for layer in &self.layers {
+            layer.handle.close();
+        }
+        if let Target::Present { handle, .. } = &self.target {
+            handle.close();
+        }
+    }
+
+    /// The path of a layer as a person would look for it.
+    pub(crate) fn shown_source(&self, layer: u16) -> Box<[u8]> {
+        match (self.layers.get(usize::from(layer)).map(|layer| &layer.origin), &self.parent) {
+            (Some(Origin::Root(shown)), _) => shown.clone(),
+            (Some(Origin::Child { parent_layer, name, .. }), Some(parent)) => {
+                join(&parent.shown_source(*parent_layer), name)
+            }
+            _ => Box::default(),
+        }
+    }
+
+    /// A fault at an entry of a source layer.
+    pub(crate) fn source_fault(
+        &self,
+        verb: Verb,
+        layer: u16,
+        name: &[u8],
+        cause: impl Into<Cause>,
+    ) -> Fault {
+        let path = join(&self.shown_source(layer), name);
+        Fault { side: Side::Source, verb, path, cause: cause.into() }
+    }
+
+    /// A fault at an entry of the destination.
+    pub(crate) fn target_fault(&self, verb: Verb, name: &[u8], cause: impl Into<Cause>) -> Fault {
+        let name = self.target_name(name);
+        let path = if name == b"." { self.path.clone() } else { self.path.child(name) };
+        self.run.destination_fault(verb, &path, cause)
+    }
+
+    /// The name that an entry has at the destination.
+    pub(crate) fn target_name<'a>(&'a self, name: &'a [u8]) -> &'a [u8] {
+        self.renamed.as_deref().unwrap_or(name)
+    }
+
+    /// Notes that the destination directory changes.
+    pub(crate) fn touch(&self) {
+        self.touched.store(true, Ordering::Relaxed);
+    }
+
+    /// One more task or child to wait for.
+    pub(crate) fn hold(&self) {
+        self.pending.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One task or child less; true when it was the last.
+    pub(crate) fn release(&self) -> bool {
+        self.pending.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+}
+
+impl Run {
+    /// Whether reading the source may update access times.
+    pub(crate) fn access_time(&self) -> AccessTime {
+        if self.settings.traverse.open_noatime { AccessTime::Keep } else { AccessTime::Update }
+    }
+}

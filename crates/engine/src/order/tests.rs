@@ -1,0 +1,83 @@
+use std::cmp::Ordering;
+
+use model::{Event, Message, MessageClass, Sink};
+use parking_lot::Mutex;
+use proptest::prelude::*;
+
+use super::{OrderedLog, SegmentId, compare_names, compare_paths};
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Sink for Heard {
+    fn accept(&self, event: Event) {
+        if let Event::Message(message) = event {
+            self.0.lock().push(String::from_utf8(message.text.into()).unwrap());
+        }
+    }
+}
+
+fn say(text: &str) -> Event {
+    Event::Message(Message { class: MessageClass::Notice, text: text.as_bytes().into() })
+}
+
+#[test]
+fn later_segments_wait_for_earlier_ones() {
+    let (log, heard) = (OrderedLog::new(true), Heard::default());
+    let first = log.open(OrderedLog::ROOT);
+    let second = log.open(OrderedLog::ROOT);
+    log.push(second, say("2"), &heard);
+    log.close(second, &heard);
+    assert!(heard.0.lock().is_empty());
+    log.push(first, say("1"), &heard);
+    assert_eq!(*heard.0.lock(), ["1"]);
+    log.close(first, &heard);
+    assert_eq!(*heard.0.lock(), ["1", "2"]);
+}
+
+#[test]
+fn directories_come_last_and_sort_with_their_slash() {
+    assert_eq!(compare_names((b"z", false), (b"a", true)), Ordering::Less);
+    assert_eq!(compare_names((b"foo", true), (b"foo-bar", true)), Ordering::Greater);
+    assert_eq!(compare_names((b"foo", false), (b"foo-bar", false)), Ordering::Less);
+    assert_eq!(compare_paths(b"a/z", b"b"), Ordering::Greater);
+    assert_eq!(compare_paths(b"a/b/c", b"a/b/d"), Ordering::Less);
+    assert_eq!(compare_paths(b"a/z", b"a/b/a"), Ordering::Less);
+}
+
+proptest! {
+    #[test]
+    fn any_order_of_work_gives_the_order_of_speech(
+        parents in prop::collection::vec(any::<prop::sample::Index>(), 1..20),
+        order in prop::collection::vec(any::<prop::sample::Index>(), 20),
+    ) {
+        let (log, heard) = (OrderedLog::new(true), Heard::default());
+        let mut segments = vec![OrderedLog::ROOT];
+        let mut children: Vec<Vec<usize>> = vec![vec![]];
+        for parent in &parents {
+            let parent = parent.index(segments.len());
+            children[parent].push(segments.len());
+            children.push(vec![]);
+            segments.push(log.open(segments[parent]));
+        }
+        let mut expected = Vec::new();
+        speak(&children, 0, &mut expected);
+        let mut waiting: Vec<(usize, SegmentId)> = segments.into_iter().enumerate().collect();
+        let mut next = order.iter().cycle();
+        while !waiting.is_empty() {
+            let at = next.next().unwrap().index(waiting.len());
+            let (number, segment) = waiting.swap_remove(at);
+            log.push(segment, say(&number.to_string()), &heard);
+            log.close(segment, &heard);
+        }
+        prop_assert_eq!(heard.0.lock().clone(), expected);
+    }
+}
+
+/// Each segment's own event comes after its children's, which were opened before it spoke.
+fn speak(children: &[Vec<usize>], at: usize, spoken: &mut Vec<String>) {
+    for &child in &children[at] {
+        speak(children, child, spoken);
+    }
+    spoken.push(at.to_string());
+}

@@ -1,0 +1,283 @@
+//! The whole of a run: what is picked, the passes over the tree, what is left for the end.
+
+use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use filter::{Rules, Scope};
+use fs::Dir;
+use model::settings::{DeleteLimit, DeleteWhen, Workers};
+use model::{Cause, Fault, Job, RelPath, Side, Summary, Verdict};
+use parking_lot::Mutex;
+
+use crate::descend;
+use crate::destination::{self, Opened};
+use crate::error::SetupError;
+use crate::node::{Before, Content, Finish, Handle, Layer, Node, Origin, Target, ThroughLink};
+use crate::order::OrderedLog;
+use crate::run::{Run, Stop, Surroundings};
+use crate::scan::Pass;
+use crate::selection::Selection;
+use crate::task::Task;
+
+/// Never more workers than this: where 64 server slots of 2 ms are saturated with room to spare.
+const AUTO_CEILING: usize = 256;
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Totals; a run that was stopped has them too.
+    pub summary: Summary,
+    /// Why it ended before all was done, if it did so by itself.
+    pub stopped: Option<Stop>,
+    /// True when it was cancelled from outside.
+    pub cancelled: bool,
+    /// The destination directory was made.
+    pub made_destination: bool,
+    /// How many workers were at work at most.
+    pub peak_workers: usize,
+}
+
+/// Brings the destination into the state of the source.
+///
+/// Paths that fail are faults: they go to the sink and into the summary, and the run goes on.
+pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outcome, SetupError> {
+    let mut selection = Selection::new(job)?;
+    refuse_empty_source(job, &selection)?;
+    let nothing = selection.roots.is_empty() && selection.missing.is_empty();
+    let opened = if nothing { None } else { destination::open(job, &selection)? };
+    let workers = workers(job);
+    let ceiling = match workers {
+        sched::Workers::Fixed(count) | sched::Workers::Auto { ceiling: count } => count.get(),
+    };
+    let mut shared = Run::new(job, around, opened.as_ref(), ceiling)?;
+    shared.missing = std::mem::take(&mut selection.missing);
+    let run = Arc::new(shared);
+    tell_unreadable(&run, &mut selection);
+    let mut outcome = Outcome {
+        summary: Summary::default(),
+        stopped: None,
+        cancelled: false,
+        made_destination: opened.as_ref().is_some_and(|opened| opened.is_new),
+        peak_workers: 0,
+    };
+    let settings = sched::Settings { workers, ..sched::Settings::default() };
+    if !nothing {
+        let top = Top { job, rules, selection, opened };
+        passes(&run, top, &settings, &mut outcome)?;
+    }
+    outcome.summary.merge(&run.totals());
+    outcome.stopped = run.stopped();
+    outcome.cancelled = around.cancel.is_cancelled() && outcome.stopped.is_none();
+    Ok(outcome)
+}
+
+fn workers(job: &Job) -> sched::Workers {
+    match job.settings.limits.workers {
+        Workers::Fixed(count) => sched::Workers::Fixed(count),
+        Workers::Auto => sched::Workers::Auto {
+            ceiling: NonZeroUsize::new(AUTO_CEILING).unwrap_or(NonZeroUsize::MIN),
+        },
+    }
+}
+
+/// What a pass begins with.
+struct Top<'a> {
+    job: &'a Job,
+    rules: &'a Arc<Rules>,
+    selection: Selection,
+    opened: Option<Opened>,
+}
+
+fn passes(
+    run: &Arc<Run>,
+    mut top: Top<'_>,
+    settings: &sched::Settings,
+    outcome: &mut Outcome,
+) -> Result<(), SetupError> {
+    let picked = Arc::new(std::mem::take(&mut top.selection.picked));
+    for pass in Pass::of(&run.settings) {
+        run.begin_pass(*pass);
+        if pass.deletes() {
+            permit_deletions(run);
+        }
+        let before = run.totals();
+        let root = root_node(run, &top, &picked)?;
+        let mut seeds = vec![Task::Expand(Arc::new(root))];
+        // Groups of hard links and files put aside are done when the tree has been gone through.
+        while !seeds.is_empty() {
+            let ended = sched::run(settings, &run.cancel, seeds);
+            outcome.peak_workers = outcome.peak_workers.max(ended.peak_workers);
+            if let sched::End::Panicked(message) = ended.end {
+                run.end(Stop::Internal(message.into()));
+            }
+            seeds = if run.cancel.is_cancelled() { Vec::new() } else { left_for_later(run) };
+        }
+        if pass.only_deletes() {
+            run.keep_only_deletions(&before);
+        }
+    }
+    Ok(())
+}
+
+fn left_for_later(run: &Run) -> Vec<Task> {
+    let groups = run.links.take_incomplete();
+    if groups.is_empty() { std::mem::take(&mut *run.later.lock()) } else { groups }
+}
+
+/// How many deletions `--max-delete` permits in the pass that begins.
+fn permit_deletions(run: &Run) {
+    let left = match run.settings.delete.limit {
+        DeleteLimit::Unlimited => u64::MAX,
+        DeleteLimit::Entries(entries) => entries,
+        DeleteLimit::Percent(percent) => {
+            run.destination_entries.load(Ordering::Relaxed) * u64::from(percent) / 100
+        }
+    };
+    run.deletions_left.store(left, Ordering::Relaxed);
+}
+
+/// Tells of the arguments that cannot be read.
+fn tell_unreadable(run: &Run, selection: &mut Selection) {
+    let mut scratch = run.scratch(0);
+    for (path, error) in std::mem::take(&mut selection.unreadable) {
+        let fault =
+            Fault { side: Side::Source, verb: "look at", path, cause: Cause::from(&error) };
+        scratch.totals.verdicts.add(Verdict::Failed);
+        run.source_fault(&mut scratch.totals, fault);
+    }
+}
+
+fn refuse_empty_source(job: &Job, selection: &Selection) -> Result<(), SetupError> {
+    let delete = &job.settings.delete;
+    if !delete.refuse_empty_source || delete.when == DeleteWhen::Never {
+        return Ok(());
+    }
+    for root in selection.roots.iter().filter(|root| root.content == Content::Listed) {
+        if root.dir.list().is_ok_and(|listing| listing.is_empty()) {
+            let path = Path::new(std::ffi::OsStr::from_bytes(&root.shown)).to_owned();
+            return Err(SetupError::EmptySource { path });
+        }
+    }
+    Ok(())
+}
+
+/// The node of the transfer root.
+fn root_node(
+    run: &Arc<Run>,
+    top: &Top<'_>,
+    picked: &Arc<crate::selection::Picked>,
+) -> Result<Node, SetupError> {
+    let layers: Vec<Layer> = top.selection.roots.iter().enumerate().map(layer).collect();
+    let target = match top.opened.as_ref().and_then(|opened| opened.dir.as_ref().zip(Some(opened))) {
+        Some(((dir, metadata), opened)) => Target::Present {
+            handle: Handle::new(dir.clone(), metadata),
+            through_link: ThroughLink::No,
+            // After the first pass it holds what that pass made.
+            listing: if run.pass().only_deletes() { Before::Anything } else { opened.listing },
+        },
+        None => Target::Absent,
+    };
+    let (source_scope, receiver_scope) = root_scopes(top, &layers, &target)?;
+    let mut node = Node {
+        run: Arc::clone(run),
+        parent: None,
+        path: RelPath::root(),
+        layers,
+        picked: (!picked.names.is_empty()).then(|| Arc::clone(picked)),
+        target,
+        renamed: top.opened.as_ref().and_then(|opened| opened.renamed.clone()),
+        source_scope,
+        receiver_scope,
+        segment: run.log.open(OrderedLog::ROOT),
+        line: Mutex::new(None),
+        finish: None,
+        touched: AtomicBool::new(false),
+        incomplete: AtomicBool::new(false),
+        pending: AtomicUsize::new(1),
+        birth_group: AtomicU64::new(0),
+        default_acl: OnceLock::new(),
+        basis: OnceLock::new(),
+    };
+    if let Some(root) = top.selection.roots.iter().find(|root| root.content == Content::Listed) {
+        let is_new = top.opened.as_ref().is_none_or(|opened| opened.is_new);
+        let existing = top.opened.as_ref().and_then(|opened| opened.dir.as_ref());
+        let existing = existing.filter(|_| !is_new).map(|(_, metadata)| *metadata);
+        let wanted = descend::wanted(run, &node, &root.metadata, existing);
+        let flags = descend::compare(run, &node, existing.as_ref(), &wanted, None);
+        let flags = flags.map_err(|fault| SetupError::Root(fault.to_string()))?;
+        let differs = existing.is_none() || flags.is_significant();
+        node.finish = Some(Finish { source: root.metadata, wanted, before: existing, differs });
+        speak_of_root(run, &node, existing.is_none(), flags);
+    }
+    Ok(node)
+}
+
+fn layer((number, root): (usize, &crate::selection::Root)) -> Layer {
+    Layer {
+        origin: Origin::Root(root.shown.clone()),
+        handle: Handle::new(root.dir.clone(), &root.metadata),
+        content: root.content,
+        root_device: root.metadata.dev,
+        root: u16::try_from(number).expect("a command line has fewer than 65,536 sources"),
+    }
+}
+
+fn speak_of_root(run: &Arc<Run>, node: &Node, is_new: bool, flags: model::ItemFlags) {
+    if run.pass().only_deletes() {
+        return;
+    }
+    let mut scratch = run.scratch(0);
+    descend::speak_to(run, &mut scratch.totals, node, is_new, flags);
+}
+
+fn root_scopes(
+    top: &Top<'_>,
+    layers: &[Layer],
+    target: &Target,
+) -> Result<(Scope, Scope), SetupError> {
+    let wrong = |error: filter::RuleError| SetupError::Filter(error.to_string());
+    let absolute = |shown: &[u8]| {
+        let path = Path::new(std::ffi::OsStr::from_bytes(shown));
+        fs::below::absolute(path).into_os_string().into_encoded_bytes()
+    };
+    let source_root = top.selection.roots.first().map_or(&b"."[..], |root| &root.shown);
+    let target_root = top.opened.as_ref().map_or(&b"."[..], |opened| &opened.shown);
+    let source = Scope::root(Arc::clone(top.rules), &absolute(source_root));
+    let receiver = Scope::root(Arc::clone(top.rules), &absolute(target_root));
+    if !source.needs_reading() {
+        return Ok((source, receiver));
+    }
+    let source = source.enter(b".", &mut |file| {
+        for layer in layers {
+            if let Some(dir) = layer.handle.if_open()
+                && let Some(rules) = descend::read_rules(&dir, file)?
+            {
+                return Ok(Some(rules));
+            }
+        }
+        Ok(None)
+    });
+    let dir = match target {
+        Target::Present { handle, .. } => handle.if_open(),
+        Target::Absent => None,
+    };
+    let receiver = receiver.enter(b".", &mut |file| match &dir {
+        Some(dir) => descend::read_rules(dir, file),
+        None => Ok(None),
+    });
+    Ok((source.map_err(wrong)?, receiver.map_err(wrong)?))
+}
+
+/// The directories of the basis trees, relative to the destination.
+pub(crate) fn basis_roots(job: &Job, destination: Option<&Dir>) -> Vec<Option<Dir>> {
+    let open = |path: &std::path::PathBuf| match destination {
+        _ if path.is_absolute() => Dir::open_operator(path).ok(),
+        Some(dir) => fs::below::open_dir_below(dir, path).ok(),
+        None => None,
+    };
+    job.settings.basis.dirs.iter().map(open).collect()
+}
+

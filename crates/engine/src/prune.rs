@@ -1,0 +1,52 @@
+//! `-m`: whether a directory holds anything but directories (rsync(1), `--prune-empty-dirs`).
+
+use fs::Dir;
+use model::Kind;
+
+use crate::node::Node;
+use crate::scan::{node_kind, path_of};
+
+/// True when no file would be transferred from a directory. Ends at the first file found, so that
+/// it seldom costs more than one listing.
+pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8]) -> bool {
+    let mut path = Vec::new();
+    path_of(node, name, &mut path);
+    let opened =
+        node.layer_dir(layer).and_then(|dir| dir.open_child(name, node.run.access_time()));
+    // What cannot be read is not known to be empty: it is entered, and the fault told there.
+    opened.is_ok_and(|dir| holds_nothing(node, &dir, &path, &node.source_scope))
+}
+
+fn holds_nothing(node: &Node, dir: &Dir, path: &[u8], scope: &filter::Scope) -> bool {
+    let entered = scope.enter(path, &mut |file| crate::descend::read_rules(dir, file));
+    let (Ok(scope), Ok(listing)) = (entered, dir.list()) else { return false };
+    if listing.error().is_some() {
+        return false;
+    }
+    let mut directories = Vec::new();
+    let mut child = path.to_vec();
+    for (name, hint) in listing.iter() {
+        let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
+        child.truncate(path.len());
+        child.push(b'/');
+        child.extend_from_slice(name);
+        let verdict = scope.check(
+            &child,
+            node_kind(kind),
+            filter::Side::Sender,
+            filter::Perishable::Honoured,
+        );
+        match kind {
+            _ if verdict.is_excluded() => {}
+            Some(Kind::Directory) => directories.push(name),
+            _ => return false,
+        }
+    }
+    directories.into_iter().all(|name| {
+        let mut below = path.to_vec();
+        below.push(b'/');
+        below.extend_from_slice(name);
+        dir.open_child(name, node.run.access_time())
+            .is_ok_and(|dir| holds_nothing(node, &dir, &below, &scope))
+    })
+}

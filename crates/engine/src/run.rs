@@ -1,0 +1,393 @@
+//! What all tasks of one run share: settings, counters, limits, and what has gone wrong so far.
+
+use std::io;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Instant, SystemTime};
+
+use fs::{Copier, Dir, File, xattr};
+use model::{
+    Cause, Event, Fault, Gauges, Interest, Item, Job, Message, MessageClass, Metadata, RelPath,
+    Settings, Side, Sink, Summary, Verb, Verdict,
+};
+use parking_lot::{Mutex, MutexGuard};
+use sched::{Cancel, RateLimit};
+
+use crate::attributes::{self, Born, Extra};
+use crate::destination::Opened;
+use crate::error::SetupError;
+use crate::fake_super;
+use crate::hard_links::HardLinks;
+use crate::identity::{Identity, Power};
+use crate::order::{OrderedLog, SegmentId};
+use crate::scan::Pass;
+use crate::task::Task;
+use crate::wanted::Wanted;
+
+/// Why a run ended before all was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Nothing more can be written, or a root cannot be opened.
+    Fatal(Fault),
+    /// `--stop-at` or `--stop-after`.
+    TimeIsUp,
+    /// A task panicked: a bug of ours.
+    Internal(Box<str>),
+}
+
+/// What one worker keeps for itself: buffers and counts.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub(crate) copier: Copier,
+    pub(crate) totals: Summary,
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) other_buffer: Vec<u8>,
+}
+
+/// Shared by all tasks of one run.
+pub(crate) struct Run {
+    pub(crate) settings: Settings,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) gauges: Arc<Gauges>,
+    pub(crate) cancel: Cancel,
+    pass: Mutex<Pass>,
+    pub(crate) identity: Identity,
+    pub(crate) log: OrderedLog,
+    pub(crate) links: HardLinks,
+    pub(crate) rate: RateLimit,
+    /// A directory or entry of the source could not be read: deletions are kept back.
+    pub(crate) source_fault: AtomicBool,
+    /// Deletions still permitted by `--max-delete`.
+    pub(crate) deletions_left: AtomicU64,
+    /// Entries seen in destination directories, for `--max-delete=N%`.
+    pub(crate) destination_entries: AtomicU64,
+    /// The destination as typed, for messages.
+    pub(crate) shown_destination: Box<[u8]>,
+    /// The destination root, so that a source above it does not copy it into itself.
+    pub(crate) destination_inode: Option<(u64, u64)>,
+    /// `umask` of the process as it was started.
+    pub(crate) umask: u32,
+    /// The destination root, for `--backup-dir`.
+    pub(crate) destination_root: Option<Dir>,
+    /// `--temp-dir`.
+    pub(crate) temp_dir: Option<Dir>,
+    /// `--compare-dest` and kin; `None` for those that cannot be opened.
+    pub(crate) basis_roots: Vec<Option<Dir>>,
+    /// Work for when the tree has been gone through.
+    pub(crate) later: Mutex<Vec<Task>>,
+    /// Nodes whose directories may be open, and how many may be.
+    pub(crate) open_nodes: AtomicUsize,
+    pub(crate) open_nodes_max: usize,
+    /// New files are opened without being looked at first.
+    pub(crate) reads_new_files: bool,
+    /// Destination entries of source arguments that do not exist (`--delete-missing-args`).
+    pub(crate) missing: Vec<Box<[u8]>>,
+    backup_root: Mutex<Option<Dir>>,
+    scans: AtomicUsize,
+    began: Instant,
+    stop: Mutex<Option<Stop>>,
+    workers: Vec<Mutex<Scratch>>,
+}
+
+/// The outside of a run: who listens and who may stop it.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Where events go.
+    pub sink: Arc<dyn Sink>,
+    /// Live counters for a progress display.
+    pub gauges: Arc<Gauges>,
+    /// Stops the run.
+    pub cancel: Cancel,
+}
+
+/// Descriptors kept for files, pipes and the like: the rest may be directories.
+const OPEN_FILES_RESERVE: u64 = 600;
+
+impl Run {
+    pub(crate) fn new(
+        job: &Job,
+        around: &Surroundings,
+        opened: Option<&Opened>,
+        workers: usize,
+    ) -> Result<Self, SetupError> {
+        let settings = job.settings.clone();
+        let destination = opened.and_then(|opened| opened.dir.as_ref());
+        let destination_root = destination.map(|(dir, _)| dir.clone());
+        let temp_dir = match (&settings.write.temp_dir, &destination_root) {
+            (Some(path), Some(dir)) if !settings.dry_run => {
+                let opened = fs::below::open_dir_below(dir, path);
+                let failed = |cause| SetupError::Destination {
+                    verb: "open temporary directory",
+                    path: path.clone(),
+                    cause,
+                };
+                Some(opened.map_err(failed)?)
+            }
+            _ => None,
+        };
+        let open_files = fs::process::raise_open_files();
+        let open_dirs = open_files.saturating_sub(OPEN_FILES_RESERVE).max(open_files / 4) / 2;
+        Ok(Self {
+            sink: Arc::clone(&around.sink),
+            gauges: Arc::clone(&around.gauges),
+            cancel: around.cancel.clone(),
+            pass: Mutex::new(Pass::Whole),
+            identity: Identity::new(&settings.preserve),
+            log: OrderedLog::new(settings.interest > Interest::Faults),
+            links: HardLinks::default(),
+            rate: RateLimit::new(settings.limits.bytes_per_sec.and_then(NonZeroU64::new)),
+            source_fault: AtomicBool::new(false),
+            deletions_left: AtomicU64::new(u64::MAX),
+            destination_entries: AtomicU64::new(0),
+            shown_destination: opened.map_or_else(Box::default, |opened| opened.shown.clone()),
+            destination_inode: destination.map(|(_, metadata)| (metadata.dev, metadata.ino)),
+            umask: fs::process::umask(),
+            basis_roots: crate::pipeline::basis_roots(job, destination_root.as_ref()),
+            destination_root,
+            temp_dir,
+            later: Mutex::default(),
+            open_nodes: AtomicUsize::new(0),
+            open_nodes_max: usize::try_from(open_dirs).unwrap_or(usize::MAX),
+            reads_new_files: !settings.dry_run && !settings.traverse.list_only,
+            missing: Vec::new(),
+            backup_root: Mutex::new(None),
+            scans: AtomicUsize::new(0),
+            began: Instant::now(),
+            stop: Mutex::new(None),
+            workers: (0..workers).map(|_| Mutex::default()).collect(),
+            settings,
+        })
+    }
+
+    /// The pass over the tree that is under way.
+    pub(crate) fn pass(&self) -> Pass {
+        *self.pass.lock()
+    }
+
+    /// Begins a pass.
+    pub(crate) fn begin_pass(&self, pass: Pass) {
+        *self.pass.lock() = pass;
+        self.begin_scan();
+    }
+
+    /// One more task that may find entries.
+    pub(crate) fn begin_scan(&self) {
+        self.scans.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A task that may find entries is done; the last one ends the scan.
+    pub(crate) fn end_scan(&self) {
+        if self.scans.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.gauges.finish_scan(self.began.elapsed());
+        }
+    }
+
+    /// Metadata of a name, as it pretends to be with `--fake-super`.
+    pub(crate) fn stat(&self, dir: &Dir, name: &[u8]) -> io::Result<Metadata> {
+        let metadata = dir.stat(name)?;
+        if !self.keeps_pretence() {
+            return Ok(metadata);
+        }
+        Ok(fake_super::pretended(xattr::Node::Name(dir, name), metadata))
+    }
+
+    /// Metadata of an open file, as it pretends to be with `--fake-super`.
+    pub(crate) fn as_pretended_file(&self, file: &File, metadata: Metadata) -> Metadata {
+        if self.keeps_pretence() {
+            fake_super::pretended(file.into(), metadata)
+        } else {
+            metadata
+        }
+    }
+
+    /// True when owners and modes are kept in an attribute.
+    pub(crate) fn keeps_pretence(&self) -> bool {
+        self.identity.power == Power::Fake
+    }
+
+    /// Gives a complete file its attributes, for real or in pretence.
+    pub(crate) fn dress(
+        &self,
+        file: &File,
+        born: Born,
+        wanted: &Wanted,
+        source: &Metadata,
+        (extra, inherited): (&Extra, &Extra),
+    ) -> Result<(), (&'static str, io::Error)> {
+        if !self.keeps_pretence() {
+            return attributes::dress(file, born, wanted, extra, inherited);
+        }
+        let real = Wanted { mode: born.mode, uid: None, gid: None, ..*wanted };
+        attributes::dress(file, born, &real, extra, inherited)?;
+        fake_super::write_file(file, wanted, source).map_err(|error| ("set attributes of", error))
+    }
+
+    /// True where device nodes are made.
+    pub(crate) fn makes_devices(&self) -> bool {
+        self.settings.preserve.devices && self.identity.may_make_devices()
+    }
+
+    /// True when big files may be copied by several workers at once.
+    pub(crate) fn may_copy_in_ranges(&self) -> bool {
+        self.settings.write.staging == model::settings::Staging::Staged
+    }
+
+    /// True when a complete file gets its name at once, from the directory that it will be in.
+    pub(crate) fn publishes_at_once(&self) -> bool {
+        self.temp_dir.is_none() && !self.settings.write.delay_updates
+    }
+
+    /// Waits for as long as the rate limit asks, counts the bytes, and ends a copy that is
+    /// cancelled.
+    pub(crate) fn pace(&self, bytes: u64) -> io::Result<()> {
+        let waited = self.rate.take(bytes, &self.cancel);
+        Gauges::add(&self.gauges.transferred_bytes, bytes);
+        waited.map_err(|_| io::ErrorKind::Interrupted.into())
+    }
+
+    /// The root of `--backup-dir`, made when it is first needed; `None` without it.
+    pub(crate) fn backup_root(&self) -> io::Result<Option<Dir>> {
+        let (Some(path), Some(destination)) = (&self.settings.backup.dir, &self.destination_root)
+        else {
+            return Ok(None);
+        };
+        let mut root = self.backup_root.lock();
+        if root.is_none() {
+            *root = Some(fs::below::make_dirs_below(destination, path)?);
+        }
+        Ok(root.clone())
+    }
+
+    /// Keeps of a pass that only deletes what it deleted and what failed.
+    pub(crate) fn keep_only_deletions(&self, before: &Summary) {
+        let now = self.totals();
+        let mut kept = *before;
+        kept.deleted = now.deleted;
+        kept.faults = now.faults;
+        kept.vanished = now.vanished;
+        kept.deletions_skipped = now.deletions_skipped;
+        kept.deletions_suppressed = now.deletions_suppressed;
+        let deleted = now.verdicts.get(Verdict::Deleted) - before.verdicts.get(Verdict::Deleted);
+        for _ in 0..deleted {
+            kept.verdicts.add(Verdict::Deleted);
+        }
+        for worker in &self.workers {
+            worker.lock().totals = Summary::default();
+        }
+        self.workers[0].lock().totals = kept;
+    }
+
+    /// The buffers and counts of one worker. Only that worker asks, so nobody waits.
+    pub(crate) fn scratch(&self, worker: usize) -> MutexGuard<'_, Scratch> {
+        self.workers[worker].lock()
+    }
+
+    /// Totals so far.
+    pub(crate) fn totals(&self) -> Summary {
+        let mut all = Summary::default();
+        for worker in &self.workers {
+            all.merge(&worker.lock().totals);
+        }
+        all
+    }
+
+    /// Tells of a path that failed; ends the run when nothing more can be written.
+    pub(crate) fn fault(&self, totals: &mut Summary, fault: Fault) {
+        if fault.is_vanished() {
+            totals.vanished += 1;
+        } else {
+            totals.faults += 1;
+        }
+        if fault.is_fatal() {
+            self.end(Stop::Fatal(fault.clone()));
+        }
+        self.sink.accept(Event::Fault(fault));
+    }
+
+    /// Tells that part of the source could not be read: nothing is deleted any more.
+    pub(crate) fn source_fault(&self, totals: &mut Summary, fault: Fault) {
+        if !fault.is_vanished() {
+            self.source_fault.store(true, Ordering::Relaxed);
+        }
+        self.fault(totals, fault);
+    }
+
+    /// Notes a fault that leaves the source partly unread, before it is told.
+    pub(crate) fn note_source(&self, fault: &Fault) {
+        let changed = matches!(fault.cause, Cause::Vanished | Cause::ChangedDuringCopy);
+        if fault.side == Side::Source && !changed {
+            self.source_fault.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// True while deletions are permitted by what is known of the source.
+    pub(crate) fn may_delete(&self) -> bool {
+        self.settings.delete.ignore_errors || !self.source_fault.load(Ordering::Relaxed)
+    }
+
+    /// Ends the run: no new work is begun. The first reason stands.
+    pub(crate) fn end(&self, stop: Stop) {
+        self.stop.lock().get_or_insert(stop);
+        self.cancel.cancel();
+    }
+
+    /// Why the run was ended, if it was from inside.
+    pub(crate) fn stopped(&self) -> Option<Stop> {
+        self.stop.lock().clone()
+    }
+
+    /// Ends the run when its time is up.
+    pub(crate) fn watch_the_clock(&self) {
+        if self.settings.limits.stop_at.is_some_and(|moment| SystemTime::now() >= moment) {
+            self.end(Stop::TimeIsUp);
+        }
+    }
+
+    /// True when items of this verdict are wanted.
+    pub(crate) fn wants(&self, verdict: Verdict, significant: bool) -> bool {
+        let interest = self.settings.interest;
+        match verdict {
+            Verdict::Equal => {
+                interest >= if significant { Interest::Changes } else { Interest::Unchanged }
+            }
+            Verdict::Excluded | Verdict::Skipped => interest >= Interest::Everything,
+            _ => interest >= Interest::Changes,
+        }
+    }
+
+    /// Counts an entry and tells of it where somebody listens.
+    pub(crate) fn conclude(&self, totals: &mut Summary, segment: SegmentId, item: Item) {
+        totals.verdicts.add(item.verdict);
+        if self.wants(item.verdict, item.flags.is_significant()) {
+            self.log.push(segment, Event::Item(Box::new(item)), &*self.sink);
+        }
+    }
+
+    /// Tells something that is not an entry's verdict, in its place.
+    pub(crate) fn say(&self, segment: SegmentId, class: MessageClass, parts: &[&[u8]]) {
+        let text = parts.concat().into();
+        self.log.push(segment, Event::Message(Message { class, text }), &*self.sink);
+    }
+
+    /// A fault at the destination, shown with its root.
+    pub(crate) fn destination_fault(
+        &self,
+        verb: Verb,
+        path: &RelPath,
+        cause: impl Into<Cause>,
+    ) -> Fault {
+        let path = join(&self.shown_destination, path.as_bytes());
+        Fault { side: Side::Destination, verb, path, cause: cause.into() }
+    }
+}
+
+/// Joins a root as it is shown with a path below it.
+pub(crate) fn join(root: &[u8], below: &[u8]) -> Box<[u8]> {
+    match (root, below) {
+        (_, b".") => root.into(),
+        (b"" | b".", _) => below.into(),
+        _ if root.ends_with(b"/") => [root, below].concat().into(),
+        _ => [root, b"/", below].concat().into(),
+    }
+}

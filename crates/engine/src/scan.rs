@@ -1,0 +1,332 @@
+//! List: the names of a directory at both sides, filtered and sorted.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use filter::{NodeKind, Perishable};
+use fs::{Dir, Listing};
+use model::settings::{DeleteWhen, Symlinks};
+use model::{Event, Gauges, Item, ItemFlags, Kind, MessageClass, Verdict};
+
+use crate::names::{Names, Presence};
+use crate::node::{Content, Node};
+use crate::run::Run;
+use crate::selection::Reason;
+use crate::task::{Cost, Found, Position, Task, Worker};
+use crate::{delete, entries, finalize, links};
+
+/// Lists a directory, removes what is extraneous, and begins with what is in it.
+pub(crate) fn expand(worker: &mut Worker<'_>, node: Arc<Node>) {
+    let began = Instant::now();
+    let mut names = collect(worker, &node);
+    let also_in = names.sort();
+    let extraneous = match_destination(worker, &node, &mut names);
+    worker.sample(Cost::List, began.elapsed(), 1);
+    worker.run.destination_entries.fetch_add(extraneous.seen, Ordering::Relaxed);
+    if node.parent.is_none() && !worker.run.pass().only_deletes() {
+        for path in &node.run.missing {
+            delete::missing_argument(worker, &node, path);
+        }
+    }
+    if deletes_now(worker.run, &node) {
+        delete::extraneous(worker, &node, &extraneous.names);
+    }
+    if let Some(line) = node.line.lock().take() {
+        worker.run.log.push(node.segment, Event::Item(line), &*worker.run.sink);
+    }
+    begin(worker, node, Found { names, also_in });
+}
+
+/// Spawns what goes through the names, directories to be stolen first.
+fn begin(worker: &mut Worker<'_>, node: Arc<Node>, found: Found) {
+    let run = Arc::clone(&node.run);
+    Gauges::add(&run.gauges.listed_entries, found.names.files().len() as u64);
+    let files = run.log.open(node.segment);
+    let directories = run.log.open(node.segment);
+    run.log.close(node.segment, &*run.sink);
+    let found = Arc::new(found);
+    let position = |segment| Position {
+        node: Arc::clone(&node),
+        found: Arc::clone(&found),
+        next: 0,
+        segment,
+    };
+    if found.names.directories().is_empty() {
+        run.log.close(directories, &*run.sink);
+    } else {
+        node.hold();
+        run.begin_scan();
+        worker.spawn(Task::Directories(position(directories)));
+    }
+    if found.names.files().is_empty() || run.pass().only_deletes() {
+        run.log.close(files, &*run.sink);
+    } else {
+        node.hold();
+        run.begin_scan();
+        entries::run(worker, position(files));
+    }
+    finalize::settle(worker, node);
+}
+
+fn deletes_now(run: &Run, node: &Node) -> bool {
+    run.pass().deletes()
+        && node.layers.iter().any(|layer| layer.content == Content::Listed)
+        && !node.incomplete.load(Ordering::Relaxed)
+}
+
+/// The source's names: listed and picked, filtered.
+fn collect(worker: &mut Worker<'_>, node: &Arc<Node>) -> Names {
+    let mut names = Names::default();
+    for (number, layer) in node.layers.iter().enumerate() {
+        if layer.content == Content::Listed {
+            let number = u16::try_from(number).expect("a node has fewer layers than arguments");
+            let listed = node.layer_dir(number).and_then(|dir| dir.list().map(|list| (dir, list)));
+            match listed {
+                Ok((dir, listing)) => add_listing(worker, node, number, &dir, &listing, &mut names),
+                Err(error) => incomplete(worker, node, number, &error),
+            }
+        }
+    }
+    if let Some(picked) = &node.picked {
+        for (at, pick) in picked.names.iter().enumerate() {
+            let at = u32::try_from(at + 1).expect("fewer than 2^32 names are picked");
+            add_pick(worker, node, pick, at, &mut names);
+        }
+    }
+    names
+}
+
+fn incomplete(worker: &mut Worker<'_>, node: &Node, layer: u16, error: &std::io::Error) {
+    node.incomplete.store(true, Ordering::Relaxed);
+    let fault = node.source_fault("list", layer, b".", error);
+    worker.run.source_fault(&mut worker.scratch.totals, fault);
+}
+
+fn add_listing(
+    worker: &mut Worker<'_>,
+    node: &Arc<Node>,
+    layer: u16,
+    dir: &Dir,
+    listing: &Listing,
+    names: &mut Names,
+) {
+    if let Some(error) = listing.error() {
+        incomplete(worker, node, layer, error);
+    }
+    let mut path = Vec::with_capacity(256);
+    for at in 0..listing.len() {
+        let name = listing.name(at);
+        let (kind, is_followed) = kind_of(worker.run, node, dir, name, listing.kind_hint(at));
+        if is_excluded(worker, node, name, kind, &mut path) {
+            continue;
+        }
+        let entry = names.push(name, layer, kind);
+        entry.is_followed = is_followed;
+    }
+}
+
+fn add_pick(
+    worker: &mut Worker<'_>,
+    node: &Arc<Node>,
+    pick: &crate::selection::Pick,
+    at: u32,
+    names: &mut Names,
+) {
+    for in_root in &pick.roots {
+        let Some(layer) = node.layer_of_root(in_root.root) else { continue };
+        let Ok(dir) = node.layer_dir(layer) else { continue };
+        let (mut kind, mut is_followed) = kind_of(worker.run, node, &dir, &pick.name, None);
+        let leads_on = in_root.reason != Reason::Named || pick.below.is_some();
+        if kind == Some(Kind::Symlink) && leads_on {
+            (kind, is_followed) = (Some(Kind::Directory), true);
+        }
+        let entry = names.push(&pick.name, layer, kind);
+        entry.is_followed = is_followed;
+        entry.picked = at;
+    }
+}
+
+/// What a name is, links followed where the settings ask for it.
+fn kind_of(
+    run: &Run,
+    node: &Node,
+    dir: &Dir,
+    name: &[u8],
+    hint: Option<Kind>,
+) -> (Option<Kind>, bool) {
+    let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
+    if kind != Some(Kind::Symlink) {
+        return (kind, false);
+    }
+    let links = &run.settings.links;
+    let target = || dir.stat_following(name).ok().map(|metadata| metadata.kind);
+    let leaves_the_tree = || {
+        let target = dir.read_link(name);
+        target.is_ok_and(|target| links::is_unsafe(&target, &node.path, name))
+    };
+    if links.symlinks == Symlinks::Follow || (links.copy_unsafe && leaves_the_tree()) {
+        return (target().or(kind), true);
+    }
+    if links.copy_dirlinks && target() == Some(Kind::Directory) {
+        return (Some(Kind::Directory), true);
+    }
+    (kind, false)
+}
+
+fn is_excluded(
+    worker: &mut Worker<'_>,
+    node: &Node,
+    name: &[u8],
+    kind: Option<Kind>,
+    path: &mut Vec<u8>,
+) -> bool {
+    if node.source_scope.is_empty() {
+        return false;
+    }
+    path_of(node, name, path);
+    let verdict =
+        node.source_scope.check(path, node_kind(kind), filter::Side::Sender, Perishable::Honoured);
+    let filter::Verdict::Excluded(rule) = verdict else { return false };
+    worker.scratch.totals.verdicts.add(Verdict::Excluded);
+    if worker.run.wants(Verdict::Excluded, false) {
+        let item = Item {
+            path: node.path.child(name),
+            metadata: entries::unknown_metadata(kind.unwrap_or(Kind::File)),
+            flags: ItemFlags::empty(),
+            verdict: Verdict::Excluded,
+            link: None,
+            reason: Some(node.source_scope.describe(rule).into()),
+            written_bytes: 0,
+            checksum: None,
+        };
+        worker.run.log.push(node.segment, Event::Item(Box::new(item)), &*worker.run.sink);
+    }
+    true
+}
+
+/// The path of a name below the transfer root, as filter rules see it.
+pub(crate) fn path_of(node: &Node, name: &[u8], path: &mut Vec<u8>) {
+    path.clear();
+    if !node.path.is_root() {
+        path.extend_from_slice(node.path.as_bytes());
+        path.push(b'/');
+    }
+    path.extend_from_slice(name);
+}
+
+/// A kind as filter rules see it.
+pub(crate) fn node_kind(kind: Option<Kind>) -> NodeKind {
+    if kind == Some(Kind::Directory) { NodeKind::Directory } else { NodeKind::Other }
+}
+
+/// What the destination directory holds beside the source's names.
+#[derive(Default)]
+struct Extraneous {
+    names: Vec<(Box<[u8]>, Option<Kind>)>,
+    seen: u64,
+}
+
+/// Notes which names the destination has, and finds those that only it has.
+fn match_destination(worker: &mut Worker<'_>, node: &Node, names: &mut Names) -> Extraneous {
+    let mut extraneous = Extraneous::default();
+    if node.target_is_empty() {
+        for entry in names.all_mut().1 {
+            entry.presence = Presence::Absent;
+        }
+        return extraneous;
+    }
+    if node.renamed.is_some() || node.layers.iter().all(|layer| layer.content == Content::Picked) {
+        return extraneous;
+    }
+    let listed = node.target_dir().and_then(|dir| match dir {
+        Some(dir) => dir.list().map(|listing| Some((dir, listing))),
+        None => Ok(None),
+    });
+    let (dir, mut listing) = match listed {
+        Ok(Some(found)) => found,
+        Ok(None) => return extraneous,
+        Err(error) => {
+            let fault = node.target_fault("list", b".", &error);
+            worker.run.fault(&mut worker.scratch.totals, fault);
+            return extraneous;
+        }
+    };
+    let whole = listing.error().is_none();
+    listing.sort_by_name();
+    let mut matched = vec![false; listing.len()];
+    let (arena, refs) = names.all_mut();
+    for entry in refs {
+        let found = listing.find(entry.name_in(arena));
+        if let Some(at) = found {
+            matched[at] = true;
+        }
+        entry.presence = match found {
+            Some(_) => Presence::Listed,
+            None if whole => Presence::Absent,
+            None => Presence::Unknown,
+        };
+    }
+    extraneous.seen = listing.len() as u64;
+    for at in (0..listing.len()).filter(|at| !matched[*at]) {
+        let name = listing.name(at);
+        if !is_staging(worker, node, &dir, name) {
+            extraneous.names.push((name.into(), listing.kind_hint(at)));
+        }
+    }
+    extraneous
+}
+
+/// True when a name is a staging file: one left behind by a killed run is removed, one in use by
+/// another run is left alone. Neither is extraneous.
+fn is_staging(worker: &mut Worker<'_>, node: &Node, dir: &Dir, name: &[u8]) -> bool {
+    if !fs::staging::is_staging_name(name) {
+        return false;
+    }
+    if !worker.run.settings.dry_run
+        && let Ok(true) = fs::staging::remove_if_abandoned(dir, name)
+    {
+        node.touch();
+        let path = node.path.child(name);
+        worker.run.say(
+            node.segment,
+            MessageClass::Debug,
+            &[b"removed the staging file of an interrupted run: ", path.as_bytes()],
+        );
+    }
+    true
+}
+
+/// The passes over the tree that a run makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// Transfer, and delete in each directory before it is entered.
+    Whole,
+    /// Transfer only.
+    Transfer,
+    /// Delete only.
+    Delete,
+}
+
+impl Pass {
+    /// The passes of a run, in order.
+    pub(crate) fn of(settings: &model::Settings) -> &'static [Self] {
+        let limited = settings.delete.limit != model::settings::DeleteLimit::Unlimited;
+        match settings.delete.when {
+            DeleteWhen::Never => &[Self::Transfer],
+            DeleteWhen::Before => &[Self::Delete, Self::Transfer],
+            DeleteWhen::During if !limited => &[Self::Whole],
+            DeleteWhen::During | DeleteWhen::Delay | DeleteWhen::After => {
+                &[Self::Transfer, Self::Delete]
+            }
+        }
+    }
+
+    pub(crate) fn deletes(self) -> bool {
+        self != Self::Transfer
+    }
+
+    pub(crate) fn only_deletes(self) -> bool {
+        self == Self::Delete
+    }
+}

@@ -1,0 +1,353 @@
+//! From source arguments to what is picked below the transfer root.
+//!
+//! rsync's rules for arguments live here and nowhere else (rsync(1), "trailing slash", `-R`,
+//! `--files-from`, `--no-implied-dirs`): `dir/` gives its content, `dir` itself; `-R` keeps the
+//! whole path, `/./` cuts it. The result is a tree of picked names; everything below a picked
+//! directory is found by listing it.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use fs::Dir;
+use model::settings::{Depth, Settings};
+use model::{Job, Kind, Metadata};
+
+use crate::error::SetupError;
+use crate::node::Content;
+
+/// A directory of the source side that the user named.
+#[derive(Debug)]
+pub(crate) struct Root {
+    pub(crate) dir: Dir,
+    pub(crate) metadata: Metadata,
+    pub(crate) shown: Box<[u8]>,
+    pub(crate) content: Content,
+}
+
+/// How a picked name came to be picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// It was named.
+    Named,
+    /// It leads to a named one and brings its attributes; a link counts as its directory.
+    Implied,
+    /// It leads to a named one and is otherwise left alone (`--no-implied-dirs`).
+    Path,
+}
+
+/// A picked name in one root.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InRoot {
+    pub(crate) root: u16,
+    pub(crate) content: Content,
+    pub(crate) reason: Reason,
+}
+
+/// A picked name.
+#[derive(Debug)]
+pub(crate) struct Pick {
+    pub(crate) name: Box<[u8]>,
+    /// The roots that have it, in the order of the arguments.
+    pub(crate) roots: Vec<InRoot>,
+    pub(crate) below: Option<Arc<Picked>>,
+}
+
+/// The picked names of one directory.
+#[derive(Debug, Default)]
+pub(crate) struct Picked {
+    pub(crate) names: Vec<Pick>,
+}
+
+/// What the arguments say.
+#[derive(Debug, Default)]
+pub(crate) struct Selection {
+    pub(crate) roots: Vec<Root>,
+    pub(crate) picked: Picked,
+    /// Arguments that cannot be read: the path as typed and why.
+    pub(crate) unreadable: Vec<(Box<[u8]>, std::io::Error)>,
+    /// Names below the transfer root whose source argument does not exist.
+    pub(crate) missing: Vec<Box<[u8]>>,
+}
+
+#[derive(Default)]
+struct Branch {
+    roots: Vec<InRoot>,
+    below: BTreeMap<Box<[u8]>, Branch>,
+}
+
+impl Selection {
+    /// Reads the arguments of a job.
+    pub(crate) fn new(job: &Job) -> Result<Self, SetupError> {
+        let mut selection = Self::default();
+        let mut top = BTreeMap::new();
+        let settings = &job.settings;
+        if let Some(files) = &settings.traverse.files_from {
+            let base = job.sources.first().map_or(Path::new("."), |source| source.path.as_path());
+            let base = Base { dir: Dir::open_operator(base).map_err(|cause| SetupError::ChangeDirectory { path: base.to_owned(), cause })?, shown: base.as_os_str().as_bytes().into() };
+            for file in files {
+                selection.add_listed(&mut top, settings, &base, file)?;
+            }
+        } else {
+            for source in &job.sources {
+                selection.add_argument(&mut top, settings, source.path.as_os_str().as_bytes())?;
+            }
+        }
+        selection.picked = freeze(top);
+        Ok(selection)
+    }
+
+    /// A source argument.
+    fn add_argument(
+        &mut self,
+        top: &mut BTreeMap<Box<[u8]>, Branch>,
+        settings: &Settings,
+        argument: &[u8],
+    ) -> Result<(), SetupError> {
+        let argument = if argument.is_empty() { b"." } else { argument };
+        let (base, below) = if settings.traverse.relative {
+            split_relative(argument)
+        } else {
+            split_last(argument)
+        };
+        let opened = Dir::open_operator(Path::new(std::ffi::OsStr::from_bytes(base)));
+        match opened {
+            Ok(dir) => {
+                let base = Base { dir, shown: base.into() };
+                self.add_below(top, settings, &base, below, argument)
+            }
+            Err(error) => {
+                self.note_missing(settings, below, argument, error);
+                Ok(())
+            }
+        }
+    }
+
+    /// A line of `--files-from`: relative to the base, `..` held at the base.
+    fn add_listed(
+        &mut self,
+        top: &mut BTreeMap<Box<[u8]>, Branch>,
+        settings: &Settings,
+        base: &Base,
+        line: &[u8],
+    ) -> Result<(), SetupError> {
+        let mut kept: Vec<&[u8]> = Vec::new();
+        for component in line.split(|&byte| byte == b'/') {
+            match component {
+                b"" | b"." => {}
+                b".." => drop(kept.pop()),
+                name => kept.push(name),
+            }
+        }
+        let lists_content = line.ends_with(b"/") || line.ends_with(b"/.") || kept.is_empty();
+        let mut below = kept.join(&b'/');
+        if lists_content {
+            below.extend_from_slice(if below.is_empty() { b"." } else { b"/." });
+        }
+        if settings.traverse.relative {
+            return self.add_below(top, settings, base, &below, line);
+        }
+        let (dir, name) = split_last(&below);
+        match base.open(dir) {
+            Ok(inner) => self.add_below(top, settings, &inner, name, line),
+            Err(error) => {
+                self.note_missing(settings, name, line, error);
+                Ok(())
+            }
+        }
+    }
+
+    /// Picks `below`, a path of components that may end in `.`, under a base directory.
+    fn add_below(
+        &mut self,
+        top: &mut BTreeMap<Box<[u8]>, Branch>,
+        settings: &Settings,
+        base: &Base,
+        below: &[u8],
+        typed: &[u8],
+    ) -> Result<(), SetupError> {
+        let mut components: Vec<&[u8]> =
+            below.split(|&byte| byte == b'/').filter(|name| !name.is_empty()).collect();
+        let lists_content = components.last().is_none_or(|last| *last == b".");
+        components.retain(|name| *name != b".");
+        if components.iter().any(|name| *name == b"..") {
+            return Err(SetupError::ParentInRelativePath { path: typed.into() });
+        }
+        let entry = match base.find(&components, settings) {
+            Ok(entry) => entry,
+            Err(error) => {
+                self.note_missing(settings, &components.join(&b'/'), typed, error);
+                return Ok(());
+            }
+        };
+        let content = match settings.traverse.depth {
+            Depth::Recursive => Content::Listed,
+            Depth::Directories if lists_content => Content::Listed,
+            _ => Content::Picked,
+        };
+        if components.is_empty() {
+            self.root(base, entry, content);
+            return Ok(());
+        }
+        let root = self.root(base, base.dir.metadata().map_err(SetupError::from_io(typed))?, Content::Picked);
+        let mut at = top;
+        let last = components.len() - 1;
+        for (depth, name) in components.iter().enumerate() {
+            let reason = match depth {
+                _ if depth == last => Reason::Named,
+                _ if settings.traverse.implied_dirs => Reason::Implied,
+                _ => Reason::Path,
+            };
+            let content = if depth == last { content } else { Content::Picked };
+            let branch = at.entry((*name).into()).or_default();
+            branch.add(InRoot { root, content, reason });
+            at = &mut branch.below;
+        }
+        Ok(())
+    }
+
+    /// The number of a root, added if it is new.
+    fn root(&mut self, base: &Base, metadata: Metadata, content: Content) -> u16 {
+        let known = self
+            .roots
+            .iter()
+            .position(|root| root.metadata.is_same_inode(&metadata) && root.shown == base.shown);
+        let at = known.unwrap_or_else(|| {
+            let (dir, shown) = (base.dir.clone(), base.shown.clone());
+            self.roots.push(Root { dir, metadata, shown, content });
+            self.roots.len() - 1
+        });
+        if content == Content::Listed {
+            self.roots[at].content = content;
+        }
+        u16::try_from(at).expect("a command line has fewer than 65,536 sources")
+    }
+
+    fn note_missing(
+        &mut self,
+        settings: &Settings,
+        below: &[u8],
+        typed: &[u8],
+        error: std::io::Error,
+    ) {
+        use model::settings::MissingArgs;
+        match settings.traverse.missing_args {
+            MissingArgs::Ignore if error.kind() == std::io::ErrorKind::NotFound => {}
+            MissingArgs::Delete if error.kind() == std::io::ErrorKind::NotFound => {
+                self.missing.push(below.into());
+            }
+            _ => self.unreadable.push((typed.into(), error)),
+        }
+    }
+}
+
+impl Branch {
+    fn add(&mut self, new: InRoot) {
+        match self.roots.iter_mut().find(|known| known.root == new.root) {
+            Some(known) => {
+                if new.content == Content::Listed {
+                    known.content = new.content;
+                }
+                if new.reason == Reason::Named {
+                    known.reason = new.reason;
+                }
+            }
+            None => self.roots.push(new),
+        }
+    }
+}
+
+/// A directory from which picked names are looked up.
+struct Base {
+    dir: Dir,
+    shown: Box<[u8]>,
+}
+
+impl Base {
+    /// A directory below this one, on a path that the user typed.
+    fn open(&self, below: &[u8]) -> std::io::Result<Self> {
+        let mut dir = self.dir.clone();
+        for name in below.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b".")) {
+            dir = dir.open_child_following(name)?;
+        }
+        Ok(Self { dir, shown: crate::run::join(&self.shown, below) })
+    }
+
+    /// Looks a picked name up: the way to it may lead through links, it itself is looked at as
+    /// `-L` and `-k` say.
+    fn find(&self, components: &[&[u8]], settings: &Settings) -> std::io::Result<Metadata> {
+        let Some((name, way)) = components.split_last() else { return self.dir.metadata() };
+        let mut dir = self.dir.clone();
+        for component in way {
+            dir = dir.open_child_following(component)?;
+        }
+        let metadata = dir.stat(name)?;
+        if metadata.kind == Kind::Symlink
+            && settings.links.symlinks == model::settings::Symlinks::Follow
+        {
+            return dir.stat_following(name);
+        }
+        Ok(metadata)
+    }
+}
+
+/// `-R`: the part before `/./` and the part that is kept.
+fn split_relative(argument: &[u8]) -> (&[u8], &[u8]) {
+    if let Some(at) = argument.windows(3).position(|window| window == b"/./") {
+        let base = if at == 0 { &b"/"[..] } else { &argument[..at] };
+        let below = &argument[at + 3..];
+        return (base, if below.is_empty() { b"." } else { below });
+    }
+    let base: &[u8] = if argument.starts_with(b"/") { b"/" } else { b"." };
+    let slashed = argument.ends_with(b"/");
+    (base, if slashed { argument } else { argument })
+}
+
+/// The directory of an argument and its last component; `.` for the content of the directory.
+fn split_last(argument: &[u8]) -> (&[u8], &[u8]) {
+    let ends_in = |end: &[u8]| {
+        argument.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with(b"/"))
+    };
+    if argument.ends_with(b"/") || ends_in(b".") || ends_in(b"..") {
+        return (argument, b".");
+    }
+    match argument.iter().rposition(|&byte| byte == b'/') {
+        Some(0) => (b"/", &argument[1..]),
+        Some(at) => (&argument[..at], &argument[at + 1..]),
+        None => (b".", argument),
+    }
+}
+
+fn freeze(branches: BTreeMap<Box<[u8]>, Branch>) -> Picked {
+    let names = branches.into_iter().map(|(name, branch)| Pick {
+        name,
+        roots: branch.roots,
+        below: (!branch.below.is_empty()).then(|| Arc::new(freeze(branch.below))),
+    });
+    Picked { names: names.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{split_last, split_relative};
+
+    #[test]
+    fn a_trailing_slash_or_dot_names_the_content() {
+        for argument in [&b"a/b/"[..], b"a/b/.", b".", b"..", b"a/..", b"/", b"./"] {
+            assert_eq!(split_last(argument), (argument, &b"."[..]));
+        }
+        assert_eq!(split_last(b"a/b"), (&b"a"[..], &b"b"[..]));
+        assert_eq!(split_last(b"/b"), (&b"/"[..], &b"b"[..]));
+        assert_eq!(split_last(b"b"), (&b"."[..], &b"b"[..]));
+        assert_eq!(split_last(b"a."), (&b"."[..], &b"a."[..]));
+    }
+
+    #[test]
+    fn a_dot_between_slashes_cuts_the_kept_path() {
+        assert_eq!(split_relative(b"/a/./b/c"), (&b"/a"[..], &b"b/c"[..]));
+        assert_eq!(split_relative(b"a/b/c"), (&b"."[..], &b"a/b/c"[..]));
+        assert_eq!(split_relative(b"/a/b"), (&b"/"[..], &b"/a/b"[..]));
+        assert_eq!(split_relative(b"/a/./"), (&b"/a"[..], &b"."[..]));
+    }
+}

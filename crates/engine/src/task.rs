@@ -1,0 +1,170 @@
+//! The units that the scheduler runs, and how each hands on what it finds.
+//!
+//! Work goes depth first: a task that has more to do spawns its own continuation, which another
+//! worker may steal, and goes down itself. So what is held at any time grows with the depth of
+//! the tree and the number of workers, not with the size of the tree.
+
+use std::sync::Arc;
+
+use sched::Context;
+
+use crate::entries::Entry;
+use crate::hard_links::Group;
+use crate::names::Names;
+use crate::node::Node;
+use crate::order::SegmentId;
+use crate::run::{Run, Scratch};
+use crate::transfer::big::BigFile;
+use crate::transfer::whole::FileJob;
+use crate::{descend, entries, finalize, hard_links, scan, transfer};
+
+/// The names found in one directory, shared by the tasks that go through them.
+pub(crate) struct Found {
+    pub(crate) names: Names,
+    /// Directories that further layers have too.
+    pub(crate) also_in: Vec<(Box<[u8]>, u16)>,
+}
+
+/// Where a task stands in a list of names.
+pub(crate) struct Position {
+    pub(crate) node: Arc<Node>,
+    pub(crate) found: Arc<Found>,
+    pub(crate) next: usize,
+    /// The segment that holds one child for each batch or directory.
+    pub(crate) segment: SegmentId,
+}
+
+/// A unit of work.
+pub(crate) enum Task {
+    /// List a directory and begin with what is in it.
+    Expand(Arc<Node>),
+    /// Compare and bring over a batch of entries that are not directories.
+    Files(Position),
+    /// Go down into the next directory.
+    Directories(Position),
+    /// Bring one long file over.
+    Copy(Box<FileJob>),
+    /// Compare or copy the next range of a big file.
+    Range(Arc<BigFile>),
+    /// Bring over a group of hard links whose members are all known.
+    Links(Box<Group>),
+    /// Put a complete file that waits into place.
+    PutInPlace(Box<Entry>),
+}
+
+/// A worker at work on a task.
+pub(crate) struct Worker<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) scratch: &'a mut Scratch,
+    context: &'a Context<'a, Task>,
+}
+
+impl Worker<'_> {
+    /// Spawns work that continues this one.
+    pub(crate) fn spawn(&self, task: Task) {
+        self.context.spawn(task);
+    }
+
+    /// Spawns long work, to be begun early.
+    pub(crate) fn spawn_long(&self, task: Task) {
+        self.context.spawn_long(task);
+    }
+
+    /// How many workers may work now.
+    pub(crate) fn active_workers(&self) -> usize {
+        self.context.active_workers()
+    }
+
+    /// Feeds the tuner.
+    pub(crate) fn sample(&self, class: Cost, took: std::time::Duration, operations: u32) {
+        self.context.sample(sched::Class::new(class as u8), took, operations);
+    }
+
+    /// True when no new work is to be begun.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.run.cancel.is_cancelled()
+    }
+}
+
+/// Classes of operations that cost about the same, for the tuner.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cost {
+    /// Two entries looked at and found equal.
+    Compare = 0,
+    /// A new small file.
+    Create = 1,
+    /// An entry that is no regular file made, or attributes set.
+    Change = 2,
+    /// A directory listed.
+    List = 3,
+    /// A MiB of a long file.
+    Move = 4,
+}
+
+impl Task {
+    fn node(&self) -> &Arc<Node> {
+        match self {
+            Self::Expand(node) => node,
+            Self::Files(position) | Self::Directories(position) => &position.node,
+            Self::Copy(job) => &job.entry.node,
+            Self::Range(big) => big.node(),
+            Self::Links(group) => group.node(),
+            Self::PutInPlace(entry) => &entry.node,
+        }
+    }
+}
+
+impl sched::Task for Task {
+    fn run(self, context: &Context<'_, Self>) {
+        let run = Arc::clone(&self.node().run);
+        let mut scratch = run.scratch(context.worker());
+        let mut worker = Worker { run: &run, scratch: &mut scratch, context };
+        run.watch_the_clock();
+        if worker.is_cancelled() {
+            return self.give_up(&mut worker);
+        }
+        match self {
+            Self::Expand(node) => {
+                scan::expand(&mut worker, node);
+                run.end_scan();
+            }
+            Self::Files(position) => entries::run(&mut worker, position),
+            Self::Directories(position) => descend::run(&mut worker, position),
+            Self::Copy(job) => transfer::whole::run(&mut worker, *job),
+            Self::Range(big) => transfer::big::run_range(&mut worker, big),
+            Self::Links(group) => hard_links::run(&mut worker, *group),
+            Self::PutInPlace(entry) => {
+                transfer::partial::put_in_place(&mut worker, &entry);
+                finalize::settle(&mut worker, entry.node);
+            }
+        }
+    }
+
+    fn abandon(self, context: &Context<'_, Self>) {
+        let run = Arc::clone(&self.node().run);
+        let mut scratch = run.scratch(context.worker());
+        let mut worker = Worker { run: &run, scratch: &mut scratch, context };
+        self.give_up(&mut worker);
+    }
+}
+
+impl Task {
+    /// Settles what waits for this task without doing it.
+    fn give_up(self, worker: &mut Worker<'_>) {
+        match self {
+            Self::Expand(node) => {
+                worker.run.end_scan();
+                finalize::settle(worker, node);
+            }
+            Self::Files(position) | Self::Directories(position) => {
+                worker.run.end_scan();
+                worker.run.log.close(position.segment, &*worker.run.sink);
+                finalize::settle(worker, position.node);
+            }
+            Self::Copy(job) => transfer::whole::give_up(worker, *job),
+            Self::Range(big) => transfer::big::give_up(worker, big),
+            Self::Links(group) => hard_links::give_up(worker, *group),
+            Self::PutInPlace(entry) => finalize::settle(worker, entry.node),
+        }
+    }
+}

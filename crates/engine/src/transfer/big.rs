@@ -1,0 +1,265 @@
+//! A big file, in ranges that many workers copy or compare at once.
+//!
+//! One task opens the file and spawns runners; each runner takes the next range until none is
+//! left or something went wrong; the last one to end finishes the file.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use fs::{Copied, File};
+use model::Cause;
+use parking_lot::{Mutex, RwLock};
+
+use crate::entries::Entry;
+use crate::finalize;
+use crate::node::Node;
+use crate::task::{Task, Worker};
+use crate::transfer::whole::{
+    FileJob, Problem, Staged, conclude, open_source, problem, sparse, stopped,
+};
+use crate::transfer::{compare, partial};
+
+/// What one runner takes at a time: long enough to stream, short enough that two workers end a
+/// big file at about the same moment.
+const RANGE_BYTES: u64 = 16 << 20;
+
+enum Work {
+    Copy { job: FileJob, staged: Staged },
+    Compare { entry: Entry, target: File },
+}
+
+/// A big file in work.
+pub(crate) struct BigFile {
+    node: Arc<Node>,
+    source: File,
+    size: u64,
+    /// Runners share it; the last one takes it.
+    work: RwLock<Option<Work>>,
+    next: AtomicU64,
+    runners: AtomicUsize,
+    written_bytes: AtomicU64,
+    differs: AtomicBool,
+    problem: Mutex<Option<Problem>>,
+}
+
+impl BigFile {
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    fn claim(&self) -> Option<Range<u64>> {
+        let start = self.next.fetch_add(RANGE_BYTES, Ordering::Relaxed);
+        (start < self.size).then(|| start..self.size.min(start + RANGE_BYTES))
+    }
+
+    /// Lets the other runners end early.
+    fn stop_claims(&self) {
+        self.next.store(self.size, Ordering::Relaxed);
+    }
+}
+
+/// Begins to copy a big file. Its node is held and its segment is its own.
+pub(crate) fn begin_copy(worker: &mut Worker<'_>, mut job: FileJob) {
+    match open_copy(worker, &mut job) {
+        Ok((source, Some(staged))) => {
+            let node = Arc::clone(&job.entry.node);
+            let size = job.entry.source.size;
+            start(worker, node, (source, size), Work::Copy { job, staged });
+        }
+        Ok((_, None)) => {
+            let size = job.entry.source.size;
+            let copied = Copied { read_bytes: size, ..Copied::default() };
+            end(worker, &job, Ok(copied));
+        }
+        Err(problem) => end(worker, &job, Err(problem)),
+    }
+}
+
+/// Opens both sides; `None` instead of a staging file when all was done by sharing data.
+fn open_copy(
+    worker: &mut Worker<'_>,
+    job: &mut FileJob,
+) -> Result<(File, Option<Staged>), Problem> {
+    let run = worker.run;
+    let source = open_source(run, job)?;
+    let entry = &job.entry;
+    let mut staged = Staged::create(run, entry)?;
+    let shared = !run.settings.write.find_zeros
+        && worker
+            .scratch
+            .copier
+            .clone_whole(&source, staged.file())
+            .map_err(|error| problem(run, entry, &error))?;
+    if shared {
+        staged.complete(run, entry, &source)?;
+        run.pace(entry.source.size).map_err(|error| problem(run, entry, &error))?;
+        return Ok((source, None));
+    }
+    if run.settings.write.preallocate && !entry.source.may_have_holes() {
+        staged
+            .file()
+            .preallocate(entry.source.size)
+            .map_err(|error| entry.target_fault("preallocate", &error))?;
+    }
+    staged
+        .file()
+        .set_len(entry.source.size)
+        .map_err(|error| entry.target_fault("set length of", &error))?;
+    Ok((source, Some(staged)))
+}
+
+/// Begins to compare a big file with the destination's.
+pub(crate) fn begin_compare(worker: &mut Worker<'_>, mut entry: Entry, source: File, target: File) {
+    let node = Arc::clone(&entry.node);
+    node.hold();
+    entry.segment = node.run.log.open(entry.segment);
+    let size = entry.source.size;
+    start(worker, node, (source, size), Work::Compare { entry, target });
+}
+
+fn start(
+    worker: &mut Worker<'_>,
+    node: Arc<Node>,
+    (source, size): (File, u64),
+    work: Work,
+) {
+    let ranges = usize::try_from(size.div_ceil(RANGE_BYTES)).unwrap_or(usize::MAX);
+    let runners = worker.active_workers().clamp(1, ranges.max(1));
+    let big = Arc::new(BigFile {
+        node,
+        source,
+        size,
+        work: RwLock::new(Some(work)),
+        next: AtomicU64::new(0),
+        runners: AtomicUsize::new(runners),
+        written_bytes: AtomicU64::new(0),
+        differs: AtomicBool::new(false),
+        problem: Mutex::new(None),
+    });
+    for _ in 1..runners {
+        worker.spawn_long(Task::Range(Arc::clone(&big)));
+    }
+    run_range(worker, big);
+}
+
+/// Takes ranges until none is left.
+pub(crate) fn run_range(worker: &mut Worker<'_>, big: Arc<BigFile>) {
+    if let Some(work) = &*big.work.read() {
+        while let Some(range) = big.claim() {
+            let result = match work {
+                Work::Copy { job, staged } => copy_range(worker, &big, (job, staged), range),
+                Work::Compare { entry, target } => {
+                    compare_range(worker, &big, (entry, target), range)
+                }
+            };
+            if let Err(problem) = result {
+                big.problem.lock().get_or_insert(problem);
+                big.stop_claims();
+            }
+        }
+    }
+    leave(worker, &big);
+}
+
+fn copy_range(
+    worker: &mut Worker<'_>,
+    big: &BigFile,
+    (job, staged): (&FileJob, &Staged),
+    range: Range<u64>,
+) -> Result<(), Problem> {
+    let (run, entry) = (worker.run, &job.entry);
+    let holes = sparse(run, &entry.source);
+    let mut pace = |bytes| run.pace(bytes);
+    let copied =
+        worker.scratch.copier.copy_range(&big.source, staged.file(), range, holes, &mut pace);
+    let copied = copied.map_err(|error| problem(run, entry, &error))?;
+    if copied.short {
+        return Err(Problem::Changed);
+    }
+    big.written_bytes.fetch_add(copied.written_bytes, Ordering::Relaxed);
+    Ok(())
+}
+
+fn compare_range(
+    worker: &mut Worker<'_>,
+    big: &BigFile,
+    (entry, target): (&Entry, &File),
+    range: Range<u64>,
+) -> Result<(), Problem> {
+    if worker.is_cancelled() {
+        return Err(Problem::Stopped);
+    }
+    let same = compare::same_range(worker.scratch, &big.source, target, range)
+        .map_err(|error| entry.source_fault("compare", &error))?;
+    if !same {
+        big.differs.store(true, Ordering::Relaxed);
+        big.stop_claims();
+    }
+    Ok(())
+}
+
+/// Settles a runner that is not begun.
+pub(crate) fn give_up(worker: &mut Worker<'_>, big: Arc<BigFile>) {
+    big.problem.lock().get_or_insert(Problem::Stopped);
+    big.stop_claims();
+    leave(worker, &big);
+}
+
+/// Ends a runner; the last one finishes the file.
+fn leave(worker: &mut Worker<'_>, big: &BigFile) {
+    if big.runners.fetch_sub(1, Ordering::AcqRel) != 1 {
+        return;
+    }
+    let problem = big.problem.lock().take();
+    let Some(work) = big.work.write().take() else { return };
+    match work {
+        Work::Copy { job, mut staged } => {
+            let result = match problem {
+                None => staged.complete(worker.run, &job.entry, &big.source),
+                Some(problem) => Err(problem),
+            };
+            let result = match result {
+                Ok(()) => Ok(Copied {
+                    read_bytes: big.size,
+                    written_bytes: big.written_bytes.load(Ordering::Relaxed),
+                    short: false,
+                }),
+                Err(Problem::Changed) => Err(Problem::Fault(
+                    job.entry.source_fault("read", Cause::ChangedDuringCopy),
+                )),
+                Err(problem) => {
+                    partial::keep(worker.run, &job.entry, staged, &problem);
+                    Err(problem)
+                }
+            };
+            end(worker, &job, result);
+        }
+        Work::Compare { entry, .. } => {
+            let (node, segment) = (Arc::clone(&entry.node), entry.segment);
+            match problem {
+                None => {
+                    let same = !big.differs.load(Ordering::Relaxed);
+                    compare::conclude(worker, entry, io::Result::Ok(same));
+                }
+                Some(Problem::Fault(fault)) => {
+                    worker.run.note_source(&fault);
+                    entry.fail(worker, fault);
+                }
+                Some(_) => stopped(worker, &entry),
+            }
+            node.run.log.close(segment, &*node.run.sink);
+            finalize::settle(worker, node);
+        }
+    }
+}
+
+/// Tells how a big copy ended and settles its node.
+fn end(worker: &mut Worker<'_>, job: &FileJob, result: Result<Copied, Problem>) {
+    conclude(worker, job, result);
+    let run = &job.entry.node.run;
+    run.log.close(job.entry.segment, &*run.sink);
+    finalize::settle(worker, Arc::clone(&job.entry.node));
+}
+

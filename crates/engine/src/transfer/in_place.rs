@@ -1,0 +1,104 @@
+//! A regular file written over its old content (rsync(1), `--inplace`, `--append`,
+//! `--write-devices`): the named exception to "the old file or the new one, whole".
+
+use fs::{Copied, File, Sparse};
+use model::settings::Append;
+use model::{Kind, Metadata};
+
+use crate::attributes::{Born, Extra};
+use crate::backup;
+use crate::entries::Entry;
+use crate::run::Run;
+use crate::task::Worker;
+use crate::transfer::whole::{FileJob, Problem, problem, sparse, target_dir};
+
+/// Writes the file itself.
+pub(crate) fn write(
+    worker: &mut Worker<'_>,
+    job: &FileJob,
+    source: &File,
+) -> Result<Copied, Problem> {
+    let (run, entry) = (worker.run, &job.entry);
+    let target = open(run, entry)?;
+    let from = start(worker, entry, source, &target)?;
+    let run = worker.run;
+    let holes = match (sparse(run, &entry.source), &entry.existing) {
+        // Old data lies where the holes shall be.
+        (Sparse::None, _) => Sparse::None,
+        (sparse, _) => sparse,
+    };
+    let mut pace = |bytes| run.pace(bytes);
+    let size = entry.source.size;
+    let copied =
+        worker.scratch.copier.copy_range(source, &target, from..size, holes, &mut pace);
+    let copied = copied.map_err(|error| problem(run, entry, &error))?;
+    if copied.short {
+        return Err(Problem::Changed);
+    }
+    let is_device = entry.existing.is_some_and(|existing| existing.kind.is_device());
+    if !is_device {
+        target.set_len(size).map_err(|error| entry.target_fault("set length of", &error))?;
+    }
+    let now = source.metadata().map_err(|error| entry.source_fault("look at", &error))?;
+    if now.kind == Kind::File && (now.size != size || now.mtime != entry.source.mtime) {
+        return Err(Problem::Changed);
+    }
+    if !is_device {
+        dress(run, entry, source, &target)?;
+    }
+    if run.settings.write.fsync {
+        target.sync_all().map_err(|error| entry.target_fault("sync", &error))?;
+    }
+    Ok(copied)
+}
+
+fn open(run: &Run, entry: &Entry) -> Result<File, Problem> {
+    let dir = target_dir(entry)?;
+    let name = entry.target_name();
+    let opened = match &entry.existing {
+        Some(_) => {
+            if run.settings.backup.enabled {
+                backup::copy(run, entry)?;
+            }
+            dir.open_for_update(name)
+        }
+        None => {
+            entry.node.touch();
+            dir.create_file(name, 0o600)
+        }
+    };
+    Ok(opened.map_err(|error| entry.target_fault("open", &error))?)
+}
+
+/// Where writing begins: behind what is there already, with `--append`.
+fn start(
+    worker: &mut Worker<'_>,
+    entry: &Entry,
+    source: &File,
+    target: &File,
+) -> Result<u64, Problem> {
+    let Some(existing) = entry.existing.filter(|existing| existing.kind == Kind::File) else {
+        return Ok(0);
+    };
+    match worker.run.settings.write.append {
+        Append::Off => Ok(0),
+        Append::Trust => Ok(existing.size),
+        Append::Verify => {
+            let same = super::compare::same_range(worker.scratch, source, target, 0..existing.size);
+            let same = same.map_err(|error| entry.target_fault("compare", &error))?;
+            Ok(if same { existing.size } else { 0 })
+        }
+    }
+}
+
+fn dress(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<(), Problem> {
+    let born: Metadata =
+        target.metadata().map_err(|error| entry.target_fault("look at", &error))?;
+    let extra = Extra::read(run, &entry.node.source_scope, source.into())
+        .map_err(|error| entry.source_fault("read attributes of", &error))?;
+    let before = Extra::read(run, &entry.node.source_scope, target.into())
+        .map_err(|error| entry.target_fault("read attributes of", &error))?;
+    let born = Born { uid: born.uid, gid: born.gid, mode: born.mode };
+    run.dress(target, born, &entry.wanted(run), &entry.source, (&extra, &before))
+        .map_err(|(verb, error)| entry.target_fault(verb, &error).into())
+}

@@ -1,0 +1,109 @@
+//! What becomes of a file that was not completed (rsync(1), `--partial`, `--partial-dir`), and of
+//! complete files that are put into place at the end (`--delay-updates`).
+
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use fs::staging::Staging;
+use fs::{AccessTime, Dir, Existing};
+use model::Fault;
+use model::settings::Partial;
+
+use crate::backup;
+use crate::entries::Entry;
+use crate::run::Run;
+use crate::task::{Task, Worker};
+use crate::transfer::whole::{Problem, Staged};
+
+/// Where complete files wait for the end of the run (rsync(1), `--delay-updates`).
+const WAITING_DIR: &[u8] = b".~tmp~";
+
+/// Keeps what an interrupted copy wrote, where the settings ask for it.
+pub(crate) fn keep(run: &Run, entry: &Entry, staged: Staged, problem: &Problem) {
+    let interrupted = matches!(problem, Problem::Stopped | Problem::Fault(_));
+    let Some(dir) = entry.target_dir.as_ref().filter(|_| interrupted) else { return };
+    let mut staging: Staging = staged.staging;
+    // Whoever interrupts a run wants an end; what cannot be kept is only work lost.
+    match &run.settings.write.partial {
+        Partial::Discard => {}
+        Partial::Keep => drop(staging.publish_replacing(dir, entry.target_name())),
+        Partial::KeepIn(holder) => {
+            if let Ok(holder) = open_holder(dir, holder, Make::IfMissing) {
+                drop(staging.publish_replacing(&holder, entry.target_name()));
+            }
+        }
+    }
+}
+
+/// Removes the kept part of a file that is now complete, and its directory when it is empty.
+pub(crate) fn forget(run: &Run, entry: &Entry) {
+    let Partial::KeepIn(path) = &run.settings.write.partial else { return };
+    let Some(dir) = &entry.target_dir else { return };
+    let Ok(holder) = open_holder(dir, path, Make::Never) else { return };
+    // Neither the part nor its directory need be there.
+    let removed = holder.remove_file(entry.target_name()).is_ok();
+    if removed && path.is_relative() {
+        drop(dir.remove_dir(path.as_os_str().as_bytes()));
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Make {
+    IfMissing,
+    Never,
+}
+
+/// The directory that holds parts: below the file's directory, or one for all.
+fn open_holder(dir: &Dir, path: &Path, make: Make) -> io::Result<Dir> {
+    if path.is_absolute() {
+        return Dir::open_operator(path);
+    }
+    let mut at = dir.clone();
+    for component in path.components() {
+        let name = component.as_os_str().as_bytes();
+        at = match at.open_child(name, AccessTime::Update) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && make == Make::IfMissing => {
+                at.make_dir(name, 0o700)?;
+                at.open_child(name, AccessTime::Update)?
+            }
+            opened => opened?,
+        };
+    }
+    Ok(at)
+}
+
+/// Puts a complete file aside until the end of the run.
+pub(crate) fn put_aside(run: &Run, entry: &Entry, staging: &mut Staging) -> Result<(), Fault> {
+    let Some(dir) = &entry.target_dir else { return Ok(()) };
+    let mut put = || -> io::Result<()> {
+        let holder = open_holder(dir, Path::new(".~tmp~"), Make::IfMissing)?;
+        staging.publish_replacing(&holder, entry.target_name())
+    };
+    put().map_err(|error| entry.target_fault("put aside", &error))?;
+    entry.node.hold();
+    run.later.lock().push(Task::PutInPlace(Box::new(entry.clone())));
+    Ok(())
+}
+
+/// Puts a waiting file into place.
+pub(crate) fn put_in_place(worker: &mut Worker<'_>, entry: &Entry) {
+    let Some(dir) = &entry.target_dir else { return };
+    let put = || -> Result<(), Fault> {
+        let failed = |error: &io::Error| entry.target_fault("put into place", error);
+        let holder =
+            dir.open_child(WAITING_DIR, AccessTime::Update).map_err(|error| failed(&error))?;
+        if entry.existing.is_some() && worker.run.settings.backup.enabled {
+            backup::keep(worker.run, entry)?;
+        }
+        holder
+            .rename(entry.target_name(), dir, entry.target_name(), Existing::Replace)
+            .map_err(|error| failed(&error))?;
+        // The last one of a directory finds it empty.
+        drop(dir.remove_dir(WAITING_DIR));
+        Ok(())
+    };
+    if let Err(fault) = put() {
+        worker.run.fault(&mut worker.scratch.totals, fault);
+    }
+}

@@ -1,0 +1,75 @@
+//! A device, pipe or socket.
+
+use model::{ItemFlags, Verdict};
+
+use crate::attributes::{self, AsksForExtra};
+use crate::entries::{Entry, Told};
+use crate::task::{Cost, Worker};
+use crate::transfer::whole::content_is_safe;
+use crate::{backup, basis, delete};
+
+/// Brings a node over.
+pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
+    let run = worker.run;
+    let same = entry.existing.is_some_and(|existing| {
+        existing.kind == entry.source.kind
+            && (!existing.kind.is_device() || existing.rdev == entry.source.rdev)
+    });
+    if same {
+        return crate::entries::keep_content(worker, &entry);
+    }
+    if !run.settings.basis.dirs.is_empty() && entry.existing.is_none() {
+        match basis::bring_other(worker, entry, None) {
+            Ok(cost) => return cost,
+            Err(unmet) => entry = *unmet,
+        }
+    }
+    let before = entry.existing;
+    if let Some(existing) = before {
+        if existing.kind == model::Kind::Directory && !delete::obstacle(worker, &entry, &existing) {
+            return Cost::Change;
+        }
+        if existing.kind == model::Kind::Directory {
+            entry.existing = None;
+        }
+    }
+    let mut flags = ItemFlags::LOCAL_CHANGE | ItemFlags::CHECKSUM;
+    match before.filter(|existing| existing.kind == entry.source.kind) {
+        Some(existing) => flags |= entry.wanted(run).differences(&run.settings, &existing),
+        None => flags |= ItemFlags::NEW,
+    }
+    if !run.settings.dry_run
+        && let Err(fault) = make(worker, &entry)
+    {
+        entry.fail(worker, fault);
+        return Cost::Change;
+    }
+    let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
+    entry.conclude(worker, verdict, Told::flags(flags));
+    content_is_safe(worker, &entry);
+    Cost::Change
+}
+
+fn make(worker: &Worker<'_>, entry: &Entry) -> Result<(), model::Fault> {
+    let run = worker.run;
+    let Some(dir) = &entry.target_dir else { return Ok(()) };
+    let name = entry.target_name();
+    entry.node.touch();
+    let failed = |error: &std::io::Error| entry.target_fault("make node", error);
+    let (kind, rdev) = (entry.source.kind, entry.source.rdev);
+    if entry.existing.is_some() {
+        if run.settings.backup.enabled {
+            backup::keep(run, entry)?;
+        }
+        fs::replace::replace_with(dir, name, |staging| dir.make_node(staging, kind, 0o600, rdev))
+            .map_err(|error| failed(&error))?;
+    } else {
+        dir.make_node(name, kind, 0o600, rdev).map_err(|error| failed(&error))?;
+    }
+    let extra = if run.settings.has_extra() {
+        attributes::of_source(run, entry)?
+    } else {
+        attributes::Extra::default()
+    };
+    attributes::dress_named(run, &Entry { existing: None, ..entry.clone() }, &extra)
+}

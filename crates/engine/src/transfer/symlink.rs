@@ -1,0 +1,132 @@
+//! A symbolic link, replaced in one step where one is there already.
+
+use model::{ItemFlags, Kind, MessageClass, Verdict};
+
+use crate::attributes::{self, AsksForExtra};
+use crate::entries::{Entry, Told, stored_target};
+use crate::task::{Cost, Worker};
+use crate::transfer::whole::content_is_safe;
+use crate::{backup, basis, delete, links};
+
+/// Brings a symlink over.
+pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
+    let run = worker.run;
+    let target = match entry.source_dir.read_link(&entry.name) {
+        Ok(target) => target,
+        Err(error) => {
+            let fault = entry.source_fault("read link", &error);
+            run.note_source(&fault);
+            entry.fail(worker, fault);
+            return Cost::Compare;
+        }
+    };
+    if run.settings.links.skip_unsafe && links::is_unsafe(&target, &entry.node.path, &entry.name) {
+        let path = entry.path();
+        run.say(
+            entry.segment,
+            MessageClass::Verbose,
+            &[b"ignoring unsafe symlink \"", path.as_bytes(), b"\" -> \"", &target, b"\""],
+        );
+        worker.scratch.totals.verdicts.add(Verdict::Skipped);
+        return Cost::Compare;
+    }
+    let stored = stored_target(run, &target);
+    let is_link = entry.existing.is_some_and(|existing| existing.kind == Kind::Symlink);
+    if is_link && same_target(&entry, &stored) {
+        return keep(worker, &entry);
+    }
+    if !run.settings.basis.dirs.is_empty() && entry.existing.is_none() {
+        match basis::bring_other(worker, entry, Some(&stored)) {
+            Ok(cost) => return cost,
+            Err(unmet) => entry = *unmet,
+        }
+    }
+    make(worker, entry, &stored)
+}
+
+fn same_target(entry: &Entry, stored: &[u8]) -> bool {
+    let Some(dir) = &entry.target_dir else { return false };
+    dir.read_link(entry.target_name()).is_ok_and(|old| old == stored)
+}
+
+/// The link points to the right place: attributes are set where they differ.
+fn keep(worker: &mut Worker<'_>, entry: &Entry) -> Cost {
+    match attributes::bring(worker, entry) {
+        Ok(flags) => {
+            let significant = flags.is_significant();
+            let verdict = if significant { Verdict::Metadata } else { Verdict::Equal };
+            let told = Told { flags, link: link_text(worker, entry), written_bytes: 0 };
+            entry.conclude(worker, verdict, told);
+            content_is_safe(worker, entry);
+        }
+        Err(fault) => entry.fail(worker, fault),
+    }
+    Cost::Change
+}
+
+fn link_text(worker: &Worker<'_>, entry: &Entry) -> Option<Box<[u8]>> {
+    let wanted = worker.run.settings.interest > model::Interest::Faults;
+    wanted.then(|| entry.source_dir.read_link(&entry.name).ok().map(Into::into)).flatten()
+}
+
+/// Makes the link, in place of whatever has its name.
+fn make(worker: &mut Worker<'_>, mut entry: Entry, stored: &[u8]) -> Cost {
+    let run = worker.run;
+    let before = entry.existing;
+    if let Some(existing) = before
+        && existing.kind == Kind::Directory
+    {
+        if !delete::obstacle(worker, &entry, &existing) {
+            return Cost::Change;
+        }
+        entry.existing = None;
+    }
+    let mut flags = ItemFlags::LOCAL_CHANGE | ItemFlags::CHECKSUM;
+    match before.filter(|existing| existing.kind == Kind::Symlink) {
+        Some(existing) => {
+            flags |= entry.wanted(run).differences(&run.settings, &existing);
+            if !run.settings.preserve.mtimes.symlinks {
+                flags |= ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER;
+            }
+        }
+        None => flags |= ItemFlags::NEW,
+    }
+    if !run.settings.dry_run
+        && let Err(fault) = make_for_real(worker, &entry, stored)
+    {
+        entry.fail(worker, fault);
+        return Cost::Change;
+    }
+    let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
+    let link = Some(stored.into());
+    entry.conclude(worker, verdict, Told { flags, link, written_bytes: 0 });
+    content_is_safe(worker, &entry);
+    Cost::Change
+}
+
+fn make_for_real(
+    worker: &Worker<'_>,
+    entry: &Entry,
+    stored: &[u8],
+) -> Result<(), model::Fault> {
+    let run = worker.run;
+    let Some(dir) = &entry.target_dir else { return Ok(()) };
+    let name = entry.target_name();
+    entry.node.touch();
+    let failed = |error: &std::io::Error| entry.target_fault("make link", error);
+    if entry.existing.is_some() {
+        if run.settings.backup.enabled {
+            backup::keep(run, entry)?;
+        }
+        fs::replace::replace_with(dir, name, |staging_name| dir.make_symlink(stored, staging_name))
+            .map_err(|error| failed(&error))?;
+    } else {
+        dir.make_symlink(stored, name).map_err(|error| failed(&error))?;
+    }
+    let extra = if run.settings.has_extra() {
+        attributes::of_source(run, entry)?
+    } else {
+        attributes::Extra::default()
+    };
+    attributes::dress_named(run, &Entry { existing: None, ..entry.clone() }, &extra)
+}

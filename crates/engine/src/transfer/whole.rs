@@ -1,0 +1,415 @@
+//! A regular file, written whole into a staging file and published by one rename or link.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use fs::staging::{Naming, Staging};
+use fs::{Copied, Dir, File, Sparse};
+use model::settings::Staging as StagingChoice;
+use model::{Cause, Fault, Gauges, ItemFlags, Kind, Metadata, Verdict};
+
+use crate::attributes::{Born, Extra};
+use crate::entries::{Entry, Told};
+use crate::node::Node;
+use crate::run::Run;
+use crate::task::Worker;
+use crate::transfer::{RANGED_FROM_BYTES, big, in_place, partial};
+use crate::wanted::Wanted;
+use crate::{backup, finalize, hard_links};
+
+/// How often a file that changes while it is read is read anew.
+const ATTEMPTS: u32 = 3;
+
+/// A regular file whose content is to be written.
+pub(crate) struct FileJob {
+    pub(crate) entry: Entry,
+    pub(crate) flags: ItemFlags,
+    /// The source, if it is open already.
+    pub(crate) opened: Option<File>,
+}
+
+/// Why a file was not brought over.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// It failed.
+    Fault(Fault),
+    /// The source is not what it was when reading began.
+    Changed,
+    /// The run is being stopped.
+    Stopped,
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Runs a long file as a task.
+pub(crate) fn run(worker: &mut Worker<'_>, job: FileJob) {
+    let node = std::sync::Arc::clone(&job.entry.node);
+    let segment = job.entry.segment;
+    let ranged = job.entry.source.size >= RANGED_FROM_BYTES && worker.run.may_copy_in_ranges();
+    if ranged {
+        // The ranges settle the node when the last of them ends.
+        return big::begin_copy(worker, job);
+    }
+    run_small(worker, job);
+    node.run.log.close(segment, &*node.run.sink);
+    finalize::settle(worker, node);
+}
+
+/// Settles a long file that is not begun.
+pub(crate) fn give_up(worker: &mut Worker<'_>, job: FileJob) {
+    let run = std::sync::Arc::clone(&job.entry.node.run);
+    stopped(worker, &job.entry);
+    run.log.close(job.entry.segment, &*run.sink);
+    finalize::settle(worker, job.entry.node);
+}
+
+/// Counts an entry that the end of the run left undone.
+pub(crate) fn stopped(worker: &mut Worker<'_>, entry: &Entry) {
+    worker.scratch.totals.verdicts.add(Verdict::Failed);
+    hard_links::leader_failed(worker, entry);
+}
+
+/// Writes a file on this worker, from the first byte to the last.
+pub(crate) fn run_small(worker: &mut Worker<'_>, mut job: FileJob) {
+    let mut attempt = 0;
+    let result = loop {
+        attempt += 1;
+        match write(worker, &mut job) {
+            Err(Problem::Changed) if attempt < ATTEMPTS => refresh(worker.run, &mut job.entry),
+            Err(Problem::Changed) => {
+                break Err(Problem::Fault(
+                    job.entry.source_fault("read", Cause::ChangedDuringCopy),
+                ));
+            }
+            result => break result,
+        }
+    };
+    conclude(worker, &job, result);
+}
+
+/// Tells how a file ended.
+pub(crate) fn conclude(
+    worker: &mut Worker<'_>,
+    job: &FileJob,
+    result: Result<Copied, Problem>,
+) {
+    match result {
+        Ok(copied) => {
+            told_as_written(worker, &job.entry, job.flags, copied);
+            content_is_safe(worker, &job.entry);
+        }
+        Err(Problem::Stopped | Problem::Changed) => stopped(worker, &job.entry),
+        Err(Problem::Fault(fault)) => {
+            worker.run.note_source(&fault);
+            job.entry.clone().fail(worker, fault);
+            hard_links::leader_failed(worker, &job.entry);
+        }
+    }
+}
+
+/// Tells what a dry run would write.
+pub(crate) fn pretend(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags) {
+    told_as_written(worker, entry, flags, Copied::default());
+    hard_links::leader_is_there(worker, entry);
+}
+
+/// Tells what a dry run would copy from a basis tree.
+pub(crate) fn pretend_copy(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags) {
+    entry.conclude(worker, Verdict::Copied, Told::flags(flags));
+    hard_links::leader_is_there(worker, entry);
+}
+
+fn told_as_written(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags, copied: Copied) {
+    let verdict = if entry.existing.is_none() { Verdict::Copied } else { Verdict::Updated };
+    let totals = &mut worker.scratch.totals;
+    totals.transferred_files += 1;
+    totals.transferred_bytes += entry.source.size;
+    totals.written_bytes += copied.written_bytes;
+    Gauges::add(&worker.run.gauges.transferred_files, 1);
+    let told = Told { flags, link: None, written_bytes: copied.written_bytes };
+    entry.conclude(worker, verdict, told);
+}
+
+/// What follows when the destination has the content: links to it, and the source may go.
+pub(crate) fn content_is_safe(worker: &mut Worker<'_>, entry: &Entry) {
+    hard_links::leader_is_there(worker, entry);
+    let settings = &worker.run.settings;
+    if !settings.write.remove_source_files || settings.dry_run || entry.existing_is_source() {
+        return;
+    }
+    let removed = entry.source_is_unchanged(worker.run).and_then(|unchanged| match unchanged {
+        true => entry.source_dir.remove_file(&entry.name),
+        false => Err(io::Error::other("it changed after it was copied; it was kept")),
+    });
+    if let Err(error) = removed {
+        let fault = entry.source_fault("remove", &error);
+        worker.run.fault(&mut worker.scratch.totals, fault);
+    }
+}
+
+impl Entry {
+    /// True when source and destination are one inode.
+    pub(crate) fn existing_is_source(&self) -> bool {
+        self.existing.is_some_and(|existing| existing.is_same_inode(&self.source))
+    }
+
+    /// True when the source is as it was when it was looked at.
+    fn source_is_unchanged(&self, run: &Run) -> io::Result<bool> {
+        let now = run.stat(&self.source_dir, &self.name)?;
+        Ok(self.is_followed || is_unchanged(&self.source, &now))
+    }
+}
+
+/// True when a file was not written to between two looks at it.
+pub(crate) fn is_unchanged(before: &Metadata, after: &Metadata) -> bool {
+    before.is_same_inode(after)
+        && before.size == after.size
+        && before.mtime == after.mtime
+        && before.kind == after.kind
+}
+
+/// Looks at the source again before the next attempt.
+fn refresh(run: &Run, entry: &mut Entry) {
+    let now = if entry.is_followed {
+        entry.source_dir.stat_following(&entry.name)
+    } else {
+        run.stat(&entry.source_dir, &entry.name)
+    };
+    if let Ok(now) = now
+        && now.kind == Kind::File
+    {
+        entry.source = now;
+    }
+}
+
+/// Writes a file by the way that the settings ask for.
+fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Copied, Problem> {
+    let source = open_source(worker.run, job)?;
+    if worker.run.settings.write.staging == StagingChoice::InPlace {
+        return in_place::write(worker, job, &source);
+    }
+    let mut staged = Staged::create(worker.run, &job.entry)?;
+    let copied = copy(worker, job, &source, staged.file());
+    let copied = match copied {
+        Ok(copied) => copied,
+        Err(problem) => {
+            partial::keep(worker.run, &job.entry, staged, &problem);
+            return Err(problem);
+        }
+    };
+    staged.complete(worker.run, &job.entry, &source)?;
+    Ok(copied)
+}
+
+/// Opens the source and makes sure that it is what was listed.
+pub(crate) fn open_source(run: &Run, job: &mut FileJob) -> Result<File, Problem> {
+    let entry = &mut job.entry;
+    let file = match job.opened.take() {
+        Some(file) => return Ok(file),
+        None if entry.is_followed => {
+            entry.source_dir.open_file_following(&entry.name, run.access_time())
+        }
+        None => entry.source_dir.open_file(&entry.name, run.access_time()),
+    };
+    let file = file.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => entry.source_fault("open", Cause::Vanished),
+        _ => entry.source_fault("open", &error),
+    })?;
+    let now = file.metadata().map_err(|error| entry.source_fault("look at", &error))?;
+    if now.kind.is_device() && run.settings.write.copy_devices {
+        entry.source.size =
+            file.device_size().map_err(|error| entry.source_fault("measure", &error))?;
+        return Ok(file);
+    }
+    if now.kind != Kind::File {
+        return Err(entry.source_fault("read", Cause::ChangedDuringCopy).into());
+    }
+    let pretended = run.as_pretended_file(&file, now);
+    entry.source = Metadata { nlink: entry.source.nlink, ..pretended };
+    Ok(file)
+}
+
+/// Copies all content, at the pace that the limits allow.
+fn copy(
+    worker: &mut Worker<'_>,
+    job: &FileJob,
+    source: &File,
+    target: &File,
+) -> Result<Copied, Problem> {
+    let (run, entry) = (worker.run, &job.entry);
+    if run.settings.write.preallocate && !entry.source.may_have_holes() {
+        target
+            .preallocate(entry.source.size)
+            .map_err(|error| entry.target_fault("preallocate", &error))?;
+    }
+    if entry.source.size == 0 {
+        return Ok(Copied::default());
+    }
+    let sparse = sparse(run, &entry.source);
+    let mut pace = |bytes| run.pace(bytes);
+    let copied =
+        worker.scratch.copier.copy_whole(source, target, entry.source.size, sparse, &mut pace);
+    let copied = copied.map_err(|error| problem(run, entry, &error))?;
+    if copied.short {
+        return Err(Problem::Changed);
+    }
+    Ok(copied)
+}
+
+/// What becomes of holes: kept where the source has them, found with `-S`.
+pub(crate) fn sparse(run: &Run, source: &Metadata) -> Sparse {
+    match (run.settings.write.find_zeros, source.may_have_holes()) {
+        (true, _) => Sparse::FindZeros,
+        (false, true) => Sparse::KeepHoles,
+        (false, false) => Sparse::None,
+    }
+}
+
+/// Tells a failed copy from a run that is being stopped.
+pub(crate) fn problem(run: &Run, entry: &Entry, error: &io::Error) -> Problem {
+    if error.kind() == io::ErrorKind::Interrupted && run.cancel.is_cancelled() {
+        return Problem::Stopped;
+    }
+    // Reading and writing fail through one call; the errors of a full or failing destination
+    // are told from the others by trying which side is at fault.
+    let source_reads = matches!(error.raw_os_error(), Some(5 | 116))
+        && entry.source_dir.stat(&entry.name).is_err();
+    if source_reads {
+        return entry.source_fault("read", error).into();
+    }
+    entry.target_fault("write", error).into()
+}
+
+/// A staging file on its way to its name.
+pub(crate) struct Staged {
+    pub(crate) staging: Staging,
+    wanted: Wanted,
+    born: Born,
+    inherits: bool,
+}
+
+impl Staged {
+    /// Creates the staging file of an entry, private until it is published.
+    pub(crate) fn create(run: &Run, entry: &Entry) -> Result<Self, Problem> {
+        let dir = target_dir(entry)?;
+        let wanted = entry.wanted(run);
+        let group = entry.node.birth_group.load(Ordering::Relaxed);
+        let owner_stays = wanted.uid.is_none_or(|uid| uid == run.identity.uid)
+            && wanted.gid.is_none_or(|gid| group == u64::from(gid) + 1);
+        let mode = if owner_stays { wanted.mode & 0o777 } else { 0o600 };
+        let anonymous = entry.existing.is_none() && run.publishes_at_once();
+        let naming = if anonymous { Naming::AnonymousIfPossible } else { Naming::Named };
+        let holder = run.temp_dir.as_ref().unwrap_or(dir);
+        let staging = Staging::create(holder, entry.target_name(), mode, naming)
+            .map_err(|error| entry.target_fault("create a staging file for", &error))?;
+        let gid = birth_group(&entry.node, staging.file())
+            .map_err(|error| entry.target_fault("look at the staging file of", &error))?;
+        let born = Born { uid: run.identity.uid, gid, mode: staging.born_mode() };
+        let inherits = holder.has_default_acl();
+        Ok(Self { staging, wanted, born, inherits })
+    }
+
+    /// The file to fill.
+    pub(crate) fn file(&self) -> &File {
+        self.staging.file()
+    }
+
+    /// Checks that the source held still, sets all attributes and publishes the file.
+    pub(crate) fn complete(
+        &mut self,
+        run: &Run,
+        entry: &Entry,
+        source: &File,
+    ) -> Result<(), Problem> {
+        let now = source.metadata().map_err(|error| entry.source_fault("look at", &error))?;
+        if !now.kind.is_device() && (now.size != entry.source.size || now.mtime != entry.source.mtime)
+        {
+            return Err(Problem::Changed);
+        }
+        if run.settings.write.verify {
+            verify(run, entry, source, self.file())?;
+        }
+        self.dress(run, entry, source)?;
+        if run.settings.write.fsync {
+            self.file().sync_all().map_err(|error| entry.target_fault("sync", &error))?;
+        }
+        self.publish(run, entry)
+    }
+
+    fn dress(&self, run: &Run, entry: &Entry, source: &File) -> Result<(), Problem> {
+        let extra = Extra::read(run, &entry.node.source_scope, source.into())
+            .map_err(|error| entry.source_fault("read attributes of", &error))?;
+        let inherited = if self.inherits {
+            Extra::read(run, &entry.node.source_scope, self.file().into())
+                .map_err(|error| entry.target_fault("read attributes of", &error))?
+        } else {
+            Extra::default()
+        };
+        // A default ACL changes the mode a file is born with.
+        let mode = if self.inherits { u32::MAX } else { self.born.mode };
+        let born = Born { mode, ..self.born };
+        run.dress(self.file(), born, &self.wanted, &entry.source, (&extra, &inherited))
+            .map_err(|(verb, error)| entry.target_fault(verb, &error).into())
+    }
+
+    fn publish(&mut self, run: &Run, entry: &Entry) -> Result<(), Problem> {
+        let dir = target_dir(entry)?;
+        let name = entry.target_name();
+        entry.node.touch();
+        if run.settings.write.delay_updates {
+            return partial::put_aside(run, entry, &mut self.staging).map_err(Problem::from);
+        }
+        let mut replaces = entry.existing.is_some();
+        if replaces && run.settings.backup.enabled {
+            backup::keep(run, entry)?;
+        }
+        let failed = |error: &io::Error| Problem::from(entry.target_fault("publish", error));
+        if !replaces {
+            match self.staging.publish_new(dir, name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => replaces = true,
+                result => result.map_err(|error| failed(&error))?,
+            }
+        }
+        if replaces {
+            self.staging.publish_replacing(dir, name).map_err(|error| failed(&error))?;
+        }
+        partial::forget(run, entry);
+        Ok(())
+    }
+}
+
+/// Group that files made in a node's destination directory are born with.
+fn birth_group(node: &Node, file: &File) -> io::Result<u32> {
+    let known = node.birth_group.load(Ordering::Relaxed);
+    if let Some(group) = known.checked_sub(1).and_then(|group| u32::try_from(group).ok()) {
+        return Ok(group);
+    }
+    let group = file.metadata()?.gid;
+    node.birth_group.store(u64::from(group) + 1, Ordering::Relaxed);
+    Ok(group)
+}
+
+/// The destination directory of an entry that is to be written.
+pub(crate) fn target_dir(entry: &Entry) -> Result<&Dir, Problem> {
+    entry.target_dir.as_ref().ok_or_else(|| {
+        let cause = Cause::Refused("its directory is not there; see the earlier message".into());
+        entry.target_fault("write", cause).into()
+    })
+}
+
+/// Reads both files again and compares their checksums.
+fn verify(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<(), Problem> {
+    let algorithm = run.settings.compare.checksum;
+    let expected = crate::checksum::of_file(algorithm, source, entry.source.size)
+        .map_err(|error| entry.source_fault("read", &error))?;
+    let got = crate::checksum::of_file(algorithm, target, entry.source.size)
+        .map_err(|error| entry.target_fault("read back", &error))?;
+    if expected == got {
+        return Ok(());
+    }
+    Err(entry.target_fault("verify", Cause::VerificationFailed).into())
+}

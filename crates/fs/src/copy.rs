@@ -1,0 +1,425 @@
+//! Moving bytes between two open files, by the cheapest way that their file systems offer.
+//!
+//! Three ways, tried in this order: sharing the data (reflink), letting the kernel copy, reading and
+//! writing. What a pair of devices cannot do is remembered for the whole process, so that the
+//! question costs one failed call and not one for each file.
+
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::io::Errno;
+
+use crate::file::{File, ZEROS, piece_of};
+use crate::sys;
+
+/// Below this size one read and one write beat every shortcut.
+const SHORTCUT_MIN_BYTES: u64 = 64 * 1024;
+
+/// Large enough that calls do not matter, small enough to stay in the cache of a core.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// What the kernel copies in one call: between two of them a run can be cancelled or slowed down.
+const KERNEL_PIECE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Blocks of this size, at multiples of it, become holes when they are all zero: what file systems
+/// allocate by.
+const ZERO_BLOCK_BYTES: u64 = 4096;
+
+/// What becomes of holes and zeros.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sparse {
+    /// Everything is written.
+    #[default]
+    None,
+    /// Holes of the source become holes, except in ranges below 64 KiB.
+    KeepHoles,
+    /// Blocks of zeros become holes.
+    FindZeros,
+}
+
+/// What a copy moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Bytes of the source that were passed, holes included.
+    pub read_bytes: u64,
+    /// Bytes of data that reached the destination by whatever way; holes are not counted.
+    pub written_bytes: u64,
+    /// The source ended before the range did, `read_bytes` after its start.
+    pub short: bool,
+}
+
+/// Copies between files; each worker has one, for the buffer.
+#[derive(Debug, Default)]
+pub struct Copier {
+    buffer: Vec<u8>,
+    shortcuts: Shortcuts,
+    last_route: Option<(RouteKey, Arc<Route>)>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Shortcuts {
+    #[default]
+    Allowed,
+    Off,
+}
+
+/// Source device and destination device.
+type RouteKey = (u64, u64);
+
+/// What was found out about a pair of devices.
+#[derive(Debug, Default)]
+struct Route {
+    lacks_clone: AtomicBool,
+    lacks_kernel_copy: AtomicBool,
+}
+
+static ROUTES: Mutex<Vec<(RouteKey, Arc<Route>)>> = Mutex::new(Vec::new());
+
+/// Who hears of each piece, and whether it must see the bytes.
+enum Watcher<'a> {
+    Count(&'a mut dyn FnMut(u64) -> io::Result<()>),
+    Bytes(&'a mut dyn FnMut(&[u8]) -> io::Result<()>),
+}
+
+/// One copy under way.
+struct Transfer<'a> {
+    src: &'a File,
+    dst: &'a File,
+    watcher: Watcher<'a>,
+    copied: Copied,
+}
+
+impl Copier {
+    /// A copier; its buffer is allocated when first needed.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A copier that only reads and writes: data is never shared and never copied by the kernel or
+    /// by a server.
+    pub fn without_shortcuts() -> Self {
+        Self { shortcuts: Shortcuts::Off, ..Self::default() }
+    }
+
+    /// Makes `dst` share all data of `src`, as `src` is now; `false` where the file systems cannot.
+    pub fn clone_whole(&mut self, src: &File, dst: &File) -> io::Result<bool> {
+        if self.shortcuts == Shortcuts::Off {
+            return Ok(false);
+        }
+        let route = self.route(src, dst)?;
+        if route.lacks_clone.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        if let Err(error) = sys::clone_file(src.as_fd(), dst.as_fd()) {
+            return fall_back(error, &route.lacks_clone).map(|()| false);
+        }
+        dst.note_written(u64::MAX);
+        Ok(true)
+    }
+
+    /// Copies the first `len` bytes of `src` and makes `dst` that long, or as long as `src` turned
+    /// out to be.
+    ///
+    /// `observer` hears after each piece how many bytes of the source it had, and stops the copy
+    /// by failing.
+    pub fn copy_whole(
+        &mut self,
+        src: &File,
+        dst: &File,
+        len: u64,
+        sparse: Sparse,
+        observer: &mut dyn FnMut(u64) -> io::Result<()>,
+    ) -> io::Result<Copied> {
+        let may_clone = len >= SHORTCUT_MIN_BYTES && sparse != Sparse::FindZeros;
+        if may_clone && self.clone_whole(src, dst)? {
+            observer(len)?;
+            return Ok(Copied { read_bytes: len, written_bytes: len, short: false });
+        }
+        let copied = self.copy_range(src, dst, 0..len, sparse, observer)?;
+        if copied.written_bytes < copied.read_bytes || dst.may_exceed(copied.read_bytes) {
+            dst.set_len(copied.read_bytes)?;
+        }
+        Ok(copied)
+    }
+
+    /// Copies a range to the same place. `observer` is that of [`copy_whole`](Self::copy_whole).
+    ///
+    /// A hole at the end of the range does not make `dst` longer: whoever copies ranges sets the
+    /// length of the whole.
+    pub fn copy_range(
+        &mut self,
+        src: &File,
+        dst: &File,
+        range: Range<u64>,
+        sparse: Sparse,
+        observer: &mut dyn FnMut(u64) -> io::Result<()>,
+    ) -> io::Result<Copied> {
+        self.copy_watched(Transfer::new(src, dst, Watcher::Count(observer)), range, sparse)
+    }
+
+    /// Like [`copy_range`](Self::copy_range), by reading and writing, with every byte of the source
+    /// shown to `reader` in order, holes as zeros.
+    pub fn copy_range_reading(
+        &mut self,
+        src: &File,
+        dst: &File,
+        range: Range<u64>,
+        sparse: Sparse,
+        reader: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<Copied> {
+        self.copy_watched(Transfer::new(src, dst, Watcher::Bytes(reader)), range, sparse)
+    }
+
+    /// Shows every byte of a range to `reader` in order, without copying; returns how many there
+    /// were, fewer than asked for when the file ends early.
+    pub fn read_range(
+        &mut self,
+        src: &File,
+        range: Range<u64>,
+        reader: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<u64> {
+        let mut offset = range.start;
+        while offset < range.end {
+            let read = src.read_at(self.buffer_for(range.end - offset), offset)?;
+            if read == 0 {
+                break;
+            }
+            reader(&self.buffer[..read])?;
+            offset += read as u64;
+        }
+        Ok(offset - range.start)
+    }
+
+    fn copy_watched(
+        &mut self,
+        mut transfer: Transfer<'_>,
+        range: Range<u64>,
+        sparse: Sparse,
+    ) -> io::Result<Copied> {
+        let is_small = range.end.saturating_sub(range.start) < SHORTCUT_MIN_BYTES;
+        match sparse {
+            Sparse::FindZeros => self.copy_finding_zeros(&mut transfer, range)?,
+            Sparse::KeepHoles if !is_small => self.copy_extents(&mut transfer, range)?,
+            Sparse::KeepHoles | Sparse::None => self.copy_data(&mut transfer, range)?,
+        }
+        Ok(transfer.copied)
+    }
+
+    fn copy_extents(&mut self, transfer: &mut Transfer<'_>, range: Range<u64>) -> io::Result<()> {
+        let mut done = range.start;
+        for extent in transfer.src.data_extents(range.clone()) {
+            let extent = extent?;
+            transfer.pass_hole(done..extent.start)?;
+            done = extent.end;
+            self.copy_data(transfer, extent)?;
+            if transfer.copied.short {
+                return Ok(());
+            }
+        }
+        if done < range.end {
+            // "No more data" is also what a file says that was cut meanwhile.
+            let end = transfer.src.metadata()?.size.clamp(done, range.end);
+            transfer.pass_hole(done..end)?;
+            transfer.copied.short = end < range.end;
+        }
+        Ok(())
+    }
+
+    fn copy_data(&mut self, transfer: &mut Transfer<'_>, range: Range<u64>) -> io::Result<()> {
+        let Range { mut start, end } = range;
+        if matches!(transfer.watcher, Watcher::Count(_))
+            && self.shortcuts == Shortcuts::Allowed
+            && end.saturating_sub(start) >= SHORTCUT_MIN_BYTES
+        {
+            let route = self.route(transfer.src, transfer.dst)?;
+            start = transfer.copy_in_kernel(start..end, &route)?;
+        }
+        while start < end {
+            let buffer = self.buffer_for(end - start);
+            let wanted = buffer.len();
+            let read = transfer.src.read_at(buffer, start)?;
+            transfer.dst.write_all_at(&self.buffer[..read], start)?;
+            start += read as u64;
+            transfer.note_data(&self.buffer[..read])?;
+            if read < wanted {
+                transfer.copied.short = true;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn copy_finding_zeros(
+        &mut self,
+        transfer: &mut Transfer<'_>,
+        range: Range<u64>,
+    ) -> io::Result<()> {
+        let mut offset = range.start;
+        while offset < range.end {
+            let buffer = self.buffer_for(range.end - offset);
+            let wanted = buffer.len();
+            let read = transfer.src.read_at(buffer, offset)?;
+            transfer.write_with_holes(&self.buffer[..read], offset)?;
+            offset += read as u64;
+            if read < wanted {
+                transfer.copied.short = true;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn buffer_for(&mut self, len: u64) -> &mut [u8] {
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; BUFFER_BYTES];
+        }
+        let len = usize::try_from(len).map_or(BUFFER_BYTES, |len| len.min(BUFFER_BYTES));
+        &mut self.buffer[..len]
+    }
+
+    fn route(&mut self, src: &File, dst: &File) -> io::Result<Arc<Route>> {
+        let key = (src.device()?, dst.device()?);
+        if let Some((last, route)) = &self.last_route
+            && *last == key
+        {
+            return Ok(Arc::clone(route));
+        }
+        let mut routes = ROUTES.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = routes.iter().find(|(known, _)| *known == key).map(|(_, route)| route);
+        let route = known.map_or_else(Arc::default, Arc::clone);
+        if known.is_none() {
+            routes.push((key, Arc::clone(&route)));
+        }
+        drop(routes);
+        self.last_route = Some((key, Arc::clone(&route)));
+        Ok(route)
+    }
+}
+
+impl<'a> Transfer<'a> {
+    fn new(src: &'a File, dst: &'a File, watcher: Watcher<'a>) -> Self {
+        Self { src, dst, watcher, copied: Copied::default() }
+    }
+
+    /// Copies until the end of the range or until the kernel stops; says where that was.
+    fn copy_in_kernel(&mut self, range: Range<u64>, route: &Route) -> io::Result<u64> {
+        let mut offset = range.start;
+        while offset < range.end && !route.lacks_kernel_copy.load(Ordering::Relaxed) {
+            let piece = (range.end - offset).min(KERNEL_PIECE_BYTES);
+            self.dst.note_written(offset + piece);
+            let len = usize::try_from(piece).expect("a piece is 8 MiB at most");
+            match sys::copy_in_kernel(self.src.as_fd(), self.dst.as_fd(), offset, len) {
+                // The end of the file, or a file system that pretends it: reading will tell.
+                Ok(0) => break,
+                Ok(count) => {
+                    offset += count as u64;
+                    self.copied.read_bytes += count as u64;
+                    self.copied.written_bytes += count as u64;
+                    self.tell(count as u64)?;
+                }
+                Err(error) => {
+                    fall_back(error, &route.lacks_kernel_copy)?;
+                    break;
+                }
+            }
+        }
+        Ok(offset)
+    }
+
+    fn tell(&mut self, count: u64) -> io::Result<()> {
+        match &mut self.watcher {
+            Watcher::Count(observer) => observer(count),
+            Watcher::Bytes(_) => Ok(()),
+        }
+    }
+
+    fn note_data(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.copied.written_bytes += bytes.len() as u64;
+        self.note_read(bytes)
+    }
+
+    fn note_read(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.copied.read_bytes += bytes.len() as u64;
+        match &mut self.watcher {
+            _ if bytes.is_empty() => Ok(()),
+            Watcher::Count(observer) => observer(bytes.len() as u64),
+            Watcher::Bytes(reader) => reader(bytes),
+        }
+    }
+
+    /// Passes a hole of the source: no data, but a hasher must see its zeros.
+    fn pass_hole(&mut self, hole: Range<u64>) -> io::Result<()> {
+        if hole.is_empty() {
+            return Ok(());
+        }
+        self.dst.clear(hole.clone())?;
+        let len = hole.end - hole.start;
+        self.copied.read_bytes += len;
+        match &mut self.watcher {
+            Watcher::Count(observer) => observer(len),
+            Watcher::Bytes(reader) => {
+                let mut rest = len;
+                while rest > 0 {
+                    let piece = piece_of(&ZEROS, rest);
+                    reader(piece)?;
+                    rest -= piece.len() as u64;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn write_with_holes(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut rest = bytes;
+        let mut at = offset;
+        while !rest.is_empty() {
+            let (run, is_zero) = leading_run(rest, at);
+            let end = at + run as u64;
+            if is_zero {
+                self.dst.clear(at..end)?;
+            } else {
+                self.dst.write_all_at(&rest[..run], at)?;
+                self.copied.written_bytes += run as u64;
+            }
+            rest = &rest[run..];
+            at = end;
+        }
+        self.note_read(bytes)
+    }
+}
+
+/// How many bytes from the start are whole blocks of zeros, or whole blocks of anything else.
+fn leading_run(bytes: &[u8], offset: u64) -> (usize, bool) {
+    let mut run = 0;
+    let mut is_zero = None;
+    while run < bytes.len() {
+        let at = offset + run as u64;
+        let block = piece_of(&bytes[run..], ZERO_BLOCK_BYTES - at % ZERO_BLOCK_BYTES);
+        let block_is_zero = *block == ZEROS[..block.len()];
+        if *is_zero.get_or_insert(block_is_zero) != block_is_zero {
+            break;
+        }
+        run += block.len();
+    }
+    (run, is_zero.unwrap_or(false))
+}
+
+/// Sorts the errors that mean "not this way" from those that mean "not at all"; remembers those
+/// that hold for every pair of files on these devices.
+fn fall_back(error: Errno, lacks: &AtomicBool) -> io::Result<()> {
+    match error {
+        Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::NOTTY => {
+            lacks.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+        // These are about the two files: alignment, swap files, append-only files, a sandbox.
+        Errno::INVAL | Errno::PERM | Errno::BADF | Errno::TXTBSY | Errno::ISDIR => Ok(()),
+        error => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,494 @@
+//! An open directory and the names in it.
+//!
+//! Why: a path looked up by string can be redirected while it is walked. Every operation here takes
+//! one component below a directory that is held open, so there is nothing to redirect, and none
+//! follows a symbolic link unless its name says so. Guarded by the tests
+//! `a_link_swapped_in_is_never_followed` and `refuses_everything_that_is_not_one_component`.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use model::{DeviceNumber, Kind, Metadata, Timestamp};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, SeekFrom, Timespec, Timestamps,
+};
+use rustix::io::{Errno, retry_on_intr};
+
+use crate::file::File;
+use crate::listing::Listing;
+use crate::sys;
+
+/// An open directory. A clone is another handle to the same open directory and costs no system
+/// call.
+#[derive(Clone, Debug)]
+pub struct Dir(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    fd: OwnedFd,
+    /// Device of the directory, once somebody asked.
+    device: OnceLock<u64>,
+    /// Whether the position of `fd` was used up by a listing.
+    listed: AtomicBool,
+    /// Whether files born here get their mode from a default ACL, once somebody asked.
+    default_acl: OnceLock<bool>,
+}
+
+/// Whether reading counts as an access.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessTime {
+    /// The kernel updates the access time as it is mounted to.
+    #[default]
+    Update,
+    /// The access time stays, where the kernel permits it (own files, or root).
+    Keep,
+}
+
+/// What a rename does when the new name exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// It is replaced.
+    Replace,
+    /// The rename fails with [`io::ErrorKind::AlreadyExists`].
+    Refuse,
+}
+
+/// Times to set; `None` leaves the time as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    /// Time of last modification.
+    pub mtime: Option<Timestamp>,
+    /// Time of last access.
+    pub atime: Option<Timestamp>,
+}
+
+/// What a file system says of itself (statfs(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileSystem {
+    /// The type, a number of statfs(2).
+    pub magic: u64,
+    /// Size of the file system.
+    pub total_bytes: u64,
+    /// What an ordinary user may still write.
+    pub available_bytes: u64,
+    /// How many more files fit; 0 where the file system does not count them.
+    pub available_files: u64,
+}
+
+const OPEN_DIR: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+const OPEN_FILE: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+impl Dir {
+    /// Opens a directory that the operator typed: links are followed, once, here.
+    pub fn open_operator(path: &Path) -> io::Result<Self> {
+        Ok(Self::from_fd(retry_on_intr(|| rustix::fs::openat(CWD, path, OPEN_DIR, Mode::empty()))?))
+    }
+
+    /// Opens a directory below this one.
+    pub fn open_child(&self, name: &[u8], atime: AccessTime) -> io::Result<Self> {
+        let flags = OPEN_DIR.union(OFlags::NOFOLLOW);
+        Ok(Self::from_fd(self.open_with_atime(name, flags, atime)?))
+    }
+
+    /// Opens a directory below this one, or the directory that a link below this one points to.
+    pub fn open_child_following(&self, name: &[u8]) -> io::Result<Self> {
+        Ok(Self::from_fd(self.open(name, OPEN_DIR, 0)?))
+    }
+
+    /// Opens this directory again: a handle with a position of its own.
+    pub fn reopen(&self) -> io::Result<Self> {
+        Self::open_handle(self.as_fd())
+    }
+
+    /// Opens the directory that a descriptor stands for.
+    pub(crate) fn open_handle(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let open = || rustix::fs::openat(fd, c".", OPEN_DIR, Mode::empty());
+        Ok(Self::from_fd(retry_on_intr(open)?))
+    }
+
+    /// Opens the directory above: for paths of the operator's that have `..` in them.
+    pub(crate) fn open_parent(&self) -> io::Result<Self> {
+        let fd = retry_on_intr(|| rustix::fs::openat(self, "..", OPEN_DIR, Mode::empty()))?;
+        Ok(Self::from_fd(fd))
+    }
+
+    fn from_fd(fd: OwnedFd) -> Self {
+        Self(Arc::new(Inner {
+            fd,
+            device: OnceLock::new(),
+            listed: AtomicBool::new(false),
+            default_acl: OnceLock::new(),
+        }))
+    }
+
+    /// Metadata of this directory.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        let metadata = metadata_of(&rustix::fs::fstat(self)?)?;
+        self.0.device.get_or_init(|| metadata.dev);
+        Ok(metadata)
+    }
+
+    /// The device that this directory lies on; asks the kernel once.
+    pub fn device(&self) -> io::Result<u64> {
+        match self.0.device.get() {
+            Some(device) => Ok(*device),
+            None => Ok(self.metadata()?.dev),
+        }
+    }
+
+    /// Whether entries made here get their permissions from a default ACL; asks the kernel once.
+    pub fn has_default_acl(&self) -> bool {
+        *self
+            .0
+            .default_acl
+            .get_or_init(|| rustix::fs::fgetxattr_query(self, c"system.posix_acl_default").is_ok())
+    }
+
+    /// Every name in this directory.
+    ///
+    /// Fails when nothing could be read; a directory that could be read in part gives a listing
+    /// with an [`error`](Listing::error).
+    pub fn list(&self) -> io::Result<Listing> {
+        // The position belongs to the open directory: the second listing, and one that runs beside
+        // the first, need a handle of their own. Test: `lists_twice_and_from_many_threads`.
+        if self.0.listed.swap(true, Ordering::Relaxed) {
+            return Listing::read(self.reopen()?.as_fd());
+        }
+        // Btrfs shows what was there when the directory was opened, until it is told to rewind.
+        rustix::fs::seek(self, SeekFrom::Start(0))?;
+        Listing::read(self.as_fd())
+    }
+
+    /// Metadata of a name; of a link, the link's own.
+    pub fn stat(&self, name: &[u8]) -> io::Result<Metadata> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        metadata_of(&retry_on_intr(|| rustix::fs::statat(self, component(name)?, flags))?)
+    }
+
+    /// Metadata of what a name leads to, through any links.
+    pub fn stat_following(&self, name: &[u8]) -> io::Result<Metadata> {
+        metadata_of(&retry_on_intr(|| {
+            rustix::fs::statat(self, component(name)?, AtFlags::empty())
+        })?)
+    }
+
+    /// The target of a link.
+    pub fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
+        let target = rustix::fs::readlinkat(self, component(name)?, Vec::with_capacity(256))?;
+        Ok(target.into_bytes())
+    }
+
+    /// Makes a directory. The kernel heeds the permission and sticky bits of `mode`, less the
+    /// umask.
+    pub fn make_dir(&self, name: &[u8], mode: u32) -> io::Result<()> {
+        Ok(rustix::fs::mkdirat(self, component(name)?, Mode::from_bits_truncate(mode))?)
+    }
+
+    /// Makes a link with this target.
+    pub fn make_symlink(&self, target: &[u8], name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::symlinkat(target, self, component(name)?)?)
+    }
+
+    /// Makes a pipe, a socket or a device.
+    pub fn make_node(
+        &self,
+        name: &[u8],
+        kind: Kind,
+        mode: u32,
+        rdev: DeviceNumber,
+    ) -> io::Result<()> {
+        let file_type = match kind {
+            Kind::Fifo => FileType::Fifo,
+            Kind::Socket => FileType::Socket,
+            Kind::CharDevice => FileType::CharacterDevice,
+            Kind::BlockDevice => FileType::BlockDevice,
+            Kind::File | Kind::Directory | Kind::Symlink => {
+                return Err(invalid("not a kind that mknod makes"));
+            }
+        };
+        let mode = Mode::from_bits_truncate(mode);
+        let device = rustix::fs::makedev(rdev.major, rdev.minor);
+        Ok(rustix::fs::mknodat(self, component(name)?, file_type, mode, device)?)
+    }
+
+    /// Gives a file, or a link itself, a second name.
+    pub fn hard_link(&self, name: &[u8], to: &Self, to_name: &[u8]) -> io::Result<()> {
+        let (name, to_name) = (component(name)?, component(to_name)?);
+        Ok(rustix::fs::linkat(self, name, to, to_name, AtFlags::empty())?)
+    }
+
+    /// Renames.
+    ///
+    /// Where the file system cannot refuse by itself, [`Existing::Refuse`] is made of a hard link
+    /// and a removal, and for what cannot be linked of a look and a rename, which leaves a gap.
+    pub fn rename(
+        &self,
+        name: &[u8],
+        to: &Self,
+        to_name: &[u8],
+        existing: Existing,
+    ) -> io::Result<()> {
+        let (from, onto) = (component(name)?, component(to_name)?);
+        if existing == Existing::Replace {
+            return Ok(rustix::fs::renameat(self, from, to, onto)?);
+        }
+        match rustix::fs::renameat_with(self, from, to, onto, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                self.rename_refusing_by_hand(name, to, to_name)
+            }
+            result => Ok(result?),
+        }
+    }
+
+    fn rename_refusing_by_hand(&self, name: &[u8], to: &Self, to_name: &[u8]) -> io::Result<()> {
+        match rustix::fs::linkat(self, name, to, to_name, AtFlags::empty()) {
+            Ok(()) => self.remove_file(name),
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK) => {
+                match to.stat(to_name) {
+                    Ok(_) => Err(Errno::EXIST.into()),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        self.rename(name, to, to_name, Existing::Replace)
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Swaps two names in one step. Fails with [`io::ErrorKind::InvalidInput`] or
+    /// [`io::ErrorKind::Unsupported`] where the file system cannot.
+    pub fn exchange(&self, name: &[u8], other: &Self, other_name: &[u8]) -> io::Result<()> {
+        let (name, other_name) = (component(name)?, component(other_name)?);
+        Ok(rustix::fs::renameat_with(self, name, other, other_name, RenameFlags::EXCHANGE)?)
+    }
+
+    /// Removes a name that is not a directory.
+    pub fn remove_file(&self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(self, component(name)?, AtFlags::empty())?)
+    }
+
+    /// Removes an empty directory.
+    pub fn remove_dir(&self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(self, component(name)?, AtFlags::REMOVEDIR)?)
+    }
+
+    /// Sets times of a name; of a link, the link's own.
+    pub fn set_times(&self, name: &[u8], times: Times) -> io::Result<()> {
+        let name = component(name)?;
+        match timestamps(times)? {
+            Some(stamps) => {
+                Ok(rustix::fs::utimensat(self, name, &stamps, AtFlags::SYMLINK_NOFOLLOW)?)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Sets owner and group of a name; of a link, the link's own. `None` leaves it.
+    pub fn set_owner(&self, name: &[u8], uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+        let (name, (uid, gid)) = (component(name)?, owner(uid, gid)?);
+        Ok(rustix::fs::chownat(self, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    /// Sets the low twelve mode bits of a name; fails with [`io::ErrorKind::Unsupported`] for a
+    /// link.
+    pub fn set_mode(&self, name: &[u8], mode: u32) -> io::Result<()> {
+        sys::set_mode_of_name(self.as_fd(), component(name)?, Mode::from_bits_truncate(mode))
+    }
+
+    /// Sets times of this directory.
+    pub fn set_own_times(&self, times: Times) -> io::Result<()> {
+        set_times_of(self.as_fd(), times)
+    }
+
+    /// Sets owner and group of this directory.
+    pub fn set_own_owner(&self, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+        set_owner_of(self.as_fd(), uid, gid)
+    }
+
+    /// Sets the low twelve mode bits of this directory.
+    pub fn set_own_mode(&self, mode: u32) -> io::Result<()> {
+        Ok(rustix::fs::fchmod(self, Mode::from_bits_truncate(mode))?)
+    }
+
+    /// Opens a file for reading. The open of a pipe does not wait for a writer; a link fails.
+    pub fn open_file(&self, name: &[u8], atime: AccessTime) -> io::Result<File> {
+        let flags = OPEN_FILE.union(OFlags::RDONLY).union(OFlags::NOFOLLOW);
+        Ok(File::opened(self.open_with_atime(name, flags, atime)?))
+    }
+
+    /// Opens what a name leads to, through any links, for reading.
+    pub fn open_file_following(&self, name: &[u8], atime: AccessTime) -> io::Result<File> {
+        Ok(File::opened(self.open_with_atime(name, OPEN_FILE.union(OFlags::RDONLY), atime)?))
+    }
+
+    /// Opens a file for reading and writing in place. A link fails.
+    pub fn open_for_update(&self, name: &[u8]) -> io::Result<File> {
+        let flags = OPEN_FILE.union(OFlags::RDWR).union(OFlags::NOFOLLOW);
+        Ok(File::opened(self.open(name, flags, 0)?))
+    }
+
+    /// Creates a file that was not there; opens it for reading and writing.
+    pub fn create_file(&self, name: &[u8], mode: u32) -> io::Result<File> {
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::created(self.open(name, flags, mode)?, self.0.device.get().copied()))
+    }
+
+    /// What the file system below this directory says of itself.
+    pub fn statfs(&self) -> io::Result<FileSystem> {
+        let answer = rustix::fs::fstatvfs(self)?;
+        let magic = sys::file_system_magic(self.as_fd())?;
+        Ok(FileSystem {
+            magic,
+            total_bytes: answer.f_blocks.saturating_mul(answer.f_frsize),
+            available_bytes: answer.f_bavail.saturating_mul(answer.f_frsize),
+            available_files: answer.f_favail,
+        })
+    }
+
+    /// How many bytes an ordinary user may still write here.
+    pub fn space_left(&self) -> io::Result<u64> {
+        Ok(self.statfs()?.available_bytes)
+    }
+
+    /// Waits until everything written to this file system is on its disk.
+    pub fn sync_filesystem(&self) -> io::Result<()> {
+        Ok(retry_on_intr(|| rustix::fs::syncfs(self))?)
+    }
+
+    /// Waits until the names of this directory are on its disk.
+    pub fn sync_names(&self) -> io::Result<()> {
+        Ok(retry_on_intr(|| rustix::fs::fsync(self))?)
+    }
+
+    /// Whether another file system is mounted on this name, a bind mount included. `name` itself
+    /// is looked at, not what a link leads to; nothing is mounted by the question.
+    pub fn is_mount_root(&self, name: &[u8]) -> io::Result<bool> {
+        match sys::is_mount_root(self.as_fd(), component(name)?)? {
+            Some(answer) => Ok(answer),
+            None => Ok(self.stat(name)?.dev != self.device()?),
+        }
+    }
+
+    /// The device that files made here are known to lie on, without asking the kernel.
+    pub(crate) fn known_device(&self) -> Option<u64> {
+        self.0.device.get().copied()
+    }
+
+    fn open_with_atime(
+        &self,
+        name: &[u8],
+        flags: OFlags,
+        atime: AccessTime,
+    ) -> io::Result<OwnedFd> {
+        if atime == AccessTime::Keep {
+            match self.open(name, flags.union(OFlags::NOATIME), 0) {
+                // Only the owner and root may read without trace.
+                Err(error) if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {}
+                result => return result,
+            }
+        }
+        self.open(name, flags, 0)
+    }
+
+    fn open(&self, name: &[u8], flags: OFlags, mode: u32) -> io::Result<OwnedFd> {
+        let (name, mode) = (component(name)?, Mode::from_bits_truncate(mode));
+        Ok(retry_on_intr(|| rustix::fs::openat(self, name, flags, mode))?)
+    }
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.fd.as_fd()
+    }
+}
+
+/// Refuses every name that is more, or less, than one component.
+pub(crate) fn component(name: &[u8]) -> Result<&[u8], Errno> {
+    if model::rel_path::is_component(name) { Ok(name) } else { Err(Errno::INVAL) }
+}
+
+pub(crate) fn invalid(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
+pub(crate) fn metadata_of(stat: &rustix::fs::Stat) -> io::Result<Metadata> {
+    let kind = Kind::from_st_mode(stat.st_mode)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unknown type of file"))?;
+    Ok(Metadata {
+        kind,
+        mode: stat.st_mode & 0o7777,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        mtime: timestamp(stat.st_mtime, stat.st_mtime_nsec),
+        atime: timestamp(stat.st_atime, stat.st_atime_nsec),
+        rdev: DeviceNumber {
+            major: rustix::fs::major(stat.st_rdev),
+            minor: rustix::fs::minor(stat.st_rdev),
+        },
+        dev: stat.st_dev,
+        ino: stat.st_ino,
+        nlink: u32::try_from(stat.st_nlink).unwrap_or(u32::MAX),
+        allocated_blocks: u64::try_from(stat.st_blocks).unwrap_or(0),
+    })
+}
+
+fn timestamp(secs: i64, nanos: u64) -> Timestamp {
+    Timestamp { secs, nanos: u32::try_from(nanos).unwrap_or(0) }
+}
+
+pub(crate) fn set_times_of(fd: BorrowedFd<'_>, times: Times) -> io::Result<()> {
+    match timestamps(times)? {
+        Some(stamps) => Ok(rustix::fs::futimens(fd, &stamps)?),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn set_owner_of(
+    fd: BorrowedFd<'_>,
+    uid: Option<u32>,
+    gid: Option<u32>,
+) -> io::Result<()> {
+    let (uid, gid) = owner(uid, gid)?;
+    Ok(rustix::fs::fchown(fd, uid, gid)?)
+}
+
+type Owner = (Option<rustix::fs::Uid>, Option<rustix::fs::Gid>);
+
+/// The kernel reads id 0xffffffff as "leave it", so it is refused as an id.
+fn owner(uid: Option<u32>, gid: Option<u32>) -> io::Result<Owner> {
+    if uid == Some(u32::MAX) || gid == Some(u32::MAX) {
+        return Err(invalid("not an id of a user or group"));
+    }
+    Ok((uid.map(rustix::fs::Uid::from_raw), gid.map(rustix::fs::Gid::from_raw)))
+}
+
+/// `None` when there is nothing to set.
+fn timestamps(times: Times) -> io::Result<Option<Timestamps>> {
+    if times == Times::default() {
+        return Ok(None);
+    }
+    let last_access = timespec(times.atime)?;
+    let last_modification = timespec(times.mtime)?;
+    Ok(Some(Timestamps { last_access, last_modification }))
+}
+
+/// Nanoseconds beyond a second are refused here, because some of them are commands to the kernel.
+fn timespec(time: Option<Timestamp>) -> io::Result<Timespec> {
+    match time {
+        None => Ok(Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT }),
+        Some(time) if time.nanos < 1_000_000_000 => {
+            Ok(Timespec { tv_sec: time.secs, tv_nsec: time.nanos.into() })
+        }
+        Some(_) => Err(invalid("nanoseconds of a time are a second or more")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

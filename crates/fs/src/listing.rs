@@ -1,0 +1,236 @@
+//! All names of one directory.
+//!
+//! Names lie one after another in one block of memory, with 16 bytes of bookkeeping each, so that a
+//! directory of a million names stays small and the names of a small one cost two allocations.
+
+use std::cmp::Ordering;
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use model::Kind;
+
+use crate::sys;
+
+/// The names of one directory, in the order of the file system until sorted.
+#[derive(Debug, Default)]
+pub struct Listing {
+    names: Vec<u8>,
+    entries: Vec<Entry>,
+    sorted: Sorted,
+    error: Option<io::Error>,
+}
+
+/// Four-byte fields only, or eight bytes of alignment would make it larger.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    offset_low: u32,
+    ino_low: u32,
+    ino_high: u32,
+    name_len: u16,
+    offset_high: u8,
+    kind: u8,
+}
+
+/// Whether `find` may search by halves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sorted {
+    #[default]
+    No,
+    ByName,
+}
+
+impl Listing {
+    /// Reads an open directory from its position to its end.
+    pub(crate) fn read(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let mut listing = Self::default();
+        let read = sys::list_names(fd, |name, kind, ino| listing.push(name, kind, ino));
+        match read {
+            Err(error) if listing.is_empty() => return Err(error),
+            read => listing.error = read.err(),
+        }
+        listing.give_back_slack();
+        Ok(listing)
+    }
+
+    fn push(&mut self, name: &[u8], kind: Option<Kind>, ino: u64) -> io::Result<()> {
+        if matches!(name, b"." | b"..") {
+            return Ok(());
+        }
+        if !model::rel_path::is_component(name) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "unsound name in a directory"));
+        }
+        let offset = self.names.len() as u64;
+        let (offset_low, offset_high) = halves(offset);
+        let (ino_low, ino_high) = halves(ino);
+        let too_large = |_| io::Error::from(io::ErrorKind::OutOfMemory);
+        self.entries.push(Entry {
+            offset_low,
+            ino_low,
+            ino_high,
+            name_len: u16::try_from(name.len()).map_err(too_large)?,
+            offset_high: u8::try_from(offset_high).map_err(too_large)?,
+            kind: kind.map_or(0, kind_code),
+        });
+        self.names.extend_from_slice(name);
+        Ok(())
+    }
+
+    /// Growing by doubling leaves up to half of a large block unused.
+    fn give_back_slack(&mut self) {
+        const WORTH_IT_BYTES: usize = 64 * 1024;
+        if self.names.capacity() - self.names.len() > WORTH_IT_BYTES {
+            self.names.shrink_to_fit();
+        }
+        if (self.entries.capacity() - self.entries.len()) * size_of::<Entry>() > WORTH_IT_BYTES {
+            self.entries.shrink_to_fit();
+        }
+    }
+
+    /// Number of names.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True without names.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The name at `index`.
+    ///
+    /// # Panics
+    ///
+    /// When `index` is not below `len()`.
+    pub fn name(&self, index: usize) -> &[u8] {
+        name_of(&self.names, &self.entries[index])
+    }
+
+    /// What the directory says of the kind of the entry; `None` when it does not say.
+    ///
+    /// # Panics
+    ///
+    /// When `index` is not below `len()`.
+    pub fn kind_hint(&self, index: usize) -> Option<Kind> {
+        kind_from_code(self.entries[index].kind)
+    }
+
+    /// The inode number that the directory gives. On a mount point it is the covered one.
+    ///
+    /// # Panics
+    ///
+    /// When `index` is not below `len()`.
+    pub fn ino(&self, index: usize) -> u64 {
+        whole(self.entries[index].ino_low, self.entries[index].ino_high)
+    }
+
+    /// Names and hints in the present order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], Option<Kind>)> {
+        self.entries.iter().map(|entry| view(&self.names, entry))
+    }
+
+    /// Sorts by bytes of the names; makes [`find`](Self::find) fast.
+    pub fn sort_by_name(&mut self) {
+        let names = &self.names;
+        self.entries.sort_unstable_by(|a, b| name_of(names, a).cmp(name_of(names, b)));
+        self.sorted = Sorted::ByName;
+    }
+
+    /// Sorts by an order of names and hints.
+    pub fn sort_by(
+        &mut self,
+        mut order: impl FnMut((&[u8], Option<Kind>), (&[u8], Option<Kind>)) -> Ordering,
+    ) {
+        let names = &self.names;
+        self.entries.sort_unstable_by(|a, b| order(view(names, a), view(names, b)));
+        self.sorted = Sorted::No;
+    }
+
+    /// Sorts by inode number: the order in which cold disks are read fastest.
+    pub fn sort_by_ino(&mut self) {
+        self.entries.sort_unstable_by_key(|entry| whole(entry.ino_low, entry.ino_high));
+        self.sorted = Sorted::No;
+    }
+
+    /// Keeps the entries for which `keep` is true, in their order.
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8], Option<Kind>) -> bool) {
+        let names = &self.names;
+        self.entries.retain(|entry| {
+            let (name, kind) = view(names, entry);
+            keep(name, kind)
+        });
+    }
+
+    /// Where a name stands: by halves after [`sort_by_name`](Self::sort_by_name), else by looking
+    /// at all.
+    pub fn find(&self, name: &[u8]) -> Option<usize> {
+        let named = |entry: &Entry| name_of(&self.names, entry);
+        match self.sorted {
+            Sorted::ByName => self.entries.binary_search_by(|entry| named(entry).cmp(name)).ok(),
+            Sorted::No => self.entries.iter().position(|entry| named(entry) == name),
+        }
+    }
+
+    /// Whether a name is there; see [`find`](Self::find).
+    pub fn contains(&self, name: &[u8]) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Why the directory could not be read to its end; names may be missing then.
+    pub fn error(&self) -> Option<&io::Error> {
+        self.error.as_ref()
+    }
+
+    /// Takes the error out, to be told.
+    pub fn take_error(&mut self) -> Option<io::Error> {
+        self.error.take()
+    }
+}
+
+fn name_of<'a>(names: &'a [u8], entry: &Entry) -> &'a [u8] {
+    let start = whole(entry.offset_low, entry.offset_high.into());
+    let start = usize::try_from(start).expect("an offset into memory fits");
+    &names[start..start + usize::from(entry.name_len)]
+}
+
+fn view<'a>(names: &'a [u8], entry: &Entry) -> (&'a [u8], Option<Kind>) {
+    (name_of(names, entry), kind_from_code(entry.kind))
+}
+
+fn halves(number: u64) -> (u32, u32) {
+    #[expect(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
+    (number as u32, (number >> 32) as u32)
+}
+
+fn whole(low: u32, high: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// Kinds by their code, which is the index plus one: zero is "unknown".
+const KINDS: [Kind; 7] = [
+    Kind::File,
+    Kind::Directory,
+    Kind::Symlink,
+    Kind::CharDevice,
+    Kind::BlockDevice,
+    Kind::Fifo,
+    Kind::Socket,
+];
+
+fn kind_code(kind: Kind) -> u8 {
+    match kind {
+        Kind::File => 1,
+        Kind::Directory => 2,
+        Kind::Symlink => 3,
+        Kind::CharDevice => 4,
+        Kind::BlockDevice => 5,
+        Kind::Fifo => 6,
+        Kind::Socket => 7,
+    }
+}
+
+fn kind_from_code(code: u8) -> Option<Kind> {
+    KINDS.get(usize::from(code).wrapping_sub(1)).copied()
+}
+
+#[cfg(test)]
+mod tests;

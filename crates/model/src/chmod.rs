@@ -1,0 +1,151 @@
+//! `--chmod` (rsync(1) and chmod(1)): changes of mode bits as data.
+//!
+//! A comma list of clauses: octal (`D2775`, `F644`) or symbolic (`u+rwX,go-w`), each limited to
+//! directories by a leading `D` or to everything else by a leading `F`.
+
+/// What a clause applies to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    All,
+    Directories,
+    Others,
+}
+
+/// One clause as masks: `mode = (mode & and) | or`, plus execute bits where `X` asks for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Clause {
+    scope: Scope,
+    and: u32,
+    or: u32,
+    or_if_executable: u32,
+}
+
+/// A list of changes, applied in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chmod {
+    clauses: Vec<Clause>,
+}
+
+/// All permission bits with setuid, setgid and sticky.
+const ALL_BITS: u32 = 0o7777;
+
+impl Chmod {
+    /// Adds the clauses of one `--chmod` argument; `None` when it is not a mode.
+    ///
+    /// `umask` applies to clauses without `u`, `g`, `o` or `a`, as in chmod(1).
+    pub fn push(&mut self, text: &str, umask: u32) -> Option<()> {
+        for clause in text.split(',') {
+            self.clauses.push(parse_clause(clause, umask)?);
+        }
+        Some(())
+    }
+
+    /// True when there is nothing to change.
+    pub fn is_empty(&self) -> bool {
+        self.clauses.is_empty()
+    }
+
+    /// The mode that `mode` becomes.
+    pub fn apply(&self, mode: u32, is_directory: bool) -> u32 {
+        self.clauses.iter().fold(mode, |mode, clause| match clause.scope {
+            Scope::Directories if !is_directory => mode,
+            Scope::Others if is_directory => mode,
+            _ => {
+                let executable = is_directory || mode & 0o111 != 0;
+                let extra = if executable { clause.or_if_executable } else { 0 };
+                (mode & clause.and) | clause.or | extra
+            }
+        })
+    }
+}
+
+fn parse_clause(text: &str, umask: u32) -> Option<Clause> {
+    let (scope, rest) = match text.as_bytes().first()? {
+        b'D' => (Scope::Directories, &text[1..]),
+        b'F' => (Scope::Others, &text[1..]),
+        _ => (Scope::All, text),
+    };
+    if rest.starts_with(|digit: char| digit.is_ascii_digit()) {
+        let mode = u32::from_str_radix(rest, 8).ok().filter(|mode| *mode <= ALL_BITS)?;
+        return Some(Clause { scope, and: !ALL_BITS, or: mode, or_if_executable: 0 });
+    }
+    parse_symbolic(rest, umask).map(|clause| Clause { scope, ..clause })
+}
+
+fn parse_symbolic(text: &str, umask: u32) -> Option<Clause> {
+    let operator_at = text.find(['+', '-', '='])?;
+    let (who, rest) = text.split_at(operator_at);
+    let (operator, permissions) = rest.split_at(1);
+    let mut classes = 0;
+    for class in who.chars() {
+        classes |= match class {
+            'u' => 0o100,
+            'g' => 0o010,
+            'o' => 0o001,
+            'a' => 0o111,
+            _ => return None,
+        };
+    }
+    // Without a class chmod(1) means all of them, less what the umask takes away.
+    let allowed = if classes == 0 { !umask } else { u32::MAX };
+    let classes = if classes == 0 { 0o111 } else { classes };
+    let (mut bits, mut special, mut conditional) = (0, 0, 0);
+    for permission in permissions.chars() {
+        match permission {
+            'r' => bits |= classes * 4,
+            'w' => bits |= classes * 2,
+            'x' => bits |= classes,
+            'X' => conditional |= classes,
+            's' if classes & 0o110 == 0 => return None,
+            's' => special |= (classes & 0o100) << 5 | (classes & 0o010) << 7,
+            't' => special |= 0o1000,
+            _ => return None,
+        }
+    }
+    let set = (bits & allowed) | special;
+    let conditional = conditional & allowed;
+    Some(match operator {
+        "+" => clause(u32::MAX, set, conditional),
+        "-" => clause(!(set | conditional), 0, 0),
+        _ => clause(!(classes * 7), set, conditional),
+    })
+}
+
+fn clause(and: u32, or: u32, or_if_executable: u32) -> Clause {
+    Clause { scope: Scope::All, and, or, or_if_executable }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Chmod;
+
+    fn check(text: &str, mode: u32, is_directory: bool, expected: u32) {
+        let mut chmod = Chmod::default();
+        chmod.push(text, 0o022).unwrap();
+        let got = chmod.apply(mode, is_directory);
+        assert_eq!(got, expected, "{text} on {mode:o}: {got:o} instead of {expected:o}");
+    }
+
+    #[test]
+    fn applies_as_chmod_does() {
+        check("u+x", 0o644, false, 0o744);
+        check("go-w", 0o666, false, 0o644);
+        check("a=r", 0o755, false, 0o444);
+        check("+w", 0o444, false, 0o644);
+        check("D2775,F664", 0o700, true, 0o2775);
+        check("D2775,F664", 0o700, false, 0o664);
+        check("a+X", 0o644, false, 0o644);
+        check("a+X", 0o744, false, 0o755);
+        check("a+X", 0o600, true, 0o711);
+        check("u+s,g+s", 0o755, false, 0o6755);
+        check("+t", 0o755, true, 0o1755);
+        check("F600,u+x", 0o644, false, 0o700);
+    }
+
+    #[test]
+    fn refuses_what_is_no_mode() {
+        for bad in ["", "u", "u+q", "z+x", "99", "70000", "o+s"] {
+            assert!(Chmod::default().push(bad, 0).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What an entry is and what the file system knows about it.
+
+/// The type of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A character device.
+    CharDevice,
+    /// A block device.
+    BlockDevice,
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+}
+
+/// File type bits of `st_mode` (inode(7)), octal.
+const S_IFMT: u32 = 0o170_000;
+
+impl Kind {
+    /// The kind that the type bits of `st_mode` name; `None` for bits that inode(7) does not list.
+    pub fn from_st_mode(st_mode: u32) -> Option<Self> {
+        Some(match st_mode & S_IFMT {
+            0o100_000 => Self::File,
+            0o040_000 => Self::Directory,
+            0o120_000 => Self::Symlink,
+            0o020_000 => Self::CharDevice,
+            0o060_000 => Self::BlockDevice,
+            0o010_000 => Self::Fifo,
+            0o140_000 => Self::Socket,
+            _ => return None,
+        })
+    }
+
+    /// The type bits of `st_mode`.
+    pub fn st_mode_bits(self) -> u32 {
+        match self {
+            Self::File => 0o100_000,
+            Self::Directory => 0o040_000,
+            Self::Symlink => 0o120_000,
+            Self::CharDevice => 0o020_000,
+            Self::BlockDevice => 0o060_000,
+            Self::Fifo => 0o010_000,
+            Self::Socket => 0o140_000,
+        }
+    }
+
+    /// True for character and block devices.
+    pub fn is_device(self) -> bool {
+        matches!(self, Self::CharDevice | Self::BlockDevice)
+    }
+
+    /// True for what rsync calls special files: pipes and sockets.
+    pub fn is_special(self) -> bool {
+        matches!(self, Self::Fifo | Self::Socket)
+    }
+}
+
+/// A point in time as the file system stores it: seconds since 1970 (may be negative) and
+/// nanoseconds (0 to 999,999,999) that count forward from there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp {
+    /// Seconds since 1970-01-01 00:00:00 UTC.
+    pub secs: i64,
+    /// Nanoseconds, 0 to 999,999,999.
+    pub nanos: u32,
+}
+
+/// Major and minor number of a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct DeviceNumber {
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+}
+
+/// What the file system knows about an entry (statx(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    /// Type of the entry.
+    pub kind: Kind,
+    /// Permission bits with setuid, setgid and sticky: the low twelve bits of `st_mode`.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Size in bytes; of a symlink, the length of its target.
+    pub size: u64,
+    /// Time of last modification.
+    pub mtime: Timestamp,
+    /// Time of last access.
+    pub atime: Timestamp,
+    /// Device number, for devices.
+    pub rdev: DeviceNumber,
+    /// File system the entry lies on, as one opaque number.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Number of hard links.
+    pub nlink: u32,
+    /// Allocated space, in units of 512 bytes.
+    pub allocated_blocks: u64,
+}
+
+impl Metadata {
+    /// True when less space is allocated than the size asks for: the file may have holes.
+    pub fn may_have_holes(&self) -> bool {
+        self.kind == Kind::File && self.allocated_blocks.saturating_mul(512) < self.size
+    }
+
+    /// True when both describe the same inode of the same file system.
+    pub fn is_same_inode(&self, other: &Self) -> bool {
+        self.dev == other.dev && self.ino == other.ino
+    }
+
+    /// `st_mode`: type and permission bits together.
+    pub fn st_mode(&self) -> u32 {
+        self.kind.st_mode_bits() | self.mode
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Kind;
+
+    #[test]
+    fn every_kind_survives_its_mode_bits() {
+        for kind in [
+            Kind::File,
+            Kind::Directory,
+            Kind::Symlink,
+            Kind::CharDevice,
+            Kind::BlockDevice,
+            Kind::Fifo,
+            Kind::Socket,
+        ] {
+            assert_eq!(Kind::from_st_mode(kind.st_mode_bits() | 0o7777), Some(kind));
+        }
+        assert_eq!(Kind::from_st_mode(0), None);
+    }
+}

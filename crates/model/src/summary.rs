@@ -1,0 +1,139 @@
+//! Totals of a run.
+
+use crate::entry::Kind;
+use crate::event::Verdict;
+
+/// Entries counted by kind, as rsync's `--stats` groups them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KindCounts {
+    /// Regular files.
+    pub files: u64,
+    /// Directories.
+    pub directories: u64,
+    /// Symbolic links.
+    pub symlinks: u64,
+    /// Character and block devices.
+    pub devices: u64,
+    /// Pipes and sockets.
+    pub specials: u64,
+}
+
+impl KindCounts {
+    /// Counts `entries` more of this kind.
+    pub fn add(&mut self, kind: Kind, entries: u64) {
+        *match kind {
+            Kind::File => &mut self.files,
+            Kind::Directory => &mut self.directories,
+            Kind::Symlink => &mut self.symlinks,
+            Kind::CharDevice | Kind::BlockDevice => &mut self.devices,
+            Kind::Fifo | Kind::Socket => &mut self.specials,
+        } += entries;
+    }
+
+    /// Adds another count.
+    pub fn merge(&mut self, other: &Self) {
+        self.files += other.files;
+        self.directories += other.directories;
+        self.symlinks += other.symlinks;
+        self.devices += other.devices;
+        self.specials += other.specials;
+    }
+
+    /// All kinds together.
+    pub fn total(&self) -> u64 {
+        self.files + self.directories + self.symlinks + self.devices + self.specials
+    }
+}
+
+/// Entries counted by verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VerdictCounts([u64; Verdict::ALL.len()]);
+
+impl VerdictCounts {
+    /// Counts one more entry.
+    pub fn add(&mut self, verdict: Verdict) {
+        self.0[verdict as usize] += 1;
+    }
+
+    /// How many entries have this verdict.
+    pub fn get(&self, verdict: Verdict) -> u64 {
+        self.0[verdict as usize]
+    }
+
+    /// Adds another count.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine += theirs;
+        }
+    }
+
+    /// Entries seen at the source: all verdicts but `Deleted`.
+    pub fn seen(&self) -> u64 {
+        self.0.iter().sum::<u64>() - self.get(Verdict::Deleted)
+    }
+}
+
+/// Totals of a run. A failed run has one too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Entries by verdict; they add up to `verdicts.seen()`.
+    pub verdicts: VerdictCounts,
+    /// Entries in the transfer, by kind.
+    pub listed: KindCounts,
+    /// Entries made, by kind.
+    pub created: KindCounts,
+    /// Entries removed, by kind.
+    pub deleted: KindCounts,
+    /// Regular files whose content was written.
+    pub transferred_files: u64,
+    /// Sum of the sizes of the files in the transfer, bytes.
+    pub listed_bytes: u64,
+    /// Sum of the sizes of the transferred files, bytes.
+    pub transferred_bytes: u64,
+    /// Content written, bytes: holes and clones left out.
+    pub written_bytes: u64,
+    /// Content that the destination had already and that was not written again, bytes.
+    pub matched_bytes: u64,
+    /// Faults with an exit code of 23.
+    pub faults: u64,
+    /// Source entries that vanished (24).
+    pub vanished: u64,
+    /// Deletions left undone by `--max-delete` (25).
+    pub deletions_skipped: u64,
+    /// Deletions left undone since the source could not be read wholly.
+    pub deletions_suppressed: u64,
+}
+
+impl Summary {
+    /// Adds the totals of another worker.
+    pub fn merge(&mut self, other: &Self) {
+        self.verdicts.merge(&other.verdicts);
+        self.listed.merge(&other.listed);
+        self.created.merge(&other.created);
+        self.deleted.merge(&other.deleted);
+        self.transferred_files += other.transferred_files;
+        self.listed_bytes += other.listed_bytes;
+        self.transferred_bytes += other.transferred_bytes;
+        self.written_bytes += other.written_bytes;
+        self.matched_bytes += other.matched_bytes;
+        self.faults += other.faults;
+        self.vanished += other.vanished;
+        self.deletions_skipped += other.deletions_skipped;
+        self.deletions_suppressed += other.deletions_suppressed;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::VerdictCounts;
+    use crate::event::Verdict;
+
+    #[test]
+    fn verdicts_add_up_without_the_deleted() {
+        let mut counts = VerdictCounts::default();
+        for verdict in Verdict::ALL {
+            counts.add(verdict);
+        }
+        assert_eq!(counts.seen(), Verdict::ALL.len() as u64 - 1);
+    }
+}

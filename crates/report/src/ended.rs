@@ -1,0 +1,57 @@
+//! How a run ended, as the caller's table of exit codes says it.
+
+/// The exit code of a run and what is said of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The exit code.
+    pub exit_code: u8,
+    /// The last line on standard error; `None` when all went well.
+    pub closing: Option<Closing>,
+}
+
+/// The last line on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// How bad it is.
+    pub severity: Severity,
+    /// rsync's sentence for the exit code: `some files/attrs were not transferred (see previous
+    /// errors)`.
+    pub sentence: &'static str,
+}
+
+/// How bad the end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// `lanesync warning:`, as rsync says where entries vanished (24).
+    Warning,
+    /// `lanesync error:`.
+    Error,
+}
+
+impl Ended {
+    /// All went well.
+    pub const WELL: Self = Self { exit_code: 0, closing: None };
+
+    /// `lanesync error: some files/attrs ... (code 23)`.
+    pub(crate) fn line(&self) -> Option<String> {
+        let Closing { severity, sentence } = self.closing?;
+        let severity = match severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
+        Some(format!("lanesync {severity}: {sentence} (code {})", self.exit_code))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Closing, Ended, Severity};
+
+    #[test]
+    fn the_last_line_is_that_of_rsync() {
+        let closing = Closing { severity: Severity::Warning, sentence: "some files vanished" };
+        let ended = Ended { exit_code: 24, closing: Some(closing) };
+        assert_eq!(ended.line().unwrap(), "lanesync warning: some files vanished (code 24)");
+        assert_eq!(Ended::WELL.line(), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! The output of `--json`: records to standard output; faults and the closing line also to standard
+//! error, and all that a log file gets in rsync's words.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use model::{Event, Gauges, MessageClass, Summary};
+
+use crate::ended::Ended;
+use crate::json::{
+    FaultRecord, ItemRecord, MessageRecord, ProgressRecord, Record, Started, SummaryRecord,
+};
+use crate::log_lines::LogLines;
+use crate::outputs::Outputs;
+use crate::progress::{Percent, Reading};
+use crate::settings::Settings;
+use crate::stats;
+
+pub(crate) struct JsonOutput {
+    outputs: Outputs,
+    log_lines: LogLines,
+    gauges: Arc<Gauges>,
+    started: Instant,
+    percent: Percent,
+    /// When the last record of progress was written, since the start.
+    told: Duration,
+}
+
+/// How often progress is told: each second is enough for a program that draws its own.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+impl JsonOutput {
+    pub(crate) fn new(
+        settings: &Settings,
+        outputs: Outputs,
+        gauges: Arc<Gauges>,
+        started: Instant,
+    ) -> Self {
+        let mut output = Self {
+            log_lines: LogLines::new(settings),
+            outputs,
+            gauges,
+            started,
+            percent: Percent::default(),
+            told: Duration::ZERO,
+        };
+        let record = Started::new(&settings.run, jiff::Timestamp::now());
+        output.outputs.print_record(&Record::Started(record).to_line());
+        output.outputs.flush_records();
+        output
+    }
+
+    pub(crate) fn accept(&mut self, event: &Event) {
+        match event {
+            Event::Item(item) => {
+                self.outputs.print_record(&Record::Item(ItemRecord::new(item)).to_line());
+                self.log_lines.item(item, &mut self.outputs);
+            }
+            Event::Fault(fault) => {
+                self.outputs.print_record(&Record::Fault(FaultRecord::new(fault)).to_line());
+                let text = format!("lanesync: {fault}");
+                self.outputs.warn(text.as_bytes());
+                self.outputs.log_now(text.as_bytes());
+            }
+            Event::Message(message) => {
+                let record = MessageRecord::new(message);
+                self.outputs.print_record(&Record::Message(record).to_line());
+                if message.class == MessageClass::Warning {
+                    self.outputs.warn(&message.text);
+                    self.outputs.log(&message.text);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn tick(&mut self, elapsed: Duration) {
+        if elapsed.saturating_sub(self.told) < INTERVAL {
+            return;
+        }
+        self.told = elapsed;
+        let reading = Reading::of(&self.gauges);
+        let record = ProgressRecord::new(elapsed, &reading, &mut self.percent);
+        self.outputs.print_record(&Record::Progress(record).to_line());
+        self.outputs.flush_records();
+    }
+
+    pub(crate) fn finish(&mut self, summary: &Summary, ended: Ended) -> io::Result<()> {
+        let sentence = ended.closing.map(|closing| closing.sentence);
+        let elapsed = self.started.elapsed();
+        let record = SummaryRecord::new(summary, ended.exit_code, sentence, elapsed);
+        self.outputs.print_record(&Record::Summary(record).to_line());
+        self.outputs.log(stats::log_closing(summary).as_bytes());
+        if let Some(line) = ended.line() {
+            self.outputs.warn(line.as_bytes());
+            self.outputs.log(line.as_bytes());
+        }
+        self.outputs.close()
+    }
+}

@@ -1,0 +1,200 @@
+//! Which entries get a line, and which: rsync's rules for names, `-i`, `-ii` and `-vv`.
+
+use model::{Item, ItemFlags, Kind, Verdict};
+
+use crate::out_format::OutFormat;
+use crate::settings::{Itemize, Settings};
+
+/// The line of one entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mention {
+    /// None.
+    Nothing,
+    /// The format, filled in.
+    Formatted,
+    /// The bare name.
+    Name,
+    /// `x is uptodate`.
+    UpToDate,
+    /// `deleting x`.
+    Deleting,
+}
+
+/// What one output mentions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rules {
+    /// Changes of attributes alone, or content and directories only.
+    depth: Depth,
+    /// What is said of what did not change.
+    unchanged: Unchanged,
+    /// What is said of what is removed.
+    removed: Mention,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    /// Whatever changed (`%i`).
+    Attributes,
+    /// What rsync names at `-v`: transfers, what is made anew, and directories.
+    Content,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unchanged {
+    Nothing,
+    /// The format, filled in (`-ii`).
+    Formatted,
+    /// `x is uptodate` (`-vv`).
+    InWords,
+}
+
+impl Rules {
+    /// What standard output mentions, where there is a format.
+    pub(crate) fn of_stdout(settings: &Settings, format: &OutFormat) -> Self {
+        let itemized = is_itemized(settings, format);
+        Self {
+            depth: if itemized { Depth::Attributes } else { Depth::Content },
+            unchanged: unchanged(settings, itemized),
+            removed: removed(format),
+        }
+    }
+
+    /// What a log file mentions. What did not change is there as standard output has it.
+    pub(crate) fn of_log(
+        settings: &Settings,
+        log_format: &OutFormat,
+        out_format: Option<&OutFormat>,
+    ) -> Self {
+        let stdout_itemized = out_format.is_some_and(|format| is_itemized(settings, format));
+        Self {
+            depth: if log_format.is_itemized() { Depth::Attributes } else { Depth::Content },
+            unchanged: unchanged(settings, stdout_itemized),
+            removed: removed(log_format),
+        }
+    }
+
+    /// What `--info=del` alone mentions.
+    pub(crate) fn removals_only(item: &Item) -> Mention {
+        if item.verdict == Verdict::Deleted { Mention::Deleting } else { Mention::Nothing }
+    }
+
+    /// The line for `item`.
+    pub(crate) fn mention(self, item: &Item) -> Mention {
+        match item.verdict {
+            Verdict::Deleted => self.removed,
+            // What is left out is told by messages, and what failed by faults.
+            Verdict::Excluded | Verdict::Skipped | Verdict::Failed | Verdict::ChangedDuringCopy => {
+                Mention::Nothing
+            }
+            Verdict::Copied | Verdict::Updated | Verdict::Metadata | Verdict::Equal => {
+                self.mention_kept(item)
+            }
+        }
+    }
+
+    fn mention_kept(self, item: &Item) -> Mention {
+        let flags = item.flags;
+        let is_significant = flags.is_significant();
+        let is_directory = item.metadata.kind == Kind::Directory;
+        let is_made_here = flags.intersects(ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK);
+        let is_worth_a_line = flags.contains(ItemFlags::TRANSFER)
+            || names_leader(item)
+            || is_significant && (self.depth == Depth::Attributes || is_made_here || is_directory);
+        match self.unchanged {
+            _ if is_worth_a_line => Mention::Formatted,
+            Unchanged::Nothing => Mention::Nothing,
+            Unchanged::Formatted => Mention::Formatted,
+            Unchanged::InWords if is_significant => Mention::Name,
+            // rsync has no word for a directory that was there and right.
+            Unchanged::InWords if is_directory && !is_made_here => Mention::Nothing,
+            Unchanged::InWords => Mention::UpToDate,
+        }
+    }
+}
+
+/// True for a hard link that is told with the entry it is linked to.
+fn names_leader(item: &Item) -> bool {
+    item.flags.contains(ItemFlags::HARD_LINK)
+        && item.link.as_deref().is_some_and(|leader| !leader.is_empty())
+}
+
+fn is_itemized(settings: &Settings, format: &OutFormat) -> bool {
+    settings.items.itemize != Itemize::Off || format.is_itemized()
+}
+
+fn unchanged(settings: &Settings, itemized: bool) -> Unchanged {
+    let named = settings.info.name >= 2;
+    if itemized && (named || settings.items.itemize == Itemize::Unchanged) {
+        Unchanged::Formatted
+    } else if named {
+        Unchanged::InWords
+    } else {
+        Unchanged::Nothing
+    }
+}
+
+fn removed(format: &OutFormat) -> Mention {
+    if format.tells_operation() { Mention::Formatted } else { Mention::Deleting }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{ItemFlags, Kind, Verdict};
+
+    use super::{Mention, Rules};
+    use crate::out_format::OutFormat;
+    use crate::settings::{Itemize, Settings};
+    use crate::testing::item;
+
+    /// The mentions at `-v`, `-i`, `-vv`, `-ii` (and `-vvi`).
+    fn check(kind: Kind, verdict: Verdict, flags: ItemFlags, expected: [Mention; 4]) {
+        let mut item = item("x", kind, verdict);
+        item.flags = flags;
+        let got = [
+            ("%n%L", 1, Itemize::Off),
+            ("%i %n%L", 0, Itemize::Changed),
+            ("%n%L", 2, Itemize::Off),
+            ("%i %n%L", 0, Itemize::Unchanged),
+        ]
+        .map(|(format, name, itemize)| {
+            let mut settings = Settings::default();
+            settings.info.name = name;
+            settings.items.itemize = itemize;
+            let format = OutFormat::parse(format.as_bytes());
+            Rules::of_stdout(&settings, &format).mention(&item)
+        });
+        assert_eq!(got, expected, "{kind:?} {flags:?}");
+    }
+
+    #[test]
+    fn changes_are_mentioned_as_rsync_does() {
+        use Mention::{Deleting, Formatted, Name, Nothing, UpToDate};
+        let none = ItemFlags::empty();
+        let (file, directory) = (Kind::File, Kind::Directory);
+        let transfer = ItemFlags::TRANSFER | ItemFlags::SIZE;
+        check(file, Verdict::Updated, transfer, [Formatted; 4]);
+        let made = ItemFlags::LOCAL_CHANGE | ItemFlags::NEW;
+        check(Kind::Symlink, Verdict::Copied, made, [Formatted; 4]);
+        let perms = ItemFlags::PERMS;
+        check(file, Verdict::Metadata, perms, [Nothing, Formatted, Name, Formatted]);
+        check(directory, Verdict::Metadata, perms, [Formatted; 4]);
+        check(file, Verdict::Equal, none, [Nothing, Nothing, UpToDate, Formatted]);
+        check(directory, Verdict::Equal, none, [Nothing, Nothing, Nothing, Formatted]);
+        let based = ItemFlags::LOCAL_CHANGE;
+        check(directory, Verdict::Copied, based, [Nothing, Nothing, UpToDate, Formatted]);
+        check(file, Verdict::Deleted, none, [Deleting, Formatted, Deleting, Formatted]);
+        check(file, Verdict::Failed, ItemFlags::TRANSFER, [Nothing; 4]);
+        check(file, Verdict::Skipped, none, [Nothing; 4]);
+    }
+
+    #[test]
+    fn a_hard_link_is_mentioned_with_its_leader_only() {
+        let format = OutFormat::parse(b"%i %n%L");
+        let rules = Rules::of_stdout(&Settings::default(), &format);
+        let mut link = item("a", Kind::File, Verdict::Equal);
+        link.flags = ItemFlags::HARD_LINK;
+        assert_eq!(rules.mention(&link), Mention::Nothing);
+        link.link = Some(b"h"[..].into());
+        assert_eq!(rules.mention(&link), Mention::Formatted);
+    }
+}

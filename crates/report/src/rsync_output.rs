@@ -1,0 +1,264 @@
+//! The output in rsync's lines: what opens and closes a run, a line for each entry, messages.
+//!
+//! Lines go to the user, to the log, or to both; each method says where. Faults go to standard
+//! error and the log.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use model::{Event, Gauges, Item, ItemFlags, Message, MessageClass, Summary};
+
+use crate::display::{Display, LiveEnded};
+use crate::ended::Ended;
+use crate::listing;
+use crate::log_lines::{LogLines, context, write_mention};
+use crate::mention::Rules;
+use crate::out_format::{Context, OutFormat};
+use crate::outputs::Outputs;
+use crate::progress::Reading;
+use crate::settings::{Effect, Itemize, Listing, Settings, Transfer, Volume};
+use crate::stats;
+
+pub(crate) struct RsyncOutput {
+    settings: Settings,
+    outputs: Outputs,
+    log_lines: LogLines,
+    format: Option<(OutFormat, Rules)>,
+    context: Context,
+    gauges: Arc<Gauges>,
+    started: Instant,
+    display: Display,
+    opening: Said,
+    transfer_note: Said,
+    text: Vec<u8>,
+}
+
+/// Whether a line that comes once has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    NotYet,
+    Already,
+}
+
+impl RsyncOutput {
+    pub(crate) fn new(
+        settings: Settings,
+        outputs: Outputs,
+        gauges: Arc<Gauges>,
+        started: Instant,
+    ) -> Self {
+        let format = settings.items.out_format.as_deref().map(OutFormat::parse).map(|format| {
+            let rules = Rules::of_stdout(&settings, &format);
+            (format, rules)
+        });
+        let mut output = Self {
+            log_lines: LogLines::new(&settings),
+            context: context(&settings),
+            display: Display::new(&settings),
+            settings,
+            outputs,
+            format,
+            gauges,
+            started,
+            opening: Said::NotYet,
+            transfer_note: Said::NotYet,
+            text: Vec::new(),
+        };
+        if output.settings.run.listing == Listing::Incremental {
+            output.open();
+        }
+        output
+    }
+
+    pub(crate) fn accept(&mut self, event: &Event) {
+        match event {
+            Event::Item(item) => self.item(item),
+            Event::Message(message) => self.message(message),
+            Event::Fault(fault) => {
+                let text = format!("lanesync: {fault}");
+                self.display.above(&mut self.outputs, |outputs| outputs.warn(text.as_bytes()));
+                self.outputs.log_now(text.as_bytes());
+            }
+        }
+    }
+
+    pub(crate) fn tick(&mut self, elapsed: Duration) {
+        let reading = Reading::of(&self.gauges);
+        self.display.tick(elapsed, &reading, &mut self.outputs);
+    }
+
+    pub(crate) fn finish(&mut self, summary: &Summary, ended: Ended) -> io::Result<()> {
+        let elapsed = self.started.elapsed();
+        self.note_transfer();
+        self.open();
+        let reading = Reading::of(&self.gauges);
+        let live_ended = self.display.finish(elapsed, &reading, summary, &mut self.outputs);
+        self.print_statistics(summary, elapsed);
+        if live_ended == LiveEnded::Yes {
+            let verdicts = stats::verdicts_that_occurred(summary, self.settings.numbers);
+            self.outputs.warn(verdicts.as_bytes());
+        }
+        if summary.deletions_skipped > 0 {
+            self.warn(&format!(
+                "Deletions stopped due to --max-delete limit ({} skipped)",
+                summary.deletions_skipped
+            ));
+        }
+        if let Some(line) = ended.line() {
+            self.warn(&line);
+        }
+        self.outputs.close()
+    }
+
+    fn item(&mut self, item: &Item) {
+        if self.settings.run.effect == Effect::ListOnly {
+            if let Some(line) = listing::line(item, &self.context.clock, self.settings.numbers) {
+                self.say(&line);
+            }
+            return;
+        }
+        self.note_transfer();
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        let is_told = match &self.format {
+            Some((format, rules)) => {
+                write_mention(rules.mention(item), item, format, &self.context, &mut text)
+            }
+            None if self.settings.info.del > 0 => {
+                let removal = Rules::removals_only(item);
+                write_mention(removal, item, &OutFormat::default(), &self.context, &mut text)
+            }
+            None => false,
+        };
+        if is_told {
+            self.print(&text);
+        }
+        self.text = text;
+        if item.flags.contains(ItemFlags::TRANSFER) && self.settings.run.effect == Effect::Real {
+            let reading = Reading::of(&self.gauges);
+            let elapsed = self.started.elapsed();
+            self.display.transferred(item, elapsed, &reading, &mut self.outputs);
+        }
+        self.log_lines.item(item, &mut self.outputs);
+    }
+
+    fn message(&mut self, message: &Message) {
+        if message.class == MessageClass::Warning {
+            self.display.above(&mut self.outputs, |outputs| outputs.warn(&message.text));
+            self.outputs.log(&message.text);
+            return;
+        }
+        if !self.shows(message.class) {
+            return;
+        }
+        if message.class == MessageClass::Debug {
+            self.note_transfer();
+        }
+        self.say(&message.text);
+    }
+
+    /// Whether the levels ask for messages of this class.
+    fn shows(&self, class: MessageClass) -> bool {
+        let info = &self.settings.info;
+        let debug = [info.backup, info.mount, info.remove, info.skip, info.filter];
+        match class {
+            MessageClass::Warning => true,
+            MessageClass::Notice => info.nonreg >= 1,
+            MessageClass::Verbose => {
+                let verbose = [info.misc, info.copy, info.symsafe, info.name];
+                verbose.iter().any(|level| *level >= 1) || self.is_itemized()
+            }
+            MessageClass::Debug => {
+                info.misc >= 2 || info.name >= 2 || debug.iter().any(|level| *level >= 1)
+            }
+        }
+    }
+
+    fn is_itemized(&self) -> bool {
+        self.settings.items.itemize != Itemize::Off
+            || self.format.as_ref().is_some_and(|(format, _)| format.is_itemized())
+    }
+
+    /// The first line, once.
+    fn open(&mut self) {
+        if self.opening == Said::Already {
+            return;
+        }
+        self.opening = Said::Already;
+        let level = self.settings.info.flist;
+        if level == 0 || self.settings.volume == Volume::Quiet {
+            return;
+        }
+        let entries = Reading::of(&self.gauges).listed_entries;
+        let listing = self.settings.run.listing;
+        self.display.above(&mut self.outputs, |outputs| match listing {
+            Listing::Incremental => outputs.print(b"sending incremental file list"),
+            Listing::Whole if level == 1 => outputs.print(b"building file list ... done"),
+            Listing::Whole => {
+                let count = format!("\n 0 files...\r{entries} files to consider\n");
+                outputs.print_raw(format!("building file list ... {count}").as_bytes());
+            }
+            Listing::FilesOnly => {}
+        });
+    }
+
+    /// `-vv`: how content is brought over, once, before the first entry.
+    fn note_transfer(&mut self) {
+        let is_wanted = self.settings.info.misc >= 2
+            && self.settings.run.effect != Effect::ListOnly
+            && self.transfer_note == Said::NotYet;
+        if is_wanted {
+            self.transfer_note = Said::Already;
+            self.say(match self.settings.run.transfer {
+                Transfer::WholeFile => {
+                    b"delta-transmission disabled for local transfer or --whole-file"
+                }
+                Transfer::Delta => b"delta-transmission enabled",
+            });
+        }
+    }
+
+    fn print_statistics(&mut self, summary: &Summary, elapsed: Duration) {
+        let numbers = self.settings.numbers;
+        if self.settings.info.deltasum > 0 {
+            self.say(stats::delta_totals(summary).as_bytes());
+        }
+        let level = self.settings.info.stats;
+        if level == 0 {
+            self.outputs.log(stats::log_closing(summary).as_bytes());
+            return;
+        }
+        if level >= 2 {
+            self.say(b"");
+            for line in stats::block(summary, self.gauges.scan_took(), numbers) {
+                self.say(line.as_bytes());
+            }
+        }
+        self.say(b"");
+        for line in stats::closing(summary, elapsed, numbers, self.settings.run.effect) {
+            self.say(line.as_bytes());
+        }
+    }
+
+    /// To the user and the log.
+    fn say(&mut self, text: &[u8]) {
+        self.print(text);
+        self.outputs.log(text);
+    }
+
+    /// To the user.
+    fn print(&mut self, text: &[u8]) {
+        if self.settings.volume == Volume::Quiet {
+            return;
+        }
+        self.open();
+        self.display.above(&mut self.outputs, |outputs| outputs.print(text));
+    }
+
+    /// To standard error and the log.
+    fn warn(&mut self, text: &str) {
+        self.outputs.warn(text.as_bytes());
+        self.outputs.log(text.as_bytes());
+    }
+}

@@ -1,0 +1,217 @@
+//! The closing lines of a run: `--stats`, the two lines of `-v`, and the sum of the verdicts.
+//!
+//! rsync counts what passes between its processes. Here nothing passes: "sent" is content really
+//! written, "received" is nothing, and the sizes and times of a list on the wire are zero. No
+//! number is estimated.
+
+use std::time::Duration;
+
+use model::{KindCounts, Summary, Verdict};
+
+use crate::numbers::{count, decimal, to_float};
+use crate::settings::{Effect, HumanReadable};
+
+/// The `--stats` block, in rsync's order, and one line of ours with the verdicts.
+pub(crate) fn block(
+    summary: &Summary,
+    scan_took: Option<Duration>,
+    numbers: HumanReadable,
+) -> Vec<String> {
+    let number = |value: u64| count(value, numbers);
+    let scan_secs = scan_took.unwrap_or_default().as_secs_f64();
+    vec![
+        format!("Number of files: {}", by_kind(&summary.listed, numbers)),
+        format!("Number of created files: {}", by_kind(&summary.created, numbers)),
+        format!("Number of deleted files: {}", by_kind(&summary.deleted, numbers)),
+        format!("Number of regular files transferred: {}", number(summary.transferred_files)),
+        format!("Total file size: {} bytes", number(summary.listed_bytes)),
+        format!("Total transferred file size: {} bytes", number(summary.transferred_bytes)),
+        format!("Literal data: {} bytes", number(summary.written_bytes)),
+        format!("Matched data: {} bytes", number(summary.matched_bytes)),
+        "File list size: 0".to_owned(),
+        format!("File list generation time: {scan_secs:.3} seconds"),
+        "File list transfer time: 0.000 seconds".to_owned(),
+        format!("Total bytes sent: {}", number(summary.written_bytes)),
+        format!("Total bytes received: {}", number(0)),
+        format!("Verdicts: {}", all_verdicts(summary, numbers)),
+    ]
+}
+
+/// The two lines that end `-v`.
+pub(crate) fn closing(
+    summary: &Summary,
+    took: Duration,
+    numbers: HumanReadable,
+    effect: Effect,
+) -> [String; 2] {
+    let sent = summary.written_bytes;
+    // A clock that stands still must not make the rate infinite.
+    let rate = to_float(sent) / took.as_secs_f64().max(0.001);
+    let speedup = to_float(summary.listed_bytes) / to_float(sent.max(1));
+    let dry = if effect == Effect::DryRun { " (DRY RUN)" } else { "" };
+    [
+        format!(
+            "sent {} bytes  received {} bytes  {} bytes/sec",
+            count(sent, numbers),
+            count(0, numbers),
+            decimal(rate, numbers)
+        ),
+        format!(
+            "total size is {}  speedup is {}{dry}",
+            count(summary.listed_bytes, numbers),
+            decimal(speedup, numbers)
+        ),
+    ]
+}
+
+/// The line that ends a log file when the two lines of `-v` are not shown.
+pub(crate) fn log_closing(summary: &Summary) -> String {
+    let Summary { written_bytes, listed_bytes, .. } = summary;
+    format!("sent {written_bytes} bytes  received 0 bytes  total size {listed_bytes}")
+}
+
+/// `-vv`, `--debug=deltasum`: what whole-file copies have to say about deltas.
+pub(crate) fn delta_totals(summary: &Summary) -> String {
+    format!("total: matches=0  hash_hits=0  false_alarms=0 data={}", summary.written_bytes)
+}
+
+/// All verdicts of source entries as a sum.
+fn all_verdicts(summary: &Summary, numbers: HumanReadable) -> String {
+    sum(summary, numbers, |_| true)
+}
+
+/// The verdicts that occurred, as a sum.
+pub(crate) fn verdicts_that_occurred(summary: &Summary, numbers: HumanReadable) -> String {
+    sum(summary, numbers, |entries| entries > 0)
+}
+
+fn sum(summary: &Summary, numbers: HumanReadable, is_shown: impl Fn(u64) -> bool) -> String {
+    let term = |verdict: Verdict| {
+        let entries = summary.verdicts.get(verdict);
+        is_shown(entries).then(|| format!("{} {}", count(entries, numbers), word(verdict)))
+    };
+    let of_source = Verdict::ALL.into_iter().filter(|verdict| *verdict != Verdict::Deleted);
+    let terms: Vec<String> = of_source.filter_map(term).collect();
+    let seen = count(summary.verdicts.seen(), numbers);
+    let deleted = match summary.verdicts.get(Verdict::Deleted) {
+        0 => String::new(),
+        entries => format!("; {} deleted", count(entries, numbers)),
+    };
+    if terms.is_empty() {
+        return format!("{seen} seen{deleted}");
+    }
+    format!("{} = {seen} seen{deleted}", terms.join(" + "))
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Copied => "copied",
+        Verdict::Updated => "updated",
+        Verdict::Metadata => "metadata",
+        Verdict::Equal => "equal",
+        Verdict::Excluded => "excluded",
+        Verdict::Skipped => "skipped",
+        Verdict::Failed => "failed",
+        Verdict::ChangedDuringCopy => "changed",
+        Verdict::Deleted => "deleted",
+    }
+}
+
+fn by_kind(counts: &KindCounts, numbers: HumanReadable) -> String {
+    let total = count(counts.total(), numbers);
+    let terms: Vec<String> = [
+        ("reg", counts.files),
+        ("dir", counts.directories),
+        ("link", counts.symlinks),
+        ("dev", counts.devices),
+        ("special", counts.specials),
+    ]
+    .into_iter()
+    .filter(|(_, entries)| *entries > 0)
+    .map(|(name, entries)| format!("{name}: {}", count(entries, numbers)))
+    .collect();
+    if terms.is_empty() { total } else { format!("{total} ({})", terms.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use model::{KindCounts, Summary, Verdict};
+
+    use super::{block, closing, delta_totals, log_closing, verdicts_that_occurred};
+    use crate::settings::{Effect, HumanReadable};
+
+    fn summary() -> Summary {
+        let mut summary = Summary {
+            listed: KindCounts { files: 6, directories: 2, symlinks: 1, devices: 1, specials: 1 },
+            created: KindCounts { files: 6, ..KindCounts::default() },
+            transferred_files: 6,
+            listed_bytes: 314_612_815,
+            transferred_bytes: 314_612_813,
+            written_bytes: 314_612_813,
+            ..Summary::default()
+        };
+        for verdict in [Verdict::Copied, Verdict::Copied, Verdict::Equal, Verdict::Deleted] {
+            summary.verdicts.add(verdict);
+        }
+        summary
+    }
+
+    #[test]
+    fn stats_have_the_shape_of_rsync() {
+        let took = Some(Duration::from_millis(1));
+        let lines = block(&summary(), took, HumanReadable::Grouped);
+        let expected = "\
+Number of files: 11 (reg: 6, dir: 2, link: 1, dev: 1, special: 1)
+Number of created files: 6 (reg: 6)
+Number of deleted files: 0
+Number of regular files transferred: 6
+Total file size: 314,612,815 bytes
+Total transferred file size: 314,612,813 bytes
+Literal data: 314,612,813 bytes
+Matched data: 0 bytes
+File list size: 0
+File list generation time: 0.001 seconds
+File list transfer time: 0.000 seconds
+Total bytes sent: 314,612,813
+Total bytes received: 0
+Verdicts: 2 copied + 0 updated + 0 metadata + 1 equal + 0 excluded + 0 skipped + 0 failed \
++ 0 changed = 3 seen; 1 deleted";
+        assert_eq!(lines.join("\n"), expected);
+        let units = block(&summary(), took, HumanReadable::Units1000);
+        assert_eq!(units[4], "Total file size: 314.61M bytes");
+    }
+
+    #[test]
+    fn the_end_has_the_shape_of_rsync() {
+        let took = Duration::from_secs(2);
+        let lines = closing(&summary(), took, HumanReadable::Grouped, Effect::DryRun);
+        assert_eq!(lines[0], "sent 314,612,813 bytes  received 0 bytes  157,306,406.50 bytes/sec");
+        assert_eq!(lines[1], "total size is 314,612,815  speedup is 1.00 (DRY RUN)");
+        assert_eq!(
+            log_closing(&summary()),
+            "sent 314612813 bytes  received 0 bytes  total size 314612815"
+        );
+        assert_eq!(
+            delta_totals(&summary()),
+            "total: matches=0  hash_hits=0  false_alarms=0 data=314612813"
+        );
+    }
+
+    #[test]
+    fn nothing_to_do_ends_without_infinities() {
+        let summary = Summary { listed_bytes: 40_007, ..Summary::default() };
+        let lines = closing(&summary, Duration::ZERO, HumanReadable::Grouped, Effect::Real);
+        assert_eq!(lines[0], "sent 0 bytes  received 0 bytes  0.00 bytes/sec");
+        assert_eq!(lines[1], "total size is 40,007  speedup is 40,007.00");
+    }
+
+    #[test]
+    fn verdicts_are_a_sum() {
+        let text = verdicts_that_occurred(&summary(), HumanReadable::Grouped);
+        assert_eq!(text, "2 copied + 1 equal = 3 seen; 1 deleted");
+        let nothing = verdicts_that_occurred(&Summary::default(), HumanReadable::Grouped);
+        assert_eq!(nothing, "0 seen");
+    }
+}

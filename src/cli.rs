@@ -1,0 +1,81 @@
+//! From the words of the command line to an [`Invocation`].
+//!
+//! `options` says what can be typed, `raw` reads it as it stands, `resolve` decides what it means
+//! and which combinations are refused. Nothing behind this module ever sees a flag.
+
+/// The configuration file.
+mod config;
+
+/// `--help` and `--info=help`.
+mod help;
+
+/// Which paths name another host.
+mod host;
+
+/// The table of options.
+mod options;
+
+/// Flags exactly as typed, in order.
+mod raw;
+
+/// Why a command line is turned down.
+mod refusal;
+
+/// What flags mean together.
+mod resolve;
+
+/// What the command line depends on beside itself: variables, files, the clock.
+mod surroundings;
+
+/// `-V` and `-VV`.
+mod version;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+pub(crate) use refusal::Refusal;
+pub(crate) use resolve::Invocation;
+pub(crate) use surroundings::Process;
+use surroundings::Surroundings;
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Bring a destination into the state of its sources.
+    Sync(Box<Invocation>),
+    /// Print this and end.
+    Tell(String),
+}
+
+/// Commands that will come. A path of that name is written with `./` before it.
+const COMMANDS_TO_COME: [&str; 7] =
+    ["blocks", "manifest", "drive", "runs", "verify", "assess", "agent"];
+
+/// Reads a command line, without the name of the program.
+pub(crate) fn read(
+    mut arguments: Vec<OsString>,
+    surroundings: &dyn Surroundings,
+) -> Result<Request, Refusal> {
+    let first = arguments.first().and_then(|word| word.to_str()).unwrap_or_default();
+    if COMMANDS_TO_COME.contains(&first) {
+        let sentence = format!("the command {first} is not there yet; a path is written ./{first}");
+        return Err(Refusal::unsupported(sentence));
+    }
+    if first == "sync" {
+        arguments.remove(0);
+    }
+    resolve::resolve(&raw::parse(arguments)?, surroundings)
+}
+
+/// Writes to standard output. That nobody reads it is no fault of ours.
+pub(crate) fn tell(text: &str) {
+    std::io::stdout().write_all(text.as_bytes()).ok();
+}
+
+/// Writes to standard error why the command line is turned down.
+pub(crate) fn complain(refusal: &Refusal) {
+    let Refusal { exit, sentence } = refusal;
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "lanesync: {sentence}").ok();
+    writeln!(stderr, "lanesync error: {} (code {})", exit.sentence(), exit.code()).ok();
+}

@@ -1,0 +1,286 @@
+//! From flags to a job: every conflict between options is decided here, with rsync's rules.
+//!
+//! Each submodule reads, in the order typed, the flags of one group of settings, and then settles
+//! what they mean together. Flags that belong to several groups (`-a`) are read by each.
+
+/// Which entries count as equal.
+mod compare;
+
+/// What is removed.
+mod delete;
+
+/// The names of `--files-from`.
+mod files_from;
+
+/// How owners translate.
+mod ids;
+
+/// How much may be used.
+pub(super) mod limits;
+
+/// What links mean.
+mod links;
+
+/// What is printed.
+mod output;
+
+/// Which attributes are brought over.
+mod preserve;
+
+/// Include and exclude rules.
+mod rules;
+
+/// `1.5m` and the like.
+mod size;
+
+/// `--stop-at`.
+mod stop_at;
+
+/// Which entries are looked at.
+mod traverse;
+
+/// Options without effect.
+mod unused;
+
+/// The words of `--info` and `--debug`.
+pub(super) mod words;
+
+/// How content is written.
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use filter::Rules;
+use model::settings::{Backup, DeleteWhen, Depth, Partial, Settings};
+use model::{Destination, Job, Source};
+use report::settings::{Effect, Listing, Preserved, RunFacts, Transfer};
+
+use super::config::{self, Config};
+use super::host::names_a_host;
+use super::options::{self, Opt, Polarity, Status};
+use super::raw::RawArgs;
+use super::refusal::Refusal;
+use super::surroundings::Surroundings;
+use super::{Request, help, version};
+
+/// A resolved command line.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    /// What the engine does.
+    pub(crate) job: Job,
+    /// Which entries it leaves out.
+    pub(crate) rules: Rules,
+    /// What is printed.
+    pub(crate) report: report::Settings,
+    /// `--log-file`. One that cannot be opened is a warning, as with rsync.
+    pub(crate) log_file: Option<PathBuf>,
+    /// What is said on standard error before the run, a line each.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Decides what a command line means.
+pub(super) fn resolve(
+    raw: &RawArgs,
+    surroundings: &dyn Surroundings,
+) -> Result<Request, Refusal> {
+    refuse_what_is_not_there(raw)?;
+    if let Some(text) = help::answer(raw).or_else(|| version::answer(raw)) {
+        return Ok(Request::Tell(text));
+    }
+    let config = config::read(surroundings)?;
+    let typed = Typed::read(raw, &config, surroundings)?;
+    unused::check(raw, surroundings)?;
+    check_paths(raw)?;
+    typed.settle(raw, surroundings).map(|invocation| Request::Sync(Box::new(invocation)))
+}
+
+fn refuse_what_is_not_there(raw: &RawArgs) -> Result<(), Refusal> {
+    for flag in raw.flags.iter().filter(|flag| flag.polarity == Polarity::On) {
+        let status = options::all().find(|spec| spec.opt == flag.opt).map(|spec| spec.status);
+        let name = &flag.spelling;
+        match status {
+            Some(Status::NotYet(why)) => {
+                return Err(Refusal::unsupported(format!("{name}: {why}")));
+            }
+            Some(Status::NotHere(why)) => return Err(Refusal::usage(format!("{name}: {why}"))),
+            Some(Status::Supported | Status::Harmless) | None => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_paths(raw: &RawArgs) -> Result<(), Refusal> {
+    if raw.paths.is_empty() {
+        let sentence = "name a source and a destination: lanesync -a SOURCE/ DESTINATION/";
+        return Err(Refusal::usage(format!("{sentence} (lanesync --help says more)")));
+    }
+    if raw.paths.iter().any(|path| path.is_empty()) {
+        return Err(Refusal::usage("an empty argument names nothing; write . for this directory"));
+    }
+    if raw.paths.iter().any(|path| names_a_host(path.as_encoded_bytes())) {
+        let sentence = "reading and writing over ssh is not there yet; \
+                        a name with a colon on this machine is written ./name:x";
+        return Err(Refusal::unsupported(sentence));
+    }
+    Ok(())
+}
+
+/// All flags read, nothing settled.
+#[derive(Debug)]
+struct Typed {
+    traverse: traverse::Typed,
+    links: links::Typed,
+    preserve: preserve::Typed,
+    compare: compare::Typed,
+    delete: delete::Typed,
+    write: write::Typed,
+    limits: limits::Typed,
+    output: output::Typed,
+    dry_run: bool,
+    whole_list: bool,
+    sorts_at_once: bool,
+}
+
+impl Typed {
+    fn read(
+        raw: &RawArgs,
+        config: &Config,
+        surroundings: &dyn Surroundings,
+    ) -> Result<Self, Refusal> {
+        let mut typed = Self {
+            traverse: traverse::Typed::default(),
+            links: links::Typed::default(),
+            preserve: preserve::Typed::default(),
+            compare: compare::Typed::default(),
+            delete: delete::Typed::new(config),
+            write: write::Typed::default(),
+            limits: limits::Typed::new(config, surroundings.now()),
+            output: output::Typed::new(),
+            dry_run: false,
+            whole_list: false,
+            sorts_at_once: false,
+        };
+        for flag in &raw.flags {
+            typed.traverse.take(flag)?;
+            typed.links.take(flag)?;
+            typed.preserve.take(flag, surroundings)?;
+            typed.compare.take(flag)?;
+            typed.delete.take(flag)?;
+            typed.write.take(flag)?;
+            typed.limits.take(flag)?;
+            typed.output.take(flag)?;
+            match flag.opt {
+                Opt::DryRun => typed.dry_run = true,
+                Opt::IncRecursive => typed.whole_list = !flag.is_on(),
+                Opt::Qsort => typed.sorts_at_once = true,
+                _ => {}
+            }
+        }
+        Ok(typed)
+    }
+
+    fn settle(
+        self,
+        raw: &RawArgs,
+        surroundings: &dyn Surroundings,
+    ) -> Result<Invocation, Refusal> {
+        let first_level_only = self.traverse.needs_depth_rule();
+        let delete_excluded = self.delete.spares_nothing_excluded();
+        let shape = Shape {
+            whole_list: self.whole_list || self.sorts_at_once,
+            deltas: self.write.asks_for_deltas(),
+        };
+        let (paths, atimes) = (raw.paths.len(), self.preserve.atimes());
+        let traverse = self.traverse.settle(paths, atimes, surroundings)?;
+        let delete = self.delete.settle(traverse.depth)?;
+        let (compare, choice) = self.compare.settle(surroundings)?;
+        let (write, backup, basis) = self.write.settle(choice, surroundings)?;
+        let beside = backups_beside_files(&backup);
+        let (preserve, warnings) = self.preserve.settle(beside, surroundings)?;
+        let protects = beside && delete.when != DeleteWhen::Never && !delete_excluded;
+        let facts = rules::Facts {
+            delete_excluded,
+            first_level_only,
+            protected_suffix: protects.then_some(&backup.suffix),
+            partial_dir: relative_partial_dir(&write.partial),
+        };
+        let rules = rules::build(raw, &facts, surroundings)?;
+        let (mut report, log_file) = self.output.settle(traverse.list_only, surroundings);
+        report.items.checksum_digits = choice.digits(compare.content);
+        let interest = output::interest(&report, log_file.is_some(), traverse.list_only);
+        let (links, limits, dry_run) = (self.links.settle(), self.limits.settle(), self.dry_run);
+        let settings = Settings {
+            traverse, links, preserve, compare, delete, write, backup, basis, limits, dry_run,
+            interest,
+        };
+        let job = job(raw, settings);
+        report.run = facts_of(&job, shape);
+        Ok(Invocation { job, rules, report, log_file, warnings })
+    }
+}
+
+fn backups_beside_files(backup: &Backup) -> bool {
+    backup.enabled && backup.dir.is_none()
+}
+
+fn relative_partial_dir(partial: &Partial) -> Option<&Path> {
+    match partial {
+        Partial::KeepIn(dir) if dir.is_relative() => Some(dir),
+        _ => None,
+    }
+}
+
+fn job(raw: &RawArgs, settings: Settings) -> Job {
+    let mut paths: Vec<PathBuf> = raw.paths.iter().map(PathBuf::from).collect();
+    let destination = if paths.len() > 1 { paths.pop() } else { None };
+    Job {
+        sources: paths.into_iter().map(|path| Source { path }).collect(),
+        destination: destination.map(|path| Destination { path }),
+        settings,
+    }
+}
+
+/// What was typed about the way of working and shows in the output only.
+#[derive(Clone, Copy)]
+struct Shape {
+    /// `--no-inc-recursive`.
+    whole_list: bool,
+    /// `--no-W`.
+    deltas: bool,
+}
+
+/// What the lines of the output say about the run as a whole.
+fn facts_of(job: &Job, shape: Shape) -> RunFacts {
+    let Settings { traverse, preserve, .. } = &job.settings;
+    let effect = match (traverse.list_only, job.settings.dry_run) {
+        (true, _) => Effect::ListOnly,
+        (false, true) => Effect::DryRun,
+        (false, false) => Effect::Real,
+    };
+    let preserved = |kept| if kept { Preserved::Yes } else { Preserved::No };
+    RunFacts {
+        sources: job.sources.iter().map(|source| source.path.clone()).collect(),
+        destination: job.destination.as_ref().map(|destination| destination.path.clone()),
+        effect,
+        listing: listing(&job.settings, shape.whole_list),
+        transfer: if shape.deltas { Transfer::Delta } else { Transfer::WholeFile },
+        users: preserved(preserve.owner),
+        groups: preserved(preserve.group),
+        version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+/// How rsync would have made its list.
+fn listing(settings: &Settings, whole_list: bool) -> Listing {
+    let Settings { traverse, delete, write, .. } = settings;
+    let needs_all = traverse.prune_empty_dirs
+        || write.delay_updates
+        || matches!(delete.when, DeleteWhen::Before | DeleteWhen::After);
+    match traverse.depth {
+        Depth::Recursive if whole_list || needs_all => Listing::Whole,
+        Depth::Recursive => Listing::Incremental,
+        Depth::Directories => Listing::Whole,
+        Depth::Files if traverse.files_from.is_some() => Listing::Whole,
+        Depth::Files => Listing::FilesOnly,
+    }
+}

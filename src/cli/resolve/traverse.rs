@@ -1,0 +1,153 @@
+//! Which entries are looked at.
+
+use std::path::Path;
+
+use model::settings::{Depth, MissingArgs, OneFileSystem, Traverse};
+
+use super::{files_from, size};
+use crate::cli::host::names_a_host;
+use crate::cli::options::Opt;
+use crate::cli::raw::RawFlag;
+use crate::cli::refusal::Refusal;
+use crate::cli::surroundings::Surroundings;
+use crate::exit_code::Exit;
+
+/// What was typed about it so far.
+#[derive(Debug, Default)]
+pub(super) struct Typed {
+    recursion: Recursion,
+    dirs: Dirs,
+    relative: Option<bool>,
+    no_implied_dirs: bool,
+    files_from: Option<RawFlag>,
+    from0: bool,
+    mounts: u8,
+    missing: Missing,
+    /// What needs no second thought.
+    plain: Traverse,
+}
+
+/// `-a` recurses unless `--files-from` is given; `-r` always.
+#[derive(Debug, Default, PartialEq)]
+enum Recursion {
+    #[default]
+    Off,
+    ByArchive,
+    Explicit,
+}
+
+#[derive(Debug, Default, PartialEq)]
+enum Dirs {
+    #[default]
+    Unsaid,
+    Off,
+    On,
+    /// `--old-dirs`: recursion that stops below the first level.
+    Old,
+}
+
+#[derive(Debug, Default)]
+struct Missing {
+    ignore: bool,
+    delete: bool,
+}
+
+impl Typed {
+    pub(super) fn take(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
+        let on = flag.is_on();
+        match flag.opt {
+            Opt::Archive if self.recursion == Recursion::Off => {
+                self.recursion = Recursion::ByArchive;
+            }
+            Opt::Recursive => self.recursion = if on { Recursion::Explicit } else { Recursion::Off },
+            Opt::Dirs => self.dirs = if on { Dirs::On } else { Dirs::Off },
+            Opt::OldDirs => self.dirs = Dirs::Old,
+            Opt::Relative => self.relative = Some(on),
+            Opt::ImpliedDirs => self.no_implied_dirs = !on,
+            Opt::FilesFrom => self.files_from = Some(flag.clone()),
+            Opt::From0 => self.from0 = on,
+            Opt::OneFileSystem => self.mounts = if on { self.mounts.saturating_add(1) } else { 0 },
+            Opt::PruneEmptyDirs => self.plain.prune_empty_dirs = on,
+            Opt::MaxSize => self.plain.max_size = Some(size_of(flag)?),
+            Opt::MinSize => self.plain.min_size = Some(size_of(flag)?),
+            Opt::IgnoreMissingArgs => self.missing.ignore = true,
+            Opt::DeleteMissingArgs => self.missing.delete = true,
+            Opt::Mkpath => self.plain.make_path = on,
+            Opt::OpenNoatime => self.plain.open_noatime = on,
+            Opt::ListOnly => self.plain.list_only = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// True when `--old-dirs` asks for a rule that keeps recursion at the first level.
+    pub(super) fn needs_depth_rule(&self) -> bool {
+        self.dirs == Dirs::Old
+    }
+
+    /// Settles it for a command line with this many paths.
+    pub(super) fn settle(
+        self,
+        paths: usize,
+        atimes: u8,
+        surroundings: &dyn Surroundings,
+    ) -> Result<Traverse, Refusal> {
+        let mut traverse = self.plain.clone();
+        traverse.list_only |= paths == 1;
+        traverse.open_noatime |= atimes > 1;
+        traverse.depth = self.depth(traverse.list_only);
+        traverse.relative = self.relative.unwrap_or(self.files_from.is_some());
+        traverse.implied_dirs = traverse.relative && !self.no_implied_dirs;
+        traverse.one_file_system = match self.mounts {
+            0 => OneFileSystem::Cross,
+            1 => OneFileSystem::KeepMountPoints,
+            _ => OneFileSystem::OmitMountPoints,
+        };
+        traverse.missing_args = match self.missing {
+            Missing { delete: true, .. } => MissingArgs::Delete,
+            Missing { ignore: true, .. } => MissingArgs::Ignore,
+            Missing { .. } => MissingArgs::Fault,
+        };
+        if let Some(flag) = &self.files_from {
+            traverse.files_from = Some(read_list(flag, paths, self.from0, surroundings)?);
+        }
+        Ok(traverse)
+    }
+
+    fn depth(&self, list_only: bool) -> Depth {
+        let recurses = match self.recursion {
+            Recursion::Off => false,
+            Recursion::ByArchive => self.files_from.is_none(),
+            Recursion::Explicit => true,
+        };
+        match self.dirs {
+            Dirs::Old => Depth::Recursive,
+            _ if recurses => Depth::Recursive,
+            Dirs::On => Depth::Directories,
+            Dirs::Unsaid if list_only || self.files_from.is_some() => Depth::Directories,
+            Dirs::Unsaid | Dirs::Off => Depth::Files,
+        }
+    }
+}
+
+fn size_of(flag: &RawFlag) -> Result<u64, Refusal> {
+    size::parse(flag.text()?, b'B').ok_or_else(|| flag.refuse("is not a size such as 500, 1.5m or 2GiB"))
+}
+
+fn read_list(
+    flag: &RawFlag,
+    paths: usize,
+    from0: bool,
+    surroundings: &dyn Surroundings,
+) -> Result<Vec<Box<[u8]>>, Refusal> {
+    if paths != 2 {
+        return Err(Refusal::usage("--files-from needs one source and one destination"));
+    }
+    if names_a_host(flag.bytes()) {
+        return Err(flag.refuse("names another host, but both sides are on this one"));
+    }
+    let contents = surroundings.read_file(Path::new(&flag.value)).map_err(|error| {
+        Refusal::file(Exit::Usage, "--files-from", flag.bytes(), &error)
+    })?;
+    files_from::parse(&contents, from0)
+}

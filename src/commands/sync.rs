@@ -1,0 +1,92 @@
+//! Brings a destination into the state of its sources: from an [`Invocation`] to an exit code.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use engine::{Stop, Surroundings};
+use filter::Rules;
+use model::{Gauges, Job, Sink, Summary};
+use report::{Closing, Ended, Reporter, Severity};
+use sched::Cancel;
+
+use super::signals::Watch;
+use crate::cli::{Invocation, Refusal, complain};
+use crate::exit_code::{Ending, Exit};
+
+/// Runs it to its end.
+pub(crate) fn run(invocation: Invocation) -> Exit {
+    let Invocation { job, rules, report, log_file, warnings } = invocation;
+    warnings.iter().for_each(|warning| warn(warning));
+    let cancel = Cancel::new();
+    let watch = match Watch::start(cancel.clone()) {
+        Ok(watch) => watch,
+        Err(error) => {
+            let sentence = format!("watch for signals: {error}");
+            complain(&Refusal { exit: Exit::FileIo, sentence });
+            return Exit::FileIo;
+        }
+    };
+    let gauges = Arc::new(Gauges::default());
+    let (stdout, stderr) = (Box::new(io::stdout()), Box::new(io::stderr()));
+    let log = log_file.as_deref().and_then(open_log);
+    let reporter = Arc::new(Reporter::new(report, stdout, stderr, log, Arc::clone(&gauges)));
+    let sink: Arc<dyn Sink> = Arc::clone(&reporter) as Arc<dyn Sink>;
+    let (ending, summary) = bring_over(&job, rules, &Surroundings { sink, gauges, cancel });
+    let ending = match ending {
+        Ending::Complete if watch.saw_one() => Ending::Interrupted,
+        ending => ending,
+    };
+    let exit = Exit::of_run(ending, &summary);
+    // The engine has ended, so nobody else holds the reporter.
+    let Some(reporter) = Arc::into_inner(reporter) else { return Exit::Internal };
+    match reporter.finish(&summary, ended(exit)) {
+        Err(_) if exit == Exit::Success => Exit::FileIo,
+        _ => exit,
+    }
+}
+
+/// The one place where the engine is called.
+fn bring_over(job: &Job, rules: Rules, around: &Surroundings) -> (Ending, Summary) {
+    match engine::run(job, &Arc::new(rules), around) {
+        Ok(outcome) => {
+            let ending = match outcome.stopped {
+                Some(Stop::Fatal(_)) => Ending::Error(Exit::FileIo),
+                Some(Stop::TimeIsUp) => Ending::TimeIsOver,
+                Some(Stop::Internal(message)) => {
+                    warn(&format!("a bug of lanesync ended the run: {message}"));
+                    Ending::Error(Exit::Internal)
+                }
+                None if outcome.cancelled => Ending::Interrupted,
+                None => Ending::Complete,
+            };
+            (ending, outcome.summary)
+        }
+        Err(error) => {
+            warn(&error.to_string());
+            let exit = if error.is_file_io() { Exit::FileIo } else { Exit::FileSelection };
+            (Ending::Error(exit), Summary::default())
+        }
+    }
+}
+
+/// A log that cannot be written is no reason not to copy: rsync goes on, too.
+fn open_log(name: &Path) -> Option<Box<dyn Write + Send>> {
+    match fs::operator::append(name) {
+        Ok(file) => Some(Box::new(file)),
+        Err(error) => {
+            warn(&format!("--log-file: open {name:?}: {error}; the run goes on without it"));
+            None
+        }
+    }
+}
+
+fn warn(sentence: &str) {
+    writeln!(io::stderr(), "lanesync: {sentence}").ok();
+}
+
+fn ended(exit: Exit) -> Ended {
+    let severity = if exit == Exit::Vanished { Severity::Warning } else { Severity::Error };
+    let closing = (exit != Exit::Success).then(|| Closing { severity, sentence: exit.sentence() });
+    Ended { exit_code: exit.code(), closing }
+}

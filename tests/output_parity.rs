@@ -1,0 +1,331 @@
+//! lanesync's output against rsync's, line by line.
+//!
+//! What depends on the wire, the clock or the process is masked (`support::mask`), all else has to
+//! be the same to the letter: people read these lines, and scripts parse them. As everywhere,
+//! `LANESYNC_UNDER_TEST=rsync` runs all of it with rsync on both sides.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests write below their own scratch directory and stop at the first fault"
+)]
+
+mod support;
+
+use support::mask;
+use support::parity::{Observation, Output, Scenario, Scope, check};
+use support::snapshot::Also;
+use support::tree::{Kind, Segment, Tree};
+
+/// A little of everything, with a destination that is half way there.
+fn tree() -> Tree {
+    Tree::new()
+        .dir("src")
+        .mtime(1_600_000_100, 0)
+        .file("src/new", "new file\n")
+        .numbers("src/changed", 100, 6000)
+        .mtime(1_600_000_200, 0)
+        .file("src/same", "same")
+        .file("src/mode", "mode")
+        .mode(0o600)
+        .symlink("src/link", "same")
+        .file("src/odd\nname\\#012", "odd")
+        .file("src/sub/deep/x", "x")
+        .hard_link("src/twin", "src/same")
+        .add("src/pipe", Kind::Fifo)
+        .segments("src/zeros", vec![Segment::Hole(70_000)])
+        .numbers("dst/changed", 7, 5000)
+        .file("dst/same", "same")
+        .file("dst/mode", "mode")
+        .file("dst/extra", "extra")
+        .file("dst/old/inner", "inner")
+}
+
+/// All lines in their order. Only for options without deletions or hard links among the lines, whose
+/// place between the others is a matter of chance in rsync.
+fn check_lines(args: &str) -> Observation {
+    check_lines_of(tree(), args)
+}
+
+fn check_lines_of(tree: Tree, args: &str) -> Observation {
+    let scope = Scope { output: Output::Lines(mask::wire), also: Also::default() };
+    check(&Scenario::new(tree, args), scope)
+}
+
+#[test]
+fn verbose_lines() {
+    for args in ["-av src/ dst", "-av src dst", "-rv src/ dst", "-avn src/ dst", "-av src/new dst", "-av src/ fresh", "-av src/new fresh", "-avH src/ fresh", "-avR src/sub/deep src/new dst", "-av --no-D src/ dst", "-rtv --safe-links src/ dst", "-av --existing src/ dst", "-avu src/ dst", "-av --max-size=100 src/ dst", "-avm --exclude=x src/ dst", "-av --mkpath src/ far/away"] {
+        let seen = check_lines(args);
+        assert_eq!(seen.code(), 0, "{args}");
+        assert!(seen.stdout().contains("\nsent ") && seen.stdout().contains("total size is "), "{args}");
+    }
+    let seen = check_lines("-av src/ dst");
+    assert!(seen.stdout().contains("odd\\#012name\\#134#012\n"), "odd bytes are escaped: {}", seen.stdout());
+}
+
+#[test]
+fn more_verbose_lines() {
+    for args in ["-avv src/ dst", "-avv src/ fresh", "-avvn src/ dst", "-avv --exclude=deep --include=new src/ dst", "-avv --existing src/ dst", "-avvu src/ dst", "-avvb src/ dst", "-avv --no-W src/ dst", "-avv --link-dest=../dst src/ fresh", "-avvi src/ dst", "-vvrt src/ dst"] {
+        let seen = check_lines(args);
+        assert_eq!(seen.code(), 0, "{args}");
+        assert!(seen.stdout().contains("\ntotal: matches="), "{args}: {}", seen.stdout());
+    }
+}
+
+#[test]
+fn itemized_lines() {
+    for args in ["-ai src/ dst", "-aii src/ dst", "-aiv src/ dst", "-aiiv src/ dst", "-ain src/ dst", "-aic src/ dst", "-aicn src/ dst", "-aiI src/ dst", "-ai src/ fresh", "-ri src/ dst", "-rii src/ dst", "-rti --size-only src/ dst", "-ai --no-t src/ dst", "-aO -ii src/ dst", "-aiR src/sub/deep dst", "-ai --link-dest=../dst src/ fresh", "-aii --copy-dest=../dst src/ fresh", "-aii --compare-dest=../dst src/ fresh", "-aii --ignore-existing src/ dst", "-aii --inplace src/ dst", "-ai --append src/ dst", "-aiU src/new dst"] {
+        let seen = check_lines(args);
+        assert_eq!(seen.code(), 0, "{args}");
+        assert!(!seen.stdout().is_empty(), "{args}");
+    }
+}
+
+#[test]
+fn deletions_alone_are_printed_in_order() {
+    let tree = Tree::new().dir("src").file("dst/b/c", "").file("dst/a", "").file("dst/b-", "").symlink("dst/l", "x");
+    for args in ["-ai --delete src/ dst", "-av --delete src/ dst", "-ain --delete-after src/ dst", "-av --delete-before src/ dst", "-ab --delete -v src/ dst", "-av --delete --max-delete=2 src/ dst"] {
+        // The directory's own line races with the deletions; it is left out by giving it nothing to do.
+        let args = args.replace("-a", "-rlpgoD").replace("-rlpgoDb", "-rlpgoDb");
+        let seen = check_lines_of(tree.clone(), &args);
+        assert!(seen.stdout().contains("delet") || seen.stdout().contains("backed"), "{args}: {}", seen.stdout());
+    }
+}
+
+#[test]
+fn every_escape_of_out_format() {
+    let escapes = ["%n", "%f", "%L", "%l", "%i", "%o", "%B", "%M", "%U", "%G", "%a", "%h", "%m", "%u", "%%", "%q", "%'l", "%''l", "%10l", "%-10l|", "%'''l", "%20n|", "%-20n|", "%n%L (%l)", "text only", "%i %n%L %o"];
+    for escape in escapes {
+        for options in ["-a", "-aii", "-rt"] {
+            let args = format!("{options} --exclude=new src/ dst");
+            let format = format!("--out-format=[{escape}]");
+            let tree = tree();
+            let scenario = Scenario::new(tree, options).arg(format).arg("--exclude=new").arg("src/").arg("dst");
+            let scope = Scope { output: Output::Lines(str::to_owned), also: Also::default() };
+            let seen = check(&scenario, scope);
+            assert!(seen.stdout().contains("]\n"), "{escape} {args}: {}", seen.stdout());
+        }
+    }
+}
+
+#[test]
+fn escapes_that_tell_of_the_clock_the_process_and_the_wire_have_their_shape() {
+    for escape in ["%t", "%p", "%b", "%c", "%'b", "%''c"] {
+        let scenario = Scenario::new(tree(), "-a").arg(format!("--out-format=[{escape}] %n")).arg("src/").arg("dst");
+        let scope = Scope { output: Output::Lines(mask::numbers), also: Also::default() };
+        let seen = check(&scenario, scope);
+        assert!(seen.stdout().contains("] changed"), "{escape}: {}", seen.stdout());
+    }
+}
+
+#[test]
+fn checksums_in_out_format() {
+    for choice in ["md5", "xxh3", "xxh128", "xxh64", "sha1", "md4"] {
+        for options in ["-a", "-ac", "-ac -n"] {
+            let args = format!("{options} --checksum-choice={choice} --out-format=%C_%n src/ dst");
+            let seen = check_lines(&args);
+            assert!(seen.stdout().contains("_changed"), "{args}: {}", seen.stdout());
+        }
+    }
+}
+
+#[test]
+fn statistics_count_the_same() {
+    for args in ["-a --stats src/ dst", "-a --stats -h src/ dst", "-a --stats -hh src/ dst", "-a --stats -hhh src/ dst", "-a --stats --no-h src/ dst", "-av --stats src/ dst", "-an --stats --delete src/ dst", "-a --stats --delete src/ dst", "-aH --stats src/ fresh", "-a --stats src/ src/new fresh", "-r --stats src/ dst", "-a --stats --exclude=* src/ dst", "-a --stats --link-dest=../dst src/ fresh", "-a --info=stats1 src/ dst", "-a --info=stats2 src/ dst", "-a --stats --max-size=10 src/ dst"] {
+        let seen = check_lines(args);
+        assert_eq!(seen.code(), 0, "{args}");
+        let has = |text: &str| seen.stdout().contains(text);
+        assert!(has("Number of files: ") || args.contains("stats1"), "{args}: {}", seen.stdout());
+    }
+    // Delta statistics: rsync's own blocks decide, so only whole files are compared to the letter.
+    let seen = check_lines("-aW --stats src/ dst");
+    assert!(seen.stdout().contains("Matched data: 0 bytes"), "{}", seen.stdout());
+}
+
+#[test]
+fn human_readable_levels() {
+    let tree = || Tree::new().segments("src/big", vec![Segment::Hole(12_345_678)]).file("src/small", "x").mtime(0, 0).dir("dst");
+    for level in ["", "-h", "-hh", "-hhh", "--no-h", "-h -h --no-human-readable"] {
+        for args in ["-av", "-a --stats", "-r --list-only", "-a --out-format=%l_%n"] {
+            let tail = if args.contains("list") { "src/" } else { "src/ dst" };
+            let seen = check_lines_of(tree(), &format!("{level} {args} {tail}"));
+            let size = ["12,345,678", "12345678", "12.35M", "11.77M"];
+            assert!(size.iter().any(|size| seen.stdout().contains(size)), "{level} {args}: {}", seen.stdout());
+        }
+    }
+}
+
+#[test]
+fn listings() {
+    for args in ["src/", "src", "-r src/", "-a src/", "-r --list-only src/ dst", "-rl src/", "--list-only src/ dst", "-a --list-only src/sub src/new", "-aL src/", "-d src/", "-r --exclude=sub src/", "-rU src/new", "-rc src/new", "-rv src/", "-rH src/", "-R src/sub/deep", "-8 -r src/", "src/new", "src/link", "src/missing"] {
+        let scope = Scope { output: Output::Lines(mask_atime), also: Also::default() };
+        let seen = check(&Scenario::new(tree(), args), scope);
+        assert_eq!(seen.code(), if args.contains("missing") { 23 } else { 0 }, "{args}");
+        assert!(seen.stdout().contains("20") || args.contains("missing"), "{args}: {}", seen.stdout());
+    }
+}
+
+/// The end of a line may hold an access time, that is today's date.
+fn mask_atime(line: &str) -> String {
+    mask::wire(line)
+}
+
+#[test]
+fn info_flags() {
+    for flags in ["NAME0", "NAME", "NAME1", "NAME2", "FLIST2", "FLIST1", "COPY", "SKIP", "SKIP2", "MISC2", "NONREG0", "SYMSAFE", "ALL0", "NONE", "STATS0", "STATS1", "STATS2", "STATS3", "BACKUP", "MOUNT", "REMOVE", "FLIST0,NAME2", "ALL"] {
+        for options in ["-rlt", "-av", "-rv"] {
+            // Progress shows rates, and is what `ALL` brings besides the rest.
+            let args = format!("{options} --info={flags} --info=progress0 --existing src/ dst");
+            let seen = check_lines(&args);
+            assert_eq!(seen.code(), 0, "{args}");
+        }
+    }
+    let seen = check_lines("-av --info=bogus src/ dst");
+    assert_eq!(seen.code(), 1, "an unknown flag is refused");
+    let seen = check_lines("-a --info=name0,del src/ dst --delete -n --exclude=*");
+    assert_eq!(seen.code(), 0);
+    let seen = check_lines("-av --info=name0 src/ dst");
+    assert!(!seen.stdout().contains("changed"), "{}", seen.stdout());
+}
+
+#[test]
+fn quiet_says_nothing() {
+    for args in ["-aq src/ dst", "-avq src/ dst", "-aqi src/ dst", "-qr src/ dst", "-aq --stats src/ dst"] {
+        let seen = check_lines(args);
+        assert_eq!(seen.code(), 0, "{args}");
+        assert!(!seen.stdout().contains("sent "), "{args}: {}", seen.stdout());
+    }
+    let seen = check_lines("-aq src/ dst");
+    assert_eq!(seen.stdout(), "");
+}
+
+#[test]
+fn progress() {
+    let scope = Scope { output: Output::Lines(mask::progress), also: Also::default() };
+    for args in ["-a --progress src/ dst", "-aP src/ dst", "-av --progress src/ fresh", "-a --info=progress1 src/new fresh", "-a --progress -n src/ dst"] {
+        let seen = check(&Scenario::new(tree(), args), scope);
+        assert_eq!(seen.code(), 0, "{args}");
+        assert!(seen.stdout().contains("to-chk=") || args.contains("-n"), "{args}: {}", seen.stdout());
+    }
+}
+
+/// The last line of progress over all files; those before depend on speed.
+#[test]
+fn progress_over_all_files_ends_alike() {
+    fn last(line: &str) -> String {
+        let line = line.replace("\\r", "\r");
+        mask::progress(line.rsplit('\r').next().unwrap_or_default())
+    }
+    let tree = Tree::new().numbers("src/a", 1, 5000).numbers("src/b", 1, 7000).dir("dst");
+    let scope = Scope { output: Output::Lines(last), also: Also::default() };
+    let seen = check(&Scenario::new(tree, "-a --info=progress2 src/ dst"), scope);
+    assert!(seen.stdout().contains("12,000 100%"), "{}", seen.stdout());
+}
+
+#[test]
+fn log_files() {
+    for args in ["-a --log-file=log src/ dst", "-ai --log-file=log src/ dst", "-av --log-file=log --log-file-format=%n:%l src/ dst", "-aq --log-file=log src/missing src/new dst", "-an --log-file=log src/ dst", "-a --log-file=log --stats src/ dst"] {
+        // The log is read through stdout: `before` makes it a fifo's other end would race, so the
+        // tool writes a file and the tree shows only its size, which the time stamps fix.
+        let text = log_of(args, &support::run::Tool::reference());
+        let ours = log_of(args, &support::run::Tool::under_test());
+        assert_eq!(text, ours, "{args}");
+        assert!(text.iter().any(|line| line.starts_with("sent N bytes")), "{args}: {text:?}");
+    }
+}
+
+/// The lines of the log file that `tool` writes, masked.
+fn log_of(args: &str, tool: &support::run::Tool) -> Vec<String> {
+    let scratch = support::run::scratch_dir();
+    let scenario = Scenario::new(tree(), args);
+    let root = scratch.path().join("tree");
+    std::fs::create_dir(&root).unwrap();
+    scenario.tree.build(&root, scenario.run_as.ids());
+    let setting = support::run::Setting {
+        cwd: &root,
+        logs: scratch.path(),
+        run_as: scenario.run_as,
+        umask: scenario.umask,
+        env: &[],
+        before: "",
+    };
+    support::run::run(tool, &scenario.args, &setting);
+    let text = std::fs::read(root.join("log")).unwrap();
+    let text = String::from_utf8_lossy(&text).replace(scratch.path().to_str().unwrap(), "SCRATCH");
+    text.lines().map(mask::log).collect()
+}
+
+#[test]
+fn the_version_line_has_rsyncs_shape() {
+    /// Name, the word, and two versions: `NAME  version N  protocol version N`.
+    fn shape(line: &str) -> String {
+        let line = mask::numbers(line);
+        let words: Vec<_> = line.split(' ').skip(1).collect();
+        words.join(" ")
+    }
+    let scratch = support::run::scratch_dir();
+    for option in ["--version", "-V"] {
+        let first = |tool: &support::run::Tool| {
+            let seen = support::parity::observe(tool, &Scenario::new(Tree::new(), option), scratch.path());
+            assert_eq!(seen.code(), 0);
+            shape(seen.stdout().lines().next().unwrap_or_default())
+        };
+        let reference = first(&support::run::Tool::reference());
+        assert_eq!(reference, " version N  protocol version N");
+        assert_eq!(first(&support::run::Tool::under_test()), reference, "{option}");
+    }
+}
+
+#[test]
+fn usage_errors_end_with_rsyncs_codes() {
+    let table: &[(&str, i32)] = &[
+        ("", 1),
+        ("--bogus src/ dst", 1),
+        ("-a --max-delete=x --delete src/ dst", 1),
+        ("-a --max-size=big src/ dst", 1),
+        ("-a --bwlimit=fast src/ dst", 1),
+        ("-a --modify-window=x src/ dst", 1),
+        ("-a --chmod=zz src/ dst", 1),
+        ("-a --usermap=1 src/ dst", 1),
+        ("-a --filter=zz src/ dst", 1),
+        ("-a --suffix=a/b -b src/ dst", 1),
+        ("-a --partial-dir=p --inplace src/ dst", 1),
+        ("-a --append --whole-file src/ dst", 1),
+        ("-a --delete-before --delete-during src/ dst", 1),
+        ("-t --delete src/ dst", 1),
+        ("-a --link-dest=x --compare-dest=y src/ dst", 1),
+        ("-a --files-from=list src/ src/ dst", 1),
+        ("-a --checksum-choice=crc src/ dst", 4),
+        ("-a --compress-choice=rar -z src/ dst", 4),
+        ("-a --remove-source-files --bogus src/ dst", 1),
+        ("-a --info=nonsense src/ dst", 1),
+        ("-a --debug=nonsense src/ dst", 1),
+        ("-a --outbuf=x src/ dst", 1),
+        ("-a --stop-after=x src/ dst", 1),
+        ("-a --stop-at=x src/ dst", 1),
+        ("-a --fuzzy=x src/ dst", 1),
+        ("-a --recursive=no src/ dst", 1),
+        ("-a --exclude", 1),
+        ("-a --block-size=1x src/ dst", 1),
+        ("-a --skip-compress=gz src/ dst", 0),
+        ("-a --no-such-thing src/ dst", 1),
+        ("-a --temp-dir=missing src/ dst", 3),
+        ("-a --chown=a:b:c src/ dst", 1),
+        ("-a --out-format=%n --log-format=%l src/ dst", 0),
+        ("-a -e ssh src/ dst", 0),
+        ("-az --zl=3 src/ dst", 0),
+        ("-a --timeout=5 --contimeout=5 src/ dst", 0),
+    ];
+    let scope = Scope { output: Output::Ignored, also: Also::default() };
+    let mut wrong = Vec::new();
+    for (args, code) in table {
+        let seen = check(&Scenario::new(tree().file("list", "new\n"), args), scope);
+        if seen.code() != *code {
+            wrong.push((args, seen.code(), seen.stderr()));
+        }
+        if seen.code() == 1 {
+            assert!(!seen.stderr().is_empty(), "{args} says why");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

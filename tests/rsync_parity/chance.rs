@@ -1,0 +1,75 @@
+//! Where rsync's three processes race with each other, any outcome of the race is right.
+//!
+//! Each rule here excuses as little as it can, and says which race it is about. What is not covered
+//! by a rule but wavers all the same is found by running rsync again (see `random`).
+
+use super::case::Case;
+use crate::support::parity::{Aspect, Difference, Observation};
+use crate::support::run::Exit;
+
+/// True if `difference` is one that rsync might have with itself in this case.
+pub(crate) fn is_left_to_chance(
+    case: &Case,
+    reference: &Observation,
+    difference: &Difference,
+) -> bool {
+    is_torn_off(case, reference, difference)
+        || is_deletion_after_fault(case, reference, difference)
+        || is_directory_time_of_redo(reference, difference)
+}
+
+/// A per-directory rule file with an error ends the run when the scan meets it; how much has been
+/// done by then is a matter of speed.
+fn is_torn_off(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let has_rule_files = case.has("-F") || case.has("-FF") || case.has("-f");
+    has_rule_files
+        && reference.run.exit == Exit::Code(1)
+        && reference.stderr().contains("<rule from")
+        && difference.aspect != Aspect::Exit
+}
+
+/// With deletion during the transfer, the news of a fault at the source overtakes some deletions and
+/// not others. What lies in a directory that itself could not be listed is never deleted: that is
+/// not excused.
+fn is_deletion_after_fault(
+    case: &Case,
+    reference: &Observation,
+    difference: &Difference,
+) -> bool {
+    let stderr = reference.stderr();
+    let deletes_meanwhile = ["--delete", "--del", "--delete-during", "--delete-delay"]
+        .iter()
+        .any(|option| case.has(option));
+    if !deletes_meanwhile || !stderr.contains("[sender]") {
+        return false;
+    }
+    let parts_of = |dir: &str| {
+        let dir = dir.as_bytes();
+        difference.path.windows(dir.len()).any(|window| window == dir)
+    };
+    let was_there = || case.tree.get(&difference.path).is_some();
+    let failed_dir = unreadable_dirs(&stderr).any(parts_of);
+    match (difference.aspect, difference.field) {
+        (Aspect::Tree, "existence") => was_there() && !failed_dir,
+        // The directory that something was deleted from, or not.
+        (Aspect::Tree, "mtime") => difference.text.contains("now") && !failed_dir,
+        (Aspect::Output, field) => field == "deletions",
+        _ => false,
+    }
+}
+
+/// The directories that rsync could not list, relative to the source.
+fn unreadable_dirs(stderr: &str) -> impl Iterator<Item = &str> {
+    stderr
+        .lines()
+        .filter_map(|line| line.split_once("[sender] opendir \"")?.1.rsplit_once('"'))
+        .filter_map(|(path, _)| path.split_once("/run/src/").map(|(_, inside)| inside))
+}
+
+/// A file that failed its check is sent again at the end, when its directory may or may not have
+/// got its time already.
+fn is_directory_time_of_redo(reference: &Observation, difference: &Difference) -> bool {
+    reference.stderr().contains("failed verification -- update")
+        && difference.field == "mtime"
+        && difference.text.contains("now")
+}

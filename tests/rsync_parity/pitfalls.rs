@@ -1,0 +1,52 @@
+//! What is easily got wrong about rsync, one by one: twenty pitfalls, each with a test of its own.
+//!
+//! Each test runs both tools, compares them, and then asserts what the reference did: a scenario
+//! that no longer shows its pitfall must fail too.
+
+use crate::support::parity::{Observation, Output, Scenario, Scope, check};
+use crate::support::snapshot::Also;
+use crate::support::tree::Tree;
+
+#[path = "pitfalls/content.rs"]
+mod content;
+
+#[path = "pitfalls/deletion.rs"]
+mod deletion;
+
+#[path = "pitfalls/filters.rs"]
+mod filters;
+
+#[path = "pitfalls/metadata.rs"]
+mod metadata;
+
+#[path = "pitfalls/output.rs"]
+mod output;
+
+#[path = "pitfalls/paths.rs"]
+mod paths;
+
+/// Compares trees, exit codes and -i lines of `args` on `tree`; what rsync did.
+fn check_args(tree: &Tree, args: &str) -> Observation {
+    check_items(&Scenario::new(tree.clone(), args))
+}
+
+/// Compares trees, exit codes and -i lines.
+fn check_items(scenario: &Scenario) -> Observation {
+    check(scenario, Scope { output: Output::Items, also: Also::default() })
+}
+
+/// Compares trees, exit codes and allocated blocks.
+fn check_blocks(scenario: &Scenario) -> Observation {
+    let also = Also { blocks: true, ..Also::default() };
+    check(scenario, Scope { output: Output::Ignored, also })
+}
+
+/// Asserts which of the paths are there after the run.
+fn assert_there(observation: &Observation, there: &[&str], absent: &[&str]) {
+    for path in there {
+        assert!(observation.tree.has(path), "{path} should be there");
+    }
+    for path in absent {
+        assert!(!observation.tree.has(path), "{path} should not be there");
+    }
+}

@@ -1,0 +1,203 @@
+//! Pitfalls 3, 9 and 10: what is deleted, what is kept aside, and where deletion stops.
+
+use super::{assert_there, check_args, check_items};
+use crate::support::parity::Scenario;
+use crate::support::tree::{Kind, Tree, is_root};
+
+const WHENS: [&str; 5] =
+    ["--delete-before", "--delete-during", "--delete-delay", "--delete-after", "--delete"];
+
+fn tree() -> Tree {
+    Tree::new()
+        .file("src/keep", "k")
+        .file("src/sub/a", "a")
+        .file("dst/keep", "k")
+        .file("dst/extra", "e")
+        .file("dst/sub/extra", "e")
+        .file("dst/gone/deep/file", "f")
+}
+
+#[test]
+fn pitfall_03_deletion_needs_whole_directories() {
+    for when in WHENS {
+        let seen = check_args(&tree(), &format!("-ai {when} src/ dst"));
+        assert_there(&seen, &["dst/keep"], &["dst/extra", "dst/sub/extra", "dst/gone"]);
+        // A source without a slash: only dst/src is a directory of the transfer.
+        let seen = check_args(&tree(), &format!("-ai {when} src dst"));
+        assert_there(&seen, &["dst/extra", "dst/gone/deep/file"], &[]);
+        let seen = check_args(&tree(), &format!("-ai {when} src/keep dst"));
+        assert_there(&seen, &["dst/extra"], &[]);
+        let seen = check_args(&tree(), &format!("-di {when} src/ dst"));
+        assert_there(&seen, &["dst/sub/extra"], &["dst/extra"]);
+        let seen = check_args(&tree(), &format!("-ain {when} src/ dst"));
+        assert_there(&seen, &["dst/extra", "dst/gone/deep/file"], &[]);
+    }
+    let seen = check_args(&tree(), "-lpti --delete src/ dst");
+    assert_eq!(seen.code(), 1, "--delete alone is refused");
+}
+
+#[test]
+fn pitfall_03_io_error_at_the_source_suppresses_deletion() {
+    let locked = tree().dir("src/locked").mode(0o000).file("dst/locked/inner", "i");
+    // During and delayed deletion race with the news of the fault, so only one directory is looked
+    // at; before and after, nothing at all is deleted.
+    for when in ["--delete-before", "--delete-after"] {
+        let seen = check_items(&Scenario::new(locked.clone(), &format!("-ri {when} src/ dst")).as_user());
+        assert_eq!(seen.code(), 23);
+        assert_there(&seen, &["dst/extra", "dst/gone/deep/file", "dst/locked/inner"], &[]);
+        let args = format!("-ri {when} --ignore-errors src/ dst");
+        let seen = check_items(&Scenario::new(locked.clone(), &args).as_user());
+        // With --ignore-errors even the directory that could not be listed is taken as empty.
+        assert_there(&seen, &["dst/keep"], &["dst/extra", "dst/gone", "dst/locked/inner"]);
+    }
+}
+
+#[test]
+fn pitfall_03_an_unreadable_source_directory_never_empties_its_copy() {
+    let tree = Tree::new().dir("src").dir("src/locked").mode(0o000).file("dst/locked/inner", "i");
+    for when in WHENS {
+        let args = format!("-ri {when} src/ dst");
+        let seen = check_items(&Scenario::new(tree.clone(), &args).as_user());
+        assert_eq!(seen.code(), 23, "{when}");
+        assert_there(&seen, &["dst/locked/inner"], &[]);
+    }
+}
+
+#[test]
+fn pitfall_03_a_missing_source_deletes_nothing() {
+    for when in WHENS {
+        let seen = check_args(&tree(), &format!("-ai {when} nowhere/ dst"));
+        assert_eq!(seen.code(), 23, "{when}");
+        assert_there(&seen, &["dst/extra", "dst/keep", "dst/gone/deep/file"], &[]);
+    }
+}
+
+#[test]
+fn pitfall_03_an_empty_source_empties_the_destination() {
+    let tree = tree().dir("empty");
+    let seen = check_args(&tree, "-ai --delete empty/ dst");
+    assert_there(&seen, &["dst"], &["dst/keep", "dst/gone", "dst/extra"]);
+}
+
+#[test]
+fn pitfall_03_max_delete_stops_with_25_and_keeps_the_rest() {
+    for (max, left) in [(0, 5), (1, 4), (2, 3), (5, 0)] {
+        let seen = check_args(&tree(), &format!("-ai --delete --max-delete={max} src/ dst"));
+        let extra = ["dst/extra", "dst/sub/extra", "dst/gone", "dst/gone/deep", "dst/gone/deep/file"];
+        assert_eq!(extra.iter().filter(|path| seen.tree.has(path)).count(), left, "{max}");
+        assert_eq!(seen.code(), if left > 0 { 25 } else { 0 });
+    }
+    for when in WHENS {
+        let seen = check_args(&tree(), &format!("-ai {when} --max-delete=2 src/ dst"));
+        assert_eq!(seen.code(), 25, "{when}");
+    }
+    let seen = check_args(&tree(), "-ai --max-delete=0 src/ dst");
+    assert_eq!(seen.code(), 0, "without --delete it means nothing");
+}
+
+#[test]
+fn pitfall_03_excluded_files_are_protected_unless_delete_excluded() {
+    let tree = tree().file("dst/sub/a.o", "").file("dst/gone/b.o", "").file("src/c.o", "").file("dst/c.o", "old");
+    let seen = check_args(&tree, "-ai --delete --exclude=*.o src/ dst");
+    assert_there(&seen, &["dst/sub/a.o", "dst/gone/b.o", "dst/c.o"], &["dst/gone/deep", "dst/extra"]);
+    let seen = check_args(&tree, "-ai --delete-excluded --exclude=*.o src/ dst");
+    assert_there(&seen, &[], &["dst/sub/a.o", "dst/gone", "dst/c.o"]);
+    let seen = check_args(&tree, "-ai --delete-excluded --exclude=*.o --filter=P_sub/*.o src/ dst");
+    assert_there(&seen, &["dst/sub/a.o"], &["dst/gone", "dst/c.o"]);
+    let seen = check_args(&tree, "-ai --delete --exclude=*.o --filter=R_c.o src/ dst");
+    assert_there(&seen, &["dst/c.o"], &[]);
+    let seen = check_args(&tree, "-ai --delete --filter=-p_*.o src/ dst");
+    assert_there(&seen, &["dst/sub/a.o"], &["dst/gone"]);
+}
+
+#[test]
+fn pitfall_03_size_and_existence_rules_do_not_widen_deletion() {
+    let seen = check_args(&tree(), "-ai --delete --max-size=0 src/ dst");
+    assert_there(&seen, &["dst/keep"], &["dst/extra"]);
+    let seen = check_args(&tree(), "-ai --delete --existing --ignore-existing src/ dst");
+    assert_there(&seen, &["dst/keep"], &["dst/extra", "dst/gone", "dst/sub/a"]);
+}
+
+#[test]
+fn pitfall_03_a_full_directory_in_the_way_of_a_file_needs_delete_or_force() {
+    let tree = Tree::new().file("src/x", "x").symlink("src/y", "x").file("dst/x/in", "").file("dst/y/in", "");
+    let seen = check_args(&tree, "-ai src/ dst");
+    assert_eq!(seen.code(), 23);
+    assert_there(&seen, &["dst/x/in", "dst/y/in"], &[]);
+    for option in ["--force", "--delete", "--delete-after", "--delete-delay"] {
+        let seen = check_args(&tree, &format!("-ai {option} src/ dst"));
+        assert_eq!(seen.code(), 0, "{option}");
+        assert_eq!(seen.tree.at("dst/x").kind, '-');
+        assert_eq!(seen.tree.at("dst/y").kind, 'l');
+    }
+}
+
+#[test]
+fn pitfall_03_things_of_another_kind_give_way() {
+    let kinds = [Kind::Dir, Kind::Fifo, Kind::Symlink(b"t".to_vec()), Kind::File(Vec::new()), Kind::Socket];
+    for source in &kinds {
+        for there in &kinds {
+            let tree = Tree::new().add("src/x", source.clone()).add("dst/x", there.clone());
+            let seen = check_args(&tree, "-ai src/ dst");
+            assert_eq!(seen.code(), 0, "{source:?} over {there:?}");
+            assert_eq!(seen.tree.at("dst/x").kind, seen.tree.at("src/x").kind);
+        }
+    }
+}
+
+#[test]
+fn pitfall_09_backups_get_a_tilde_or_their_own_directory() {
+    let tree = tree().file("src/keep", "changed").file("dst/x~", "");
+    let seen = check_args(&tree, "-abi --delete src/ dst");
+    assert_there(&seen, &["dst/keep~", "dst/extra~", "dst/sub/extra~", "dst/x~"], &["dst/x~~"]);
+    let seen = check_args(&tree, "-abi --delete --backup-dir=bk src/ dst");
+    assert_there(&seen, &["dst/bk/keep", "dst/bk/extra", "dst/bk/gone/deep/file"], &["dst/keep~"]);
+    let seen = check_args(&tree, "-abi --delete --backup-dir=../bk --suffix=.old src/ dst");
+    assert_there(&seen, &["bk/keep.old", "bk/sub/extra.old"], &["bk/keep", "dst/x~"]);
+    let seen = check_args(&tree, "-abi --delete --suffix=.old src/ dst");
+    assert_there(&seen, &["dst/keep.old", "dst/x~.old"], &["dst/x~"]);
+    let seen = check_args(&tree, "-abi --delete-excluded --exclude=zzz src/ dst");
+    assert_there(&seen, &["dst/keep~", "dst/extra~"], &[]);
+}
+
+#[test]
+fn pitfall_09_a_second_run_with_backups_keeps_the_first_ones() {
+    let tree = tree().file("src/keep", "changed").file("dst/keep~", "older").file("dst/extra~", "older");
+    let seen = check_args(&tree, "-abi --delete src/ dst");
+    assert_eq!(seen.tree.at("dst/keep~").size, 1, "the older backup is replaced");
+    assert_eq!(seen.tree.at("dst/extra~").size, 1);
+}
+
+#[test]
+fn pitfall_09_links_specials_and_directories_are_backed_up_too() {
+    let tree = Tree::new()
+        .symlink("src/l", "new")
+        .symlink("dst/l", "old")
+        .add("dst/fifo", Kind::Fifo)
+        .dir("dst/empty")
+        .file("src/was-dir", "x")
+        .file("dst/was-dir/inner", "i");
+    let seen = check_args(&tree, "-abi --delete --backup-dir=../bk src/ dst");
+    assert_there(&seen, &["bk/l", "bk/fifo", "bk/was-dir/inner"], &["dst/fifo"]);
+    assert_eq!(seen.tree.at("bk/l").target, b"old");
+}
+
+#[test]
+fn pitfall_10_one_file_system_stops_at_mounts() {
+    assert!(is_root(), "only root can mount: run this test as root");
+    let tree = Tree::new().file("src/a", "").dir("src/mnt").dir("dst");
+    let before = "mount -t tmpfs none src/mnt && touch src/mnt/inner";
+    let run = |args: &str| check_items(&Scenario::new(tree.clone(), args).before(before));
+    assert_there(&run("-ai src/ dst"), &["dst/mnt/inner"], &[]);
+    assert_there(&run("-aix src/ dst"), &["dst/mnt"], &["dst/mnt/inner"]);
+    assert_there(&run("-aixx src/ dst"), &["dst/a"], &["dst/mnt"]);
+}
+
+#[test]
+fn pitfall_10_one_file_system_limits_deletion() {
+    assert!(is_root(), "only root can mount: run this test as root");
+    let tree = Tree::new().dir("src").dir("dst/mnt").dir("dst/sub/mnt").file("dst/x", "");
+    let before = "mount -t tmpfs none dst/mnt && touch dst/mnt/inner";
+    let seen = check_items(&Scenario::new(tree, "-aix --delete src/ dst").before(before));
+    assert_there(&seen, &["dst/mnt"], &["dst/x", "dst/sub"]);
+}

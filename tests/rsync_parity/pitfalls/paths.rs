@@ -1,0 +1,204 @@
+//! Pitfalls 1, 2, 4 and 20: what a source and a destination on the command line mean.
+
+use super::{assert_there, check_args, check_items};
+use crate::support::parity::Scenario;
+use crate::support::tree::{DEFAULT_MTIME, Tree};
+use crate::support::snapshot::Stamp;
+
+fn tree() -> Tree {
+    Tree::new().dir("src").mode(0o750).mtime(1_000_000_000, 5).file("src/sub/a", "a").file("src/b", "b").dir("dst")
+}
+
+#[test]
+fn pitfall_01_a_trailing_slash_means_the_contents() {
+    let table: &[(&str, &str, &str)] = &[
+        ("-ai src/ dst", "dst/b", "dst/src"),
+        ("-ai src dst", "dst/src/b", "dst/b"),
+        ("-ai src/. dst", "dst/b", "dst/src"),
+        ("-ai src//  dst//", "dst/b", "dst/src"),
+        ("-ai ./src dst/", "dst/src/b", "dst/b"),
+        ("-ai src/sub/.. dst/", "dst/b", "dst/src"),
+        ("-ai . new", "new/src/b", "new/new"),
+        ("-ai src/sub src/b dst", "dst/sub/a", "dst/a"),
+        ("-ai src/sub/ src/b dst", "dst/a", "dst/sub"),
+        ("-ai src/ src dst", "dst/src/b", "dst/src/src"),
+        ("-ai src new", "new/src/b", "new/b"),
+        ("-ai src/ new", "new/b", "new/src"),
+        ("-ai src/ new/", "new/b", "new/src"),
+    ];
+    for (args, there, absent) in table {
+        let seen = check_args(&tree(), args);
+        assert_eq!(seen.code(), 0, "{args}");
+        assert_there(&seen, &[there], &[absent]);
+    }
+}
+
+#[test]
+fn pitfall_01_the_contents_bring_the_attributes_of_their_directory() {
+    let seen = check_args(&tree(), "-ai src/ dst");
+    assert_eq!(seen.tree.at("dst").mode, 0o750);
+    assert_eq!(seen.tree.at("dst").mtime, Stamp::At(1_000_000_000, 5));
+    let seen = check_args(&tree(), "-ai src/b dst");
+    assert_eq!(seen.tree.at("dst").mode, 0o755);
+    let seen = check_args(&tree(), "-ai src dst");
+    assert_eq!(seen.tree.at("dst").mode, 0o755);
+    assert_eq!(seen.tree.at("dst/src").mode, 0o750);
+}
+
+#[test]
+fn pitfall_01_one_file_to_a_new_name_is_a_file_and_several_are_a_directory() {
+    let seen = check_args(&tree(), "-ai src/b new");
+    assert_eq!(seen.tree.at("new").kind, '-');
+    let seen = check_args(&tree(), "-ai src/b new/");
+    assert_eq!(seen.tree.at("new/b").kind, '-');
+    let seen = check_args(&tree(), "-ai src/b dst");
+    assert_eq!(seen.tree.at("dst/b").kind, '-');
+    let two = tree().file("src/c", "c");
+    let seen = check_args(&two, "-ai src/b src/c new");
+    assert_eq!(seen.tree.at("new/c").kind, '-');
+    let seen = check_args(&two.file("file", ""), "-ai src/b src/c file");
+    assert_eq!(seen.code(), 3, "several files do not fit into a file");
+    let seen = check_args(&tree().file("file", ""), "-ai src file");
+    assert_ne!(seen.code(), 0, "nor does a directory");
+}
+
+#[test]
+fn pitfall_01_only_one_level_of_the_destination_is_made_without_mkpath() {
+    let seen = check_args(&tree(), "-ai src/ new/deep");
+    assert_eq!(seen.code(), 11);
+    assert_there(&seen, &[], &["new"]);
+    let seen = check_args(&tree(), "-ai --mkpath src/ new/deep/er");
+    assert_there(&seen, &["new/deep/er/b"], &[]);
+    let seen = check_args(&tree(), "-ai --mkpath src/b new/deep/er");
+    assert_eq!(seen.tree.at("new/deep/er").kind, '-');
+    let seen = check_args(&tree(), "-ain --mkpath src/b new/deep/er/");
+    assert_there(&seen, &[], &["new"]);
+}
+
+#[test]
+fn pitfall_01_links_on_the_command_line_are_followed_only_with_a_slash() {
+    let tree = tree().symlink("link", "src").symlink("dstlink", "dst");
+    let seen = check_args(&tree, "-ai link dst");
+    assert_eq!(seen.tree.at("dst/link").kind, 'l');
+    let seen = check_args(&tree, "-ai link/ dst");
+    assert_there(&seen, &["dst/b"], &["dst/link"]);
+    let seen = check_args(&tree, "-ai src/ dstlink");
+    assert_there(&seen, &["dst/b"], &[]);
+    assert_eq!(seen.tree.at("dstlink").kind, 'l');
+}
+
+#[test]
+fn pitfall_02_relative_keeps_the_path_and_a_dot_cuts_it() {
+    let table: &[(&str, &str, &str)] = &[
+        ("-aiR src/sub/a dst", "dst/src/sub/a", "dst/src/b"),
+        ("-aiR src/./sub/a dst", "dst/sub/a", "dst/src"),
+        ("-aiR ./src/sub dst", "dst/src/sub/a", "dst/src/b"),
+        ("-aiR src/sub/ dst", "dst/src/sub/a", "dst/src/b"),
+        ("-aiR src/sub/./ dst", "dst/a", "dst/src"),
+        ("-aiR src/./ dst", "dst/b", "dst/src"),
+        ("-aR --no-implied-dirs src/sub/a dst", "dst/src/sub/a", "dst/src/b"),
+    ];
+    for (args, there, absent) in table {
+        let seen = check_args(&tree(), args);
+        assert_there(&seen, &[there], &[absent]);
+    }
+}
+
+#[test]
+fn pitfall_02_implied_parents_get_attributes_unless_told_not_to() {
+    let seen = check_args(&tree(), "-aiR src/sub/a dst");
+    assert_eq!(seen.tree.at("dst/src").mode, 0o750);
+    assert_eq!(seen.tree.at("dst/src").mtime, Stamp::At(1_000_000_000, 5));
+    let seen = check_args(&tree(), "-aiR --no-implied-dirs src/sub/a dst");
+    assert_eq!(seen.tree.at("dst/src").mode, 0o755);
+    assert_eq!(seen.tree.at("dst/src").mtime, Stamp::Now);
+}
+
+#[test]
+fn pitfall_02_implied_parents_that_are_links() {
+    let linked = tree().symlink("way", "src").symlink("dst/way", "../other").dir("other");
+    let seen = check_args(&linked, "-aiR way/sub/a dst");
+    assert_eq!(seen.tree.at("dst/way").kind, 'd', "sent as a directory, so the link gives way");
+    let seen = check_args(&linked, "-aiR --no-implied-dirs way/sub/a dst");
+    assert_eq!(seen.tree.at("dst/way").kind, 'l');
+    let seen = check_args(&linked, "-aiRK way/sub/a dst");
+    assert_eq!(seen.tree.at("dst/way").kind, 'l');
+}
+
+fn listed(list: &str) -> Tree {
+    tree().file("src/sub/deep/z", "z").file("list", list)
+}
+
+#[test]
+fn pitfall_04_files_from_does_not_recurse_even_with_archive() {
+    let seen = check_args(&listed("sub\n"), "-ai --files-from=list src dst");
+    assert_there(&seen, &["dst/sub"], &["dst/sub/a"]);
+    let seen = check_args(&listed("sub\n"), "-ai -r --files-from=list src dst");
+    assert_there(&seen, &["dst/sub/a", "dst/sub/deep/z"], &["dst/b"]);
+    let seen = check_args(&listed("sub/\n"), "-ai --files-from=list src dst");
+    assert_there(&seen, &["dst/sub/a", "dst/sub/deep"], &["dst/sub/deep/z"]);
+}
+
+#[test]
+fn pitfall_04_files_from_reads_its_lines_as_rsync_does() {
+    let table: &[(&str, &str, i32, &[&str], &[&str])] = &[
+        ("/sub/a\n", "", 0, &["dst/sub/a"], &["dst/b"]),
+        ("./sub/./a\n", "", 0, &["dst/a"], &["dst/sub"]),
+        ("# b\n; b\n\nsub/a\n", "", 0, &["dst/sub/a"], &["dst/b"]),
+        ("../b\n", "", 0, &["dst/b"], &[]),
+        ("sub/../b\n", "", 0, &["dst/b"], &["dst/sub"]),
+        ("sub/a\nmissing\nb\n", "", 23, &["dst/sub/a", "dst/b"], &["dst/missing"]),
+        ("missing\n", "--ignore-missing-args", 0, &[], &["dst/missing"]),
+        ("b\r\nsub/a\r\n", "", 0, &["dst/sub/a", "dst/b"], &[]),
+        ("sub/a\0b", "-0", 0, &["dst/sub/a", "dst/b"], &[]),
+        ("#b\0sub/a\0", "-0", 0, &["dst/sub/a"], &["dst/b"]),
+        ("sub/a\n", "--no-R", 0, &["dst/a"], &["dst/sub"]),
+        ("sub/deep/z\nb", "", 0, &["dst/sub/deep/z", "dst/b"], &["dst/sub/a"]),
+        (".\n", "", 0, &["dst/b", "dst/sub"], &["dst/sub/a"]),
+        ("", "", 0, &["dst"], &["dst/b"]),
+    ];
+    for (list, options, code, there, absent) in table {
+        let seen = check_args(&listed(list), &format!("-ai --files-from=list {options} src dst"));
+        assert_eq!(seen.code(), *code, "{list:?} {options}");
+        assert_there(&seen, there, absent);
+    }
+}
+
+#[test]
+fn pitfall_04_files_from_deletes_nothing_beside_the_listed_names() {
+    let tree = listed("sub\n").file("dst/extra", "").file("dst/sub/extra", "");
+    let seen = check_args(&tree, "-ai --delete --files-from=list src dst");
+    assert_there(&seen, &["dst/extra", "dst/sub/extra"], &[]);
+    let seen = check_args(&tree, "-air --delete --files-from=list src dst");
+    assert_there(&seen, &["dst/extra"], &["dst/sub/extra"]);
+}
+
+#[test]
+fn pitfall_04_missing_arguments_can_be_deleted_at_the_destination() {
+    let tree = tree().file("list", "gone\nb\n").file("dst/gone", "").file("dst/kept", "");
+    let seen = check_args(&tree, "-ai --delete-missing-args --files-from=list src dst");
+    assert_eq!(seen.code(), 0);
+    assert_there(&seen, &["dst/kept"], &["dst/gone"]);
+    let seen = check_args(&tree, "-ai --ignore-missing-args src/gone src/b dst");
+    assert_eq!(seen.code(), 0);
+    assert_there(&seen, &["dst/gone"], &[]);
+}
+
+#[test]
+fn pitfall_20_names_with_blanks_and_shell_letters_are_taken_as_they_are() {
+    for name in ["a b", "$HOME", "*", "a;b", "-x", "tick'", "quote\"", "back\\slash", "trail "] {
+        let tree = Tree::new().file(format!("src/{name}"), "x").file("src/other", "o").dir("dst");
+        let scenario = Scenario::new(tree, "-ai --").arg(format!("src/{name}")).arg("dst/");
+        let seen = check_items(&scenario);
+        assert_there(&seen, &[&format!("dst/{name}")], &["dst/other"]);
+    }
+}
+
+#[test]
+fn pitfall_20_a_colon_after_a_slash_is_not_a_host() {
+    let tree = Tree::new().file("a:b", "x").mtime(DEFAULT_MTIME.0, 0).dir("dst");
+    let seen = check_args(&tree, "-ai ./a:b dst/");
+    assert_there(&seen, &["dst/a:b"], &[]);
+    let seen = check_args(&tree, "-ai ./a:b dst/c:d");
+    assert_there(&seen, &["dst/c:d"], &[]);
+}

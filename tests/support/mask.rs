@@ -1,0 +1,68 @@
+//! Takes out of output what no two tools can agree on: bytes on the wire, rates, times, process ids.
+//!
+//! All else, the wording and the counts of files, has to be the same to the letter.
+
+/// Lines whose numbers tell about the wire and the clock; the words between them stay.
+const WIRE_LINES: &[&str] = &[
+    "sent ",
+    "File list size: ",
+    "File list generation time: ",
+    "File list transfer time: ",
+    "Total bytes sent: ",
+    "Total bytes received: ",
+    "total: matches=",
+];
+
+/// Replaces each number of a line about the wire by `N`, and the speedup, which follows from it.
+pub(crate) fn wire(line: &str) -> String {
+    if WIRE_LINES.iter().any(|start| line.starts_with(start)) {
+        return numbers(line);
+    }
+    match line.split_once("  speedup is ") {
+        Some((total, speedup)) => format!("{total}  speedup is {}", numbers(speedup)),
+        None => line.to_owned(),
+    }
+}
+
+/// Replaces every number, with the dots, commas and unit letters in it, by `N`.
+pub(crate) fn numbers(line: &str) -> String {
+    let mut out = String::new();
+    let mut in_number = false;
+    for letter in line.chars() {
+        let continues = in_number && (letter.is_ascii_digit() || ".,KMGT".contains(letter));
+        if continues {
+            continue;
+        }
+        in_number = letter.is_ascii_digit();
+        out.push(if in_number { 'N' } else { letter });
+    }
+    out
+}
+
+/// A line of progress: size and percent stay, rate and time do not.
+pub(crate) fn progress(line: &str) -> String {
+    let parts = line.split(['\r', ' ']).filter(|part| !part.is_empty());
+    let shown = parts.map(|part| match part {
+        rate if rate.ends_with("B/s") => "RATE",
+        time if time.matches(':').count() == 2 => "TIME",
+        other => other,
+    });
+    wire(&shown.collect::<Vec<_>>().join(" "))
+}
+
+/// A line of a log file without its time and process id.
+pub(crate) fn log(line: &str) -> String {
+    let mut words = line.splitn(4, ' ');
+    let (_, _, _) = (words.next(), words.next(), words.next());
+    wire(words.next().unwrap_or_default())
+}
+
+#[test]
+fn keeps_words_and_counts() {
+    assert_eq!(
+        wire("sent 1,234 bytes  received 35 bytes  2.54K bytes/sec"),
+        "sent N bytes  received N bytes  N bytes/sec"
+    );
+    assert_eq!(wire("total size is 12  speedup is 0.05"), "total size is 12  speedup is N");
+    assert_eq!(wire("Number of files: 3 (reg: 2, dir: 1)"), "Number of files: 3 (reg: 2, dir: 1)");
+}
