@@ -30,6 +30,9 @@ mod surroundings;
 /// `-V` and `-VV`.
 mod version;
 
+#[cfg(test)]
+mod testing;
+
 use std::ffi::OsString;
 use std::io::Write;
 

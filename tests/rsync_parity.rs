@@ -33,3 +33,6 @@ mod wrong_tools;
 
 #[path = "rsync_parity/pitfalls.rs"]
 mod pitfalls;
+
+#[path = "rsync_parity/second_run.rs"]
+mod second_run;

@@ -68,9 +68,8 @@ fn place(surroundings: &dyn Surroundings) -> Option<PathBuf> {
 }
 
 fn parse(contents: &[u8], name: &Path) -> Result<Config, Refusal> {
-    let refuse = |line: usize, what: &str| {
-        Refusal::usage(format!("{}:{line}: {what}", name.display()))
-    };
+    let refuse =
+        |line: usize, what: &str| Refusal::usage(format!("{}:{line}: {what}", name.display()));
     let text = std::str::from_utf8(contents).map_err(|_| refuse(1, "is not text in UTF-8"))?;
     let line_at = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
     let contents: Contents = toml::from_str(text).map_err(|error| {

@@ -9,7 +9,8 @@ use super::resolve::words::{DEBUG, INFO, Word};
 /// The answer, where the last flag asks for help or `-h` is all there is.
 pub(super) fn answer(raw: &RawArgs) -> Option<String> {
     let last = raw.flags.last()?;
-    let is_alone = raw.words == 1 && raw.flags.iter().any(|flag| flag.opt == Opt::HumanReadable && flag.is_on());
+    let is_alone = raw.words == 1
+        && raw.flags.iter().any(|flag| flag.opt == Opt::HumanReadable && flag.is_on());
     let asks = |flag: &super::raw::RawFlag| {
         let words = flag.value.to_string_lossy().to_ascii_lowercase();
         words.split(',').any(|word| word == "help")

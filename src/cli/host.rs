@@ -24,8 +24,19 @@ mod tests {
     #[test]
     fn a_colon_before_the_first_slash_names_a_host() {
         for host in [
-            "h:", "h:p", "u@h:p", "h::m", ":p", "::m", "rsync://h/m", "RSYNC://h/m", "C:\\x",
-            "[::1]:p", "u@[fe80::1]:p", "a b:c", "rsync:/",
+            "h:",
+            "h:p",
+            "u@h:p",
+            "h::m",
+            ":p",
+            "::m",
+            "rsync://h/m",
+            "RSYNC://h/m",
+            "C:\\x",
+            "[::1]:p",
+            "u@[fe80::1]:p",
+            "a b:c",
+            "rsync:/",
         ] {
             assert!(names_a_host(host.as_bytes()), "{host}");
         }

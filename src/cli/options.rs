@@ -124,14 +124,6 @@ impl Spec {
         self.status = Status::NotHere(sentence);
         self
     }
-
-    /// The option as a person would type it.
-    pub(crate) fn spelling(&self) -> String {
-        match self.short {
-            Some(letter) if self.long.is_empty() => format!("-{letter}"),
-            _ => format!("--{}", self.long),
-        }
-    }
 }
 
 const fn opt(opt: Opt, long: &'static str, help: &'static str) -> Spec {
@@ -403,3 +395,6 @@ pub(crate) static SECTIONS: &[Section] = &[
         opt(Opt::Sender, "sender", "").not_yet(NO_AGENT),
     ]},
 ];
+
+#[cfg(test)]
+mod tests;

@@ -158,3 +158,6 @@ fn refuse(error: &lexopt::Error) -> Refusal {
         other => other.to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,10 +79,7 @@ pub(crate) struct Invocation {
 }
 
 /// Decides what a command line means.
-pub(super) fn resolve(
-    raw: &RawArgs,
-    surroundings: &dyn Surroundings,
-) -> Result<Request, Refusal> {
+pub(super) fn resolve(raw: &RawArgs, surroundings: &dyn Surroundings) -> Result<Request, Refusal> {
     refuse_what_is_not_there(raw)?;
     if let Some(text) = help::answer(raw).or_else(|| version::answer(raw)) {
         return Ok(Request::Tell(text));
@@ -179,11 +176,7 @@ impl Typed {
         Ok(typed)
     }
 
-    fn settle(
-        self,
-        raw: &RawArgs,
-        surroundings: &dyn Surroundings,
-    ) -> Result<Invocation, Refusal> {
+    fn settle(self, raw: &RawArgs, surroundings: &dyn Surroundings) -> Result<Invocation, Refusal> {
         let first_level_only = self.traverse.needs_depth_rule();
         let delete_excluded = self.delete.spares_nothing_excluded();
         let shape = Shape {
@@ -210,7 +203,16 @@ impl Typed {
         let interest = output::interest(&report, log_file.is_some(), traverse.list_only);
         let (links, limits, dry_run) = (self.links.settle(), self.limits.settle(), self.dry_run);
         let settings = Settings {
-            traverse, links, preserve, compare, delete, write, backup, basis, limits, dry_run,
+            traverse,
+            links,
+            preserve,
+            compare,
+            delete,
+            write,
+            backup,
+            basis,
+            limits,
+            dry_run,
             interest,
         };
         let job = job(raw, settings);
@@ -284,3 +286,6 @@ fn listing(settings: &Settings, whole_list: bool) -> Listing {
         Depth::Files => Listing::FilesOnly,
     }
 }
+
+#[cfg(test)]
+mod tests;

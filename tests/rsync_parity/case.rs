@@ -39,8 +39,7 @@ impl Case {
         }
         let basis = basis_trees(&mut rng, &mut tree, &source, profile);
         join(&mut tree, source);
-        let mut draft =
-            Draft { rng: &mut rng, tree: &mut tree, groups: Vec::new(), basis };
+        let mut draft = Draft { rng: &mut rng, tree: &mut tree, groups: Vec::new(), basis };
         draft.draw();
         let follows = ["-L", "-k", "--copy-unsafe-links"].iter().any(|option| draft.has(option));
         let mut groups = draft.groups;
@@ -92,7 +91,8 @@ impl Case {
             () => Output::Ignored,
         };
         // With --fake-super rsync stores whatever was in memory if it was not asked for owners.
-        let no_fake_ids = self.has("--fake-super") && !(self.keeps("o", "--no-o") && self.keeps("g", "--no-group"));
+        let no_fake_ids = self.has("--fake-super")
+            && !(self.keeps("o", "--no-o") && self.keeps("g", "--no-group"));
         Scope { output, also: Also { blocks: false, atimes: self.has("-U"), no_fake_ids } }
     }
 
@@ -100,7 +100,8 @@ impl Case {
     fn keeps(&self, letter: &str, off: &str) -> bool {
         let short = |group: &Group| {
             let is_cluster = group[0].starts_with(b"-") && !group[0].starts_with(b"--");
-            is_cluster && group[0].iter().any(|byte| letter.as_bytes().contains(byte) || *byte == b'a')
+            is_cluster
+                && group[0].iter().any(|byte| letter.as_bytes().contains(byte) || *byte == b'a')
         };
         self.groups.iter().any(short) && !self.has(off)
     }
@@ -259,8 +260,18 @@ fn files_from(rng: &mut Rng, tree: &mut Tree, groups: &mut Vec<Group>) -> Vec<u8
 
 fn draw_destination(rng: &mut Rng, groups: &mut Vec<Group>) -> Vec<u8> {
     let choices: [&[u8]; 12] = [
-        b"dst/", b"dst/", b"dst/", b"dst/", b"dst/", b"dst/", b"dst/", b"dst", b"dst/foo", b"new",
-        b"new/deep", b"@ROOT@/dst",
+        b"dst/",
+        b"dst/",
+        b"dst/",
+        b"dst/",
+        b"dst/",
+        b"dst/",
+        b"dst/",
+        b"dst",
+        b"dst/foo",
+        b"new",
+        b"new/deep",
+        b"@ROOT@/dst",
     ];
     let destination = rng.pick(&choices).to_vec();
     if matches!(&destination[..], b"new/deep" | b"dst/foo") && rng.chance(85) {

@@ -31,11 +31,7 @@ fn is_torn_off(case: &Case, reference: &Observation, difference: &Difference) ->
 /// With deletion during the transfer, the news of a fault at the source overtakes some deletions and
 /// not others. What lies in a directory that itself could not be listed is never deleted: that is
 /// not excused.
-fn is_deletion_after_fault(
-    case: &Case,
-    reference: &Observation,
-    difference: &Difference,
-) -> bool {
+fn is_deletion_after_fault(case: &Case, reference: &Observation, difference: &Difference) -> bool {
     let stderr = reference.stderr();
     let deletes_meanwhile = ["--delete", "--del", "--delete-during", "--delete-delay"]
         .iter()

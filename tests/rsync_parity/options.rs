@@ -20,18 +20,65 @@ pub(crate) struct Draft<'a> {
 
 /// Options of which any may come with any other, and in how many of a hundred cases each does.
 const FREE: &[(usize, &str)] = &[
-    (25, "-H"), (12, "-A"), (15, "-X"), (3, "-x"), (7, "-u"), (10, "-c"), (8, "-S"), (5, "-W"),
-    (8, "--no-W"), (4, "--existing"), (4, "--ignore-existing"), (4, "--size-only"), (5, "-I"),
-    (3, "--modify-window=1"), (2, "--modify-window=-1"), (2, "--modify-window=3600"),
-    (3, "--max-size=1K"), (2, "--max-size=100"), (3, "--min-size=6"), (2, "--min-size=1KB"),
-    (10, "--numeric-ids"), (4, "-m"), (4, "-O"), (3, "-J"), (3, "-E"), (4, "--remove-source-files"),
-    (5, "--force"), (5, "--ignore-errors"), (4, "--fuzzy"), (2, "--mkpath"), (8, "-n"),
-    (3, "--munge-links"), (4, "--fake-super"), (3, "--super"), (3, "-U"), (4, "--no-implied-dirs"),
-    (4, "--copy-unsafe-links"), (4, "--safe-links"), (4, "-L"), (5, "-k"), (6, "-K"), (2, "-P"),
-    (4, "--ignore-missing-args"), (4, "--delete-missing-args"), (2, "--preallocate"),
-    (1, "--open-noatime"), (1, "--fsync"), (2, "--no-inc-recursive"), (1, "--copy-devices"),
-    (3, "--no-perms"), (3, "--no-times"), (3, "--no-o"), (3, "--no-group"), (3, "--no-links"),
-    (4, "--no-D"), (2, "--no-specials"), (2, "--no-devices"), (2, "-dr"), (1, "--block-size=512"),
+    (25, "-H"),
+    (12, "-A"),
+    (15, "-X"),
+    (3, "-x"),
+    (7, "-u"),
+    (10, "-c"),
+    (8, "-S"),
+    (5, "-W"),
+    (8, "--no-W"),
+    (4, "--existing"),
+    (4, "--ignore-existing"),
+    (4, "--size-only"),
+    (5, "-I"),
+    (3, "--modify-window=1"),
+    (2, "--modify-window=-1"),
+    (2, "--modify-window=3600"),
+    (3, "--max-size=1K"),
+    (2, "--max-size=100"),
+    (3, "--min-size=6"),
+    (2, "--min-size=1KB"),
+    (10, "--numeric-ids"),
+    (4, "-m"),
+    (4, "-O"),
+    (3, "-J"),
+    (3, "-E"),
+    (4, "--remove-source-files"),
+    (5, "--force"),
+    (5, "--ignore-errors"),
+    (4, "--fuzzy"),
+    (2, "--mkpath"),
+    (8, "-n"),
+    (3, "--munge-links"),
+    (4, "--fake-super"),
+    (3, "--super"),
+    (3, "-U"),
+    (4, "--no-implied-dirs"),
+    (4, "--copy-unsafe-links"),
+    (4, "--safe-links"),
+    (4, "-L"),
+    (5, "-k"),
+    (6, "-K"),
+    (2, "-P"),
+    (4, "--ignore-missing-args"),
+    (4, "--delete-missing-args"),
+    (2, "--preallocate"),
+    (1, "--open-noatime"),
+    (1, "--fsync"),
+    (2, "--no-inc-recursive"),
+    (1, "--copy-devices"),
+    (3, "--no-perms"),
+    (3, "--no-times"),
+    (3, "--no-o"),
+    (3, "--no-group"),
+    (3, "--no-links"),
+    (4, "--no-D"),
+    (2, "--no-specials"),
+    (2, "--no-devices"),
+    (2, "-dr"),
+    (1, "--block-size=512"),
 ];
 
 impl Draft<'_> {
@@ -94,13 +141,24 @@ impl Draft<'_> {
 
     fn attributes(&mut self) {
         let modes = [
-            "--chmod=D0700,F0600", "--chmod=a+rX", "--chmod=Dg+s,ug+w,Fo-w,+X", "--chmod=F644",
-            "--chmod=u=rwX,go=", "--chmod=D2755,F-x", "--chmod=o-rwx", "--chmod=u+s,+t",
+            "--chmod=D0700,F0600",
+            "--chmod=a+rX",
+            "--chmod=Dg+s,ug+w,Fo-w,+X",
+            "--chmod=F644",
+            "--chmod=u=rwX,go=",
+            "--chmod=D2755,F-x",
+            "--chmod=o-rwx",
+            "--chmod=u+s,+t",
         ];
         self.one_of(8, &modes);
         let owners = [
-            "--chown=1234:1", "--chown=:1234", "--chown=daemon", "--usermap=1234:4321,daemon:bin",
-            "--usermap=0-2000:1234", "--groupmap=*:1234", "--groupmap=1234:1,*:5678",
+            "--chown=1234:1",
+            "--chown=:1234",
+            "--chown=daemon",
+            "--usermap=1234:4321,daemon:bin",
+            "--usermap=0-2000:1234",
+            "--groupmap=*:1234",
+            "--groupmap=1234:1,*:5678",
             "--usermap=*:65534",
         ];
         self.one_of(8, &owners);
@@ -109,13 +167,21 @@ impl Draft<'_> {
     fn deletion(&mut self) {
         if self.rng.chance(50) && (self.recurses() || self.has("-d")) {
             let when = [
-                "--delete", "--delete", "--del", "--delete-before", "--delete-during",
-                "--delete-delay", "--delete-after",
+                "--delete",
+                "--delete",
+                "--del",
+                "--delete-before",
+                "--delete-during",
+                "--delete-delay",
+                "--delete-after",
             ];
             let when = *self.rng.pick(&when);
             self.add(&[when]);
             self.one_of(20, &["--delete-excluded"]);
-            self.one_of(10, &["--max-delete=0", "--max-delete=1", "--max-delete=3", "--max-delete=100"]);
+            self.one_of(
+                10,
+                &["--max-delete=0", "--max-delete=1", "--max-delete=3", "--max-delete=100"],
+            );
         }
     }
 
@@ -131,7 +197,8 @@ impl Draft<'_> {
         if self.basis.is_empty() {
             return;
         }
-        let option = *self.rng.pick(&["--link-dest", "--link-dest", "--copy-dest", "--compare-dest"]);
+        let option =
+            *self.rng.pick(&["--link-dest", "--link-dest", "--copy-dest", "--compare-dest"]);
         for name in self.basis.clone() {
             let place = *self.rng.pick(&["../", "@ROOT@/"]);
             self.add(&[&format!("{option}={place}{name}")]);
@@ -182,11 +249,20 @@ impl Draft<'_> {
                 }
                 _ => {
                     let rules = [
-                        "dir-merge .rules", ":_.rules", ":e_.rules", ":n_.rules", ":p_.rules",
-                        ":x_.rules", ":/_.rules",
+                        "dir-merge .rules",
+                        ":_.rules",
+                        ":e_.rules",
+                        ":n_.rules",
+                        ":p_.rules",
+                        ":x_.rules",
+                        ":/_.rules",
                         // What such a file holds is taken as patterns or as rules of one side; a
                         // rule that names a side again would be an error in the middle of the run.
-                        ":-_.plain", ":-w_.plain", ":+_.plain", ":s_.plain", ":r_.plain",
+                        ":-_.plain",
+                        ":-w_.plain",
+                        ":+_.plain",
+                        ":s_.plain",
+                        ":r_.plain",
                     ];
                     let rule = *self.rng.pick(&rules);
                     self.directory_rules(&rule[rule.len() - 6..]);
@@ -222,7 +298,10 @@ impl Draft<'_> {
             .tree
             .nodes
             .iter()
-            .filter(|node| node.kind == Kind::Dir && (node.path.starts_with(b"src") || node.path.starts_with(b"dst")))
+            .filter(|node| {
+                node.kind == Kind::Dir
+                    && (node.path.starts_with(b"src") || node.path.starts_with(b"dst"))
+            })
             .map(|node| node.path.clone())
             .collect();
         for _ in 0..self.rng.between(1, 3) {
@@ -238,7 +317,8 @@ impl Draft<'_> {
                 text.extend_from_slice(&line);
                 text.push(b'\n');
             }
-            let node = Node::plain(&path, Kind::File(vec![crate::support::tree::Segment::Bytes(text)]));
+            let node =
+                Node::plain(&path, Kind::File(vec![crate::support::tree::Segment::Bytes(text)]));
             self.tree.push(node);
         }
     }
@@ -248,8 +328,26 @@ impl Draft<'_> {
             return b"!".to_vec();
         }
         let prefixes: [&[u8]; 20] = [
-            b"- ", b"- ", b"- ", b"+ ", b"+ ", b"-_", b"exclude ", b"include ", b"hide ", b"H ",
-            b"show ", b"S ", b"protect ", b"P ", b"risk ", b"R ", b"-p ", b"-s ", b"-! ", b"-/ ",
+            b"- ",
+            b"- ",
+            b"- ",
+            b"+ ",
+            b"+ ",
+            b"-_",
+            b"exclude ",
+            b"include ",
+            b"hide ",
+            b"H ",
+            b"show ",
+            b"S ",
+            b"protect ",
+            b"P ",
+            b"risk ",
+            b"R ",
+            b"-p ",
+            b"-s ",
+            b"-! ",
+            b"-/ ",
         ];
         [*self.rng.pick(&prefixes), &self.pattern()].concat()
     }
@@ -257,8 +355,22 @@ impl Draft<'_> {
     /// A pattern that has a chance to match: a name or path of the tree, or a wildcard.
     fn pattern(&mut self) -> Vec<u8> {
         let wild: [&[u8]; 16] = [
-            b"*", b"*/", b"*.o", b"foo*", b"/*", b"**/foo", b"foo/**", b"[a-c]", b"[!a-c]*", b"?",
-            b"foo/***", b"[[:upper:]]*", b"*o*", b"a*/b*", b"\\*", b"/foo/*/",
+            b"*",
+            b"*/",
+            b"*.o",
+            b"foo*",
+            b"/*",
+            b"**/foo",
+            b"foo/**",
+            b"[a-c]",
+            b"[!a-c]*",
+            b"?",
+            b"foo/***",
+            b"[[:upper:]]*",
+            b"*o*",
+            b"a*/b*",
+            b"\\*",
+            b"/foo/*/",
         ];
         let near = self.name_in_tree();
         match self.rng.below(8) {

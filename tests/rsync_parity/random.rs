@@ -73,7 +73,8 @@ fn run_case(seed: u64, tool: &Tool, scratch: &std::path::Path, tally: &Mutex<Tal
     let fails = |candidate: &Case| {
         let (differences, again, _) = try_case(candidate, tool, scratch);
         // Else nearly all cases would shrink to a missing source.
-        again.run.exit == reference.run.exit && differences.iter().any(|difference| aspects.contains(&difference.aspect))
+        again.run.exit == reference.run.exit
+            && differences.iter().any(|difference| aspects.contains(&difference.aspect))
     };
     let small = shrink(&case, &fails);
     let (mut differences, reference, ours) = try_case(&small, tool, scratch);
@@ -115,10 +116,11 @@ fn differences(case: &Case, reference: &Observation, ours: &Observation) -> Vec<
 /// right answer to compare with.
 fn is_unsettled(case: &Case, first: &Observation, scratch: &std::path::Path) -> bool {
     // A few combinations with -H make rsync wait for itself forever, or stop with a protocol error.
-    matches!(first.run.exit, Exit::TimeLimit | Exit::Code(2 | 12)) || (0..4).any(|_| {
-        let again = observe(&Tool::reference(), &case.scenario(), scratch);
-        !differences(case, first, &again).is_empty()
-    })
+    matches!(first.run.exit, Exit::TimeLimit | Exit::Code(2 | 12))
+        || (0..4).any(|_| {
+            let again = observe(&Tool::reference(), &case.scenario(), scratch);
+            !differences(case, first, &again).is_empty()
+        })
 }
 
 fn number_from_env(name: &str) -> Option<u64> {

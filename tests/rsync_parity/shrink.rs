@@ -7,7 +7,7 @@ use super::case::Case;
 use crate::support::tree::{DEFAULT_MTIME, Kind, Node, Segment};
 
 /// Shrinking stops after this, with whatever it has reached.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// The smallest case found for which `fails` is true; `case` itself must fail.
 pub(crate) fn shrink(case: &Case, fails: &dyn Fn(&Case) -> bool) -> Case {

@@ -58,7 +58,11 @@ fn each_wrong_tool_is_caught_for_its_fault() {
         ("rm dst/link; mkdir dst/link", well, "kind"),
         ("touch -d @1500000000.000000008 dst/d/a", well, "mtime"),
         ("touch dst/d", well, "mtime"),
-        ("printf X | dd of=dst/d/a conv=notrunc; touch -d @1500000000.000000007 dst/d/a", well, "content"),
+        (
+            "printf X | dd of=dst/d/a conv=notrunc; touch -d @1500000000.000000007 dst/d/a",
+            well,
+            "content",
+        ),
         ("cp -p --remove-destination dst/d/a dst/d/c; mv dst/d/c dst/d/a", well, "links to"),
         ("setfattr -x user.note dst/d/a", well, "xattrs"),
         ("setfattr -n user.more dst/d", well, "xattrs"),
@@ -68,7 +72,10 @@ fn each_wrong_tool_is_caught_for_its_fault() {
         ("", "grep -v 'deleting *old' out; rm out err; exit $code", "deletions"),
     ];
     for (spoil, end, field) in cases {
-        let differences = caught(&format!("{{ {spoil}\n}} 2>/dev/null\n{end}").replace("{ \n}", ":"), Also::default());
+        let differences = caught(
+            &format!("{{ {spoil}\n}} 2>/dev/null\n{end}").replace("{ \n}", ":"),
+            Also::default(),
+        );
         let fields: Vec<_> = differences.iter().map(|difference| difference.field).collect();
         assert!(fields.contains(field), "`{spoil}` gave {fields:?}, not {field}");
     }

@@ -7,16 +7,73 @@ use super::tree::{Acl, Kind, Node, Segment, Tree};
 /// Names that sort near `/`, look like options or patterns, or are hard to print. The plain ones
 /// come twice, so that rules and relations between trees meet something.
 const NAMES: &[&[u8]] = &[
-    b"a", b"a", b"b", b"b", b"c", b"foo", b"foo", b"foo", b"foo-bar", b"foo.d", b"foo.txt", b"foo0",
-    b"foo ", b"Foo", b"fo", b"bar", b"bar", b"bar.o", b"x.o", b"x~", b"keep", b"tmp", b".hidden",
-    b".a", b"-dash", b"--delete", b"*", b"[x]", b"?", b"a\\b", b"a\\*", b"new\nline", b"\xff\xfe",
-    b"caf\xc3\xa9", b" lead", b"trail ", b"tab\there", b"\x01\x7f", b"#note", b";semi", b"\\#012",
-    b"+ plus", b"core", b"CVS", b"~", b"a=b", b"a:b", b"...", b"z",
+    b"a",
+    b"a",
+    b"b",
+    b"b",
+    b"c",
+    b"foo",
+    b"foo",
+    b"foo",
+    b"foo-bar",
+    b"foo.d",
+    b"foo.txt",
+    b"foo0",
+    b"foo ",
+    b"Foo",
+    b"fo",
+    b"bar",
+    b"bar",
+    b"bar.o",
+    b"x.o",
+    b"x~",
+    b"keep",
+    b"tmp",
+    b".hidden",
+    b".a",
+    b"-dash",
+    b"--delete",
+    b"*",
+    b"[x]",
+    b"?",
+    b"a\\b",
+    b"a\\*",
+    b"new\nline",
+    b"\xff\xfe",
+    b"caf\xc3\xa9",
+    b" lead",
+    b"trail ",
+    b"tab\there",
+    b"\x01\x7f",
+    b"#note",
+    b";semi",
+    b"\\#012",
+    b"+ plus",
+    b"core",
+    b"CVS",
+    b"~",
+    b"a=b",
+    b"a:b",
+    b"...",
+    b"z",
 ];
 
 const MTIMES: &[i64] = &[
-    1_600_000_000, 1_600_000_000, 1_600_000_000, 1_600_000_001, 1_600_000_002, 1_600_000_003,
-    1_600_003_600, 1_500_000_000, 1_000_000_000, 0, 1, -1, -2, -2_592_000, -3_000_000_000,
+    1_600_000_000,
+    1_600_000_000,
+    1_600_000_000,
+    1_600_000_001,
+    1_600_000_002,
+    1_600_000_003,
+    1_600_003_600,
+    1_500_000_000,
+    1_000_000_000,
+    0,
+    1,
+    -1,
+    -2,
+    -2_592_000,
+    -3_000_000_000,
     4_000_000_000,
 ];
 
@@ -142,7 +199,9 @@ pub(crate) fn segments(rng: &mut Rng) -> Vec<Segment> {
     let from = u32::try_from(rng.below(900_000)).expect("small") + 100_000;
     match rng.below(20) {
         0 => Vec::new(),
-        1..14 => vec![Segment::Numbers { from, len: *rng.pick(&[1, 5, 6, 7, 100, 700, 701, 1500]) }],
+        1..14 => {
+            vec![Segment::Numbers { from, len: *rng.pick(&[1, 5, 6, 7, 100, 700, 701, 1500]) }]
+        }
         14..16 => vec![Segment::Numbers { from, len: rng.between(1, 200 << 10) }],
         16 => vec![Segment::Hole(rng.between(1, 100 << 10))],
         _ => (0..rng.between(1, 4)).map(|_| piece(rng, from)).collect(),
@@ -178,7 +237,10 @@ fn target(rng: &mut Rng, tree: &Tree, top: &[u8]) -> Vec<u8> {
 fn hard_link(rng: &mut Rng, tree: &Tree, top: &[u8]) -> Kind {
     let linkable = |node: &&Node| {
         node.is_at_or_below(top)
-            && matches!(node.kind, Kind::File(_) | Kind::Symlink(_) | Kind::Fifo | Kind::HardLink(_))
+            && matches!(
+                node.kind,
+                Kind::File(_) | Kind::Symlink(_) | Kind::Fifo | Kind::HardLink(_)
+            )
     };
     let names: Vec<&Node> = tree.nodes.iter().filter(linkable).collect();
     if names.is_empty() {

@@ -29,7 +29,14 @@ impl Scenario {
     /// `args` are words with blanks between them; names with blanks come in by `arg`.
     pub(crate) fn new(tree: Tree, args: &str) -> Self {
         let args = args.split_whitespace().map(|word| word.as_bytes().to_vec()).collect();
-        Self { tree, args, run_as: RunAs::Caller, umask: 0o022, env: Vec::new(), before: String::new() }
+        Self {
+            tree,
+            args,
+            run_as: RunAs::Caller,
+            umask: 0o022,
+            env: Vec::new(),
+            before: String::new(),
+        }
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<[u8]>) -> Self {
@@ -68,7 +75,8 @@ pub(crate) enum Output {
     Items,
     /// The lines of -i, where lines about hard links may come at any time.
     ItemsWithLinks,
-    /// Every line, after `mask` took out what depends on clock, process and wire.
+    /// Every line, after `mask` took out what depends on clock, process and wire; in the order of
+    /// who says it.
     Lines(fn(&str) -> String),
 }
 
@@ -140,7 +148,8 @@ pub(crate) fn observe(tool: &Tool, scenario: &Scenario, scratch: &Path) -> Obser
     scenario.tree.build(&root, (uid, gid));
     let args: Vec<_> = scenario.args.iter().map(|arg| with_root(arg, &root)).collect();
     let root_text = root.to_str().expect("the scratch directory has a plain name");
-    let expand = |(name, value): &(String, String)| (name.clone(), value.replace("@ROOT@", root_text));
+    let expand =
+        |(name, value): &(String, String)| (name.clone(), value.replace("@ROOT@", root_text));
     let setting = Setting {
         cwd: &root,
         logs: scratch,
@@ -181,7 +190,12 @@ pub(crate) fn compare(
     let mut differences = Vec::new();
     if reference.run.exit != ours.run.exit {
         let text = format!("{:?} | {:?}", reference.run.exit, ours.run.exit);
-        differences.push(Difference { aspect: Aspect::Exit, path: Vec::new(), field: "exit", text });
+        differences.push(Difference {
+            aspect: Aspect::Exit,
+            path: Vec::new(),
+            field: "exit",
+            text,
+        });
     }
     let tree = reference.tree.diff(&ours.tree, scope.also).into_iter();
     differences.extend(tree.map(|difference| Difference {
@@ -205,7 +219,7 @@ fn output_lists(observation: &Observation, output: Output) -> Vec<(&'static str,
     let lines = text.lines().map(str::to_owned);
     let links_apart = match output {
         Output::Ignored => return Vec::new(),
-        Output::Lines(mask) => return vec![("lines", lines.map(|line| mask(&line)).collect())],
+        Output::Lines(mask) => return by_speaker(lines.map(|line| mask(&line))),
         Output::Items => false,
         Output::ItemsWithLinks => true,
     };
@@ -217,6 +231,40 @@ fn output_lists(observation: &Observation, output: Output) -> Vec<(&'static str,
         items.into_iter().partition(|line| links_apart && line.contains(" => "));
     links.sort();
     vec![("items", items), ("deletions", deletions), ("links", links)]
+}
+
+/// Lines by who says them: each process of rsync keeps its own order, but how their lines mix
+/// depends on when whose buffer is flushed.
+fn by_speaker(lines: impl Iterator<Item = String>) -> Vec<(&'static str, Vec<String>)> {
+    let mut lists = vec![("lines", Vec::new()), ("messages", Vec::new()), ("backups", Vec::new())];
+    for line in lines {
+        let speaker = match () {
+            () if line.starts_with("backed up ") => 2,
+            () if is_message(&line) => 1,
+            () => 0,
+        };
+        lists[speaker].1.push(line);
+    }
+    lists
+}
+
+/// True for what the process at the destination has to say about a name.
+fn is_message(line: &str) -> bool {
+    let starts = [
+        "*deleting",
+        "deleting ",
+        "not creating new ",
+        "skipping non-regular",
+        "ignoring unsafe",
+        "cannot delete",
+        "Deletions stopped",
+        "hiding",
+        "protecting",
+        "risking",
+        "[",
+    ];
+    let ends = [" is uptodate", " is newer", " exists", " is over max-size", " is under min-size"];
+    starts.iter().any(|start| line.starts_with(start)) || ends.iter().any(|end| line.ends_with(end))
 }
 
 /// Deletions come to rsync's stdout from another process than items do: their order among each
@@ -243,7 +291,9 @@ fn first_difference(left: &[String], right: &[String]) -> Option<String> {
     let at = left.iter().zip(right).take_while(|(left, right)| left == right).count();
     let show = |lines: &[String]| {
         let rest = lines.iter().skip(at).take(3).map(|line| format!("`{line}`"));
-        rest.chain((lines.len() <= at).then(|| "nothing more".into())).collect::<Vec<_>>().join(", ")
+        rest.chain((lines.len() <= at).then(|| "nothing more".into()))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     Some(format!("line {}: {} | {}", at + 1, show(left), show(right)))
 }

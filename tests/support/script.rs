@@ -54,7 +54,9 @@ fn create(node: &Node) -> String {
         Kind::Symlink(target) => format!("ln -sn -- {} {path}\n", quote(target)),
         Kind::HardLink(first) => format!("ln -- {} {path} || touch {path}\n", quote_path(first)),
         Kind::Fifo => format!("mkfifo {path}\n"),
-        Kind::Socket => format!("python3 -c 'import os, sys; os.mknod(sys.argv[1], 0o140600)' {path}\n"),
+        Kind::Socket => {
+            format!("python3 -c 'import os, sys; os.mknod(sys.argv[1], 0o140600)' {path}\n")
+        }
         Kind::Char(major, minor) => format!("mknod {path} c {major} {minor}\n"),
         Kind::Block(major, minor) => format!("mknod {path} b {major} {minor}\n"),
     }

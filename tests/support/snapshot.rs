@@ -66,9 +66,8 @@ impl Window {
     }
 
     fn stamp(self, seconds: i64, nanoseconds: i64) -> Stamp {
-        let inside = u64::try_from(seconds).is_ok_and(|seconds| {
-            (self.start.as_secs()..=self.end.as_secs()).contains(&seconds)
-        });
+        let inside = u64::try_from(seconds)
+            .is_ok_and(|seconds| (self.start.as_secs()..=self.end.as_secs()).contains(&seconds));
         if inside { Stamp::Now } else { Stamp::At(seconds, nanoseconds) }
     }
 }
@@ -120,7 +119,8 @@ impl Snapshot {
         for mut names in inodes.into_values().filter(|names| names.len() > 1) {
             names.sort();
             for name in &names {
-                snapshot.entries.get_mut(name).expect("just read").links_to = Some(names[0].clone());
+                snapshot.entries.get_mut(name).expect("just read").links_to =
+                    Some(names[0].clone());
             }
         }
         snapshot
@@ -186,7 +186,10 @@ impl Entry {
             ("mtime", self.mtime.to_string()),
             ("target", Shown(&self.target).to_string()),
             ("device", format!("{:x}", self.rdev)),
-            ("links to", self.links_to.as_ref().map_or("none".into(), |name| Shown(name).to_string())),
+            (
+                "links to",
+                self.links_to.as_ref().map_or("none".into(), |name| Shown(name).to_string()),
+            ),
             ("xattrs", show_xattrs(&self.xattrs, also)),
         ];
         if also.blocks && self.kind == '-' {

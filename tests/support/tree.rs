@@ -96,7 +96,8 @@ impl Node {
 
     /// True if `self` is `path` or lies below it.
     pub(crate) fn is_at_or_below(&self, path: &[u8]) -> bool {
-        self.path == path || (self.path.starts_with(path) && self.path.get(path.len()) == Some(&b'/'))
+        self.path == path
+            || (self.path.starts_with(path) && self.path.get(path.len()) == Some(&b'/'))
     }
 }
 

@@ -1,43 +1,23 @@
-//! Directories that the operator names relative to another one: `--temp-dir`, `--backup-dir`,
-//! `--link-dest`. As in the shell, `..` and links on the way are followed.
+//! Directories that the operator named relative to another one: `--temp-dir`, `--backup-dir`,
+//! `--link-dest`.
+//!
+//! The path may be absolute and may go up. A link in it is followed only if root or we ourselves
+//! made it: the directory that it starts from may belong to others.
 
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::dir::Dir;
+use crate::walk::{Missing, Walk};
 
 /// Opens a directory by a path that is relative to `base`, or absolute.
 pub fn open_dir_below(base: &Dir, path: &Path) -> io::Result<Dir> {
-    walk(base, path, |dir, name| dir.open_child_following(name))
+    Walk::below(base, path)?.open_dir(Missing::Fail)
 }
 
 /// Opens a directory by a path that is relative to `base`, or absolute; makes what is missing.
 pub fn make_dirs_below(base: &Dir, path: &Path) -> io::Result<Dir> {
-    walk(base, path, |dir, name| match dir.open_child_following(name) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            dir.make_dir(name, 0o777 & !crate::process::umask())?;
-            dir.open_child_following(name)
-        }
-        opened => opened,
-    })
-}
-
-fn walk(
-    base: &Dir,
-    path: &Path,
-    enter: impl Fn(&Dir, &[u8]) -> io::Result<Dir>,
-) -> io::Result<Dir> {
-    let mut dir = base.clone();
-    for component in path.components() {
-        dir = match component {
-            Component::RootDir | Component::Prefix(_) => Dir::open_operator(Path::new("/"))?,
-            Component::CurDir => continue,
-            Component::ParentDir => dir.open_parent()?,
-            Component::Normal(name) => enter(&dir, name.as_bytes())?,
-        };
-    }
-    Ok(dir)
+    Walk::below(base, path)?.open_dir(Missing::Make)
 }
 
 /// A path as it reads from the root, by its text: for rules that match whole paths.
@@ -47,18 +27,63 @@ pub fn absolute(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use super::{make_dirs_below, open_dir_below};
-    use crate::Dir;
+    use super::*;
+    use std::os::unix::fs::symlink;
 
     #[test]
     fn walks_up_and_down_from_the_base() {
         let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path();
+        for name in ["root", "beside"] {
+            std::fs::create_dir(path.join(name)).unwrap();
+        }
+        std::fs::write(path.join("root/file"), b"").unwrap();
+        symlink("../beside", path.join("root/link")).unwrap();
+        let root = Dir::open_operator(&path.join("root")).unwrap();
+        let beside = Dir::open_operator(&path.join("beside")).unwrap().metadata().unwrap();
+        let absolute = path.join("beside");
+        for way in [Path::new("../beside"), Path::new("link/"), Path::new("link/."), &absolute] {
+            let opened = open_dir_below(&root, way).unwrap().metadata().unwrap();
+            assert!(opened.is_same_inode(&beside), "{}", way.display());
+        }
+        for bad in ["missing", "file", "file/x", ""] {
+            assert!(open_dir_below(&root, Path::new(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn makes_what_is_missing_once() {
+        let scratch = tempfile::tempdir().unwrap();
         let base = Dir::open_operator(scratch.path()).unwrap();
-        let made = make_dirs_below(&base, Path::new("a/b")).unwrap();
-        let found = open_dir_below(&base, Path::new("a/../a/./b")).unwrap();
-        assert_eq!(made.metadata().unwrap().ino, found.metadata().unwrap().ino);
-        assert!(open_dir_below(&base, Path::new("a/c")).is_err());
+        for _ in 0..2 {
+            let made = make_dirs_below(&base, Path::new("a/b/../c/")).unwrap();
+            let found = open_dir_below(&base, Path::new("a/./c")).unwrap().metadata().unwrap();
+            assert!(made.metadata().unwrap().is_same_inode(&found));
+        }
+        base.create_file(b"file", 0o600).unwrap();
+        assert!(make_dirs_below(&base, Path::new("file/x")).is_err());
+    }
+
+    #[test]
+    fn a_link_of_somebody_else_is_not_followed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let base = Dir::open_operator(scratch.path()).unwrap();
+        base.make_dir(b"dir", 0o700).unwrap();
+        base.make_symlink(b"dir", b"link").unwrap();
+        if crate::process::is_root() {
+            base.set_owner(b"link", Some(4242), None).unwrap();
+        }
+        let mut walk = Walk::below(&base, Path::new("link/x")).unwrap();
+        // Root gave the link away; an ordinary user plays somebody else.
+        walk.trusted = if crate::process::is_root() { 0 } else { 4242 };
+        let refused = walk.open_dir(Missing::Make).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn absolute_paths_are_made_by_text() {
+        assert_eq!(absolute(Path::new("/a/b")), Path::new("/a/b"));
+        assert!(absolute(Path::new("x")).is_absolute());
+        assert_eq!(absolute(Path::new("")), Path::new(""));
     }
 }

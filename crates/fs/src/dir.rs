@@ -110,12 +110,6 @@ impl Dir {
         Ok(Self::from_fd(retry_on_intr(open)?))
     }
 
-    /// Opens the directory above: for paths of the operator's that have `..` in them.
-    pub(crate) fn open_parent(&self) -> io::Result<Self> {
-        let fd = retry_on_intr(|| rustix::fs::openat(self, "..", OPEN_DIR, Mode::empty()))?;
-        Ok(Self::from_fd(fd))
-    }
-
     fn from_fd(fd: OwnedFd) -> Self {
         Self(Arc::new(Inner {
             fd,
@@ -398,7 +392,13 @@ impl Dir {
 
     fn open(&self, name: &[u8], flags: OFlags, mode: u32) -> io::Result<OwnedFd> {
         let (name, mode) = (component(name)?, Mode::from_bits_truncate(mode));
-        Ok(retry_on_intr(|| rustix::fs::openat(self, name, flags, mode))?)
+        match retry_on_intr(|| rustix::fs::openat(self, name, flags, mode)) {
+            // Somebody holds a lease, such as Samba for a client that caches the file.
+            Err(Errno::WOULDBLOCK) if flags.contains(OFlags::NONBLOCK) => {
+                sys::open_leased(self.as_fd(), name, flags)
+            }
+            opened => Ok(opened?),
+        }
     }
 }
 

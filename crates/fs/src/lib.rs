@@ -2,7 +2,7 @@
 //!
 //! Everything below a root is reached from an open [`Dir`] by one component at a time, and no
 //! symbolic link is followed unless the name of the operation says so. Paths as strings exist in
-//! [`operator`] alone: files that the person at the keyboard named.
+//! [`operator`] and [`below`] alone: what the person at the keyboard named.
 //!
 //! System calls answer with plain [`std::io::Result`]: which path and which verb failed is known
 //! one level up. What differs between operating systems lies in `sys`.
@@ -31,6 +31,9 @@ pub mod copy;
 /// A file that has not got its final name yet.
 pub mod staging;
 
+/// A name replaced in one step by something that is no new file.
+pub mod replace;
+
 /// Extended attributes.
 pub mod xattr;
 
@@ -43,14 +46,14 @@ pub mod names;
 /// What the process itself is and may do.
 pub mod process;
 
+/// A path that the operator typed, walked by component.
+mod walk;
+
 /// Files that the operator named.
 pub mod operator;
 
 /// Directories that the operator names relative to another one.
 pub mod below;
-
-/// A name replaced in one step by something that is no file.
-pub mod replace;
 
 pub use acl::Acl;
 pub use copy::{Copied, Copier, Sparse};

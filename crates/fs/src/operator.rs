@@ -1,26 +1,16 @@
 //! Files that the operator named: filter lists, lists of files, passwords, logs.
 //!
-//! These are the only paths that are walked as strings. A path may lead through a directory where
-//! others can write, and a link planted there would make us read, or overwrite, a file of their
-//! choice. So the path is walked by component and a link is followed only if root or we ourselves
-//! made it (guarded by the tests of `follows_only_links_of_root_and_our_own`).
+//! A link on the way to one is followed only if root or we ourselves made it; see `walk`.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
+use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
 
-use crate::dir::Dir;
-use crate::{process, sys};
-
-/// As many as the kernel follows in one path.
-const LINKS_MAX: usize = 40;
-
-const HANDLE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+use crate::process;
+use crate::walk::{self, Walk};
 
 /// Reads a whole file; `-` is standard input.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
@@ -37,7 +27,7 @@ pub fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
     let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     let is_our_own = stat.st_uid == 0 || stat.st_uid == process::effective_uid();
     if is_file && (stat.st_mode & 0o077 != 0 || !is_our_own) {
-        return Err(refusal("a secret that others can read"));
+        return Err(walk::refusal("a secret that others can read"));
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
@@ -69,206 +59,8 @@ pub fn create(path: &Path) -> io::Result<File> {
 /// Makes a directory that the operator asked for, such as a destination that is not there yet. Links
 /// on the way to it are followed, as by [`Dir::open_operator`](crate::Dir::open_operator).
 pub fn make_dir(path: &Path) -> io::Result<()> {
-    let mode = Mode::from_bits_truncate(0o777 & !mask());
+    let mode = Mode::from_bits_truncate(0o777 & !walk::mask());
     Ok(rustix::fs::mkdirat(CWD, path, mode)?)
-}
-
-/// A path from the root of the file system, as text: nothing is looked up but the working directory.
-pub fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-/// Opens a directory that the operator named relative to an open one; the path may be absolute and
-/// may go up. A link in it is followed only if root or we ourselves made it.
-pub fn open_dir_below(dir: &Dir, path: &Path) -> io::Result<Dir> {
-    Walk::below(dir, path)?.open_dir(Missing::Fail)
-}
-
-/// Like [`open_dir_below`], and makes every directory of the path that is missing.
-pub fn make_dirs_below(dir: &Dir, path: &Path) -> io::Result<Dir> {
-    Walk::below(dir, path)?.open_dir(Missing::Make)
-}
-
-/// What is done about a directory that is not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Missing {
-    Fail,
-    Make,
-}
-
-/// A path on the way to its file.
-struct Walk {
-    dir: OwnedFd,
-    /// Components still to go, the next one last.
-    rest: Vec<Vec<u8>>,
-    links: usize,
-    flags: OFlags,
-    /// The user whose links are followed, beside root's.
-    trusted: u32,
-}
-
-impl Walk {
-    fn new(path: &Path, flags: OFlags) -> io::Result<Self> {
-        Self::from(start_of(CWD, b".")?, path, flags)
-    }
-
-    fn below(dir: &Dir, path: &Path) -> io::Result<Self> {
-        Self::from(start_of(dir, b".")?, path, OFlags::empty())
-    }
-
-    fn from(dir: OwnedFd, path: &Path, flags: OFlags) -> io::Result<Self> {
-        let trusted = process::effective_uid();
-        let mut walk = Self { dir, rest: Vec::new(), links: 0, flags, trusted };
-        walk.enter(path.as_os_str().as_bytes())?;
-        Ok(walk)
-    }
-
-    /// Puts the components of a path before those still to go.
-    fn enter(&mut self, path: &[u8]) -> io::Result<()> {
-        if path.is_empty() {
-            return Err(Errno::NOENT.into());
-        }
-        if path.starts_with(b"/") {
-            self.dir = start_of(CWD, b"/")?;
-        }
-        let components = path.split(|&byte| byte == b'/');
-        // A slash at the end asks for a directory, which an empty path after it stands for.
-        if path.ends_with(b"/") && self.rest.is_empty() {
-            self.rest.push(b".".to_vec());
-        }
-        let sound = components.filter(|name| !matches!(*name, b"" | b"."));
-        self.rest.extend(sound.rev().map(<[u8]>::to_vec));
-        Ok(())
-    }
-
-    fn open(mut self) -> io::Result<File> {
-        while let Some(name) = self.rest.pop() {
-            let handle = match openat(&self.dir, &name, HANDLE | OFlags::NOFOLLOW, 0) {
-                Err(Errno::NOENT) if self.is_to_create() => match self.create(&name) {
-                    // Somebody was faster: look again what it is.
-                    Err(Errno::EXIST) => {
-                        self.count_link()?;
-                        self.rest.push(name);
-                        continue;
-                    }
-                    created => return Ok(created?.into()),
-                },
-                handle => handle?,
-            };
-            let stat = rustix::fs::fstat(&handle)?;
-            if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
-                if let Some(end) = self.follow(&handle, &name, &stat)? {
-                    return Ok(end);
-                }
-            } else if self.rest.is_empty() {
-                return self.open_end(&name, &stat, OFlags::NOFOLLOW);
-            } else {
-                self.dir = handle;
-            }
-        }
-        Err(Errno::ISDIR.into())
-    }
-
-    fn open_dir(mut self, missing: Missing) -> io::Result<Dir> {
-        while let Some(name) = self.rest.pop() {
-            let handle = match openat(&self.dir, &name, HANDLE | OFlags::NOFOLLOW, 0) {
-                Err(Errno::NOENT) if missing == Missing::Make => {
-                    self.make(&name)?;
-                    openat(&self.dir, &name, HANDLE | OFlags::NOFOLLOW, 0)?
-                }
-                handle => handle?,
-            };
-            let stat = rustix::fs::fstat(&handle)?;
-            if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-                self.dir = handle;
-            } else if self.follow(&handle, &name, &stat)?.is_some() {
-                return Err(Errno::NOTDIR.into());
-            }
-        }
-        Dir::open_handle(self.dir.as_fd())
-    }
-
-    fn make(&self, name: &[u8]) -> io::Result<()> {
-        let mode = Mode::from_bits_truncate(0o777 & !mask());
-        match rustix::fs::mkdirat(&self.dir, name, mode) {
-            // Another worker or run was faster.
-            Ok(()) | Err(Errno::EXIST) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn is_to_create(&self) -> bool {
-        self.flags.contains(OFlags::CREATE) && self.rest.is_empty()
-    }
-
-    fn create(&self, name: &[u8]) -> Result<OwnedFd, Errno> {
-        let flags = self.flags | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
-        openat(&self.dir, name, flags, 0o666 & !mask())
-    }
-
-    /// Goes on with the target of a link, if its maker is trusted; gives the file when a link of
-    /// /proc led straight to it.
-    fn follow(&mut self, link: &OwnedFd, name: &[u8], stat: &Stat) -> io::Result<Option<File>> {
-        self.count_link()?;
-        if stat.st_uid != 0 && stat.st_uid != self.trusted {
-            return Err(refusal("a symbolic link that belongs to another user"));
-        }
-        // The links of /proc, such as that behind /dev/stdin or <(command), are not paths to be
-        // read: the kernel itself knows where they lead.
-        if !sys::is_on_proc(link.as_fd())? {
-            let target = rustix::fs::readlinkat(link, c"", Vec::new())?;
-            self.enter(target.as_bytes())?;
-            return Ok(None);
-        }
-        let target = openat(&self.dir, name, HANDLE, 0)?;
-        if self.rest.is_empty() {
-            return self.open_end(name, &rustix::fs::fstat(&target)?, OFlags::empty()).map(Some);
-        }
-        self.dir = target;
-        Ok(None)
-    }
-
-    fn count_link(&mut self) -> io::Result<()> {
-        self.links += 1;
-        if self.links > LINKS_MAX { Err(Errno::LOOP.into()) } else { Ok(()) }
-    }
-
-    fn open_end(&self, name: &[u8], seen: &Stat, nofollow: OFlags) -> io::Result<File> {
-        check_type(seen)?;
-        let flags =
-            self.flags.difference(OFlags::CREATE) | nofollow | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let file = openat(&self.dir, name, flags, 0)?;
-        let opened = rustix::fs::fstat(&file)?;
-        if (opened.st_dev, opened.st_ino) != (seen.st_dev, seen.st_ino) {
-            return Err(refusal("a file that was swapped while it was opened"));
-        }
-        Ok(file.into())
-    }
-}
-
-/// The umask that the kernel does not apply any more.
-fn mask() -> u32 {
-    if process::is_umask_cleared() { process::umask() } else { 0 }
-}
-
-fn start_of(dir: impl AsFd, path: &[u8]) -> io::Result<OwnedFd> {
-    Ok(openat(dir, path, HANDLE | OFlags::DIRECTORY, 0)?)
-}
-
-fn openat(dir: impl AsFd, name: &[u8], flags: OFlags, mode: u32) -> Result<OwnedFd, Errno> {
-    retry_on_intr(|| rustix::fs::openat(&dir, name, flags, Mode::from_bits_truncate(mode)))
-}
-
-fn check_type(stat: &Stat) -> io::Result<()> {
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile | FileType::Fifo | FileType::CharacterDevice => Ok(()),
-        FileType::Directory => Err(Errno::ISDIR.into()),
-        _ => Err(refusal("neither a file nor a pipe")),
-    }
-}
-
-fn refusal(why: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::PermissionDenied, why)
 }
 
 #[cfg(test)]

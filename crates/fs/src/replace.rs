@@ -1,49 +1,94 @@
-//! A name replaced in one step by something that is no file: a link, a node, a further hard link.
+//! A name replaced in one step by something that is no new file: a link, a pipe, a device, a further
+//! name of a file.
+//!
+//! What is made here carries no lock, unlike a staging file: only links and nodes can be left behind
+//! by a killed run, and these are not swept.
 
 use std::io;
 
-use crate::dir::{Dir, Existing};
-use crate::staging;
-
-/// A random name that is taken this often was not chosen at random.
-const ATTEMPTS: usize = 64;
+use crate::dir::{self, Dir, Existing};
+use crate::staging::{NAME_ATTEMPTS, staging_name};
 
 /// Makes something under a staging name by `make`, then renames it over `name`: whoever looks
-/// sees the old entry or the new one.
+/// sees the old entry or the new one. A directory is not replaced.
 pub fn replace_with(
     dir: &Dir,
     name: &[u8],
-    make: impl Fn(&[u8]) -> io::Result<()>,
+    mut make: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
-    for _ in 0..ATTEMPTS {
-        let staging_name = staging::staging_name(name);
-        match make(&staging_name) {
+    dir::component(name)?;
+    let mut outcome = Err(io::ErrorKind::AlreadyExists.into());
+    for _ in 0..NAME_ATTEMPTS {
+        let staged = staging_name(name);
+        match make(&staged) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             made => made?,
         }
-        let renamed = dir.rename(&staging_name, dir, name, Existing::Replace);
-        // Renaming one hard link of an inode over another does nothing and leaves both
-        // (rename(2)), so the staging name is removed in any case.
-        drop(dir.remove_file(&staging_name));
-        return renamed;
+        outcome = dir.rename(&staged, dir, name, Existing::Replace);
+        match &outcome {
+            // A further name of a file looks abandoned, and another run swept it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            _ => {
+                // Renaming one hard link of an inode over another does nothing and leaves both
+                // (rename(2)), so the staging name is removed in any case.
+                drop(dir.remove_file(&staged));
+                break;
+            }
+        }
     }
-    Err(io::ErrorKind::AlreadyExists.into())
+    outcome
 }
 
 #[cfg(test)]
 mod tests {
-    use super::replace_with;
-    use crate::Dir;
+    use super::*;
+    use crate::testing::{names_in, on_each_file_system};
 
     #[test]
     fn replaces_in_one_step_and_leaves_no_staging_name() {
-        let scratch = tempfile::tempdir().unwrap();
-        let dir = Dir::open_operator(scratch.path()).unwrap();
-        dir.make_symlink(b"old", b"link").unwrap();
-        replace_with(&dir, b"link", |name| dir.make_symlink(b"new", name)).unwrap();
-        assert_eq!(dir.read_link(b"link").unwrap(), b"new");
-        dir.hard_link(b"link", &dir, b"other").unwrap();
-        replace_with(&dir, b"other", |name| dir.hard_link(b"link", &dir, name)).unwrap();
-        assert_eq!(dir.list().unwrap().len(), 2);
+        on_each_file_system(|_, dir| {
+            dir.create_file(b"file", 0o600).unwrap();
+            for target in [b"one", b"two"] {
+                replace_with(dir, b"final", |name| dir.make_symlink(target, name)).unwrap();
+                assert_eq!(dir.read_link(b"final").unwrap(), target);
+            }
+            // The second time both names are the same file already.
+            for _ in 0..2 {
+                replace_with(dir, b"final", |name| dir.hard_link(b"file", dir, name)).unwrap();
+            }
+            assert_eq!(dir.stat(b"final").unwrap().nlink, 2);
+            assert_eq!(names_in(dir), [&b"file"[..], b"final"]);
+        });
+    }
+
+    #[test]
+    fn a_failure_leaves_no_staging_name() {
+        on_each_file_system(|_, dir| {
+            let link = |name: &[u8]| dir.make_symlink(b"target", name);
+            dir.make_dir(b"dir", 0o700).unwrap();
+            assert!(replace_with(dir, b"dir", link).is_err());
+            assert!(replace_with(dir, b"..", link).is_err());
+            let mut calls = 0;
+            let failed = replace_with(dir, b"final", |_| {
+                calls += 1;
+                Err(io::ErrorKind::StorageFull.into())
+            });
+            assert_eq!((failed.unwrap_err().kind(), calls), (io::ErrorKind::StorageFull, 1));
+            assert_eq!(names_in(dir), [b"dir"]);
+        });
+    }
+
+    #[test]
+    fn what_another_run_swept_is_made_again() {
+        on_each_file_system(|_, dir| {
+            let mut calls = 0;
+            replace_with(dir, b"final", |name| {
+                calls += 1;
+                dir.make_symlink(b"target", name)?;
+                if calls == 1 { dir.remove_file(name) } else { Ok(()) }
+            })
+            .unwrap();
+            assert_eq!((calls, names_in(dir)), (2, vec![b"final".to_vec()]));
+        });
     }
 }

@@ -56,7 +56,7 @@ struct StagedName {
 const PRIVATE_MODE: u32 = 0o600;
 
 /// A random name that is taken this often was not chosen at random.
-const NAME_ATTEMPTS: usize = 64;
+pub(crate) const NAME_ATTEMPTS: usize = 64;
 
 /// File systems that know no files without a name.
 static WITHOUT_ANONYMOUS: DeviceSet = DeviceSet::new();
@@ -199,32 +199,6 @@ impl Drop for StagedName {
         if !self.name.is_empty() {
             // Nobody is left to hear of a failure; the next run knows the name for what it is.
             drop(self.dir.remove_file(&self.name));
-        }
-    }
-}
-
-/// Gives `name` in one step to what `make` makes under a staging name: a link, a pipe, a device, a
-/// further name of a file. Whatever had `name` before is replaced, unless it is a directory.
-pub fn replace_with(
-    dir: &Dir,
-    name: &[u8],
-    mut make: impl FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<()> {
-    dir::component(name)?;
-    let mut attempts = 0..NAME_ATTEMPTS;
-    loop {
-        let is_last = attempts.next().is_none();
-        let staging = staging_name(name);
-        match make(&staging) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !is_last => continue,
-            made => made?,
-        }
-        // The name is removed in any case: a rename between two names of one file does nothing.
-        let staged = StagedName { dir: dir.clone(), name: staging };
-        match dir.rename(&staged.name, dir, name, Existing::Replace) {
-            // A further name of a file holds no lock: another run may have swept it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !is_last => {}
-            renamed => return renamed,
         }
     }
 }

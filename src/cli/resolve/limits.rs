@@ -7,8 +7,8 @@ use jiff::{Span, Zoned};
 use model::Timestamp;
 use model::settings::{Limits, Workers};
 
-use super::stop_at::{self, NotATime};
 use super::size;
+use super::stop_at::{self, NotATime};
 use crate::cli::config::Config;
 use crate::cli::options::Opt;
 use crate::cli::raw::RawFlag;

@@ -116,9 +116,10 @@ impl List<'_> {
     }
 
     fn push_list(&mut self, flag: &RawFlag, meaning: Unprefixed) -> Result<(), Refusal> {
-        let contents = self.surroundings.read_file(Path::new(&flag.value)).map_err(|error| {
-            Refusal::file(Exit::FileIo, &flag.spelling, flag.bytes(), &error)
-        })?;
+        let contents = self
+            .surroundings
+            .read_file(Path::new(&flag.value))
+            .map_err(|error| Refusal::file(Exit::FileIo, &flag.spelling, flag.bytes(), &error))?;
         self.rules.push_list(&contents, meaning, flag.bytes()).map_err(refuse)
     }
 }

@@ -36,9 +36,13 @@ fn split_number(text: &str) -> (&str, &str) {
 
 fn unit(rest: &[u8], default_unit: u8) -> Option<(u128, &[u8])> {
     let exponent = |letter: u8| {
-        b"bkmgtp".iter().position(|unit| *unit == letter.to_ascii_lowercase()).and_then(|n| u32::try_from(n).ok())
+        b"bkmgtp"
+            .iter()
+            .position(|unit| *unit == letter.to_ascii_lowercase())
+            .and_then(|n| u32::try_from(n).ok())
     };
-    let Some((power, rest)) = rest.split_first().and_then(|(letter, rest)| Some((exponent(*letter)?, rest)))
+    let Some((power, rest)) =
+        rest.split_first().and_then(|(letter, rest)| Some((exponent(*letter)?, rest)))
     else {
         return Some((1024_u128.pow(exponent(default_unit)?), rest));
     };
@@ -56,7 +60,8 @@ const FRACTION_DIGITS: usize = 15;
 fn scale(number: &str, multiplier: u128) -> Option<u128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let fraction = &fraction[..fraction.len().min(FRACTION_DIGITS)];
-    let value = |digits: &str| if digits.is_empty() { Some(0) } else { digits.parse::<u128>().ok() };
+    let value =
+        |digits: &str| if digits.is_empty() { Some(0) } else { digits.parse::<u128>().ok() };
     let divisor = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
     let parts = value(whole)?.checked_mul(multiplier)?;
     parts.checked_add(value(fraction)?.checked_mul(multiplier)? / divisor)
@@ -95,8 +100,19 @@ mod tests {
     #[test]
     fn refuses_what_is_no_size() {
         for bad in [
-            "2g+2", "+5", "-5", "1ib", "1kx", "1 k", "8192P", "8192P-1", "1e3", "1.5.5k", "0-1",
-            "99999999999999999999", "x",
+            "2g+2",
+            "+5",
+            "-5",
+            "1ib",
+            "1kx",
+            "1 k",
+            "8192P",
+            "8192P-1",
+            "1e3",
+            "1.5.5k",
+            "0-1",
+            "99999999999999999999",
+            "x",
         ] {
             check(bad, None);
         }

@@ -22,6 +22,7 @@ pub(super) fn parse(text: &str, now: &Zoned) -> Result<Zoned, NotATime> {
         Some((date, "")) if !date.is_empty() => (date, ""),
         Some((_, "")) => return Err(NotATime::Malformed),
         Some(parts) => parts,
+        None if text.is_empty() => return Err(NotATime::Malformed),
         None if text.contains(':') => ("", text),
         None => (text, ""),
     };
@@ -167,9 +168,31 @@ mod tests {
         check("26-1-1", Err(NotATime::Past));
         check("100-1-1", Err(NotATime::Past));
         for bad in [
-            "", "x", "0", "32", "02-30", "13-1", "2027-06", "2027-13-01", ":60", "24:00", "123:4",
-            "2027-01-01 00:00", "2027-01-01T00:00:00", "-", ":", "T", "1-", "-1", "1:1:", "5:",
-            "T5", "T:", ":5T", "1T:5", "2027-1-1-1",
+            "",
+            "x",
+            "0",
+            "32",
+            "02-30",
+            "13-1",
+            "2027-06",
+            "2027-13-01",
+            ":60",
+            "24:00",
+            "123:4",
+            "2027-01-01 00:00",
+            "2027-01-01T00:00:00",
+            "-",
+            ":",
+            "T",
+            "1-",
+            "-1",
+            "1:1:",
+            "5:",
+            "T5",
+            "T:",
+            ":5T",
+            "1T:5",
+            "2027-1-1-1",
         ] {
             check(bad, Err(NotATime::Malformed));
         }

@@ -59,7 +59,9 @@ impl Typed {
             Opt::Archive if self.recursion == Recursion::Off => {
                 self.recursion = Recursion::ByArchive;
             }
-            Opt::Recursive => self.recursion = if on { Recursion::Explicit } else { Recursion::Off },
+            Opt::Recursive => {
+                self.recursion = if on { Recursion::Explicit } else { Recursion::Off }
+            }
             Opt::Dirs => self.dirs = if on { Dirs::On } else { Dirs::Off },
             Opt::OldDirs => self.dirs = Dirs::Old,
             Opt::Relative => self.relative = Some(on),
@@ -131,7 +133,8 @@ impl Typed {
 }
 
 fn size_of(flag: &RawFlag) -> Result<u64, Refusal> {
-    size::parse(flag.text()?, b'B').ok_or_else(|| flag.refuse("is not a size such as 500, 1.5m or 2GiB"))
+    size::parse(flag.text()?, b'B')
+        .ok_or_else(|| flag.refuse("is not a size such as 500, 1.5m or 2GiB"))
 }
 
 fn read_list(
@@ -146,8 +149,8 @@ fn read_list(
     if names_a_host(flag.bytes()) {
         return Err(flag.refuse("names another host, but both sides are on this one"));
     }
-    let contents = surroundings.read_file(Path::new(&flag.value)).map_err(|error| {
-        Refusal::file(Exit::Usage, "--files-from", flag.bytes(), &error)
-    })?;
+    let contents = surroundings
+        .read_file(Path::new(&flag.value))
+        .map_err(|error| Refusal::file(Exit::Usage, "--files-from", flag.bytes(), &error))?;
     files_from::parse(&contents, from0)
 }

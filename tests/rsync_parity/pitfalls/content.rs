@@ -7,7 +7,8 @@ use crate::support::tree::{Segment, Tree};
 
 #[test]
 fn pitfall_05_inplace_writes_through_hard_links() {
-    let tree = Tree::new().file("src/a", "new data").file("dst/a", "old").hard_link("dst/b", "dst/a");
+    let tree =
+        Tree::new().file("src/a", "new data").file("dst/a", "old").hard_link("dst/b", "dst/a");
     let seen = check_args(&tree, "-ai src/ dst");
     assert_eq!(seen.tree.at("dst/b").size, 3, "a new file replaces one name only");
     let seen = check_args(&tree, "-ai --inplace src/ dst");
@@ -27,14 +28,20 @@ fn pitfall_05_inplace_refuses_what_it_cannot_go_with() {
 
 #[test]
 fn pitfall_05_inplace_delta_with_moved_blocks_is_right() {
-    let old = vec![Segment::Numbers { from: 1000, len: 60_000 }, Segment::Numbers { from: 90_000, len: 30_000 }];
+    let old = vec![
+        Segment::Numbers { from: 1000, len: 60_000 },
+        Segment::Numbers { from: 90_000, len: 30_000 },
+    ];
     let shifted = vec![
         Segment::Bytes(b"in front".to_vec()),
         Segment::Numbers { from: 90_000, len: 30_000 },
         Segment::Numbers { from: 1000, len: 60_000 },
     ];
-    let tree = Tree::new().segments("src/a", shifted).mtime(1_600_000_007, 0).segments("dst/a", old);
-    for options in ["--inplace --no-whole-file", "--no-whole-file", "--inplace", "--inplace -S --no-W"] {
+    let tree =
+        Tree::new().segments("src/a", shifted).mtime(1_600_000_007, 0).segments("dst/a", old);
+    for options in
+        ["--inplace --no-whole-file", "--no-whole-file", "--inplace", "--inplace -S --no-W"]
+    {
         let seen = check_args(&tree, &format!("-ai {options} src/ dst"));
         assert_eq!(seen.tree.at("dst/a").hash, seen.tree.at("src/a").hash, "{options}");
     }
@@ -62,7 +69,14 @@ fn pitfall_05_append_trusts_what_is_there_and_skips_what_is_longer() {
 
 fn holey() -> Tree {
     Tree::new()
-        .segments("src/holes", vec![Segment::Bytes(b"a".to_vec()), Segment::Hole(1 << 20), Segment::Bytes(b"z".to_vec())])
+        .segments(
+            "src/holes",
+            vec![
+                Segment::Bytes(b"a".to_vec()),
+                Segment::Hole(1 << 20),
+                Segment::Bytes(b"z".to_vec()),
+            ],
+        )
         .segments("src/zeros", vec![Segment::Zeros(256 << 10), Segment::Bytes(b"z".to_vec())])
         .segments("src/only", vec![Segment::Hole(512 << 10)])
         .dir("dst")
@@ -111,7 +125,8 @@ fn pitfall_06_an_absolute_partial_dir_is_shared_and_stays() {
     let seen = check_args(&tree, "-ai --partial-dir=@ROOT@/part src/ dst");
     assert_there(&seen, &["dst/a", "part"], &["part/a"]);
     let tree = Tree::new().file("src/a", "whole file").dir("dst");
-    let seen = check_items(&Scenario::new(tree, "-ai --partial src/ dst").env("RSYNC_PARTIAL_DIR", ".rp"));
+    let seen =
+        check_items(&Scenario::new(tree, "-ai --partial src/ dst").env("RSYNC_PARTIAL_DIR", ".rp"));
     assert_there(&seen, &["dst/a"], &["dst/.rp"]);
 }
 
@@ -192,7 +207,18 @@ fn pitfall_08_link_dest_is_relative_to_the_destination_and_links_only_what_agree
 
 #[test]
 fn pitfall_08_link_dest_with_more_options() {
-    for options in ["-c", "-I", "--no-t", "--no-p", "-O", "-H", "-ii", "--size-only", "-n", "--modify-window=1"] {
+    for options in [
+        "-c",
+        "-I",
+        "--no-t",
+        "--no-p",
+        "-O",
+        "-H",
+        "-ii",
+        "--size-only",
+        "-n",
+        "--modify-window=1",
+    ] {
         let seen = check_args(&snapshots(), &format!("-ai {options} --link-dest=../new1 src/ dst"));
         assert_eq!(seen.code(), 0, "{options}");
         let linked = seen.tree.at("new1/same").links_to.is_some();
@@ -247,7 +273,9 @@ fn pitfall_11_modify_window_and_checksum() {
         .file("src/b", "bbb")
         .mtime(1_700_000_000, 0)
         .file("dst/b", "bbb");
-    for (options, copies) in [("--modify-window=1", true), ("--modify-window=2", false), ("--modify-window=0", true)] {
+    for (options, copies) in
+        [("--modify-window=1", true), ("--modify-window=2", false), ("--modify-window=0", true)]
+    {
         let seen = check_args(&tree, &format!("-ai {options} src/ dst"));
         assert_eq!(seen.tree.at("dst/a").hash == seen.tree.at("src/a").hash, copies, "{options}");
     }
@@ -276,10 +304,14 @@ fn pitfall_11_update_skips_newer_files_but_not_other_kinds() {
 #[test]
 fn pitfall_17_no_staging_files_stay_and_old_ones_are_not_touched() {
     let long = "n".repeat(255);
-    let tree = Tree::new().file(format!("src/{long}"), "long").file("src/a", "x").file("dst/.a.Xyz123", "old");
+    let tree = Tree::new()
+        .file(format!("src/{long}"), "long")
+        .file("src/a", "x")
+        .file("dst/.a.Xyz123", "old");
     let seen = check_args(&tree, "-ai src/ dst");
     assert_eq!(seen.code(), 0);
-    let names: Vec<_> = seen.tree.entries.keys().filter(|path| path.starts_with(b"dst/.")).collect();
+    let names: Vec<_> =
+        seen.tree.entries.keys().filter(|path| path.starts_with(b"dst/.")).collect();
     assert_eq!(names, [b"dst/.a.Xyz123"]);
     let seen = check_args(&tree.dir("tmp"), "-ai --temp-dir=@ROOT@/tmp --delete src/ dst");
     assert_there(&seen, &["dst/a", "tmp"], &["dst/.a.Xyz123"]);

@@ -42,7 +42,8 @@ fn pitfall_03_io_error_at_the_source_suppresses_deletion() {
     // During and delayed deletion race with the news of the fault, so only one directory is looked
     // at; before and after, nothing at all is deleted.
     for when in ["--delete-before", "--delete-after"] {
-        let seen = check_items(&Scenario::new(locked.clone(), &format!("-ri {when} src/ dst")).as_user());
+        let seen =
+            check_items(&Scenario::new(locked.clone(), &format!("-ri {when} src/ dst")).as_user());
         assert_eq!(seen.code(), 23);
         assert_there(&seen, &["dst/extra", "dst/gone/deep/file", "dst/locked/inner"], &[]);
         let args = format!("-ri {when} --ignore-errors src/ dst");
@@ -83,7 +84,8 @@ fn pitfall_03_an_empty_source_empties_the_destination() {
 fn pitfall_03_max_delete_stops_with_25_and_keeps_the_rest() {
     for (max, left) in [(0, 5), (1, 4), (2, 3), (5, 0)] {
         let seen = check_args(&tree(), &format!("-ai --delete --max-delete={max} src/ dst"));
-        let extra = ["dst/extra", "dst/sub/extra", "dst/gone", "dst/gone/deep", "dst/gone/deep/file"];
+        let extra =
+            ["dst/extra", "dst/sub/extra", "dst/gone", "dst/gone/deep", "dst/gone/deep/file"];
         assert_eq!(extra.iter().filter(|path| seen.tree.has(path)).count(), left, "{max}");
         assert_eq!(seen.code(), if left > 0 { 25 } else { 0 });
     }
@@ -97,9 +99,17 @@ fn pitfall_03_max_delete_stops_with_25_and_keeps_the_rest() {
 
 #[test]
 fn pitfall_03_excluded_files_are_protected_unless_delete_excluded() {
-    let tree = tree().file("dst/sub/a.o", "").file("dst/gone/b.o", "").file("src/c.o", "").file("dst/c.o", "old");
+    let tree = tree()
+        .file("dst/sub/a.o", "")
+        .file("dst/gone/b.o", "")
+        .file("src/c.o", "")
+        .file("dst/c.o", "old");
     let seen = check_args(&tree, "-ai --delete --exclude=*.o src/ dst");
-    assert_there(&seen, &["dst/sub/a.o", "dst/gone/b.o", "dst/c.o"], &["dst/gone/deep", "dst/extra"]);
+    assert_there(
+        &seen,
+        &["dst/sub/a.o", "dst/gone/b.o", "dst/c.o"],
+        &["dst/gone/deep", "dst/extra"],
+    );
     let seen = check_args(&tree, "-ai --delete-excluded --exclude=*.o src/ dst");
     assert_there(&seen, &[], &["dst/sub/a.o", "dst/gone", "dst/c.o"]);
     let seen = check_args(&tree, "-ai --delete-excluded --exclude=*.o --filter=P_sub/*.o src/ dst");
@@ -120,7 +130,11 @@ fn pitfall_03_size_and_existence_rules_do_not_widen_deletion() {
 
 #[test]
 fn pitfall_03_a_full_directory_in_the_way_of_a_file_needs_delete_or_force() {
-    let tree = Tree::new().file("src/x", "x").symlink("src/y", "x").file("dst/x/in", "").file("dst/y/in", "");
+    let tree = Tree::new()
+        .file("src/x", "x")
+        .symlink("src/y", "x")
+        .file("dst/x/in", "")
+        .file("dst/y/in", "");
     let seen = check_args(&tree, "-ai src/ dst");
     assert_eq!(seen.code(), 23);
     assert_there(&seen, &["dst/x/in", "dst/y/in"], &[]);
@@ -134,7 +148,8 @@ fn pitfall_03_a_full_directory_in_the_way_of_a_file_needs_delete_or_force() {
 
 #[test]
 fn pitfall_03_things_of_another_kind_give_way() {
-    let kinds = [Kind::Dir, Kind::Fifo, Kind::Symlink(b"t".to_vec()), Kind::File(Vec::new()), Kind::Socket];
+    let kinds =
+        [Kind::Dir, Kind::Fifo, Kind::Symlink(b"t".to_vec()), Kind::File(Vec::new()), Kind::Socket];
     for source in &kinds {
         for there in &kinds {
             let tree = Tree::new().add("src/x", source.clone()).add("dst/x", there.clone());
@@ -162,7 +177,8 @@ fn pitfall_09_backups_get_a_tilde_or_their_own_directory() {
 
 #[test]
 fn pitfall_09_a_second_run_with_backups_keeps_the_first_ones() {
-    let tree = tree().file("src/keep", "changed").file("dst/keep~", "older").file("dst/extra~", "older");
+    let tree =
+        tree().file("src/keep", "changed").file("dst/keep~", "older").file("dst/extra~", "older");
     let seen = check_args(&tree, "-abi --delete src/ dst");
     assert_eq!(seen.tree.at("dst/keep~").size, 1, "the older backup is replaced");
     assert_eq!(seen.tree.at("dst/extra~").size, 1);

@@ -42,7 +42,11 @@ fn pitfall_12_first_match_wins_and_patterns_are_anchored_as_documented() {
         (&["--exclude=foo/**"], &["dst/foo", "dst/x/foo"], &["dst/foo/a", "dst/x/foo/y"]),
         (&["--exclude=foo/***"], &["dst/x"], &["dst/foo", "dst/x/foo"]),
         (&["--exclude=**/bar"], &["dst/foo/a"], &["dst/foo/bar"]),
-        (&["--include=*/", "--include=b.o", "--exclude=*"], &["dst/foo/b.o", "dst/x/foo"], &["dst/a"]),
+        (
+            &["--include=*/", "--include=b.o", "--exclude=*"],
+            &["dst/foo/b.o", "dst/x/foo"],
+            &["dst/a"],
+        ),
         (&["--include=b.o", "--exclude=*"], &["dst"], &["dst/foo"]),
         (&["--exclude=\\*lit"], &["dst/x/foo"], &["dst/x/*lit"]),
         (&["--exclude=[*]*"], &["dst/x/foo"], &["dst/x/*lit"]),
@@ -113,7 +117,11 @@ fn pitfall_12_directory_rules_are_inherited_and_the_nearest_is_asked_first() {
     // For deletion the rules are read at the destination, where they have not arrived yet when
     // deletion comes first.
     let seen = check_args(&tree, "-ai --delete --filter=:_.rules src/ dst");
-    assert_there(&seen, &["dst/foo/b.o", "dst/.rules"], &["dst/a.o", "dst/foo/extra.o", "dst/foo/bar"]);
+    assert_there(
+        &seen,
+        &["dst/foo/b.o", "dst/.rules"],
+        &["dst/a.o", "dst/foo/extra.o", "dst/foo/bar"],
+    );
     let seen = check_args(&tree, "-ai --delete-after --filter=:_.rules src/ dst");
     assert_there(&seen, &["dst/foo/extra.o", "dst/foo/bar/extra"], &["dst/a.o", "dst/foo/a"]);
     let seen = check_args(&tree, "-ai --filter=:e_.rules src/ dst");
@@ -126,7 +134,10 @@ fn pitfall_12_directory_rules_are_inherited_and_the_nearest_is_asked_first() {
 
 #[test]
 fn pitfall_12_one_f_merges_and_two_also_leave_the_files_out() {
-    let tree = tree().file("src/.rsync-filter", "- *.o\n").file("dst/.rsync-filter", "P keep\n").file("dst/keep", "");
+    let tree = tree()
+        .file("src/.rsync-filter", "- *.o\n")
+        .file("dst/.rsync-filter", "P keep\n")
+        .file("dst/keep", "");
     let seen = check_args(&tree, "-aiF --delete src/ dst");
     assert_there(&seen, &["dst/.rsync-filter"], &["dst/a.o"]);
     let seen = check_args(&tree, "-aiFF --delete src/ dst");
@@ -135,7 +146,11 @@ fn pitfall_12_one_f_merges_and_two_also_leave_the_files_out() {
 
 #[test]
 fn pitfall_12_rules_at_the_destination_protect_there() {
-    let tree = tree().file("dst/.rules", "P kept\n- hidden\n").file("dst/kept", "").file("dst/hidden", "").file("dst/other", "");
+    let tree = tree()
+        .file("dst/.rules", "P kept\n- hidden\n")
+        .file("dst/kept", "")
+        .file("dst/hidden", "")
+        .file("dst/other", "");
     let seen = check_args(&tree, "-ai --delete-after --filter=:_.rules --exclude=.rules src/ dst");
     assert_there(&seen, &["dst/kept", "dst/hidden", "dst/.rules"], &["dst/other"]);
 }
@@ -150,5 +165,9 @@ fn pitfall_12_cvs_exclude_reads_home_environment_and_directories() {
         .file("src/CVS/in", "");
     let scenario = Scenario::new(tree, "-aiC src/ dst").env("CVSIGNORE", "y1 y2");
     let seen = check_items(&scenario);
-    assert_there(&seen, &["dst/x/.cvsignore"], &["dst/a", "dst/y1", "dst/y2", "dst/CVS", "dst/x/foo", "dst/x/*lit"]);
+    assert_there(
+        &seen,
+        &["dst/x/.cvsignore"],
+        &["dst/a", "dst/y1", "dst/y2", "dst/CVS", "dst/x/foo", "dst/x/*lit"],
+    );
 }

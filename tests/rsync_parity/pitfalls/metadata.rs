@@ -66,7 +66,13 @@ fn pitfall_13_executability_follows_alone() {
 #[test]
 fn pitfall_13_special_bits_survive_a_change_of_owner() {
     assert!(is_root(), "only root can give files away: run this test as root");
-    let tree = Tree::new().file("src/s", "x").mode(0o6755).owner(1234, 1234).dir("src/d").mode(0o3775).owner(1, 1234);
+    let tree = Tree::new()
+        .file("src/s", "x")
+        .mode(0o6755)
+        .owner(1234, 1234)
+        .dir("src/d")
+        .mode(0o3775)
+        .owner(1, 1234);
     let seen = check_args(&tree, "-ai src/ new");
     assert_eq!((seen.tree.at("new/s").mode, seen.tree.at("new/s").uid), (0o6755, 1234));
     assert_eq!(seen.tree.at("new/d").mode, 0o3775);
@@ -78,7 +84,13 @@ fn pitfall_13_special_bits_survive_a_change_of_owner() {
 #[test]
 fn pitfall_13_owners_are_mapped_by_name_and_number() {
     assert!(is_root(), "only root can give files away: run this test as root");
-    let tree = Tree::new().file("src/a", "").owner(1, 1).file("src/b", "").owner(1234, 4321).file("src/c", "").dir("dst");
+    let tree = Tree::new()
+        .file("src/a", "")
+        .owner(1, 1)
+        .file("src/b", "")
+        .owner(1234, 4321)
+        .file("src/c", "")
+        .dir("dst");
     let table: &[(&str, &str, (u32, u32))] = &[
         ("", "dst/a", (1, 1)),
         ("--chown=1234:1", "dst/c", (1234, 1)),
@@ -206,9 +218,19 @@ fn pitfall_15_each_link_option_does_its_own_thing() {
     let table: &[Row] = &[
         ("-ai", 0, &[("dst/rel", 'l'), ("dst/abs", 'l'), ("dst/dangling", 'l')], &[]),
         ("-ri", 0, &[("dst/f", '-')], &["dst/rel", "dst/todir"]),
-        ("-aiL", 23, &[("dst/rel", '-'), ("dst/todir", 'd'), ("dst/updir/inner", '-')], &["dst/dangling"]),
+        (
+            "-aiL",
+            23,
+            &[("dst/rel", '-'), ("dst/todir", 'd'), ("dst/updir/inner", '-')],
+            &["dst/dangling"],
+        ),
         ("-aik", 0, &[("dst/rel", 'l'), ("dst/todir", 'd'), ("dst/updir/inner", '-')], &[]),
-        ("-ai --safe-links", 0, &[("dst/rel", 'l'), ("dst/sub/back", 'l')], &["dst/abs", "dst/up", "dst/sub/over"]),
+        (
+            "-ai --safe-links",
+            0,
+            &[("dst/rel", 'l'), ("dst/sub/back", 'l')],
+            &["dst/abs", "dst/up", "dst/sub/over"],
+        ),
         ("-ai --copy-unsafe-links", 0, &[("dst/rel", 'l'), ("dst/abs", '-'), ("dst/up", '-')], &[]),
         ("-ri --copy-unsafe-links", 0, &[("dst/up", '-')], &["dst/rel"]),
         ("-ai --munge-links", 0, &[("dst/rel", 'l')], &[]),
@@ -264,7 +286,12 @@ fn pitfall_15_a_kept_link_may_not_lead_out_of_the_destination() {
 
 #[test]
 fn pitfall_15_times_of_links_and_directories() {
-    let tree = Tree::new().symlink("src/l", "x").mtime(1_000_000_000, 9).dir("src/d").mtime(-5, 9).file("src/d/f", "");
+    let tree = Tree::new()
+        .symlink("src/l", "x")
+        .mtime(1_000_000_000, 9)
+        .dir("src/d")
+        .mtime(-5, 9)
+        .file("src/d/f", "");
     let seen = check_args(&tree, "-ai src/ new");
     assert_eq!(seen.tree.at("new/l").mtime, Stamp::At(1_000_000_000, 9));
     assert_eq!(seen.tree.at("new/d").mtime, Stamp::At(-5, 9));

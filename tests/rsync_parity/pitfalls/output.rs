@@ -8,7 +8,10 @@ use crate::support::tree::{Kind, Tree};
 
 fn sorted_oddly() -> Tree {
     let mut tree = Tree::new().dir("src");
-    for name in ["foo/x", "foo-bar", "foo.d/y", "foo0", "foo ", "Foo", "b/z", "b.txt", "a", "-d", "~", "é/é", ".h"] {
+    for name in [
+        "foo/x", "foo-bar", "foo.d/y", "foo0", "foo ", "Foo", "b/z", "b.txt", "a", "-d", "~",
+        "é/é", ".h",
+    ] {
         tree = tree.file(format!("src/{name}"), "x");
     }
     tree.dir("src/empty").dir("dst")
@@ -30,7 +33,17 @@ fn pitfall_16_items_come_by_directory_with_files_before_directories() {
 
 #[test]
 fn pitfall_16_the_order_holds_with_every_way_to_list() {
-    for options in ["-ai --no-inc-recursive", "-aii", "-ai --delete-before", "-ain", "-aiR", "-ai -m", "-rdi", "-di", "-aivv"] {
+    for options in [
+        "-ai --no-inc-recursive",
+        "-aii",
+        "-ai --delete-before",
+        "-ain",
+        "-aiR",
+        "-ai -m",
+        "-rdi",
+        "-di",
+        "-aivv",
+    ] {
         let seen = check_args(&sorted_oddly(), &format!("{options} src/ dst"));
         assert!(item_names(&seen.stdout()).len() > 10, "{options}");
     }
@@ -48,7 +61,8 @@ fn pitfall_16_deletions_are_printed_in_their_own_order() {
     }
     for when in ["--delete", "--delete-before", "--delete-after", "--delete-delay"] {
         let seen = check_args(&tree, &format!("-ai {when} src/ dst"));
-        let deleted: Vec<_> = seen.stdout().lines().filter(|line| line.starts_with('*')).map(str::to_owned).collect();
+        let deleted: Vec<_> =
+            seen.stdout().lines().filter(|line| line.starts_with('*')).map(str::to_owned).collect();
         assert_eq!(deleted.len(), 11, "{when}: {deleted:?}");
     }
 }
@@ -81,12 +95,31 @@ fn pitfall_16_every_flag_of_an_item() {
         .dir("dst/d")
         .file("src/kind", "x")
         .dir("dst/kind");
-    for options in ["-aiX", "-aiiX", "-rii", "-rtii", "-aiiX --size-only", "-aiic", "-aiiI", "-aiiu", "-aii --existing", "-aii --ignore-existing", "-aiiX -n"] {
+    for options in [
+        "-aiX",
+        "-aiiX",
+        "-rii",
+        "-rtii",
+        "-aiiX --size-only",
+        "-aiic",
+        "-aiiI",
+        "-aiiu",
+        "-aii --existing",
+        "-aii --ignore-existing",
+        "-aiiX -n",
+    ] {
         let seen = check_args(&tree, &format!("{options} src/ dst"));
         assert!(!item_names(&seen.stdout()).is_empty(), "{options}");
     }
     let seen = check_args(&tree, "-aiX src/ dst");
-    for line in [">f..t...... time", ">f.s....... size", ".f...p..... mode", ".f........x attr", "cLc........ l -> new", ".d..t...... d/"] {
+    for line in [
+        ">f..t...... time",
+        ">f.s....... size",
+        ".f...p..... mode",
+        ".f........x attr",
+        "cLc........ l -> new",
+        ".d..t...... d/",
+    ] {
         assert!(seen.stdout().lines().any(|seen| seen == line), "{line} in {}", seen.stdout());
     }
 }
@@ -110,7 +143,13 @@ fn pitfall_18_faults_give_23_and_the_run_goes_on() {
 
 #[test]
 fn pitfall_18_read_only_directories_are_filled_all_the_same() {
-    let tree = Tree::new().dir("src/ro").mode(0o555).file("src/ro/a", "a").dir("src/ro/sub").mode(0o500).file("src/ro/sub/b", "b");
+    let tree = Tree::new()
+        .dir("src/ro")
+        .mode(0o555)
+        .file("src/ro/a", "a")
+        .dir("src/ro/sub")
+        .mode(0o500)
+        .file("src/ro/sub/b", "b");
     let seen = check_items(&Scenario::new(tree, "-ai src/ new").as_user());
     assert_eq!(seen.code(), 0);
     assert_eq!(seen.tree.at("new/ro").mode, 0o555);
@@ -144,12 +183,29 @@ fn pitfall_18_exit_codes_of_runs_that_cannot_begin() {
 
 #[test]
 fn pitfall_19_the_lines_that_scripts_parse() {
-    let tree = Tree::new().file("src/a", "aaa").numbers("src/sub/b", 1, 5000).symlink("src/l", "a").file("dst/old", "o");
+    let tree = Tree::new()
+        .file("src/a", "aaa")
+        .numbers("src/sub/b", 1, 5000)
+        .symlink("src/l", "a")
+        .file("dst/old", "o");
     let scope = Scope { output: Output::Lines(mask::wire), also: Also::default() };
-    for args in ["-av src/ dst", "-avn src/ dst", "-av src/ new", "-av src/missing src/a dst", "-rv src/ dst", "-av --no-inc-recursive src/ dst", "-vv -a src/a dst"] {
+    for args in [
+        "-av src/ dst",
+        "-avn src/ dst",
+        "-av src/ new",
+        "-av src/missing src/a dst",
+        "-rv src/ dst",
+        "-av --no-inc-recursive src/ dst",
+        "-vv -a src/a dst",
+    ] {
         let seen = check(&Scenario::new(tree.clone(), args), scope);
         let stdout = seen.stdout();
-        assert!(stdout.starts_with("sending incremental file list\n") || !args.starts_with("-av s") || args.contains("no-inc"), "{stdout}");
+        assert!(
+            stdout.starts_with("sending incremental file list\n")
+                || !args.starts_with("-av s")
+                || args.contains("no-inc"),
+            "{stdout}"
+        );
         assert!(stdout.contains("\nsent "), "{stdout}");
         assert!(stdout.contains("total size is "), "{stdout}");
     }

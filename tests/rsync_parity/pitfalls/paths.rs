@@ -2,11 +2,17 @@
 
 use super::{assert_there, check_args, check_items};
 use crate::support::parity::Scenario;
-use crate::support::tree::{DEFAULT_MTIME, Tree};
 use crate::support::snapshot::Stamp;
+use crate::support::tree::{DEFAULT_MTIME, Tree};
 
 fn tree() -> Tree {
-    Tree::new().dir("src").mode(0o750).mtime(1_000_000_000, 5).file("src/sub/a", "a").file("src/b", "b").dir("dst")
+    Tree::new()
+        .dir("src")
+        .mode(0o750)
+        .mtime(1_000_000_000, 5)
+        .file("src/sub/a", "a")
+        .file("src/b", "b")
+        .dir("dst")
 }
 
 #[test]

@@ -26,11 +26,13 @@ pub(crate) fn preamble(lab: &Lab) -> String {
     let rsync = Command::new("rsync").arg("--version").output();
     let rsync = rsync.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     let rsync = rsync.unwrap_or_default();
+    let version = rsync.split_whitespace().skip_while(|word| *word != "version").nth(1);
+    let kernel: Vec<&str> = release.trim().splitn(3, ['.', '-']).take(2).collect();
     format!(
-        "{cores} cores, {} GiB, Linux {}, {}; {} rounds, scale {}.\n\n",
+        "{cores} cores, {} GiB, Linux {}, rsync {}; {} rounds, scale {}.\n\n",
         (kib + (1 << 19)) >> 20,
-        release.trim(),
-        rsync.lines().next().unwrap_or("no rsync").split("  protocol").next().unwrap_or("rsync"),
+        kernel.join("."),
+        version.unwrap_or("absent"),
         lab.options.runs,
         lab.options.scale,
     )

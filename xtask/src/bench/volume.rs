@@ -45,14 +45,15 @@ impl Volume {
     pub(crate) fn fresh(work: &Path, tag: &str, kind: FsKind, room: Room) -> Result<Self> {
         let path = work.join(tag);
         fs::create_dir_all(&path)?;
-        let make = || match kind {
-            FsKind::Tmpfs => mount_tmpfs(&path, room).map(|()| None),
-            FsKind::Ext4 | FsKind::Xfs => {
-                let image = work.join(format!("{tag}.img"));
-                mount_image(&image, &path, kind, room).map(|()| Some(image))
-            }
+        let image = (kind != FsKind::Tmpfs).then(|| work.join(format!("{tag}.img")));
+        let made = match &image {
+            None => mount_tmpfs(&path, room),
+            Some(image) => mount_image(image, &path, kind, room),
         };
-        let image = make().with_context(|| format!("make a {} for {tag}", kind.name()))?;
+        if made.is_err() {
+            remove_remains(&path, image.as_deref());
+        }
+        made.with_context(|| format!("make a {} for {tag}", kind.name()))?;
         Ok(Self { path, image })
     }
 
@@ -66,12 +67,16 @@ impl Drop for Volume {
         if must(Command::new("umount").arg(&self.path)).is_err() {
             let _best_effort = must(Command::new("umount").arg("--lazy").arg(&self.path));
         }
-        // One inode of the file system below, unlike the tree that was in it.
-        if let Some(image) = &self.image {
-            let _best_effort = fs::remove_file(image);
-        }
-        let _best_effort = fs::remove_dir(&self.path);
+        remove_remains(&self.path, self.image.as_deref());
     }
+}
+
+fn remove_remains(path: &Path, image: Option<&Path>) {
+    // One inode of the file system below, unlike the tree that was in it.
+    if let Some(image) = image {
+        let _best_effort = fs::remove_file(image);
+    }
+    let _best_effort = fs::remove_dir(path);
 }
 
 fn mount_tmpfs(path: &Path, room: Room) -> Result<()> {

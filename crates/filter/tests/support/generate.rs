@@ -177,7 +177,7 @@ fn merge_rule(files: Vec<&'static [u8]>) -> impl Strategy<Value = Vec<u8>> {
 fn odd_rule() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         6 => select(vec![
-            b"!".to_vec(), b"clear".to_vec(), b"-C".to_vec(), b":C".to_vec(), b"-Cs".to_vec(),
+            b"!".to_vec(), b"clear".to_vec(), b"-C".to_vec(), b":C".to_vec(),
             b"exclude a".to_vec(), b"include_b".to_vec(), b"- ".to_vec(), b"-C x".to_vec(), b"- a\nb".to_vec(), b":C .f".to_vec(),
         ]),
         1 => vec(select(b"!-+.:HSPRCsrpxew/ ,_ab".to_vec()), 1..5),

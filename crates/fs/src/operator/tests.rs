@@ -120,31 +120,3 @@ fn a_secret_is_for_its_owner_alone() {
         assert_eq!(read_secret(&path).is_ok(), is_good, "{mode:o}");
     }
 }
-
-#[test]
-fn directories_below_another_are_opened_and_made() {
-    let scratch = tempfile::tempdir().unwrap();
-    let path = scratch.path();
-    std::fs::create_dir(path.join("root")).unwrap();
-    std::fs::create_dir(path.join("beside")).unwrap();
-    std::fs::write(path.join("root/file"), b"").unwrap();
-    symlink("../beside", path.join("root/link")).unwrap();
-    let root = Dir::open_operator(&path.join("root")).unwrap();
-    let beside = Dir::open_operator(&path.join("beside")).unwrap().metadata().unwrap();
-    let absolute = path.join("beside");
-    for way in [Path::new("../beside"), Path::new("link/"), Path::new("link/."), &absolute] {
-        let opened = open_dir_below(&root, way).unwrap().metadata().unwrap();
-        assert!(opened.is_same_inode(&beside), "{}", way.display());
-    }
-    for bad in ["missing", "file", "file/x", ""] {
-        assert!(open_dir_below(&root, Path::new(bad)).is_err(), "{bad}");
-    }
-    for _ in 0..2 {
-        let made = make_dirs_below(&root, Path::new("a/b/../c/")).unwrap();
-        let found = open_dir_below(&root, Path::new("a/c")).unwrap().metadata().unwrap();
-        assert!(made.metadata().unwrap().is_same_inode(&found));
-    }
-    assert!(make_dirs_below(&root, Path::new("file/x")).is_err());
-    assert_eq!(absolute, super::absolute(&absolute));
-    assert!(super::absolute(Path::new("x")).is_absolute());
-}

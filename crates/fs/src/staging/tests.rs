@@ -235,35 +235,6 @@ fn survives_a_sweep_at_any_moment() {
 }
 
 #[test]
-fn what_is_no_file_replaces_in_one_step_too() {
-    on_each_file_system(|_, dir| {
-        dir.create_file(b"file", 0o600).unwrap();
-        let link = |staging: &[u8]| dir.make_symlink(b"target", staging);
-        for _ in 0..2 {
-            replace_with(dir, b"final", link).unwrap();
-            assert_eq!(dir.read_link(b"final").unwrap(), b"target");
-        }
-        // The second time both names are the same file already.
-        for _ in 0..2 {
-            replace_with(dir, b"final", |staging| dir.hard_link(b"file", dir, staging)).unwrap();
-        }
-        assert_eq!(dir.stat(b"final").unwrap().nlink, 2);
-        assert_eq!(names_in(dir), [&b"file"[..], b"final"]);
-
-        dir.make_dir(b"dir", 0o700).unwrap();
-        assert!(replace_with(dir, b"dir", link).is_err());
-        assert!(replace_with(dir, b"..", link).is_err());
-        let mut calls = 0;
-        let failed = replace_with(dir, b"final", |_| {
-            calls += 1;
-            Err(io::ErrorKind::StorageFull.into())
-        });
-        assert_eq!((failed.unwrap_err().kind(), calls), (io::ErrorKind::StorageFull, 1));
-        assert_eq!(names_in(dir).len(), 3);
-    });
-}
-
-#[test]
 fn the_format_of_staging_names_does_not_change() {
     let proof = proof_of(b".report.txt.Abc123");
     assert_eq!(proof.escape_ascii().to_string(), "YaPXJK");

@@ -138,10 +138,28 @@ pub(crate) fn link_anonymous(
             result => return result,
         }
     }
-    let path = path_of_fd(file);
-    rustix::fs::linkat(rustix::fs::CWD, path, dir, name, AtFlags::SYMLINK_FOLLOW)?;
+    link_by_path(file, dir, name)?;
     REFUSED.store(true, Ordering::Relaxed);
     Ok(())
+}
+
+/// The way of kernels before 6.10 without the capability.
+fn link_by_path(file: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+    let path = path_of_fd(file);
+    rustix::fs::linkat(rustix::fs::CWD, path, dir, name, AtFlags::SYMLINK_FOLLOW)
+}
+
+/// Opens a regular file and waits until a lease on it is given up (fcntl(2)); fails for anything
+/// else, whose opening could wait for ever.
+pub(crate) fn open_leased(fd: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+    let as_named = OFlags::PATH | OFlags::CLOEXEC | flags.intersection(OFlags::NOFOLLOW);
+    let handle = rustix::fs::openat(fd, name, as_named, Mode::empty())?;
+    if FileType::from_raw_mode(rustix::fs::fstat(&handle)?.st_mode) != FileType::RegularFile {
+        return Err(Errno::WOULDBLOCK.into());
+    }
+    let flags = flags.difference(OFlags::NOFOLLOW | OFlags::NONBLOCK);
+    let path = path_of_fd(handle.as_fd());
+    Ok(retry_on_intr(|| rustix::fs::open(path.as_str(), flags, Mode::empty()))?)
 }
 
 /// Shares all data of one file with another.
@@ -160,4 +178,38 @@ pub(crate) fn copy_in_kernel(
         let (mut from, mut to) = (offset, offset);
         rustix::fs::copy_file_range(src, Some(&mut from), dst, Some(&mut to), len)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::on_each_file_system;
+
+    #[test]
+    fn a_file_without_a_name_gets_one_by_its_path_too() {
+        on_each_file_system(|path, dir| {
+            // Not every file system has such files.
+            if let Ok(file) = open_anonymous(dir.as_fd(), Mode::RUSR) {
+                link_by_path(file.as_fd(), dir.as_fd(), b"name").unwrap();
+                assert!(path.join("name").is_file());
+                let again = link_by_path(file.as_fd(), dir.as_fd(), b"name");
+                assert_eq!(again, Err(Errno::EXIST));
+            }
+        });
+    }
+
+    #[test]
+    fn only_a_regular_file_is_waited_for() {
+        on_each_file_system(|path, dir| {
+            std::fs::write(path.join("file"), b"text").unwrap();
+            dir.make_symlink(b"file", b"link").unwrap();
+            dir.make_node(b"pipe", Kind::Fifo, 0o600, model::DeviceNumber::default()).unwrap();
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let nofollow = flags | OFlags::NOFOLLOW;
+            assert!(open_leased(dir.as_fd(), b"file", nofollow).is_ok());
+            assert!(open_leased(dir.as_fd(), b"link", flags).is_ok());
+            assert!(open_leased(dir.as_fd(), b"link", nofollow).is_err());
+            assert!(open_leased(dir.as_fd(), b"pipe", nofollow).is_err());
+        });
+    }
 }

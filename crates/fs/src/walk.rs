@@ -1,0 +1,210 @@
+//! A path that the operator typed, walked by component.
+//!
+//! A path may lead through a directory where others can write, and a link planted there would make
+//! us read, or overwrite, a file of their choice. So a link is followed only if root or we ourselves
+//! made it. Guarded by the test `follows_only_links_of_root_and_our_own`.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
+use rustix::io::{Errno, retry_on_intr};
+
+use crate::dir::Dir;
+use crate::{process, sys};
+
+/// As many as the kernel follows in one path.
+const LINKS_MAX: usize = 40;
+
+const HANDLE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+
+/// What is done about a directory that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// The walk fails.
+    Fail,
+    /// It is made.
+    Make,
+}
+
+/// A path on the way to its file.
+pub(crate) struct Walk {
+    dir: OwnedFd,
+    /// Components still to go, the next one last.
+    rest: Vec<Vec<u8>>,
+    links: usize,
+    flags: OFlags,
+    /// The user whose links are followed, beside root's.
+    pub(crate) trusted: u32,
+}
+
+impl Walk {
+    /// A walk from the working directory or the root to a file, which is opened with `flags`.
+    pub(crate) fn new(path: &Path, flags: OFlags) -> io::Result<Self> {
+        Self::from(start_of(CWD, b".")?, path, flags)
+    }
+
+    /// A walk from an open directory, or from the root, to a directory.
+    pub(crate) fn below(dir: &Dir, path: &Path) -> io::Result<Self> {
+        Self::from(start_of(dir, b".")?, path, OFlags::empty())
+    }
+
+    fn from(dir: OwnedFd, path: &Path, flags: OFlags) -> io::Result<Self> {
+        let trusted = process::effective_uid();
+        let mut walk = Self { dir, rest: Vec::new(), links: 0, flags, trusted };
+        walk.enter(path.as_os_str().as_bytes())?;
+        Ok(walk)
+    }
+
+    /// Puts the components of a path before those still to go.
+    fn enter(&mut self, path: &[u8]) -> io::Result<()> {
+        if path.is_empty() {
+            return Err(Errno::NOENT.into());
+        }
+        if path.starts_with(b"/") {
+            self.dir = start_of(CWD, b"/")?;
+        }
+        let components = path.split(|&byte| byte == b'/');
+        // A slash at the end asks for a directory, which an empty path after it stands for.
+        if path.ends_with(b"/") && self.rest.is_empty() {
+            self.rest.push(b".".to_vec());
+        }
+        let sound = components.filter(|name| !matches!(*name, b"" | b"."));
+        self.rest.extend(sound.rev().map(<[u8]>::to_vec));
+        Ok(())
+    }
+
+    /// Opens the file at the end of the path.
+    pub(crate) fn open(mut self) -> io::Result<File> {
+        while let Some(name) = self.rest.pop() {
+            let handle = match openat(&self.dir, &name, HANDLE | OFlags::NOFOLLOW, 0) {
+                Err(Errno::NOENT) if self.is_to_create() => match self.create(&name) {
+                    // Somebody was faster: look again what it is.
+                    Err(Errno::EXIST) => {
+                        self.count_link()?;
+                        self.rest.push(name);
+                        continue;
+                    }
+                    created => return Ok(created?.into()),
+                },
+                handle => handle?,
+            };
+            let stat = rustix::fs::fstat(&handle)?;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
+                if let Some(end) = self.follow(&handle, &name, &stat)? {
+                    return Ok(end);
+                }
+            } else if self.rest.is_empty() {
+                return self.open_end(&name, &stat, OFlags::NOFOLLOW);
+            } else {
+                self.dir = handle;
+            }
+        }
+        Err(Errno::ISDIR.into())
+    }
+
+    /// Opens the directory at the end of the path.
+    pub(crate) fn open_dir(mut self, missing: Missing) -> io::Result<Dir> {
+        while let Some(name) = self.rest.pop() {
+            let handle = match openat(&self.dir, &name, HANDLE | OFlags::NOFOLLOW, 0) {
+                Err(Errno::NOENT) if missing == Missing::Make => {
+                    self.make(&name)?;
+                    openat(&self.dir, &name, HANDLE | OFlags::NOFOLLOW, 0)?
+                }
+                handle => handle?,
+            };
+            let stat = rustix::fs::fstat(&handle)?;
+            if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+                self.dir = handle;
+            } else if self.follow(&handle, &name, &stat)?.is_some() {
+                return Err(Errno::NOTDIR.into());
+            }
+        }
+        Dir::open_handle(self.dir.as_fd())
+    }
+
+    fn make(&self, name: &[u8]) -> io::Result<()> {
+        let mode = Mode::from_bits_truncate(0o777 & !mask());
+        match rustix::fs::mkdirat(&self.dir, name, mode) {
+            // Another worker or run was faster.
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn is_to_create(&self) -> bool {
+        self.flags.contains(OFlags::CREATE) && self.rest.is_empty()
+    }
+
+    fn create(&self, name: &[u8]) -> Result<OwnedFd, Errno> {
+        let flags = self.flags | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
+        openat(&self.dir, name, flags, 0o666 & !mask())
+    }
+
+    /// Goes on with the target of a link, if its maker is trusted; gives the file when a link of
+    /// /proc led straight to it.
+    fn follow(&mut self, link: &OwnedFd, name: &[u8], stat: &Stat) -> io::Result<Option<File>> {
+        self.count_link()?;
+        if stat.st_uid != 0 && stat.st_uid != self.trusted {
+            return Err(refusal("a symbolic link that belongs to another user"));
+        }
+        // The links of /proc, such as that behind /dev/stdin or <(command), are not paths to be
+        // read: the kernel itself knows where they lead.
+        if !sys::is_on_proc(link.as_fd())? {
+            let target = rustix::fs::readlinkat(link, c"", Vec::new())?;
+            self.enter(target.as_bytes())?;
+            return Ok(None);
+        }
+        let target = openat(&self.dir, name, HANDLE, 0)?;
+        if self.rest.is_empty() {
+            return self.open_end(name, &rustix::fs::fstat(&target)?, OFlags::empty()).map(Some);
+        }
+        self.dir = target;
+        Ok(None)
+    }
+
+    fn count_link(&mut self) -> io::Result<()> {
+        self.links += 1;
+        if self.links > LINKS_MAX { Err(Errno::LOOP.into()) } else { Ok(()) }
+    }
+
+    fn open_end(&self, name: &[u8], seen: &Stat, nofollow: OFlags) -> io::Result<File> {
+        check_type(seen)?;
+        let flags =
+            self.flags.difference(OFlags::CREATE) | nofollow | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let file = openat(&self.dir, name, flags, 0)?;
+        let opened = rustix::fs::fstat(&file)?;
+        if (opened.st_dev, opened.st_ino) != (seen.st_dev, seen.st_ino) {
+            return Err(refusal("a file that was swapped while it was opened"));
+        }
+        Ok(file.into())
+    }
+}
+
+/// The umask that the kernel does not apply any more.
+pub(crate) fn mask() -> u32 {
+    if process::is_umask_cleared() { process::umask() } else { 0 }
+}
+
+fn start_of(dir: impl AsFd, path: &[u8]) -> io::Result<OwnedFd> {
+    Ok(openat(dir, path, HANDLE | OFlags::DIRECTORY, 0)?)
+}
+
+fn openat(dir: impl AsFd, name: &[u8], flags: OFlags, mode: u32) -> Result<OwnedFd, Errno> {
+    retry_on_intr(|| rustix::fs::openat(&dir, name, flags, Mode::from_bits_truncate(mode)))
+}
+
+fn check_type(stat: &Stat) -> io::Result<()> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile | FileType::Fifo | FileType::CharacterDevice => Ok(()),
+        FileType::Directory => Err(Errno::ISDIR.into()),
+        _ => Err(refusal("neither a file nor a pipe")),
+    }
+}
+
+pub(crate) fn refusal(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, why)
+}
