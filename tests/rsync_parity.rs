@@ -8,7 +8,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "tests write below their own scratch directory and stop at the first fault"
+    clippy::print_stdout,
+    reason = "tests write below their own scratch directory, stop at the first fault and tell the seeds"
 )]
 
 mod support;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::options::{Argument, Opt, SECTIONS, Spec};
+use super::options::{Argument, Opt, SECTIONS, Spec, Status};
 use super::raw::RawArgs;
 use super::resolve::words::{DEBUG, INFO, Word};
 
@@ -47,7 +47,8 @@ fn options() -> String {
     for section in SECTIONS {
         writeln!(text, "\n{}:", section.title).ok();
         for spec in section.options.iter().filter(|spec| !spec.help.is_empty()) {
-            writeln!(text, "  {:HELP_COLUMN$} {}", left_side(spec), spec.help).ok();
+            let note = if matches!(spec.status, Status::NotYet(_)) { " (not yet)" } else { "" };
+            writeln!(text, "  {:HELP_COLUMN$} {}{note}", left_side(spec), spec.help).ok();
         }
     }
     text + CLOSE

@@ -184,24 +184,33 @@ pub(crate) static SECTIONS: &[Section] = &[
         opt(Opt::OldDirs, "old-dirs", "as -r --exclude='/*/*'").alias(&["old-d"]),
         opt(Opt::Relative, "relative", "keep the whole path of each source")
             .short('R').no(&["no-relative", "no-R"]),
-        opt(Opt::ImpliedDirs, "implied-dirs", "with -R, bring the directories on the way over too (default)")
+        opt(Opt::ImpliedDirs, "implied-dirs",
+            "with -R, bring the directories on the way over too (default)")
             .alias(&["i-d"]).no(&["no-implied-dirs", "no-i-d"]),
-        opt(Opt::FilesFrom, "files-from", "copy the names listed in FILE, below the one source").text("FILE"),
+        opt(Opt::FilesFrom, "files-from", "copy the names listed in FILE, below the one source")
+            .text("FILE"),
         opt(Opt::From0, "from0", "lists and rules in files end with NUL, not with a line")
             .short('0').no(&["no-from0"]),
-        opt(Opt::OneFileSystem, "one-file-system", "stay on the file system of the source; twice: omit mount points")
+        opt(Opt::OneFileSystem, "one-file-system",
+            "stay on the file system of the source; twice: omit mount points")
             .short('x').no(&["no-one-file-system", "no-x"]),
         opt(Opt::PruneEmptyDirs, "prune-empty-dirs", "leave out directories that would be empty")
             .short('m').no(&["no-prune-empty-dirs", "no-m"]),
-        opt(Opt::Update, "update", "leave files alone that are newer at the destination").short('u'),
-        opt(Opt::Existing, "existing", "change only what is there already").alias(&["ignore-non-existing"]),
+        opt(Opt::Update, "update", "leave files alone that are newer at the destination")
+            .short('u'),
+        opt(Opt::Existing, "existing", "change only what is there already")
+            .alias(&["ignore-non-existing"]),
         opt(Opt::IgnoreExisting, "ignore-existing", "make only what is not there yet"),
         opt(Opt::MaxSize, "max-size", "leave out larger files").text("SIZE"),
         opt(Opt::MinSize, "min-size", "leave out smaller files").text("SIZE"),
-        opt(Opt::IgnoreMissingArgs, "ignore-missing-args", "a source that is not there is no fault"),
-        opt(Opt::DeleteMissingArgs, "delete-missing-args", "a source that is not there is removed at the destination"),
-        opt(Opt::Mkpath, "mkpath", "make all missing directories above the destination").no(&["no-mkpath"]),
-        opt(Opt::OpenNoatime, "open-noatime", "read without touching access times").no(&["no-open-noatime"]),
+        opt(Opt::IgnoreMissingArgs, "ignore-missing-args",
+            "a source that is not there is no fault"),
+        opt(Opt::DeleteMissingArgs, "delete-missing-args",
+            "a source that is not there is removed at the destination"),
+        opt(Opt::Mkpath, "mkpath", "make all missing directories above the destination")
+            .no(&["no-mkpath"]),
+        opt(Opt::OpenNoatime, "open-noatime", "read without touching access times")
+            .no(&["no-open-noatime"]),
         opt(Opt::ListOnly, "list-only", "list the sources and copy nothing"),
     ]},
     Section { title: "Rules", options: &[
@@ -210,17 +219,22 @@ pub(crate) static SECTIONS: &[Section] = &[
         opt(Opt::ExcludeFrom, "exclude-from", "the same, from a file of patterns").text("FILE"),
         opt(Opt::Include, "include", "keep what matches, whatever later rules say").text("PATTERN"),
         opt(Opt::IncludeFrom, "include-from", "the same, from a file of patterns").text("FILE"),
-        opt(Opt::CvsExclude, "cvs-exclude", "leave out what CVS would: objects, backups, .git/ and so on").short('C'),
-        opt(Opt::PerDirectoryFilter, "", "heed .rsync-filter files; twice: and leave them out").short('F'),
+        opt(Opt::CvsExclude, "cvs-exclude",
+            "leave out what CVS would: objects, backups, .git/ and so on")
+            .short('C'),
+        opt(Opt::PerDirectoryFilter, "", "heed .rsync-filter files; twice: and leave them out")
+            .short('F'),
     ]},
     Section { title: "What counts as equal", options: &[
         opt(Opt::Checksum, "checksum", "compare content, not size and time")
             .short('c').no(&["no-checksum", "no-c"]),
-        opt(Opt::ChecksumChoice, "checksum-choice", "the checksum to use; what was written is read again and verified")
+        opt(Opt::ChecksumChoice, "checksum-choice",
+            "the checksum to use; what was written is read again and verified")
             .alias(&["cc"]).text("NAME"),
         opt(Opt::IgnoreTimes, "ignore-times", "copy files even if size and time agree").short('I'),
         opt(Opt::SizeOnly, "size-only", "files of the same size are equal"),
-        opt(Opt::ModifyWindow, "modify-window", "times may differ by NUM seconds; -1: compare nanoseconds")
+        opt(Opt::ModifyWindow, "modify-window",
+            "times may differ by NUM seconds; -1: compare nanoseconds")
             .short('@').number("NUM"),
         opt(Opt::Fuzzy, "fuzzy", "start from a file with a similar name")
             .short('y').no(&["no-fuzzy", "no-y"]),
@@ -228,24 +242,37 @@ pub(crate) static SECTIONS: &[Section] = &[
     Section { title: "Links", options: &[
         opt(Opt::Links, "links", "keep symlinks as they are").short('l').no(&["no-links", "no-l"]),
         opt(Opt::CopyLinks, "copy-links", "copy what symlinks point to").short('L'),
-        opt(Opt::CopyUnsafeLinks, "copy-unsafe-links", "the same, for those that point outside the tree"),
+        opt(Opt::CopyUnsafeLinks, "copy-unsafe-links",
+            "the same, for those that point outside the tree"),
         opt(Opt::SafeLinks, "safe-links", "leave out symlinks that point outside the tree"),
-        opt(Opt::MungeLinks, "munge-links", "undo the disarming of symlinks; -M--munge-links: disarm them")
+        opt(Opt::MungeLinks, "munge-links",
+            "undo the disarming of symlinks; -M--munge-links: disarm them")
             .no(&["no-munge-links"]),
-        opt(Opt::CopyDirlinks, "copy-dirlinks", "copy the directory a symlink points to").short('k'),
-        opt(Opt::KeepDirlinks, "keep-dirlinks", "write through the destination's symlinks to directories").short('K'),
+        opt(Opt::RemoteOption, "remote-option", "an option for the destination only: --munge-links")
+            .short('M').text("OPTION"),
+        opt(Opt::CopyDirlinks, "copy-dirlinks", "copy the directory a symlink points to")
+            .short('k'),
+        opt(Opt::KeepDirlinks, "keep-dirlinks",
+            "write through the destination's symlinks to directories")
+            .short('K'),
         opt(Opt::HardLinks, "hard-links", "keep hard links among the copied files")
             .short('H').no(&["no-hard-links", "no-H"]),
-        opt(Opt::InsecureLinks, "insecure-links", "follow links of other users in paths that were typed")
+        opt(Opt::InsecureLinks, "insecure-links",
+            "follow links of other users in paths that were typed")
             .no(&["no-insecure-links"])
             .not_yet("following links that other users own is not there; name the real path"),
-        opt(Opt::ConfineRoot, "confine-root", "refuse typed paths that lead out of DIR").text("DIR"),
+        opt(Opt::ConfineRoot, "confine-root",
+            "refuse typed paths that lead out of DIR (not yet, but for /)")
+            .text("DIR"),
     ]},
     Section { title: "Attributes", options: &[
         opt(Opt::Perms, "perms", "permissions").short('p').no(&["no-perms", "no-p"]),
-        opt(Opt::Executability, "executability", "whether files can be executed, and no more").short('E'),
-        opt(Opt::Chmod, "chmod", "change permissions on the way: D2775,F664 or go-w").text("CHANGES"),
-        opt(Opt::Acls, "acls", "access control lists; includes -p").short('A').no(&["no-acls", "no-A"]),
+        opt(Opt::Executability, "executability", "whether files can be executed, and no more")
+            .short('E'),
+        opt(Opt::Chmod, "chmod", "change permissions on the way: D2775,F664 or go-w")
+            .text("CHANGES"),
+        opt(Opt::Acls, "acls", "access control lists; includes -p")
+            .short('A').no(&["no-acls", "no-A"]),
         opt(Opt::Xattrs, "xattrs", "extended attributes; twice: rsync's own too")
             .short('X').no(&["no-xattrs", "no-X"]),
         opt(Opt::Owner, "owner", "owners (needs root)").short('o').no(&["no-owner", "no-o"]),
@@ -267,7 +294,8 @@ pub(crate) static SECTIONS: &[Section] = &[
         opt(Opt::Super, "super", "try what needs root even if not root; --no-super: do not try")
             .no(&["no-super"]),
         opt(Opt::FakeSuper, "fake-super", "keep what needs root in extended attributes"),
-        opt(Opt::NumericIds, "numeric-ids", "owners by number, not by name").no(&["no-numeric-ids"]),
+        opt(Opt::NumericIds, "numeric-ids", "owners by number, not by name")
+            .no(&["no-numeric-ids"]),
         opt(Opt::Usermap, "usermap", "change owners: 0-99:nobody,*:web").text("FROM:TO,..."),
         opt(Opt::Groupmap, "groupmap", "change groups, in the same way").text("FROM:TO,..."),
         opt(Opt::Chown, "chown", "give everything to this owner and group").text("USER:GROUP"),
@@ -277,17 +305,21 @@ pub(crate) static SECTIONS: &[Section] = &[
     Section { title: "Removing", options: &[
         opt(Opt::Delete, "delete", "remove what the source does not have; needs -r or -d"),
         opt(Opt::DeleteBefore, "delete-before", "the same, before anything is copied"),
-        opt(Opt::DeleteDuring, "delete-during", "the same, directory by directory (default)").alias(&["del"]),
+        opt(Opt::DeleteDuring, "delete-during", "the same, directory by directory (default)")
+            .alias(&["del"]),
         opt(Opt::DeleteDelay, "delete-delay", "the same, found on the way and removed at the end"),
         opt(Opt::DeleteAfter, "delete-after", "the same, when all is copied"),
         opt(Opt::DeleteExcluded, "delete-excluded", "remove what rules leave out, too"),
-        opt(Opt::MaxDelete, "max-delete", "remove no more than NUM entries, or NUM percent").text("NUM[%]"),
+        opt(Opt::MaxDelete, "max-delete", "remove no more than NUM entries, or NUM percent")
+            .text("NUM[%]"),
         opt(Opt::IgnoreErrors, "ignore-errors", "remove even where the source could not be read")
             .no(&["no-ignore-errors"]),
         opt(Opt::Force, "force", "a full directory gives way to what is not one").no(&["no-force"]),
-        opt(Opt::RemoveSourceFiles, "remove-source-files", "remove files at the source once they are copied")
+        opt(Opt::RemoveSourceFiles, "remove-source-files",
+            "remove files at the source once they are copied")
             .alias(&["remove-sent-files"]),
-        opt(Opt::DeleteAcrossMounts, "delete-across-mounts", "empty mount points at the destination too")
+        opt(Opt::DeleteAcrossMounts, "delete-across-mounts",
+            "empty mount points at the destination too")
             .no(&["no-delete-across-mounts"]),
         opt(Opt::NoEmptySource, "no-empty-source", "with --delete, refuse a source that is empty")
             .no(&["empty-source"]),
@@ -295,12 +327,14 @@ pub(crate) static SECTIONS: &[Section] = &[
     Section { title: "Writing", options: &[
         opt(Opt::DryRun, "dry-run", "change nothing and tell everything").short('n'),
         opt(Opt::Inplace, "inplace", "write into the files themselves").no(&["no-inplace"]),
-        opt(Opt::Append, "append", "add to shorter files, believing what is there").no(&["no-append"]),
+        opt(Opt::Append, "append", "add to shorter files, believing what is there")
+            .no(&["no-append"]),
         opt(Opt::AppendVerify, "append-verify", "the same, but compare what is there"),
         opt(Opt::Partial, "partial", "keep incomplete files under their names").no(&["no-partial"]),
         opt(Opt::PartialDir, "partial-dir", "keep incomplete files in DIR").text("DIR"),
         opt(Opt::PartialProgress, "", "as --partial --progress").short('P'),
-        opt(Opt::DelayUpdates, "delay-updates", "put all files into place at the end").no(&["no-delay-updates"]),
+        opt(Opt::DelayUpdates, "delay-updates", "put all files into place at the end")
+            .no(&["no-delay-updates"]),
         opt(Opt::TempDir, "temp-dir", "make staging files in DIR").short('T').text("DIR"),
         opt(Opt::Sparse, "sparse", "turn runs of zeros into holes (holes are always kept)")
             .short('S').no(&["no-sparse", "no-S"]),
@@ -313,28 +347,37 @@ pub(crate) static SECTIONS: &[Section] = &[
             .short('W').no(&["no-whole-file", "no-W"]).harmless(),
         opt(Opt::BlockSize, "block-size", "length of a block where files are compared by block")
             .short('B').text("SIZE").harmless(),
-        opt(Opt::Backup, "backup", "keep a copy of what is replaced or removed").short('b').no(&["no-backup"]),
+        opt(Opt::Backup, "backup", "keep a copy of what is replaced or removed")
+            .short('b').no(&["no-backup"]),
         opt(Opt::BackupDir, "backup-dir", "keep these copies below DIR; includes -b").text("DIR"),
-        opt(Opt::Suffix, "suffix", "end of the names of these copies (~ without --backup-dir)").text("SUFFIX"),
+        opt(Opt::Suffix, "suffix", "end of the names of these copies (~ without --backup-dir)")
+            .text("SUFFIX"),
         opt(Opt::CompareDest, "compare-dest", "do not copy what DIR has already").text("DIR"),
         opt(Opt::CopyDest, "copy-dest", "copy from DIR what it has already").text("DIR"),
         opt(Opt::LinkDest, "link-dest", "hard-link to what DIR has already").text("DIR"),
     ]},
     Section { title: "How much may be used", options: &[
-        opt(Opt::Workers, "workers", "operations at once; auto (default) finds out itself").text("NUM|auto"),
-        opt(Opt::Bwlimit, "bwlimit", "bytes a second: 500 (KiB), 1.5m, 0 (no limit)").text("RATE").no(&["no-bwlimit"]),
-        opt(Opt::StopAfter, "stop-after", "stop when NUM minutes are over").alias(&["time-limit"]).text("NUM"),
+        opt(Opt::Workers, "workers", "operations at once; auto (default) finds out itself")
+            .text("NUM|auto"),
+        opt(Opt::Bwlimit, "bwlimit", "bytes a second: 500 (KiB), 1.5m, 0 (no limit)")
+            .text("RATE").no(&["no-bwlimit"]),
+        opt(Opt::StopAfter, "stop-after", "stop when NUM minutes are over")
+            .alias(&["time-limit"]).text("NUM"),
         opt(Opt::StopAt, "stop-at", "stop at a time: 2030-12-31T23:59, 14:00, :30").text("TIME"),
         opt(Opt::Timeout, "timeout", "give up a silent connection after NUM seconds")
             .number("NUM").no(&["no-timeout"]).harmless(),
-        opt(Opt::MaxAlloc, "max-alloc", "largest single piece of memory (not needed)").text("SIZE").harmless(),
+        opt(Opt::MaxAlloc, "max-alloc", "largest single piece of memory (not needed)")
+            .text("SIZE").harmless(),
     ]},
     Section { title: "Output", options: &[
-        opt(Opt::Verbose, "verbose", "tell more; twice: much more").short('v').no(&["no-verbose", "no-v"]),
+        opt(Opt::Verbose, "verbose", "tell more; twice: much more")
+            .short('v').no(&["no-verbose", "no-v"]),
         opt(Opt::Quiet, "quiet", "tell only what went wrong").short('q'),
-        opt(Opt::ItemizeChanges, "itemize-changes", "say what changes in each entry; twice: list equal ones too")
+        opt(Opt::ItemizeChanges, "itemize-changes",
+            "say what changes in each entry; twice: list equal ones too")
             .short('i').no(&["no-itemize-changes", "no-i"]),
-        opt(Opt::OutFormat, "out-format", "the line for each entry: '%i %n%L'").alias(&["log-format"]).text("FORMAT"),
+        opt(Opt::OutFormat, "out-format", "the line for each entry: '%i %n%L'")
+            .alias(&["log-format"]).text("FORMAT"),
         opt(Opt::Stats, "stats", "totals at the end"),
         opt(Opt::Progress, "progress", "progress of each file").no(&["no-progress"]),
         opt(Opt::Info, "info", "choose what is told; --info=help lists the words").text("WORDS"),
@@ -357,19 +400,25 @@ pub(crate) static SECTIONS: &[Section] = &[
     ]},
     Section { title: "For other hosts (taken, and without effect on one machine)", options: &[
         opt(Opt::Rsh, "rsh", "the remote shell").short('e').text("COMMAND").harmless(),
-        opt(Opt::RsyncPath, "rsync-path", "the program on the other host").text("PROGRAM").harmless(),
-        opt(Opt::RemoteOption, "remote-option", "an option for the destination only (here: --munge-links)")
-            .short('M').text("OPTION"),
-        opt(Opt::Compress, "compress", "compress on the way").short('z').no(&["no-compress", "no-z"]).harmless(),
-        opt(Opt::CompressChoice, "compress-choice", "how to compress").alias(&["zc"]).text("NAME").harmless(),
-        opt(Opt::CompressLevel, "compress-level", "how hard to compress").alias(&["zl"]).number("NUM").harmless(),
-        opt(Opt::CompressThreads, "compress-threads", "threads for compressing").alias(&["zt"]).number("NUM").harmless(),
+        opt(Opt::RsyncPath, "rsync-path", "the program on the other host")
+            .text("PROGRAM").harmless(),
+        opt(Opt::Compress, "compress", "compress on the way")
+            .short('z').no(&["no-compress", "no-z"]).harmless(),
+        opt(Opt::CompressChoice, "compress-choice", "how to compress")
+            .alias(&["zc"]).text("NAME").harmless(),
+        opt(Opt::CompressLevel, "compress-level", "how hard to compress")
+            .alias(&["zl"]).number("NUM").harmless(),
+        opt(Opt::CompressThreads, "compress-threads", "threads for compressing")
+            .alias(&["zt"]).number("NUM").harmless(),
         opt(Opt::OldCompress, "old-compress", "").harmless(),
         opt(Opt::NewCompress, "new-compress", "").harmless(),
-        opt(Opt::SkipCompress, "skip-compress", "suffixes of files that are not compressed").text("LIST").harmless(),
+        opt(Opt::SkipCompress, "skip-compress", "suffixes of files that are not compressed")
+            .text("LIST").harmless(),
         opt(Opt::SecludedArgs, "secluded-args", "keep arguments away from the remote shell")
-            .short('s').alias(&["protect-args"]).no(&["no-secluded-args", "no-protect-args", "no-s"]).harmless(),
-        opt(Opt::OldArgs, "old-args", "let the remote shell split arguments").no(&["no-old-args"]).harmless(),
+            .short('s').alias(&["protect-args"])
+            .no(&["no-secluded-args", "no-protect-args", "no-s"]).harmless(),
+        opt(Opt::OldArgs, "old-args", "let the remote shell split arguments")
+            .no(&["no-old-args"]).harmless(),
         opt(Opt::TrustSender, "trust-sender", "believe the other host's list").harmless(),
         opt(Opt::Contimeout, "contimeout", "").number("NUM").no(&["no-contimeout"]).harmless(),
         opt(Opt::Address, "address", "local address to use").text("ADDRESS").harmless(),

@@ -48,10 +48,10 @@ pub(super) mod words;
 /// How content is written.
 mod write;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use filter::Rules;
-use model::settings::{Backup, DeleteWhen, Depth, Partial, Settings};
+use model::settings::{Backup, Delete, DeleteWhen, Depth, Partial, Settings};
 use model::{Destination, Job, Source};
 use report::settings::{Effect, Listing, Preserved, RunFacts, Transfer};
 
@@ -190,13 +190,8 @@ impl Typed {
         let (write, backup, basis) = self.write.settle(choice, surroundings)?;
         let beside = backups_beside_files(&backup);
         let (preserve, warnings) = self.preserve.settle(beside, surroundings)?;
-        let protects = beside && delete.when != DeleteWhen::Never && !delete_excluded;
-        let facts = rules::Facts {
-            delete_excluded,
-            first_level_only,
-            protected_suffix: protects.then_some(&backup.suffix),
-            partial_dir: relative_partial_dir(&write.partial),
-        };
+        let facts = rule_facts(&delete, &backup, &write.partial);
+        let facts = rules::Facts { delete_excluded, first_level_only, ..facts };
         let rules = rules::build(raw, &facts, surroundings)?;
         let (mut report, log_file) = self.output.settle(traverse.list_only, surroundings);
         report.items.checksum_digits = choice.digits(compare.content);
@@ -225,11 +220,15 @@ fn backups_beside_files(backup: &Backup) -> bool {
     backup.enabled && backup.dir.is_none()
 }
 
-fn relative_partial_dir(partial: &Partial) -> Option<&Path> {
-    match partial {
-        Partial::KeepIn(dir) if dir.is_relative() => Some(dir),
+/// What other settings add to the rules.
+fn rule_facts<'a>(delete: &Delete, backup: &'a Backup, partial: &'a Partial) -> rules::Facts<'a> {
+    let at_risk = backups_beside_files(backup) && delete.when != DeleteWhen::Never;
+    let partial_dir = match partial {
+        Partial::KeepIn(dir) if dir.is_relative() => Some(dir.as_path()),
         _ => None,
-    }
+    };
+    let protected_suffix = at_risk.then_some(&*backup.suffix);
+    rules::Facts { protected_suffix, partial_dir, ..rules::Facts::default() }
 }
 
 fn job(raw: &RawArgs, settings: Settings) -> Job {

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use model::settings::Checksum;
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
 
 use super::options::Opt;
 use super::raw::RawArgs;
@@ -51,7 +51,8 @@ const OPTIMIZATIONS: [(&str, Ability); 4] = [
     ("asm_MD5", Ability::Has(false)),
 ];
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize)]
+#[serde(untagged)]
 enum Ability {
     Bits(u8),
     Has(bool),
@@ -62,7 +63,7 @@ pub(super) fn answer(raw: &RawArgs) -> Option<String> {
     match raw.count(Opt::Version) {
         0 => None,
         1 => Some(text()),
-        _ => Some(format!("{:#}\n", json())),
+        _ => Some(json() + "\n"),
     }
 }
 
@@ -124,27 +125,47 @@ fn words(name: &str, ability: Ability) -> String {
     }
 }
 
-fn json() -> Value {
-    let table = |table: &[(&str, Ability)]| -> Value {
-        let value = |ability| match ability {
-            Ability::Bits(bits) => json!(bits),
-            Ability::Has(has) => json!(has),
-        };
-        table.iter().map(|(name, ability)| ((*name).to_owned(), value(*ability))).collect()
+/// The keys in rsync's order, for whoever reads them line by line.
+#[derive(Serialize)]
+struct Answer {
+    program: &'static str,
+    version: &'static str,
+    protocol: String,
+    copyright: &'static str,
+    url: &'static str,
+    compatible_with: String,
+    capabilities: Table,
+    optimizations: Table,
+    checksum_list: Vec<&'static str>,
+    compress_list: [&'static str; 1],
+    daemon_auth_list: [&'static str; 0],
+    license: &'static str,
+    caveat: &'static str,
+}
+
+struct Table(&'static [(&'static str, Ability)]);
+
+impl Serialize for Table {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
+    }
+}
+
+fn json() -> String {
+    let answer = Answer {
+        program: "lanesync",
+        version: env!("CARGO_PKG_VERSION"),
+        protocol: format!("{PROTOCOL}.0"),
+        copyright: "(C) the lanesync authors.",
+        url: env!("CARGO_PKG_REPOSITORY"),
+        compatible_with: format!("rsync {RSYNC}"),
+        capabilities: Table(&CAPABILITIES),
+        optimizations: Table(&OPTIMIZATIONS),
+        checksum_list: Checksum::NAMES.iter().map(|row| row.1).collect(),
+        compress_list: ["none"],
+        daemon_auth_list: [],
+        license: env!("CARGO_PKG_LICENSE"),
+        caveat: "lanesync comes with no warranty",
     };
-    json!({
-        "program": "lanesync",
-        "version": env!("CARGO_PKG_VERSION"),
-        "protocol": format!("{PROTOCOL}.0"),
-        "copyright": "(C) the lanesync authors.",
-        "url": env!("CARGO_PKG_REPOSITORY"),
-        "compatible_with": format!("rsync {RSYNC}"),
-        "capabilities": table(&CAPABILITIES),
-        "optimizations": table(&OPTIMIZATIONS),
-        "checksum_list": Checksum::NAMES.map(|(_, name)| name),
-        "compress_list": ["none"],
-        "daemon_auth_list": [],
-        "license": env!("CARGO_PKG_LICENSE"),
-        "caveat": "lanesync comes with no warranty",
-    })
+    serde_json::to_string_pretty(&answer).expect("text and numbers are always JSON")
 }

@@ -1,10 +1,12 @@
 //! Signals that end a run.
 //!
 //! The first one asks for a decent end: what is in work is given up, staging files are removed, the
-//! summary is printed. A second one ends the process at once. A closed pipe is no signal here but
-//! a write error, since the runtime ignores SIGPIPE.
+//! summary is printed. A second one ends the process at once. What was ignored when the process was
+//! started stays ignored: that is how nohup(1) works. A closed pipe is no signal here but a write
+//! error, since the runtime ignores SIGPIPE.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,6 +19,9 @@ use crate::exit_code::Exit;
 
 const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 
+/// What the kernel says of this process.
+const STATUS: &str = "/proc/self/status";
+
 /// Whether a signal has come.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -27,14 +32,17 @@ impl Watch {
     /// Pulls `cancel` when the first signal comes.
     pub(super) fn start(cancel: Cancel) -> io::Result<Self> {
         let came = Arc::new(AtomicBool::new(false));
-        for signal in SIGNALS {
+        let status = fs::operator::read_file(Path::new(STATUS)).unwrap_or_default();
+        let status = String::from_utf8_lossy(&status);
+        let heeded = SIGNALS.into_iter().filter(|signal| !is_ignored(*signal, &status));
+        for signal in heeded.clone() {
             // In this order: the first signal finds the flag down, and raises it only then.
             let code = Exit::Interrupted.code();
             flag::register_conditional_shutdown(signal, code.into(), Arc::clone(&came))?;
             flag::register(signal, Arc::clone(&came))?;
         }
         // Cancelling takes a lock, which a signal handler must not: a thread waits for it.
-        let mut signals = Signals::new(SIGNALS)?;
+        let mut signals = Signals::new(heeded)?;
         let wait = move || {
             if signals.forever().next().is_some() {
                 cancel.cancel();
@@ -47,5 +55,27 @@ impl Watch {
     /// True once a signal has come.
     pub(super) fn saw_one(&self) -> bool {
         self.came.load(Ordering::Acquire)
+    }
+}
+
+/// Whether the mask of ignored signals, as proc(5) shows it, has this one.
+fn is_ignored(signal: i32, status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use signal_hook::consts::{SIGHUP, SIGINT};
+
+    use super::is_ignored;
+
+    #[test]
+    fn what_nohup_ignores_stays_ignored() {
+        let status = "Name:\tx\nSigIgn:\t0000000000000001\n";
+        assert!(is_ignored(SIGHUP, status));
+        assert!(!is_ignored(SIGINT, status));
+        assert!(!is_ignored(SIGHUP, ""));
     }
 }

@@ -17,7 +17,9 @@ use crate::exit_code::{Ending, Exit};
 /// Runs it to its end.
 pub(crate) fn run(invocation: Invocation) -> Exit {
     let Invocation { job, rules, report, log_file, warnings } = invocation;
-    warnings.iter().for_each(|warning| warn(warning));
+    for warning in &warnings {
+        warn(warning);
+    }
     let cancel = Cancel::new();
     let watch = match Watch::start(cancel.clone()) {
         Ok(watch) => watch,
@@ -75,7 +77,8 @@ fn open_log(name: &Path) -> Option<Box<dyn Write + Send>> {
     match fs::operator::append(name) {
         Ok(file) => Some(Box::new(file)),
         Err(error) => {
-            warn(&format!("--log-file: open {name:?}: {error}; the run goes on without it"));
+            let name = name.display();
+            warn(&format!("--log-file: open \"{name}\": {error}; the run goes on without it"));
             None
         }
     }

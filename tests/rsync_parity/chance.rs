@@ -16,6 +16,7 @@ pub(crate) fn is_left_to_chance(
     is_torn_off(case, reference, difference)
         || is_deletion_after_fault(case, reference, difference)
         || is_directory_time_of_redo(reference, difference)
+        || is_stray_time(case, difference)
 }
 
 /// A per-directory rule file with an error ends the run when the scan meets it; how much has been
@@ -68,4 +69,14 @@ fn is_directory_time_of_redo(reference: &Observation, difference: &Difference) -
     reference.stderr().contains("failed verification -- update")
         && difference.field == "mtime"
         && difference.text.contains("now")
+}
+
+/// With -U but not -t, rsync gives files with attributes the time -1 and whatever nanoseconds were
+/// in memory.
+fn is_stray_time(case: &Case, difference: &Difference) -> bool {
+    case.has("-U")
+        && !case.has("-a")
+        && !case.has("-t")
+        && difference.field == "mtime"
+        && difference.text.starts_with("-1.")
 }

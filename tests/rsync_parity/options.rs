@@ -68,7 +68,6 @@ const FREE: &[(usize, &str)] = &[
     (1, "--open-noatime"),
     (1, "--fsync"),
     (2, "--no-inc-recursive"),
-    (1, "--copy-devices"),
     (3, "--no-perms"),
     (3, "--no-times"),
     (3, "--no-o"),
@@ -86,8 +85,7 @@ impl Draft<'_> {
     pub(crate) fn draw(&mut self) {
         self.base();
         for (percent, option) in FREE {
-            // A copied device has no end, and reading one has effects.
-            if self.rng.chance(*percent) && *option != "--copy-devices" {
+            if self.rng.chance(*percent) {
                 self.add(&[option]);
             }
         }

@@ -121,13 +121,13 @@ pub(crate) fn grow(rng: &mut Rng, tree: &mut Tree, top: &[u8], profile: Profile)
             .map(|node| node.path.clone())
             .collect();
         let mut path = rng.pick(&dirs).clone();
-        if path.iter().filter(|&&byte| byte == b'/').count() > 4 {
+        if path.split(|&byte| byte == b'/').count() > 5 {
             continue;
         }
         path.push(b'/');
         path.extend_from_slice(&name(rng));
         if tree.get(&path).is_none() {
-            let node = node(rng, tree, top, path, profile);
+            let node = node(rng, tree, top, &path, profile);
             tree.push(node);
         }
     }
@@ -143,16 +143,9 @@ fn name(rng: &mut Rng) -> Vec<u8> {
 }
 
 /// A node of any kind at `path`.
-pub(crate) fn node(
-    rng: &mut Rng,
-    tree: &Tree,
-    top: &[u8],
-    path: Vec<u8>,
-    profile: Profile,
-) -> Node {
+pub(crate) fn node(rng: &mut Rng, tree: &Tree, top: &[u8], path: &[u8], profile: Profile) -> Node {
     let kind = match rng.below(100) {
         0..26 => Kind::Dir,
-        26..72 => Kind::File(segments(rng)),
         72..84 => Kind::Symlink(target(rng, tree, top)),
         84..93 => hard_link(rng, tree, top),
         93..95 => Kind::Fifo,
@@ -162,7 +155,7 @@ pub(crate) fn node(
         99 if profile.run_as == RunAs::Caller => Kind::Char(240, 70_000),
         _ => Kind::File(segments(rng)),
     };
-    let mut node = Node::plain(&path, kind);
+    let mut node = Node::plain(path, kind);
     adorn(rng, &mut node, profile);
     node
 }

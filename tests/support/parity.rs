@@ -44,7 +44,7 @@ impl Scenario {
         self
     }
 
-    pub(crate) fn as_user(mut self) -> Self {
+    pub(crate) fn by_user(mut self) -> Self {
         self.run_as = RunAs::User;
         self
     }

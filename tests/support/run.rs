@@ -54,14 +54,14 @@ impl Tool {
 
     /// The real rsync (`RSYNC_REFERENCE`, else the one on the PATH).
     pub(crate) fn reference() -> Self {
+        static FOUND: OnceLock<bool> = OnceLock::new();
         let program = std::env::var_os("RSYNC_REFERENCE").unwrap_or("rsync".into());
         let tool = Self::new(&[program]);
-        static FOUND: OnceLock<bool> = OnceLock::new();
         let found = FOUND.get_or_init(|| {
             let answer = Command::new(&tool.words[0]).arg("--version").output();
             answer.is_ok_and(|answer| answer.stdout.starts_with(b"rsync  version 3."))
         });
-        assert!(*found, "the reference {:?} is not rsync 3: install rsync", tool.words[0]);
+        assert!(*found, "the reference `{}` is not rsync 3: install rsync", tool.shown());
         tool
     }
 

@@ -23,11 +23,9 @@ pub(crate) fn script(scenario: &Scenario) -> String {
         RunAs::User => "setpriv --reuid=65534 --regid=65534 --groups=65534,1234 -- ",
     };
     let args: Vec<_> = scenario.args.iter().map(|arg| quote(arg)).collect();
-    let env: String = scenario
-        .env
-        .iter()
-        .map(|(name, value)| format!("{name}={} ", quote(value.as_bytes())))
-        .collect();
+    let env = scenario.env.iter();
+    let env: Vec<_> =
+        env.map(|(name, value)| format!("{name}={} ", quote(value.as_bytes()))).collect();
     write!(
         text,
         ":; }}\n\
@@ -41,6 +39,7 @@ pub(crate) fn script(scenario: &Scenario) -> String {
         chown = if scenario.run_as == RunAs::User { "chown 65534:65534 .; " } else { "" },
         umask = scenario.umask,
         args = args.join(" "),
+        env = env.concat(),
     )
     .expect("a string takes it all");
     text
@@ -66,7 +65,7 @@ fn file(path: &str, segments: &[Segment]) -> String {
     let mut text = format!(": > {path}\n");
     for segment in segments {
         let line = match segment {
-            Segment::Bytes(bytes) => format!("printf '{}' >> {path}", printf_text(bytes)),
+            Segment::Bytes(bytes) => format!("printf -- '{}' >> {path}", printf_text(bytes)),
             Segment::Numbers { from, len } => {
                 format!("seq {from} 99999999 | head -c {len} >> {path}")
             }
@@ -88,7 +87,11 @@ fn printf_text(bytes: &[u8]) -> String {
         b' '..=b'~' => char::from(byte).to_string(),
         _ => format!("\\{byte:03o}"),
     };
-    bytes.iter().map(show).collect()
+    bytes.iter().map(show).collect::<Vec<_>>().concat()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 fn dress(node: &Node, run_as: RunAs) -> String {
@@ -111,8 +114,7 @@ fn dress(node: &Node, run_as: RunAs) -> String {
     }
     let mut acl = |name: &str, acl: Option<&Acl>| {
         if let Some(acl) = acl {
-            let hex: String =
-                encode_acl(node.mode, acl).iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = hex(&encode_acl(node.mode, acl));
             line(format!("setfattr -n system.posix_acl_{name} -v 0x{hex} {path}"));
         }
     };
@@ -125,7 +127,7 @@ fn dress(node: &Node, run_as: RunAs) -> String {
         if !takes_all && !name.starts_with(b"trusted.") {
             continue;
         }
-        let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex(value);
         let value = if hex.is_empty() { String::new() } else { format!("-v 0x{hex} ") };
         line(format!("setfattr -h -n {} {value}{path}", quote(name)));
     }

@@ -62,7 +62,10 @@ impl Window {
     pub(crate) fn since(start: SystemTime) -> Self {
         let second = Duration::from_secs(1);
         let since_epoch = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap();
-        Self { start: since_epoch(start) - second, end: since_epoch(SystemTime::now()) + second }
+        Self {
+            start: since_epoch(start).saturating_sub(second),
+            end: since_epoch(SystemTime::now()) + second,
+        }
     }
 
     fn stamp(self, seconds: i64, nanoseconds: i64) -> Stamp {

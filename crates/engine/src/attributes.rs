@@ -7,11 +7,12 @@ use std::io;
 
 use fs::acl::{self, Which};
 use fs::xattr::{self, Node as Carrier};
-use fs::{Acl, File, Times};
+use fs::{Acl, Dir, File, Times};
 use model::settings::{ContentCheck, Perms, Xattrs};
 use model::{Fault, ItemFlags, Kind, Metadata, Settings};
 
 use crate::entries::Entry;
+use crate::fake_super;
 use crate::identity::Power;
 use crate::node::Node;
 use crate::run::Run;
@@ -33,11 +34,6 @@ pub(crate) struct Extra {
 }
 
 impl Extra {
-    /// True without any.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.xattrs.is_empty() && self.access.is_none() && self.default.is_none()
-    }
-
     /// Reads those that the settings bring over; one system call where there are none.
     pub(crate) fn read(run: &Run, scope: &filter::Scope, carrier: Carrier<'_>) -> io::Result<Self> {
         let mut extra = Self::default();
@@ -182,6 +178,20 @@ pub(crate) fn directory_differences(run: &Run, source: &Extra, target: &Extra) -
     masked(run, Kind::Directory, source.differences(target))
 }
 
+/// An access ACL that is set brings its permission bits along: only the others count as a change
+/// of mode.
+pub(crate) fn leave_mode_to_acl(
+    run: &Run,
+    flags: &mut ItemFlags,
+    (source, target): (&Extra, &Extra),
+    wanted: &Wanted,
+    existing: &Metadata,
+) {
+    if source.sets_mode(target) && !run.settings.dry_run {
+        flags.set(ItemFlags::PERMS, (wanted.mode ^ existing.mode) & 0o7000 != 0);
+    }
+}
+
 /// Leaves out the letters that a kind of entry does not have.
 fn masked(run: &Run, kind: Kind, mut flags: ItemFlags) -> ItemFlags {
     if !run.settings.preserve.acls || kind == Kind::Symlink {
@@ -201,6 +211,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
         source = of_source(run, entry)?;
         target = of_target(run, entry)?;
         flags |= masked(run, entry.source.kind, source.differences(&target));
+        leave_mode_to_acl(run, &mut flags, (&source, &target), &wanted, existing);
     }
     let exact_times = run.settings.compare.content == ContentCheck::Checksum
         && wanted.mtime.is_some_and(|mtime| mtime != existing.mtime);
@@ -211,13 +222,17 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
     let name = entry.target_name();
     let carrier = Carrier::Name(dir, name);
     let set = || -> Result<(), (&'static str, io::Error)> {
-        if flags.intersects(ItemFlags::OWNER | ItemFlags::GROUP) {
+        let pretends = run.keeps_pretence();
+        if flags.intersects(ItemFlags::OWNER | ItemFlags::GROUP) && !pretends {
             dir.set_owner(name, wanted.uid, wanted.gid).map_err(|e| ("set owner of", e))?;
         }
         if source != target {
             source.write(&target, carrier).map_err(|e| ("set attributes of", e))?;
         }
-        if must_set_mode(&wanted, existing, flags, source.sets_mode(&target)) {
+        if pretends {
+            fake_super::write_name(dir, name, &wanted, &entry.source)
+                .map_err(|e| ("set attributes of", e))?;
+        } else if must_set_mode(&wanted, existing, flags, source.sets_mode(&target)) {
             dir.set_mode(name, wanted.mode).map_err(|e| ("set mode of", e))?;
         }
         let times = Times { mtime: wanted.mtime, atime: wanted.atime };
@@ -286,6 +301,9 @@ pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: &Extra) -> Result<(),
     let name = entry.target_name();
     let wanted = entry.wanted(run);
     let set = || -> Result<(), (&'static str, io::Error)> {
+        if run.keeps_pretence() {
+            return pretend_named(run, entry, dir, (&wanted, extra));
+        }
         let made = dir.stat(name).map_err(|error| ("look at", error))?;
         let uid = wanted.uid.filter(|uid| *uid != made.uid);
         let gid = wanted.gid.filter(|gid| *gid != made.gid);
@@ -312,4 +330,22 @@ pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: &Extra) -> Result<(),
         Ok(())
     };
     set().map_err(|(verb, error)| entry.target_fault(verb, &error))
+}
+
+/// With `--fake-super`: owner and mode go into an attribute.
+fn pretend_named(
+    run: &Run,
+    entry: &Entry,
+    dir: &Dir,
+    (wanted, extra): (&Wanted, &Extra),
+) -> Result<(), (&'static str, io::Error)> {
+    let name = entry.target_name();
+    let carrier = Carrier::Name(dir, name);
+    if run.settings.has_extra() {
+        extra.write(&Extra::default(), carrier).map_err(|error| ("set attributes of", error))?;
+    }
+    fake_super::write_name(dir, name, wanted, &entry.source)
+        .map_err(|error| ("set attributes of", error))?;
+    let times = Times { mtime: wanted.mtime, atime: wanted.atime };
+    dir.set_times(name, times).map_err(|error| ("set times of", error))
 }

@@ -52,13 +52,26 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: Entry) -> Result<Cost, Box<E
     if exists && action == BasisAction::Copy {
         return Err(Box::new(entry));
     }
-    let Some(found) = best(worker, &entry, Kind::File) else { return Err(Box::new(entry)) };
+    let Some(found) = best(worker, &entry, Kind::File) else {
+        return Err(Box::new(with_reference(worker.run, entry)));
+    };
     match (found.quality, action) {
         (Match::Exact, BasisAction::Omit) => omit(worker, &entry),
         (Match::Exact, BasisAction::Link) => link(worker, entry, &found),
         (Match::Exact | Match::Content, _) if !exists => Ok(copy(worker, entry, &found)),
         _ => Err(Box::new(entry)),
     }
+}
+
+/// rsync tells of a new file as a change of the first basis file of its name.
+fn with_reference(run: &Run, mut entry: Entry) -> Entry {
+    if entry.existing.is_none() {
+        let candidates = mirrors(&entry.node).iter().flatten();
+        entry.reference = candidates
+            .filter_map(|dir| run.stat(dir, &entry.name).ok())
+            .find(|metadata| metadata.kind == Kind::File);
+    }
+    entry
 }
 
 /// The best candidate of a kind, the first exact one at once.
@@ -224,4 +237,9 @@ pub(crate) fn directory(node: &Node, name: &[u8]) -> Option<Metadata> {
         .flatten()
         .filter_map(|dir| dir.stat(name).ok())
         .find(|metadata| metadata.kind == Kind::Directory)
+}
+
+/// The root of a basis tree, for what is told of a new destination root.
+pub(crate) fn root_directory(run: &Run) -> Option<Metadata> {
+    run.basis_roots.iter().flatten().find_map(|dir| dir.metadata().ok())
 }

@@ -29,6 +29,7 @@ pub(crate) fn extraneous(
     }
     if !worker.run.may_delete() {
         worker.scratch.totals.deletions_suppressed += names.len() as u64;
+        worker.run.tell_deletions_suppressed(node.segment);
         return;
     }
     let dir = match node.target_dir() {
@@ -320,7 +321,9 @@ impl<'a> Doomed<'a> {
                 return false;
             }
         };
-        let below = scope.enter(&path, &mut |file| crate::descend::read_rules(&dir, file));
+        let Some(rel_path) = model::RelPath::new(&path) else { return false };
+        let below =
+            crate::merge_files::rules_in_force(scope, &rel_path, std::slice::from_ref(&dir));
         let Ok(below) = below else { return false };
         // Inside a directory that goes, perishable rules protect nothing (rsync(1)).
         let mut inner = Doomed {

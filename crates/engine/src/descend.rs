@@ -12,6 +12,7 @@ use model::{Cause, Fault, Gauges, Item, ItemFlags, Kind, MessageClass, Metadata,
 use parking_lot::Mutex;
 
 use crate::attributes::{self, AsksForExtra, Extra};
+use crate::merge_files::rules_in_force;
 use crate::names::{NameRef, Presence};
 use crate::node::{Before, Content, Finish, Handle, Layer, Node, Origin, Target, ThroughLink};
 use crate::order::SegmentId;
@@ -20,9 +21,6 @@ use crate::selection::{Pick, Reason};
 use crate::task::{Found, Position, Task, Worker};
 use crate::wanted::Wanted;
 use crate::{basis, delete, finalize, prune, scan};
-
-/// Rule files larger than this are refused: nobody writes so many rules by hand.
-const RULES_MAX_BYTES: u64 = 16 << 20;
 
 /// Goes down into the next directory of a list.
 pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
@@ -122,7 +120,7 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
             return None;
         }
     };
-    if run.pass().only_deletes() && existing.is_none_or(|(found, _)| found.kind != Kind::Directory)
+    if !run.pass().transfers() && existing.is_none_or(|(found, _)| found.kind != Kind::Directory)
     {
         return None;
     }
@@ -169,13 +167,10 @@ fn look_at_source(way: &Way<'_>) -> Result<Metadata, Fault> {
 fn is_left_out(worker: &mut Worker<'_>, way: &Way<'_>, source: &Metadata) -> bool {
     let run = worker.run;
     let traverse = &run.settings.traverse;
-    let path = way.path();
-    if traverse.depth == Depth::Files && way.reason() == Some(Reason::Named) {
-        let class = MessageClass::Notice;
-        way.skip(worker, class, &[b"skipping directory ", path.as_bytes()]);
-        return true;
-    }
     if run.destination_inode == Some((source.dev, source.ino)) {
+        if run.made_destination {
+            return true;
+        }
         let cause = Cause::Refused(
             "it is the destination itself; leave it out with --exclude to silence this".into(),
         );
@@ -233,7 +228,7 @@ fn clear_the_way(
         let path = way.path();
         way.skip(
             worker,
-            MessageClass::Verbose,
+            MessageClass::Debug,
             &[b"not creating new directory \"", path.as_bytes(), b"\""],
         );
         return Err(());
@@ -280,7 +275,11 @@ fn make_target(
         None if run.settings.dry_run => return Ok(Target::Absent),
         None => {
             way.node.touch();
-            match parent.make_dir(name, 0o700) {
+            let mode = match way.reason() {
+                Some(Reason::Path) => 0o777 & !run.umask,
+                _ => 0o700,
+            };
+            match parent.make_dir(name, mode) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 made => made.map_err(failed("make directory"))?,
             }
@@ -297,7 +296,7 @@ fn make_target(
     }
     let open = || match through_link {
         ThroughLink::No => parent.open_child(name, AccessTime::Update),
-        ThroughLink::Follow => parent.open_child_following(name),
+        ThroughLink::Follow => run.open_target_beneath(&way.path()),
     };
     let dir = match open() {
         // A dry run does not make a directory passable; it goes on as if it were empty.
@@ -455,7 +454,10 @@ fn build(
             }
         };
         let differs = existing.is_none() || flags.is_significant();
-        node.finish = Some(Finish { source, wanted, before: existing, differs });
+        // As rsync: what is reached through a link keeps the attributes that it has.
+        let keeps_own = matches!(node.target, Target::Present { through_link: ThroughLink::Follow, .. });
+        node.finish =
+            (!keeps_own).then_some(Finish { source, wanted, before: existing, differs });
         speak(worker, &node, existing.is_none(), flags);
     }
     Some(node)
@@ -479,6 +481,7 @@ pub(crate) fn compare(
     if run.settings.has_extra() {
         let (source, target) = extra(run, node)?;
         flags |= attributes::directory_differences(run, &source, &target);
+        attributes::leave_mode_to_acl(run, &mut flags, (&source, &target), wanted, existing);
     }
     Ok(flags)
 }
@@ -514,7 +517,7 @@ pub(crate) fn speak_to(
     flags: ItemFlags,
 ) {
     let Some(finish) = &node.finish else { return };
-    if run.pass().only_deletes() {
+    if !run.pass().transfers() {
         return;
     }
     let verdict = match (is_new, flags.is_significant()) {
@@ -556,52 +559,14 @@ pub(crate) fn scopes(
     if !parent.source_scope.needs_reading() {
         return Ok((parent.source_scope.clone(), parent.receiver_scope.clone()));
     }
-    let source = parent.source_scope.enter(path.as_bytes(), &mut |file| {
-        for layer in layers {
-            if let Some(dir) = layer.handle.if_open()
-                && let Some(rules) = read_rules(&dir, file)?
-            {
-                return Ok(Some(rules));
-            }
-        }
-        Ok(None)
-    })?;
-    let target = match target {
-        Target::Present { handle, .. } => handle.if_open(),
-        Target::Absent => None,
+    let sources: Vec<Dir> = layers.iter().filter_map(|layer| layer.handle.if_open()).collect();
+    let targets: Vec<Dir> = match target {
+        Target::Present { handle, .. } => handle.if_open().into_iter().collect(),
+        Target::Absent => Vec::new(),
     };
-    let receiver = parent.receiver_scope.enter(path.as_bytes(), &mut |file| match &target {
-        Some(dir) => read_rules(dir, file),
-        None => Ok(None),
-    })?;
+    let source = rules_in_force(&parent.source_scope, path, &sources)?;
+    let receiver = rules_in_force(&parent.receiver_scope, path, &targets)?;
     Ok((source, receiver))
-}
-
-/// Reads a merge file of a directory; `None` when there is none.
-pub(crate) fn read_rules(dir: &Dir, path: &[u8]) -> io::Result<Option<Vec<u8>>> {
-    let (way, name) = match path.iter().rposition(|&byte| byte == b'/') {
-        Some(at) => (&path[..at], &path[at + 1..]),
-        None => (&b""[..], path),
-    };
-    let open = || {
-        let mut dir = dir.clone();
-        for component in way.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
-            dir = dir.open_child(component, AccessTime::Update)?;
-        }
-        dir.open_file(name, AccessTime::Update)
-    };
-    let file = match open() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
-    };
-    let metadata = file.metadata()?;
-    if metadata.kind != Kind::File || metadata.size > RULES_MAX_BYTES {
-        return Err(io::Error::other("a rule file is a regular file of at most 16 MiB"));
-    }
-    let mut rules = vec![0; usize::try_from(metadata.size).unwrap_or(0)];
-    let len = file.read_at(&mut rules, 0)?;
-    rules.truncate(len);
-    Ok(Some(rules))
 }
 
 impl Run {

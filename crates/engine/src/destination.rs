@@ -25,8 +25,10 @@ pub(crate) struct Opened {
     pub(crate) shown: Box<[u8]>,
     /// The new name of a single file.
     pub(crate) renamed: Option<Box<[u8]>>,
-    /// True when it was (or would be) made.
+    /// True when it was (or would be) made as one directory: it is told as new.
     pub(crate) is_new: bool,
+    /// What is to be told of directories that were made.
+    pub(crate) note: Option<String>,
 }
 
 /// Opens or makes the destination of a job.
@@ -54,7 +56,14 @@ pub(crate) fn open(job: &Job, selection: &Selection) -> Result<Option<Opened>, S
         }
     }
     if job.settings.traverse.make_path && !job.settings.dry_run {
-        make_parents(path, typed.ends_with(b"/") || !single)?;
+        let made = make_parents(path, typed.ends_with(b"/") || !single)?;
+        if made > 0 && !(single && !typed.ends_with(b"/")) {
+            let dir = Dir::open_operator(path).map_err(failed("open", path))?;
+            let mut opened = opened(dir, path, Before::Anything)?;
+            let directories = if made == 1 { "directory" } else { "directories" };
+            opened.note = Some(format!("created {made} {directories} for {}", path.display()));
+            return Ok(Some(opened));
+        }
     }
     if single && !typed.ends_with(b"/") {
         return into_parent(job, path).map(Some);
@@ -66,19 +75,22 @@ pub(crate) fn open(job: &Job, selection: &Selection) -> Result<Option<Opened>, S
             shown: typed.into(),
             renamed: None,
             is_new: true,
+            note: Some(created(path)),
         }));
     }
     make_directory(path)?;
     let dir = Dir::open_operator(path).map_err(failed("open", path))?;
     let mut opened = opened(dir, path, Before::Empty)?;
     opened.is_new = true;
+    opened.note = Some(created(path));
     Ok(Some(opened))
 }
 
 fn opened(dir: Dir, path: &Path, listing: Before) -> Result<Opened, SetupError> {
     let metadata = dir.metadata().map_err(failed("open", path))?;
     let shown = path.as_os_str().as_bytes().into();
-    Ok(Opened { dir: Some((dir, metadata)), listing, shown, renamed: None, is_new: false })
+    let dir = Some((dir, metadata));
+    Ok(Opened { dir, listing, shown, renamed: None, is_new: false, note: None })
 }
 
 /// A single file that arrives as the last component of the destination.
@@ -96,6 +108,7 @@ fn into_parent(job: &Job, path: &Path) -> Result<Opened, SetupError> {
             shown: parent.as_os_str().as_bytes().into(),
             renamed: name,
             is_new: false,
+            note: None,
         }),
         Err(cause) => {
             Err(SetupError::Destination { verb: "enter directory", path: parent.to_owned(), cause })
@@ -103,9 +116,19 @@ fn into_parent(job: &Job, path: &Path) -> Result<Opened, SetupError> {
     }
 }
 
-/// True when the sources amount to one entry that is no directory.
+/// What rsync says of a directory that it makes.
+fn created(path: &Path) -> String {
+    let shown = path.as_os_str().as_bytes();
+    let shown = shown.strip_suffix(b"/").unwrap_or(shown);
+    format!("created directory {}", String::from_utf8_lossy(shown))
+}
+
+/// True when the sources amount to one entry that is no directory, or to nothing.
 fn single_file(selection: &Selection) -> Result<bool, SetupError> {
     use crate::node::Content;
+    if selection.roots.is_empty() && selection.missing.is_empty() {
+        return Ok(true);
+    }
     let [pick] = selection.picked.names.as_slice() else { return Ok(false) };
     let no_content = selection.roots.iter().all(|root| root.content == Content::Picked);
     if !no_content || pick.below.is_some() || !selection.missing.is_empty() {
@@ -126,19 +149,21 @@ fn make_directory(path: &Path) -> Result<(), SetupError> {
 }
 
 /// `--mkpath`: every missing component of the destination but the last, or all.
-fn make_parents(path: &Path, whole: bool) -> Result<(), SetupError> {
+fn make_parents(path: &Path, whole: bool) -> Result<usize, SetupError> {
     let target = if whole { Some(path) } else { path.parent() };
     let mut ancestors: Vec<&Path> = target.into_iter().flat_map(Path::ancestors).collect();
     ancestors.reverse();
+    let mut made = 0;
     for ancestor in ancestors.into_iter().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
         match fs::operator::make_dir(ancestor) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(failed("make directory", ancestor)(error));
             }
-            _ => {}
+            Ok(()) => made += 1,
+            Err(_) => {}
         }
     }
-    Ok(())
+    Ok(made)
 }
 
 fn failed(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SetupError {

@@ -37,6 +37,8 @@ pub(crate) struct Entry {
     pub(crate) is_followed: bool,
     pub(crate) source: Metadata,
     pub(crate) existing: Option<Metadata>,
+    /// A file of a basis tree that stands for the missing one in what is told.
+    pub(crate) reference: Option<Metadata>,
     pub(crate) segment: SegmentId,
 }
 
@@ -148,6 +150,7 @@ fn one(
         is_followed: entry.is_followed,
         source,
         existing,
+        reference: None,
         segment,
     };
     if source.nlink > 1 && worker.run.settings.links.hard_links && source.kind != Kind::Directory {
@@ -236,11 +239,18 @@ pub(crate) fn failed(
     segment: SegmentId,
     fault: Fault,
 ) {
+    let item = failed_item(node, name, metadata, &fault);
+    done(worker, metadata.size);
+    worker.run.fault(&mut worker.scratch.totals, fault);
+    worker.run.conclude(&mut worker.scratch.totals, segment, item);
+}
+
+fn failed_item(node: &Node, name: &[u8], metadata: Metadata, fault: &Fault) -> Item {
     let verdict = match fault.cause {
         Cause::ChangedDuringCopy => Verdict::ChangedDuringCopy,
         _ => Verdict::Failed,
     };
-    let item = Item {
+    Item {
         path: node.path.child(name),
         metadata,
         flags: ItemFlags::empty(),
@@ -249,10 +259,7 @@ pub(crate) fn failed(
         reason: Some(fault.to_string().into()),
         written_bytes: 0,
         checksum: None,
-    };
-    done(worker, metadata.size);
-    worker.run.fault(&mut worker.scratch.totals, fault);
-    worker.run.conclude(&mut worker.scratch.totals, segment, item);
+    }
 }
 
 fn done(worker: &Worker<'_>, bytes: u64) {
@@ -313,6 +320,18 @@ impl Entry {
         failed(worker, &self.node, &self.name, self.source, self.segment, fault);
     }
 
+    /// Counts the entry as failed after its transfer had begun. rsync tells of a transfer when it
+    /// begins, so the line comes all the same.
+    pub(crate) fn fail_in_transfer(&self, worker: &mut Worker<'_>, fault: Fault, flags: ItemFlags) {
+        let mut item = failed_item(&self.node, &self.name, self.source, &fault);
+        if fault.side == model::Side::Destination {
+            item.flags = flags;
+        }
+        done(worker, self.source.size);
+        worker.run.fault(&mut worker.scratch.totals, fault);
+        worker.run.conclude(&mut worker.scratch.totals, self.segment, item);
+    }
+
     /// A fault at its source.
     pub(crate) fn source_fault(&self, verb: &'static str, cause: impl Into<Cause>) -> Fault {
         self.node.source_fault(verb, self.layer, &self.name, cause)
@@ -351,7 +370,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<Fi
         let path = entry.path();
         entry.skip(
             worker,
-            MessageClass::Verbose,
+            MessageClass::Debug,
             &[b"not creating new file \"", path.as_bytes(), b"\""],
         );
         return Cost::Compare;
@@ -392,7 +411,7 @@ fn regular(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<File>) -> C
     let run = worker.run;
     if let Some(reason) = left_alone(run, &entry) {
         let path = entry.path();
-        entry.skip(worker, MessageClass::Verbose, &[path.as_bytes(), reason]);
+        entry.skip(worker, MessageClass::Debug, &[path.as_bytes(), reason]);
         return Cost::Compare;
     }
     let writes_device = |existing: &Metadata| {
@@ -435,7 +454,7 @@ fn left_alone(run: &Run, entry: &Entry) -> Option<&'static [u8]> {
     if settings.traverse.min_size.is_some_and(|min| size < min) {
         return Some(b" is under min-size");
     }
-    let existing = entry.existing.as_ref()?;
+    let existing = entry.existing.as_ref().filter(|existing| existing.kind == Kind::File)?;
     let newer = existing.mtime.secs.saturating_sub(entry.source.mtime.secs)
         > settings.compare.modify_window_secs.max(0);
     if settings.compare.update_only && newer {
@@ -496,7 +515,9 @@ pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry, opened: Option<File>)
 /// The letters of a file whose content is written.
 fn transfer_flags(run: &Run, entry: &Entry) -> Result<ItemFlags, Fault> {
     let mut flags = ItemFlags::TRANSFER;
-    let Some(existing) = &entry.existing else { return Ok(flags | ItemFlags::NEW) };
+    let Some(existing) = entry.existing.as_ref().or(entry.reference.as_ref()) else {
+        return Ok(flags | ItemFlags::NEW);
+    };
     if run.settings.compare.content == ContentCheck::Checksum {
         flags |= ItemFlags::CHECKSUM;
     }
@@ -509,8 +530,9 @@ fn transfer_flags(run: &Run, entry: &Entry) -> Result<ItemFlags, Fault> {
     Ok(flags)
 }
 
-/// The text of a link as it is stored at the destination.
+/// The text of a link as it is stored at the destination. In a local copy rsync's
+/// `--munge-links` acts where links are read: their prefix is taken off.
 pub(crate) fn stored_target(run: &Run, target: &[u8]) -> Vec<u8> {
-    // With --munge-links both sides are munged: what is read is unmunged first.
-    if run.settings.links.munge { links::munged(links::unmunged(target)) } else { target.to_vec() }
+    let target = if run.settings.links.munge { links::unmunged(target) } else { target };
+    target.to_vec()
 }

@@ -9,6 +9,9 @@ use model::{DeviceNumber, Kind, Metadata};
 
 use crate::wanted::Wanted;
 
+/// `PATH_MAX` of Linux: no target is longer.
+const LINK_MAX_BYTES: usize = 4096;
+
 const STAT: &[u8] = b"user.rsync.%stat";
 
 /// What an attribute says an entry is; `None` when it says nothing sensible.
@@ -60,6 +63,26 @@ pub(crate) fn write_file(file: &File, wanted: &Wanted, source: &Metadata) -> io:
 pub(crate) fn write_directory(dir: &Dir, wanted: &Wanted, source: &Metadata) -> io::Result<()> {
     dir.set_own_mode(real_mode(wanted, Kind::Directory))?;
     write(dir.into(), &dir.metadata()?, wanted, source)
+}
+
+/// Makes the file that stands for a link, device, pipe or socket; `content` is a link's target.
+pub(crate) fn make_stand_in(dir: &Dir, name: &[u8], content: &[u8]) -> io::Result<()> {
+    dir.create_file(name, 0o600)?.write_all_at(content, 0)
+}
+
+/// The target of a link, or of the file that stands for one.
+pub(crate) fn read_link(dir: &Dir, name: &[u8]) -> io::Result<Vec<u8>> {
+    match dir.read_link(name) {
+        // EINVAL of readlink(2): not a link.
+        Err(error) if error.raw_os_error() == Some(22) => {
+            let file = dir.open_file(name, fs::AccessTime::Keep)?;
+            let mut target = vec![0; LINK_MAX_BYTES];
+            let len = file.read_at(&mut target, 0)?;
+            target.truncate(len);
+            Ok(target)
+        }
+        target => target,
+    }
 }
 
 /// Writes what a name pretends to be.

@@ -11,6 +11,7 @@ use model::Fault;
 use crate::attributes::{AsksForExtra, Extra};
 use crate::node::{Finish, Node};
 use crate::run::Run;
+use crate::scan::Pass;
 use crate::task::Worker;
 use crate::wanted::Wanted;
 
@@ -31,6 +32,10 @@ fn finish(worker: &mut Worker<'_>, node: &Node) {
     let touched = node.touched.load(Ordering::Relaxed);
     let widened = finish.before.is_some_and(|before| before.mode & 0o700 != 0o700)
         && !run.identity.is_root;
+    // What is deleted before the transfer shows in times that the transfer then sets.
+    if matches!(run.pass(), Pass::Survey | Pass::DeleteFirst) {
+        return;
+    }
     if run.settings.dry_run || !(finish.differs || touched || widened) {
         return;
     }

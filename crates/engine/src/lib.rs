@@ -34,6 +34,9 @@ mod names;
 /// List: names at both sides, filtered and sorted.
 mod scan;
 
+/// Rules in force in a directory.
+mod merge_files;
+
 /// Directories without files are left out.
 mod prune;
 

@@ -187,7 +187,7 @@ impl Node {
             let parent = parent.ok_or_else(|| io::Error::other("the destination was closed"))?;
             match through_link {
                 ThroughLink::No => parent.open_child(self.path.file_name(), AccessTime::Update),
-                ThroughLink::Follow => parent.open_child_following(self.path.file_name()),
+                ThroughLink::Follow => self.run.open_target_beneath(&self.path),
             }
         })?;
         Ok(Some(dir))

@@ -9,11 +9,12 @@ use std::sync::{Arc, OnceLock};
 use filter::{Rules, Scope};
 use fs::Dir;
 use model::settings::{DeleteLimit, DeleteWhen, Workers};
-use model::{Cause, Fault, Job, RelPath, Side, Summary, Verdict};
+use model::{Cause, Fault, Job, MessageClass, RelPath, Side, Summary, Verdict};
 use parking_lot::Mutex;
 
 use crate::descend;
 use crate::destination::{self, Opened};
+use crate::merge_files::rules_in_force;
 use crate::error::SetupError;
 use crate::node::{Before, Content, Finish, Handle, Layer, Node, Origin, Target, ThroughLink};
 use crate::order::OrderedLog;
@@ -47,7 +48,7 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     let mut selection = Selection::new(job)?;
     refuse_empty_source(job, &selection)?;
     let nothing = selection.roots.is_empty() && selection.missing.is_empty();
-    let opened = if nothing { None } else { destination::open(job, &selection)? };
+    let opened = destination::open(job, &selection)?;
     let workers = workers(job);
     let ceiling = match workers {
         sched::Workers::Fixed(count) | sched::Workers::Auto { ceiling: count } => count.get(),
@@ -56,6 +57,7 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     shared.missing = std::mem::take(&mut selection.missing);
     let run = Arc::new(shared);
     tell_unreadable(&run, &mut selection);
+    tell_notes(&run, &selection, opened.as_ref());
     let mut outcome = Outcome {
         summary: Summary::default(),
         stopped: None,
@@ -65,7 +67,7 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     };
     let settings = sched::Settings { workers, ..sched::Settings::default() };
     if !nothing {
-        let top = Top { job, rules, selection, opened };
+        let top = Top { rules, selection, opened };
         passes(&run, top, &settings, &mut outcome)?;
     }
     outcome.summary.merge(&run.totals());
@@ -85,7 +87,6 @@ fn workers(job: &Job) -> sched::Workers {
 
 /// What a pass begins with.
 struct Top<'a> {
-    job: &'a Job,
     rules: &'a Arc<Rules>,
     selection: Selection,
     opened: Option<Opened>,
@@ -115,7 +116,7 @@ fn passes(
             }
             seeds = if run.cancel.is_cancelled() { Vec::new() } else { left_for_later(run) };
         }
-        if pass.only_deletes() {
+        if !pass.transfers() {
             run.keep_only_deletions(&before);
         }
     }
@@ -150,6 +151,18 @@ fn tell_unreadable(run: &Run, selection: &mut Selection) {
     }
 }
 
+/// Tells which directories are left out, and which were made.
+fn tell_notes(run: &Run, selection: &Selection, opened: Option<&Opened>) {
+    for name in &selection.skipped {
+        run.say(OrderedLog::ROOT, MessageClass::Notice, &[b"skipping directory ", name]);
+        run.scratch(0).totals.verdicts.add(Verdict::Skipped);
+    }
+    let something = !selection.roots.is_empty() || !selection.missing.is_empty();
+    if let Some(note) = opened.and_then(|opened| opened.note.as_ref()).filter(|_| something) {
+        run.say(OrderedLog::ROOT, MessageClass::Verbose, &[note.as_bytes()]);
+    }
+}
+
 fn refuse_empty_source(job: &Job, selection: &Selection) -> Result<(), SetupError> {
     let delete = &job.settings.delete;
     if !delete.refuse_empty_source || delete.when == DeleteWhen::Never {
@@ -176,7 +189,7 @@ fn root_node(
             handle: Handle::new(dir.clone(), metadata),
             through_link: ThroughLink::No,
             // After the first pass it holds what that pass made.
-            listing: if run.pass().only_deletes() { Before::Anything } else { opened.listing },
+            listing: if !run.pass().transfers() { Before::Anything } else { opened.listing },
         },
         None => Target::Absent,
     };
@@ -201,12 +214,13 @@ fn root_node(
         default_acl: OnceLock::new(),
         basis: OnceLock::new(),
     };
-    if let Some(root) = top.selection.roots.iter().find(|root| root.content == Content::Listed) {
+    if let Some(root) = top.selection.roots.iter().find(|root| root.is_sent) {
         let is_new = top.opened.as_ref().is_none_or(|opened| opened.is_new);
         let existing = top.opened.as_ref().and_then(|opened| opened.dir.as_ref());
         let existing = existing.filter(|_| !is_new).map(|(_, metadata)| *metadata);
         let wanted = descend::wanted(run, &node, &root.metadata, existing);
-        let flags = descend::compare(run, &node, existing.as_ref(), &wanted, None);
+        let basis = crate::basis::root_directory(run).filter(|_| existing.is_none());
+        let flags = descend::compare(run, &node, existing.as_ref(), &wanted, basis.as_ref());
         let flags = flags.map_err(|fault| SetupError::Root(fault.to_string()))?;
         let differs = existing.is_none() || flags.is_significant();
         node.finish = Some(Finish { source: root.metadata, wanted, before: existing, differs });
@@ -226,7 +240,7 @@ fn layer((number, root): (usize, &crate::selection::Root)) -> Layer {
 }
 
 fn speak_of_root(run: &Arc<Run>, node: &Node, is_new: bool, flags: model::ItemFlags) {
-    if run.pass().only_deletes() {
+    if !run.pass().transfers() {
         return;
     }
     let mut scratch = run.scratch(0);
@@ -250,24 +264,13 @@ fn root_scopes(
     if !source.needs_reading() {
         return Ok((source, receiver));
     }
-    let source = source.enter(b".", &mut |file| {
-        for layer in layers {
-            if let Some(dir) = layer.handle.if_open()
-                && let Some(rules) = descend::read_rules(&dir, file)?
-            {
-                return Ok(Some(rules));
-            }
-        }
-        Ok(None)
-    });
-    let dir = match target {
-        Target::Present { handle, .. } => handle.if_open(),
-        Target::Absent => None,
+    let sources: Vec<Dir> = layers.iter().filter_map(|layer| layer.handle.if_open()).collect();
+    let targets: Vec<Dir> = match target {
+        Target::Present { handle, .. } => handle.if_open().into_iter().collect(),
+        Target::Absent => Vec::new(),
     };
-    let receiver = receiver.enter(b".", &mut |file| match &dir {
-        Some(dir) => descend::read_rules(dir, file),
-        None => Ok(None),
-    });
+    let source = rules_in_force(&source, &RelPath::root(), &sources);
+    let receiver = rules_in_force(&receiver, &RelPath::root(), &targets);
     Ok((source.map_err(wrong)?, receiver.map_err(wrong)?))
 }
 

@@ -1,8 +1,9 @@
 //! `-m`: whether a directory holds anything but directories (rsync(1), `--prune-empty-dirs`).
 
 use fs::Dir;
-use model::Kind;
+use model::{Kind, RelPath};
 
+use crate::merge_files::rules_in_force;
 use crate::node::Node;
 use crate::scan::{node_kind, path_of};
 
@@ -18,7 +19,8 @@ pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8]) -> bool {
 }
 
 fn holds_nothing(node: &Node, dir: &Dir, path: &[u8], scope: &filter::Scope) -> bool {
-    let entered = scope.enter(path, &mut |file| crate::descend::read_rules(dir, file));
+    let Some(rel_path) = RelPath::new(path) else { return false };
+    let entered = rules_in_force(scope, &rel_path, std::slice::from_ref(dir));
     let (Ok(scope), Ok(listing)) = (entered, dir.list()) else { return false };
     if listing.error().is_some() {
         return false;

@@ -58,6 +58,7 @@ pub(crate) struct Run {
     pub(crate) rate: RateLimit,
     /// A directory or entry of the source could not be read: deletions are kept back.
     pub(crate) source_fault: AtomicBool,
+    told_suppressed: AtomicBool,
     /// Deletions still permitted by `--max-delete`.
     pub(crate) deletions_left: AtomicU64,
     /// Entries seen in destination directories, for `--max-delete=N%`.
@@ -66,6 +67,8 @@ pub(crate) struct Run {
     pub(crate) shown_destination: Box<[u8]>,
     /// The destination root, so that a source above it does not copy it into itself.
     pub(crate) destination_inode: Option<(u64, u64)>,
+    /// The destination root did not exist before this run.
+    pub(crate) made_destination: bool,
     /// `umask` of the process as it was started.
     pub(crate) umask: u32,
     /// The destination root, for `--backup-dir`.
@@ -138,10 +141,12 @@ impl Run {
             links: HardLinks::default(),
             rate: RateLimit::new(settings.limits.bytes_per_sec.and_then(NonZeroU64::new)),
             source_fault: AtomicBool::new(false),
+            told_suppressed: AtomicBool::new(false),
             deletions_left: AtomicU64::new(u64::MAX),
             destination_entries: AtomicU64::new(0),
             shown_destination: opened.map_or_else(Box::default, |opened| opened.shown.clone()),
             destination_inode: destination.map(|(_, metadata)| (metadata.dev, metadata.ino)),
+            made_destination: opened.is_some_and(|opened| opened.is_new),
             umask: fs::process::umask(),
             basis_roots: crate::pipeline::basis_roots(job, destination_root.as_ref()),
             destination_root,
@@ -192,6 +197,11 @@ impl Run {
         Ok(fake_super::pretended(xattr::Node::Name(dir, name), metadata))
     }
 
+    /// The target of a link, as it pretends to be one with `--fake-super`.
+    pub(crate) fn read_link(&self, dir: &Dir, name: &[u8]) -> io::Result<Vec<u8>> {
+        if self.keeps_pretence() { fake_super::read_link(dir, name) } else { dir.read_link(name) }
+    }
+
     /// Metadata of an open file, as it pretends to be with `--fake-super`.
     pub(crate) fn as_pretended_file(&self, file: &File, metadata: Metadata) -> Metadata {
         if self.keeps_pretence() {
@@ -199,6 +209,13 @@ impl Run {
         } else {
             metadata
         }
+    }
+
+    /// Opens a destination directory whose path leads through links (`-K`): none of them may leave
+    /// the destination root.
+    pub(crate) fn open_target_beneath(&self, path: &RelPath) -> io::Result<Dir> {
+        let root = self.destination_root.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        root.open_beneath(path.as_bytes())
     }
 
     /// True when owners and modes are kept in an attribute.
@@ -294,6 +311,10 @@ impl Run {
 
     /// Tells of a path that failed; ends the run when nothing more can be written.
     pub(crate) fn fault(&self, totals: &mut Summary, fault: Fault) {
+        if fault.side == Side::Source && !self.pass().transfers() {
+            // The pass that transfers tells of it; here it only keeps deletions back.
+            return self.note_source(&fault);
+        }
         if fault.is_vanished() {
             totals.vanished += 1;
         } else {
@@ -318,6 +339,14 @@ impl Run {
         let changed = matches!(fault.cause, Cause::Vanished | Cause::ChangedDuringCopy);
         if fault.side == Side::Source && !changed {
             self.source_fault.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Says, once, that deletions are kept back.
+    pub(crate) fn tell_deletions_suppressed(&self, segment: SegmentId) {
+        if !self.told_suppressed.swap(true, Ordering::Relaxed) {
+            let text = b"IO error encountered -- skipping file deletion";
+            self.say(segment, MessageClass::Notice, &[text]);
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) fn expand(worker: &mut Worker<'_>, node: Arc<Node>) {
     let extraneous = match_destination(worker, &node, &mut names);
     worker.sample(Cost::List, began.elapsed(), 1);
     worker.run.destination_entries.fetch_add(extraneous.seen, Ordering::Relaxed);
-    if node.parent.is_none() && !worker.run.pass().only_deletes() {
+    if node.parent.is_none() && worker.run.pass().transfers() {
         for path in &node.run.missing {
             delete::missing_argument(worker, &node, path);
         }
@@ -59,7 +59,7 @@ fn begin(worker: &mut Worker<'_>, node: Arc<Node>, found: Found) {
         run.begin_scan();
         worker.spawn(Task::Directories(position(directories)));
     }
-    if found.names.files().is_empty() || run.pass().only_deletes() {
+    if found.names.files().is_empty() || !run.pass().transfers() {
         run.log.close(files, &*run.sink);
     } else {
         node.hold();
@@ -133,6 +133,7 @@ fn add_pick(
     at: u32,
     names: &mut Names,
 ) {
+    let mut path = Vec::new();
     for in_root in &pick.roots {
         let Some(layer) = node.layer_of_root(in_root.root) else { continue };
         let Ok(dir) = node.layer_dir(layer) else { continue };
@@ -140,6 +141,10 @@ fn add_pick(
         let leads_on = in_root.reason != Reason::Named || pick.below.is_some();
         if kind == Some(Kind::Symlink) && leads_on {
             (kind, is_followed) = (Some(Kind::Directory), true);
+        }
+        let is_named = in_root.reason == Reason::Named;
+        if is_named && is_excluded(worker, node, &pick.name, kind, &mut path) {
+            continue;
         }
         let entry = names.push(&pick.name, layer, kind);
         entry.is_followed = is_followed;
@@ -189,7 +194,7 @@ fn is_excluded(
         node.source_scope.check(path, node_kind(kind), filter::Side::Sender, Perishable::Honoured);
     let filter::Verdict::Excluded(rule) = verdict else { return false };
     worker.scratch.totals.verdicts.add(Verdict::Excluded);
-    if worker.run.wants(Verdict::Excluded, false) {
+    if worker.run.wants(Verdict::Excluded, false) && worker.run.pass().transfers() {
         let item = Item {
             path: node.path.child(name),
             metadata: entries::unknown_metadata(kind.unwrap_or(Kind::File)),
@@ -304,8 +309,12 @@ pub(crate) enum Pass {
     Whole,
     /// Transfer only.
     Transfer,
-    /// Delete only.
-    Delete,
+    /// Only look: whether all of the source can be read.
+    Survey,
+    /// Delete only, before the transfer.
+    DeleteFirst,
+    /// Delete only, after the transfer.
+    DeleteLast,
 }
 
 impl Pass {
@@ -314,19 +323,19 @@ impl Pass {
         let limited = settings.delete.limit != model::settings::DeleteLimit::Unlimited;
         match settings.delete.when {
             DeleteWhen::Never => &[Self::Transfer],
-            DeleteWhen::Before => &[Self::Delete, Self::Transfer],
+            DeleteWhen::Before => &[Self::Survey, Self::DeleteFirst, Self::Transfer],
             DeleteWhen::During if !limited => &[Self::Whole],
             DeleteWhen::During | DeleteWhen::Delay | DeleteWhen::After => {
-                &[Self::Transfer, Self::Delete]
+                &[Self::Transfer, Self::DeleteLast]
             }
         }
     }
 
     pub(crate) fn deletes(self) -> bool {
-        self != Self::Transfer
+        matches!(self, Self::Whole | Self::DeleteFirst | Self::DeleteLast)
     }
 
-    pub(crate) fn only_deletes(self) -> bool {
-        self == Self::Delete
+    pub(crate) fn transfers(self) -> bool {
+        matches!(self, Self::Whole | Self::Transfer)
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Root {
     pub(crate) metadata: Metadata,
     pub(crate) shown: Box<[u8]>,
     pub(crate) content: Content,
+    /// The directory itself is in the transfer, not only what is in it.
+    pub(crate) is_sent: bool,
 }
 
 /// How a picked name came to be picked.
@@ -69,6 +71,8 @@ pub(crate) struct Selection {
     pub(crate) unreadable: Vec<(Box<[u8]>, std::io::Error)>,
     /// Names below the transfer root whose source argument does not exist.
     pub(crate) missing: Vec<Box<[u8]>>,
+    /// Directories that are left out since nothing asks for directories.
+    pub(crate) skipped: Vec<Box<[u8]>>,
 }
 
 #[derive(Default)]
@@ -146,7 +150,17 @@ impl Selection {
             below.extend_from_slice(if below.is_empty() { b"." } else { b"/." });
         }
         if settings.traverse.relative {
-            return self.add_below(top, settings, base, &below, line);
+            // "/./" cuts a line as it cuts an argument.
+            let Some(at) = line.windows(3).position(|window| window == b"/./") else {
+                return self.add_below(top, settings, base, &below, line);
+            };
+            return match base.open(&line[..at]) {
+                Ok(inner) => self.add_listed(top, settings, &inner, &line[at + 3..]),
+                Err(error) => {
+                    self.note_missing(settings, &below, line, error);
+                    Ok(())
+                }
+            };
         }
         let (dir, name) = split_last(&below);
         match base.open(dir) {
@@ -181,16 +195,26 @@ impl Selection {
                 return Ok(());
             }
         };
+        if entry.kind == Kind::Directory && settings.traverse.depth == Depth::Files {
+            let name = if components.is_empty() { b".".to_vec() } else { components.join(&b'/') };
+            self.skipped.push(name.into());
+            return Ok(());
+        }
         let content = match settings.traverse.depth {
             Depth::Recursive => Content::Listed,
             Depth::Directories if lists_content => Content::Listed,
             _ => Content::Picked,
         };
         if components.is_empty() {
-            self.root(base, entry, content);
+            let root = self.root(base, entry, content);
+            self.roots[usize::from(root)].is_sent = true;
             return Ok(());
         }
         let root = self.root(base, base.dir.metadata().map_err(SetupError::from_io(typed))?, Content::Picked);
+        // A leading "./" names the root as the first of the directories on the way.
+        if below.starts_with(b"./") && settings.traverse.relative && settings.traverse.implied_dirs {
+            self.roots[usize::from(root)].is_sent = true;
+        }
         let mut at = top;
         let last = components.len() - 1;
         for (depth, name) in components.iter().enumerate() {
@@ -215,7 +239,7 @@ impl Selection {
             .position(|root| root.metadata.is_same_inode(&metadata) && root.shown == base.shown);
         let at = known.unwrap_or_else(|| {
             let (dir, shown) = (base.dir.clone(), base.shown.clone());
-            self.roots.push(Root { dir, metadata, shown, content });
+            self.roots.push(Root { dir, metadata, shown, content, is_sent: false });
             self.roots.len() - 1
         });
         if content == Content::Listed {

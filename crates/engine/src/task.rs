@@ -97,8 +97,6 @@ pub(crate) enum Cost {
     Change = 2,
     /// A directory listed.
     List = 3,
-    /// A MiB of a long file.
-    Move = 4,
 }
 
 impl Task {

@@ -8,6 +8,8 @@ use crate::identity::Identity;
 /// The attributes a destination entry shall have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
+    /// What it is a copy of.
+    pub(crate) kind: Kind,
     /// Permission bits; those of the existing entry where they are left alone.
     pub(crate) mode: u32,
     /// Owner, where it is set.
@@ -37,6 +39,7 @@ impl Wanted {
         let keeps_atime =
             settings.preserve.atimes && !matches!(source.kind, Kind::Directory | Kind::Symlink);
         Self {
+            kind: source.kind,
             mode: wanted_mode(settings, source, existing, default_mask),
             uid: identity.wanted_owner(source),
             gid: identity.wanted_group(source),
@@ -49,7 +52,7 @@ impl Wanted {
     pub(crate) fn differences(&self, settings: &Settings, existing: &Metadata) -> ItemFlags {
         let mut flags = ItemFlags::empty();
         let window = settings.compare.modify_window_secs;
-        let is_link = existing.kind == Kind::Symlink;
+        let is_link = self.kind == Kind::Symlink;
         flags.set(
             ItemFlags::MTIME,
             self.mtime.is_some_and(|mtime| !same_time(mtime, existing.mtime, window)),

@@ -146,9 +146,7 @@ impl<'a> Step<'a> {
                 slot.parents = Parents::Done;
                 slot.name = slot.file_name().into();
             });
-            if !own_directory {
-                self.scan_parents(index, slot, read)?;
-            }
+            self.scan_parents(index, slot, read)?;
         }
         let name = slot.file_name();
         if matches!(name, b"" | b"." | b"..") {
@@ -185,9 +183,24 @@ impl<'a> Step<'a> {
                 let sought = Sought::AboveTree(dir.into());
                 let context = Context::Directory { anchor: self.anchor_at(dir), sought };
                 self.load(index, &contents, &context, &path, read)?;
+                if slot.traits.contains(Traits::OWN_DIRECTORY) {
+                    self.forget(index);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Drops what a file above the tree has just added: it is read for its faults only.
+    fn forget(&mut self, index: usize) {
+        let slots = self.new.get_or_insert_with(|| self.old.clone());
+        let Some(Some(slot)) = slots.0.get_mut(index) else { return };
+        let Some(layer) = slot.rules.take() else { return };
+        for item in &layer.items {
+            if let Item::Slot(index) = item {
+                slots.remove(*index);
+            }
+        }
     }
 
     fn read_slot(&self, path: &[u8], read: ReadMerge<'_>) -> Result<Option<Vec<u8>>, RuleError> {

@@ -45,7 +45,7 @@ impl Template {
 }
 
 /// What a text says.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sentence<'a> {
     /// Forget the rules so far.
     Clear,

@@ -110,6 +110,11 @@ impl Scope {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
+
     fn answer(&self, question: &Question<'_>) -> Verdict {
         let items = self.state.ground.rules.items();
         let first = RuleId { list: COMMAND_LINE, index: 0 };

@@ -2,12 +2,13 @@
 //!
 //! `PROPTEST_CASES` sets the number of cases. There is no way around a missing rsync: the tests fail then.
 #![expect(clippy::disallowed_methods, reason = "the tests put trees on disk for rsync")]
+#![expect(clippy::unwrap_used, reason = "a disk that fails the tests may end them")]
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ mod generate;
 #[path = "support/tree.rs"]
 mod tree;
 
-use generate::{Case, Delete, Option as Argument};
+use generate::{Case, Delete, Option as Argument, Source};
 use tree::{RelPath, Tree};
 
 proptest! {
@@ -38,12 +39,22 @@ proptest! {
         let case = write_out(&case, &top);
         let ours = outcome_by_us(&case, &top);
         let theirs = outcome_by_rsync(&case, &top);
-        if std::env::var_os("STATS").is_some() { let all: usize = case.src.paths().count(); eprintln!("STAT {}", match &ours { Ok(set) => if set.len()<all {"some"} else if set.is_empty() {"none"} else {"all"}, Err(e) => if e.is_io() {"io"} else {"syntax"} }); }
         match (ours, theirs) {
             (Ok(ours), Ok(theirs)) => prop_assert_eq!(readable(&ours), readable(&theirs)),
             (Err(_), Err(_)) => {}
             (ours, theirs) => prop_assert!(false, "ours {:?}, theirs {:?}", ours.map(|set| readable(&set)), theirs),
         }
+    }
+}
+
+/// Files in the folder that holds both trees.
+const BESIDE: [&str; 2] = [".f", ".g"];
+
+/// The folder that paths in the source tree begin at.
+fn source_root(case: &Case, top: &Path) -> PathBuf {
+    match case.source {
+        Source::Contents => top.join("src"),
+        Source::Named => top.to_owned(),
     }
 }
 
@@ -64,12 +75,23 @@ fn write_out(case: &Case, top: &Path) -> Case {
     case.merges.iter_mut().chain(&mut case.beside).for_each(|text| fill(&mut text.0));
     case.src.edit_contents(fill);
     case.dst.edit_contents(fill);
-    case.src.write_to(&top.join("src"));
+    if case.source == Source::Named {
+        case.src = case.src.moved_into(b"src");
+        for (name, text) in BESIDE.iter().zip(&case.beside) {
+            case.src.add_file(name.as_bytes(), &text.0);
+        }
+        case.dst = if case.delete == Delete::Nothing {
+            Tree::default()
+        } else {
+            case.dst.moved_into(b"src")
+        };
+    }
+    case.src.write_to(&source_root(&case, top));
     case.dst.write_to(&top.join("dst"));
     for (index, contents) in case.merges.iter().enumerate() {
         std::fs::write(top.join(format!("m{index}")), &contents.0).unwrap();
     }
-    for (name, contents) in [".f", ".g"].iter().zip(&case.beside) {
+    for (name, contents) in BESIDE.iter().zip(&case.beside) {
         std::fs::write(top.join(name), &contents.0).unwrap();
     }
     let home = case.cvs.as_ref().map(|cvs| cvs.home.0.clone()).unwrap_or_default();
@@ -121,7 +143,8 @@ fn outcome_by_rsync(case: &Case, top: &Path) -> Result<BTreeSet<RelPath>, String
         Delete::Extras => &["--delete-before"],
         Delete::ExtrasAndExcluded => &["--delete-before", "--delete-excluded"],
     });
-    let output = command.args(["src/", "dst/"]).output().expect("rsync has to be installed");
+    let source = if case.source == Source::Named { "src" } else { "src/" };
+    let output = command.args([source, "dst/"]).output().expect("rsync has to be installed");
     match output.status.code() {
         Some(0) => Ok(Tree::paths_on_disk(&top.join("dst")).into_iter().collect()),
         Some(1 | 11 | 12 | 19 | 20) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
@@ -138,13 +161,21 @@ fn write_list(top: &Path, index: usize, list: &[u8]) -> Vec<u8> {
 /// The destination's paths as our rules would have them.
 fn outcome_by_us(case: &Case, top: &Path) -> Result<BTreeSet<RelPath>, RuleError> {
     let rules = Arc::new(rules_of(case, top)?);
-    let src = Walk { rules: Arc::clone(&rules), top: top.join("src") };
     let mut sent = BTreeSet::new();
-    src.send(&case.src, b"", &src.scope(), &mut sent)?;
     let mut left = case.dst.clone();
-    if case.delete != Delete::Nothing {
-        let dst = Walk { rules, top: top.join("dst") };
-        dst.delete_extras(&mut left, b"", &dst.scope(), &sent)?;
+    let scope_at = |root: &Path| Scope::root(Arc::clone(&rules), root.as_os_str().as_bytes());
+    let src = scope_at(&source_root(case, top));
+    let dst = scope_at(&top.join("dst"));
+    let first = match case.source {
+        Source::Contents => &b""[..],
+        Source::Named => b"src",
+    };
+    if sends(first, NodeKind::Directory, &src) {
+        sent.extend((!first.is_empty()).then(|| first.to_vec()));
+        send(&case.src, first, &src, &mut sent)?;
+        if case.delete != Delete::Nothing {
+            delete_extras(&mut left, first, &dst, &sent)?;
+        }
     }
     sent.extend(left.paths().cloned());
     Ok(sent)
@@ -178,90 +209,73 @@ fn rules_of(case: &Case, top: &Path) -> Result<Rules, RuleError> {
     Ok(rules)
 }
 
-/// A plain walk over a tree in memory.
-struct Walk {
-    rules: Arc<Rules>,
-    top: std::path::PathBuf,
+fn enter(tree: &Tree, dir: &[u8], scope: &Scope) -> Result<Scope, RuleError> {
+    scope.enter(dir, &mut |name| match name.first() {
+        Some(b'/') => match std::fs::read(OsStr::from_bytes(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            result => result.map(Some),
+        },
+        _ => Ok(tree.read(name)),
+    })
 }
 
-impl Walk {
-    fn scope(&self) -> Scope {
-        Scope::root(Arc::clone(&self.rules), self.top.as_os_str().as_bytes())
-    }
+fn sends(path: &[u8], kind: NodeKind, scope: &Scope) -> bool {
+    !scope.check(path, kind, Side::Sender, Perishable::Honoured).is_excluded()
+}
 
-    fn enter(&self, tree: &Tree, dir: &[u8], scope: &Scope) -> Result<Scope, RuleError> {
-        scope.enter(dir, &mut |name| match name.first() {
-            Some(b'/') => match std::fs::read(OsStr::from_bytes(name)) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                result => result.map(Some),
-            },
-            _ => Ok(tree.read(name)),
-        })
+fn send(
+    tree: &Tree,
+    dir: &[u8],
+    scope: &Scope,
+    sent: &mut BTreeSet<RelPath>,
+) -> Result<(), RuleError> {
+    let scope = enter(tree, dir, scope)?;
+    for (path, kind) in tree.children(dir) {
+        if sends(&path, kind, &scope) {
+            if kind == NodeKind::Directory {
+                send(tree, &path, &scope, sent)?;
+            }
+            sent.insert(path);
+        }
     }
+    Ok(())
+}
 
-    fn send(
-        &self,
-        tree: &Tree,
-        dir: &[u8],
-        scope: &Scope,
-        sent: &mut BTreeSet<RelPath>,
-    ) -> Result<(), RuleError> {
-        let scope = self.enter(tree, dir, scope)?;
-        for (path, kind) in tree.children(dir) {
-            let verdict = scope.check(&path, kind, Side::Sender, Perishable::Honoured);
+fn delete_extras(
+    tree: &mut Tree,
+    dir: &[u8],
+    scope: &Scope,
+    sent: &BTreeSet<RelPath>,
+) -> Result<(), RuleError> {
+    let scope = enter(tree, dir, scope)?;
+    for (path, kind) in tree.children(dir) {
+        let verdict = scope.check(&path, kind, Side::Receiver, Perishable::Honoured);
+        if !sent.contains(&path) && !verdict.is_excluded() {
+            delete(tree, &path, kind, &scope)?;
+        }
+    }
+    for (path, kind) in tree.children(dir) {
+        if kind == NodeKind::Directory && sent.contains(&path) {
+            delete_extras(tree, &path, &scope, sent)?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes an entry with all that is not protected in it.
+fn delete(tree: &mut Tree, path: &[u8], kind: NodeKind, scope: &Scope) -> Result<(), RuleError> {
+    if kind == NodeKind::Directory {
+        let scope = enter(tree, path, scope)?;
+        let children = tree.children(path);
+        for (path, kind) in children.into_iter().rev() {
+            let verdict = scope.check(&path, kind, Side::Receiver, Perishable::Ignored);
             if !verdict.is_excluded() {
-                if kind == NodeKind::Directory {
-                    self.send(tree, &path, &scope, sent)?;
-                }
-                sent.insert(path);
+                delete(tree, &path, kind, &scope)?;
             }
         }
-        Ok(())
     }
-
-    fn delete_extras(
-        &self,
-        tree: &mut Tree,
-        dir: &[u8],
-        scope: &Scope,
-        sent: &BTreeSet<RelPath>,
-    ) -> Result<(), RuleError> {
-        let scope = self.enter(tree, dir, scope)?;
-        for (path, kind) in tree.children(dir) {
-            let verdict = scope.check(&path, kind, Side::Receiver, Perishable::Honoured);
-            if !sent.contains(&path) && !verdict.is_excluded() {
-                self.delete(tree, &path, kind, &scope)?;
-            }
-        }
-        for (path, kind) in tree.children(dir) {
-            if kind == NodeKind::Directory && sent.contains(&path) {
-                self.delete_extras(tree, &path, &scope, sent)?;
-            }
-        }
-        Ok(())
+    if tree.children(path).is_empty() {
+        tree.remove(path);
     }
-
-    /// Deletes an entry with all that is not protected in it.
-    fn delete(
-        &self,
-        tree: &mut Tree,
-        path: &[u8],
-        kind: NodeKind,
-        scope: &Scope,
-    ) -> Result<(), RuleError> {
-        if kind == NodeKind::Directory {
-            let scope = self.enter(tree, path, scope)?;
-            let children = tree.children(path);
-            for (path, kind) in children.into_iter().rev() {
-                let verdict = scope.check(&path, kind, Side::Receiver, Perishable::Ignored);
-                if !verdict.is_excluded() {
-                    self.delete(tree, &path, kind, &scope)?;
-                }
-            }
-        }
-        if tree.children(path).is_empty() {
-            tree.remove(path);
-        }
-        Ok(())
-    }
+    Ok(())
 }

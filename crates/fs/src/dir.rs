@@ -13,7 +13,8 @@ use std::sync::{Arc, OnceLock};
 
 use model::{DeviceNumber, Kind, Metadata, Timestamp};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, SeekFrom, Timespec, Timestamps,
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, SeekFrom, Timespec,
+    Timestamps,
 };
 use rustix::io::{Errno, retry_on_intr};
 
@@ -97,6 +98,16 @@ impl Dir {
     /// Opens a directory below this one, or the directory that a link below this one points to.
     pub fn open_child_following(&self, name: &[u8]) -> io::Result<Self> {
         Ok(Self::from_fd(self.open(name, OPEN_DIR, 0)?))
+    }
+
+    /// Opens a directory by a path below this one that may lead through links, none of which
+    /// leaves it (openat2(2), `RESOLVE_BENEATH`): fails with `ELOOP` or `EXDEV` otherwise.
+    pub fn open_beneath(&self, path: &[u8]) -> io::Result<Self> {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let fd = retry_on_intr(|| {
+            rustix::fs::openat2(self, path, OPEN_DIR, Mode::empty(), resolve)
+        })?;
+        Ok(Self::from_fd(fd))
     }
 
     /// Opens this directory again: a handle with a position of its own.

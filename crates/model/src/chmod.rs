@@ -18,6 +18,35 @@ struct Clause {
     and: u32,
     or: u32,
     or_if_executable: u32,
+    copies: Option<Copies>,
+}
+
+/// `g=u`: the permissions of one class go to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Copies {
+    /// How far the class that is read lies from the lowest bits.
+    from_shift: u32,
+    /// One bit for each class that is written.
+    to_classes: u32,
+    operator: Operator,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    Add,
+    Remove,
+    Set,
+}
+
+impl Copies {
+    fn apply(self, mode: u32) -> u32 {
+        let bits = ((mode >> self.from_shift) & 7) * self.to_classes;
+        match self.operator {
+            Operator::Add => mode | bits,
+            Operator::Remove => mode & !bits,
+            Operator::Set => (mode & !(self.to_classes * 7)) | bits,
+        }
+    }
 }
 
 /// A list of changes, applied in order.
@@ -53,7 +82,8 @@ impl Chmod {
             _ => {
                 let executable = is_directory || mode & 0o111 != 0;
                 let extra = if executable { clause.or_if_executable } else { 0 };
-                (mode & clause.and) | clause.or | extra
+                let mode = (mode & clause.and) | clause.or | extra;
+                clause.copies.map_or(mode, |copies| copies.apply(mode))
             }
         })
     }
@@ -67,7 +97,8 @@ fn parse_clause(text: &str, umask: u32) -> Option<Clause> {
     };
     if rest.starts_with(|digit: char| digit.is_ascii_digit()) {
         let mode = u32::from_str_radix(rest, 8).ok().filter(|mode| *mode <= ALL_BITS)?;
-        return Some(Clause { scope, and: !ALL_BITS, or: mode, or_if_executable: 0 });
+        let set = Clause { and: !ALL_BITS, ..clause(u32::MAX, mode, 0) };
+        return Some(Clause { scope, ..set });
     }
     parse_symbolic(rest, umask).map(|clause| Clause { scope, ..clause })
 }
@@ -89,6 +120,15 @@ fn parse_symbolic(text: &str, umask: u32) -> Option<Clause> {
     // Without a class chmod(1) means all of them, less what the umask takes away.
     let allowed = if classes == 0 { !umask } else { u32::MAX };
     let classes = if classes == 0 { 0o111 } else { classes };
+    if let Some(from_shift) = class_shift(permissions) {
+        let operator = match operator {
+            "+" => Operator::Add,
+            "-" => Operator::Remove,
+            _ => Operator::Set,
+        };
+        let copies = Copies { from_shift, to_classes: classes, operator };
+        return Some(Clause { copies: Some(copies), ..clause(u32::MAX, 0, 0) });
+    }
     let (mut bits, mut special, mut conditional) = (0, 0, 0);
     for permission in permissions.chars() {
         match permission {
@@ -111,8 +151,18 @@ fn parse_symbolic(text: &str, umask: u32) -> Option<Clause> {
     })
 }
 
+/// How far the bits of the class that is named lie from the lowest bits.
+fn class_shift(permissions: &str) -> Option<u32> {
+    match permissions {
+        "u" => Some(6),
+        "g" => Some(3),
+        "o" => Some(0),
+        _ => None,
+    }
+}
+
 fn clause(and: u32, or: u32, or_if_executable: u32) -> Clause {
-    Clause { scope: Scope::All, and, or, or_if_executable }
+    Clause { scope: Scope::All, and, or, or_if_executable, copies: None }
 }
 
 #[cfg(test)]
@@ -140,6 +190,8 @@ mod tests {
         check("u+s,g+s", 0o755, false, 0o6755);
         check("+t", 0o755, true, 0o1755);
         check("F600,u+x", 0o644, false, 0o700);
+        check("go=u", 0o640, false, 0o666);
+        check("o+g", 0o640, false, 0o644);
     }
 
     #[test]

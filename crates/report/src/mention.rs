@@ -82,6 +82,8 @@ impl Rules {
     pub(crate) fn mention(self, item: &Item) -> Mention {
         match item.verdict {
             Verdict::Deleted => self.removed,
+            // rsync tells of a transfer when it begins, whatever becomes of it.
+            Verdict::Failed if item.flags.contains(ItemFlags::TRANSFER) => self.mention_kept(item),
             // What is left out is told by messages, and what failed by faults.
             Verdict::Excluded | Verdict::Skipped | Verdict::Failed | Verdict::ChangedDuringCopy => {
                 Mention::Nothing
@@ -183,7 +185,8 @@ mod tests {
         let based = ItemFlags::LOCAL_CHANGE;
         check(directory, Verdict::Copied, based, [Nothing, Nothing, UpToDate, Formatted]);
         check(file, Verdict::Deleted, none, [Deleting, Formatted, Deleting, Formatted]);
-        check(file, Verdict::Failed, ItemFlags::TRANSFER, [Nothing; 4]);
+        check(file, Verdict::Failed, ItemFlags::TRANSFER, [Formatted; 4]);
+        check(file, Verdict::Failed, none, [Nothing; 4]);
         check(file, Verdict::Skipped, none, [Nothing; 4]);
     }
 

@@ -163,7 +163,11 @@ impl Typed {
 pub(super) fn interest(settings: &Settings, has_log: bool, list_only: bool) -> Interest {
     let Info { name, skip, filter, del, .. } = settings.info;
     let logs_items = has_log && settings.items.log_format.as_deref() != Some(b"");
-    if settings.style == OutputStyle::Json || skip > 0 || filter > 0 {
+    if settings.style == OutputStyle::Json {
+        Interest::Everything
+    } else if settings.volume == Volume::Quiet {
+        if logs_items { Interest::Changes } else { Interest::Faults }
+    } else if skip > 0 || filter > 0 {
         Interest::Everything
     } else if name > 1 || settings.items.itemize == Itemize::Unchanged || list_only {
         Interest::Unchanged

@@ -45,21 +45,24 @@ pub(super) fn build(
     if facts.first_level_only {
         list.push(b"- /*/*")?;
     }
-    if let Some(suffix) = facts.protected_suffix {
+    if let Some(suffix) = facts.protected_suffix.filter(|_| !facts.delete_excluded) {
         list.rules.push_protect_suffix(suffix);
     }
     if let Some(dir) = facts.partial_dir {
         list.rules.push_perishable_exclude(dir.as_os_str().as_bytes());
     }
     if raw.count(Opt::CvsExclude) > 0 {
-        list.rules.push_cvs().map_err(refuse)?;
+        list.rules.push_cvs().map_err(|error| refuse(&error))?;
     }
     Ok(list.rules)
 }
 
 fn options(raw: &RawArgs, facts: &Facts<'_>, surroundings: &dyn Surroundings) -> RuleOptions {
     let last_from0 = raw.flags.iter().rev().find(|flag| flag.opt == Opt::From0);
-    let may_use_cvs_rules = matches!(flags_of_rules(raw).next(), Some(()));
+    let may_use_cvs_rules = raw
+        .flags
+        .iter()
+        .any(|flag| matches!(flag.opt, Opt::CvsExclude | Opt::Filter | Opt::PerDirectoryFilter));
     let home = surroundings.variable("HOME").filter(|_| may_use_cvs_rules);
     let cvsignore = home.map(|home| PathBuf::from(home).join(".cvsignore"));
     RuleOptions {
@@ -70,11 +73,6 @@ fn options(raw: &RawArgs, facts: &Facts<'_>, surroundings: &dyn Surroundings) ->
             .variable("CVSIGNORE")
             .map(|value| value.as_os_str().as_bytes().to_vec()),
     }
-}
-
-fn flags_of_rules(raw: &RawArgs) -> impl Iterator<Item = ()> {
-    let is_rule = |flag: &&RawFlag| matches!(flag.opt, Opt::CvsExclude | Opt::Filter);
-    raw.flags.iter().filter(is_rule).map(drop)
 }
 
 struct List<'a> {
@@ -108,11 +106,11 @@ impl List<'_> {
         let mut read = |name: &[u8]| -> io::Result<Vec<u8>> {
             surroundings.read_file(Path::new(std::ffi::OsStr::from_bytes(name)))
         };
-        self.rules.push(rule, &mut read).map_err(refuse)
+        self.rules.push(rule, &mut read).map_err(|error| refuse(&error))
     }
 
     fn push_pattern(&mut self, flag: &RawFlag, meaning: Unprefixed) -> Result<(), Refusal> {
-        self.rules.push_pattern(flag.bytes(), meaning).map_err(refuse)
+        self.rules.push_pattern(flag.bytes(), meaning).map_err(|error| refuse(&error))
     }
 
     fn push_list(&mut self, flag: &RawFlag, meaning: Unprefixed) -> Result<(), Refusal> {
@@ -120,11 +118,11 @@ impl List<'_> {
             .surroundings
             .read_file(Path::new(&flag.value))
             .map_err(|error| Refusal::file(Exit::FileIo, &flag.spelling, flag.bytes(), &error))?;
-        self.rules.push_list(&contents, meaning, flag.bytes()).map_err(refuse)
+        self.rules.push_list(&contents, meaning, flag.bytes()).map_err(|error| refuse(&error))
     }
 }
 
-fn refuse(error: RuleError) -> Refusal {
+fn refuse(error: &RuleError) -> Refusal {
     let exit = if error.is_io() { Exit::FileIo } else { Exit::Usage };
     Refusal { exit, sentence: error.to_string() }
 }

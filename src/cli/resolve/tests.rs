@@ -26,6 +26,7 @@ fn resolve_in(fake: &Fake, line: &str) -> Result<Invocation, Refusal> {
     resolve_words(words(&format!("{line} s/ d")), fake)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "calls read better without a borrow")]
 fn check_in<T: Debug + PartialEq>(
     fake: &Fake,
     line: &str,

@@ -104,10 +104,12 @@ impl Typed {
             write.partial = Partial::Keep;
             return Ok((write, backup, self.basis));
         }
-        let named = self.partial_dir.or_else(|| match write.delay_updates {
-            true => Some(DELAYED_DIR.into()),
-            false => self.partial.then(|| surroundings.variable("RSYNC_PARTIAL_DIR"))?,
-        });
+        let named = match (self.partial_dir, write.delay_updates) {
+            (Some(dir), _) => Some(dir),
+            (None, true) => Some(DELAYED_DIR.into()),
+            (None, false) if self.partial => surroundings.variable("RSYNC_PARTIAL_DIR"),
+            (None, false) => None,
+        };
         write.partial = partial(named, self.partial);
         Ok((write, backup, self.basis))
     }

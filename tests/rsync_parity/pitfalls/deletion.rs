@@ -43,11 +43,11 @@ fn pitfall_03_io_error_at_the_source_suppresses_deletion() {
     // at; before and after, nothing at all is deleted.
     for when in ["--delete-before", "--delete-after"] {
         let seen =
-            check_items(&Scenario::new(locked.clone(), &format!("-ri {when} src/ dst")).as_user());
+            check_items(&Scenario::new(locked.clone(), &format!("-ri {when} src/ dst")).by_user());
         assert_eq!(seen.code(), 23);
         assert_there(&seen, &["dst/extra", "dst/gone/deep/file", "dst/locked/inner"], &[]);
         let args = format!("-ri {when} --ignore-errors src/ dst");
-        let seen = check_items(&Scenario::new(locked.clone(), &args).as_user());
+        let seen = check_items(&Scenario::new(locked.clone(), &args).by_user());
         // With --ignore-errors even the directory that could not be listed is taken as empty.
         assert_there(&seen, &["dst/keep"], &["dst/extra", "dst/gone", "dst/locked/inner"]);
     }
@@ -58,7 +58,7 @@ fn pitfall_03_an_unreadable_source_directory_never_empties_its_copy() {
     let tree = Tree::new().dir("src").dir("src/locked").mode(0o000).file("dst/locked/inner", "i");
     for when in WHENS {
         let args = format!("-ri {when} src/ dst");
-        let seen = check_items(&Scenario::new(tree.clone(), &args).as_user());
+        let seen = check_items(&Scenario::new(tree.clone(), &args).by_user());
         assert_eq!(seen.code(), 23, "{when}");
         assert_there(&seen, &["dst/locked/inner"], &[]);
     }

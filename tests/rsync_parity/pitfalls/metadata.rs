@@ -77,7 +77,7 @@ fn pitfall_13_special_bits_survive_a_change_of_owner() {
     assert_eq!((seen.tree.at("new/s").mode, seen.tree.at("new/s").uid), (0o6755, 1234));
     assert_eq!(seen.tree.at("new/d").mode, 0o3775);
     // An ordinary user cannot give them away: the bits must not land on his own files silently.
-    let seen = check_items(&Scenario::new(tree, "-ai src/ new").as_user());
+    let seen = check_items(&Scenario::new(tree, "-ai src/ new").by_user());
     assert_eq!(seen.tree.at("new/s").uid, 65534);
 }
 
@@ -174,7 +174,7 @@ fn pitfall_14_fake_super_keeps_owner_mode_and_device_in_an_attribute() {
     assert_eq!(stat.as_deref(), Some(&b"20644 1,3 0:0"[..]));
     let stat = seen.tree.at("dst/f").xattrs.get(&b"user.rsync.%stat"[..]).cloned();
     assert_eq!(stat.as_deref(), Some(&b"104640 0,0 1234:1"[..]));
-    let seen = check_items(&Scenario::new(special(), "-rlptDi --fake-super src/ dst").as_user());
+    let seen = check_items(&Scenario::new(special(), "-rlptDi --fake-super src/ dst").by_user());
     assert_eq!(seen.tree.at("dst/pipe").kind, '-');
 }
 

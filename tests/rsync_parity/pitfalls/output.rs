@@ -127,16 +127,16 @@ fn pitfall_16_every_flag_of_an_item() {
 #[test]
 fn pitfall_18_faults_give_23_and_the_run_goes_on() {
     let tree = Tree::new().file("src/a", "a").mode(0o000).owner(0, 0).file("src/z", "z").dir("dst");
-    let seen = check_items(&Scenario::new(tree, "-rti src/ dst").as_user());
+    let seen = check_items(&Scenario::new(tree, "-rti src/ dst").by_user());
     assert_eq!(seen.code(), 23);
     assert_there(&seen, &["dst/z"], &["dst/a"]);
     let tree = Tree::new().file("src/a", "a").file("src/d/b", "b").dir("dst/d").owner(0, 0);
-    let seen = check_items(&Scenario::new(tree, "-rti src/ dst").as_user());
+    let seen = check_items(&Scenario::new(tree, "-rti src/ dst").by_user());
     assert_eq!(seen.code(), 23);
     assert_there(&seen, &["dst/a"], &["dst/d/b"]);
     // One's own read-only directory is opened for the time of the run.
     let tree = Tree::new().file("src/d/b", "b").dir("dst/d").mode(0o500);
-    let seen = check_items(&Scenario::new(tree, "-rti src/ dst").as_user());
+    let seen = check_items(&Scenario::new(tree, "-rti src/ dst").by_user());
     assert_eq!(seen.code(), 0);
     assert_eq!(seen.tree.at("dst/d").mode, 0o500);
 }
@@ -150,7 +150,7 @@ fn pitfall_18_read_only_directories_are_filled_all_the_same() {
         .dir("src/ro/sub")
         .mode(0o500)
         .file("src/ro/sub/b", "b");
-    let seen = check_items(&Scenario::new(tree, "-ai src/ new").as_user());
+    let seen = check_items(&Scenario::new(tree, "-ai src/ new").by_user());
     assert_eq!(seen.code(), 0);
     assert_eq!(seen.tree.at("new/ro").mode, 0o555);
     assert_there(&seen, &["new/ro/sub/b"], &[]);

@@ -147,7 +147,8 @@ fn pitfall_04_files_from_does_not_recurse_even_with_archive() {
 
 #[test]
 fn pitfall_04_files_from_reads_its_lines_as_rsync_does() {
-    let table: &[(&str, &str, i32, &[&str], &[&str])] = &[
+    type Row = (&'static str, &'static str, i32, &'static [&'static str], &'static [&'static str]);
+    let table: &[Row] = &[
         ("/sub/a\n", "", 0, &["dst/sub/a"], &["dst/b"]),
         ("./sub/./a\n", "", 0, &["dst/a"], &["dst/sub"]),
         ("# b\n; b\n\nsub/a\n", "", 0, &["dst/sub/a"], &["dst/b"]),

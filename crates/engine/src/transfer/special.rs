@@ -6,7 +6,7 @@ use crate::attributes::{self, AsksForExtra};
 use crate::entries::{Entry, Told};
 use crate::task::{Cost, Worker};
 use crate::transfer::whole::content_is_safe;
-use crate::{backup, basis, delete};
+use crate::{backup, basis, delete, fake_super};
 
 /// Brings a node over.
 pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
@@ -34,8 +34,12 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
         }
     }
     let mut flags = ItemFlags::LOCAL_CHANGE | ItemFlags::CHECKSUM;
-    match before.filter(|existing| existing.kind == entry.source.kind) {
-        Some(existing) => flags |= entry.wanted(run).differences(&run.settings, &existing),
+    // As rsync tells it: against whatever had the name, of any kind.
+    match before {
+        Some(existing) => {
+            let wanted = Entry { existing: None, ..entry.clone() }.wanted(run);
+            flags |= wanted.differences(&run.settings, &existing);
+        }
         None => flags |= ItemFlags::NEW,
     }
     if !run.settings.dry_run
@@ -57,14 +61,17 @@ fn make(worker: &Worker<'_>, entry: &Entry) -> Result<(), model::Fault> {
     entry.node.touch();
     let failed = |error: &std::io::Error| entry.target_fault("make node", error);
     let (kind, rdev) = (entry.source.kind, entry.source.rdev);
+    let make_as = |name: &[u8]| match run.keeps_pretence() {
+        true => fake_super::make_stand_in(dir, name, b""),
+        false => dir.make_node(name, kind, 0o600, rdev),
+    };
     if entry.existing.is_some() {
         if run.settings.backup.enabled {
             backup::keep(run, entry)?;
         }
-        fs::replace::replace_with(dir, name, |staging| dir.make_node(staging, kind, 0o600, rdev))
-            .map_err(|error| failed(&error))?;
+        fs::replace::replace_with(dir, name, make_as).map_err(|error| failed(&error))?;
     } else {
-        dir.make_node(name, kind, 0o600, rdev).map_err(|error| failed(&error))?;
+        make_as(name).map_err(|error| failed(&error))?;
     }
     let extra = if run.settings.has_extra() {
         attributes::of_source(run, entry)?

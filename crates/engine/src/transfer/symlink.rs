@@ -4,14 +4,15 @@ use model::{ItemFlags, Kind, MessageClass, Verdict};
 
 use crate::attributes::{self, AsksForExtra};
 use crate::entries::{Entry, Told, stored_target};
+use crate::run::Run;
 use crate::task::{Cost, Worker};
 use crate::transfer::whole::content_is_safe;
-use crate::{backup, basis, delete, links};
+use crate::{backup, basis, delete, fake_super, links};
 
 /// Brings a symlink over.
 pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
     let run = worker.run;
-    let target = match entry.source_dir.read_link(&entry.name) {
+    let target = match run.read_link(&entry.source_dir, &entry.name) {
         Ok(target) => target,
         Err(error) => {
             let fault = entry.source_fault("read link", &error);
@@ -32,7 +33,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
     }
     let stored = stored_target(run, &target);
     let is_link = entry.existing.is_some_and(|existing| existing.kind == Kind::Symlink);
-    if is_link && same_target(&entry, &stored) {
+    if is_link && same_target(run, &entry, &stored) {
         return keep(worker, &entry);
     }
     if !run.settings.basis.dirs.is_empty() && entry.existing.is_none() {
@@ -44,9 +45,9 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
     make(worker, entry, &stored)
 }
 
-fn same_target(entry: &Entry, stored: &[u8]) -> bool {
+fn same_target(run: &Run, entry: &Entry, stored: &[u8]) -> bool {
     let Some(dir) = &entry.target_dir else { return false };
-    dir.read_link(entry.target_name()).is_ok_and(|old| old == stored)
+    run.read_link(dir, entry.target_name()).is_ok_and(|old| old == stored)
 }
 
 /// The link points to the right place: attributes are set where they differ.
@@ -66,7 +67,7 @@ fn keep(worker: &mut Worker<'_>, entry: &Entry) -> Cost {
 
 fn link_text(worker: &Worker<'_>, entry: &Entry) -> Option<Box<[u8]>> {
     let wanted = worker.run.settings.interest > model::Interest::Faults;
-    wanted.then(|| entry.source_dir.read_link(&entry.name).ok().map(Into::into)).flatten()
+    wanted.then(|| worker.run.read_link(&entry.source_dir, &entry.name).ok().map(Into::into)).flatten()
 }
 
 /// Makes the link, in place of whatever has its name.
@@ -114,14 +115,17 @@ fn make_for_real(
     let name = entry.target_name();
     entry.node.touch();
     let failed = |error: &std::io::Error| entry.target_fault("make link", error);
+    let make_as = |name: &[u8]| match run.keeps_pretence() {
+        true => fake_super::make_stand_in(dir, name, stored),
+        false => dir.make_symlink(stored, name),
+    };
     if entry.existing.is_some() {
         if run.settings.backup.enabled {
             backup::keep(run, entry)?;
         }
-        fs::replace::replace_with(dir, name, |staging_name| dir.make_symlink(stored, staging_name))
-            .map_err(|error| failed(&error))?;
+        fs::replace::replace_with(dir, name, make_as).map_err(|error| failed(&error))?;
     } else {
-        dir.make_symlink(stored, name).map_err(|error| failed(&error))?;
+        make_as(name).map_err(|error| failed(&error))?;
     }
     let extra = if run.settings.has_extra() {
         attributes::of_source(run, entry)?

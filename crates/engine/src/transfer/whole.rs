@@ -105,7 +105,7 @@ pub(crate) fn conclude(
         Err(Problem::Stopped | Problem::Changed) => stopped(worker, &job.entry),
         Err(Problem::Fault(fault)) => {
             worker.run.note_source(&fault);
-            job.entry.clone().fail(worker, fault);
+            job.entry.fail_in_transfer(worker, fault, job.flags);
             hard_links::leader_failed(worker, &job.entry);
         }
     }
@@ -138,8 +138,13 @@ fn told_as_written(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags, cop
 pub(crate) fn content_is_safe(worker: &mut Worker<'_>, entry: &Entry) {
     hard_links::leader_is_there(worker, entry);
     let settings = &worker.run.settings;
-    if !settings.write.remove_source_files || settings.dry_run || entry.existing_is_source() {
+    if !settings.write.remove_source_files || settings.dry_run {
         return;
+    }
+    if entry.existing_is_source() {
+        let cause = Cause::Refused("source and destination are one file; it was kept".into());
+        let fault = entry.source_fault("remove", cause);
+        return worker.run.fault(&mut worker.scratch.totals, fault);
     }
     let removed = entry.source_is_unchanged(worker.run).and_then(|unchanged| match unchanged {
         true => entry.source_dir.remove_file(&entry.name),

@@ -73,7 +73,9 @@ fn classes() {
 
 #[test]
 fn malformed_patterns_match_nothing() {
-    for pattern in [&b"[a"[..], b"[", b"[!", b"[]", b"[!]", b"[[:nope:]]", b"[[::]]", b"*\\", b"[a\\"] {
+    for pattern in
+        [&b"[a"[..], b"[", b"[!", b"[]", b"[!]", b"[[:nope:]]", b"[[::]]", b"*\\", b"[a\\"]
+    {
         for text in [&b"a"[..], b"[", b"[a", b"]", b"", b"\\", b":"] {
             check(pattern, text, false);
         }
@@ -136,7 +138,9 @@ fn means(pattern: &[u8], text: &[u8]) -> bool {
             let most = text.iter().take_while(|&&byte| byte != b'/').count();
             (0..=most).any(|skip| means(rest, &text[skip..]))
         }
-        [b'?', rest @ ..] => text.first().is_some_and(|&byte| byte != b'/') && means(rest, &text[1..]),
+        [b'?', rest @ ..] => {
+            text.first().is_some_and(|&byte| byte != b'/') && means(rest, &text[1..])
+        }
         [byte, rest @ ..] => text.first() == Some(byte) && means(rest, &text[1..]),
     }
 }

@@ -58,6 +58,16 @@ pub(crate) struct Case {
     pub(crate) cvs: std::option::Option<Cvs>,
     pub(crate) delete: Delete,
     pub(crate) partial_dir: bool,
+    pub(crate) source: Source,
+}
+
+/// How the source is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// `src/`, so that `src` is the transfer root.
+    Contents,
+    /// `src`, so that the transfer root is above it.
+    Named,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,9 +105,42 @@ fn pattern() -> impl Strategy<Value = Vec<u8>> {
     let any = (slash.clone(), vec(piece, 1..5), slash)
         .prop_map(|(first, middle, last)| [first, &middle.concat(), last].concat());
     let likely = select(vec![
-        &b"a"[..], b"b", b"ab", b"*.o", b"d", b"e", b"de", b"d/", b"/d", b"/a", b"/b", b"d/a", b"/d/a",
-        b"d/*", b"/d/e/", b"d/**", b"/e/***", b"*", b"?", b"[ab]", b"a*", b"**/d", b"*/b", b"e/", b"**/a",
-        b"**/e/b", b"/*/b", b"d**b", b"/d/**/a", b"*/", b"[d-e]/", b"d/e", b"e/**/", b"/**", b"a b", b"/e",
+        &b"a"[..],
+        b"b",
+        b"ab",
+        b"*.o",
+        b"d",
+        b"e",
+        b"de",
+        b"d/",
+        b"/d",
+        b"/a",
+        b"/b",
+        b"d/a",
+        b"/d/a",
+        b"d/*",
+        b"/d/e/",
+        b"d/**",
+        b"/e/***",
+        b"*",
+        b"?",
+        b"[ab]",
+        b"a*",
+        b"**/d",
+        b"*/b",
+        b"e/",
+        b"**/a",
+        b"**/e/b",
+        b"/*/b",
+        b"d**b",
+        b"/d/**/a",
+        b"*/",
+        b"[d-e]/",
+        b"d/e",
+        b"e/**/",
+        b"/**",
+        b"a b",
+        b"/e",
     ]);
     prop_oneof![3 => likely.prop_map(<[u8]>::to_vec), 2 => any]
 }
@@ -159,12 +202,8 @@ fn dir_merge_rule() -> impl Strategy<Value = Vec<u8>> {
         ]),
     ];
     let word = select(vec![&b":"[..], b"dir-merge,"]);
-    (word, modifiers_of_merge(), joint(), name).prop_map(|(word, modifiers, joint, name)| {
-        // rsync parses files above the tree and forgets them at once when there is an `n`; we do not read them.
-        let own_directory = modifiers.iter().any(|letter| matches!(letter, b'n' | b'C'));
-        let name = if own_directory && name.contains(&b'/') { b".f".to_vec() } else { name };
-        [word, &modifiers, joint, &name].concat()
-    })
+    (word, modifiers_of_merge(), joint(), name)
+        .prop_map(|(word, modifiers, joint, name)| [word, &modifiers, joint, &name].concat())
 }
 
 /// A rule that includes a file.
@@ -292,16 +331,17 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
             Delete::Extras,
             Delete::ExtrasAndExcluded,
         ]);
+        let source = select(vec![Source::Contents, Source::Contents, Source::Named]);
         let rules = (
             vec(option(from0), 1..6),
             vec(merge_contents(from0, in_merge.boxed()).prop_map(Text), 2),
             vec(merge_contents(from0, rule_in_tree().boxed()).prop_map(Text), 2),
         );
-        let rest = (tree(from0), tree(from0), cvs(), delete, prop::bool::weighted(0.2));
+        let rest = (tree(from0), tree(from0), cvs(), delete, prop::bool::weighted(0.2), source);
         (rules, rest).prop_map(move |((options, merges, beside), rest)| {
-            let (src, dst, cvs, delete, partial_dir) = rest;
+            let (src, dst, cvs, delete, partial_dir, source) = rest;
             let dst = if delete == Delete::Nothing { Tree::default() } else { dst };
-            Case { options, src, dst, merges, beside, from0, cvs, delete, partial_dir }
+            Case { options, src, dst, merges, beside, from0, cvs, delete, partial_dir, source }
         })
     })
 }

@@ -52,6 +52,14 @@ impl Tree {
         *self.nodes.entry(path.to_vec()).or_insert(Node::Directory) == Node::Directory
     }
 
+    /// The same tree as the only directory in another one.
+    pub(crate) fn moved_into(&self, name: &[u8]) -> Self {
+        let moved = self.nodes.iter().map(|(path, node)| ([name, path].join(&b'/'), node.clone()));
+        let mut tree = Self { nodes: moved.collect() };
+        tree.add_directory(name);
+        tree
+    }
+
     pub(crate) fn children(&self, dir: &[u8]) -> Vec<(RelPath, NodeKind)> {
         let below = self.nodes.iter().filter(|(path, _)| parent(path) == dir);
         below.map(|(path, node)| (path.clone(), node.kind())).collect()

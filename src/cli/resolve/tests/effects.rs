@@ -42,16 +42,17 @@ fn context(opt: Opt) -> &'static str {
     match opt {
         Opt::ImpliedDirs => "-R --no-implied-dirs",
         Opt::IncRecursive => "-r --no-inc-recursive",
-        Opt::Qsort | Opt::From0 => "-r",
-        Opt::OmitDirTimes | Opt::OmitLinkTimes => "-t",
-        Opt::DropDevices => "-D",
-        Opt::NumericIds => "--usermap=x:1",
-        Opt::Delete
+        Opt::Qsort
+        | Opt::From0
+        | Opt::Delete
         | Opt::DeleteBefore
         | Opt::DeleteDuring
         | Opt::DeleteDelay
         | Opt::DeleteAfter
         | Opt::DeleteExcluded => "-r",
+        Opt::OmitDirTimes | Opt::OmitLinkTimes => "-t",
+        Opt::DropDevices => "-D",
+        Opt::NumericIds => "--usermap=x:1",
         Opt::EightBitOutput => "--log-file=x",
         _ => "",
     }

@@ -160,6 +160,8 @@ fn the_engine_tells_what_is_printed_and_no_more() {
     interest("-a --list-only", Interest::Unchanged);
     interest("-avv", Interest::Everything);
     interest("-a --json", Interest::Everything);
+    interest("-avvq", Interest::Faults);
+    interest("-avvq --log-file=x", Interest::Changes);
 }
 
 #[test]
