@@ -101,7 +101,7 @@ impl Lab {
 
     /// The program under test, run in the scratch directory.
     pub(crate) fn lanesync(&self, words: &str) -> Run<'_> {
-        Run::new(self, binary().into(), words)
+        Run::new(self, env!("CARGO_BIN_EXE_lanesync").into(), words)
     }
 
     /// The real rsync, run in the scratch directory.
@@ -145,21 +145,6 @@ pub(crate) fn succeed(command: &mut Command) {
     assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// The program, at a path that the ordinary user can reach too.
-fn binary() -> &'static Path {
-    static BINARY: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
-    BINARY.get_or_init(|| {
-        let built = Path::new(env!("CARGO_BIN_EXE_lanesync"));
-        let mut probe = as_user(&[]);
-        if probe.args(["test", "-x"]).arg(built).status().is_ok_and(|status| status.success()) {
-            return built.to_owned();
-        }
-        let reachable = std::env::temp_dir().join(format!("lanesync-{}", std::process::id()));
-        fs::copy(built, &reachable).unwrap();
-        reachable
-    })
-}
-
 fn as_user(words: &[&str]) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).args(words);
@@ -187,9 +172,16 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// As the ordinary user.
+    /// As the ordinary user, who may not be able to reach where the program was built.
     pub(crate) fn user(mut self) -> Self {
         self.is_user = true;
+        if self.words[0] != "rsync" {
+            let copy = self.lab.path("lanesync");
+            if !copy.exists() {
+                fs::copy(&self.words[0], &copy).unwrap();
+            }
+            self.words[0] = copy.into();
+        }
         self
     }
 

@@ -39,12 +39,15 @@ pub(crate) fn numbers(line: &str) -> String {
     out
 }
 
-/// A line of progress: size and percent stay, rate and time do not.
+/// A line of progress: size and percent at the end of a file stay. How often it was drawn before, the
+/// rate, the time, and how far the scan had come by then depend on who did what first.
 pub(crate) fn progress(line: &str) -> String {
-    let parts = line.split(['\r', ' ']).filter(|part| !part.is_empty());
+    let last = line.rsplit('\r').find(|drawn| !drawn.is_empty()).unwrap_or_default();
+    let parts = last.split(' ').filter(|part| !part.is_empty());
     let shown = parts.map(|part| match part {
         rate if rate.ends_with("B/s") => "RATE",
         time if time.matches(':').count() == 2 => "TIME",
+        scan if scan.starts_with("to-chk=") || scan.starts_with("ir-chk=") => "SCAN)",
         other => other,
     });
     wire(&shown.collect::<Vec<_>>().join(" "))

@@ -19,7 +19,8 @@ const USAGE: &str = "\
 usage: cargo xtask test [OPTIONS]
 
 Installs what is missing (Debian packages, cargo-nextest, cargo-deny), then runs the format check,
-tidy, clippy, deny, all tests, documentation tests and the documentation.
+tidy, clippy, deny, all tests, documentation tests and the documentation. The tests run as root,
+through sudo if need be: they mount file systems, change owners and become another user.
 
   --quick         leaves out deny and the documentation
   --no-install    installs nothing; what is missing is an error
@@ -59,8 +60,8 @@ enum Work {
     Call(fn() -> Result<()>),
     /// By cargo with these arguments.
     Cargo(&'static [&'static str]),
-    /// By cargo, which speaks on standard output alone, where CI reads how many tests ran.
-    CargoToStdout(&'static [&'static str]),
+    /// By cargo, as root, and on standard output alone: there CI reads how many tests ran.
+    Tests(&'static [&'static str]),
     /// By cargo, a warning of the documentation being an error.
     StrictDoc(&'static [&'static str]),
 }
@@ -81,7 +82,7 @@ const STEPS: &[Step] = &[
     Step {
         headline: "tests",
         scope: Scope::Quick,
-        work: Work::CargoToStdout(&["nextest", "run", "--workspace"]),
+        work: Work::Tests(&["nextest", "run", "--workspace"]),
     },
     Step {
         headline: "documentation tests",
@@ -141,7 +142,9 @@ impl Work {
         match self {
             Self::Call(call) => call(),
             Self::Cargo(args) => must(&mut cargo(args)),
-            Self::CargoToStdout(args) => must(cargo(args).stderr(io::stdout())),
+            Self::Tests(args) => {
+                must(cargo(args).args(tools::how_to_become_root()).stderr(io::stdout()))
+            }
             Self::StrictDoc(args) => must(cargo(args).env("RUSTDOCFLAGS", "-D warnings")),
         }
     }

@@ -172,7 +172,7 @@ fn link(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Result<Cost
         Ok(()) => {
             entry.node.touch();
             let flags = ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK;
-            let told = Told { flags, link: Some(Box::default()), written_bytes: 0 };
+            let told = Told::flags(flags);
             let made = Entry { existing: Some(found.metadata), ..entry };
             made.conclude(worker, Verdict::Equal, told);
             whole::content_is_safe(worker, &made);
@@ -199,8 +199,14 @@ fn link_into(entry: &Entry, dir: &Dir, found: &Candidate) -> io::Result<()> {
 /// The content is copied from the basis tree, the attributes from the source.
 fn copy(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Cost {
     let candidate = Entry { existing: Some(found.metadata), ..entry.clone() };
+    let keeps_mtime = worker.run.settings.preserve.mtimes.files;
+    let now = if keeps_mtime {
+        ItemFlags::LOCAL_CHANGE
+    } else {
+        ItemFlags::LOCAL_CHANGE | ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER
+    };
     let flags = match differences(worker.run, &candidate) {
-        Ok(flags) => flags | ItemFlags::LOCAL_CHANGE,
+        Ok(flags) => flags | now,
         Err(fault) => {
             entry.fail(worker, fault);
             return Cost::Change;
@@ -210,7 +216,7 @@ fn copy(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Cost {
         whole::pretend_copy(worker, &entry, flags);
         return Cost::Compare;
     }
-    whole::run_small(worker, FileJob { entry, flags, opened: None });
+    whole::run_small(worker, FileJob { entry, flags, opened: None, is_redone: false });
     Cost::Create
 }
 
@@ -225,6 +231,10 @@ pub(crate) fn bring_other(
         (Some(found), BasisAction::Omit) if found.quality == Match::Exact => omit(worker, &entry),
         (Some(found), BasisAction::Link) if found.quality == Match::Exact => {
             link(worker, entry, &found)
+        }
+        (Some(found), BasisAction::Copy) if found.quality == Match::Exact => {
+            let reference = Some(found.metadata);
+            Err(Box::new(Entry { reference, ..entry }))
         }
         _ => Err(Box::new(entry)),
     }

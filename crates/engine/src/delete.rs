@@ -370,6 +370,7 @@ impl<'a> Doomed<'a> {
                 flags: ItemFlags::empty(),
                 verdict: Verdict::Deleted,
                 link: None,
+                leader: None,
                 reason: None,
                 written_bytes: 0,
                 checksum: None,

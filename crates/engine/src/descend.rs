@@ -63,6 +63,11 @@ impl<'a> Way<'a> {
         self.found.names.name(self.entry)
     }
 
+    /// Its name at the destination.
+    fn target_name(&self) -> &'a [u8] {
+        self.node.target_name(self.name())
+    }
+
     fn pick(&self) -> Option<&'a Pick> {
         let picked = self.node.picked.as_deref()?;
         picked.names.get((self.entry.picked as usize).checked_sub(1)?)
@@ -124,6 +129,10 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     {
         return None;
     }
+    let (mut layers, whole) = open_layers(worker, way);
+    if !whole && !can_read_attributes(worker, way) {
+        return None;
+    }
     let existing = clear_the_way(worker, way, target_dir.as_ref(), existing).ok()?;
     let wanted = wanted(run, way.node, &source, existing.map(|(metadata, _)| metadata));
     let target = match make_target(worker, way, target_dir.as_ref(), existing) {
@@ -133,7 +142,6 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
             return None;
         }
     };
-    let (mut layers, whole) = open_layers(worker, way, &source);
     if run.stays_on_file_system(&way.node.layers[usize::from(way.entry.layer)], &source, way.pick())
     {
         layers.iter_mut().for_each(|layer| layer.content = Content::Picked);
@@ -201,14 +209,14 @@ fn look_at_target(
         return Ok(None);
     };
     let run = &way.node.run;
-    let found = match run.stat(dir, way.name()) {
+    let found = match run.stat(dir, way.target_name()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         found => found?,
     };
     let follows = run.settings.links.keep_dirlinks || way.reason() == Some(Reason::Path);
     if found.kind == Kind::Symlink
         && follows
-        && let Ok(behind) = dir.stat_following(way.name())
+        && let Ok(behind) = dir.stat_following(way.target_name())
         && behind.kind == Kind::Directory
     {
         return Ok(Some((behind, ThroughLink::Follow)));
@@ -236,7 +244,7 @@ fn clear_the_way(
     match (existing, target_dir) {
         (Some((found, _)), Some(dir)) if found.kind != Kind::Directory => {
             let cleared =
-                delete::remove_obstacle(worker, way.node, dir, way.name(), &found, way.segment);
+                delete::remove_obstacle(worker, way.node, dir, way.target_name(), &found, way.segment);
             if cleared { Ok(None) } else { Err(()) }
         }
         _ => Ok(existing),
@@ -267,7 +275,7 @@ fn make_target(
     existing: Option<(Metadata, ThroughLink)>,
 ) -> Result<Target, Fault> {
     let run = worker.run;
-    let name = way.name();
+    let name = way.target_name();
     let Some(parent) = target_dir else { return Ok(Target::Absent) };
     let failed = |verb| move |error: io::Error| way.node.target_fault(verb, name, &error);
     let (listing, through_link) = match existing {
@@ -309,11 +317,7 @@ fn make_target(
 }
 
 /// Opens the source directories that feed a child; false when one cannot be opened.
-fn open_layers(
-    worker: &mut Worker<'_>,
-    way: &Way<'_>,
-    source: &Metadata,
-) -> (Vec<Layer>, bool) {
+fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>, bool) {
     let mut whole = true;
     let mut layers: Vec<Layer> = Vec::with_capacity(1);
     for (parent_layer, content) in contributions(worker.run, way) {
@@ -343,8 +347,20 @@ fn open_layers(
             }
         }
     }
-    let _ = source;
     (layers, whole)
+}
+
+/// As rsync: a directory whose attributes are asked for and cannot be read is not made at all.
+fn can_read_attributes(worker: &mut Worker<'_>, way: &Way<'_>) -> bool {
+    let run = worker.run;
+    let read = way.node.layer_dir(way.entry.layer).and_then(|dir| {
+        let carrier = Carrier::Name(&dir, way.name());
+        Extra::read(run, &way.node.source_scope, carrier)
+    });
+    if read.is_err() {
+        worker.scratch.totals.verdicts.add(Verdict::Failed);
+    }
+    read.is_ok()
 }
 
 fn open_layer(
@@ -427,12 +443,14 @@ fn build(
         picked: way.pick().and_then(|pick| pick.below.clone()),
         target,
         renamed: None,
+        arrives_as: way.node.renamed.clone(),
         source_scope,
         receiver_scope,
         segment: way.segment,
         line: Mutex::new(None),
         finish: None,
         touched: AtomicBool::new(false),
+        has_unread_content: !whole,
         incomplete: AtomicBool::new(!whole || way.node.incomplete.load(Ordering::Relaxed)),
         pending: AtomicUsize::new(1),
         birth_group: AtomicU64::new(0),
@@ -453,7 +471,8 @@ fn build(
                 return None;
             }
         };
-        let differs = existing.is_none() || flags.is_significant();
+        let differs =
+            existing.is_none() || flags.is_significant() || wanted.atime.is_some();
         // As rsync: what is reached through a link keeps the attributes that it has.
         let keeps_own = matches!(node.target, Target::Present { through_link: ThroughLink::Follow, .. });
         node.finish =
@@ -541,6 +560,7 @@ pub(crate) fn speak_to(
             flags,
             verdict,
             link: None,
+            leader: None,
             reason: None,
             written_bytes: 0,
             checksum: None,

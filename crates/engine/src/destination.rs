@@ -7,11 +7,11 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use fs::Dir;
+use fs::{AccessTime, Dir};
 use model::{Job, Kind, Metadata};
 
 use crate::error::SetupError;
-use crate::node::Before;
+use crate::node::{Before, Content};
 use crate::selection::Selection;
 
 /// The destination, ready to be written below.
@@ -36,7 +36,7 @@ pub(crate) fn open(job: &Job, selection: &Selection) -> Result<Option<Opened>, S
     let Some(destination) = &job.destination else { return Ok(None) };
     let path = destination.path.as_path();
     let typed = path.as_os_str().as_bytes();
-    let single = single_file(selection)?;
+    let single = single_entry(selection)?;
     match Dir::open_operator(path) {
         Ok(dir) => return opened(dir, path, Before::Anything).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -123,20 +123,25 @@ fn created(path: &Path) -> String {
     format!("created directory {}", String::from_utf8_lossy(shown))
 }
 
-/// True when the sources amount to one entry that is no directory, or to nothing.
-fn single_file(selection: &Selection) -> Result<bool, SetupError> {
-    use crate::node::Content;
+/// True when the sources amount to one entry, or to nothing: it arrives under the last name of
+/// the destination. As in rsync, a directory without content is one entry, too.
+fn single_entry(selection: &Selection) -> Result<bool, SetupError> {
     if selection.roots.is_empty() && selection.missing.is_empty() {
         return Ok(true);
     }
     let [pick] = selection.picked.names.as_slice() else { return Ok(false) };
-    let no_content = selection.roots.iter().all(|root| root.content == Content::Picked);
-    if !no_content || pick.below.is_some() || !selection.missing.is_empty() {
+    let [in_root] = pick.roots.as_slice() else { return Ok(false) };
+    let root_is_sent = selection.roots.iter().any(|root| root.is_sent);
+    if root_is_sent || pick.below.is_some() || !selection.missing.is_empty() {
         return Ok(false);
     }
-    let root = &selection.roots[usize::from(pick.roots[0].root)];
-    let metadata = root.dir.stat(&pick.name).map_err(SetupError::from_io(&pick.name))?;
-    Ok(metadata.kind != Kind::Directory)
+    let dir = &selection.roots[usize::from(in_root.root)].dir;
+    let metadata = dir.stat(&pick.name).map_err(SetupError::from_io(&pick.name))?;
+    if metadata.kind != Kind::Directory || in_root.content == Content::Picked {
+        return Ok(true);
+    }
+    let listing = dir.open_child(&pick.name, AccessTime::Keep).and_then(|dir| dir.list());
+    Ok(listing.is_ok_and(|listing| listing.is_empty()))
 }
 
 fn selection_has_directory(selection: &Selection) -> bool {

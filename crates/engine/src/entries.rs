@@ -256,6 +256,7 @@ fn failed_item(node: &Node, name: &[u8], metadata: Metadata, fault: &Fault) -> I
         flags: ItemFlags::empty(),
         verdict,
         link: None,
+        leader: None,
         reason: Some(fault.to_string().into()),
         written_bytes: 0,
         checksum: None,
@@ -271,7 +272,7 @@ fn done(worker: &Worker<'_>, bytes: u64) {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Told {
     pub(crate) flags: ItemFlags,
-    pub(crate) link: Option<Box<[u8]>>,
+    pub(crate) leader: Option<Box<[u8]>>,
     pub(crate) written_bytes: u64,
 }
 
@@ -288,9 +289,13 @@ impl Entry {
         if self.existing.is_none() && verdict == Verdict::Copied {
             worker.scratch.totals.created.add(self.source.kind, 1);
         }
-        let run = worker.run;
+        worker.scratch.totals.verdicts.add(verdict);
+        self.tell(worker.run, verdict, told);
+    }
+
+    /// Tells of the entry where somebody listens.
+    pub(crate) fn tell(&self, run: &Run, verdict: Verdict, told: Told) {
         if !run.wants(verdict, told.flags.is_significant()) {
-            worker.scratch.totals.verdicts.add(verdict);
             return;
         }
         let mut metadata = self.source;
@@ -300,12 +305,23 @@ impl Entry {
             metadata,
             flags: told.flags,
             verdict,
-            link: told.link,
+            link: self.link_text(run),
+            leader: told.leader,
             reason: None,
             written_bytes: told.written_bytes,
             checksum: None,
         };
-        run.conclude(&mut worker.scratch.totals, self.segment, item);
+        run.log.push(self.segment, model::Event::Item(Box::new(item)), &*run.sink);
+    }
+
+    /// The target of a symlink, as it is told.
+    fn link_text(&self, run: &Run) -> Option<Box<[u8]>> {
+        if self.source.kind != Kind::Symlink {
+            return None;
+        }
+        let target = run.read_link(&self.source_dir, &self.name).ok()?;
+        let unmunge = run.settings.links.unmunge;
+        Some(if unmunge { links::unmunged(&target).into() } else { target.into() })
     }
 
     /// Counts the entry as left out and says why.
@@ -503,7 +519,7 @@ pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry, opened: Option<File>)
         transfer::whole::pretend(worker, &entry, flags);
         return Cost::Compare;
     }
-    let job = FileJob { entry, flags, opened };
+    let job = FileJob { entry, flags, opened, is_redone: false };
     if job.entry.source.size < transfer::LONG_FROM_BYTES {
         transfer::whole::run_small(worker, job);
         return Cost::Create;
@@ -530,9 +546,9 @@ fn transfer_flags(run: &Run, entry: &Entry) -> Result<ItemFlags, Fault> {
     Ok(flags)
 }
 
-/// The text of a link as it is stored at the destination. In a local copy rsync's
-/// `--munge-links` acts where links are read: their prefix is taken off.
+/// The text of a link as it is stored at the destination.
 pub(crate) fn stored_target(run: &Run, target: &[u8]) -> Vec<u8> {
-    let target = if run.settings.links.munge { links::unmunged(target) } else { target };
-    target.to_vec()
+    let links = &run.settings.links;
+    let target = if links.unmunge { links::unmunged(target) } else { target };
+    if links.munge { links::munged(target) } else { target.to_vec() }
 }

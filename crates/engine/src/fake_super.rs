@@ -34,7 +34,7 @@ pub(crate) fn pretended(carrier: Carrier<'_>, metadata: Metadata) -> Metadata {
 
 fn text(wanted: &Wanted, source: &Metadata) -> String {
     let rdev = if source.kind.is_device() { source.rdev } else { DeviceNumber::default() };
-    let (uid, gid) = (wanted.uid.unwrap_or(source.uid), wanted.gid.unwrap_or(source.gid));
+    let (uid, gid) = (wanted.uid.unwrap_or(0), wanted.gid.unwrap_or(0));
     let st_mode = source.kind.st_mode_bits() | wanted.mode;
     format!("{st_mode:o} {},{} {uid}:{gid}", rdev.major, rdev.minor)
 }
@@ -49,8 +49,8 @@ fn real_mode(wanted: &Wanted, kind: Kind) -> u32 {
 fn is_true(now: &Metadata, wanted: &Wanted, source: &Metadata) -> bool {
     now.kind == source.kind
         && now.mode == wanted.mode
-        && wanted.uid.is_none_or(|uid| uid == now.uid)
-        && wanted.gid.is_none_or(|gid| gid == now.gid)
+        && wanted.uid.unwrap_or(0) == now.uid
+        && wanted.gid.unwrap_or(0) == now.gid
 }
 
 /// Writes what a file pretends to be.

@@ -191,8 +191,8 @@ fn follow(worker: &mut Worker<'_>, leader: &Entry, mut entry: Entry) {
         (false, true) => Verdict::Updated,
         (false, false) => Verdict::Copied,
     };
-    let link = if already { Box::default() } else { leader.path().as_bytes().into() };
-    entry.conclude(worker, verdict, Told { flags, link: Some(link), written_bytes: 0 });
+    let leader = (!already).then(|| leader.path().as_bytes().into());
+    entry.conclude(worker, verdict, Told { flags, leader, written_bytes: 0 });
     remove_source(worker, &entry);
 }
 

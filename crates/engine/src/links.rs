@@ -32,6 +32,11 @@ pub(crate) fn is_unsafe(target: &[u8], directory: &RelPath, _name: &[u8]) -> boo
     false
 }
 
+/// The form in which a target is stored with `--munge-links`.
+pub(crate) fn munged(target: &[u8]) -> Vec<u8> {
+    [MUNGED, target].concat()
+}
+
 /// The target that was stored in munged form; others are given back as they are.
 pub(crate) fn unmunged(target: &[u8]) -> &[u8] {
     target.strip_prefix(MUNGED).unwrap_or(target)
@@ -41,7 +46,7 @@ pub(crate) fn unmunged(target: &[u8]) -> &[u8] {
 mod tests {
     use model::RelPath;
 
-    use super::{is_unsafe, unmunged};
+    use super::{is_unsafe, munged, unmunged};
 
     #[test]
     fn links_that_leave_the_tree_are_unsafe() {
@@ -62,7 +67,7 @@ mod tests {
 
     #[test]
     fn munging_is_undone() {
-        assert_eq!(unmunged(b"/rsyncd-munged/x"), b"x");
+        assert_eq!(unmunged(&munged(b"x")), b"x");
         assert_eq!(unmunged(b"x"), b"x");
     }
 }

@@ -134,6 +134,8 @@ pub(crate) struct Node {
     pub(crate) target: Target,
     /// The name under which a single file arrives, where it is not its own.
     pub(crate) renamed: Option<Box<[u8]>>,
+    /// The name that the directory itself has at the destination, where it is not its own.
+    pub(crate) arrives_as: Option<Box<[u8]>>,
     pub(crate) source_scope: filter::Scope,
     pub(crate) receiver_scope: filter::Scope,
     pub(crate) segment: SegmentId,
@@ -142,6 +144,8 @@ pub(crate) struct Node {
     pub(crate) finish: Option<Finish>,
     /// Something was made, replaced or removed in the destination directory.
     pub(crate) touched: AtomicBool,
+    /// A source layer whose content is in the transfer could not be opened.
+    pub(crate) has_unread_content: bool,
     /// Its listing, or that of an ancestor, is incomplete: nothing in it is deleted.
     pub(crate) incomplete: AtomicBool,
     /// Tasks and children not done yet.
@@ -186,7 +190,10 @@ impl Node {
             };
             let parent = parent.ok_or_else(|| io::Error::other("the destination was closed"))?;
             match through_link {
-                ThroughLink::No => parent.open_child(self.path.file_name(), AccessTime::Update),
+                ThroughLink::No => {
+                    let name = self.arrives_as.as_deref().unwrap_or(self.path.file_name());
+                    parent.open_child(name, AccessTime::Update)
+                }
                 ThroughLink::Follow => self.run.open_target_beneath(&self.path),
             }
         })?;

@@ -53,7 +53,8 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     let ceiling = match workers {
         sched::Workers::Fixed(count) | sched::Workers::Auto { ceiling: count } => count.get(),
     };
-    let mut shared = Run::new(job, around, opened.as_ref(), ceiling)?;
+    let base_scope = base_scope(rules, &selection);
+    let mut shared = Run::new(job, base_scope, around, opened.as_ref(), ceiling)?;
     shared.missing = std::mem::take(&mut selection.missing);
     let run = Arc::new(shared);
     tell_unreadable(&run, &mut selection);
@@ -202,12 +203,14 @@ fn root_node(
         picked: (!picked.names.is_empty()).then(|| Arc::clone(picked)),
         target,
         renamed: top.opened.as_ref().and_then(|opened| opened.renamed.clone()),
+        arrives_as: None,
         source_scope,
         receiver_scope,
         segment: run.log.open(OrderedLog::ROOT),
         line: Mutex::new(None),
         finish: None,
         touched: AtomicBool::new(false),
+        has_unread_content: false,
         incomplete: AtomicBool::new(false),
         pending: AtomicUsize::new(1),
         birth_group: AtomicU64::new(0),
@@ -217,7 +220,8 @@ fn root_node(
     if let Some(root) = top.selection.roots.iter().find(|root| root.is_sent) {
         let is_new = top.opened.as_ref().is_none_or(|opened| opened.is_new);
         let existing = top.opened.as_ref().and_then(|opened| opened.dir.as_ref());
-        let existing = existing.filter(|_| !is_new).map(|(_, metadata)| *metadata);
+        // Looked at again: a pass that deletes may have come before.
+        let existing = existing.filter(|_| !is_new).and_then(|(dir, _)| dir.metadata().ok());
         let wanted = descend::wanted(run, &node, &root.metadata, existing);
         let basis = crate::basis::root_directory(run).filter(|_| existing.is_none());
         let flags = descend::compare(run, &node, existing.as_ref(), &wanted, basis.as_ref());
@@ -247,24 +251,32 @@ fn speak_of_root(run: &Arc<Run>, node: &Node, is_new: bool, flags: model::ItemFl
     descend::speak_to(run, &mut scratch.totals, node, is_new, flags);
 }
 
+/// The rules of the command line, before any merge file of a directory is read.
+fn base_scope(rules: &Arc<Rules>, selection: &Selection) -> Scope {
+    let root = selection.roots.first().map_or(&b"."[..], |root| &root.shown);
+    Scope::root(Arc::clone(rules), &absolute(root))
+}
+
+fn absolute(shown: &[u8]) -> Vec<u8> {
+    let path = Path::new(std::ffi::OsStr::from_bytes(shown));
+    fs::below::absolute(path).into_os_string().into_encoded_bytes()
+}
+
 fn root_scopes(
     top: &Top<'_>,
     layers: &[Layer],
     target: &Target,
 ) -> Result<(Scope, Scope), SetupError> {
     let wrong = |error: filter::RuleError| SetupError::Filter(error.to_string());
-    let absolute = |shown: &[u8]| {
-        let path = Path::new(std::ffi::OsStr::from_bytes(shown));
-        fs::below::absolute(path).into_os_string().into_encoded_bytes()
-    };
-    let source_root = top.selection.roots.first().map_or(&b"."[..], |root| &root.shown);
     let target_root = top.opened.as_ref().map_or(&b"."[..], |opened| &opened.shown);
-    let source = Scope::root(Arc::clone(top.rules), &absolute(source_root));
+    let source = base_scope(top.rules, &top.selection);
     let receiver = Scope::root(Arc::clone(top.rules), &absolute(target_root));
     if !source.needs_reading() {
         return Ok((source, receiver));
     }
-    let sources: Vec<Dir> = layers.iter().filter_map(|layer| layer.handle.if_open()).collect();
+    // A directory that only names were picked from has no say on the others.
+    let listed = layers.iter().filter(|layer| layer.content == Content::Listed);
+    let sources: Vec<Dir> = listed.filter_map(|layer| layer.handle.if_open()).collect();
     let targets: Vec<Dir> = match target {
         Target::Present { handle, .. } => handle.if_open().into_iter().collect(),
         Target::Absent => Vec::new(),

@@ -58,6 +58,8 @@ pub(crate) struct Run {
     pub(crate) rate: RateLimit,
     /// A directory or entry of the source could not be read: deletions are kept back.
     pub(crate) source_fault: AtomicBool,
+    /// The rules of the command line, for names given as arguments.
+    pub(crate) base_scope: filter::Scope,
     told_suppressed: AtomicBool,
     /// Deletions still permitted by `--max-delete`.
     pub(crate) deletions_left: AtomicU64,
@@ -110,6 +112,7 @@ const OPEN_FILES_RESERVE: u64 = 600;
 impl Run {
     pub(crate) fn new(
         job: &Job,
+        base_scope: filter::Scope,
         around: &Surroundings,
         opened: Option<&Opened>,
         workers: usize,
@@ -141,6 +144,7 @@ impl Run {
             links: HardLinks::default(),
             rate: RateLimit::new(settings.limits.bytes_per_sec.and_then(NonZeroU64::new)),
             source_fault: AtomicBool::new(false),
+            base_scope,
             told_suppressed: AtomicBool::new(false),
             deletions_left: AtomicU64::new(u64::MAX),
             destination_entries: AtomicU64::new(0),

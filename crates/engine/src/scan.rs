@@ -70,9 +70,10 @@ fn begin(worker: &mut Worker<'_>, node: Arc<Node>, found: Found) {
 }
 
 fn deletes_now(run: &Run, node: &Node) -> bool {
-    run.pass().deletes()
-        && node.layers.iter().any(|layer| layer.content == Content::Listed)
-        && !node.incomplete.load(Ordering::Relaxed)
+    let is_content = node.has_unread_content
+        || node.layers.iter().any(|layer| layer.content == Content::Listed);
+    let is_known = !node.incomplete.load(Ordering::Relaxed);
+    run.pass().deletes() && is_content && (is_known || run.settings.delete.ignore_errors)
 }
 
 /// The source's names: listed and picked, filtered.
@@ -118,7 +119,7 @@ fn add_listing(
     for at in 0..listing.len() {
         let name = listing.name(at);
         let (kind, is_followed) = kind_of(worker.run, node, dir, name, listing.kind_hint(at));
-        if is_excluded(worker, node, name, kind, &mut path) {
+        if is_excluded(worker, node, &node.source_scope, (name, kind), &mut path) {
             continue;
         }
         let entry = names.push(name, layer, kind);
@@ -138,12 +139,14 @@ fn add_pick(
         let Some(layer) = node.layer_of_root(in_root.root) else { continue };
         let Ok(dir) = node.layer_dir(layer) else { continue };
         let (mut kind, mut is_followed) = kind_of(worker.run, node, &dir, &pick.name, None);
-        let leads_on = in_root.reason != Reason::Named || pick.below.is_some();
+        let leads_on =
+            in_root.reason != Reason::Named || pick.below.is_some() || in_root.is_slashed;
         if kind == Some(Kind::Symlink) && leads_on {
             (kind, is_followed) = (Some(Kind::Directory), true);
         }
         let is_named = in_root.reason == Reason::Named;
-        if is_named && is_excluded(worker, node, &pick.name, kind, &mut path) {
+        if is_named && is_excluded(worker, node, &node.run.base_scope, (&pick.name, kind), &mut path)
+        {
             continue;
         }
         let entry = names.push(&pick.name, layer, kind);
@@ -171,7 +174,13 @@ fn kind_of(
         target.is_ok_and(|target| links::is_unsafe(&target, &node.path, name))
     };
     if links.symlinks == Symlinks::Follow || (links.copy_unsafe && leaves_the_tree()) {
-        return (target().or(kind), true);
+        let Some(target) = target() else {
+            // Told when it is looked at; deletions must know of it now.
+            node.incomplete.store(true, Ordering::Relaxed);
+            run.source_fault.store(true, Ordering::Relaxed);
+            return (kind, true);
+        };
+        return (Some(target), true);
     }
     if links.copy_dirlinks && target() == Some(Kind::Directory) {
         return (Some(Kind::Directory), true);
@@ -182,16 +191,16 @@ fn kind_of(
 fn is_excluded(
     worker: &mut Worker<'_>,
     node: &Node,
-    name: &[u8],
-    kind: Option<Kind>,
+    scope: &filter::Scope,
+    (name, kind): (&[u8], Option<Kind>),
     path: &mut Vec<u8>,
 ) -> bool {
-    if node.source_scope.is_empty() {
+    if scope.is_empty() {
         return false;
     }
     path_of(node, name, path);
     let verdict =
-        node.source_scope.check(path, node_kind(kind), filter::Side::Sender, Perishable::Honoured);
+        scope.check(path, node_kind(kind), filter::Side::Sender, Perishable::Honoured);
     let filter::Verdict::Excluded(rule) = verdict else { return false };
     worker.scratch.totals.verdicts.add(Verdict::Excluded);
     if worker.run.wants(Verdict::Excluded, false) && worker.run.pass().transfers() {
@@ -201,7 +210,8 @@ fn is_excluded(
             flags: ItemFlags::empty(),
             verdict: Verdict::Excluded,
             link: None,
-            reason: Some(node.source_scope.describe(rule).into()),
+            leader: None,
+            reason: Some(scope.describe(rule).into()),
             written_bytes: 0,
             checksum: None,
         };
@@ -241,7 +251,8 @@ fn match_destination(worker: &mut Worker<'_>, node: &Node, names: &mut Names) ->
         }
         return extraneous;
     }
-    if node.renamed.is_some() || node.layers.iter().all(|layer| layer.content == Content::Picked) {
+    let only_picked = node.layers.iter().all(|layer| layer.content == Content::Picked);
+    if node.renamed.is_some() || (only_picked && !node.has_unread_content) {
         return extraneous;
     }
     let listed = node.target_dir().and_then(|dir| match dir {

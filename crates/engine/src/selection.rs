@@ -45,6 +45,8 @@ pub(crate) struct InRoot {
     pub(crate) root: u16,
     pub(crate) content: Content,
     pub(crate) reason: Reason,
+    /// It was written with a trailing slash: a link stands for the directory behind it.
+    pub(crate) is_slashed: bool,
 }
 
 /// A picked name.
@@ -183,12 +185,13 @@ impl Selection {
     ) -> Result<(), SetupError> {
         let mut components: Vec<&[u8]> =
             below.split(|&byte| byte == b'/').filter(|name| !name.is_empty()).collect();
-        let lists_content = components.last().is_none_or(|last| *last == b".");
+        let lists_content =
+            below.ends_with(b"/") || components.last().is_none_or(|last| *last == b".");
         components.retain(|name| *name != b".");
         if components.iter().any(|name| *name == b"..") {
             return Err(SetupError::ParentInRelativePath { path: typed.into() });
         }
-        let entry = match base.find(&components, settings) {
+        let entry = match base.find(&components, settings, lists_content) {
             Ok(entry) => entry,
             Err(error) => {
                 self.note_missing(settings, &components.join(&b'/'), typed, error);
@@ -225,7 +228,8 @@ impl Selection {
             };
             let content = if depth == last { content } else { Content::Picked };
             let branch = at.entry((*name).into()).or_default();
-            branch.add(InRoot { root, content, reason });
+            let is_slashed = depth == last && lists_content;
+            branch.add(InRoot { root, content, reason, is_slashed });
             at = &mut branch.below;
         }
         Ok(())
@@ -276,6 +280,7 @@ impl Branch {
                 if new.reason == Reason::Named {
                     known.reason = new.reason;
                 }
+                known.is_slashed |= new.is_slashed;
             }
             None => self.roots.push(new),
         }
@@ -300,16 +305,21 @@ impl Base {
 
     /// Looks a picked name up: the way to it may lead through links, it itself is looked at as
     /// `-L` and `-k` say.
-    fn find(&self, components: &[&[u8]], settings: &Settings) -> std::io::Result<Metadata> {
+    fn find(
+        &self,
+        components: &[&[u8]],
+        settings: &Settings,
+        is_slashed: bool,
+    ) -> std::io::Result<Metadata> {
         let Some((name, way)) = components.split_last() else { return self.dir.metadata() };
         let mut dir = self.dir.clone();
         for component in way {
             dir = dir.open_child_following(component)?;
         }
         let metadata = dir.stat(name)?;
-        if metadata.kind == Kind::Symlink
-            && settings.links.symlinks == model::settings::Symlinks::Follow
-        {
+        let follows = is_slashed
+            || settings.links.symlinks == model::settings::Symlinks::Follow;
+        if metadata.kind == Kind::Symlink && follows {
             return dir.stat_following(name);
         }
         Ok(metadata)
@@ -324,8 +334,7 @@ fn split_relative(argument: &[u8]) -> (&[u8], &[u8]) {
         return (base, if below.is_empty() { b"." } else { below });
     }
     let base: &[u8] = if argument.starts_with(b"/") { b"/" } else { b"." };
-    let slashed = argument.ends_with(b"/");
-    (base, if slashed { argument } else { argument })
+    (base, argument)
 }
 
 /// The directory of an argument and its last component; `.` for the content of the directory.

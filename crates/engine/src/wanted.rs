@@ -36,8 +36,9 @@ impl Wanted {
         default_mask: u32,
     ) -> Self {
         let keeps_mtime = keeps_mtime(settings, source.kind);
-        let keeps_atime =
-            settings.preserve.atimes && !matches!(source.kind, Kind::Directory | Kind::Symlink);
+        // -O and -J leave out both times of their kinds.
+        let omitted = settings.preserve.mtimes.files && !keeps_mtime;
+        let keeps_atime = settings.preserve.atimes && !omitted;
         Self {
             kind: source.kind,
             mode: wanted_mode(settings, source, existing, default_mask),
@@ -57,9 +58,10 @@ impl Wanted {
             ItemFlags::MTIME,
             self.mtime.is_some_and(|mtime| !same_time(mtime, existing.mtime, window)),
         );
+        let tells_atime = !matches!(self.kind, Kind::Directory | Kind::Symlink);
         flags.set(
             ItemFlags::ATIME,
-            self.atime.is_some_and(|atime| !same_time(atime, existing.atime, 0)),
+            tells_atime && self.atime.is_some_and(|atime| !same_time(atime, existing.atime, 0)),
         );
         flags.set(ItemFlags::PERMS, !is_link && self.mode != existing.mode);
         flags.set(ItemFlags::OWNER, self.uid.is_some_and(|uid| uid != existing.uid));

@@ -23,6 +23,12 @@ pub(crate) enum Item {
     Slot(usize),
 }
 
+impl Item {
+    pub(crate) fn is_about_xattrs(&self) -> bool {
+        matches!(self, Self::Rule(rule) if rule.traits().contains(Traits::XATTR))
+    }
+}
+
 /// Where the texts come from, which decides what a leading slash and the name of a merge file mean.
 #[derive(Debug, Clone)]
 pub(crate) enum Context {

@@ -92,9 +92,9 @@ impl Rules {
 
     /// True when a rule is about extended attributes: then the usual choice of attributes does not apply.
     pub fn has_xattr_rules(&self) -> bool {
-        let asks = |traits: Traits| traits.contains(Traits::XATTR);
-        self.slots.iter().any(|slot| asks(slot.traits()))
-            || self.items.iter().any(|item| matches!(item, Item::Rule(rule) if asks(rule.traits())))
+        let is_asked = |traits: Traits| traits.contains(Traits::XATTR);
+        self.slots.iter().any(|slot| is_asked(slot.traits()))
+            || self.items.iter().any(Item::is_about_xattrs)
     }
 
     pub(crate) fn options(&self) -> &RuleOptions {

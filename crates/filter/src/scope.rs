@@ -94,6 +94,14 @@ impl Scope {
         self.answer(&Question { subject, side, perishable: Perishable::Honoured })
     }
 
+    /// True when a rule in force here is about extended attributes: then the usual choice of attributes does
+    /// not apply. Looks at all rules, so ask once for a directory.
+    pub fn has_xattr_rules(&self) -> bool {
+        let slots = self.state.slots.iter();
+        let mut items = slots.flat_map(|slot| layers(slot.rules())).flat_map(|layer| &layer.items);
+        self.state.ground.rules.has_xattr_rules() || items.any(Item::is_about_xattrs)
+    }
+
     /// The rule behind a verdict of this scope and where it stands, as in `- *.o (command line)`.
     pub fn describe(&self, id: RuleId) -> String {
         let index = id.index as usize;

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use filter::{NodeKind, Perishable, RuleError, RuleOptions, Rules, Scope, Side, Unprefixed};
 use proptest::prelude::*;
@@ -24,13 +24,36 @@ mod tree;
 use generate::{Case, Delete, Option as Argument, Source};
 use tree::{RelPath, Tree};
 
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(96),
+/// A process is started for each case, so there are few unless more are asked for.
+fn config() -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    let cases = asked.unwrap_or(48);
+    ProptestConfig {
+        cases,
         max_shrink_iters: 4000,
         failure_persistence: None,
         ..ProptestConfig::default()
-    })]
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn wildcards_match_what_rsyncs_do(pattern in generate::any_pattern()) {
+        let (folder, tree) = &*MANY_NAMES;
+        let pattern = [b"- ", &pattern[..]].concat();
+        let theirs = names_listed_by_rsync(folder.path(), &pattern);
+        let mut rules = Rules::new(RuleOptions::default());
+        let ours = rules.push(&pattern, &mut |_| Err(io::ErrorKind::NotFound.into())).map(|()| {
+            let top = folder.path().join("src");
+            let scope = Scope::root(Arc::new(rules), top.as_os_str().as_bytes());
+            let mut sent = BTreeSet::new();
+            send(tree, b"", &scope, &mut sent).unwrap();
+            sent
+        });
+        prop_assert_eq!(ours.ok().map(|set| readable(&set)), theirs.map(|set| readable(&set)));
+    }
 
     #[test]
     fn transfers_and_keeps_what_rsync_does(case in generate::case()) {
@@ -45,6 +68,61 @@ proptest! {
             (ours, theirs) => prop_assert!(false, "ours {:?}, theirs {:?}", ours.map(|set| readable(&set)), theirs),
         }
     }
+}
+
+/// A folder with an empty `dst` and a `src` that holds each one-byte name and some paths.
+static MANY_NAMES: LazyLock<(tempfile::TempDir, Tree)> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = Tree::default();
+    for byte in (1..=u8::MAX).filter(|byte| !matches!(byte, b'/' | b'.' | b'd')) {
+        tree.add_file(&[byte], b"");
+        tree.add_file(&[b'd', b'/', byte, b'b'], b"");
+    }
+    for path in
+        ["d/e/a", "d/e/ab", "d/d/a", "d/d/d/b", "e/d/ab", "e/e/a.b", "ab", "aa", "bab", "d/[a]"]
+    {
+        tree.add_file(path.as_bytes(), b"");
+    }
+    tree.write_to(&folder.path().join("src"));
+    std::fs::create_dir(folder.path().join("dst")).unwrap();
+    (folder, tree)
+});
+
+/// What rsync would send with one rule; nothing when it refuses the rule.
+fn names_listed_by_rsync(folder: &Path, rule: &[u8]) -> Option<BTreeSet<RelPath>> {
+    let rule = OsString::from_vec([b"--filter=", rule].concat());
+    let output = Command::new("rsync")
+        .current_dir(folder)
+        .args(["-rn", "--out-format=%n"])
+        .arg(rule)
+        .args(["src/", "dst/"])
+        .output()
+        .expect("rsync has to be installed");
+    if output.status.code() == Some(1) {
+        return None;
+    }
+    assert!(output.status.success(), "{output:?}");
+    let lines = output.stdout.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    let names = lines.map(|line| unescape(line.strip_suffix(b"/").unwrap_or(line)));
+    Some(names.filter(|name| name != b".").collect())
+}
+
+/// Undoes rsync's `\#012` for bytes that terminals do not like.
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some((&byte, behind)) = rest.split_first() {
+        let escape = match rest {
+            [b'\\', b'#', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', behind @ ..] => {
+                Some(((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'), behind))
+            }
+            _ => None,
+        };
+        let (byte, behind) = escape.unwrap_or((byte, behind));
+        out.push(byte);
+        rest = behind;
+    }
+    out
 }
 
 /// Files in the folder that holds both trees.

@@ -44,7 +44,13 @@ impl Copies {
         match self.operator {
             Operator::Add => mode | bits,
             Operator::Remove => mode & !bits,
-            Operator::Set => (mode & !(self.to_classes * 7)) | bits,
+            Operator::Set => {
+                let (user, group, others) = (0o100, 0o010, 0o001);
+                let special = (self.to_classes & user) << 5
+                    | (self.to_classes & group) << 7
+                    | (self.to_classes & others) << 9;
+                (mode & !(self.to_classes * 7) & !special) | bits
+            }
         }
     }
 }
@@ -192,6 +198,8 @@ mod tests {
         check("F600,u+x", 0o644, false, 0o700);
         check("go=u", 0o640, false, 0o666);
         check("o+g", 0o640, false, 0o644);
+        check("go=u", 0o7755, false, 0o4777);
+        check("u=g", 0o7755, false, 0o3555);
     }
 
     #[test]

@@ -54,9 +54,11 @@ pub struct Item {
     pub flags: ItemFlags,
     /// What became of it.
     pub verdict: Verdict,
-    /// Target of a symlink; of a hard link, the path it is linked to; of a copy from a basis
-    /// directory, empty.
+    /// Target of a symlink.
     pub link: Option<Box<[u8]>>,
+    /// The path that a hard link was made to; `None` when it was one already, or when it leads out
+    /// of the transfer.
+    pub leader: Option<Box<[u8]>>,
     /// The rule that leaves it out, or the reason it was skipped, or the fault.
     pub reason: Option<Box<str>>,
     /// Bytes of content written for it.

@@ -119,7 +119,7 @@ pub(crate) struct ItemRecord<'a> {
 
 impl<'a> ItemRecord<'a> {
     pub(crate) fn new(item: &'a Item) -> Self {
-        let (link, link_base64) = match item.link.as_deref() {
+        let (link, link_base64) = match item.leader.as_deref().or(item.link.as_deref()) {
             Some(link) => Bytes::new(link).split(),
             None => (None, None),
         };

@@ -116,8 +116,7 @@ impl Rules {
 
 /// True for a hard link that is told with the entry it is linked to.
 fn names_leader(item: &Item) -> bool {
-    item.flags.contains(ItemFlags::HARD_LINK)
-        && item.link.as_deref().is_some_and(|leader| !leader.is_empty())
+    item.leader.is_some()
 }
 
 fn is_itemized(settings: &Settings, format: &OutFormat) -> bool {
@@ -197,7 +196,7 @@ mod tests {
         let mut link = item("a", Kind::File, Verdict::Equal);
         link.flags = ItemFlags::HARD_LINK;
         assert_eq!(rules.mention(&link), Mention::Nothing);
-        link.link = Some(b"h"[..].into());
+        link.leader = Some(b"h"[..].into());
         assert_eq!(rules.mention(&link), Mention::Formatted);
     }
 }

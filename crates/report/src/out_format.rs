@@ -4,7 +4,7 @@
 //! As in a client of rsync, the escapes of a daemon (`%a`, `%h`, `%P`, `%u`) and unknown ones stay
 //! as they are typed, and `%m` is empty. `%b` counts content only, since nothing else is moved.
 
-use model::{Item, ItemFlags, Kind, Verdict};
+use model::{Item, Kind, Verdict};
 
 use crate::clock::{self, Clock, Separator};
 use crate::full_name::FullNames;
@@ -231,15 +231,11 @@ fn value(escape: Escape, field: Field, item: &Item, context: &Context) -> Vec<u8
 
 /// ` -> target` or ` => leader`. The width is that of the name alone.
 fn write_link(item: &Item, field: Field, text: &mut Vec<u8>) {
-    let target = item.link.as_deref().unwrap_or_default();
-    let arrow: &[u8] = if target.is_empty() || item.verdict == Verdict::Deleted {
-        b""
-    } else if item.flags.contains(ItemFlags::HARD_LINK) {
-        b" => "
-    } else if item.metadata.kind == Kind::Symlink {
-        b" -> "
-    } else {
-        b""
+    let (arrow, target): (&[u8], &[u8]) = match (&item.leader, &item.link) {
+        _ if item.verdict == Verdict::Deleted => (b"", b""),
+        (Some(leader), _) => (b" => ", leader),
+        (None, Some(target)) if item.metadata.kind == Kind::Symlink => (b" -> ", target),
+        _ => (b"", b""),
     };
     if !arrow.is_empty() {
         text.extend_from_slice(arrow);
@@ -270,7 +266,7 @@ fn write_padded(value: &[u8], field: Field, text: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use model::{Item, ItemFlags, Kind, Verdict};
+    use model::{Item, Kind, Verdict};
 
     use super::{Context, OutFormat};
     use crate::clock::Clock;
@@ -357,9 +353,10 @@ mod tests {
         check("%n%L", &link, "l -> longerlink");
         check("[%-15L]", &link, "[ -> longerlink     ]");
         link.flags = ItemFlags::HARD_LINK;
-        check("%n%L", &link, "l => longerlink");
+        link.leader = Some(b"first"[..].into());
+        check("%n%L", &link, "l => first");
         let mut copy = item("c", Kind::File, Verdict::Copied);
-        copy.link = Some(Box::default());
+        copy.link = None;
         check("[%L]", &copy, "[]");
     }
 

@@ -27,6 +27,7 @@ pub(crate) fn item(path: &str, kind: Kind, verdict: Verdict) -> Item {
         flags: ItemFlags::empty(),
         verdict,
         link: None,
+        leader: None,
         reason: None,
         written_bytes: 0,
         checksum: None,

@@ -87,6 +87,7 @@ fn item(root: &Path, name: &[u8], flags: ItemFlags, verdict: Verdict) -> Item {
         flags,
         verdict,
         link: target.map(|target| target.as_os_str().as_bytes().into()),
+        leader: None,
         reason: None,
         written_bytes: 0,
         checksum: None,

@@ -50,6 +50,11 @@ pub(super) fn provide(missing: Missing, scope: Scope) -> Result<()> {
             provide_cargo_command(name, missing)?;
         }
     }
+    let may_become_root = is_root() || is_on_path("sudo");
+    ensure!(
+        may_become_root,
+        "the tests mount and change owners: run them as root, or install sudo"
+    );
     let fuse = Path::new("/dev/fuse");
     ensure!(
         fuse.exists(),
@@ -64,6 +69,16 @@ pub(super) fn search_path() -> OsString {
     let mut dirs: Vec<PathBuf> = env::split_paths(&path).collect();
     dirs.extend(FURTHER_DIRS.map(PathBuf::from));
     env::join_paths(dirs).unwrap_or(path)
+}
+
+/// Arguments for nextest that make it run the tests as root.
+pub(super) fn how_to_become_root() -> &'static [&'static str] {
+    const THROUGH_SUDO: &str = "target.'cfg(unix)'.runner = ['sudo', '-E']";
+    if is_root() { &[] } else { &["--config", THROUGH_SUDO] }
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 fn missing_packages() -> BTreeSet<&'static str> {
@@ -94,9 +109,10 @@ fn joined(packages: &BTreeSet<&str>) -> String {
 /// Installs packages as root, or through sudo.
 fn install(packages: &BTreeSet<&str>) -> Result<()> {
     let by_hand = format!("install by hand: {}", joined(packages));
-    let is_root = rustix::process::geteuid().is_root();
+    let is_root = is_root();
     let apt = |args: &[&str]| {
         let mut command = Command::new(if is_root { "env" } else { "sudo" });
+        let command = command.env("PATH", search_path());
         must(command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(args))
     };
     if !is_on_path("apt-get") || !(is_root || is_on_path("sudo")) {

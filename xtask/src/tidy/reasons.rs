@@ -29,7 +29,7 @@ fn beginning(code: &[&str], source: &[&str], at: usize) -> usize {
     let belongs = |line: &usize| {
         let (code, source) = (code[*line].trim(), source[*line].trim());
         let is_beside = code.is_empty() && source.starts_with("//");
-        is_beside || !(code.is_empty() || code.ends_with([';', '{', '}', ',']))
+        is_beside || !(code.is_empty() || code.ends_with([';', '{', '}']))
     };
     (0..at).rev().take_while(belongs).last().unwrap_or(at)
 }
@@ -74,6 +74,9 @@ mod tests {
         check(unsafe_says_why, "a.rs", "// SAFETY: told.\n// At length.\nunsafe { f() }\n", &[]);
         check(unsafe_says_why, "a.rs", "// SAFETY: told.\nlet a =\n    unsafe { f() };\n", &[]);
         check(unsafe_says_why, "a.rs", "// SAFETY: told.\n#[inline]\nunsafe fn f() {}\n", &[]);
+        let spread =
+            "// SAFETY: told.\n#[expect(\n    unsafe_code,\n)]\nunsafe impl Send for A {}\n";
+        check(unsafe_says_why, "a.rs", spread, &[]);
         check(unsafe_says_why, "a.rs", "#![deny(unsafe_code)] // unsafe\n\"unsafe\"\n", &[]);
     }
 

@@ -15,13 +15,13 @@ use crate::transfer::whole::{FileJob, Problem, problem, sparse, target_dir};
 /// Writes the file itself.
 pub(crate) fn write(
     worker: &mut Worker<'_>,
-    job: &FileJob,
+    job: &mut FileJob,
     source: &File,
 ) -> Result<Copied, Problem> {
     let (run, entry) = (worker.run, &job.entry);
     let target = open(run, entry)?;
-    let from = start(worker, entry, source, &target)?;
-    let run = worker.run;
+    let from = start(worker, job, source, &target)?;
+    let (run, entry) = (worker.run, &job.entry);
     let holes = match (sparse(run, &entry.source), &entry.existing) {
         // Old data lies where the holes shall be.
         (Sparse::None, _) => Sparse::None,
@@ -73,10 +73,11 @@ fn open(run: &Run, entry: &Entry) -> Result<File, Problem> {
 /// Where writing begins: behind what is there already, with `--append`.
 fn start(
     worker: &mut Worker<'_>,
-    entry: &Entry,
+    job: &mut FileJob,
     source: &File,
     target: &File,
 ) -> Result<u64, Problem> {
+    let entry = &job.entry;
     let Some(existing) = entry.existing.filter(|existing| existing.kind == Kind::File) else {
         return Ok(0);
     };
@@ -86,6 +87,7 @@ fn start(
         Append::Verify => {
             let same = super::compare::same_range(worker.scratch, source, target, 0..existing.size);
             let same = same.map_err(|error| entry.target_fault("compare", &error))?;
+            job.is_redone = !same;
             Ok(if same { existing.size } else { 0 })
         }
     }

@@ -34,8 +34,12 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
         }
     }
     let mut flags = ItemFlags::LOCAL_CHANGE | ItemFlags::CHECKSUM;
-    // As rsync tells it: against whatever had the name, of any kind.
-    match before {
+    // As rsync tells it: a pipe that becomes a socket has changed, anything else is new.
+    let kin = |existing: &model::Metadata| {
+        let (old, new) = (existing.kind, entry.source.kind);
+        (old.is_special() && new.is_special()) || (old.is_device() && new.is_device())
+    };
+    match before.filter(kin) {
         Some(existing) => {
             let wanted = Entry { existing: None, ..entry.clone() }.wanted(run);
             flags |= wanted.differences(&run.settings, &existing);
@@ -47,6 +51,9 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
     {
         entry.fail(worker, fault);
         return Cost::Change;
+    }
+    if entry.reference.is_some() {
+        flags = ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK;
     }
     let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
     entry.conclude(worker, verdict, Told::flags(flags));

@@ -56,18 +56,12 @@ fn keep(worker: &mut Worker<'_>, entry: &Entry) -> Cost {
         Ok(flags) => {
             let significant = flags.is_significant();
             let verdict = if significant { Verdict::Metadata } else { Verdict::Equal };
-            let told = Told { flags, link: link_text(worker, entry), written_bytes: 0 };
-            entry.conclude(worker, verdict, told);
+            entry.conclude(worker, verdict, Told::flags(flags));
             content_is_safe(worker, entry);
         }
         Err(fault) => entry.fail(worker, fault),
     }
     Cost::Change
-}
-
-fn link_text(worker: &Worker<'_>, entry: &Entry) -> Option<Box<[u8]>> {
-    let wanted = worker.run.settings.interest > model::Interest::Faults;
-    wanted.then(|| worker.run.read_link(&entry.source_dir, &entry.name).ok().map(Into::into)).flatten()
 }
 
 /// Makes the link, in place of whatever has its name.
@@ -98,9 +92,12 @@ fn make(worker: &mut Worker<'_>, mut entry: Entry, stored: &[u8]) -> Cost {
         entry.fail(worker, fault);
         return Cost::Change;
     }
+    if entry.reference.is_some() {
+        // rsync does not tell of what an exact copy in a basis tree gave.
+        flags = ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK;
+    }
     let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
-    let link = Some(stored.into());
-    entry.conclude(worker, verdict, Told { flags, link, written_bytes: 0 });
+    entry.conclude(worker, verdict, Told::flags(flags));
     content_is_safe(worker, &entry);
     Cost::Change
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use fs::staging::{Naming, Staging};
 use fs::{Copied, Dir, File, Sparse};
 use model::settings::Staging as StagingChoice;
-use model::{Cause, Fault, Gauges, ItemFlags, Kind, Metadata, Verdict};
+use model::{Cause, Fault, Gauges, ItemFlags, Kind, MessageClass, Metadata, Verdict};
 
 use crate::attributes::{Born, Extra};
 use crate::entries::{Entry, Told};
@@ -26,6 +26,8 @@ pub(crate) struct FileJob {
     pub(crate) flags: ItemFlags,
     /// The source, if it is open already.
     pub(crate) opened: Option<File>,
+    /// `--append-verify` found other content and wrote all of it.
+    pub(crate) is_redone: bool,
 }
 
 /// Why a file was not brought over.
@@ -100,6 +102,9 @@ pub(crate) fn conclude(
     match result {
         Ok(copied) => {
             told_as_written(worker, &job.entry, job.flags, copied);
+            if job.is_redone {
+                tell_again(worker, &job.entry);
+            }
             content_is_safe(worker, &job.entry);
         }
         Err(Problem::Stopped | Problem::Changed) => stopped(worker, &job.entry),
@@ -117,6 +122,15 @@ pub(crate) fn pretend(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags) 
     hard_links::leader_is_there(worker, entry);
 }
 
+/// rsync writes a file whose appended form fails its check a second time, and tells of it again.
+fn tell_again(worker: &mut Worker<'_>, entry: &Entry) {
+    let name = entry.path();
+    let note = b" differs in what was there: it was written whole";
+    worker.run.say(entry.segment, MessageClass::Warning, &[name.as_bytes(), note]);
+    let flags = ItemFlags::TRANSFER | ItemFlags::MTIME;
+    entry.tell(worker.run, Verdict::Updated, Told::flags(flags));
+}
+
 /// Tells what a dry run would copy from a basis tree.
 pub(crate) fn pretend_copy(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags) {
     entry.conclude(worker, Verdict::Copied, Told::flags(flags));
@@ -130,7 +144,7 @@ fn told_as_written(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags, cop
     totals.transferred_bytes += entry.source.size;
     totals.written_bytes += copied.written_bytes;
     Gauges::add(&worker.run.gauges.transferred_files, 1);
-    let told = Told { flags, link: None, written_bytes: copied.written_bytes };
+    let told = Told { flags, leader: None, written_bytes: copied.written_bytes };
     entry.conclude(worker, verdict, told);
 }
 

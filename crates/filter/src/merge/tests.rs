@@ -174,6 +174,15 @@ fn verdicts_name_rules_of_all_layers() {
 }
 
 #[test]
+fn xattr_rules_may_come_from_a_directory() {
+    let disk = Disk::new(&[("d/.f", "-x user.a\n")]);
+    assert!(!disk.scope(&[": .f"], "").has_xattr_rules());
+    let scope = disk.scope(&[": .f"], "d");
+    assert!(scope.has_xattr_rules());
+    assert!(scope.check_xattr(b"user.a", Side::Receiver).is_excluded());
+}
+
+#[test]
 fn directory_without_a_file_costs_no_new_scope() {
     let disk = Disk::new(&[(".f", "- a\n"), ("d/.f", "# nothing\n")]);
     let scope = disk.scope(&[": .f"], "");

@@ -145,6 +145,37 @@ fn pattern() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![3 => likely.prop_map(<[u8]>::to_vec), 2 => any]
 }
 
+/// Patterns of all kinds of wildcards, many of them malformed.
+pub(crate) fn any_pattern() -> impl Strategy<Value = Vec<u8>> {
+    let byte = select(b"[[]]!^-\\:**??/abdez.~\x80\xff".to_vec()).prop_map(|byte| vec![byte]);
+    let name = select(vec![
+        &b"alnum"[..],
+        b"alpha",
+        b"blank",
+        b"cntrl",
+        b"digit",
+        b"graph",
+        b"lower",
+        b"print",
+        b"punct",
+        b"space",
+        b"upper",
+        b"xdigit",
+        b"nope",
+        b"",
+    ]);
+    let class = (
+        name,
+        select(vec![&b"[[:"[..], b"[^[:", b"[a[:", b"[:"]),
+        select(vec![&b":]]"[..], b":]-a]", b":]"]),
+    )
+        .prop_map(|(name, first, last)| [first, name, last].concat());
+    let range = (any::<u8>(), any::<u8>())
+        .prop_map(|(low, high)| vec![b'[', low.max(1), b'-', high.max(1), b']']);
+    let piece = prop_oneof![8 => byte, 1 => class, 1 => range, 2 => pattern()];
+    vec(piece, 1..8).prop_map(|pieces| pieces.concat())
+}
+
 /// Patterns that begin at the root of the file system, some of them.
 fn full_pattern() -> impl Strategy<Value = Vec<u8>> {
     let lead = select(vec![
@@ -217,7 +248,7 @@ fn odd_rule() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         6 => select(vec![
             b"!".to_vec(), b"clear".to_vec(), b"-C".to_vec(), b":C".to_vec(),
-            b"exclude a".to_vec(), b"include_b".to_vec(), b"- ".to_vec(), b"-C x".to_vec(), b"- a\nb".to_vec(), b":C .f".to_vec(),
+            b"exclude a".to_vec(), b"include_b".to_vec(), b"- ".to_vec(), b"-C x".to_vec(), b"-!C".to_vec(), b"+C".to_vec(), b"- a\nb".to_vec(), b":C .f".to_vec(),
         ]),
         1 => vec(select(b"!-+.:HSPRCsrpxew/ ,_ab".to_vec()), 1..5),
     ]
@@ -228,8 +259,8 @@ fn rule_in_tree() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         24 => match_rule(),
         2 => dir_merge_rule(),
-        2 => merge_rule(vec![b"i", b"./i", b"d/i"]),
-        1 => Just(b"!".to_vec()),
+        4 => merge_rule(vec![b"i", b"./i", b"i", b"d/i"]),
+        2 => Just(b"!".to_vec()),
         1 => select(vec![b"#a".to_vec(), b";b".to_vec(), b"".to_vec(), b"-C".to_vec()]),
     ]
 }
@@ -267,8 +298,10 @@ fn tree(from0: bool) -> impl Strategy<Value = Tree> {
     // A name of its own: rsync takes a file in there for the beginning of its namesake.
     let partial = (dir_path(), Just(b"partial/z".to_vec()));
     let files = vec(prop_oneof![12 => (dir_path(), file_name()), 1 => partial], 3..20);
-    let merge_name = select(vec![&b".f"[..], b".f", b".g", b".h", b".cvsignore", b"i"]);
-    let merges = vec((dir_path(), merge_name, merge_contents(from0, rule_in_tree().boxed())), 0..5);
+    let merge_name = select(vec![&b".f"[..], b".f", b".g", b".h", b".cvsignore", b"i", b"i", b"i"]);
+    let merge_dir = prop_oneof![Just(Vec::new()), dir_path()];
+    let contents = merge_contents(from0, rule_in_tree().boxed());
+    let merges = vec((merge_dir, merge_name, contents), 0..6);
     (files, merges).prop_map(|(files, merges)| {
         let mut tree = Tree::default();
         for (dir, name) in files {

@@ -1,0 +1,144 @@
+//! Signals: a decent end with 20, the summary, and nothing left behind; a pause does no harm.
+
+use std::fs;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::lab::{self, Lab, content};
+
+/// Two big files and many small ones; at the pace of the tests they take half a minute.
+fn trees(lab: &Lab) {
+    lab.file("src/big", content(1, 48 << 20));
+    lab.file("src/long", content(2, 12 << 20));
+    for number in 0..300_u64 {
+        lab.file(format!("src/dir{:02}/file{number:03}", number % 20), content(number, 2000));
+    }
+    lab.file("dst/big", content(3, 1 << 20));
+    lab.file("dst/dir00/file000", "old");
+    lab::age(&lab.path("src"));
+    lab::age_by(&lab.path("dst"), -60_000);
+}
+
+fn interrupts(signal: Signal, options: &str) -> Lab {
+    let lab = Lab::new();
+    trees(&lab);
+    let (old, new) = (lab::contents(&lab.path("dst")), lab::contents(&lab.path("src")));
+    let line = format!("-a --bwlimit=2m --stats {options} src/ dst/");
+    let mut run = lab.lanesync(&line).start();
+    run.until("something was copied", || lab::names(&lab.path("dst")).len() > 6);
+    std::thread::sleep(Duration::from_millis(400));
+    run.signal(signal);
+    let done = run.wait().expect(20);
+    assert!(done.stdout.contains("Number of files:"), "no summary: {done}");
+    assert!(done.stderr.contains("code 20"), "it does not say why it ended: {done}");
+    if !options.contains("--partial") {
+        lab::assert_whole(&lab.path("dst"), &old, &new);
+    }
+    lab
+}
+
+/// The next run completes the tree.
+fn goes_on(lab: &Lab, options: &str) {
+    lab.lanesync(&format!("-a --delete {options} src/ dst/")).go().expect(0);
+    lab.assert_same("src", "dst");
+}
+
+#[test]
+fn ctrl_c_ends_the_run_decently() {
+    goes_on(&interrupts(Signal::INT, ""), "");
+    goes_on(&interrupts(Signal::INT, "--workers 1"), "");
+}
+
+#[test]
+fn a_termination_ends_the_run_decently() {
+    goes_on(&interrupts(Signal::TERM, ""), "");
+    goes_on(&interrupts(Signal::TERM, "-H --workers 1"), "");
+}
+
+#[test]
+fn a_hangup_ends_the_run_decently() {
+    goes_on(&interrupts(Signal::HUP, ""), "");
+    goes_on(&interrupts(Signal::HUP, "--delay-updates"), "--delay-updates");
+}
+
+#[test]
+fn an_interrupted_run_keeps_the_partial_file_where_it_was_told_to() {
+    for (options, kept) in [
+        ("--partial", "big"),
+        ("--partial --workers 1", "big"),
+        ("--partial-dir=.part", ".part/big"),
+    ] {
+        // Only the one file, so that it is the one in work.
+        let lab = Lab::new();
+        let whole = content(1, 48 << 20);
+        lab.file("src/big", &whole);
+        lab::age(&lab.path("src"));
+        let line = format!("-a --bwlimit=4m {options} src/ dst/");
+        let run = lab.lanesync(&line).start();
+        std::thread::sleep(Duration::from_millis(1500));
+        run.signal(Signal::INT);
+        let done = run.wait().expect(20);
+        let at = lab.path("dst").join(kept);
+        let part = fs::read(&at).unwrap_or_else(|error| panic!("{kept}: {error}: {done}"));
+        assert!(!part.is_empty() && part.len() < whole.len(), "{} bytes were kept", part.len());
+        // Whoever goes on with --append believes what is there.
+        assert!(whole.starts_with(&part), "what was kept with {options} is not how the file begins");
+        goes_on(&lab, options);
+    }
+}
+
+#[test]
+fn an_interrupted_partial_file_is_completed_by_append() {
+    for append in ["--append", "--append-verify"] {
+        let lab = Lab::new();
+        let whole = content(1, 48 << 20);
+        lab.file("src/big", &whole);
+        let run = lab.lanesync("-a --bwlimit=4m --partial src/ dst/").start();
+        std::thread::sleep(Duration::from_millis(1500));
+        run.signal(Signal::TERM);
+        run.wait().expect(20);
+        lab.lanesync(&format!("-a {append} src/ dst/")).go().expect(0);
+        assert!(fs::read(lab.path("dst/big")).unwrap() == whole, "{append} called a torn file good");
+    }
+}
+
+#[test]
+fn a_run_that_is_stopped_and_continued_many_times_completes() {
+    for options in ["", "--workers 1"] {
+        let lab = Lab::new();
+        trees(&lab);
+        let mut run = lab.lanesync(&format!("-aH --delete --bwlimit=40m {options} src/ dst/")).start();
+        let mut pauses = 0;
+        while !run.has_ended() {
+            run.signal(Signal::STOP);
+            std::thread::sleep(Duration::from_millis(20));
+            run.signal(Signal::CONT);
+            std::thread::sleep(Duration::from_millis(30));
+            pauses += 1;
+        }
+        run.wait().expect(0);
+        assert!(pauses > 3, "it was stopped {pauses} times only");
+        lab.assert_same("src", "dst");
+    }
+}
+
+#[test]
+fn a_signal_during_a_long_deletion_ends_it() {
+    let lab = Lab::new();
+    lab.dir("src");
+    for number in 0..200 {
+        lab.file(format!("backing/dir{:02}/file{number:03}", number % 20), "x");
+    }
+    let config = testfs::Config {
+        delay: Duration::from_millis(20),
+        ..testfs::Config::new(lab.path("backing"))
+    };
+    let _mount = testfs::Mount::at(config, &lab.dir("dst")).unwrap();
+    let mut run = lab.lanesync("-a --delete --stats src/ dst/").start();
+    let count = || lab::contents(&lab.path("backing")).len();
+    run.until("something was removed", || count() < 195);
+    run.signal(Signal::TERM);
+    let done = run.wait().expect(20);
+    assert!(count() > 50, "it went on to the end: {done}");
+}

@@ -1,0 +1,98 @@
+//! What may not be read: reported, the rest copied, and nothing removed on the strength of it.
+
+use std::fs;
+
+use crate::lab::{self, Lab};
+
+/// A source with an unreadable file and an unreadable directory, and a destination with more.
+fn trees(lab: &Lab) {
+    for side in ["src", "dst"] {
+        lab.file(format!("{side}/closed/kept"), "kept");
+        lab.file(format!("{side}/closed/deep/kept"), "kept");
+        lab.file(format!("{side}/half/kept"), "kept");
+        lab.file(format!("{side}/secret"), format!("secret of {side}"));
+    }
+    for file in ["dst/extra", "dst/closed/extra", "dst/closed/deep/extra", "dst/half/extra"] {
+        lab.file(file, "extra");
+    }
+    lab.file("src/open/new", "new");
+    lab.file("src/zzz", "last");
+    for root in ["src", "dst"] {
+        lab::age(&lab.path(root));
+        lab::give_to_user(&lab.path(root));
+    }
+    lab::set_mode(&lab.path("src/closed"), 0);
+    lab::set_mode(&lab.path("src/half"), 0o400);
+    lab::set_mode(&lab.path("src/secret"), 0);
+}
+
+fn refuses(options: &str) -> Lab {
+    let lab = Lab::new();
+    trees(&lab);
+    let done = lab.lanesync(&format!("-a {options} src/ dst/")).user().go().expect(23);
+    done.complains(&["source", "open", "src/closed", "Permission denied"])
+        .complains(&["source", "look at", "src/half/kept", "Permission denied"])
+        .complains(&["source", "open", "src/secret", "Permission denied"]);
+    let read = |name: &str| fs::read_to_string(lab.path("dst").join(name));
+    for copied in [("open/new", "new"), ("zzz", "last")] {
+        assert_eq!(read(copied.0).ok().as_deref(), Some(copied.1), "{copied:?} was not copied");
+    }
+    let kept = ["closed/kept", "closed/deep/kept", "closed/extra", "closed/deep/extra", "half/kept"];
+    for name in kept {
+        assert!(read(name).is_ok(), "{name} was removed although its directory cannot be read");
+    }
+    assert_eq!(read("secret").unwrap(), "secret of dst", "the old file is kept");
+    lab
+}
+
+#[test]
+fn nothing_below_an_unreadable_directory_is_removed() {
+    refuses("--delete");
+}
+
+#[test]
+fn nothing_below_an_unreadable_directory_is_removed_by_one_worker() {
+    refuses("--delete --workers 1");
+}
+
+#[test]
+fn nothing_at_all_is_removed_afterwards_when_part_of_the_source_was_not_read() {
+    for when in ["--delete-after", "--delete-delay", "--delete --max-delete=100"] {
+        let lab = refuses(when);
+        for name in ["extra", "half/extra"] {
+            assert!(lab.path("dst").join(name).exists(), "{name} was removed with {when}");
+        }
+    }
+}
+
+#[test]
+fn a_root_that_cannot_be_read_removes_nothing() {
+    for (mode, options) in [(0, "--delete"), (0o111, "--delete"), (0, "--delete-before")] {
+        let lab = Lab::new();
+        lab.file("src/inner", "x");
+        lab.file("dst/extra", "extra");
+        ["src", "dst"].iter().for_each(|root| lab::give_to_user(&lab.path(root)));
+        lab::set_mode(&lab.path("src"), mode);
+        let done = lab.lanesync(&format!("-a {options} src/ dst/")).user().go();
+        done.expect_one_of(&[3, 23]).complains(&["source", "src", "Permission denied"]);
+        assert!(lab.path("dst/extra").exists(), "an unreadable source emptied the destination");
+    }
+}
+
+#[test]
+fn the_first_of_hard_links_that_cannot_be_read_does_not_hold_the_run_up() {
+    let lab = Lab::new();
+    lab.file("src/first", "x");
+    for twin in ["src/second", "src/third"] {
+        fs::hard_link(lab.path("src/first"), lab.path(twin)).unwrap();
+    }
+    lab.file("src/zzz", "last");
+    lab::give_to_user(&lab.path("src"));
+    lab::set_mode(&lab.path("src/first"), 0);
+    lab::give_to_user(&lab.dir("dst"));
+    for options in ["-aH", "-aHc"] {
+        let done = lab.lanesync(&format!("{options} src/ dst/")).user().go().expect(23);
+        done.complains(&["source", "src/first", "Permission denied"]);
+        assert!(lab.path("dst/zzz").exists());
+    }
+}
