@@ -195,6 +195,7 @@ impl Typed {
         let rules = rules::build(raw, &facts, surroundings)?;
         let (mut report, log_file) = self.output.settle(traverse.list_only, surroundings);
         report.items.checksum_digits = choice.digits(compare.content);
+        let tell_checksums = output::tells_checksums(&report);
         let interest = output::interest(&report, log_file.is_some(), traverse.list_only);
         let (links, limits, dry_run) = (self.links.settle(), self.limits.settle(), self.dry_run);
         let settings = Settings {
@@ -209,6 +210,7 @@ impl Typed {
             limits,
             dry_run,
             interest,
+            tell_checksums,
         };
         let job = job(raw, settings);
         report.run = facts_of(&job, shape);

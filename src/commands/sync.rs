@@ -66,7 +66,11 @@ fn bring_over(job: &Job, rules: Rules, around: &Surroundings) -> (Ending, Summar
         }
         Err(error) => {
             warn(&error.to_string());
-            let exit = if error.is_file_io() { Exit::FileIo } else { Exit::FileSelection };
+            let exit = match &error {
+                error if error.is_usage() => Exit::Usage,
+                error if error.is_file_io() => Exit::FileIo,
+                _ => Exit::FileSelection,
+            };
             (Ending::Error(exit), Summary::default())
         }
     }

@@ -298,6 +298,25 @@ fn attributes_that_cannot_be_set_are_told_and_the_content_arrives() {
 }
 
 #[test]
+fn the_first_of_hard_links_that_cannot_be_placed_does_not_take_the_others_along() {
+    for workers in ["", "--workers 1"] {
+        let lab = Lab::new();
+        lab.file("src/a", "linked");
+        for twin in ["src/b", "src/dir/c"] {
+            fs::create_dir_all(lab.path(twin).parent().unwrap()).unwrap();
+            fs::hard_link(lab.path("src/a"), lab.path(twin)).unwrap();
+        }
+        lab.file("src/zzz", "last");
+        lab.file("dst/a/in the way", "x");
+        let done = lab.lanesync(&format!("-aH --stats {workers} src/ dst/")).go().expect(23);
+        let done = done.complains(&["destination", "dst/a", "not empty"]);
+        for twin in ["dst/b", "dst/dir/c", "dst/zzz"] {
+            assert!(lab.path(twin).exists(), "{twin} was not copied: {done}");
+        }
+    }
+}
+
+#[test]
 fn the_path_of_a_rule_is_below_the_mount() {
     // The other tests rely on this: without a name, a rule is about the root.
     let lab = Lab::new();

@@ -44,7 +44,7 @@ impl Lab {
             "these tests mount, change owners and become another user: run them as root"
         );
         let dir = tempfile::Builder::new().prefix("bad-days-").tempdir_in(base).unwrap();
-        let root = dir.keep();
+        let root = dir.keep().canonicalize().unwrap();
         fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
         let lab = Self { root, mounts: RefCell::default(), runs: Cell::new(0) };
         fs::create_dir(lab.path("home")).unwrap();
@@ -82,6 +82,11 @@ impl Lab {
         self.mount(below, &["-t", kind, "none"])
     }
 
+    /// Shows a directory of the scratch directory in another place.
+    pub(crate) fn mount_bind(&self, from: &str, below: &str) -> PathBuf {
+        self.mount(below, &["--bind", self.path(from).to_str().unwrap()])
+    }
+
     /// Makes an image with ext4 and mounts it.
     pub(crate) fn mount_ext4(&self, below: &str, mebibytes: u64, mkfs: &[&str]) -> PathBuf {
         let image = self.path(format!("{below}.img"));
@@ -99,9 +104,11 @@ impl Lab {
         point
     }
 
-    /// The program under test, run in the scratch directory.
+    /// The program under test, run in the scratch directory. `LANESYNC_UNDER_TEST` names another
+    /// one: with a careless copier, the tests have to fail.
     pub(crate) fn lanesync(&self, words: &str) -> Run<'_> {
-        Run::new(self, env!("CARGO_BIN_EXE_lanesync").into(), words)
+        let other = std::env::var_os("LANESYNC_UNDER_TEST");
+        Run::new(self, other.unwrap_or(env!("CARGO_BIN_EXE_lanesync").into()), words)
     }
 
     /// The real rsync, run in the scratch directory.
@@ -331,13 +338,16 @@ pub(crate) fn content(seed: u64, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// Every path below a directory, parents first, links not followed.
+/// Every path below a directory, parents first, links not followed; what goes meanwhile is left out.
 pub(crate) fn paths(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut pending = vec![root.to_owned()];
     while let Some(dir) = pending.pop() {
-        for entry in fs::read_dir(&dir).unwrap() {
-            let entry = entry.unwrap();
+        let Ok(entries) = fs::read_dir(&dir) else {
+            assert!(!dir.exists(), "{dir:?} cannot be listed");
+            continue;
+        };
+        for entry in entries.map(Result::unwrap) {
             if entry.file_type().unwrap().is_dir() {
                 pending.push(entry.path());
             }

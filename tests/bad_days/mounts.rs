@@ -72,15 +72,9 @@ fn a_bind_mount_of_the_same_file_system_is_not_emptied() {
     let lab = Lab::new();
     lab.file("src/file", "x");
     lab.file("elsewhere/precious", "precious");
-    lab.dir("dst/bound");
-    lab::succeed(
-        std::process::Command::new("mount")
-            .arg("--bind")
-            .args([lab.path("elsewhere"), lab.path("dst/bound")]),
-    );
+    lab.mount_bind("elsewhere", "dst/bound");
     let done = lab.lanesync("-a --delete src/ dst/").go();
     let kept = lab.path("elsewhere/precious").exists();
-    lab::succeed(std::process::Command::new("umount").arg(lab.path("dst/bound")));
     assert!(kept, "the other place of the bind mount was emptied: {done}");
 }
 

@@ -63,9 +63,7 @@ fn an_empty_source_can_be_refused_by_the_configuration() {
     let lab = Lab::new();
     lab.dir("src");
     lab.file("dst/extra", "extra");
-    let help = lab.lanesync("--help").go().expect(0).stdout;
-    assert!(help.contains("--no-empty-source"));
-    lab.file("home/.config/lanesync/config", "empty-source = false\n");
+    lab.file("home/.config/lanesync/config", "no-empty-source = true\n");
     let done = lab.lanesync("-a --delete src/ dst/").go();
     assert_ne!(done.code, 0, "{done}");
     assert!(lab.path("dst/extra").exists());

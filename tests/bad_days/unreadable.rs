@@ -21,6 +21,7 @@ fn trees(lab: &Lab) {
         lab::age(&lab.path(root));
         lab::give_to_user(&lab.path(root));
     }
+    lab::set_mtime(&lab.path("dst/secret"), 1_300_000_000);
     lab::set_mode(&lab.path("src/closed"), 0);
     lab::set_mode(&lab.path("src/half"), 0o400);
     lab::set_mode(&lab.path("src/secret"), 0);

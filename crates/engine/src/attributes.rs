@@ -22,7 +22,7 @@ use crate::wanted::Wanted;
 const ACCESS_ACL: &[u8] = b"system.posix_acl_access";
 const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 /// Attributes in which rsync keeps what a file system cannot hold (rsync(1), `--fake-super`).
-const RSYNC_OWN: &[u8] = b"user.rsync.";
+const RSYNC_OWN: &[u8] = b"user.rsync.%";
 
 /// Extended attributes and ACLs of one entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +58,29 @@ impl Extra {
         }
         extra.xattrs.sort_unstable();
         Ok(extra)
+    }
+
+    /// The ids in ACLs as `--usermap` and `--groupmap` say.
+    fn translated(mut self, run: &Run) -> Self {
+        let identity = &run.identity;
+        for acl in [&mut self.access, &mut self.default].into_iter().flatten() {
+            let mapped = acl.map_ids(|uid| identity.user(uid), |gid| identity.group(gid));
+            // Two entries that become one cannot be kept apart: the list stays as it is.
+            if let Ok(mapped) = mapped {
+                *acl = mapped;
+            }
+        }
+        self
+    }
+
+    /// As [`read`](Self::read), of an entry of the source.
+    pub(crate) fn of_source(
+        run: &Run,
+        scope: &filter::Scope,
+        carrier: Carrier<'_>,
+    ) -> io::Result<Self> {
+        let extra = Self::read(run, scope, carrier)?;
+        Ok(if run.identity.translates() { extra.translated(run) } else { extra })
     }
 
     /// The letters for what differs from an existing entry.
@@ -147,9 +170,9 @@ pub(crate) fn of_source(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
     let read = || {
         if entry.is_followed {
             let file = entry.source_dir.open_file_following(&entry.name, run.access_time())?;
-            return Extra::read(run, &entry.node.source_scope, (&file).into());
+            return Extra::of_source(run, &entry.node.source_scope, (&file).into());
         }
-        Extra::read(
+        Extra::of_source(
             run,
             &entry.node.source_scope,
             Carrier::Name(&entry.source_dir, &entry.name),

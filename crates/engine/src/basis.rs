@@ -63,6 +63,11 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: Entry) -> Result<Cost, Box<E
     }
 }
 
+/// True when a basis tree has a file's content.
+pub(crate) fn has(worker: &mut Worker<'_>, entry: &Entry) -> bool {
+    best(worker, entry, Kind::File).is_some()
+}
+
 /// rsync tells of a new file as a change of the first basis file of its name.
 fn with_reference(run: &Run, mut entry: Entry) -> Entry {
     if entry.existing.is_none() {
@@ -216,6 +221,8 @@ fn copy(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Cost {
         whole::pretend_copy(worker, &entry, flags);
         return Cost::Compare;
     }
+    let content = crate::entries::Elsewhere { dir: found.dir.clone(), metadata: found.metadata };
+    let entry = Entry { content: Some(Box::new(content)), ..entry };
     whole::run_small(worker, FileJob { entry, flags, opened: None, is_redone: false });
     Cost::Create
 }

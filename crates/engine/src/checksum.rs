@@ -64,6 +64,16 @@ impl State {
     }
 }
 
+/// A digest as it is printed.
+pub(crate) fn hex(digest: &[u8]) -> String {
+    use std::fmt::Write;
+    digest.iter().fold(String::with_capacity(digest.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// The checksum of the first `len` bytes of a file.
 pub(crate) fn of_file(algorithm: Checksum, file: &File, len: u64) -> io::Result<Vec<u8>> {
     let mut state = State::new(algorithm);

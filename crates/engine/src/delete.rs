@@ -15,7 +15,7 @@ use crate::backup;
 use crate::entries::{Entry, unknown_metadata};
 use crate::node::Node;
 use crate::order::{SegmentId, compare_names};
-use crate::scan::{node_kind, path_of};
+use crate::scan::{node_kind, path_of, tell_filtered};
 use crate::task::Worker;
 
 /// Removes what only the destination directory of a node has.
@@ -209,7 +209,12 @@ impl<'a> Doomed<'a> {
         self.child_path(name, &mut path);
         let verdict =
             scope.check(&path, node_kind(Some(kind)), filter::Side::Receiver, self.perishable);
-        if verdict.is_excluded() {
+        if let filter::Verdict::Excluded(rule) = verdict {
+            if worker.run.wants(Verdict::Excluded, false) {
+                let rule = scope.describe(rule);
+                let doing = (&b"[generator] protecting "[..], &path[..]);
+                tell_filtered(worker.run, self.segment, doing, Some(kind), &rule);
+            }
             return true;
         }
         let mounted = kind == Kind::Directory

@@ -84,11 +84,6 @@ impl<'a> Way<'a> {
         crate::entries::failed(worker, self.node, self.name(), metadata, self.segment, fault);
     }
 
-    fn skip(&self, worker: &mut Worker<'_>, class: MessageClass, text: &[&[u8]]) {
-        worker.run.say(self.segment, class, text);
-        worker.scratch.totals.verdicts.add(Verdict::Skipped);
-    }
-
     fn path(&self) -> model::RelPath {
         self.node.path.child(self.name())
     }
@@ -146,7 +141,10 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     {
         layers.iter_mut().for_each(|layer| layer.content = Content::Picked);
     }
-    let child = Entered { source, existing: existing.map(|(found, _)| found), wanted, target };
+    let is_left_out = is_not_to_be_made(worker, way, existing.is_some());
+    let target = if is_left_out { Target::Absent } else { target };
+    let existing = existing.map(|(found, _)| found);
+    let child = Entered { source, existing, wanted, target, is_left_out };
     build(worker, way, child, layers, whole)
 }
 
@@ -232,15 +230,6 @@ fn clear_the_way(
     target_dir: Option<&Dir>,
     existing: Option<(Metadata, ThroughLink)>,
 ) -> Result<Option<(Metadata, ThroughLink)>, ()> {
-    if existing.is_none() && worker.run.settings.compare.existing_only {
-        let path = way.path();
-        way.skip(
-            worker,
-            MessageClass::Debug,
-            &[b"not creating new directory \"", path.as_bytes(), b"\""],
-        );
-        return Err(());
-    }
     match (existing, target_dir) {
         (Some((found, _)), Some(dir)) if found.kind != Kind::Directory => {
             let cleared =
@@ -267,6 +256,19 @@ pub(crate) fn wanted(
     Wanted::new(&run.settings, &run.identity, source, existing.as_ref(), mask)
 }
 
+/// `--existing`: a directory that is not there is not made; what is in it is counted and left out.
+fn is_not_to_be_made(worker: &mut Worker<'_>, way: &Way<'_>, exists: bool) -> bool {
+    if exists || !worker.run.settings.compare.existing_only {
+        return false;
+    }
+    if !way.node.is_left_out {
+        let path = way.path();
+        let parts: [&[u8]; 3] = [b"not creating new directory \"", path.as_bytes(), b"\""];
+        worker.run.say(way.segment, MessageClass::Debug, &parts);
+    }
+    true
+}
+
 /// Opens the destination directory, made if it is missing.
 fn make_target(
     worker: &Worker<'_>,
@@ -280,7 +282,9 @@ fn make_target(
     let failed = |verb| move |error: io::Error| way.node.target_fault(verb, name, &error);
     let (listing, through_link) = match existing {
         Some((_, through_link)) => (Before::Anything, through_link),
-        None if run.settings.dry_run => return Ok(Target::Absent),
+        None if run.settings.dry_run || run.settings.compare.existing_only => {
+            return Ok(Target::Absent);
+        }
         None => {
             way.node.touch();
             let mode = match way.reason() {
@@ -374,6 +378,10 @@ fn open_layer(
         ThroughLink::Follow => parent.open_child_following(way.name())?,
     };
     let metadata = dir.metadata()?;
+    if !way.node.run.identity.is_root {
+        // A directory that may be listed but not searched is as good as unreadable.
+        dir.check_search()?;
+    }
     Ok((dir, metadata))
 }
 
@@ -411,6 +419,7 @@ struct Entered {
     existing: Option<Metadata>,
     wanted: Wanted,
     target: Target,
+    is_left_out: bool,
 }
 
 fn build(
@@ -422,7 +431,7 @@ fn build(
 ) -> Option<Node> {
     let run = worker.run;
     let path = way.path();
-    let Entered { source, existing, wanted, target } = entered;
+    let Entered { source, existing, wanted, target, .. } = entered;
     let scopes = scopes(way.node, &path, &layers, &target);
     let (source_scope, receiver_scope) = match scopes {
         Ok(scopes) => scopes,
@@ -450,6 +459,7 @@ fn build(
         line: Mutex::new(None),
         finish: None,
         touched: AtomicBool::new(false),
+        is_left_out: way.node.is_left_out || entered.is_left_out,
         has_unread_content: !whole,
         incomplete: AtomicBool::new(!whole || way.node.incomplete.load(Ordering::Relaxed)),
         pending: AtomicUsize::new(1),
@@ -457,7 +467,11 @@ fn build(
         default_acl: OnceLock::new(),
         basis: OnceLock::new(),
     };
-    if !is_path_only {
+    if node.is_left_out {
+        let totals = &mut worker.scratch.totals;
+        totals.listed.add(Kind::Directory, 1);
+        totals.verdicts.add(Verdict::Skipped);
+    } else if !is_path_only {
         let basis = if existing.is_none() && !run.basis_roots.is_empty() {
             basis::directory(way.node, way.name())
         } else {
@@ -509,7 +523,7 @@ pub(crate) fn compare(
 pub(crate) fn extra(run: &Run, node: &Node) -> Result<(Extra, Extra), Fault> {
     let source = node.layers.first().map_or(Ok(Extra::default()), |_| {
         let dir = node.layer_dir(0);
-        dir.and_then(|dir| Extra::read(run, &node.source_scope, Carrier::from(&dir)))
+        dir.and_then(|dir| Extra::of_source(run, &node.source_scope, Carrier::from(&dir)))
             .map_err(|error| node.source_fault("read attributes of", 0, b".", &error))
     })?;
     let target = node

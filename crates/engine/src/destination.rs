@@ -33,7 +33,8 @@ pub(crate) struct Opened {
 
 /// Opens or makes the destination of a job.
 pub(crate) fn open(job: &Job, selection: &Selection) -> Result<Option<Opened>, SetupError> {
-    let Some(destination) = &job.destination else { return Ok(None) };
+    let destination = job.destination.as_ref().filter(|_| !job.settings.traverse.list_only);
+    let Some(destination) = destination else { return Ok(None) };
     let path = destination.path.as_path();
     let typed = path.as_os_str().as_bytes();
     let single = single_entry(selection)?;

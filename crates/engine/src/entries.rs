@@ -37,9 +37,18 @@ pub(crate) struct Entry {
     pub(crate) is_followed: bool,
     pub(crate) source: Metadata,
     pub(crate) existing: Option<Metadata>,
+    /// Where its content is read, if not at the source: a file of a basis tree that counts as equal.
+    pub(crate) content: Option<Box<Elsewhere>>,
     /// A file of a basis tree that stands for the missing one in what is told.
     pub(crate) reference: Option<Metadata>,
     pub(crate) segment: SegmentId,
+}
+
+/// A file of the same name in another directory.
+#[derive(Clone)]
+pub(crate) struct Elsewhere {
+    pub(crate) dir: Dir,
+    pub(crate) metadata: Metadata,
 }
 
 /// Goes through a batch of names.
@@ -150,6 +159,7 @@ fn one(
         is_followed: entry.is_followed,
         source,
         existing,
+        content: None,
         reference: None,
         segment,
     };
@@ -309,9 +319,26 @@ impl Entry {
             leader: told.leader,
             reason: None,
             written_bytes: told.written_bytes,
-            checksum: None,
+            checksum: self.checksum(run, told.flags),
         };
         run.log.push(self.segment, model::Event::Item(Box::new(item)), &*run.sink);
+    }
+
+    /// The checksum of the content, where it is told: of what is transferred, and with `-c` of all.
+    fn checksum(&self, run: &Run, flags: ItemFlags) -> Option<Box<str>> {
+        let is_read = flags.contains(ItemFlags::TRANSFER)
+            || run.settings.compare.content == ContentCheck::Checksum;
+        if !run.settings.tell_checksums || self.source.kind != Kind::File || !is_read {
+            return None;
+        }
+        let file = if self.is_followed {
+            self.source_dir.open_file_following(&self.name, run.access_time())
+        } else {
+            self.source_dir.open_file(&self.name, run.access_time())
+        };
+        let algorithm = run.settings.compare.checksum;
+        let digest = crate::checksum::of_file(algorithm, &file.ok()?, self.source.size).ok()?;
+        Some(crate::checksum::hex(&digest).into())
     }
 
     /// The target of a symlink, as it is told.
@@ -382,6 +409,14 @@ impl Entry {
 pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<File>) -> Cost {
     let run = worker.run;
     let compare = &run.settings.compare;
+    if run.settings.traverse.list_only {
+        entry.conclude(worker, Verdict::Copied, Told::flags(ItemFlags::NEW));
+        return Cost::Compare;
+    }
+    if entry.node.is_left_out {
+        worker.scratch.totals.verdicts.add(Verdict::Skipped);
+        return Cost::Compare;
+    }
     if compare.existing_only && entry.existing.is_none() {
         let path = entry.path();
         entry.skip(
@@ -419,6 +454,29 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<Fi
             );
             Cost::Compare
         }
+    }
+}
+
+/// True when a setting leaves an entry alone, whatever it holds.
+pub(crate) fn is_left_alone(run: &Run, entry: &Entry) -> bool {
+    let compare = &run.settings.compare;
+    (compare.existing_only && entry.existing.is_none())
+        || (compare.ignore_existing && entry.existing.is_some())
+        || (entry.source.kind == Kind::File && left_alone(run, entry).is_some())
+}
+
+/// True when the destination, or a basis tree, has a file's content already.
+pub(crate) fn has_content(worker: &mut Worker<'_>, entry: &Entry) -> bool {
+    if !worker.run.settings.basis.dirs.is_empty() && basis::has(worker, entry) {
+        return true;
+    }
+    let Some(existing) = entry.existing.filter(|existing| existing.kind == Kind::File) else {
+        return false;
+    };
+    match quick_check(&worker.run.settings, &entry.source, &existing) {
+        Quick::Equal => true,
+        Quick::Different => false,
+        Quick::MustRead => transfer::compare::is_same(worker, entry),
     }
 }
 

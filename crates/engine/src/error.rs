@@ -47,6 +47,14 @@ pub enum SetupError {
         /// Why.
         cause: io::Error,
     },
+    /// `--temp-dir` cannot be used.
+    #[error("destination: open temporary directory {path:?}: {cause}; make it, or leave -T out")]
+    TempDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
     /// The top directory of a side cannot be read.
     #[error("{0}")]
     Root(String),
@@ -68,6 +76,11 @@ impl SetupError {
     pub(crate) fn from_io(typed: &[u8]) -> impl FnOnce(io::Error) -> Self {
         let path = Path::new(std::ffi::OsStr::from_bytes(typed)).to_owned();
         move |cause| Self::Source { path, cause }
+    }
+
+    /// True when the command line is at fault (exit code 1).
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::TempDir { .. } | Self::ParentInRelativePath { .. } | Self::Filter(_))
     }
 
     /// True when making or writing something failed (exit code 11), false when the choice of

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use model::{Cause, ItemFlags, Verdict};
+use model::{Cause, ItemFlags, Kind, Verdict};
 use parking_lot::Mutex;
 
 use crate::backup;
@@ -37,11 +37,26 @@ impl Group {
 
 type Key = (u64, u64);
 
+/// A member that waits for its leader.
+struct Follower {
+    entry: Entry,
+    told: With,
+}
+
+/// Where a follower is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum With {
+    /// Behind its leader.
+    Leader,
+    /// Where its name stands.
+    ItsPlace,
+}
+
 /// Groups that are not complete, and followers whose leader is in work.
 #[derive(Default)]
 pub(crate) struct HardLinks {
     collecting: [Mutex<HashMap<Key, Vec<Entry>>>; SHARDS],
-    following: Mutex<HashMap<Key, Vec<Entry>>>,
+    following: Mutex<HashMap<Key, Vec<Follower>>>,
 }
 
 impl HardLinks {
@@ -66,10 +81,15 @@ fn key(entry: &Entry) -> Key {
     (entry.source.dev, entry.source.ino)
 }
 
-fn task(mut members: Vec<Entry>) -> Task {
+/// Sorts members as rsync lists them.
+fn sort(members: &mut [Entry]) {
     members.sort_by(|left, right| {
         compare_paths(left.path().as_bytes(), right.path().as_bytes())
     });
+}
+
+fn task(mut members: Vec<Entry>) -> Task {
+    sort(&mut members);
     Task::Links(Box::new(Group { members }))
 }
 
@@ -93,33 +113,47 @@ pub(crate) fn register(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
 
 /// Brings the leader of a group over; the others wait for it.
 pub(crate) fn run(worker: &mut Worker<'_>, group: Group) {
-    let mut members = group.members.into_iter();
-    let Some(leader) = members.next() else { return };
-    let followers: Vec<Entry> = members.collect();
+    let mut members = leave_out_the_left_alone(worker, group.members);
+    if members.is_empty() {
+        return;
+    }
+    let leads = leader_of(worker, &members);
+    let later = members.split_off(leads + 1);
+    let Some(leader) = members.pop() else { return };
+    // As in rsync: those before the leader waited for it and are told with it, the nearest first.
+    let before = members.into_iter().rev().map(|entry| Follower { entry, told: With::Leader });
+    let after = later.into_iter().map(|entry| Follower { entry, told: With::ItsPlace });
+    let followers: Vec<Follower> = before.chain(after).collect();
     if !followers.is_empty() {
         worker.run.links.following.lock().insert(key(&leader), followers);
     }
-    lead(worker, leader);
-}
-
-fn lead(worker: &mut Worker<'_>, leader: Entry) {
-    let (node, segment, key) = (Arc::clone(&leader.node), leader.segment, key(&leader));
-    let before = worker.scratch.totals;
-    entries::bring(worker, leader.clone(), None);
-    // A leader that was left alone has no copy to link to: each follower stands for itself.
-    let left_alone = worker.scratch.totals.verdicts.get(Verdict::Skipped)
-        > before.verdicts.get(Verdict::Skipped);
-    if left_alone {
-        let followers = worker.run.links.following.lock().remove(&key);
-        for follower in followers.into_iter().flatten() {
-            let (node, segment) = (Arc::clone(&follower.node), follower.segment);
-            entries::bring(worker, follower, None);
-            node.run.log.close(segment, &*node.run.sink);
-            finalize::settle(worker, node);
-        }
-    }
+    let (node, segment) = (Arc::clone(&leader.node), leader.segment);
+    entries::bring(worker, leader, None);
     node.run.log.close(segment, &*node.run.sink);
     finalize::settle(worker, node);
+}
+
+/// Members that a setting leaves alone have no copy to link to and take no part.
+fn leave_out_the_left_alone(worker: &mut Worker<'_>, members: Vec<Entry>) -> Vec<Entry> {
+    let (alone, members): (Vec<Entry>, Vec<Entry>) =
+        members.into_iter().partition(|entry| entries::is_left_alone(worker.run, entry));
+    for entry in alone {
+        let (node, segment) = (Arc::clone(&entry.node), entry.segment);
+        entries::bring(worker, entry, None);
+        node.run.log.close(segment, &*node.run.sink);
+        finalize::settle(worker, node);
+    }
+    members
+}
+
+/// Which member leads: the first whose content the destination has already, else the last, as
+/// rsync transfers only the last of a group; what has no content is made at its first name.
+fn leader_of(worker: &mut Worker<'_>, members: &[Entry]) -> usize {
+    if members[0].source.kind != Kind::File {
+        return 0;
+    }
+    let is_there = |entry: &Entry| entries::has_content(worker, entry);
+    members.iter().position(is_there).unwrap_or(members.len() - 1)
 }
 
 /// Settles a group that is not begun.
@@ -131,7 +165,7 @@ pub(crate) fn give_up(worker: &mut Worker<'_>, group: Group) {
     }
 }
 
-fn followers(run: &Run, leader: &Entry) -> Option<Vec<Entry>> {
+fn followers(run: &Run, leader: &Entry) -> Option<Vec<Follower>> {
     if !run.settings.links.hard_links || leader.source.nlink < 2 {
         return None;
     }
@@ -140,9 +174,12 @@ fn followers(run: &Run, leader: &Entry) -> Option<Vec<Entry>> {
 
 /// The leader is in place: the others are linked to it.
 pub(crate) fn leader_is_there(worker: &mut Worker<'_>, leader: &Entry) {
-    for follower in followers(worker.run, leader).into_iter().flatten() {
-        let (node, segment) = (Arc::clone(&follower.node), follower.segment);
-        follow(worker, leader, follower);
+    for Follower { mut entry, told } in followers(worker.run, leader).into_iter().flatten() {
+        let (node, segment) = (Arc::clone(&entry.node), entry.segment);
+        if told == With::Leader {
+            entry.segment = leader.segment;
+        }
+        follow(worker, leader, entry);
         node.run.log.close(segment, &*node.run.sink);
         finalize::settle(worker, node);
     }
@@ -151,6 +188,8 @@ pub(crate) fn leader_is_there(worker: &mut Worker<'_>, leader: &Entry) {
 /// The leader could not be brought over: the next member leads.
 pub(crate) fn leader_failed(worker: &mut Worker<'_>, leader: &Entry) {
     let Some(members) = followers(worker.run, leader) else { return };
+    let mut members: Vec<Entry> = members.into_iter().map(|follower| follower.entry).collect();
+    sort(&mut members);
     if worker.is_cancelled() {
         give_up(worker, Group { members });
     } else {
@@ -160,13 +199,6 @@ pub(crate) fn leader_failed(worker: &mut Worker<'_>, leader: &Entry) {
 
 fn follow(worker: &mut Worker<'_>, leader: &Entry, mut entry: Entry) {
     let run = worker.run;
-    let compare = &run.settings.compare;
-    if (compare.existing_only && entry.existing.is_none())
-        || (compare.ignore_existing && entry.existing.is_some())
-    {
-        worker.scratch.totals.verdicts.add(Verdict::Skipped);
-        return;
-    }
     let made = link_to(worker, leader, &mut entry);
     let (already, fault) = match made {
         Ok(already) => (already, None),
@@ -179,11 +211,13 @@ fn follow(worker: &mut Worker<'_>, leader: &Entry, mut entry: Entry) {
     match entry.existing.filter(|existing| existing.kind == entry.source.kind) {
         Some(existing) => {
             flags |= entry.wanted(run).differences(&run.settings, &existing);
-            if entry.source.kind == model::Kind::File {
+            if entry.source.kind == Kind::File {
                 flags.set(ItemFlags::SIZE, existing.size != entry.source.size);
             }
             flags |= attributes::extra_differences(run, &entry).unwrap_or(ItemFlags::empty());
         }
+        // A dry run of rsync's does not know the link to be new.
+        None if run.settings.dry_run => {}
         None => flags |= ItemFlags::NEW,
     }
     let verdict = match (already, entry.existing.is_some()) {
@@ -220,7 +254,7 @@ fn link_to(
     entry.node.touch();
     let (from, to) = (from.clone(), to.clone());
     if let Some(existing) = now {
-        if existing.kind == model::Kind::Directory {
+        if existing.kind == Kind::Directory {
             if !delete::obstacle(worker, entry, &existing) {
                 let cause = Cause::Refused("a directory that is not empty is in the way".into());
                 return Err(entry.target_fault("link", cause));

@@ -64,6 +64,21 @@ impl Identity {
         (self.power != Power::User || fs::names::is_group_member(group)).then_some(group)
     }
 
+    /// True when owners are translated.
+    pub(crate) fn translates(&self) -> bool {
+        self.users.is_some() || self.groups.is_some()
+    }
+
+    /// The user that a user becomes.
+    pub(crate) fn user(&self, uid: u32) -> u32 {
+        translate(self.users.as_ref(), uid, fs::names::user_name)
+    }
+
+    /// The group that a group becomes.
+    pub(crate) fn group(&self, gid: u32) -> u32 {
+        translate(self.groups.as_ref(), gid, fs::names::group_name)
+    }
+
     /// True where device nodes can be made.
     pub(crate) fn may_make_devices(&self) -> bool {
         self.power != Power::User

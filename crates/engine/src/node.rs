@@ -144,6 +144,8 @@ pub(crate) struct Node {
     pub(crate) finish: Option<Finish>,
     /// Something was made, replaced or removed in the destination directory.
     pub(crate) touched: AtomicBool,
+    /// `--existing`: it is not there and not made; what is in it is counted and left out.
+    pub(crate) is_left_out: bool,
     /// A source layer whose content is in the transfer could not be opened.
     pub(crate) has_unread_content: bool,
     /// Its listing, or that of an ancestor, is incomplete: nothing in it is deleted.

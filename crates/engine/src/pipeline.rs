@@ -45,7 +45,7 @@ pub struct Outcome {
 ///
 /// Paths that fail are faults: they go to the sink and into the summary, and the run goes on.
 pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outcome, SetupError> {
-    let mut selection = Selection::new(job)?;
+    let mut selection = Selection::new(job, rules)?;
     refuse_empty_source(job, &selection)?;
     let nothing = selection.roots.is_empty() && selection.missing.is_empty();
     let opened = destination::open(job, &selection)?;
@@ -53,8 +53,7 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     let ceiling = match workers {
         sched::Workers::Fixed(count) | sched::Workers::Auto { ceiling: count } => count.get(),
     };
-    let base_scope = base_scope(rules, &selection);
-    let mut shared = Run::new(job, base_scope, around, opened.as_ref(), ceiling)?;
+    let mut shared = Run::new(job, around, opened.as_ref(), ceiling)?;
     shared.missing = std::mem::take(&mut selection.missing);
     let run = Arc::new(shared);
     tell_unreadable(&run, &mut selection);
@@ -158,6 +157,9 @@ fn tell_notes(run: &Run, selection: &Selection, opened: Option<&Opened>) {
         run.say(OrderedLog::ROOT, MessageClass::Notice, &[b"skipping directory ", name]);
         run.scratch(0).totals.verdicts.add(Verdict::Skipped);
     }
+    for _ in 0..selection.excluded {
+        run.scratch(0).totals.verdicts.add(Verdict::Excluded);
+    }
     let something = !selection.roots.is_empty() || !selection.missing.is_empty();
     if let Some(note) = opened.and_then(|opened| opened.note.as_ref()).filter(|_| something) {
         run.say(OrderedLog::ROOT, MessageClass::Verbose, &[note.as_bytes()]);
@@ -210,6 +212,7 @@ fn root_node(
         line: Mutex::new(None),
         finish: None,
         touched: AtomicBool::new(false),
+        is_left_out: false,
         has_unread_content: false,
         incomplete: AtomicBool::new(false),
         pending: AtomicUsize::new(1),
@@ -257,7 +260,8 @@ fn base_scope(rules: &Arc<Rules>, selection: &Selection) -> Scope {
     Scope::root(Arc::clone(rules), &absolute(root))
 }
 
-fn absolute(shown: &[u8]) -> Vec<u8> {
+/// A root as it reads from `/`.
+pub(crate) fn absolute(shown: &[u8]) -> Vec<u8> {
     let path = Path::new(std::ffi::OsStr::from_bytes(shown));
     fs::below::absolute(path).into_os_string().into_encoded_bytes()
 }

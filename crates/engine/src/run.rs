@@ -58,8 +58,6 @@ pub(crate) struct Run {
     pub(crate) rate: RateLimit,
     /// A directory or entry of the source could not be read: deletions are kept back.
     pub(crate) source_fault: AtomicBool,
-    /// The rules of the command line, for names given as arguments.
-    pub(crate) base_scope: filter::Scope,
     told_suppressed: AtomicBool,
     /// Deletions still permitted by `--max-delete`.
     pub(crate) deletions_left: AtomicU64,
@@ -112,22 +110,18 @@ const OPEN_FILES_RESERVE: u64 = 600;
 impl Run {
     pub(crate) fn new(
         job: &Job,
-        base_scope: filter::Scope,
         around: &Surroundings,
         opened: Option<&Opened>,
         workers: usize,
     ) -> Result<Self, SetupError> {
-        let settings = job.settings.clone();
+        let mut settings = job.settings.clone();
+        settings.dry_run |= settings.traverse.list_only;
         let destination = opened.and_then(|opened| opened.dir.as_ref());
         let destination_root = destination.map(|(dir, _)| dir.clone());
         let temp_dir = match (&settings.write.temp_dir, &destination_root) {
             (Some(path), Some(dir)) if !settings.dry_run => {
                 let opened = fs::below::open_dir_below(dir, path);
-                let failed = |cause| SetupError::Destination {
-                    verb: "open temporary directory",
-                    path: path.clone(),
-                    cause,
-                };
+                let failed = |cause| SetupError::TempDir { path: path.clone(), cause };
                 Some(opened.map_err(failed)?)
             }
             _ => None,
@@ -144,7 +138,6 @@ impl Run {
             links: HardLinks::default(),
             rate: RateLimit::new(settings.limits.bytes_per_sec.and_then(NonZeroU64::new)),
             source_fault: AtomicBool::new(false),
-            base_scope,
             told_suppressed: AtomicBool::new(false),
             deletions_left: AtomicU64::new(u64::MAX),
             destination_entries: AtomicU64::new(0),

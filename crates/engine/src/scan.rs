@@ -92,7 +92,7 @@ fn collect(worker: &mut Worker<'_>, node: &Arc<Node>) -> Names {
     if let Some(picked) = &node.picked {
         for (at, pick) in picked.names.iter().enumerate() {
             let at = u32::try_from(at + 1).expect("fewer than 2^32 names are picked");
-            add_pick(worker, node, pick, at, &mut names);
+            add_pick(node, pick, at, &mut names);
         }
     }
     names
@@ -119,7 +119,7 @@ fn add_listing(
     for at in 0..listing.len() {
         let name = listing.name(at);
         let (kind, is_followed) = kind_of(worker.run, node, dir, name, listing.kind_hint(at));
-        if is_excluded(worker, node, &node.source_scope, (name, kind), &mut path) {
+        if is_excluded(worker, node, name, kind, &mut path) {
             continue;
         }
         let entry = names.push(name, layer, kind);
@@ -127,27 +127,15 @@ fn add_listing(
     }
 }
 
-fn add_pick(
-    worker: &mut Worker<'_>,
-    node: &Arc<Node>,
-    pick: &crate::selection::Pick,
-    at: u32,
-    names: &mut Names,
-) {
-    let mut path = Vec::new();
+fn add_pick(node: &Arc<Node>, pick: &crate::selection::Pick, at: u32, names: &mut Names) {
     for in_root in &pick.roots {
         let Some(layer) = node.layer_of_root(in_root.root) else { continue };
         let Ok(dir) = node.layer_dir(layer) else { continue };
-        let (mut kind, mut is_followed) = kind_of(worker.run, node, &dir, &pick.name, None);
+        let (mut kind, mut is_followed) = kind_of(&node.run, node, &dir, &pick.name, None);
         let leads_on =
             in_root.reason != Reason::Named || pick.below.is_some() || in_root.is_slashed;
         if kind == Some(Kind::Symlink) && leads_on {
             (kind, is_followed) = (Some(Kind::Directory), true);
-        }
-        let is_named = in_root.reason == Reason::Named;
-        if is_named && is_excluded(worker, node, &node.run.base_scope, (&pick.name, kind), &mut path)
-        {
-            continue;
         }
         let entry = names.push(&pick.name, layer, kind);
         entry.is_followed = is_followed;
@@ -191,10 +179,11 @@ fn kind_of(
 fn is_excluded(
     worker: &mut Worker<'_>,
     node: &Node,
-    scope: &filter::Scope,
-    (name, kind): (&[u8], Option<Kind>),
+    name: &[u8],
+    kind: Option<Kind>,
     path: &mut Vec<u8>,
 ) -> bool {
+    let scope = &node.source_scope;
     if scope.is_empty() {
         return false;
     }
@@ -204,6 +193,8 @@ fn is_excluded(
     let filter::Verdict::Excluded(rule) = verdict else { return false };
     worker.scratch.totals.verdicts.add(Verdict::Excluded);
     if worker.run.wants(Verdict::Excluded, false) && worker.run.pass().transfers() {
+        let text = scope.describe(rule);
+        tell_filtered(worker.run, node.segment, (b"[sender] hiding ", path), kind, &text);
         let item = Item {
             path: node.path.child(name),
             metadata: entries::unknown_metadata(kind.unwrap_or(Kind::File)),
@@ -211,13 +202,29 @@ fn is_excluded(
             verdict: Verdict::Excluded,
             link: None,
             leader: None,
-            reason: Some(scope.describe(rule).into()),
+            reason: Some(text.into()),
             written_bytes: 0,
             checksum: None,
         };
         worker.run.log.push(node.segment, Event::Item(Box::new(item)), &*worker.run.sink);
     }
     true
+}
+
+/// Says, as rsync does at `-vv`, that a rule hides or protects an entry.
+pub(crate) fn tell_filtered(
+    run: &Run,
+    segment: crate::order::SegmentId,
+    (doing, path): (&[u8], &[u8]),
+    kind: Option<Kind>,
+    rule: &str,
+) {
+    let what: &[u8] = if kind == Some(Kind::Directory) { b"directory " } else { b"file " };
+    // "- PATTERN (WHERE)": rsync names the pattern alone.
+    let pattern = rule.split_once(' ').map_or(rule, |(_, rest)| rest);
+    let pattern = pattern.rsplit_once(" (").map_or(pattern, |(pattern, _)| pattern);
+    let parts: [&[u8]; 5] = [doing, what, path, b" because of pattern ", pattern.as_bytes()];
+    run.say(segment, MessageClass::Debug, &parts);
 }
 
 /// The path of a name below the transfer root, as filter rules see it.

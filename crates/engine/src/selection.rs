@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use filter::{Rules, Scope};
 use fs::Dir;
 use model::settings::{Depth, Settings};
 use model::{Job, Kind, Metadata};
@@ -75,6 +76,8 @@ pub(crate) struct Selection {
     pub(crate) missing: Vec<Box<[u8]>>,
     /// Directories that are left out since nothing asks for directories.
     pub(crate) skipped: Vec<Box<[u8]>>,
+    /// How many arguments a filter rule leaves out.
+    pub(crate) excluded: u64,
 }
 
 #[derive(Default)]
@@ -85,11 +88,11 @@ struct Branch {
 
 impl Selection {
     /// Reads the arguments of a job.
-    pub(crate) fn new(job: &Job) -> Result<Self, SetupError> {
+    pub(crate) fn new(job: &Job, rules: &Arc<Rules>) -> Result<Self, SetupError> {
         let mut selection = Self::default();
         let mut top = BTreeMap::new();
-        let settings = &job.settings;
-        if let Some(files) = &settings.traverse.files_from {
+        let settings = &Wishes { settings: &job.settings, rules };
+        if let Some(files) = &job.settings.traverse.files_from {
             let base = job.sources.first().map_or(Path::new("."), |source| source.path.as_path());
             let base = Base { dir: Dir::open_operator(base).map_err(|cause| SetupError::ChangeDirectory { path: base.to_owned(), cause })?, shown: base.as_os_str().as_bytes().into() };
             for file in files {
@@ -108,7 +111,7 @@ impl Selection {
     fn add_argument(
         &mut self,
         top: &mut BTreeMap<Box<[u8]>, Branch>,
-        settings: &Settings,
+        settings: &Wishes<'_>,
         argument: &[u8],
     ) -> Result<(), SetupError> {
         let argument = if argument.is_empty() { b"." } else { argument };
@@ -134,7 +137,7 @@ impl Selection {
     fn add_listed(
         &mut self,
         top: &mut BTreeMap<Box<[u8]>, Branch>,
-        settings: &Settings,
+        settings: &Wishes<'_>,
         base: &Base,
         line: &[u8],
     ) -> Result<(), SetupError> {
@@ -178,7 +181,7 @@ impl Selection {
     fn add_below(
         &mut self,
         top: &mut BTreeMap<Box<[u8]>, Branch>,
-        settings: &Settings,
+        settings: &Wishes<'_>,
         base: &Base,
         below: &[u8],
         typed: &[u8],
@@ -208,6 +211,10 @@ impl Selection {
             Depth::Directories if lists_content => Content::Listed,
             _ => Content::Picked,
         };
+        if settings.leave_out(base, &components, entry.kind) {
+            self.excluded += 1;
+            return Ok(());
+        }
         if components.is_empty() {
             let root = self.root(base, entry, content);
             self.roots[usize::from(root)].is_sent = true;
@@ -254,7 +261,7 @@ impl Selection {
 
     fn note_missing(
         &mut self,
-        settings: &Settings,
+        settings: &Wishes<'_>,
         below: &[u8],
         typed: &[u8],
         error: std::io::Error,
@@ -267,6 +274,34 @@ impl Selection {
             }
             _ => self.unreadable.push((typed.into(), error)),
         }
+    }
+}
+
+/// What the arguments are read by.
+struct Wishes<'a> {
+    settings: &'a Settings,
+    rules: &'a Arc<Rules>,
+}
+
+impl std::ops::Deref for Wishes<'_> {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        self.settings
+    }
+}
+
+impl Wishes<'_> {
+    /// True when a rule leaves an argument out: those of the command line alone, no merge file is
+    /// asked.
+    fn leave_out(&self, base: &Base, components: &[&[u8]], kind: Kind) -> bool {
+        if self.rules.is_empty() || components.is_empty() {
+            return false;
+        }
+        let scope = Scope::root(Arc::clone(self.rules), &crate::pipeline::absolute(&base.shown));
+        let path = components.join(&b'/');
+        let kind = crate::scan::node_kind(Some(kind));
+        scope.check(&path, kind, filter::Side::Sender, filter::Perishable::Honoured).is_excluded()
     }
 }
 
@@ -308,7 +343,7 @@ impl Base {
     fn find(
         &self,
         components: &[&[u8]],
-        settings: &Settings,
+        settings: &Wishes<'_>,
         is_slashed: bool,
     ) -> std::io::Result<Metadata> {
         let Some((name, way)) = components.split_last() else { return self.dir.metadata() };

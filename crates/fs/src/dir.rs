@@ -110,6 +110,12 @@ impl Dir {
         Ok(Self::from_fd(fd))
     }
 
+    /// Fails unless names in this directory can be looked at.
+    pub fn check_search(&self) -> io::Result<()> {
+        rustix::fs::statat(self, c".", AtFlags::empty())?;
+        Ok(())
+    }
+
     /// Opens this directory again: a handle with a position of its own.
     pub fn reopen(&self) -> io::Result<Self> {
         Self::open_handle(self.as_fd())

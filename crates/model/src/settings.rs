@@ -37,6 +37,8 @@ pub struct Settings {
     pub dry_run: bool,
     /// Which items the report wants to hear of.
     pub interest: Interest,
+    /// `%C` in a format: items carry the checksum of their content.
+    pub tell_checksums: bool,
 }
 
 /// Which entries are looked at.

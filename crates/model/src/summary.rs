@@ -90,7 +90,7 @@ pub struct Summary {
     pub listed_bytes: u64,
     /// Sum of the sizes of the transferred files, bytes.
     pub transferred_bytes: u64,
-    /// Content written, bytes: holes and clones left out.
+    /// Content brought over, bytes, holes and clones included: rsync's "literal data".
     pub written_bytes: u64,
     /// Content that the destination had already and that was not written again, bytes.
     pub matched_bytes: u64,

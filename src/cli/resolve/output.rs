@@ -160,6 +160,13 @@ impl Typed {
 }
 
 /// What the engine has to tell so that nothing is missing in the output.
+/// True when a format names the checksum of the content, `%C`.
+pub(super) fn tells_checksums(settings: &Settings) -> bool {
+    let items = &settings.items;
+    let formats = [items.out_format.as_deref(), items.log_format.as_deref()];
+    formats.into_iter().flatten().any(|format| format.contains(&b'%') && format.contains(&b'C'))
+}
+
 pub(super) fn interest(settings: &Settings, has_log: bool, list_only: bool) -> Interest {
     let Info { name, skip, filter, del, .. } = settings.info;
     let logs_items = has_log && settings.items.log_format.as_deref() != Some(b"");

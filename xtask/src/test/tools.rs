@@ -20,8 +20,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("losetup", "mount"),
     ("mkfs.ext4", "e2fsprogs"),
     ("mkfs.xfs", "xfsprogs"),
-    ("getfattr", "attr"),
-    ("getfacl", "acl"),
+    ("setfattr", "attr"),
+    ("setfacl", "acl"),
 ];
 
 /// Commands of cargo that do not come with it, and the step that needs them.

@@ -155,9 +155,9 @@ mod tests {
             let files = [("a.rs", line), ("docs/b.md", ""), ("README.md", "")];
             says(documents_named_in_code_exist, &files, expected);
         };
-        check("//! See docs/b.md. And (README.md).", &[]);
-        check("//! See docs/no.md.", &["a.rs:1: speaks of docs/no.md"]);
-        check("//! GLOSSARY.md defines it.", &["a.rs:1: speaks of GLOSSARY.md"]);
+        check("See docs/b.md. And (README.md).", &[]);
+        check("See docs/no.md.", &["a.rs:1: speaks of docs/no.md"]);
+        check("GLOSSARY.md defines it.", &["a.rs:1: speaks of GLOSSARY.md"]);
         check("\"*.md\" and a/docs/no.md", &[]);
     }
 }

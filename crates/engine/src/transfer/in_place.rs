@@ -96,7 +96,7 @@ fn start(
 fn dress(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<(), Problem> {
     let born: Metadata =
         target.metadata().map_err(|error| entry.target_fault("look at", &error))?;
-    let extra = Extra::read(run, &entry.node.source_scope, source.into())
+    let extra = Extra::of_source(run, &entry.node.source_scope, source.into())
         .map_err(|error| entry.source_fault("read attributes of", &error))?;
     let before = Extra::read(run, &entry.node.source_scope, target.into())
         .map_err(|error| entry.target_fault("read attributes of", &error))?;

@@ -8,7 +8,7 @@ use fs::{Copied, Dir, File, Sparse};
 use model::settings::Staging as StagingChoice;
 use model::{Cause, Fault, Gauges, ItemFlags, Kind, MessageClass, Metadata, Verdict};
 
-use crate::attributes::{Born, Extra};
+use crate::attributes::{self, Born, Extra};
 use crate::entries::{Entry, Told};
 use crate::node::Node;
 use crate::run::Run;
@@ -142,7 +142,7 @@ fn told_as_written(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags, cop
     let totals = &mut worker.scratch.totals;
     totals.transferred_files += 1;
     totals.transferred_bytes += entry.source.size;
-    totals.written_bytes += copied.written_bytes;
+    totals.written_bytes += copied.read_bytes;
     Gauges::add(&worker.run.gauges.transferred_files, 1);
     let told = Told { flags, leader: None, written_bytes: copied.written_bytes };
     entry.conclude(worker, verdict, told);
@@ -227,6 +227,10 @@ fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Copied, Problem> 
 /// Opens the source and makes sure that it is what was listed.
 pub(crate) fn open_source(run: &Run, job: &mut FileJob) -> Result<File, Problem> {
     let entry = &mut job.entry;
+    if let Some(content) = &entry.content {
+        let opened = content.dir.open_file(&entry.name, fs::AccessTime::Keep);
+        return Ok(opened.map_err(|error| entry.target_fault("open the basis of", &error))?);
+    }
     let file = match job.opened.take() {
         Some(file) => return Ok(file),
         None if entry.is_followed => {
@@ -345,8 +349,8 @@ impl Staged {
         source: &File,
     ) -> Result<(), Problem> {
         let now = source.metadata().map_err(|error| entry.source_fault("look at", &error))?;
-        if !now.kind.is_device() && (now.size != entry.source.size || now.mtime != entry.source.mtime)
-        {
+        let before = entry.content.as_ref().map_or(&entry.source, |content| &content.metadata);
+        if !now.kind.is_device() && (now.size != before.size || now.mtime != before.mtime) {
             return Err(Problem::Changed);
         }
         if run.settings.write.verify {
@@ -360,8 +364,12 @@ impl Staged {
     }
 
     fn dress(&self, run: &Run, entry: &Entry, source: &File) -> Result<(), Problem> {
-        let extra = Extra::read(run, &entry.node.source_scope, source.into())
-            .map_err(|error| entry.source_fault("read attributes of", &error))?;
+        let extra = if entry.content.is_some() {
+            attributes::of_source(run, entry)?
+        } else {
+            Extra::of_source(run, &entry.node.source_scope, source.into())
+                .map_err(|error| entry.source_fault("read attributes of", &error))?
+        };
         let inherited = if self.inherits {
             Extra::read(run, &entry.node.source_scope, self.file().into())
                 .map_err(|error| entry.target_fault("read attributes of", &error))?

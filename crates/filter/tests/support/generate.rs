@@ -218,7 +218,7 @@ fn match_rule() -> impl Strategy<Value = Vec<u8>> {
 fn modifiers_of_merge() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         6 => Just(Vec::new()),
-        4 => vec(select(vec![b'-', b'+', b'n', b'e', b'p', b's', b'r', b'/', b'C', b'n', b'p']), 1..3),
+        4 => vec(select(vec![b'-', b'+', b'n', b'e', b'p', b's', b'r', b'/', b'C', b'n', b'x']), 1..3),
         1 => select(vec![b"w".to_vec(), b"w-".to_vec(), b"wn+".to_vec(), b"ew/-".to_vec()]),
     ]
 }
@@ -260,7 +260,7 @@ fn rule_in_tree() -> impl Strategy<Value = Vec<u8>> {
         24 => match_rule(),
         2 => dir_merge_rule(),
         4 => merge_rule(vec![b"i", b"./i", b"i", b"d/i"]),
-        2 => Just(b"!".to_vec()),
+        3 => Just(b"!".to_vec()),
         1 => select(vec![b"#a".to_vec(), b";b".to_vec(), b"".to_vec(), b"-C".to_vec()]),
     ]
 }
@@ -299,9 +299,9 @@ fn tree(from0: bool) -> impl Strategy<Value = Tree> {
     let partial = (dir_path(), Just(b"partial/z".to_vec()));
     let files = vec(prop_oneof![12 => (dir_path(), file_name()), 1 => partial], 3..20);
     let merge_name = select(vec![&b".f"[..], b".f", b".g", b".h", b".cvsignore", b"i", b"i", b"i"]);
-    let merge_dir = prop_oneof![Just(Vec::new()), dir_path()];
+    let merge_dir = prop_oneof![2 => Just(Vec::new()), 2 => Just(b"d".to_vec()), 1 => dir_path()];
     let contents = merge_contents(from0, rule_in_tree().boxed());
-    let merges = vec((merge_dir, merge_name, contents), 0..6);
+    let merges = vec((merge_dir, merge_name, contents), 0..7);
     (files, merges).prop_map(|(files, merges)| {
         let mut tree = Tree::default();
         for (dir, name) in files {

@@ -1,0 +1,201 @@
+//! Very many, very deep, very long, very empty.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+
+use crate::lab::{self, Lab};
+
+/// Files in one directory: enough to show what grows with them, or as many as are meant.
+fn many() -> u32 {
+    if std::env::var_os("LANESYNC_BIG").is_some_and(|big| big == "1") { 1_000_000 } else { 50_000 }
+}
+
+#[test]
+fn very_many_files_in_one_directory_are_copied_compared_and_removed() {
+    let lab = Lab::new();
+    let dir = lab.dir("src");
+    for number in 0..many() {
+        File::create(dir.join(format!("file{number:07}"))).unwrap();
+    }
+    lab.file("src/file0000007", "not empty");
+    let count = |root: &str| fs::read_dir(lab.path(root)).unwrap().count();
+    lab.lanesync("-a --delete src/ dst/").go().expect(0);
+    assert_eq!(count("dst"), many() as usize);
+    assert_eq!(fs::read(lab.path("dst/file0000007")).unwrap(), b"not empty");
+    let again = lab.lanesync("-a --delete -i src/ dst/").go().expect(0);
+    assert_eq!(again.stdout, "");
+    let said = lab.rsync("-an --delete -i src/ dst/").go().expect(0).stdout;
+    assert_eq!(said, "");
+    lab.dir("empty");
+    lab.lanesync("-a --delete empty/ dst/").go().expect(0);
+    assert_eq!(count("dst"), 0);
+}
+
+const LEVELS: usize = 2000;
+
+/// A chain of directories far below what a path can say, with a file at its end.
+fn deep(root: &Path, text: &str) {
+    fs::create_dir_all(root).unwrap();
+    let mut at = open_dir(root);
+    for _ in 0..LEVELS {
+        rustix::fs::mkdirat(&at, "deeper", Mode::from_bits_truncate(0o755)).unwrap();
+        at = rustix::fs::openat(&at, "deeper", OFlags::DIRECTORY, Mode::empty()).unwrap();
+    }
+    let flags = OFlags::CREATE | OFlags::WRONLY;
+    let file = rustix::fs::openat(&at, "file", flags, Mode::from_bits_truncate(0o644)).unwrap();
+    File::from(file).write_all_at(text.as_bytes(), 0).unwrap();
+}
+
+fn open_dir(path: &Path) -> rustix::fd::OwnedFd {
+    rustix::fs::openat(CWD, path, OFlags::DIRECTORY, Mode::empty()).unwrap()
+}
+
+/// How many levels there are, and what the file at the end says.
+fn depth(root: &Path) -> (usize, Option<String>) {
+    let mut at = open_dir(root);
+    let mut levels = 0;
+    while let Ok(below) = rustix::fs::openat(&at, "deeper", OFlags::DIRECTORY, Mode::empty()) {
+        at = below;
+        levels += 1;
+    }
+    let file = rustix::fs::openat(&at, "file", OFlags::RDONLY, Mode::empty()).ok();
+    (levels, file.map(|file| std::io::read_to_string(File::from(file)).unwrap()))
+}
+
+fn copies_deep(options: &str, open_files: Option<u32>) {
+    let lab = Lab::new();
+    deep(&lab.path("src"), "the end");
+    let run = |words: &str| {
+        let run = lab.lanesync(&format!("{options} {words}"));
+        match open_files {
+            Some(limit) => run.open_files(limit),
+            None => run,
+        }
+    };
+    run("--delete src/ dst/").go().expect(0);
+    assert_eq!(depth(&lab.path("dst")), (LEVELS, Some("the end".into())));
+    let again = run("--delete -i src/ dst/").go().expect(0);
+    assert!(again.stdout.is_empty(), "the second run did {} things", again.stdout.lines().count());
+    // The times of all levels were set when all below was done.
+    let (mut from, mut to) = (open_dir(&lab.path("src")), open_dir(&lab.path("dst")));
+    for level in 0..LEVELS {
+        let [left, right] = [&from, &to].map(|at| rustix::fs::statat(at, "deeper", AtFlags::SYMLINK_NOFOLLOW).unwrap());
+        assert_eq!(left.st_mtime, right.st_mtime, "level {level}");
+        [from, to] = [from, to].map(|at| rustix::fs::openat(&at, "deeper", OFlags::DIRECTORY, Mode::empty()).unwrap());
+    }
+}
+
+#[test]
+fn two_thousand_levels_are_copied() {
+    copies_deep("-a", None);
+    copies_deep("-aHAX --workers 1", None);
+}
+
+#[test]
+fn two_thousand_levels_are_copied_with_few_descriptors() {
+    copies_deep("-a", Some(256));
+    copies_deep("-a --workers 1", Some(256));
+}
+
+fn removes_deep(open_files: u32, options: &str) {
+    let lab = Lab::new();
+    lab.file("src/file", "x");
+    deep(&lab.path("dst/extra"), "to be removed");
+    let line = format!("-a {options} src/ dst/");
+    let done = lab.lanesync(&line).open_files(open_files).go();
+    assert_eq!(done.code, 0, "{}", &done.stderr[..done.stderr.len().min(300)]);
+    assert!(!lab.path("dst/extra").exists());
+}
+
+#[test]
+fn two_thousand_levels_are_removed() {
+    removes_deep(4096, "--delete");
+    removes_deep(4096, "--delete-after --workers 1");
+}
+
+#[test]
+fn two_thousand_levels_are_removed_with_few_descriptors() {
+    removes_deep(256, "--delete");
+}
+
+#[test]
+fn many_directories_side_by_side_are_copied_with_few_descriptors() {
+    let lab = Lab::new();
+    for dir in 0..700 {
+        lab.file(format!("src/dir{dir:03}/sub/file"), "x");
+    }
+    lab::age(&lab.path("src"));
+    for options in ["--workers 64", ""] {
+        fs::remove_dir_all(lab.path("dst")).ok();
+        let line = format!("-aH --delete {options} src/ dst/");
+        lab.lanesync(&line).open_files(256).go().expect(0);
+        lab.assert_same("src", "dst");
+    }
+}
+
+/// A sparse file of 1 TiB with a little data in it.
+fn tebibyte(path: &Path) {
+    let file = File::create(path).unwrap();
+    file.set_len(1 << 40).unwrap();
+    for (at, text) in [(0, "first"), (1 << 33, "middle"), ((1 << 40) - 5, "last.")] {
+        file.write_all_at(text.as_bytes(), at).unwrap();
+    }
+}
+
+#[track_caller]
+fn assert_tebibyte(path: &Path) {
+    let file = File::open(path).unwrap();
+    assert_eq!(file.metadata().unwrap().len(), 1 << 40);
+    for (at, text) in [(0, "first"), (1 << 33, "middle"), ((1 << 40) - 5, "last.")] {
+        let mut found = vec![0; text.len()];
+        file.read_exact_at(&mut found, at).unwrap();
+        assert_eq!(found, text.as_bytes(), "at {at}");
+    }
+    let blocks = file.metadata().unwrap().blocks();
+    assert!(blocks < 20_000, "the holes were filled: {blocks} blocks");
+}
+
+#[test]
+fn a_sparse_file_of_a_tebibyte_keeps_its_holes() {
+    let lab = Lab::new();
+    tebibyte(&lab.file("src/sparse", ""));
+    for options in ["-a", "-a --workers 1", "-a --inplace"] {
+        fs::remove_dir_all(lab.path("dst")).ok();
+        lab.lanesync(&format!("{options} src/ dst/")).go().expect(0);
+        assert_tebibyte(&lab.path("dst/sparse"));
+    }
+}
+
+#[test]
+fn a_sparse_file_of_a_tebibyte_keeps_its_holes_on_ext4() {
+    let lab = Lab::new();
+    lab.mount_ext4("disk", 64, &[]);
+    lab.dir("disk/src");
+    tebibyte(&lab.file("disk/src/sparse", ""));
+    lab.lanesync("-a disk/src/ disk/dst/").go().expect(0);
+    assert_tebibyte(&lab.path("disk/dst/sparse"));
+}
+
+#[test]
+fn data_that_became_a_hole_is_a_hole_at_the_destination() {
+    for options in ["-a", "-aS", "-a --inplace", "-aS --inplace", "-a --workers 1"] {
+        for size in [300_000_u64, 40 << 20] {
+            let lab = Lab::new();
+            let data = lab::content(1, size as usize);
+            lab.file("dst/file", &data);
+            lab::age_by(&lab.path("dst"), -70_000);
+            let file = File::create(lab.file("src/file", "")).unwrap();
+            file.set_len(size).unwrap();
+            file.write_all_at(&data[..5000], 0).unwrap();
+            file.write_all_at(b"end", size - 3).unwrap();
+            lab.lanesync(&format!("{options} src/ dst/")).go().expect(0);
+            let [source, copy] = ["src/file", "dst/file"].map(|name| lab.path(name));
+            assert!(fs::read(&source).unwrap() == fs::read(&copy).unwrap(), "{options} {size}");
+            let [wanted, got] = [source, copy].map(|path| path.metadata().unwrap().blocks());
+            assert!(got <= wanted + 64, "{options} {size}: {got} blocks instead of {wanted}");
+        }
+    }
+}
