@@ -68,7 +68,14 @@ impl Subject {
         let (id, version) = (self.id, self.version);
         match self.manner {
             Manner::Overwritten { count } => {
-                let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&self.path).unwrap();
+                let open = || {
+                    OpenOptions::new()
+                        .write(true)
+                        .create(true)
+                        .truncate(false)
+                        .open(&self.path)
+                        .unwrap()
+                };
                 let file = self.open.get_or_insert_with(open);
                 for place in 0..count {
                     file.write_all_at(&page(id, version, place), place * PAGE as u64).unwrap();
@@ -141,9 +148,8 @@ impl Subject {
             .chunks(PAGE)
             .zip(0..)
             .map(|(bytes, place)| {
-                version_of(bytes, id, place).unwrap_or_else(|| {
-                    panic!("{:?} {manner:?}: page {place} is torn", self.path)
-                })
+                version_of(bytes, id, place)
+                    .unwrap_or_else(|| panic!("{:?} {manner:?}: page {place} is torn", self.path))
             })
             .collect();
         let Some(&first) = versions.first() else {
@@ -162,7 +168,8 @@ impl Subject {
             Manner::Vanishing => is_of_one && versions.len() == 2,
             Manner::OfAnyKind => is_of_one && versions.len() <= 2,
         };
-        let runs: Vec<_> = versions.chunk_by(PartialEq::eq).map(|run| (run[0], run.len())).collect();
+        let runs: Vec<_> =
+            versions.chunk_by(PartialEq::eq).map(|run| (run[0], run.len())).collect();
         assert!(is_real, "{:?} {manner:?} never was so: (version, pages) {runs:?}", self.path);
     }
 }
@@ -195,7 +202,10 @@ impl Unrest {
 
     fn end(mut self) -> Vec<Subject> {
         self.stop.store(true, Ordering::Relaxed);
-        std::mem::take(&mut self.threads).into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        std::mem::take(&mut self.threads)
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
     }
 }
 
@@ -225,7 +235,8 @@ fn subjects(lab: &Lab, first_id: u64, manner: Manner, count: u64) -> Vec<Subject
 
 /// Where a subject stands, for the checks while its thread owns it.
 fn shadows(groups: &[Vec<Subject>]) -> Vec<Subject> {
-    let shadow = |of: &Subject| Subject { path: of.path.clone(), aside: PathBuf::new(), open: None, ..*of };
+    let shadow =
+        |of: &Subject| Subject { path: of.path.clone(), aside: PathBuf::new(), open: None, ..*of };
     groups.iter().flatten().map(shadow).collect()
 }
 

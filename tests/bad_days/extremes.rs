@@ -82,9 +82,11 @@ fn copies_deep(options: &str, open_files: Option<u32>) {
     // The times of all levels were set when all below was done.
     let (mut from, mut to) = (open_dir(&lab.path("src")), open_dir(&lab.path("dst")));
     for level in 0..LEVELS {
-        let [left, right] = [&from, &to].map(|at| rustix::fs::statat(at, "deeper", AtFlags::SYMLINK_NOFOLLOW).unwrap());
+        let [left, right] = [&from, &to]
+            .map(|at| rustix::fs::statat(at, "deeper", AtFlags::SYMLINK_NOFOLLOW).unwrap());
         assert_eq!(left.st_mtime, right.st_mtime, "level {level}");
-        [from, to] = [from, to].map(|at| rustix::fs::openat(&at, "deeper", OFlags::DIRECTORY, Mode::empty()).unwrap());
+        [from, to] = [from, to]
+            .map(|at| rustix::fs::openat(&at, "deeper", OFlags::DIRECTORY, Mode::empty()).unwrap());
     }
 }
 

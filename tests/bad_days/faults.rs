@@ -31,7 +31,8 @@ fn trees(lab: &Lab) {
         }
         lab.file(format!("{side}/b/long"), content(50 + version, 3 << 20));
         lab.file(format!("{side}/b/twin1"), content(60 + version, 9000));
-        fs::hard_link(lab.path(format!("{side}/b/twin1")), lab.path(format!("{side}/c/twin2"))).unwrap();
+        fs::hard_link(lab.path(format!("{side}/b/twin1")), lab.path(format!("{side}/c/twin2")))
+            .unwrap();
     }
     lab.file("new/c/huge", content(70, 33 << 20));
     lab::succeed(Command::new("mkfifo").arg(lab.path("new/a/pipe")));
@@ -85,13 +86,15 @@ fn check(case: &Case<'_>) {
     assert!(done.stderr.lines().any(is_said), "no line says {side:?} and {says:?}: {what}");
     lab::assert_whole(&old, &old_files, &new_files);
     let now = lab::names(&old);
-    let lost: Vec<_> = old_names.intersection(&new_names).filter(|name| !now.contains(*name)).collect();
+    let lost: Vec<_> =
+        old_names.intersection(&new_names).filter(|name| !now.contains(*name)).collect();
     assert!(lost.is_empty(), "{lost:?} are at the source and were removed: {what}");
     if at == At::Source {
         let failed: Vec<_> = says.iter().filter_map(|part| part.strip_prefix("mnt")).collect();
         for dir in failed {
             let below = |name: &&PathBuf| name.starts_with(dir.trim_start_matches('/'));
-            let gone: Vec<_> = old_names.iter().filter(below).filter(|name| !now.contains(*name)).collect();
+            let gone: Vec<_> =
+                old_names.iter().filter(below).filter(|name| !now.contains(*name)).collect();
             assert!(gone.is_empty(), "{gone:?} went although {dir} failed: {what}");
         }
     }
@@ -132,7 +135,13 @@ fn a_source_directory_that_cannot_be_listed_removes_nothing_below_it() {
             ("lookup:EIO:b", &["mnt/b", EIO]),
             ("getattr:ESTALE:c/d", &["mnt/c/d", "Stale file handle"]),
         ],
-        &["-aH --delete", "-aH --delete --workers 1", "-aH --delete-after", "-aH --delete-before", "-aH"],
+        &[
+            "-aH --delete",
+            "-aH --delete --workers 1",
+            "-aH --delete-after",
+            "-aH --delete-before",
+            "-aH",
+        ],
     );
 }
 
@@ -176,7 +185,12 @@ fn a_source_file_that_cannot_be_read_keeps_later_deletions_back() {
 fn a_comparison_by_content_that_cannot_read_is_told_with_its_side() {
     let options = ["-aHc --delete", "-aHc --workers 1"];
     let says: &[&str] = &["mnt/b/file00", EIO];
-    check_all(At::Source, 23, &[("read:EIO:b/file00", says), ("open:EIO:b/file00", says)], &options);
+    check_all(
+        At::Source,
+        23,
+        &[("read:EIO:b/file00", says), ("open:EIO:b/file00", says)],
+        &options,
+    );
     check_all(At::Destination, 23, &[("read:EIO:b/file00", says)], &options);
 }
 
@@ -212,7 +226,7 @@ fn a_destination_file_that_cannot_be_written_is_told_and_the_old_one_stays() {
             ("rename:EIO:b/file02", &["mnt/b/file02", EIO]),
             ("symlink:EIO:c/*", &["mnt/c/link", EIO]),
             ("mknod:EIO:a/*", &["mnt/a/pipe", EIO]),
-            ("link:EIO:c/*", &["mnt/c/twin2", EIO]),
+            ("link:EIO", &["link", "mnt/", "twin", EIO]),
             ("truncate:EIO:c/*", &["mnt/c/huge", EIO]),
         ],
         &["-aH --delete", "-aH --delete --workers 1"],
@@ -222,7 +236,12 @@ fn a_destination_file_that_cannot_be_written_is_told_and_the_old_one_stays() {
 #[test]
 fn a_write_that_fails_when_the_file_is_closed_or_synced_is_told() {
     let cases: &[(&str, &[&str])] = &[("fsync:EIO:b/*", &["sync", "mnt/b/", EIO])];
-    check_all(At::Destination, 23, cases, &["-aH --fsync --delete", "-aH --fsync --delete --workers 1"]);
+    check_all(
+        At::Destination,
+        23,
+        cases,
+        &["-aH --fsync --delete", "-aH --fsync --delete --workers 1"],
+    );
     // As on NFS, where a full or failing server says so at last when the file is closed.
     let cases: &[(&str, &[&str])] = &[("flush:EIO:b/*", &["mnt/b/", EIO])];
     check_all(At::Destination, 23, cases, &["-aH --delete"]);
@@ -324,6 +343,7 @@ fn the_path_of_a_rule_is_below_the_mount() {
     let faults = vec!["readdir:EIO:".parse().unwrap()];
     let config = testfs::Config { faults, ..testfs::Config::new(lab.path("backing")) };
     let mount = testfs::Mount::at(config, &lab.dir("mnt")).unwrap();
-    let listed = fs::read_dir(Path::new(mount.path())).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let listed =
+        fs::read_dir(Path::new(mount.path())).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     assert_eq!(listed.unwrap_err().raw_os_error(), Some(5));
 }

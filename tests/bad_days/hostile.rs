@@ -42,10 +42,15 @@ impl Neighbour {
                     symlink(outside, &link).unwrap();
                     // Where the program was faster, nothing is there, and the link is put.
                     let put = renameat_with(CWD, &link, &parent, name, RenameFlags::EXCHANGE)
-                        .or_else(|_| renameat_with(CWD, &link, &parent, name, RenameFlags::NOREPLACE));
+                        .or_else(|_| {
+                            renameat_with(CWD, &link, &parent, name, RenameFlags::NOREPLACE)
+                        });
                     (0..counted.load(Ordering::Relaxed) % 7 * 40).for_each(|_| thread::yield_now());
                     let back = renameat_with(CWD, &link, &parent, name, RenameFlags::EXCHANGE);
-                    counted.fetch_add(u64::from(put.is_ok()) + u64::from(back.is_ok()), Ordering::Relaxed);
+                    counted.fetch_add(
+                        u64::from(put.is_ok()) + u64::from(back.is_ok()),
+                        Ordering::Relaxed,
+                    );
                 }
             }
         };

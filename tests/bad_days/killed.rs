@@ -16,7 +16,7 @@ use crate::support::rng::Rng;
 const ROUNDS: usize = 10;
 
 /// Small files and big ones, links of both kinds.
-fn fill(root: &Path, version: u64) {
+fn fill(root: &Path, version: u64, has_hard_links: bool) {
     for dir in 0..20 {
         let dir_path = root.join(format!("dir{dir:02}/sub"));
         fs::create_dir_all(&dir_path).unwrap();
@@ -26,7 +26,9 @@ fn fill(root: &Path, version: u64) {
         }
         symlink(format!("target{version}"), dir_path.join("link")).unwrap();
         fs::write(dir_path.join("twin1"), content(version * 7 + dir, 5000)).unwrap();
-        fs::hard_link(dir_path.join("twin1"), dir_path.join("../twin2")).unwrap();
+        if has_hard_links {
+            fs::hard_link(dir_path.join("twin1"), dir_path.join("../twin2")).unwrap();
+        }
     }
     for big in 0..4_u64 {
         fs::write(root.join(format!("big{big}")), content(version + big, 2 << 20)).unwrap();
@@ -35,9 +37,9 @@ fn fill(root: &Path, version: u64) {
 }
 
 /// The source, and a destination that is half way there.
-fn trees(lab: &Lab) {
-    fill(&lab.dir("src"), 2);
-    fill(&lab.dir("old"), 1);
+fn trees(lab: &Lab, has_hard_links: bool) {
+    fill(&lab.dir("src"), 2, has_hard_links);
+    fill(&lab.dir("old"), 1, has_hard_links);
     for dir in (0..20).step_by(3) {
         fs::remove_dir_all(lab.path(format!("old/dir{dir:02}"))).unwrap();
     }
@@ -69,7 +71,7 @@ fn complete(root: &Path, source: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
 
 fn rounds(options: &str, seed: u64) {
     let lab = Lab::new();
-    trees(&lab);
+    trees(&lab, options.contains('H'));
     let [source, old, copy] = ["src", "old", "dst"].map(|name| lab.path(name));
     let (new_files, old_files) = (lab::contents(&source), lab::contents(&old));
     let line = format!("{options} src/ dst/");
@@ -119,7 +121,12 @@ fn many_workers_are_killed_at_any_moment_and_the_next_run_completes_the_tree() {
 
 #[test]
 fn a_run_with_delayed_updates_is_killed_at_any_moment_and_the_next_one_clears_the_waiting_files() {
-    rounds("-aHAX --delete --delay-updates", 3);
+    rounds("-aAX --delete --delay-updates", 3);
+}
+
+#[test]
+fn a_run_with_delayed_hard_links_is_killed_at_any_moment_and_the_next_one_completes_the_tree() {
+    rounds("-aHAX --delete --delay-updates", 5);
 }
 
 #[test]
@@ -146,9 +153,9 @@ fn staged_when_killed(make: &dyn Fn(&Path, &str), options: &str) {
     let line = format!("{options} --delete --workers 1 src/ dst/");
     let mut run = lab.lanesync(&line).start();
     run.until("something had a staging name", || {
-        fs::read_dir(lab.path("backing")).unwrap().any(|entry| {
-            !known.contains(Path::new(&entry.unwrap().file_name()))
-        })
+        fs::read_dir(lab.path("backing"))
+            .unwrap()
+            .any(|entry| !known.contains(Path::new(&entry.unwrap().file_name())))
     });
     run.signal(Signal::KILL);
     assert_eq!(run.wait().code, -9);

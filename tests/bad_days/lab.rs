@@ -365,7 +365,9 @@ pub(crate) fn names(root: &Path) -> BTreeSet<PathBuf> {
 /// The content of every regular file below a directory.
 pub(crate) fn contents(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let files = paths(root).into_iter().filter(|path| path.symlink_metadata().unwrap().is_file());
-    files.map(|path| (path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap())).collect()
+    files
+        .map(|path| (path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap()))
+        .collect()
 }
 
 /// Gives everything below a directory, and itself, a time long ago that differs from name to name.

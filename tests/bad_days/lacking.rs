@@ -5,7 +5,9 @@ use std::process::Command;
 use crate::lab::{self, Lab};
 
 fn set_attribute(path: &std::path::Path, name: &str, bytes: usize) {
-    lab::succeed(Command::new("setfattr").args(["-n", name, "-v"]).arg("x".repeat(bytes)).arg(path));
+    lab::succeed(
+        Command::new("setfattr").args(["-n", name, "-v"]).arg("x".repeat(bytes)).arg(path),
+    );
 }
 
 fn set_acl(path: &std::path::Path) {
@@ -29,8 +31,11 @@ fn an_extended_attribute_that_is_too_large_is_told_and_the_rest_is_copied() {
     let (ours, theirs) = (lab.mount_ext4("ours", 16, &small), lab.mount_ext4("theirs", 16, &small));
     lab.rsync("-aX src/ theirs/").go().expect(23);
     let done = lab.lanesync("-aX src/ ours/").go().expect(23);
-    done.complains(&["destination", "ours/big\"", "No space left on device"])
-        .complains(&["destination", "ours/bigdir", "No space left on device"]);
+    done.complains(&["destination", "ours/big\"", "No space left on device"]).complains(&[
+        "destination",
+        "ours/bigdir",
+        "No space left on device",
+    ]);
     assert_eq!(lab::contents(&ours), lab::contents(&theirs), "left is ours, right is rsync's");
     let again = lab.lanesync("-aX src/ ours/").go();
     again.expect(23);
@@ -48,8 +53,11 @@ fn acls_that_cannot_be_stored_are_told_and_the_rest_is_copied() {
     let (ours, theirs) = (lab.mount_plain("ours", "ramfs"), lab.mount_plain("theirs", "ramfs"));
     lab.rsync("-aA src/ theirs/").go().expect(23);
     let done = lab.lanesync("-aA src/ ours/").go().expect(23);
-    done.complains(&["destination", "ours/has_acl", "not supported"])
-        .complains(&["destination", "ours/dir", "not supported"]);
+    done.complains(&["destination", "ours/has_acl", "not supported"]).complains(&[
+        "destination",
+        "ours/dir",
+        "not supported",
+    ]);
     assert_eq!(lab::contents(&ours), lab::contents(&theirs), "left is ours, right is rsync's");
     lab.lanesync("-a src/ ours/").go().expect(0);
 }
@@ -66,8 +74,11 @@ fn extended_attributes_that_cannot_be_stored_are_told_and_the_rest_is_copied() {
     let (ours, theirs) = (lab.mount_plain("ours", "ramfs"), lab.mount_plain("theirs", "ramfs"));
     lab.rsync("-aX src/ theirs/").go().expect(23);
     let done = lab.lanesync("-aX src/ ours/").go().expect(23);
-    done.complains(&["destination", "ours/has_one", "not supported"])
-        .complains(&["destination", "ours/dir", "not supported"]);
+    done.complains(&["destination", "ours/has_one", "not supported"]).complains(&[
+        "destination",
+        "ours/dir",
+        "not supported",
+    ]);
     assert_eq!(lab::contents(&ours), lab::contents(&theirs), "left is ours, right is rsync's");
 }
 
@@ -95,7 +106,8 @@ fn a_name_that_the_destination_cannot_hold_is_told_and_the_rest_is_copied() {
     }
     let faults = ["lookup", "create", "rename", "link"]
         .map(|op| format!("{op}:ENAMETOOLONG:*nnnnnnnnnnn*").parse().unwrap());
-    let config = testfs::Config { faults: faults.into(), ..testfs::Config::new(lab.dir("backing")) };
+    let config =
+        testfs::Config { faults: faults.into(), ..testfs::Config::new(lab.dir("backing")) };
     let _mount = testfs::Mount::at(config, &lab.dir("dst")).unwrap();
     let done = lab.lanesync("-a src/ dst/").go().expect(23);
     done.complains(&["destination", "nnnnnnn", "File name too long"]);

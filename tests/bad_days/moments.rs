@@ -105,7 +105,10 @@ fn changes_a_late_directory(change: &dyn Fn(&Path)) -> (Lab, Done) {
     let done = run.wait();
     drop(mount);
     for number in 0..30 {
-        assert!(lab.path(format!("dst/dir{number:02}/file")).exists(), "{number} is missing: {done}");
+        assert!(
+            lab.path(format!("dst/dir{number:02}/file")).exists(),
+            "{number} is missing: {done}"
+        );
     }
     (lab, done)
 }
@@ -163,7 +166,8 @@ fn a_source_that_dies_in_the_middle_removes_nothing() {
         };
         let mount = testfs::Mount::at(config, &lab.dir("src")).unwrap();
         let mut run = lab.lanesync(&format!("{options} src/ dst/")).start();
-        let is_copied = |name: &str| fs::read_to_string(lab.path(name)).unwrap().contains("backing");
+        let is_copied =
+            |name: &str| fs::read_to_string(lab.path(name)).unwrap().contains("backing");
         run.until("the first file was copied", || is_copied("dst/dir00/file000"));
         mount.set_faults(vec!["*:EIO".parse().unwrap()]);
         let done = run.wait().expect(23).complains(&["source", "Input/output error"]);

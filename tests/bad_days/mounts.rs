@@ -93,7 +93,11 @@ fn a_file_system_mounted_at_the_source_is_left_out_on_request_as_rsync_does() {
         lab::age(&lab.path("src"));
         lab.rsync(&format!("{options} src/ theirs/")).go().expect(0);
         lab.lanesync(&format!("{options} src/ ours/")).go().expect(0);
-        assert_eq!(lab::contents(&lab.path("ours")), lab::contents(&lab.path("theirs")), "{options}");
+        assert_eq!(
+            lab::contents(&lab.path("ours")),
+            lab::contents(&lab.path("theirs")),
+            "{options}"
+        );
         assert_eq!(lab::names(&lab.path("ours")), lab::names(&lab.path("theirs")), "{options}");
         assert_eq!(fs::read(lab.path("src/mounted/inner")).unwrap(), b"inner");
     }

@@ -27,7 +27,10 @@ fn keeps_everything(line: &str) {
         let now: Vec<_> = lab::contents(&lab.path("d")).into_values().collect();
         for text in &before {
             let text = String::from_utf8_lossy(text);
-            assert!(now.iter().any(|known| **known == *text.as_bytes()), "turn {turn} lost {text:?}: {done}");
+            assert!(
+                now.iter().any(|known| **known == *text.as_bytes()),
+                "turn {turn} lost {text:?}: {done}"
+            );
         }
         sizes.push(now.len());
     }
@@ -36,7 +39,9 @@ fn keeps_everything(line: &str) {
 
 #[test]
 fn a_directory_onto_itself_loses_nothing() {
-    for options in ["-a", "-a --delete", "-aI --delete", "-ac", "-aI --inplace", "-a --delete-before"] {
+    for options in
+        ["-a", "-a --delete", "-aI --delete", "-ac", "-aI --inplace", "-a --delete-before"]
+    {
         keeps_everything(&format!("{options} d/ d/"));
         keeps_everything(&format!("{options} d/ alias/"));
     }
@@ -47,7 +52,8 @@ fn a_directory_onto_itself_loses_nothing() {
 
 #[test]
 fn a_file_onto_itself_loses_nothing() {
-    for options in ["-a", "-aI", "-ac --inplace", "-a --remove-source-files", "-aI --delay-updates"] {
+    for options in ["-a", "-aI", "-ac --inplace", "-a --remove-source-files", "-aI --delay-updates"]
+    {
         keeps_everything(&format!("{options} d/top d/top"));
         keeps_everything(&format!("{options} d/top d/"));
         keeps_everything(&format!("{options} d/top alias/top"));
@@ -85,7 +91,10 @@ fn a_source_inside_the_destination_is_not_removed() {
         lab.lanesync(&format!("-a {when} d/sub/ d/")).go();
         let now: Vec<_> = lab::contents(&lab.path("d")).into_values().collect();
         for text in ["two", "three"] {
-            assert!(now.iter().any(|known| known == text.as_bytes()), "{when} lost {text:?}: {now:?}");
+            assert!(
+                now.iter().any(|known| known == text.as_bytes()),
+                "{when} lost {text:?}: {now:?}"
+            );
         }
     }
 }

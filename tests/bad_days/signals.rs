@@ -84,7 +84,10 @@ fn an_interrupted_run_keeps_the_partial_file_where_it_was_told_to() {
         let part = fs::read(&at).unwrap_or_else(|error| panic!("{kept}: {error}: {done}"));
         assert!(!part.is_empty() && part.len() < whole.len(), "{} bytes were kept", part.len());
         // Whoever goes on with --append believes what is there.
-        assert!(whole.starts_with(&part), "what was kept with {options} is not how the file begins");
+        assert!(
+            whole.starts_with(&part),
+            "what was kept with {options} is not how the file begins"
+        );
         goes_on(&lab, options);
     }
 }
@@ -100,7 +103,10 @@ fn an_interrupted_partial_file_is_completed_by_append() {
         run.signal(Signal::TERM);
         run.wait().expect(20);
         lab.lanesync(&format!("-a {append} src/ dst/")).go().expect(0);
-        assert!(fs::read(lab.path("dst/big")).unwrap() == whole, "{append} called a torn file good");
+        assert!(
+            fs::read(lab.path("dst/big")).unwrap() == whole,
+            "{append} called a torn file good"
+        );
     }
 }
 
@@ -109,7 +115,8 @@ fn a_run_that_is_stopped_and_continued_many_times_completes() {
     for options in ["", "--workers 1"] {
         let lab = Lab::new();
         trees(&lab);
-        let mut run = lab.lanesync(&format!("-aH --delete --bwlimit=40m {options} src/ dst/")).start();
+        let mut run =
+            lab.lanesync(&format!("-aH --delete --bwlimit=40m {options} src/ dst/")).start();
         let mut pauses = 0;
         while !run.has_ended() {
             run.signal(Signal::STOP);

@@ -13,7 +13,8 @@ fn a_missing_source_removes_nothing() {
             lab.file("dst/extra", "extra");
             lab.file("dst/dir/extra", "extra");
             let done = lab.lanesync(&format!("-a {when} {sources} dst/")).go();
-            let done = done.expect(23).complains(&["source", "nosuch", "No such file or directory"]);
+            let done =
+                done.expect(23).complains(&["source", "nosuch", "No such file or directory"]);
             for name in ["dst/extra", "dst/dir/extra"] {
                 assert!(lab.path(name).exists(), "{name} was removed: {done}");
             }

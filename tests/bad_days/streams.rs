@@ -18,7 +18,12 @@ fn a_reader_that_goes_away_is_noticed() {
     for options in ["-av", "-ai", "-a --json", "-av --progress", "-avn"] {
         let lab = Lab::new();
         many_names(&lab);
-        let mut head = Command::new("head").arg("-1").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut head = Command::new("head")
+            .arg("-1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let pipe = head.stdin.take().unwrap();
         let done = lab.lanesync(&format!("{options} src/ dst/")).stdout(pipe).go();
         head.wait().unwrap();

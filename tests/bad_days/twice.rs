@@ -65,7 +65,9 @@ fn odd_tree(lab: &Lab) {
     lab::succeed(Command::new("setfattr").args(["-n", "user.a", "-v", "b"]).arg(root.join("a")));
     lab::succeed(Command::new("setfacl").args(["-m", "u:4242:r"]).arg(root.join("ab")));
     lab::succeed(Command::new("setfacl").args(["-d", "-m", "g:4242:rx"]).arg(root.join("links2")));
-    for (file, mode) in [("a", 0o4755), ("ab", 0o640), ("-rf", 0), ("dirs", 0o2770), ("links1", 0o1777)] {
+    for (file, mode) in
+        [("a", 0o4755), ("ab", 0o640), ("-rf", 0), ("dirs", 0o2770), ("links1", 0o1777)]
+    {
         lab::set_mode(&root.join(file), mode);
     }
     std::os::unix::fs::chown(root.join("a"), Some(4242), Some(4243)).unwrap();
@@ -149,7 +151,8 @@ fn one_worker_and_many_make_the_same_tree_and_say_the_same() {
         for workers in ["1", "2", "64"] {
             let copy = format!("dst{workers}");
             lab.dir(&copy);
-            let done = lab.lanesync(&format!("{OPTIONS} -ii --workers {workers} src/ {copy}/")).go();
+            let done =
+                lab.lanesync(&format!("{OPTIONS} -ii --workers {workers} src/ {copy}/")).go();
             said.push(done.expect(0).stdout);
             lab.assert_same("src", &copy);
         }

@@ -132,7 +132,10 @@ fn the_statistics_count_what_happened() {
         let digits = line[label.len()..].split_whitespace().next().unwrap();
         digits.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap()
     };
-    let extra = lab::names(&lab.path("old")).iter().filter(|name| name.to_string_lossy().contains("extra")).count();
+    let extra = lab::names(&lab.path("old"))
+        .iter()
+        .filter(|name| name.to_string_lossy().contains("extra"))
+        .count();
     assert_eq!(number("Number of deleted files:"), 120 - extra as u64);
     let created = lab::contents(&lab.path("old"));
     let created = created.keys().filter(|name| {

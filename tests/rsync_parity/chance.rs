@@ -17,6 +17,27 @@ pub(crate) fn is_left_to_chance(
         || is_deletion_after_fault(case, reference, difference)
         || is_directory_time_of_redo(reference, difference)
         || is_stray_time(case, difference)
+        || is_access_time_cut(case, difference)
+        || is_backup_without_a_name(case, reference)
+}
+
+/// With -U rsync sends whole seconds only; keeping the rest as well is no fault.
+fn is_access_time_cut(case: &Case, difference: &Difference) -> bool {
+    let seconds = |text: &str| text.trim().split('.').next().map(str::to_owned);
+    case.has("-U")
+        && difference.field == "atime"
+        && difference
+            .text
+            .split_once('|')
+            .is_some_and(|(left, right)| seconds(left) == seconds(right))
+}
+
+/// A backup whose name would be too long: rsync's receiver gives up the whole run with 11, its
+/// generator goes on; going on and saying so is the better end.
+fn is_backup_without_a_name(case: &Case, reference: &Observation) -> bool {
+    (case.has("-b") || case.has("--backup"))
+        && reference.stderr().contains("File name too long")
+        && reference.run.exit != Exit::Code(0)
 }
 
 /// A per-directory rule file with an error ends the run when the scan meets it; how much has been
@@ -44,7 +65,11 @@ fn is_deletion_after_fault(case: &Case, reference: &Observation, difference: &Di
         let dir = dir.as_bytes();
         difference.path.windows(dir.len()).any(|window| window == dir)
     };
-    let was_there = || case.tree.get(&difference.path).is_some();
+    // What is deleted may live on as a backup.
+    let was_there = || {
+        let path = difference.path.strip_suffix(b"~").unwrap_or(&difference.path);
+        case.tree.get(&difference.path).is_some() || case.tree.get(path).is_some()
+    };
     let failed_dir = unreadable_dirs(&stderr).any(parts_of);
     match (difference.aspect, difference.field) {
         (Aspect::Tree, "existence") => was_there() && !failed_dir,

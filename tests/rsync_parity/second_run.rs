@@ -44,7 +44,8 @@ fn nothing_is_left_to_do_whoever_went_first() {
             let seen = observe(&tool, &random_scenario(seed), scratch.path());
             let who = format!("{} after {}, seed {seed}", second.shown(), first.shown());
             assert_eq!(seen.code(), 0, "{who}: {}", seen.stderr());
-            assert_eq!(seen.stdout(), "", "{who}");
+            let how = crate::support::script::script(&random_scenario(seed));
+            assert_eq!(seen.stdout(), "", "{who}\n{how}");
             assert!(seen.tree.has("dst"), "{who}");
         }
     }

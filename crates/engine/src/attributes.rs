@@ -9,7 +9,7 @@ use fs::acl::{self, Which};
 use fs::xattr::{self, Node as Carrier};
 use fs::{Acl, Dir, File, Times};
 use model::settings::{ContentCheck, Perms, Xattrs};
-use model::{Fault, ItemFlags, Kind, Metadata, Settings};
+use model::{Fault, ItemFlags, Kind, Metadata, Settings, Side};
 
 use crate::entries::Entry;
 use crate::fake_super;
@@ -35,7 +35,12 @@ pub(crate) struct Extra {
 
 impl Extra {
     /// Reads those that the settings bring over; one system call where there are none.
-    pub(crate) fn read(run: &Run, scope: &filter::Scope, carrier: Carrier<'_>) -> io::Result<Self> {
+    fn read_at(
+        run: &Run,
+        scope: &filter::Scope,
+        side: Side,
+        carrier: Carrier<'_>,
+    ) -> io::Result<Self> {
         let mut extra = Self::default();
         if !run.settings.has_extra() {
             return Ok(extra);
@@ -48,7 +53,7 @@ impl Extra {
                 DEFAULT_ACL if run.settings.preserve.acls => {
                     extra.default = acl::read(carrier, Which::Default)?;
                 }
-                _ if carries(run, scope, &name) => {
+                _ if carries(run, scope, side, &name) => {
                     if let Some(value) = xattr::get(carrier, &name)? {
                         extra.xattrs.push((name, value));
                     }
@@ -58,6 +63,15 @@ impl Extra {
         }
         extra.xattrs.sort_unstable();
         Ok(extra)
+    }
+
+    /// Those of an entry of the destination.
+    pub(crate) fn of_target(
+        run: &Run,
+        scope: &filter::Scope,
+        carrier: Carrier<'_>,
+    ) -> io::Result<Self> {
+        Self::read_at(run, scope, Side::Destination, carrier)
     }
 
     /// The ids in ACLs as `--usermap` and `--groupmap` say.
@@ -73,13 +87,13 @@ impl Extra {
         self
     }
 
-    /// As [`read`](Self::read), of an entry of the source.
+    /// Those of an entry of the source.
     pub(crate) fn of_source(
         run: &Run,
         scope: &filter::Scope,
         carrier: Carrier<'_>,
     ) -> io::Result<Self> {
-        let extra = Self::read(run, scope, carrier)?;
+        let extra = Self::read_at(run, scope, Side::Source, carrier)?;
         Ok(if run.identity.translates() { extra.translated(run) } else { extra })
     }
 
@@ -123,11 +137,12 @@ impl Extra {
 }
 
 /// True when an extended attribute is brought over (rsync(1), `-X`, and filter rules with `x`).
-fn carries(run: &Run, scope: &filter::Scope, name: &[u8]) -> bool {
-    let kept_by_rsync = name.starts_with(RSYNC_OWN);
+fn carries(run: &Run, scope: &filter::Scope, side: Side, name: &[u8]) -> bool {
+    // rsync's own are not sent, and go where the destination has them without meaning them.
+    let is_own = name.starts_with(RSYNC_OWN) && (side == Side::Source || run.keeps_pretence());
     let wanted = match run.settings.preserve.xattrs {
         Xattrs::Ignore => return false,
-        Xattrs::Keep => !kept_by_rsync,
+        Xattrs::Keep => !is_own,
         Xattrs::KeepAll => true,
     };
     let settable = if run.identity.power == Power::User {
@@ -184,7 +199,7 @@ pub(crate) fn of_source(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
 /// The destination's extended attributes and ACLs, by name.
 fn of_target(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
     let Some(dir) = &entry.target_dir else { return Ok(Extra::default()) };
-    Extra::read(run, &entry.node.source_scope, Carrier::Name(dir, entry.target_name()))
+    Extra::of_target(run, &entry.node.source_scope, Carrier::Name(dir, entry.target_name()))
         .map_err(|error| entry.target_fault("read attributes of", &error))
 }
 
@@ -335,7 +350,7 @@ pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: &Extra) -> Result<(),
         }
         let carrier = Carrier::Name(dir, name);
         if run.settings.has_extra() {
-            let inherited = Extra::read(run, &entry.node.source_scope, carrier)
+            let inherited = Extra::of_target(run, &entry.node.source_scope, carrier)
                 .map_err(|error| ("read attributes of", error))?;
             extra.write(&inherited, carrier).map_err(|error| ("set attributes of", error))?;
         }

@@ -19,9 +19,7 @@ pub(crate) fn keep(run: &Run, entry: &Entry) -> Result<(), Fault> {
     let linked = fs::replace::replace_with(&holder, &backup_name, |staging| {
         dir.hard_link(name, &holder, staging)
     });
-    linked
-        .or_else(|_| move_to(dir, name, &holder, &backup_name))
-        .map_err(|error| failed(&error))
+    linked.or_else(|_| move_to(dir, name, &holder, &backup_name)).map_err(|error| failed(&error))
 }
 
 /// Moves an entry that is to be removed to its backup name.

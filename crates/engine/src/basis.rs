@@ -87,11 +87,8 @@ fn best(worker: &mut Worker<'_>, entry: &Entry, kind: Kind) -> Option<Candidate>
         if metadata.kind != kind || !same_content(worker, entry, dir, &metadata) {
             continue;
         }
-        let candidate = Entry {
-            existing: Some(metadata),
-            target_dir: Some(dir.clone()),
-            ..entry.clone()
-        };
+        let candidate =
+            Entry { existing: Some(metadata), target_dir: Some(dir.clone()), ..entry.clone() };
         let exact = differences(worker.run, &candidate).is_ok_and(|flags| flags.is_empty());
         let quality = if exact { Match::Exact } else { Match::Content };
         if best.as_ref().is_none_or(|best| best.quality < quality) {
@@ -110,12 +107,7 @@ fn differences(run: &Run, candidate: &Entry) -> Result<ItemFlags, Fault> {
     Ok(flags | attributes::extra_differences(run, candidate)?)
 }
 
-fn same_content(
-    worker: &mut Worker<'_>,
-    entry: &Entry,
-    dir: &Dir,
-    metadata: &Metadata,
-) -> bool {
+fn same_content(worker: &mut Worker<'_>, entry: &Entry, dir: &Dir, metadata: &Metadata) -> bool {
     if metadata.kind.is_device() {
         return metadata.rdev == entry.source.rdev;
     }
@@ -196,9 +188,7 @@ fn link_into(entry: &Entry, dir: &Dir, found: &Candidate) -> io::Result<()> {
     if entry.existing.is_none() {
         return found.dir.hard_link(&entry.name, dir, name);
     }
-    fs::replace::replace_with(dir, name, |staging| {
-        found.dir.hard_link(&entry.name, dir, staging)
-    })
+    fs::replace::replace_with(dir, name, |staging| found.dir.hard_link(&entry.name, dir, staging))
 }
 
 /// The content is copied from the basis tree, the attributes from the source.

@@ -96,10 +96,7 @@ mod tests {
             (Checksum::Md5, "900150983cd24fb0d6963f7d28e17f72"),
             (Checksum::Md4, "a448017aaf21d8525fc10ae87aa6729d"),
             (Checksum::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
-            (
-                Checksum::Blake3,
-                "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85",
-            ),
+            (Checksum::Blake3, "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"),
         ] {
             let mut state = State::new(algorithm);
             state.update(b"a");

@@ -282,13 +282,7 @@ impl<'a> Doomed<'a> {
         true
     }
 
-    fn unlink(
-        &self,
-        worker: &Worker<'_>,
-        name: &[u8],
-        kind: Kind,
-        path: &[u8],
-    ) -> io::Result<()> {
+    fn unlink(&self, worker: &Worker<'_>, name: &[u8], kind: Kind, path: &[u8]) -> io::Result<()> {
         let run = worker.run;
         if kind == Kind::Directory {
             return self.dir.remove_dir(name);

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use fs::xattr::Node as Carrier;
 use fs::{AccessTime, Dir};
@@ -120,7 +120,9 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
             return None;
         }
     };
-    if !run.pass().transfers() && existing.is_none_or(|(found, _)| found.kind != Kind::Directory)
+    if run.pass().deletes()
+        && !run.pass().transfers()
+        && existing.is_none_or(|(found, _)| found.kind != Kind::Directory)
     {
         return None;
     }
@@ -152,11 +154,7 @@ fn look_at_source(way: &Way<'_>) -> Result<Metadata, Fault> {
     let (name, layer) = (way.name(), way.entry.layer);
     let look = || {
         let dir = way.node.layer_dir(layer)?;
-        if way.entry.is_followed {
-            dir.stat_following(name)
-        } else {
-            way.node.run.stat(&dir, name)
-        }
+        if way.entry.is_followed { dir.stat_following(name) } else { way.node.run.stat(&dir, name) }
     };
     let metadata = look().map_err(|error| {
         let gone = error.kind() == io::ErrorKind::NotFound && way.entry.picked == 0;
@@ -191,7 +189,10 @@ fn is_left_out(worker: &mut Worker<'_>, way: &Way<'_>, source: &Metadata) -> boo
         worker.scratch.totals.verdicts.add(Verdict::Skipped);
         return true;
     }
-    if traverse.prune_empty_dirs && way.pick().is_none() && prune::is_empty(way.node, way.entry.layer, way.name()) {
+    if traverse.prune_empty_dirs
+        && way.pick().is_none()
+        && prune::is_empty(way.node, way.entry.layer, way.name())
+    {
         worker.scratch.totals.verdicts.add(Verdict::Skipped);
         return true;
     }
@@ -232,8 +233,14 @@ fn clear_the_way(
 ) -> Result<Option<(Metadata, ThroughLink)>, ()> {
     match (existing, target_dir) {
         (Some((found, _)), Some(dir)) if found.kind != Kind::Directory => {
-            let cleared =
-                delete::remove_obstacle(worker, way.node, dir, way.target_name(), &found, way.segment);
+            let cleared = delete::remove_obstacle(
+                worker,
+                way.node,
+                dir,
+                way.target_name(),
+                &found,
+                way.segment,
+            );
             if cleared { Ok(None) } else { Err(()) }
         }
         _ => Ok(existing),
@@ -282,7 +289,10 @@ fn make_target(
     let failed = |verb| move |error: io::Error| way.node.target_fault(verb, name, &error);
     let (listing, through_link) = match existing {
         Some((_, through_link)) => (Before::Anything, through_link),
-        None if run.settings.dry_run || run.settings.compare.existing_only => {
+        None if run.settings.dry_run
+            || run.settings.compare.existing_only
+            || !run.pass().transfers() =>
+        {
             return Ok(Target::Absent);
         }
         None => {
@@ -332,11 +342,7 @@ fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>, bool) {
                 let above = &way.node.layers[usize::from(parent_layer)];
                 let is_named = way.reason() == Some(Reason::Named);
                 layers.push(Layer {
-                    origin: Origin::Child {
-                        parent_layer,
-                        name: way.name().into(),
-                        through_link,
-                    },
+                    origin: Origin::Child { parent_layer, name: way.name().into(), through_link },
                     handle: Handle::new(dir, &metadata),
                     content,
                     root_device: if is_named { metadata.dev } else { above.root_device },
@@ -359,7 +365,7 @@ fn can_read_attributes(worker: &mut Worker<'_>, way: &Way<'_>) -> bool {
     let run = worker.run;
     let read = way.node.layer_dir(way.entry.layer).and_then(|dir| {
         let carrier = Carrier::Name(&dir, way.name());
-        Extra::read(run, &way.node.source_scope, carrier)
+        Extra::of_source(run, &way.node.source_scope, carrier)
     });
     if read.is_err() {
         worker.scratch.totals.verdicts.add(Verdict::Failed);
@@ -477,7 +483,9 @@ fn build(
         } else {
             None
         };
-        let flags = match compare(run, &node, existing.as_ref(), &wanted, basis.as_ref()) {
+        // A new directory is told as a change of the one that a basis tree has.
+        let told = basis.map_or(wanted, |_| self::wanted(run, way.node, &source, basis));
+        let flags = match compare(run, &node, existing.as_ref(), &told, basis.as_ref()) {
             Ok(flags) => flags,
             Err(fault) => {
                 run.note_source(&fault);
@@ -485,12 +493,11 @@ fn build(
                 return None;
             }
         };
-        let differs =
-            existing.is_none() || flags.is_significant() || wanted.atime.is_some();
+        let differs = existing.is_none() || flags.is_significant() || wanted.atime.is_some();
         // As rsync: what is reached through a link keeps the attributes that it has.
-        let keeps_own = matches!(node.target, Target::Present { through_link: ThroughLink::Follow, .. });
-        node.finish =
-            (!keeps_own).then_some(Finish { source, wanted, before: existing, differs });
+        let keeps_own =
+            matches!(node.target, Target::Present { through_link: ThroughLink::Follow, .. });
+        node.finish = (!keeps_own).then_some(Finish { source, wanted, before: existing, differs });
         speak(worker, &node, existing.is_none(), flags);
     }
     Some(node)
@@ -529,7 +536,7 @@ pub(crate) fn extra(run: &Run, node: &Node) -> Result<(Extra, Extra), Fault> {
     let target = node
         .target_dir()
         .and_then(|dir| match dir {
-            Some(dir) => Extra::read(run, &node.source_scope, Carrier::from(&dir)),
+            Some(dir) => Extra::of_target(run, &node.source_scope, Carrier::from(&dir)),
             None => Ok(Extra::default()),
         })
         .map_err(|error| node.target_fault("read attributes of", b".", &error))?;

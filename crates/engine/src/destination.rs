@@ -37,12 +37,13 @@ pub(crate) fn open(job: &Job, selection: &Selection) -> Result<Option<Opened>, S
     let Some(destination) = destination else { return Ok(None) };
     let path = destination.path.as_path();
     let typed = path.as_os_str().as_bytes();
-    let single = single_entry(selection)?;
+    let empty_root = is_empty_root(selection);
+    let single = empty_root || single_entry(selection)?;
     match Dir::open_operator(path) {
         Ok(dir) => return opened(dir, path, Before::Anything).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            if !single || typed.ends_with(b"/") {
+            if !single || empty_root || typed.ends_with(b"/") {
                 let why = if selection_has_directory(selection) {
                     "a directory cannot replace it: remove it first or choose another destination"
                 } else {
@@ -66,9 +67,16 @@ pub(crate) fn open(job: &Job, selection: &Selection) -> Result<Option<Opened>, S
             return Ok(Some(opened));
         }
     }
-    if single && !typed.ends_with(b"/") {
+    if single && !empty_root && !typed.ends_with(b"/") {
         return into_parent(job, path).map(Some);
     }
+    let quietly = empty_root && !typed.ends_with(b"/");
+    if quietly {
+        // As rsync: the one entry that there is arrives under the last name, in a directory that
+        // must be there.
+        into_parent(job, path)?;
+    }
+    let note = (!quietly).then(|| created(path));
     if job.settings.dry_run {
         return Ok(Some(Opened {
             dir: None,
@@ -76,14 +84,14 @@ pub(crate) fn open(job: &Job, selection: &Selection) -> Result<Option<Opened>, S
             shown: typed.into(),
             renamed: None,
             is_new: true,
-            note: Some(created(path)),
+            note,
         }));
     }
     make_directory(path)?;
     let dir = Dir::open_operator(path).map_err(failed("open", path))?;
     let mut opened = opened(dir, path, Before::Empty)?;
     opened.is_new = true;
-    opened.note = Some(created(path));
+    opened.note = note;
     Ok(Some(opened))
 }
 
@@ -143,6 +151,13 @@ fn single_entry(selection: &Selection) -> Result<bool, SetupError> {
     }
     let listing = dir.open_child(&pick.name, AccessTime::Keep).and_then(|dir| dir.list());
     Ok(listing.is_ok_and(|listing| listing.is_empty()))
+}
+
+/// True when the source is one directory's content and there is none.
+fn is_empty_root(selection: &Selection) -> bool {
+    let [root] = selection.roots.as_slice() else { return false };
+    let nothing_else = selection.picked.names.is_empty() && selection.missing.is_empty();
+    nothing_else && root.is_sent && root.dir.list().is_ok_and(|listing| listing.is_empty())
 }
 
 fn selection_has_directory(selection: &Selection) -> bool {

@@ -98,9 +98,8 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn open(node: &'a Arc<Node>) -> Result<Self, Fault> {
-        let target = node
-            .target_dir()
-            .map_err(|error| node.target_fault("open directory", b".", &error))?;
+        let target =
+            node.target_dir().map_err(|error| node.target_fault("open directory", b".", &error))?;
         Ok(Self { node, target, layer: None })
     }
 
@@ -188,8 +187,7 @@ fn look(
     {
         return Ok((run.as_pretended_file(&file, metadata), Some(file)));
     }
-    let metadata =
-        if entry.is_followed { dir.stat_following(name)? } else { run.stat(dir, name)? };
+    let metadata = if entry.is_followed { dir.stat_following(name)? } else { run.stat(dir, name)? };
     Ok((metadata, None))
 }
 
@@ -488,9 +486,8 @@ fn regular(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<File>) -> C
         entry.skip(worker, MessageClass::Debug, &[path.as_bytes(), reason]);
         return Cost::Compare;
     }
-    let writes_device = |existing: &Metadata| {
-        existing.kind.is_device() && run.settings.write.write_devices
-    };
+    let writes_device =
+        |existing: &Metadata| existing.kind.is_device() && run.settings.write.write_devices;
     if let Some(existing) = entry.existing
         && existing.kind != Kind::File
         && !writes_device(&existing)
@@ -596,7 +593,8 @@ fn transfer_flags(run: &Run, entry: &Entry) -> Result<ItemFlags, Fault> {
         flags |= ItemFlags::CHECKSUM;
     }
     flags.set(ItemFlags::SIZE, entry.source.size != existing.size);
-    flags |= entry.wanted(run).differences(&run.settings, existing);
+    let told = Wanted::new(&run.settings, &run.identity, &entry.source, Some(existing), 0);
+    flags |= told.differences(&run.settings, existing);
     if !run.settings.preserve.mtimes.files {
         flags |= ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER;
     }

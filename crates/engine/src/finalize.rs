@@ -30,8 +30,8 @@ fn finish(worker: &mut Worker<'_>, node: &Node) {
     let run = worker.run;
     let Some(finish) = &node.finish else { return };
     let touched = node.touched.load(Ordering::Relaxed);
-    let widened = finish.before.is_some_and(|before| before.mode & 0o700 != 0o700)
-        && !run.identity.is_root;
+    let widened =
+        finish.before.is_some_and(|before| before.mode & 0o700 != 0o700) && !run.identity.is_root;
     // What is deleted before the transfer shows in times that the transfer then sets.
     if matches!(run.pass(), Pass::Survey | Pass::DeleteFirst) {
         return;
@@ -39,12 +39,11 @@ fn finish(worker: &mut Worker<'_>, node: &Node) {
     if run.settings.dry_run || !(finish.differs || touched || widened) {
         return;
     }
-    let done = node.target_dir().map_err(|error| ("open directory", error)).and_then(|dir| {
-        match dir {
+    let done =
+        node.target_dir().map_err(|error| ("open directory", error)).and_then(|dir| match dir {
             Some(dir) => dress(run, node, finish, &dir),
             None => Ok(()),
-        }
-    });
+        });
     if let Err((verb, error)) = done {
         let fault: Fault = node.target_fault(verb, b".", &error);
         run.fault(&mut worker.scratch.totals, fault);

@@ -16,7 +16,7 @@ use crate::backup;
 use crate::delete;
 use crate::entries::{self, Entry, Told};
 use crate::node::Node;
-use crate::order::compare_paths;
+use crate::order::{OrderedLog, compare_paths};
 use crate::run::Run;
 use crate::task::{Cost, Task, Worker};
 use crate::{attributes, finalize};
@@ -65,6 +65,13 @@ impl HardLinks {
         &self.collecting[at]
     }
 
+    /// Followers whose leader ended without a copy to link to: each group stands for itself.
+    pub(crate) fn take_orphans(&self) -> Vec<Task> {
+        let groups = std::mem::take(&mut *self.following.lock());
+        let members = |group: Vec<Follower>| group.into_iter().map(|follower| follower.entry);
+        groups.into_values().map(|group| task(members(group).collect())).collect()
+    }
+
     /// The groups that the scan left incomplete: some of their links lie outside the transfer.
     pub(crate) fn take_incomplete(&self) -> Vec<Task> {
         let mut tasks = Vec::new();
@@ -83,9 +90,7 @@ fn key(entry: &Entry) -> Key {
 
 /// Sorts members as rsync lists them.
 fn sort(members: &mut [Entry]) {
-    members.sort_by(|left, right| {
-        compare_paths(left.path().as_bytes(), right.path().as_bytes())
-    });
+    members.sort_by(|left, right| compare_paths(left.path().as_bytes(), right.path().as_bytes()));
 }
 
 fn task(mut members: Vec<Entry>) -> Task {
@@ -160,7 +165,9 @@ fn leader_of(worker: &mut Worker<'_>, members: &[Entry]) -> usize {
 pub(crate) fn give_up(worker: &mut Worker<'_>, group: Group) {
     for entry in group.members {
         worker.scratch.totals.verdicts.add(Verdict::Failed);
-        entry.node.run.log.close(entry.segment, &*entry.node.run.sink);
+        if entry.segment != OrderedLog::ROOT {
+            entry.node.run.log.close(entry.segment, &*entry.node.run.sink);
+        }
         finalize::settle(worker, entry.node);
     }
 }
@@ -180,8 +187,22 @@ pub(crate) fn leader_is_there(worker: &mut Worker<'_>, leader: &Entry) {
             entry.segment = leader.segment;
         }
         follow(worker, leader, entry);
-        node.run.log.close(segment, &*node.run.sink);
+        if segment != OrderedLog::ROOT {
+            node.run.log.close(segment, &*node.run.sink);
+        }
         finalize::settle(worker, node);
+    }
+}
+
+/// The leader waits for the end of the run, and its followers with it: nothing else waits to be
+/// told until then.
+pub(crate) fn leader_is_put_aside(run: &Run, leader: &Entry) {
+    if let Some(group) = run.links.following.lock().get_mut(&key(leader)) {
+        for follower in group {
+            run.log.close(follower.entry.segment, &*run.sink);
+            follower.entry.segment = OrderedLog::ROOT;
+            follower.told = With::Leader;
+        }
     }
 }
 
@@ -217,7 +238,7 @@ fn follow(worker: &mut Worker<'_>, leader: &Entry, mut entry: Entry) {
             flags |= attributes::extra_differences(run, &entry).unwrap_or(ItemFlags::empty());
         }
         // A dry run of rsync's does not know the link to be new.
-        None if run.settings.dry_run => {}
+        None if run.settings.dry_run && !run.made_destination => {}
         None => flags |= ItemFlags::NEW,
     }
     let verdict = match (already, entry.existing.is_some()) {

@@ -1,7 +1,7 @@
 //! What this process may set: owners, groups, devices; and how owners translate.
 
-use model::{IdMap, Metadata};
 use model::settings::{Preserve, Privilege};
+use model::{IdMap, Metadata};
 
 /// How far the process can go in setting owners and devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,11 @@ const MERGE_FILE_MAX_BYTES: u64 = 16 << 20;
 
 /// The rules in force in a directory, `above` being those of its parent. The first of `dirs` that
 /// has a merge file gives it.
-pub(crate) fn rules_in_force(above: &Scope, path: &RelPath, dirs: &[Dir]) -> Result<Scope, RuleError> {
+pub(crate) fn rules_in_force(
+    above: &Scope,
+    path: &RelPath,
+    dirs: &[Dir],
+) -> Result<Scope, RuleError> {
     let below = if path.is_root() { &b""[..] } else { path.as_bytes() };
     above.enter(below, &mut |file| {
         if file.starts_with(b"/") {

@@ -123,7 +123,6 @@ impl Names {
     pub(crate) fn directories(&self) -> &[NameRef] {
         &self.refs[self.files..]
     }
-
 }
 
 #[cfg(test)]

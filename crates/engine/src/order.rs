@@ -147,10 +147,8 @@ pub(crate) fn compare_paths(left: &[u8], right: &[u8]) -> std::cmp::Ordering {
     loop {
         let (left_name, left_rest) = split_component(left);
         let (right_name, right_rest) = split_component(right);
-        let ordering = compare_names(
-            (left_name, left_rest.is_some()),
-            (right_name, right_rest.is_some()),
-        );
+        let ordering =
+            compare_names((left_name, left_rest.is_some()), (right_name, right_rest.is_some()));
         match (ordering, left_rest, right_rest) {
             (std::cmp::Ordering::Equal, Some(left_rest), Some(right_rest)) => {
                 (left, right) = (left_rest, right_rest);

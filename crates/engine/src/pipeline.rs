@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 
 use crate::descend;
 use crate::destination::{self, Opened};
-use crate::merge_files::rules_in_force;
 use crate::error::SetupError;
+use crate::merge_files::rules_in_force;
 use crate::node::{Before, Content, Finish, Handle, Layer, Node, Origin, Target, ThroughLink};
 use crate::order::OrderedLog;
 use crate::run::{Run, Stop, Surroundings};
@@ -124,8 +124,11 @@ fn passes(
 }
 
 fn left_for_later(run: &Run) -> Vec<Task> {
-    let groups = run.links.take_incomplete();
-    if groups.is_empty() { std::mem::take(&mut *run.later.lock()) } else { groups }
+    let mut tasks = run.links.take_incomplete();
+    if tasks.is_empty() {
+        tasks = std::mem::take(&mut *run.later.lock());
+    }
+    if tasks.is_empty() { run.links.take_orphans() } else { tasks }
 }
 
 /// How many deletions `--max-delete` permits in the pass that begins.
@@ -144,8 +147,7 @@ fn permit_deletions(run: &Run) {
 fn tell_unreadable(run: &Run, selection: &mut Selection) {
     let mut scratch = run.scratch(0);
     for (path, error) in std::mem::take(&mut selection.unreadable) {
-        let fault =
-            Fault { side: Side::Source, verb: "look at", path, cause: Cause::from(&error) };
+        let fault = Fault { side: Side::Source, verb: "look at", path, cause: Cause::from(&error) };
         scratch.totals.verdicts.add(Verdict::Failed);
         run.source_fault(&mut scratch.totals, fault);
     }
@@ -187,7 +189,8 @@ fn root_node(
     picked: &Arc<crate::selection::Picked>,
 ) -> Result<Node, SetupError> {
     let layers: Vec<Layer> = top.selection.roots.iter().enumerate().map(layer).collect();
-    let target = match top.opened.as_ref().and_then(|opened| opened.dir.as_ref().zip(Some(opened))) {
+    let target = match top.opened.as_ref().and_then(|opened| opened.dir.as_ref().zip(Some(opened)))
+    {
         Some(((dir, metadata), opened)) => Target::Present {
             handle: Handle::new(dir.clone(), metadata),
             through_link: ThroughLink::No,
@@ -227,7 +230,8 @@ fn root_node(
         let existing = existing.filter(|_| !is_new).and_then(|(dir, _)| dir.metadata().ok());
         let wanted = descend::wanted(run, &node, &root.metadata, existing);
         let basis = crate::basis::root_directory(run).filter(|_| existing.is_none());
-        let flags = descend::compare(run, &node, existing.as_ref(), &wanted, basis.as_ref());
+        let told = basis.map_or(wanted, |_| descend::wanted(run, &node, &root.metadata, basis));
+        let flags = descend::compare(run, &node, existing.as_ref(), &told, basis.as_ref());
         let flags = flags.map_err(|fault| SetupError::Root(fault.to_string()))?;
         let differs = existing.is_none() || flags.is_significant();
         node.finish = Some(Finish { source: root.metadata, wanted, before: existing, differs });
@@ -293,10 +297,8 @@ fn root_scopes(
 /// The directories of the basis trees, relative to the destination.
 pub(crate) fn basis_roots(job: &Job, destination: Option<&Dir>) -> Vec<Option<Dir>> {
     let open = |path: &std::path::PathBuf| match destination {
-        _ if path.is_absolute() => Dir::open_operator(path).ok(),
         Some(dir) => fs::below::open_dir_below(dir, path).ok(),
         None => None,
     };
     job.settings.basis.dirs.iter().map(open).collect()
 }
-

@@ -12,8 +12,7 @@ use crate::scan::{node_kind, path_of};
 pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8]) -> bool {
     let mut path = Vec::new();
     path_of(node, name, &mut path);
-    let opened =
-        node.layer_dir(layer).and_then(|dir| dir.open_child(name, node.run.access_time()));
+    let opened = node.layer_dir(layer).and_then(|dir| dir.open_child(name, node.run.access_time()));
     // What cannot be read is not known to be empty: it is entered, and the fault told there.
     opened.is_ok_and(|dir| holds_nothing(node, &dir, &path, &node.source_scope))
 }

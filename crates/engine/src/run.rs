@@ -201,11 +201,7 @@ impl Run {
 
     /// Metadata of an open file, as it pretends to be with `--fake-super`.
     pub(crate) fn as_pretended_file(&self, file: &File, metadata: Metadata) -> Metadata {
-        if self.keeps_pretence() {
-            fake_super::pretended(file.into(), metadata)
-        } else {
-            metadata
-        }
+        if self.keeps_pretence() { fake_super::pretended(file.into(), metadata) } else { metadata }
     }
 
     /// Opens a destination directory whose path leads through links (`-K`): none of them may leave

@@ -46,12 +46,8 @@ fn begin(worker: &mut Worker<'_>, node: Arc<Node>, found: Found) {
     let directories = run.log.open(node.segment);
     run.log.close(node.segment, &*run.sink);
     let found = Arc::new(found);
-    let position = |segment| Position {
-        node: Arc::clone(&node),
-        found: Arc::clone(&found),
-        next: 0,
-        segment,
-    };
+    let position =
+        |segment| Position { node: Arc::clone(&node), found: Arc::clone(&found), next: 0, segment };
     if found.names.directories().is_empty() {
         run.log.close(directories, &*run.sink);
     } else {
@@ -70,8 +66,8 @@ fn begin(worker: &mut Worker<'_>, node: Arc<Node>, found: Found) {
 }
 
 fn deletes_now(run: &Run, node: &Node) -> bool {
-    let is_content = node.has_unread_content
-        || node.layers.iter().any(|layer| layer.content == Content::Listed);
+    let is_content =
+        node.has_unread_content || node.layers.iter().any(|layer| layer.content == Content::Listed);
     let is_known = !node.incomplete.load(Ordering::Relaxed);
     run.pass().deletes() && is_content && (is_known || run.settings.delete.ignore_errors)
 }
@@ -188,8 +184,7 @@ fn is_excluded(
         return false;
     }
     path_of(node, name, path);
-    let verdict =
-        scope.check(path, node_kind(kind), filter::Side::Sender, Perishable::Honoured);
+    let verdict = scope.check(path, node_kind(kind), filter::Side::Sender, Perishable::Honoured);
     let filter::Verdict::Excluded(rule) = verdict else { return false };
     worker.scratch.totals.verdicts.add(Verdict::Excluded);
     if worker.run.wants(Verdict::Excluded, false) && worker.run.pass().transfers() {

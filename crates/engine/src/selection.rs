@@ -94,7 +94,13 @@ impl Selection {
         let settings = &Wishes { settings: &job.settings, rules };
         if let Some(files) = &job.settings.traverse.files_from {
             let base = job.sources.first().map_or(Path::new("."), |source| source.path.as_path());
-            let base = Base { dir: Dir::open_operator(base).map_err(|cause| SetupError::ChangeDirectory { path: base.to_owned(), cause })?, shown: base.as_os_str().as_bytes().into() };
+            let base = Base {
+                dir: Dir::open_operator(base).map_err(|cause| SetupError::ChangeDirectory {
+                    path: base.to_owned(),
+                    cause,
+                })?,
+                shown: base.as_os_str().as_bytes().into(),
+            };
             for file in files {
                 selection.add_listed(&mut top, settings, &base, file)?;
             }
@@ -194,6 +200,13 @@ impl Selection {
         if components.iter().any(|name| *name == b"..") {
             return Err(SetupError::ParentInRelativePath { path: typed.into() });
         }
+        // A leading "./" names the root as the first of the directories on the way.
+        if below.starts_with(b"./") && settings.traverse.relative && settings.traverse.implied_dirs
+        {
+            let metadata = base.dir.metadata().map_err(SetupError::from_io(typed))?;
+            let root = self.root(base, metadata, Content::Picked);
+            self.roots[usize::from(root)].is_sent = true;
+        }
         let entry = match base.find(&components, settings, lists_content) {
             Ok(entry) => entry,
             Err(error) => {
@@ -220,11 +233,11 @@ impl Selection {
             self.roots[usize::from(root)].is_sent = true;
             return Ok(());
         }
-        let root = self.root(base, base.dir.metadata().map_err(SetupError::from_io(typed))?, Content::Picked);
-        // A leading "./" names the root as the first of the directories on the way.
-        if below.starts_with(b"./") && settings.traverse.relative && settings.traverse.implied_dirs {
-            self.roots[usize::from(root)].is_sent = true;
-        }
+        let root = self.root(
+            base,
+            base.dir.metadata().map_err(SetupError::from_io(typed))?,
+            Content::Picked,
+        );
         let mut at = top;
         let last = components.len() - 1;
         for (depth, name) in components.iter().enumerate() {
@@ -352,8 +365,7 @@ impl Base {
             dir = dir.open_child_following(component)?;
         }
         let metadata = dir.stat(name)?;
-        let follows = is_slashed
-            || settings.links.symlinks == model::settings::Symlinks::Follow;
+        let follows = is_slashed || settings.links.symlinks == model::settings::Symlinks::Follow;
         if metadata.kind == Kind::Symlink && follows {
             return dir.stat_following(name);
         }

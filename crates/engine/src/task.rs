@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use model::Gauges;
 use sched::Context;
 
 use crate::entries::Entry;
@@ -117,6 +118,8 @@ impl sched::Task for Task {
         let run = Arc::clone(&self.node().run);
         let mut scratch = run.scratch(context.worker());
         let mut worker = Worker { run: &run, scratch: &mut scratch, context };
+        Gauges::set(&run.gauges.workers_busy, context.busy_workers() as u64);
+        Gauges::set(&run.gauges.workers_active, context.active_workers() as u64);
         run.watch_the_clock();
         if worker.is_cancelled() {
             return self.give_up(&mut worker);

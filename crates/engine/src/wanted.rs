@@ -114,11 +114,7 @@ pub(crate) fn keeps_mtime(settings: &Settings, kind: Kind) -> bool {
 /// True when two times count as one: whole seconds by default, `window` seconds apart at most, or
 /// with a negative window to the nanosecond (rsync(1), `--modify-window`).
 pub(crate) fn same_time(left: Timestamp, right: Timestamp, window: i64) -> bool {
-    if window < 0 {
-        left == right
-    } else {
-        left.secs.abs_diff(right.secs) <= window.unsigned_abs()
-    }
+    if window < 0 { left == right } else { left.secs.abs_diff(right.secs) <= window.unsigned_abs() }
 }
 
 /// What the quick check says of the content of two regular files.

@@ -9,8 +9,8 @@ pub enum RuleError {
     /// A rule is not written as rules are.
     #[error("filter: {place}: {flaw}")]
     Syntax {
-        /// The rule itself when it comes from the command line, else its file and line. What files hold is not
-        /// repeated: a message may reach somebody who must not read them.
+        /// The rule itself when it comes from the command line, else its file and line. What files
+        /// hold is not repeated: a message may reach somebody who must not read them.
         place: String,
         /// What is wrong.
         flaw: Flaw,

@@ -1,10 +1,20 @@
 //! Include and exclude rules as rsync understands them.
 //!
-//! [`Rules`] is the list given on the command line. A [`Scope`] is what is in force in one directory: the list
-//! plus what the per-directory merge files on the way there have added. Both are immutable once the walk has
-//! begun and are shared between workers.
+//! [`Rules`] is the list given on the command line. A [`Scope`] is what is in force in one directory:
+//! the list plus what the per-directory merge files on the way there have added. Both are immutable
+//! once the walk has begun and are shared between workers.
 //!
-//! The crate does no I/O: merge files are read by callbacks of the caller. Paths and patterns are bytes.
+//! The crate does no I/O: merge files are read by callbacks of the caller. Paths and patterns are
+//! bytes. Rules may come from trees we do not trust, so the work for each is bounded.
+//!
+//! Not as rsync does it, on purpose:
+//!
+//! - A rule with a leading slash in a merge file takes the name of its directory as it is, even when
+//!   wildcards are in that name.
+//! - Merge files above the transfer root count for each argument, not for the first one only.
+//! - Each `-C` rule obeys its own modifiers, not those of the first one.
+//! - A pattern longer than any path is an error; rsync leaves it out with a message.
+//! - There is a limit to the number of per-directory merge files that are looked for.
 
 mod cvs;
 
@@ -89,7 +99,8 @@ impl Verdict {
     }
 }
 
-/// Names the rule behind a verdict; meaningful only to the scope that gave it. See [`Scope::describe`].
+/// Names the rule behind a verdict; meaningful only to the scope that gave it. See
+/// [`Scope::describe`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RuleId {
     list: u32,

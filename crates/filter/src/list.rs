@@ -36,8 +36,9 @@ pub(crate) enum Context {
     CommandLine,
     /// A per-directory merge file.
     Directory { anchor: Anchor, sought: Sought },
-    /// A file included by one of those. Rules in it begin at the transfer root and work on both sides whatever
-    /// they say; so it is in rsync, guarded by `file_included_by_a_directorys_file_has_no_place_and_no_side`.
+    /// A file included by one of those. Rules in it begin at the transfer root and work on both
+    /// sides whatever they say; so it is in rsync, guarded by
+    /// `file_included_by_a_directorys_file_has_no_place_and_no_side`.
     Included { sought: Sought },
 }
 
@@ -60,6 +61,7 @@ pub(crate) struct List<'a> {
     pub(crate) items: Vec<Item>,
     /// Says whether a clear rule was met, so that what was inherited goes too.
     pub(crate) inherits: Inherits,
+    /// How many files around one another are being read.
     depth: usize,
 }
 
@@ -97,21 +99,19 @@ impl<'a> List<'a> {
                     self.hide(name, context, origin);
                 }
                 match when {
-                    When::InEachDirectory => {
-                        self.push_slot(traits, name, context).map_err(flawed)?;
-                    }
-                    When::Now if self.depth == MAX_MERGE_DEPTH => {
-                        return Err(flawed(Flaw::TooDeep));
-                    }
+                    When::InEachDirectory => self.push_slot(traits, name, context),
+                    When::Now if self.depth == MAX_MERGE_DEPTH => Err(Flaw::TooDeep),
                     When::Now => {
                         let contents = fetch(context, name).map_err(|source| RuleError::Read {
                             place: origin.place(text),
                             name: name.escape_ascii().to_string(),
                             source,
                         })?;
-                        self.include(&contents, Template::inside(traits), context, name, fetch)?;
+                        let inside = Template::inside(traits);
+                        return self.push_file(&contents, inside, &context.included(), name, fetch);
                     }
                 }
+                .map_err(flawed)?;
             }
         }
         Ok(())
@@ -127,24 +127,12 @@ impl<'a> List<'a> {
         fetch: Fetch<'_>,
     ) -> Result<(), RuleError> {
         let file: Arc<[u8]> = name.into();
+        self.depth += 1;
         for (index, text) in texts(contents, template, self.options).enumerate() {
             self.push(text, template, context, &Origin::line_of(&file, index + 1), fetch)?;
         }
-        Ok(())
-    }
-
-    fn include(
-        &mut self,
-        contents: &[u8],
-        template: Template,
-        context: &Context,
-        name: &[u8],
-        fetch: Fetch<'_>,
-    ) -> Result<(), RuleError> {
-        self.depth += 1;
-        let result = self.push_file(contents, template, &context.included(), name, fetch);
         self.depth -= 1;
-        result
+        Ok(())
     }
 
     fn clear(&mut self) {
@@ -264,7 +252,8 @@ impl Context {
     }
 }
 
-/// The rules in the contents of a file; comments become empty texts, so that counting gives line numbers.
+/// The rules in the contents of a file; comments become empty texts, so that counting gives line
+/// numbers.
 fn texts<'a>(
     contents: &'a [u8],
     template: Template,

@@ -11,7 +11,8 @@ use crate::pattern::{Anchor, last_name};
 use crate::rule::Traits;
 use crate::rules::RuleOptions;
 
-/// Each directory costs so many lookups at most, whatever a hostile tree says. No real set of rules comes near.
+/// Each directory costs so many lookups at most, whatever a hostile tree says. No real set of rules
+/// comes near.
 pub(crate) const MAX_SLOTS: usize = 256;
 
 /// The per-directory merge files that are looked for. What has been removed keeps its place.
@@ -118,7 +119,8 @@ impl<'a> Step<'a> {
         Self { options, root, dir, old, new: None }
     }
 
-    /// Reads all files; gives the slots as they are then, or nothing when they have stayed the same.
+    /// Reads all files; gives the slots as they are then, or nothing when they have stayed the
+    /// same.
     pub(crate) fn take(mut self, read: ReadMerge<'_>) -> Result<Option<Slots>, RuleError> {
         let mut index = 0;
         // Files that are read may name further ones, which are looked for at once.
@@ -287,7 +289,8 @@ fn below<'a>(path: &'a [u8], dir: &[u8]) -> Option<&'a [u8]> {
     }
 }
 
-/// Joins a name to an absolute directory and takes out `.`, `..` and needless slashes, by the letters alone.
+/// Joins a name to an absolute directory and takes out `.`, `..` and needless slashes, by the
+/// letters alone.
 pub(crate) fn resolve(dir: &[u8], name: &[u8]) -> Vec<u8> {
     let lead = if name.first() == Some(&b'/') { &[] } else { dir };
     let mut names: Vec<&[u8]> = Vec::new();

@@ -28,7 +28,8 @@ enum Span {
     SlashPath,
     /// The path below this directory, itself given below the transfer root.
     Below(Arc<[u8]>),
-    /// The path below a directory above the transfer root; this leads from there to the transfer root.
+    /// The path below a directory above the transfer root; this leads from there to the transfer
+    /// root.
     Above(Box<[u8]>),
     /// The path from the root of the file system, without its leading slash.
     Full,

@@ -41,8 +41,9 @@ bitflags! {
 
         /// Either side.
         const SIDES = Self::SENDER.bits() | Self::RECEIVER.bits();
-        /// What rules in a merge file take over from the merge rule. `x` is not among them, whatever the
-        /// manual of rsync says; guarded by `xattr_modifier_does_not_reach_into_a_merge_file`.
+        /// What rules in a merge file take over from the merge rule. `x` is not among them,
+        /// whatever the manual of rsync says; guarded by
+        /// `xattr_modifier_does_not_reach_into_a_merge_file`.
         const INHERITED = Self::INCLUDE.bits() | Self::NEGATED.bits() | Self::FULL_PATH.bits()
             | Self::DIRECTORY_ONLY.bits() | Self::PERISHABLE.bits();
     }
@@ -132,7 +133,8 @@ impl Rule {
         self.traits.contains(Traits::INCLUDE)
     }
 
-    /// True when the rule takes effect for the subject. Sides and perishability are the caller's business.
+    /// True when the rule takes effect for the subject. Sides and perishability are the caller's
+    /// business.
     pub(crate) fn applies(&self, subject: &Subject<'_>) -> bool {
         let wants_xattr = self.traits.contains(Traits::XATTR);
         if wants_xattr != subject.is_xattr() {

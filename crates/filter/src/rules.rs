@@ -64,7 +64,8 @@ impl Rules {
         self.edit(|list| list.push_file(contents, patterns(meaning), context, file, &mut no_files))
     }
 
-    /// Adds what `-C` adds: the `.cvsignore` file of each directory, then the patterns CVS ignores anyway.
+    /// Adds what `-C` adds: the `.cvsignore` file of each directory, then the patterns CVS ignores
+    /// anyway.
     pub fn push_cvs(&mut self) -> Result<(), RuleError> {
         for text in [b":C", b"-C"] {
             self.push_text(text, Template::RULES, &mut no_files)?;
@@ -90,7 +91,8 @@ impl Rules {
         self.items.is_empty()
     }
 
-    /// True when a rule is about extended attributes: then the usual choice of attributes does not apply.
+    /// True when a rule is about extended attributes: then the usual choice of attributes does not
+    /// apply.
     pub fn has_xattr_rules(&self) -> bool {
         let is_asked = |traits: Traits| traits.contains(Traits::XATTR);
         self.slots.iter().any(|slot| is_asked(slot.traits()))

@@ -39,11 +39,12 @@ impl Scope {
         Self { state: Arc::new(State { ground: Arc::new(Ground { rules, root }), slots }) }
     }
 
-    /// Enters a directory, `dir` relative to the transfer root (`b""` is the root itself): reads its merge files.
+    /// Enters a directory, `dir` relative to the transfer root (`b""` is the root itself): reads
+    /// its merge files.
     ///
-    /// `read` gets names relative to the transfer root, or absolute ones for files above it; `Ok(None)` says
-    /// that there is no such file. rsync takes a merge file that cannot be read as absent. When nothing has
-    /// changed the same scope is given back.
+    /// `read` gets names relative to the transfer root, or absolute ones for files above it;
+    /// `Ok(None)` says that there is no such file. rsync takes a merge file that cannot be read as
+    /// absent. When nothing has changed the same scope is given back.
     pub fn enter(&self, dir: &[u8], read: ReadMerge<'_>) -> Result<Self, RuleError> {
         if !self.needs_reading() {
             return Ok(self.clone());
@@ -70,10 +71,11 @@ impl Scope {
         self.state.ground.rules.is_empty()
     }
 
-    /// What the rules say of an entry; `path` is relative to the transfer root, without a leading slash.
+    /// What the rules say of an entry; `path` is relative to the transfer root, without a leading
+    /// slash.
     ///
-    /// The parents of the path are not looked at: a walk never gets below an excluded directory. The transfer
-    /// root itself (`b""` or `b"."`) is never matched.
+    /// The parents of the path are not looked at: a walk never gets below an excluded directory.
+    /// The transfer root itself (`b""` or `b"."`) is never matched.
     pub fn check(
         &self,
         path: &[u8],
@@ -94,8 +96,8 @@ impl Scope {
         self.answer(&Question { subject, side, perishable: Perishable::Honoured })
     }
 
-    /// True when a rule in force here is about extended attributes: then the usual choice of attributes does
-    /// not apply. Looks at all rules, so ask once for a directory.
+    /// True when a rule in force here is about extended attributes: then the usual choice of
+    /// attributes does not apply. Looks at all rules, so ask once for a directory.
     pub fn has_xattr_rules(&self) -> bool {
         let slots = self.state.slots.iter();
         let mut items = slots.flat_map(|slot| layers(slot.rules())).flat_map(|layer| &layer.items);

@@ -1,8 +1,8 @@
 //! Wildcard patterns as a small automaton.
 //!
-//! All ways to match are followed at once, one text byte after the other, so the work is never more than text
-//! length times pattern length. Rules come from trees we do not trust: a matcher that tries one way after
-//! another can be made to run for years.
+//! All ways to match are followed at once, one text byte after the other, so the work is never more
+//! than text length times pattern length. Rules come from trees we do not trust: a matcher that
+//! tries one way after another can be made to run for years.
 
 /// A compiled wildcard pattern.
 #[derive(Debug)]
@@ -250,8 +250,8 @@ fn parse_class(text: &[u8]) -> Option<(ByteSet, &[u8])> {
     }
 }
 
-/// Reads one member of a class: a byte, a range that began with the member before, or a named class. Gives the
-/// byte that a range may begin with.
+/// Reads one member of a class: a byte, a range that began with the member before, or a named
+/// class. Gives the byte that a range may begin with.
 fn parse_member<'a>(
     text: &'a [u8],
     range_start: Option<u8>,

@@ -1,6 +1,8 @@
-//! Random rules on random trees: what we would transfer and keep against what the installed rsync does.
+//! Random rules on random trees: what we would transfer and keep against what the installed rsync
+//! does.
 //!
-//! `PROPTEST_CASES` sets the number of cases. There is no way around a missing rsync: the tests fail then.
+//! `PROPTEST_CASES` sets the number of cases. There is no way around a missing rsync: the tests
+//! fail then.
 #![expect(clippy::disallowed_methods, reason = "the tests put trees on disk for rsync")]
 #![expect(clippy::unwrap_used, reason = "a disk that fails the tests may end them")]
 
@@ -65,7 +67,10 @@ proptest! {
         match (ours, theirs) {
             (Ok(ours), Ok(theirs)) => prop_assert_eq!(readable(&ours), readable(&theirs)),
             (Err(_), Err(_)) => {}
-            (ours, theirs) => prop_assert!(false, "ours {:?}, theirs {:?}", ours.map(|set| readable(&set)), theirs),
+            (ours, theirs) => {
+                let ours = ours.map(|set| readable(&set));
+                prop_assert!(false, "ours {ours:?}, theirs {theirs:?}");
+            }
         }
     }
 }

@@ -13,8 +13,7 @@ use std::sync::{Arc, OnceLock};
 
 use model::{DeviceNumber, Kind, Metadata, Timestamp};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, SeekFrom, Timespec,
-    Timestamps,
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, SeekFrom, Timespec, Timestamps,
 };
 use rustix::io::{Errno, retry_on_intr};
 
@@ -104,9 +103,8 @@ impl Dir {
     /// leaves it (openat2(2), `RESOLVE_BENEATH`): fails with `ELOOP` or `EXDEV` otherwise.
     pub fn open_beneath(&self, path: &[u8]) -> io::Result<Self> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        let fd = retry_on_intr(|| {
-            rustix::fs::openat2(self, path, OPEN_DIR, Mode::empty(), resolve)
-        })?;
+        let fd =
+            retry_on_intr(|| rustix::fs::openat2(self, path, OPEN_DIR, Mode::empty(), resolve))?;
         Ok(Self::from_fd(fd))
     }
 

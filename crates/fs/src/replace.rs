@@ -1,8 +1,8 @@
 //! A name replaced in one step by something that is no new file: a link, a pipe, a device, a further
 //! name of a file.
 //!
-//! What is made here carries no lock, unlike a staging file: only links and nodes can be left behind
-//! by a killed run, and these are not swept.
+//! What is made here carries no lock, unlike a staging file. A later run sweeps what a killed one
+//! left; should it sweep what a living one just made, that one makes it again.
 
 use std::io;
 

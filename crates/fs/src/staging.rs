@@ -232,8 +232,12 @@ pub fn remove_if_abandoned(dir: &Dir, name: &[u8]) -> io::Result<bool> {
 
 fn remove_if_unlocked(dir: &Dir, name: &[u8]) -> io::Result<bool> {
     // Looked at first, because opening a pipe or a device has effects.
-    if dir.stat(name)?.kind != Kind::File {
-        return Ok(false);
+    match dir.stat(name)?.kind {
+        Kind::File => {}
+        Kind::Directory => return Ok(false),
+        // A link or node has nothing to lock. It lives for an instant only, and a run that lives
+        // makes another one when it is gone (`replace_with`).
+        _ => return dir.remove_file(name).map(|()| true),
     }
     let file = match dir.open_for_update(name) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {

@@ -119,12 +119,7 @@ pub(crate) fn begin_compare(worker: &mut Worker<'_>, mut entry: Entry, source: F
     start(worker, node, (source, size), Work::Compare { entry, target });
 }
 
-fn start(
-    worker: &mut Worker<'_>,
-    node: Arc<Node>,
-    (source, size): (File, u64),
-    work: Work,
-) {
+fn start(worker: &mut Worker<'_>, node: Arc<Node>, (source, size): (File, u64), work: Work) {
     let ranges = usize::try_from(size.div_ceil(RANGE_BYTES)).unwrap_or(usize::MAX);
     let runners = worker.active_workers().clamp(1, ranges.max(1));
     let big = Arc::new(BigFile {
@@ -226,9 +221,9 @@ fn leave(worker: &mut Worker<'_>, big: &BigFile) {
                     written_bytes: big.written_bytes.load(Ordering::Relaxed),
                     short: false,
                 }),
-                Err(Problem::Changed) => Err(Problem::Fault(
-                    job.entry.source_fault("read", Cause::ChangedDuringCopy),
-                )),
+                Err(Problem::Changed) => {
+                    Err(Problem::Fault(job.entry.source_fault("read", Cause::ChangedDuringCopy)))
+                }
                 Err(problem) => {
                     partial::keep(worker.run, &job.entry, staged, &problem);
                     Err(problem)
@@ -262,4 +257,3 @@ fn end(worker: &mut Worker<'_>, job: &FileJob, result: Result<Copied, Problem>) 
     run.log.close(job.entry.segment, &*run.sink);
     finalize::settle(worker, Arc::clone(&job.entry.node));
 }
-

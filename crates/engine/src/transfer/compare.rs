@@ -89,7 +89,9 @@ pub(crate) fn same_range(
         let len = usize::try_from(range.end - at).map_or(PIECE_BYTES, |len| len.min(PIECE_BYTES));
         let left_len = left.read_at(&mut scratch.buffer[..len], at)?;
         let right_len = right.read_at(&mut scratch.other_buffer[..len], at)?;
-        if left_len != len || right_len != len || scratch.buffer[..len] != scratch.other_buffer[..len]
+        if left_len != len
+            || right_len != len
+            || scratch.buffer[..len] != scratch.other_buffer[..len]
         {
             return Ok(false);
         }

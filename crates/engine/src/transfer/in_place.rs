@@ -29,8 +29,7 @@ pub(crate) fn write(
     };
     let mut pace = |bytes| run.pace(bytes);
     let size = entry.source.size;
-    let copied =
-        worker.scratch.copier.copy_range(source, &target, from..size, holes, &mut pace);
+    let copied = worker.scratch.copier.copy_range(source, &target, from..size, holes, &mut pace);
     let copied = copied.map_err(|error| problem(run, entry, &error))?;
     if copied.short {
         return Err(Problem::Changed);
@@ -98,7 +97,7 @@ fn dress(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<(), P
         target.metadata().map_err(|error| entry.target_fault("look at", &error))?;
     let extra = Extra::of_source(run, &entry.node.source_scope, source.into())
         .map_err(|error| entry.source_fault("read attributes of", &error))?;
-    let before = Extra::read(run, &entry.node.source_scope, target.into())
+    let before = Extra::of_target(run, &entry.node.source_scope, target.into())
         .map_err(|error| entry.target_fault("read attributes of", &error))?;
     let born = Born { uid: born.uid, gid: born.gid, mode: born.mode };
     run.dress(target, born, &entry.wanted(run), &entry.source, (&extra, &before))

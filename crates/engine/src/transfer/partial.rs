@@ -10,11 +10,12 @@ use fs::{AccessTime, Dir, Existing};
 use model::Fault;
 use model::settings::Partial;
 
-use crate::backup;
 use crate::entries::Entry;
+use crate::order::OrderedLog;
 use crate::run::Run;
 use crate::task::{Task, Worker};
-use crate::transfer::whole::{Problem, Staged};
+use crate::transfer::whole::{self, Problem, Staged};
+use crate::{backup, hard_links};
 
 /// Where complete files wait for the end of the run (rsync(1), `--delay-updates`).
 const WAITING_DIR: &[u8] = b".~tmp~";
@@ -57,7 +58,7 @@ enum Make {
 /// The directory that holds parts: below the file's directory, or one for all.
 fn open_holder(dir: &Dir, path: &Path, make: Make) -> io::Result<Dir> {
     if path.is_absolute() {
-        return Dir::open_operator(path);
+        return fs::below::open_dir_below(dir, path);
     }
     let mut at = dir.clone();
     for component in path.components() {
@@ -82,7 +83,9 @@ pub(crate) fn put_aside(run: &Run, entry: &Entry, staging: &mut Staging) -> Resu
     };
     put().map_err(|error| entry.target_fault("put aside", &error))?;
     entry.node.hold();
-    run.later.lock().push(Task::PutInPlace(Box::new(entry.clone())));
+    hard_links::leader_is_put_aside(run, entry);
+    let waiting = Entry { segment: OrderedLog::ROOT, ..entry.clone() };
+    run.later.lock().push(Task::PutInPlace(Box::new(waiting)));
     Ok(())
 }
 
@@ -103,7 +106,11 @@ pub(crate) fn put_in_place(worker: &mut Worker<'_>, entry: &Entry) {
         drop(dir.remove_dir(WAITING_DIR));
         Ok(())
     };
-    if let Err(fault) = put() {
-        worker.run.fault(&mut worker.scratch.totals, fault);
+    match put() {
+        Ok(()) => whole::content_is_safe(worker, entry),
+        Err(fault) => {
+            worker.run.fault(&mut worker.scratch.totals, fault);
+            hard_links::leader_failed(worker, entry);
+        }
     }
 }

@@ -102,11 +102,7 @@ fn make(worker: &mut Worker<'_>, mut entry: Entry, stored: &[u8]) -> Cost {
     Cost::Change
 }
 
-fn make_for_real(
-    worker: &Worker<'_>,
-    entry: &Entry,
-    stored: &[u8],
-) -> Result<(), model::Fault> {
+fn make_for_real(worker: &Worker<'_>, entry: &Entry, stored: &[u8]) -> Result<(), model::Fault> {
     let run = worker.run;
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let name = entry.target_name();

@@ -94,18 +94,16 @@ pub(crate) fn run_small(worker: &mut Worker<'_>, mut job: FileJob) {
 }
 
 /// Tells how a file ended.
-pub(crate) fn conclude(
-    worker: &mut Worker<'_>,
-    job: &FileJob,
-    result: Result<Copied, Problem>,
-) {
+pub(crate) fn conclude(worker: &mut Worker<'_>, job: &FileJob, result: Result<Copied, Problem>) {
     match result {
         Ok(copied) => {
             told_as_written(worker, &job.entry, job.flags, copied);
             if job.is_redone {
                 tell_again(worker, &job.entry);
             }
-            content_is_safe(worker, &job.entry);
+            if !worker.run.settings.write.delay_updates {
+                content_is_safe(worker, &job.entry);
+            }
         }
         Err(Problem::Stopped | Problem::Changed) => stopped(worker, &job.entry),
         Err(Problem::Fault(fault)) => {
@@ -371,7 +369,7 @@ impl Staged {
                 .map_err(|error| entry.source_fault("read attributes of", &error))?
         };
         let inherited = if self.inherits {
-            Extra::read(run, &entry.node.source_scope, self.file().into())
+            Extra::of_target(run, &entry.node.source_scope, self.file().into())
                 .map_err(|error| entry.target_fault("read attributes of", &error))?
         } else {
             Extra::default()

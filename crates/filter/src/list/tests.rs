@@ -197,6 +197,20 @@ fn file_that_includes_itself_is_refused() {
 }
 
 #[test]
+fn thirty_two_files_may_lie_in_one_another() {
+    let chain = |count: usize| {
+        let mut rules = Rules::new(RuleOptions::default());
+        rules.push(b". 1", &mut |name| {
+            let number: usize = std::str::from_utf8(name).unwrap().parse().unwrap();
+            let last = number == count;
+            Ok(if last { b"- a".to_vec() } else { format!(". {}", number + 1).into_bytes() })
+        })
+    };
+    assert!(chain(32).is_ok());
+    assert!(chain(33).is_err());
+}
+
+#[test]
 fn word_split_file_needs_an_underscore_behind_the_name() {
     let files = Files::from([("ok", "-_a +_b"), ("no", "- a")]);
     check(&scope(&[".w ok"], &files), &["a", "b"], "-+", "-+");

@@ -133,6 +133,19 @@ fn missing_included_file_is_an_error() {
 }
 
 #[test]
+fn directorys_file_counts_among_the_files_in_one_another() {
+    let chain = |count: usize| {
+        Disk::root(&[": 0"]).enter(b"", &mut |name| {
+            let number: usize = std::str::from_utf8(name).unwrap().parse().unwrap();
+            let last = number == count;
+            Ok(Some(if last { b"- a".to_vec() } else { format!(". {}", number + 1).into_bytes() }))
+        })
+    };
+    assert!(chain(31).is_ok());
+    assert!(chain(32).is_err());
+}
+
+#[test]
 fn directories_above_the_tree_are_looked_into() {
     let disk = Disk::new(&[
         ("/.f", "- a\n- /top/src/b\n"),

@@ -1,5 +1,6 @@
 //! Tables for wildcards, and the bound on the work.
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
@@ -167,7 +168,7 @@ proptest! {
     }
 
     #[test]
-    fn never_panics(pattern in proptest::collection::vec(any::<u8>(), 0..90), text in proptest::collection::vec(any::<u8>(), 0..60)) {
+    fn never_panics(pattern in vec(any::<u8>(), 0..90), text in vec(any::<u8>(), 0..60)) {
         matches(&pattern, &text);
     }
 }

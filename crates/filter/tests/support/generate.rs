@@ -84,22 +84,62 @@ pub(crate) struct Cvs {
     pub(crate) on_command_line: bool,
 }
 
+/// Classes, good and malformed.
+const CLASSES: &[&[u8]] = &[
+    b"[ab]",
+    b"[!a]",
+    b"[^b-d]",
+    b"[[:alpha:]]",
+    b"[]a]",
+    b"[a-",
+    b"[\\]b]",
+    b"[[:x:]]",
+    b"[[:digit:]a-c-e]",
+    b"[/a]",
+    b"[!]",
+    b"[[:]",
+    b"[b-\\d]",
+    b"[\x80-\xff]",
+    b"[--a]",
+    b"[\\",
+];
+
+/// Bytes that mean something somewhere.
+const ODD_PARTS: &[&[u8]] =
+    &[b"\\", b"\\*", b"\xff", b" ", b"_", b".", b".o", b"!", b"#", b"-", b"de"];
+
+/// Rules that the other generators leave out.
+const ODD_RULES: &[&[u8]] = &[
+    b"!",
+    b"clear",
+    b"-C",
+    b":C",
+    b"exclude a",
+    b"include_b",
+    b"- ",
+    b"-C x",
+    b"-!C",
+    b"+C",
+    b"- a\nb",
+    b":C .f",
+];
+
+/// File names that look like something else.
+const ODD_NAMES: &[&[u8]] =
+    &[b"core", b"\xff", b"a\nb", b"[b]", b"a*", b"\\b", b"b\\", b"-", b" a", b"a b", b"_"];
+
+fn one_of(texts: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
+    select(texts).prop_map(<[u8]>::to_vec)
+}
+
 /// Parts that patterns are made of; the first few are wanted most.
 fn pattern() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
-        8 => select(vec![b"a".to_vec(), b"b".to_vec(), b"d".to_vec(), b"e".to_vec()]),
-        6 => select(vec![b"*".to_vec(), b"**".to_vec(), b"/".to_vec(), b"?".to_vec()]),
-        2 => select(vec![b"***".to_vec(), b"/***".to_vec(), b"**/".to_vec(), b"*.o".to_vec()]),
-        2 => select(vec![
-            b"[ab]".to_vec(), b"[!a]".to_vec(), b"[^b-d]".to_vec(), b"[[:alpha:]]".to_vec(),
-            b"[]a]".to_vec(), b"[a-".to_vec(), b"[\\]b]".to_vec(), b"[[:x:]]".to_vec(),
-            b"[[:digit:]a-c-e]".to_vec(), b"[/a]".to_vec(), b"[!]".to_vec(), b"[[:]".to_vec(),
-            b"[b-\\d]".to_vec(), b"[\x80-\xff]".to_vec(), b"[--a]".to_vec(), b"[\\".to_vec(),
-        ]),
-        2 => select(vec![
-            b"\\".to_vec(), b"\\*".to_vec(), b"\xff".to_vec(), b" ".to_vec(), b"_".to_vec(),
-            b".".to_vec(), b".o".to_vec(), b"!".to_vec(), b"#".to_vec(), b"-".to_vec(), b"de".to_vec(),
-        ]),
+        8 => one_of(&[b"a", b"b", b"d", b"e"]),
+        6 => one_of(&[b"*", b"**", b"/", b"?"]),
+        2 => one_of(&[b"***", b"/***", b"**/", b"*.o"]),
+        2 => one_of(CLASSES),
+        2 => one_of(ODD_PARTS),
     ];
     let slash = prop_oneof![4 => Just(&b""[..]), 1 => Just(&b"/"[..])];
     let any = (slash.clone(), vec(piece, 1..5), slash)
@@ -206,7 +246,7 @@ fn match_rule() -> impl Strategy<Value = Vec<u8>> {
     ];
     let modifiers = prop_oneof![
         6 => Just(Vec::new()),
-        3 => vec(select(vec![b's', b'r', b'p', b'!', b'p', b'x']), 1..3),
+        3 => vec(select(b"srp!px".to_vec()), 1..3),
     ];
     let plain = (name.clone(), modifiers.clone(), joint(), pattern())
         .prop_map(|(name, modifiers, joint, text)| [name, &modifiers, joint, &text].concat());
@@ -218,15 +258,15 @@ fn match_rule() -> impl Strategy<Value = Vec<u8>> {
 fn modifiers_of_merge() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         6 => Just(Vec::new()),
-        4 => vec(select(vec![b'-', b'+', b'n', b'e', b'p', b's', b'r', b'/', b'C', b'n', b'x']), 1..3),
-        1 => select(vec![b"w".to_vec(), b"w-".to_vec(), b"wn+".to_vec(), b"ew/-".to_vec()]),
+        4 => vec(select(b"-+nepsr/Cnx".to_vec()), 1..3),
+        1 => one_of(&[b"w", b"w-", b"wn+", b"ew/-"]),
     ]
 }
 
 /// A rule that names a per-directory merge file.
 fn dir_merge_rule() -> impl Strategy<Value = Vec<u8>> {
     let name = prop_oneof![
-        6 => select(vec![b".f".to_vec(), b".g".to_vec(), b".h".to_vec()]),
+        6 => one_of(&[b".f", b".g", b".h"]),
         2 => select(vec![
             b"../.f".to_vec(), [TOP, b"/.f"].concat(), [TOP, b"/.g"].concat(), b"d/.f".to_vec(),
             b"./.g".to_vec(), b".f/".to_vec(), b"/.no-such-file-anywhere".to_vec(),
@@ -246,10 +286,7 @@ fn merge_rule(files: Vec<&'static [u8]>) -> impl Strategy<Value = Vec<u8>> {
 
 fn odd_rule() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
-        6 => select(vec![
-            b"!".to_vec(), b"clear".to_vec(), b"-C".to_vec(), b":C".to_vec(),
-            b"exclude a".to_vec(), b"include_b".to_vec(), b"- ".to_vec(), b"-C x".to_vec(), b"-!C".to_vec(), b"+C".to_vec(), b"- a\nb".to_vec(), b":C .f".to_vec(),
-        ]),
+        6 => one_of(ODD_RULES),
         1 => vec(select(b"!-+.:HSPRCsrpxew/ ,_ab".to_vec()), 1..5),
     ]
 }
@@ -261,7 +298,7 @@ fn rule_in_tree() -> impl Strategy<Value = Vec<u8>> {
         2 => dir_merge_rule(),
         4 => merge_rule(vec![b"i", b"./i", b"i", b"d/i"]),
         3 => Just(b"!".to_vec()),
-        1 => select(vec![b"#a".to_vec(), b";b".to_vec(), b"".to_vec(), b"-C".to_vec()]),
+        1 => one_of(&[b"#a", b";b", b"", b"-C"]),
     ]
 }
 
@@ -277,19 +314,16 @@ fn merge_contents(from0: bool, rule: BoxedStrategy<Vec<u8>>) -> BoxedStrategy<Ve
 
 fn file_name() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
-        8 => select(vec![b"a".to_vec(), b"b".to_vec(), b"ab".to_vec(), b"a.o".to_vec()]),
-        2 => select(vec![
-            b"core".to_vec(), b"\xff".to_vec(), b"a\nb".to_vec(), b"[b]".to_vec(), b"a*".to_vec(),
-            b"\\b".to_vec(), b"b\\".to_vec(), b"-".to_vec(), b" a".to_vec(), b"a b".to_vec(), b"_".to_vec(),
-        ]),
+        8 => one_of(&[b"a", b"b", b"ab", b"a.o"]),
+        2 => one_of(ODD_NAMES),
     ]
 }
 
 /// Directories have other names than files, so that no tree has one where the other has the other.
 fn dir_path() -> impl Strategy<Value = Vec<u8>> {
     let name = prop_oneof![
-        8 => select(vec![b"d".to_vec(), b"e".to_vec(), b"de".to_vec()]),
-        1 => select(vec![b"\xfe".to_vec(), b"CVS".to_vec(), b"d.o".to_vec(), b"d\\".to_vec()]),
+        8 => one_of(&[b"d", b"e", b"de"]),
+        1 => one_of(&[b"\xfe", b"CVS", b"d.o", b"d\\"]),
     ];
     vec(name, 0..4).prop_map(|names| names.join(&b'/'))
 }
