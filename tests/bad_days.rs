@@ -10,6 +10,16 @@
     reason = "tests work below their own scratch directory and stop at the first fault"
 )]
 
+#![allow(
+    clippy::unnecessary_debug_formatting,
+    reason = "names with odd bytes must be told apart in a failure"
+)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "sizes and spans of tests are small"
+)]
+
 mod support;
 
 #[path = "bad_days/lab.rs"]

@@ -51,8 +51,8 @@ mod write;
 use std::path::PathBuf;
 
 use filter::Rules;
-use model::settings::{Backup, Delete, DeleteWhen, Depth, Partial, Settings};
-use model::{Destination, Job, Source};
+use model::settings::{Backup, Delete, DeleteWhen, Depth, Partial, Settings, Symlinks};
+use model::{Destination, Interest, Job, Source};
 use report::settings::{Effect, Listing, Preserved, RunFacts, Transfer};
 
 use super::config::{self, Config};
@@ -195,8 +195,6 @@ impl Typed {
         let rules = rules::build(raw, &facts, surroundings)?;
         let (mut report, log_file) = self.output.settle(traverse.list_only, surroundings);
         report.items.checksum_digits = choice.digits(compare.content);
-        let tell_checksums = output::tells_checksums(&report);
-        let interest = output::interest(&report, log_file.is_some(), traverse.list_only);
         let (links, limits, dry_run) = (self.links.settle(), self.limits.settle(), self.dry_run);
         let settings = Settings {
             traverse,
@@ -209,11 +207,13 @@ impl Typed {
             basis,
             limits,
             dry_run,
-            interest,
-            tell_checksums,
+            interest: Interest::default(),
+            tell_checksums: false,
         };
-        let job = job(raw, settings);
+        let mut job = job(raw, settings);
         report.run = facts_of(&job, shape);
+        job.settings.interest = report.interest(log_file.is_some());
+        job.settings.tell_checksums = report.tells_checksums(log_file.is_some());
         Ok(Invocation { job, rules, report, log_file, warnings })
     }
 }
@@ -254,7 +254,7 @@ struct Shape {
 
 /// What the lines of the output say about the run as a whole.
 fn facts_of(job: &Job, shape: Shape) -> RunFacts {
-    let Settings { traverse, preserve, .. } = &job.settings;
+    let Settings { traverse, links, preserve, .. } = &job.settings;
     let effect = match (traverse.list_only, job.settings.dry_run) {
         (true, _) => Effect::ListOnly,
         (false, true) => Effect::DryRun,
@@ -267,6 +267,8 @@ fn facts_of(job: &Job, shape: Shape) -> RunFacts {
         effect,
         listing: listing(&job.settings, shape.whole_list),
         transfer: if shape.deltas { Transfer::Delta } else { Transfer::WholeFile },
+        links: preserved(links.symlinks == Symlinks::Keep),
+        access_times: preserved(preserve.atimes),
         users: preserved(preserve.owner),
         groups: preserved(preserve.group),
         version: env!("CARGO_PKG_VERSION"),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use engine::{Stop, Surroundings};
 use filter::Rules;
-use model::{Gauges, Job, Sink, Summary};
-use report::{Closing, Ended, Reporter, Severity};
+use model::{Event, Gauges, Job, Message, MessageClass, Sink, Summary};
+use report::{Closing, Ended, Endings, Reporter, Severity};
 use sched::Cancel;
 
 use super::signals::Watch;
@@ -42,10 +42,10 @@ pub(crate) fn run(invocation: Invocation) -> Exit {
     let exit = Exit::of_run(ending, &summary);
     // The engine has ended, so nobody else holds the reporter.
     let Some(reporter) = Arc::into_inner(reporter) else { return Exit::Internal };
-    match reporter.finish(&summary, ended(exit)) {
-        Err(_) if exit == Exit::Success => Exit::FileIo,
-        _ => exit,
-    }
+    // What could not be said is no reason to hide that something else went wrong.
+    let unseen = if exit == Exit::Success { Exit::FileIo } else { exit };
+    let endings = Endings { run: ended(exit), unseen: ended(unseen) };
+    if reporter.finish(&summary, endings) == endings.run { exit } else { unseen }
 }
 
 /// The one place where the engine is called.
@@ -56,7 +56,7 @@ fn bring_over(job: &Job, rules: Rules, around: &Surroundings) -> (Ending, Summar
                 Some(Stop::Fatal(_)) => Ending::Error(Exit::FileIo),
                 Some(Stop::TimeIsUp) => Ending::TimeIsOver,
                 Some(Stop::Internal(message)) => {
-                    warn(&format!("a bug of lanesync ended the run: {message}"));
+                    tell(around, &format!("a bug of lanesync ended the run: {message}"));
                     Ending::Error(Exit::Internal)
                 }
                 None if outcome.cancelled => Ending::Interrupted,
@@ -65,7 +65,7 @@ fn bring_over(job: &Job, rules: Rules, around: &Surroundings) -> (Ending, Summar
             (ending, outcome.summary)
         }
         Err(error) => {
-            warn(&error.to_string());
+            tell(around, &error.to_string());
             let exit = match &error {
                 error if error.is_usage() => Exit::Usage,
                 error if error.is_file_io() => Exit::FileIo,
@@ -88,6 +88,13 @@ fn open_log(name: &Path) -> Option<Box<dyn Write + Send>> {
     }
 }
 
+/// To standard error, the log and the records of `--json`, beside whatever is drawn there.
+fn tell(around: &Surroundings, sentence: &str) {
+    let text = format!("lanesync: {sentence}").into_bytes().into();
+    around.sink.accept(Event::Message(Message { class: MessageClass::Warning, text }));
+}
+
+/// To standard error, before there is a report.
 fn warn(sentence: &str) {
     writeln!(io::stderr(), "lanesync: {sentence}").ok();
 }

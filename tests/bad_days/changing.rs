@@ -250,7 +250,9 @@ fn survives(lab: &Lab, groups: Vec<Vec<Subject>>, options: &str, span: Duration)
         let done = lab.lanesync(&format!("{options} src/ dst/")).go();
         let done = done.expect_one_of(&[0, 23, 24]);
         assert!(done.code == 0 || !done.stderr.is_empty(), "it failed and said nothing");
-        shadows.iter().for_each(|shadow| shadow.check(&copy));
+        for shadow in &shadows {
+            shadow.check(&copy);
+        }
         runs += 1;
     }
     assert!(unrest.changes.load(Ordering::Relaxed) > 10, "nothing changed while it ran");

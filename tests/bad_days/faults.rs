@@ -336,6 +336,30 @@ fn the_first_of_hard_links_that_cannot_be_placed_does_not_take_the_others_along(
 }
 
 #[test]
+fn a_file_that_cannot_be_replaced_keeps_its_name_although_a_backup_was_asked_for() {
+    for options in ["-a --backup", "-a --backup-dir=.old", "-a --backup --delay-updates"] {
+        for passing in 0..3 {
+            let lab = Lab::new();
+            lab.file("new/file", "new content");
+            lab.file("old/file", "old content");
+            lab::age(&lab.path("new"));
+            let faults = vec![format!("rename:EIO:*:after={passing}").parse().unwrap()];
+            let config = testfs::Config { faults, ..testfs::Config::new(lab.path("old")) };
+            let mount = testfs::Mount::at(config, &lab.dir("mnt")).unwrap();
+            let done = lab.lanesync(&format!("{options} new/ mnt/")).go();
+            let struck = mount.stats().faults > 0;
+            assert_eq!(done.code, if struck { 23 } else { 0 }, "{passing}: {done}");
+            let now = fs::read_to_string(lab.path("old/file")).unwrap_or_default();
+            let wanted: &[&str] =
+                if struck { &["old content", "new content"] } else { &["new content"] };
+            assert!(wanted.contains(&now.as_str()), "{passing}: the name holds {now:?}: {done}");
+            let all: Vec<_> = lab::contents(&lab.path("old")).into_values().collect();
+            assert!(all.iter().any(|text| text == b"old content"), "{passing}: {done}");
+        }
+    }
+}
+
+#[test]
 fn the_path_of_a_rule_is_below_the_mount() {
     // The other tests rely on this: without a name, a rule is about the root.
     let lab = Lab::new();

@@ -73,7 +73,9 @@ fn a_root_that_cannot_be_read_removes_nothing() {
         let lab = Lab::new();
         lab.file("src/inner", "x");
         lab.file("dst/extra", "extra");
-        ["src", "dst"].iter().for_each(|root| lab::give_to_user(&lab.path(root)));
+        for root in ["src", "dst"] {
+            lab::give_to_user(&lab.path(root));
+        }
         lab::set_mode(&lab.path("src"), mode);
         let done = lab.lanesync(&format!("-a {options} src/ dst/")).user().go();
         done.expect_one_of(&[3, 23]).complains(&["source", "src", "Permission denied"]);

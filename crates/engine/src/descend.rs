@@ -20,7 +20,7 @@ use crate::run::Run;
 use crate::selection::{Pick, Reason};
 use crate::task::{Found, Position, Task, Worker};
 use crate::wanted::Wanted;
-use crate::{basis, delete, finalize, prune, scan};
+use crate::{basis, delete, finalize, scan};
 
 /// Goes down into the next directory of a list.
 pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
@@ -185,13 +185,6 @@ fn is_left_out(worker: &mut Worker<'_>, way: &Way<'_>, source: &Metadata) -> boo
     let layer = &way.node.layers[usize::from(way.entry.layer)];
     if traverse.one_file_system == OneFileSystem::OmitMountPoints
         && run.stays_on_file_system(layer, source, way.pick())
-    {
-        worker.scratch.totals.verdicts.add(Verdict::Skipped);
-        return true;
-    }
-    if traverse.prune_empty_dirs
-        && way.pick().is_none()
-        && prune::is_empty(way.node, way.entry.layer, way.name())
     {
         worker.scratch.totals.verdicts.add(Verdict::Skipped);
         return true;

@@ -399,7 +399,10 @@ impl Entry {
             (None, model::settings::Perms::Keep) | (Some(_), _) => 0,
             _ => attributes::default_mask(run, &self.node),
         };
-        Wanted::new(&run.settings, &run.identity, &self.source, self.existing.as_ref(), mask)
+        // A copy of a basis file starts out with that file's attributes.
+        let content = self.content.as_ref().map(|content| &content.metadata);
+        let existing = self.existing.as_ref().or(content);
+        Wanted::new(&run.settings, &run.identity, &self.source, existing, mask)
     }
 }
 
@@ -463,19 +466,10 @@ pub(crate) fn is_left_alone(run: &Run, entry: &Entry) -> bool {
         || (entry.source.kind == Kind::File && left_alone(run, entry).is_some())
 }
 
-/// True when the destination, or a basis tree, has a file's content already.
-pub(crate) fn has_content(worker: &mut Worker<'_>, entry: &Entry) -> bool {
-    if !worker.run.settings.basis.dirs.is_empty() && basis::has(worker, entry) {
-        return true;
-    }
-    let Some(existing) = entry.existing.filter(|existing| existing.kind == Kind::File) else {
-        return false;
-    };
-    match quick_check(&worker.run.settings, &entry.source, &existing) {
-        Quick::Equal => true,
-        Quick::Different => false,
-        Quick::MustRead => transfer::compare::is_same(worker, entry),
-    }
+/// True when the destination has a file of the name, right or not, or a basis tree its content.
+pub(crate) fn is_present(worker: &mut Worker<'_>, entry: &Entry) -> bool {
+    entry.existing.is_some_and(|existing| existing.kind == Kind::File)
+        || (!worker.run.settings.basis.dirs.is_empty() && basis::has(worker, entry))
 }
 
 /// A regular file.

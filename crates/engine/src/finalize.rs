@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use fs::{Dir, Times};
 use model::Fault;
+use model::settings::Perms;
 
 use crate::attributes::{AsksForExtra, Extra};
 use crate::node::{Finish, Node};
@@ -72,8 +73,11 @@ fn dress(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Faile
         source.write(&target, dir.into()).map_err(|error| ("set attributes of", error))?;
     }
     let owned = uid.is_some() || gid.is_some();
-    if now.mode != wanted.mode || acl_was_set || (owned && wanted.mode & 0o6000 != 0) {
-        dir.set_own_mode(wanted.mode).map_err(|error| ("set mode of", error))?;
+    // Without -p a new directory keeps the set-group-id bit that it inherited.
+    let inherits = finish.before.is_none() && run.settings.preserve.perms != Perms::Keep;
+    let mode = wanted.mode | if inherits { now.mode & 0o2000 } else { 0 };
+    if now.mode != mode || acl_was_set || (owned && mode & 0o6000 != 0) {
+        dir.set_own_mode(mode).map_err(|error| ("set mode of", error))?;
     }
     set_times(dir, wanted)
 }

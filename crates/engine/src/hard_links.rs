@@ -151,13 +151,13 @@ fn leave_out_the_left_alone(worker: &mut Worker<'_>, members: Vec<Entry>) -> Vec
     members
 }
 
-/// Which member leads: the first whose content the destination has already, else the last, as
-/// rsync transfers only the last of a group; what has no content is made at its first name.
+/// Which member leads: the first that the destination has, else the last, as rsync transfers only
+/// the last of a group that is new; what has no content is made at its first name.
 fn leader_of(worker: &mut Worker<'_>, members: &[Entry]) -> usize {
     if members[0].source.kind != Kind::File {
         return 0;
     }
-    let is_there = |entry: &Entry| entries::has_content(worker, entry);
+    let is_there = |entry: &Entry| entries::is_present(worker, entry);
     members.iter().position(is_there).unwrap_or(members.len() - 1)
 }
 
@@ -237,8 +237,6 @@ fn follow(worker: &mut Worker<'_>, leader: &Entry, mut entry: Entry) {
             }
             flags |= attributes::extra_differences(run, &entry).unwrap_or(ItemFlags::empty());
         }
-        // A dry run of rsync's does not know the link to be new.
-        None if run.settings.dry_run && !run.made_destination => {}
         None => flags |= ItemFlags::NEW,
     }
     let verdict = match (already, entry.existing.is_some()) {

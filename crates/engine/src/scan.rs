@@ -14,7 +14,7 @@ use crate::node::{Content, Node};
 use crate::run::Run;
 use crate::selection::Reason;
 use crate::task::{Cost, Found, Position, Task, Worker};
-use crate::{delete, entries, finalize, links};
+use crate::{delete, entries, finalize, links, prune};
 
 /// Lists a directory, removes what is extraneous, and begins with what is in it.
 pub(crate) fn expand(worker: &mut Worker<'_>, node: Arc<Node>) {
@@ -116,6 +116,11 @@ fn add_listing(
         let name = listing.name(at);
         let (kind, is_followed) = kind_of(worker.run, node, dir, name, listing.kind_hint(at));
         if is_excluded(worker, node, name, kind, &mut path) {
+            continue;
+        }
+        let prunes = worker.run.settings.traverse.prune_empty_dirs;
+        if prunes && kind == Some(Kind::Directory) && prune::is_empty(node, layer, name) {
+            worker.scratch.totals.verdicts.add(Verdict::Skipped);
             continue;
         }
         let entry = names.push(name, layer, kind);

@@ -157,8 +157,11 @@ impl Selection {
         }
         let lists_content = line.ends_with(b"/") || line.ends_with(b"/.") || kept.is_empty();
         let mut below = kept.join(&b'/');
+        if line.starts_with(b"./") && settings.traverse.relative {
+            below.splice(0..0, *b"./");
+        }
         if lists_content {
-            below.extend_from_slice(if below.is_empty() { b"." } else { b"/." });
+            below.extend_from_slice(if kept.is_empty() { b"." } else { b"/." });
         }
         if settings.traverse.relative {
             // "/./" cuts a line as it cuts an argument.

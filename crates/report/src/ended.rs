@@ -1,5 +1,7 @@
 //! How a run ended, as the caller's table of exit codes says it.
 
+use crate::outputs::Lost;
+
 /// The exit code of a run and what is said of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -7,6 +9,25 @@ pub struct Ended {
     pub exit_code: u8,
     /// The last line on standard error; `None` when all went well.
     pub closing: Option<Closing>,
+}
+
+/// The two ends that a run can have.
+#[derive(Clone, Copy, Debug)]
+pub struct Endings {
+    /// When all of the output was written.
+    pub run: Ended,
+    /// When a part of it was lost: a run that was to be seen or logged and was not has not
+    /// succeeded.
+    pub unseen: Ended,
+}
+
+impl Endings {
+    pub(crate) fn given(&self, lost: Lost) -> Ended {
+        match lost {
+            Lost::Nothing => self.run,
+            Lost::Something => self.unseen,
+        }
+    }
 }
 
 /// The last line on standard error.

@@ -1,13 +1,12 @@
 //! The output of `--json`: records to standard output; faults and the closing line also to standard
 //! error, and all that a log file gets in rsync's words.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::{Event, Gauges, MessageClass, Summary};
 
-use crate::ended::Ended;
+use crate::ended::{Ended, Endings};
 use crate::json::{
     FaultRecord, ItemRecord, MessageRecord, ProgressRecord, Record, Started, SummaryRecord,
 };
@@ -85,16 +84,21 @@ impl JsonOutput {
         self.outputs.flush_records();
     }
 
-    pub(crate) fn finish(&mut self, summary: &Summary, ended: Ended) -> io::Result<()> {
+    pub(crate) fn finish(&mut self, summary: &Summary, endings: Endings) -> Ended {
+        self.outputs.log(stats::log_closing(summary).as_bytes());
+        if let Some(line) = endings.run.line() {
+            self.outputs.log(line.as_bytes());
+        }
+        // The log is whole before the record that says how all of it ended.
+        let ended = endings.given(self.outputs.settle());
         let sentence = ended.closing.map(|closing| closing.sentence);
         let elapsed = self.started.elapsed();
         let record = SummaryRecord::new(summary, ended.exit_code, sentence, elapsed);
         self.outputs.print_record(&Record::Summary(record).to_line());
-        self.outputs.log(stats::log_closing(summary).as_bytes());
+        let ended = endings.given(self.outputs.settle());
         if let Some(line) = ended.line() {
             self.outputs.warn(line.as_bytes());
-            self.outputs.log(line.as_bytes());
         }
-        self.outputs.close()
+        endings.given(self.outputs.settle())
     }
 }

@@ -25,6 +25,9 @@ mod rsync_output;
 /// Which entries get a line.
 mod mention;
 
+/// Which messages are shown.
+mod topic;
+
 /// `--out-format`.
 mod out_format;
 
@@ -82,6 +85,6 @@ mod clock;
 #[cfg(test)]
 mod testing;
 
-pub use ended::{Closing, Ended, Severity};
+pub use ended::{Closing, Ended, Endings, Severity};
 pub use reporter::Reporter;
 pub use settings::Settings;

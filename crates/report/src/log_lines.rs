@@ -23,8 +23,8 @@ impl LogLines {
     pub(crate) fn new(settings: &Settings) -> Self {
         let format = settings.items.log_format.as_deref().unwrap_or(DEFAULT_FORMAT);
         let format = OutFormat::parse(format);
-        let out_format = settings.items.out_format.as_deref().map(OutFormat::parse);
-        let rules = Rules::of_log(settings, &format, out_format.as_ref());
+        let out_format = OutFormat::parse(settings.items.out_format.as_deref().unwrap_or_default());
+        let rules = Rules::of_log(settings, &format, &out_format);
         Self { format, rules, context: context(settings), text: Vec::new() }
     }
 

@@ -3,7 +3,7 @@
 use model::{Item, ItemFlags, Kind, Verdict};
 
 use crate::out_format::OutFormat;
-use crate::settings::{Itemize, Settings};
+use crate::settings::{Effect, Itemize, Settings, Volume};
 
 /// The line of one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub(crate) struct Rules {
     unchanged: Unchanged,
     /// What is said of what is removed.
     removed: Mention,
+    /// Whether content that is brought over gets a line.
+    transfers: Transfers,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,28 +50,43 @@ enum Unchanged {
     InWords,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Transfers {
+    Mentioned,
+    /// Nothing is transferred in a dry run, and rsync's log says what was done.
+    NotMentioned,
+}
+
 impl Rules {
     /// What standard output mentions, where there is a format.
     pub(crate) fn of_stdout(settings: &Settings, format: &OutFormat) -> Self {
-        let itemized = is_itemized(settings, format);
         Self {
-            depth: if itemized { Depth::Attributes } else { Depth::Content },
-            unchanged: unchanged(settings, itemized),
+            depth: depth(format),
+            unchanged: unchanged(settings, format),
             removed: removed(format),
+            transfers: Transfers::Mentioned,
         }
     }
 
-    /// What a log file mentions. What did not change is there as standard output has it.
+    /// What a log file mentions: as in rsync, where standard output would have a line there is one
+    /// in the log, in the format of the log.
     pub(crate) fn of_log(
         settings: &Settings,
         log_format: &OutFormat,
-        out_format: Option<&OutFormat>,
+        out_format: &OutFormat,
     ) -> Self {
-        let stdout_itemized = out_format.is_some_and(|format| is_itemized(settings, format));
+        let unchanged = match unchanged(settings, out_format) {
+            // A line without `%i` would not say that nothing changed.
+            Unchanged::Formatted if !log_format.is_itemized() => Unchanged::Nothing,
+            Unchanged::InWords if settings.volume == Volume::Quiet => Unchanged::Nothing,
+            unchanged => unchanged,
+        };
+        let is_dry_run = settings.run.effect == Effect::DryRun;
         Self {
-            depth: if log_format.is_itemized() { Depth::Attributes } else { Depth::Content },
-            unchanged: unchanged(settings, stdout_itemized),
+            depth: depth(out_format),
+            unchanged,
             removed: removed(log_format),
+            transfers: if is_dry_run { Transfers::NotMentioned } else { Transfers::Mentioned },
         }
     }
 
@@ -96,6 +113,9 @@ impl Rules {
 
     fn mention_kept(self, item: &Item) -> Mention {
         let flags = item.flags;
+        if flags.contains(ItemFlags::TRANSFER) && self.transfers == Transfers::NotMentioned {
+            return Mention::Nothing;
+        }
         let is_significant = flags.is_significant();
         let is_directory = item.metadata.kind == Kind::Directory;
         let is_made_here = flags.intersects(ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK);
@@ -119,18 +139,19 @@ fn names_leader(item: &Item) -> bool {
     item.leader.is_some()
 }
 
-fn is_itemized(settings: &Settings, format: &OutFormat) -> bool {
-    settings.items.itemize != Itemize::Off || format.is_itemized()
+fn depth(format: &OutFormat) -> Depth {
+    if format.is_itemized() { Depth::Attributes } else { Depth::Content }
 }
 
-fn unchanged(settings: &Settings, itemized: bool) -> Unchanged {
+/// `-ii` counts for a format with `%i` only: any other could not tell what did not change from what
+/// did. (`every_escape_of_out_format` compares that with rsync.)
+fn unchanged(settings: &Settings, format: &OutFormat) -> Unchanged {
     let named = settings.info.name >= 2;
-    if itemized && (named || settings.items.itemize == Itemize::Unchanged) {
-        Unchanged::Formatted
-    } else if named {
-        Unchanged::InWords
-    } else {
-        Unchanged::Nothing
+    match (format.is_itemized(), settings.items.itemize) {
+        (true, Itemize::Unchanged) => Unchanged::Formatted,
+        (true, _) if named => Unchanged::Formatted,
+        (false, _) if named => Unchanged::InWords,
+        _ => Unchanged::Nothing,
     }
 }
 
@@ -144,7 +165,7 @@ mod tests {
 
     use super::{Mention, Rules};
     use crate::out_format::OutFormat;
-    use crate::settings::{Itemize, Settings};
+    use crate::settings::{Effect, Itemize, Settings, Volume};
     use crate::testing::item;
 
     /// The mentions at `-v`, `-i`, `-vv`, `-ii` (and `-vvi`).
@@ -187,6 +208,48 @@ mod tests {
         check(file, Verdict::Failed, ItemFlags::TRANSFER, [Formatted; 4]);
         check(file, Verdict::Failed, none, [Nothing; 4]);
         check(file, Verdict::Skipped, none, [Nothing; 4]);
+    }
+
+    #[test]
+    fn ii_counts_for_formats_with_i_only() {
+        let mut settings = Settings::default();
+        settings.items.itemize = Itemize::Unchanged;
+        let mention = |format: &str, verdict, flags| {
+            let mut item = item("x", Kind::File, verdict);
+            item.flags = flags;
+            Rules::of_stdout(&settings, &OutFormat::parse(format.as_bytes())).mention(&item)
+        };
+        let none = ItemFlags::empty();
+        assert_eq!(mention("%n", Verdict::Equal, none), Mention::Nothing);
+        assert_eq!(mention("%n", Verdict::Metadata, ItemFlags::PERMS), Mention::Nothing);
+        assert_eq!(mention("%i", Verdict::Equal, none), Mention::Formatted);
+        assert_eq!(mention("%n", Verdict::Updated, ItemFlags::TRANSFER), Mention::Formatted);
+    }
+
+    #[test]
+    fn the_log_has_a_line_where_standard_output_would_have_one() {
+        let check = |out: &str, log: &str, settings: &Settings, flags, expected| {
+            let mut item = item("x", Kind::File, Verdict::Metadata);
+            item.flags = flags;
+            let [out, log] = [out, log].map(|text| OutFormat::parse(text.as_bytes()));
+            assert_eq!(Rules::of_log(settings, &log, &out).mention(&item), expected);
+        };
+        let (none, perms) = (ItemFlags::empty(), ItemFlags::PERMS);
+        let mut settings = Settings::default();
+        check("", "%i %n", &settings, perms, Mention::Nothing);
+        check("%i %n", "%i %n", &settings, perms, Mention::Formatted);
+        check("%i %n", "%n", &settings, perms, Mention::Formatted);
+        check("", "%i %n", &settings, ItemFlags::TRANSFER, Mention::Formatted);
+        settings.info.name = 2;
+        check("%n", "%i %n", &settings, perms, Mention::Name);
+        check("%n", "%i %n", &settings, none, Mention::UpToDate);
+        check("%i %n", "%i %n", &settings, none, Mention::Formatted);
+        check("%i %n", "%n", &settings, none, Mention::Nothing);
+        settings.volume = Volume::Quiet;
+        check("%n", "%i %n", &settings, none, Mention::Nothing);
+        settings.run.effect = Effect::DryRun;
+        check("", "%i %n", &settings, ItemFlags::TRANSFER, Mention::Nothing);
+        check("", "%i %n", &settings, ItemFlags::LOCAL_CHANGE | perms, Mention::Formatted);
     }
 
     #[test]

@@ -115,6 +115,11 @@ impl OutFormat {
         self.is_itemized() || self.has(Escape::Operation)
     }
 
+    /// True with `%C`: then somebody has to compute checksums.
+    pub(crate) fn shows_checksums(&self) -> bool {
+        self.has(Escape::Checksum)
+    }
+
     fn has(&self, wanted: Escape) -> bool {
         let is_wanted =
             |piece: &Piece| matches!(piece, Piece::Escape { escape, .. } if *escape == wanted);
@@ -383,6 +388,8 @@ mod tests {
         assert!(!parse("%%i").is_itemized());
         assert!(parse("%o").tells_operation());
         assert!(!parse("%n").tells_operation());
+        assert!(parse("%40C").shows_checksums());
+        assert!(!parse("%%C %n").shows_checksums());
         assert!(parse("").is_empty());
     }
 }

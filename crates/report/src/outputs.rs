@@ -1,6 +1,6 @@
 //! The streams of a run: standard output, standard error and the log.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use crate::clock::Clock;
 use crate::escape::escape;
@@ -15,10 +15,17 @@ pub(crate) struct Outputs {
     messages: MessageStream,
     escapes: NameEscapes,
     line: Vec<u8>,
+    lost: Lost,
 }
 
-/// The name of standard output in an error.
-const STDOUT: &str = "standard output";
+/// Whether a part of the output could not be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// All of it is where it should be.
+    Nothing,
+    /// A part is missing: on a closed pipe, a full disk.
+    Something,
+}
 
 impl Outputs {
     pub(crate) fn new(
@@ -47,6 +54,7 @@ impl Outputs {
             messages,
             escapes: streams.names,
             line: Vec::new(),
+            lost: Lost::Nothing,
         }
     }
 
@@ -106,11 +114,12 @@ impl Outputs {
         self.log.is_some()
     }
 
-    /// Writes what is pending and says, on standard error too, what could not be written.
-    pub(crate) fn close(&mut self) -> io::Result<()> {
+    /// Writes what is pending and says on standard error what could not be written; each stream
+    /// once. The answer covers all that was written so far.
+    pub(crate) fn settle(&mut self) -> Lost {
         self.stdout.flush();
         let mut failures = Vec::new();
-        failures.extend(self.stdout.take_failure().map(|error| (STDOUT, error)));
+        failures.extend(self.stdout.take_failure().map(|error| ("standard output", error)));
         if let Some(log) = &mut self.log {
             log.flush();
             failures.extend(log.take_failure().map(|error| ("the log file", error)));
@@ -118,12 +127,11 @@ impl Outputs {
         for (name, error) in &failures {
             self.warn(format!("lanesync: {name} could not be written: {error}").as_bytes());
         }
-        failures.extend(self.stderr.take_failure().map(|error| ("standard error", error)));
-        match failures.into_iter().next() {
-            Some((name, error)) => {
-                Err(io::Error::new(error.kind(), format!("{name} could not be written: {error}")))
-            }
-            None => Ok(()),
+        // Of this one nobody can be told, other than by the exit code.
+        let is_stderr_lost = self.stderr.take_failure().is_some();
+        if is_stderr_lost || !failures.is_empty() {
+            self.lost = Lost::Something;
         }
+        self.lost
     }
 }

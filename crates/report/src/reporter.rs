@@ -3,13 +3,13 @@
 //!
 //! One lock guards all output, so that lines of different workers never mix.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use model::{Event, Gauges, Sink, Summary};
 
-use crate::ended::Ended;
+use crate::ended::{Ended, Endings};
 use crate::json_output::JsonOutput;
 use crate::outputs::Outputs;
 use crate::rsync_output::RsyncOutput;
@@ -61,16 +61,16 @@ impl Reporter {
         Self { style, ticker: ticker.flatten() }
     }
 
-    /// Ends progress, prints what closes a run, and flushes.
+    /// Ends progress, prints what closes a run, and flushes; the end that came true.
     ///
-    /// An error means that a part of the output was lost: on a closed pipe, a full disk. Nothing
-    /// of it was said before; a run that was to be seen or logged and was not has not succeeded.
-    pub fn finish(mut self, summary: &Summary, ended: Ended) -> io::Result<()> {
+    /// On a closed pipe or a full disk a part of the output is lost; that is said here, on
+    /// standard error, and not before.
+    pub fn finish(mut self, summary: &Summary, endings: Endings) -> Ended {
         // Stopped first: after the closing lines nothing is drawn.
         drop(self.ticker.take());
         match &mut *lock(&self.style) {
-            Style::Rsync(output) => output.finish(summary, ended),
-            Style::Json(output) => output.finish(summary, ended),
+            Style::Rsync(output) => output.finish(summary, endings),
+            Style::Json(output) => output.finish(summary, endings),
         }
     }
 }

@@ -3,22 +3,22 @@
 //! Lines go to the user, to the log, or to both; each method says where. Faults go to standard
 //! error and the log.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::{Event, Gauges, Item, ItemFlags, Message, MessageClass, Summary};
 
 use crate::display::{Display, LiveEnded};
-use crate::ended::Ended;
-use crate::listing;
+use crate::ended::{Ended, Endings};
+use crate::listing::{self, Columns};
 use crate::log_lines::{LogLines, context, write_mention};
 use crate::mention::Rules;
 use crate::out_format::{Context, OutFormat};
 use crate::outputs::Outputs;
 use crate::progress::Reading;
-use crate::settings::{Effect, Itemize, Listing, Settings, Transfer, Volume};
+use crate::settings::{Effect, Listing, Settings, Transfer, Volume};
 use crate::stats;
+use crate::topic::{self, Itemized};
 
 pub(crate) struct RsyncOutput {
     settings: Settings,
@@ -88,7 +88,7 @@ impl RsyncOutput {
         self.display.tick(elapsed, &reading, &mut self.outputs);
     }
 
-    pub(crate) fn finish(&mut self, summary: &Summary, ended: Ended) -> io::Result<()> {
+    pub(crate) fn finish(&mut self, summary: &Summary, endings: Endings) -> Ended {
         let elapsed = self.started.elapsed();
         self.note_transfer();
         self.open();
@@ -105,15 +105,17 @@ impl RsyncOutput {
                 summary.deletions_skipped
             ));
         }
+        let ended = endings.given(self.outputs.settle());
         if let Some(line) = ended.line() {
             self.warn(&line);
         }
-        self.outputs.close()
+        endings.given(self.outputs.settle())
     }
 
     fn item(&mut self, item: &Item) {
         if self.settings.run.effect == Effect::ListOnly {
-            if let Some(line) = listing::line(item, &self.context.clock, self.settings.numbers) {
+            let columns = Columns::new(&self.settings.run, self.settings.numbers);
+            if let Some(line) = listing::line(item, &self.context.clock, &columns) {
                 self.say(&line);
             }
             return;
@@ -149,7 +151,7 @@ impl RsyncOutput {
             self.outputs.log(&message.text);
             return;
         }
-        if !self.shows(message.class) {
+        if self.settings.volume == Volume::Quiet || !self.shows(message) {
             return;
         }
         if message.class == MessageClass::Debug {
@@ -158,26 +160,10 @@ impl RsyncOutput {
         self.say(&message.text);
     }
 
-    /// Whether the levels ask for messages of this class.
-    fn shows(&self, class: MessageClass) -> bool {
-        let info = &self.settings.info;
-        let debug = [info.backup, info.mount, info.remove, info.skip, info.filter];
-        match class {
-            MessageClass::Warning => true,
-            MessageClass::Notice => info.nonreg >= 1,
-            MessageClass::Verbose => {
-                let verbose = [info.misc, info.copy, info.symsafe, info.name];
-                verbose.iter().any(|level| *level >= 1) || self.is_itemized()
-            }
-            MessageClass::Debug => {
-                info.misc >= 2 || info.name >= 2 || debug.iter().any(|level| *level >= 1)
-            }
-        }
-    }
-
-    fn is_itemized(&self) -> bool {
-        self.settings.items.itemize != Itemize::Off
-            || self.format.as_ref().is_some_and(|(format, _)| format.is_itemized())
+    fn shows(&self, message: &Message) -> bool {
+        let is_itemized = self.format.as_ref().is_some_and(|(format, _)| format.is_itemized());
+        let itemized = if is_itemized { Itemized::Yes } else { Itemized::No };
+        topic::is_shown(message, &self.settings.info, itemized)
     }
 
     /// The first line, once.
@@ -205,7 +191,8 @@ impl RsyncOutput {
 
     /// `-vv`: how content is brought over, once, before the first entry.
     fn note_transfer(&mut self) {
-        let is_wanted = self.settings.info.misc >= 2
+        let is_wanted = self.settings.info.deltasum >= 1
+            && self.settings.volume == Volume::Normal
             && self.settings.run.effect != Effect::ListOnly
             && self.transfer_note == Said::NotYet;
         if is_wanted {

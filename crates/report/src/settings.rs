@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use model::Interest;
 
+use crate::out_format::OutFormat;
+
 /// What is printed, and how. [`Settings::default`] is rsync without any option.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -31,10 +33,16 @@ pub struct Settings {
 impl Settings {
     /// Which items are printed or logged: the engine need not make the others.
     pub fn interest(&self, has_log_file: bool) -> Interest {
+        let Info { backup, del, filter, mount, remove, skip, .. } = self.info;
         let is_seen = self.volume == Volume::Normal;
         let is_logged = has_log_file
             && self.items.log_format.as_deref().is_none_or(|format| !format.is_empty());
-        let tells_items = self.items.out_format.is_some() || self.info.del > 0;
+        // Messages have their place among the items.
+        let tells_messages = [backup, filter, mount, remove, skip].iter().any(|level| *level > 0);
+        let tells_items = self.items.out_format.is_some()
+            || del > 0
+            || tells_messages
+            || self.progress == Progress::PerFile;
         let wants_unchanged = self.info.name >= 2 || self.items.itemize == Itemize::Unchanged;
         let is_list = self.run.effect == Effect::ListOnly;
         match self.style {
@@ -45,6 +53,13 @@ impl Settings {
             OutputStyle::Rsync if wants_unchanged => Interest::Unchanged,
             OutputStyle::Rsync => Interest::Changes,
         }
+    }
+
+    /// Whether a format shows checksums: nobody else needs all of them.
+    pub fn tells_checksums(&self, has_log_file: bool) -> bool {
+        let log_format = self.items.log_format.as_deref().filter(|_| has_log_file);
+        let formats = [self.items.out_format.as_deref(), log_format];
+        formats.into_iter().flatten().any(|format| OutFormat::parse(format).shows_checksums())
     }
 }
 
@@ -259,6 +274,10 @@ pub struct RunFacts {
     pub listing: Listing,
     /// `-W`, `--no-W`.
     pub transfer: Transfer,
+    /// `-l`: a list shows the targets of symlinks.
+    pub links: Preserved,
+    /// `-U`: a list shows access times.
+    pub access_times: Preserved,
     /// `-o`: without it `%U` is 0, as rsync prints it.
     pub users: Preserved,
     /// `-g`: without it `%G` is `DEFAULT`, as rsync prints it.
@@ -317,7 +336,7 @@ pub enum Preserved {
 mod tests {
     use model::Interest;
 
-    use super::{Effect, Itemize, OutputStyle, Settings, Volume};
+    use super::{Effect, Itemize, OutputStyle, Progress, Settings, Volume};
 
     #[test]
     fn only_items_that_are_printed_are_asked_for() {
@@ -337,5 +356,21 @@ mod tests {
         let mut list = Settings::default();
         list.run.effect = Effect::ListOnly;
         assert_eq!(list.interest(false), Interest::Unchanged);
+        let progress = Settings { progress: Progress::PerFile, ..Settings::default() };
+        assert_eq!(progress.interest(false), Interest::Changes);
+        let mut skipped = Settings::default();
+        skipped.info.skip = 1;
+        assert_eq!(skipped.interest(false), Interest::Changes);
+    }
+
+    #[test]
+    fn checksums_are_asked_for_by_formats_only() {
+        let mut settings = Settings::default();
+        assert!(!settings.tells_checksums(true));
+        settings.items.log_format = Some(b"%C"[..].into());
+        assert!(settings.tells_checksums(true));
+        assert!(!settings.tells_checksums(false));
+        settings.items.out_format = Some(b"%n %-40C"[..].into());
+        assert!(settings.tells_checksums(false));
     }
 }

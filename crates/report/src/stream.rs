@@ -17,12 +17,18 @@ pub(crate) struct Stream {
     outbuf: OutBuf,
     pending: Vec<u8>,
     flushed: Instant,
-    failure: Option<io::Error>,
+    state: State,
+}
+
+enum State {
+    Sound,
+    /// Nothing more is written; why, until somebody asks.
+    Broken(Option<io::Error>),
 }
 
 impl Stream {
     pub(crate) fn new(inner: Box<dyn Write + Send>, outbuf: OutBuf) -> Self {
-        Self { inner, outbuf, pending: Vec::new(), flushed: Instant::now(), failure: None }
+        Self { inner, outbuf, pending: Vec::new(), flushed: Instant::now(), state: State::Sound }
     }
 
     /// Writes a line and its end.
@@ -47,16 +53,21 @@ impl Stream {
     /// Writes what is pending.
     pub(crate) fn flush(&mut self) {
         self.flushed = Instant::now();
-        if self.failure.is_none() && !self.pending.is_empty() {
+        if matches!(self.state, State::Sound) && !self.pending.is_empty() {
             let written = self.inner.write_all(&self.pending).and_then(|()| self.inner.flush());
-            self.failure = written.err();
+            if let Err(error) = written {
+                self.state = State::Broken(Some(error));
+            }
         }
         self.pending.clear();
     }
 
-    /// What went wrong since the stream was made.
+    /// What went wrong; told once.
     pub(crate) fn take_failure(&mut self) -> Option<io::Error> {
-        self.failure.take()
+        match &mut self.state {
+            State::Sound => None,
+            State::Broken(failure) => failure.take(),
+        }
     }
 }
 
@@ -87,5 +98,7 @@ mod tests {
         stream.line(b"one");
         stream.line(b"two");
         assert_eq!(stream.take_failure().unwrap().kind(), std::io::ErrorKind::BrokenPipe);
+        stream.line(b"three");
+        assert!(stream.take_failure().is_none(), "it is told once");
     }
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use model::Interest;
 use report::settings::{
     HumanReadable, Info, Itemize, Items, MessageStream, NameEscapes, OutBuf, OutputStyle, Progress,
     Settings, Streams, Volume,
@@ -156,36 +155,6 @@ impl Typed {
             names => names,
         };
         Streams { outbuf: self.outbuf.unwrap_or(unsaid), messages, names }
-    }
-}
-
-/// What the engine has to tell so that nothing is missing in the output.
-/// True when a format names the checksum of the content, `%C`.
-pub(super) fn tells_checksums(settings: &Settings) -> bool {
-    let items = &settings.items;
-    let formats = [items.out_format.as_deref(), items.log_format.as_deref()];
-    formats.into_iter().flatten().any(|format| format.contains(&b'%') && format.contains(&b'C'))
-}
-
-pub(super) fn interest(settings: &Settings, has_log: bool, list_only: bool) -> Interest {
-    let Info { name, skip, filter, del, .. } = settings.info;
-    let logs_items = has_log && settings.items.log_format.as_deref() != Some(b"");
-    if settings.style == OutputStyle::Json {
-        Interest::Everything
-    } else if settings.volume == Volume::Quiet {
-        if logs_items { Interest::Changes } else { Interest::Faults }
-    } else if skip > 0 || filter > 0 {
-        Interest::Everything
-    } else if name > 1 || settings.items.itemize == Itemize::Unchanged || list_only {
-        Interest::Unchanged
-    } else if settings.items.out_format.is_some()
-        || del > 0
-        || logs_items
-        || settings.progress == Progress::PerFile
-    {
-        Interest::Changes
-    } else {
-        Interest::Faults
     }
 }
 

@@ -34,14 +34,6 @@ pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry) -> Cost {
     Cost::Compare
 }
 
-/// True when both sides hold the same bytes; what cannot be read counts as different, and is told
-/// when it is brought over.
-pub(crate) fn is_same(worker: &mut Worker<'_>, entry: &Entry) -> bool {
-    open_both(worker, entry).is_ok_and(|(source, target)| {
-        same_range(worker.scratch, &source, &target, 0..entry.source.size).unwrap_or(false)
-    })
-}
-
 /// Goes on with an entry whose content was compared.
 pub(crate) fn conclude(worker: &mut Worker<'_>, entry: Entry, same: io::Result<bool>) {
     match same {

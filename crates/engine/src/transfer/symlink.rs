@@ -47,6 +47,11 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
 
 fn same_target(run: &Run, entry: &Entry, stored: &[u8]) -> bool {
     let Some(dir) = &entry.target_dir else { return false };
+    // With --fake-super a link at the destination is a file that stands for it.
+    let is_real = || dir.stat(entry.target_name()).is_ok_and(|now| now.kind == Kind::Symlink);
+    if run.keeps_pretence() && is_real() {
+        return false;
+    }
     run.read_link(dir, entry.target_name()).is_ok_and(|old| old == stored)
 }
 

@@ -163,6 +163,12 @@ fn cvs_patterns_of_its_own_are_perishable() {
 }
 
 #[test]
+fn modifiers_of_a_cvs_rule_bear_on_its_patterns() {
+    check(&scope(&["+C", "- *"], &Files::new()), &["x.o", "a"], "+-", "+-");
+    check(&scope(&["-!C"], &Files::new()), &["a"], "-", "-");
+}
+
+#[test]
 fn xattr_rules_are_for_xattrs_only() {
     let rules =
         rules(RuleOptions::default(), &["-x user.*", "-sx b", "- a"], &Files::new()).unwrap();

@@ -118,7 +118,6 @@ const ODD_RULES: &[&[u8]] = &[
     b"include_b",
     b"- ",
     b"-C x",
-    b"-!C",
     b"+C",
     b"- a\nb",
     b":C .f",

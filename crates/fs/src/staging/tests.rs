@@ -197,17 +197,19 @@ fn an_anonymous_file_that_takes_a_staging_name_is_held() {
 }
 
 #[test]
-fn only_regular_files_count_as_abandoned() {
+fn links_are_swept_and_directories_are_not() {
     on_each_file_system(|_, dir| {
         let names: [_; 3] = std::array::from_fn(|_| staging_name(b"x"));
         dir.create_file(b"precious", 0o600).unwrap();
         dir.make_symlink(b"precious", &names[0]).unwrap();
         dir.make_node(&names[1], Kind::Fifo, 0o600, DeviceNumber::default()).unwrap();
         dir.make_dir(&names[2], 0o700).unwrap();
-        for name in &names {
-            assert!(!remove_if_abandoned(dir, name).unwrap());
+        for (name, is_swept) in names.iter().zip([true, true, false]) {
+            assert_eq!(remove_if_abandoned(dir, name).unwrap(), is_swept);
         }
-        assert_eq!(names_in(dir).len(), 4);
+        // What a swept link points to is not touched.
+        assert_eq!(names_in(dir).len(), 2);
+        assert!(dir.stat(b"precious").is_ok());
     });
 }
 

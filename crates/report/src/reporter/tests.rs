@@ -6,11 +6,16 @@ use model::{
 };
 
 use super::Reporter;
-use crate::ended::{Closing, Ended, Severity};
+use crate::ended::{Closing, Ended, Endings, Severity};
 use crate::settings::{
     Effect, HumanReadable, Itemize, Listing, OutputStyle, Progress, Settings, Volume,
 };
 use crate::testing::{Capture, Closed, item};
+
+const UNSEEN: Ended = Ended {
+    exit_code: 11,
+    closing: Some(Closing { severity: Severity::Error, sentence: "not seen" }),
+};
 
 struct Outcome {
     stdout: String,
@@ -30,7 +35,8 @@ fn run(settings: Settings, events: Vec<Event>, summary: &Summary, ended: Ended) 
     for event in events {
         reporter.accept(event);
     }
-    reporter.finish(summary, ended).unwrap();
+    let endings = Endings { run: ended, unseen: UNSEEN };
+    assert_eq!(reporter.finish(summary, endings), ended, "nothing is lost");
     Outcome { stdout: stdout.text(), stderr: stderr.text(), log: without_stamps(&log.text()) }
 }
 
@@ -254,9 +260,29 @@ fn a_closed_standard_output_is_an_error_at_the_end_and_no_panic() {
     for event in events() {
         reporter.accept(event);
     }
-    let error = reporter.finish(&summary(), Ended::WELL).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
-    assert_eq!(stderr.text(), "lanesync: standard output could not be written: broken pipe\n");
+    let ended = reporter.finish(&summary(), Endings { run: Ended::WELL, unseen: UNSEEN });
+    assert_eq!(ended, UNSEEN);
+    assert_eq!(
+        stderr.text(),
+        "lanesync: standard output could not be written: broken pipe\n\
+         lanesync error: not seen (code 11)\n"
+    );
+}
+
+#[test]
+fn the_last_record_has_the_exit_code_also_when_the_log_is_lost() {
+    let stdout = Capture::default();
+    let reporter = Reporter::new(
+        Settings { style: OutputStyle::Json, ..Settings::default() },
+        Box::new(stdout.clone()),
+        Box::new(Capture::default()),
+        Some(Box::new(Closed)),
+        Arc::new(Gauges::default()),
+    );
+    let ended = reporter.finish(&summary(), Endings { run: Ended::WELL, unseen: UNSEEN });
+    assert_eq!(ended, UNSEEN);
+    let text = stdout.text();
+    assert!(text.lines().last().unwrap().contains("\"exit_code\":11"), "{text}");
 }
 
 #[test]
