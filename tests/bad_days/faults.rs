@@ -359,6 +359,60 @@ fn a_file_that_cannot_be_replaced_keeps_its_name_although_a_backup_was_asked_for
     }
 }
 
+/// A directory of so many names that it is listed in several calls, of which a later one fails.
+fn breaks_off(at: At, dir: &str, options: &str) {
+    let lab = Lab::new();
+    for number in 0..1500 {
+        for side in ["new", "old"] {
+            lab.file(format!("{side}/wide/{}{number:04}", "long_name_".repeat(10)), "x");
+        }
+        lab.file(format!("old/gone/{}{number:04}", "long_name_".repeat(10)), "x");
+        if dir.is_empty() {
+            lab.file(format!("new/{}{number:04}", "long_name_".repeat(10)), "x");
+        }
+    }
+    lab.file("old/wide/extra", "extra");
+    lab::age(&lab.path("new"));
+    lab::age(&lab.path("old"));
+    let (source, before) = (lab::names(&lab.path("new")), lab::names(&lab.path("old")));
+    let backing = if at == At::Source { "new" } else { "old" };
+    let faults = vec![format!("readdir:EIO:{dir}:after=1").parse().unwrap()];
+    let config = testfs::Config { faults, ..testfs::Config::new(lab.path(backing)) };
+    let mount = testfs::Mount::at(config, &lab.dir("mnt")).unwrap();
+    let line = if at == At::Source { "mnt/ old/" } else { "new/ mnt/" };
+    let done = lab.lanesync(&format!("{options} {line}")).go();
+    assert!(mount.stats().faults > 0, "the fault never struck: {done}");
+    let after = lab::names(&lab.path("old"));
+    let lost = before.intersection(&source).filter(|name| !after.contains(*name)).count();
+    assert_eq!(lost, 0, "{at:?} {dir:?} {options}: names that the source has: {done}");
+    if at == At::Source {
+        assert!(lab.path("old/wide/extra").exists() || dir.is_empty(), "{options}: {done}");
+        assert!(lab.path("old/gone").exists() || !dir.is_empty(), "{options}: {done}");
+    }
+    assert_eq!(done.code, 23, "{at:?} {dir:?} {options}: {done}");
+    let side = if at == At::Source { "source: list" } else { "destination: list" };
+    done.complains(&[side, &format!("mnt/{dir}"), EIO]);
+}
+
+#[test]
+fn a_source_listing_that_breaks_off_in_the_middle_is_told_and_removes_nothing() {
+    breaks_off(At::Source, "wide", "-a --delete");
+    breaks_off(At::Source, "wide", "-a --delete-after");
+    breaks_off(At::Source, "", "-a --delete --workers 1");
+}
+
+#[test]
+fn a_destination_listing_that_breaks_off_in_the_middle_is_told() {
+    breaks_off(At::Destination, "wide", "-a --delete");
+    breaks_off(At::Destination, "wide", "-a");
+}
+
+#[test]
+fn a_listing_of_what_is_to_go_that_breaks_off_in_the_middle_is_told() {
+    breaks_off(At::Destination, "gone", "-a --delete");
+    breaks_off(At::Destination, "gone", "-a --delete-after --workers 1");
+}
+
 #[test]
 fn the_path_of_a_rule_is_below_the_mount() {
     // The other tests rely on this: without a name, a rule is about the root.

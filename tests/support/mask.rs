@@ -39,10 +39,14 @@ pub(crate) fn numbers(line: &str) -> String {
     out
 }
 
-/// A line of progress: size and percent at the end of a file stay. How often it was drawn before, the
-/// rate, the time, and how far the scan had come by then depend on who did what first.
+/// A line of progress: size, percent and `xfr#N` at the end of a file stay. How often it was drawn
+/// before, the rate, the time, and how far the scan had come by then depend on who did what first.
 pub(crate) fn progress(line: &str) -> String {
-    let last = line.rsplit('\r').find(|drawn| !drawn.is_empty()).unwrap_or_default();
+    // The lines come with their carriage returns escaped.
+    let last = line.rsplit("\\r").find(|drawn| !drawn.is_empty()).unwrap_or_default();
+    if !last.contains("% ") {
+        return wire(line);
+    }
     let parts = last.split(' ').filter(|part| !part.is_empty());
     let shown = parts.map(|part| match part {
         rate if rate.ends_with("B/s") => "RATE",
@@ -53,11 +57,35 @@ pub(crate) fn progress(line: &str) -> String {
     wire(&shown.collect::<Vec<_>>().join(" "))
 }
 
-/// A line of a log file without its time and process id.
-pub(crate) fn log(line: &str) -> String {
-    let mut words = line.splitn(4, ' ');
-    let (_, _, _) = (words.next(), words.next(), words.next());
-    wire(words.next().unwrap_or_default())
+/// A line of a log file, without its time and process id. Each tool says in its own words what went
+/// wrong, and rsync where in its source; that it is said, and where in the log, stays.
+pub(crate) fn log(text: &str) -> String {
+    for (start, shown) in [
+        ("rsync: ", "FAULT"),
+        ("lanesync: ", "FAULT"),
+        ("rsync error: ", "ERROR"),
+        ("lanesync error: ", "ERROR"),
+    ] {
+        if text.starts_with(start) {
+            return shown.to_owned();
+        }
+    }
+    wire(text)
+}
+
+#[test]
+fn keeps_what_is_the_same_at_any_speed() {
+    let line = "\\r  32,768  46%   31.25MB/s    0:00:00  \\r  70,000 100%    9.00kB/s    0:00:01 (xfr#5, to-chk=3/13)";
+    assert_eq!(progress(line), "70,000 100% RATE TIME (xfr#5, SCAN)");
+    assert_eq!(progress("a 5% name  of a file"), "a 5% name  of a file");
+    assert_eq!(progress("sub/"), "sub/");
+}
+
+#[test]
+fn keeps_that_something_went_wrong() {
+    assert_eq!(log(">f+++++++++ new"), ">f+++++++++ new");
+    assert_eq!(log("rsync: [sender] link_stat \"x\" failed"), "FAULT");
+    assert_eq!(log("lanesync error: some (code 23)"), "ERROR");
 }
 
 #[test]

@@ -63,20 +63,24 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: Entry) -> Result<Cost, Box<E
     }
 }
 
-/// True when a basis tree has a file's content.
-pub(crate) fn has(worker: &mut Worker<'_>, entry: &Entry) -> bool {
-    best(worker, entry, Kind::File).is_some()
+/// True when a basis tree has a file of the name.
+pub(crate) fn has(worker: &Worker<'_>, entry: &Entry) -> bool {
+    reference(worker.run, entry).is_some()
 }
 
 /// rsync tells of a new file as a change of the first basis file of its name.
 fn with_reference(run: &Run, mut entry: Entry) -> Entry {
     if entry.existing.is_none() {
-        let candidates = mirrors(&entry.node).iter().flatten();
-        entry.reference = candidates
-            .filter_map(|dir| run.stat(dir, &entry.name).ok())
-            .find(|metadata| metadata.kind == Kind::File);
+        entry.reference = reference(run, &entry);
     }
     entry
+}
+
+/// The first entry of the same kind and name in the basis trees.
+fn reference(run: &Run, entry: &Entry) -> Option<Metadata> {
+    let candidates = mirrors(&entry.node).iter().flatten();
+    let mut found = candidates.filter_map(|dir| run.stat(dir, &entry.name).ok());
+    found.find(|metadata| metadata.kind == entry.source.kind)
 }
 
 /// The best candidate of a kind, the first exact one at once.
@@ -193,7 +197,11 @@ fn link_into(entry: &Entry, dir: &Dir, found: &Candidate) -> io::Result<()> {
 
 /// The content is copied from the basis tree, the attributes from the source.
 fn copy(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Cost {
-    let candidate = Entry { existing: Some(found.metadata), ..entry.clone() };
+    let candidate = Entry {
+        existing: Some(found.metadata),
+        target_dir: Some(found.dir.clone()),
+        ..entry.clone()
+    };
     let keeps_mtime = worker.run.settings.preserve.mtimes.files;
     let now = if keeps_mtime {
         ItemFlags::LOCAL_CHANGE
@@ -229,11 +237,13 @@ pub(crate) fn bring_other(
         (Some(found), BasisAction::Link) if found.quality == Match::Exact => {
             link(worker, entry, &found)
         }
-        (Some(found), BasisAction::Copy) if found.quality == Match::Exact => {
-            let reference = Some(found.metadata);
-            Err(Box::new(Entry { reference, ..entry }))
+        (found, action) => {
+            // An exact copy is made without being told; another one is told as changed.
+            let is_exact = found.is_some_and(|found| found.quality == Match::Exact);
+            let mut entry = with_reference(worker.run, entry);
+            entry.is_matched = is_exact && action == BasisAction::Copy;
+            Err(Box::new(entry))
         }
-        _ => Err(Box::new(entry)),
     }
 }
 

@@ -130,9 +130,11 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     if !whole && !can_read_attributes(worker, way) {
         return None;
     }
+    let is_left_out = is_not_to_be_made(worker, way, existing.is_some());
     let existing = clear_the_way(worker, way, target_dir.as_ref(), existing).ok()?;
     let wanted = wanted(run, way.node, &source, existing.map(|(metadata, _)| metadata));
-    let target = match make_target(worker, way, target_dir.as_ref(), existing) {
+    let parent = target_dir.as_ref().filter(|_| !is_left_out);
+    let target = match make_target(worker, way, parent, existing) {
         Ok(target) => target,
         Err(fault) => {
             way.fail(worker, source, fault);
@@ -143,8 +145,6 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     {
         layers.iter_mut().for_each(|layer| layer.content = Content::Picked);
     }
-    let is_left_out = is_not_to_be_made(worker, way, existing.is_some());
-    let target = if is_left_out { Target::Absent } else { target };
     let existing = existing.map(|(found, _)| found);
     let child = Entered { source, existing, wanted, target, is_left_out };
     build(worker, way, child, layers, whole)
@@ -282,12 +282,7 @@ fn make_target(
     let failed = |verb| move |error: io::Error| way.node.target_fault(verb, name, &error);
     let (listing, through_link) = match existing {
         Some((_, through_link)) => (Before::Anything, through_link),
-        None if run.settings.dry_run
-            || run.settings.compare.existing_only
-            || !run.pass().transfers() =>
-        {
-            return Ok(Target::Absent);
-        }
+        None if run.settings.dry_run || !run.pass().transfers() => return Ok(Target::Absent),
         None => {
             way.node.touch();
             let mode = match way.reason() {

@@ -39,7 +39,9 @@ pub(crate) struct Entry {
     pub(crate) existing: Option<Metadata>,
     /// Where its content is read, if not at the source: a file of a basis tree that counts as equal.
     pub(crate) content: Option<Box<Elsewhere>>,
-    /// A file of a basis tree that stands for the missing one in what is told.
+    /// A basis tree has an exact copy, which is made anew without being told.
+    pub(crate) is_matched: bool,
+    /// An entry of a basis tree that stands for the missing one in what is told.
     pub(crate) reference: Option<Metadata>,
     pub(crate) segment: SegmentId,
 }
@@ -159,6 +161,7 @@ fn one(
         source,
         existing,
         content: None,
+        is_matched: false,
         reference: None,
         segment,
     };
@@ -399,9 +402,10 @@ impl Entry {
             (None, model::settings::Perms::Keep) | (Some(_), _) => 0,
             _ => attributes::default_mask(run, &self.node),
         };
-        // A copy of a basis file starts out with that file's attributes.
+        // What a basis tree has a file for starts out with that file's attributes.
         let content = self.content.as_ref().map(|content| &content.metadata);
-        let existing = self.existing.as_ref().or(content);
+        let reference = self.reference.as_ref().filter(|_| self.source.kind == Kind::File);
+        let existing = self.existing.as_ref().or(content).or(reference);
         Wanted::new(&run.settings, &run.identity, &self.source, existing, mask)
     }
 }

@@ -133,9 +133,11 @@ fn add_pick(node: &Arc<Node>, pick: &crate::selection::Pick, at: u32, names: &mu
         let Some(layer) = node.layer_of_root(in_root.root) else { continue };
         let Ok(dir) = node.layer_dir(layer) else { continue };
         let (mut kind, mut is_followed) = kind_of(&node.run, node, &dir, &pick.name, None);
-        let leads_on =
-            in_root.reason != Reason::Named || pick.below.is_some() || in_root.is_slashed;
-        if kind == Some(Kind::Symlink) && leads_on {
+        let leads_on = in_root.reason != Reason::Named || pick.below.is_some();
+        let is_directory = || {
+            dir.stat_following(&pick.name).is_ok_and(|behind| behind.kind == Kind::Directory)
+        };
+        if kind == Some(Kind::Symlink) && (leads_on || in_root.is_slashed && is_directory()) {
             (kind, is_followed) = (Some(Kind::Directory), true);
         }
         let entry = names.push(&pick.name, layer, kind);

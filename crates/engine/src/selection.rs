@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use filter::{Rules, Scope};
 use fs::Dir;
-use model::settings::{Depth, Settings};
+use model::settings::{Depth, Settings, Symlinks};
 use model::{Job, Kind, Metadata};
 
 use crate::error::SetupError;
@@ -368,11 +368,15 @@ impl Base {
             dir = dir.open_child_following(component)?;
         }
         let metadata = dir.stat(name)?;
-        let follows = is_slashed || settings.links.symlinks == model::settings::Symlinks::Follow;
-        if metadata.kind == Kind::Symlink && follows {
-            return dir.stat_following(name);
+        if metadata.kind != Kind::Symlink {
+            return Ok(metadata);
         }
-        Ok(metadata)
+        match dir.stat_following(name) {
+            followed if settings.links.symlinks == Symlinks::Follow => followed,
+            // A link to nothing, with a slash behind it, is still a link.
+            Ok(followed) if is_slashed => Ok(followed),
+            _ => Ok(metadata),
+        }
     }
 }
 

@@ -271,7 +271,7 @@ fn write_padded(value: &[u8], field: Field, text: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use model::{Item, Kind, Verdict};
+    use model::{Item, ItemFlags, Kind, Verdict};
 
     use super::{Context, OutFormat};
     use crate::clock::Clock;

@@ -50,6 +50,8 @@ impl Settings {
             OutputStyle::Rsync if !(is_seen || has_log_file) => Interest::Faults,
             OutputStyle::Rsync if is_list => Interest::Unchanged,
             OutputStyle::Rsync if !(is_seen && tells_items || is_logged) => Interest::Faults,
+            // What a rule leaves out is told by a message; it comes with the item.
+            OutputStyle::Rsync if is_seen && filter > 0 => Interest::Everything,
             OutputStyle::Rsync if wants_unchanged => Interest::Unchanged,
             OutputStyle::Rsync => Interest::Changes,
         }
@@ -361,6 +363,8 @@ mod tests {
         let mut skipped = Settings::default();
         skipped.info.skip = 1;
         assert_eq!(skipped.interest(false), Interest::Changes);
+        skipped.info.filter = 1;
+        assert_eq!(skipped.interest(false), Interest::Everything);
     }
 
     #[test]

@@ -18,6 +18,10 @@ const PIECE_BYTES: usize = 128 << 10;
 pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry) -> Cost {
     let (source, target) = match open_both(worker, &entry) {
         Ok(both) => both,
+        // What cannot be read at the destination cannot be known to be equal: it is replaced.
+        Err(fault) if fault.side == model::Side::Destination => {
+            return entries::begin(worker, entry, None);
+        }
         Err(fault) => {
             worker.run.note_source(&fault);
             entry.fail(worker, fault);

@@ -39,7 +39,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
         let (old, new) = (existing.kind, entry.source.kind);
         (old.is_special() && new.is_special()) || (old.is_device() && new.is_device())
     };
-    match before.filter(kin) {
+    match before.or(entry.reference).filter(kin) {
         Some(existing) => {
             let wanted = Entry { existing: None, ..entry.clone() }.wanted(run);
             flags |= wanted.differences(&run.settings, &existing);
@@ -52,7 +52,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
         entry.fail(worker, fault);
         return Cost::Change;
     }
-    if entry.reference.is_some() {
+    if entry.is_matched {
         flags = ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK;
     }
     let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };

@@ -82,7 +82,7 @@ fn make(worker: &mut Worker<'_>, mut entry: Entry, stored: &[u8]) -> Cost {
         entry.existing = None;
     }
     let mut flags = ItemFlags::LOCAL_CHANGE | ItemFlags::CHECKSUM;
-    match before.filter(|existing| existing.kind == Kind::Symlink) {
+    match before.or(entry.reference).filter(|existing| existing.kind == Kind::Symlink) {
         Some(existing) => {
             flags |= entry.wanted(run).differences(&run.settings, &existing);
             if !run.settings.preserve.mtimes.symlinks {
@@ -97,7 +97,7 @@ fn make(worker: &mut Worker<'_>, mut entry: Entry, stored: &[u8]) -> Cost {
         entry.fail(worker, fault);
         return Cost::Change;
     }
-    if entry.reference.is_some() {
+    if entry.is_matched {
         // rsync does not tell of what an exact copy in a basis tree gave.
         flags = ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK;
     }
