@@ -34,12 +34,14 @@ mod version;
 mod testing;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 pub(crate) use refusal::Refusal;
 pub(crate) use resolve::Invocation;
 pub(crate) use surroundings::Process;
 use surroundings::Surroundings;
+
+use crate::exit_code::Exit;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -70,9 +72,17 @@ pub(crate) fn read(
     resolve::resolve(&raw::parse(arguments)?, surroundings)
 }
 
-/// Writes to standard output. That nobody reads it is no fault of ours.
-pub(crate) fn tell(text: &str) {
-    std::io::stdout().write_all(text.as_bytes()).ok();
+/// Writes to standard output. That nobody reads on is no fault: `lanesync --help | head`.
+pub(crate) fn tell(text: &str) -> Exit {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let sentence = format!("standard output could not be written: {error}");
+            complain(&Refusal { exit: Exit::FileIo, sentence });
+            Exit::FileIo
+        }
+        _ => Exit::Success,
+    }
 }
 
 /// Writes to standard error why the command line is turned down.

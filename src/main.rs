@@ -9,16 +9,12 @@ mod exit_code;
 use std::process::ExitCode;
 
 use cli::Request;
-use exit_code::Exit;
 
 fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1).collect();
     let exit = match cli::read(arguments, &cli::Process) {
         Ok(Request::Sync(invocation)) => commands::sync::run(*invocation),
-        Ok(Request::Tell(text)) => {
-            cli::tell(&text);
-            Exit::Success
-        }
+        Ok(Request::Tell(text)) => cli::tell(&text),
         Err(refusal) => {
             cli::complain(&refusal);
             refusal.exit

@@ -9,7 +9,6 @@
     clippy::disallowed_methods,
     reason = "tests work below their own scratch directory and stop at the first fault"
 )]
-
 #![allow(
     clippy::unnecessary_debug_formatting,
     reason = "names with odd bytes must be told apart in a failure"

@@ -69,6 +69,7 @@ fn run_case(seed: u64, tool: &Tool, scratch: &std::path::Path, tally: &Mutex<Tal
         tally.lock().unwrap().unsettled.push((seed, differences[0].to_string()));
         return;
     }
+    let first = differences[0].to_string();
     let aspects: Vec<Aspect> = differences.iter().map(|difference| difference.aspect).collect();
     let fails = |candidate: &Case| {
         let (differences, again, _) = try_case(candidate, tool, scratch);
@@ -83,7 +84,7 @@ fn run_case(seed: u64, tool: &Tool, scratch: &std::path::Path, tally: &Mutex<Tal
             aspect: aspects[0],
             path: Vec::new(),
             field: "once",
-            text: "seen once, not again: a race of the tool under test".into(),
+            text: format!("seen once, not again in the smaller case: {first}"),
         });
     }
     let text = format!(

@@ -44,7 +44,7 @@ pub(crate) fn numbers(line: &str) -> String {
 pub(crate) fn progress(line: &str) -> String {
     // The lines come with their carriage returns escaped.
     let last = line.rsplit("\\r").find(|drawn| !drawn.is_empty()).unwrap_or_default();
-    if !last.contains("% ") {
+    if !last.contains("B/s ") {
         return wire(line);
     }
     let parts = last.split(' ').filter(|part| !part.is_empty());

@@ -8,10 +8,11 @@ use model::settings::BasisAction;
 use model::{Fault, ItemFlags, Kind, Metadata, Verdict};
 
 use crate::attributes;
-use crate::entries::{Entry, Told};
+use crate::entries::Entry;
 use crate::node::Node;
 use crate::run::Run;
 use crate::task::{Cost, Worker};
+use crate::telling::Told;
 use crate::transfer::whole::{self, FileJob};
 use crate::wanted::{Quick, quick_check};
 

@@ -101,7 +101,7 @@ fn obstacle_stays(
     cause: Cause,
 ) -> bool {
     let fault = node.target_fault("replace", name, cause);
-    crate::entries::failed(worker, node, name, *existing, segment, fault);
+    crate::telling::failed(worker, node, name, *existing, segment, fault);
     false
 }
 

@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use fs::xattr::Node as Carrier;
 use fs::{AccessTime, Dir};
-use model::settings::{Depth, OneFileSystem};
+use model::settings::OneFileSystem;
 use model::{Cause, Fault, Gauges, Item, ItemFlags, Kind, MessageClass, Metadata, Verdict};
 use parking_lot::Mutex;
 
 use crate::attributes::{self, AsksForExtra, Extra};
+use crate::layers::{can_read_attributes, open_layers};
 use crate::merge_files::rules_in_force;
 use crate::names::{NameRef, Presence};
-use crate::node::{Before, Content, Finish, Handle, Layer, Node, Origin, Target, ThroughLink};
+use crate::node::{Before, Content, Finish, Handle, Layer, Node, Target, ThroughLink};
 use crate::order::SegmentId;
 use crate::run::Run;
 use crate::selection::{Pick, Reason};
@@ -51,15 +52,15 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
 }
 
 /// A directory about to be entered.
-struct Way<'a> {
-    node: &'a Arc<Node>,
-    found: &'a Found,
-    entry: &'a NameRef,
+pub(crate) struct Way<'a> {
+    pub(crate) node: &'a Arc<Node>,
+    pub(crate) found: &'a Found,
+    pub(crate) entry: &'a NameRef,
     segment: SegmentId,
 }
 
 impl<'a> Way<'a> {
-    fn name(&self) -> &'a [u8] {
+    pub(crate) fn name(&self) -> &'a [u8] {
         self.found.names.name(self.entry)
     }
 
@@ -68,20 +69,20 @@ impl<'a> Way<'a> {
         self.node.target_name(self.name())
     }
 
-    fn pick(&self) -> Option<&'a Pick> {
+    pub(crate) fn pick(&self) -> Option<&'a Pick> {
         let picked = self.node.picked.as_deref()?;
         picked.names.get((self.entry.picked as usize).checked_sub(1)?)
     }
 
     /// Why a picked directory is here; `None` for one that a listing gave.
-    fn reason(&self) -> Option<Reason> {
+    pub(crate) fn reason(&self) -> Option<Reason> {
         let pick = self.pick()?;
         let named = pick.roots.iter().any(|root| root.reason == Reason::Named);
         if named { Some(Reason::Named) } else { pick.roots.first().map(|root| root.reason) }
     }
 
     fn fail(&self, worker: &mut Worker<'_>, metadata: Metadata, fault: Fault) {
-        crate::entries::failed(worker, self.node, self.name(), metadata, self.segment, fault);
+        crate::telling::failed(worker, self.node, self.name(), metadata, self.segment, fault);
     }
 
     fn path(&self) -> model::RelPath {
@@ -143,7 +144,9 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     };
     if run.stays_on_file_system(&way.node.layers[usize::from(way.entry.layer)], &source, way.pick())
     {
-        layers.iter_mut().for_each(|layer| layer.content = Content::Picked);
+        for layer in &mut layers {
+            layer.content = Content::Picked;
+        }
     }
     let existing = existing.map(|(found, _)| found);
     let child = Entered { source, existing, wanted, target, is_left_out };
@@ -179,6 +182,8 @@ fn is_left_out(worker: &mut Worker<'_>, way: &Way<'_>, source: &Metadata) -> boo
             "it is the destination itself; leave it out with --exclude to silence this".into(),
         );
         let fault = way.node.source_fault("copy", way.entry.layer, way.name(), cause);
+        // What is extraneous at the destination is source data, too: nothing is deleted.
+        run.note_source(&fault);
         way.fail(worker, *source, fault);
         return true;
     }
@@ -316,95 +321,6 @@ fn make_target(
     let metadata = dir.metadata().map_err(failed("look at"))?;
     let handle = Handle::new(dir, &metadata);
     Ok(Target::Present { handle, through_link, listing })
-}
-
-/// Opens the source directories that feed a child; false when one cannot be opened.
-fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>, bool) {
-    let mut whole = true;
-    let mut layers: Vec<Layer> = Vec::with_capacity(1);
-    for (parent_layer, content) in contributions(worker.run, way) {
-        let through_link =
-            if way.entry.is_followed { ThroughLink::Follow } else { ThroughLink::No };
-        match open_layer(way, parent_layer, through_link) {
-            Ok((dir, metadata)) => {
-                let above = &way.node.layers[usize::from(parent_layer)];
-                let is_named = way.reason() == Some(Reason::Named);
-                layers.push(Layer {
-                    origin: Origin::Child { parent_layer, name: way.name().into(), through_link },
-                    handle: Handle::new(dir, &metadata),
-                    content,
-                    root_device: if is_named { metadata.dev } else { above.root_device },
-                    root: above.root,
-                });
-            }
-            Err(error) => {
-                whole = false;
-                let verb = "open directory";
-                let fault = way.node.source_fault(verb, parent_layer, way.name(), &error);
-                worker.run.source_fault(&mut worker.scratch.totals, fault);
-            }
-        }
-    }
-    (layers, whole)
-}
-
-/// As rsync: a directory whose attributes are asked for and cannot be read is not made at all.
-fn can_read_attributes(worker: &mut Worker<'_>, way: &Way<'_>) -> bool {
-    let run = worker.run;
-    let read = way.node.layer_dir(way.entry.layer).and_then(|dir| {
-        let carrier = Carrier::Name(&dir, way.name());
-        Extra::of_source(run, &way.node.source_scope, carrier)
-    });
-    if read.is_err() {
-        worker.scratch.totals.verdicts.add(Verdict::Failed);
-    }
-    read.is_ok()
-}
-
-fn open_layer(
-    way: &Way<'_>,
-    parent_layer: u16,
-    through_link: ThroughLink,
-) -> io::Result<(Dir, Metadata)> {
-    let parent = way.node.layer_dir(parent_layer)?;
-    let dir = match through_link {
-        ThroughLink::No => parent.open_child(way.name(), way.node.run.access_time())?,
-        ThroughLink::Follow => parent.open_child_following(way.name())?,
-    };
-    let metadata = dir.metadata()?;
-    if !way.node.run.identity.is_root {
-        // A directory that may be listed but not searched is as good as unreadable.
-        dir.check_search()?;
-    }
-    Ok((dir, metadata))
-}
-
-/// The layers of the parent that have a directory of this name, and what of it belongs to the
-/// transfer.
-fn contributions(run: &Run, way: &Way<'_>) -> Vec<(u16, Content)> {
-    let recursive = run.settings.traverse.depth == Depth::Recursive;
-    let found_by_listing = if recursive { Content::Listed } else { Content::Picked };
-    let mut layers: Vec<(u16, Content)> = Vec::with_capacity(1);
-    let mut add = |layer, content| match layers.iter_mut().find(|(known, _)| *known == layer) {
-        Some((_, known)) if content == Content::Listed => *known = content,
-        Some(_) => {}
-        None => layers.push((layer, content)),
-    };
-    let is_listed = |layer: u16| way.node.layers[usize::from(layer)].content == Content::Listed;
-    if is_listed(way.entry.layer) {
-        add(way.entry.layer, found_by_listing);
-    }
-    for (name, layer) in &way.found.also_in {
-        if **name == *way.name() && is_listed(*layer) {
-            add(*layer, found_by_listing);
-        }
-    }
-    for in_root in way.pick().into_iter().flat_map(|pick| &pick.roots) {
-        if let Some(layer) = way.node.layer_of_root(in_root.root) {
-            add(layer, in_root.content);
-        }
-    }
-    layers
 }
 
 /// What is known of a directory once it is entered.

@@ -59,7 +59,7 @@ pub(crate) fn open(job: &Job, selection: &Selection) -> Result<Option<Opened>, S
     }
     if job.settings.traverse.make_path && !job.settings.dry_run {
         let made = make_parents(path, typed.ends_with(b"/") || !single)?;
-        if made > 0 && !(single && !typed.ends_with(b"/")) {
+        if made > 0 && (!single || typed.ends_with(b"/")) {
             let dir = Dir::open_operator(path).map_err(failed("open", path))?;
             let mut opened = opened(dir, path, Before::Anything)?;
             let directories = if made == 1 { "directory" } else { "directories" };

@@ -14,11 +14,12 @@ use parking_lot::Mutex;
 
 use crate::backup;
 use crate::delete;
-use crate::entries::{self, Entry, Told};
+use crate::entries::{self, Entry};
 use crate::node::Node;
 use crate::order::{OrderedLog, compare_paths};
 use crate::run::Run;
 use crate::task::{Cost, Task, Worker};
+use crate::telling::Told;
 use crate::{attributes, finalize};
 
 /// Shards of the table, so that workers seldom wait for one another.

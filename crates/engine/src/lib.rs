@@ -43,8 +43,14 @@ mod prune;
 /// Directories: compared, made, entered.
 mod descend;
 
+/// The source directories that feed a directory.
+mod layers;
+
 /// Entries that are not directories: compared and planned.
 mod entries;
+
+/// What is told of such an entry.
+mod telling;
 
 /// What shall be, and what differs. Pure.
 mod wanted;

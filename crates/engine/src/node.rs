@@ -36,11 +36,17 @@ impl Handle {
             return Ok(dir.clone());
         }
         let dir = open()?;
-        let metadata = dir.metadata()?;
-        if (metadata.dev, metadata.ino) != self.inode {
-            return Err(io::Error::other("another directory took its place while it was in use"));
-        }
+        self.check(&dir)?;
         Ok(self.dir.lock().insert(dir).clone())
+    }
+
+    /// Fails unless a directory that was opened again is the one that was open before.
+    fn check(&self, dir: &Dir) -> io::Result<()> {
+        let metadata = dir.metadata()?;
+        if (metadata.dev, metadata.ino) == self.inode {
+            return Ok(());
+        }
+        Err(io::Error::other("another directory took its place while it was in use"))
     }
 
     /// The directory, if it is open now.
@@ -163,17 +169,36 @@ pub(crate) struct Node {
 impl Node {
     /// The open directory of a layer.
     pub(crate) fn layer_dir(&self, layer: u16) -> io::Result<Dir> {
-        let layer = &self.layers[usize::from(layer)];
-        layer.handle.get(|| match (&layer.origin, &self.parent) {
-            (Origin::Child { parent_layer, name, through_link }, Some(parent)) => {
-                let parent = parent.layer_dir(*parent_layer)?;
-                match through_link {
-                    ThroughLink::No => parent.open_child(name, self.run.access_time()),
-                    ThroughLink::Follow => parent.open_child_following(name),
-                }
+        self.layers[usize::from(layer)].handle.get(|| self.reopen_layer(layer))
+    }
+
+    /// Opens a layer's directory again, from the nearest ancestor that is open down. The
+    /// directories on the way are not kept open: there may be thousands.
+    fn reopen_layer(&self, layer: u16) -> io::Result<Dir> {
+        let mut way = Vec::new();
+        let (mut node, mut layer) = (self, layer);
+        let mut dir = loop {
+            let here = &node.layers[usize::from(layer)];
+            if let Some(open) = here.handle.if_open() {
+                break open;
             }
-            _ => Err(io::Error::other("the root of a source was closed")),
-        })
+            match (&here.origin, &node.parent) {
+                (Origin::Child { parent_layer, .. }, Some(parent)) => {
+                    way.push(here);
+                    (node, layer) = (parent, *parent_layer);
+                }
+                _ => return Err(io::Error::other("the root of a source was closed")),
+            }
+        };
+        for below in way.into_iter().rev() {
+            let Origin::Child { name, through_link, .. } = &below.origin else { continue };
+            dir = match through_link {
+                ThroughLink::No => dir.open_child(name, self.run.access_time())?,
+                ThroughLink::Follow => dir.open_child_following(name)?,
+            };
+            below.handle.check(&dir)?;
+        }
+        Ok(dir)
     }
 
     /// The layer that descends from a root.
@@ -184,22 +209,37 @@ impl Node {
 
     /// The open directory of the destination; `None` where there is none.
     pub(crate) fn target_dir(&self) -> io::Result<Option<Dir>> {
-        let Target::Present { handle, through_link, .. } = &self.target else { return Ok(None) };
-        let dir = handle.get(|| {
-            let parent = match &self.parent {
-                Some(parent) => parent.target_dir()?,
-                None => None,
-            };
-            let parent = parent.ok_or_else(|| io::Error::other("the destination was closed"))?;
-            match through_link {
-                ThroughLink::No => {
-                    let name = self.arrives_as.as_deref().unwrap_or(self.path.file_name());
-                    parent.open_child(name, AccessTime::Update)
+        let Target::Present { handle, .. } = &self.target else { return Ok(None) };
+        handle.get(|| self.reopen_target()).map(Some)
+    }
+
+    /// Opens the destination directory again, as [`reopen_layer`](Self::reopen_layer) does.
+    fn reopen_target(&self) -> io::Result<Dir> {
+        let mut way = Vec::new();
+        let mut node = self;
+        let mut dir = loop {
+            match (&node.target, &node.parent) {
+                (Target::Present { handle, .. }, _) if handle.if_open().is_some() => {
+                    break handle.if_open().ok_or(io::ErrorKind::NotFound)?;
                 }
-                ThroughLink::Follow => self.run.open_target_beneath(&self.path),
+                (Target::Present { through_link: ThroughLink::Follow, .. }, _) => {
+                    break self.run.open_target_beneath(&node.path)?;
+                }
+                (Target::Present { .. }, Some(parent)) => {
+                    way.push(node);
+                    node = parent;
+                }
+                _ => return Err(io::Error::other("the destination was closed")),
             }
-        })?;
-        Ok(Some(dir))
+        };
+        for below in way.into_iter().rev() {
+            let name = below.arrives_as.as_deref().unwrap_or(below.path.file_name());
+            dir = dir.open_child(name, AccessTime::Update)?;
+            if let Target::Present { handle, .. } = &below.target {
+                handle.check(&dir)?;
+            }
+        }
+        Ok(dir)
     }
 
     /// True when the destination directory was made by this run or is absent: it holds nothing.
@@ -274,6 +314,8 @@ impl Node {
 impl Run {
     /// Whether reading the source may update access times.
     pub(crate) fn access_time(&self) -> AccessTime {
-        if self.settings.traverse.open_noatime { AccessTime::Keep } else { AccessTime::Update }
+        // With -U reading must not change what is to be brought over.
+        let keeps = self.settings.traverse.open_noatime || self.settings.preserve.atimes;
+        if keeps { AccessTime::Keep } else { AccessTime::Update }
     }
 }

@@ -1,5 +1,6 @@
 //! The whole of a run: what is picked, the passes over the tree, what is left for the end.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use filter::{Rules, Scope};
 use fs::Dir;
 use model::settings::{DeleteLimit, DeleteWhen, Workers};
-use model::{Cause, Fault, Job, MessageClass, RelPath, Side, Summary, Verdict};
+use model::{Cause, Fault, Job, MessageClass, Metadata, RelPath, Side, Summary, Verdict};
 use parking_lot::Mutex;
 
 use crate::descend;
@@ -55,6 +56,7 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     };
     let mut shared = Run::new(job, around, opened.as_ref(), ceiling)?;
     shared.missing = std::mem::take(&mut selection.missing);
+    shared.source_inodes = inodes_up_to_the_top(&selection);
     let run = Arc::new(shared);
     tell_unreadable(&run, &mut selection);
     tell_notes(&run, &selection, opened.as_ref());
@@ -74,6 +76,37 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     outcome.stopped = run.stopped();
     outcome.cancelled = around.cancel.is_cancelled() && outcome.stopped.is_none();
     Ok(outcome)
+}
+
+/// The source roots and all directories above them.
+fn inodes_up_to_the_top(selection: &Selection) -> HashSet<(u64, u64)> {
+    let mut inodes = HashSet::new();
+    for root in &selection.roots {
+        add_inodes_up_to_the_top(&root.dir, root.metadata, &mut inodes);
+    }
+    inodes
+}
+
+/// Ends at the top, whose parent is itself, or where a path met another.
+fn add_inodes_up_to_the_top(dir: &Dir, metadata: Metadata, inodes: &mut HashSet<(u64, u64)>) {
+    let (mut dir, mut metadata) = (dir.clone(), metadata);
+    while inodes.insert((metadata.dev, metadata.ino)) {
+        let Ok(above) = fs::below::open_dir_below(&dir, Path::new("..")) else { break };
+        let Ok(above_metadata) = above.metadata() else { break };
+        (dir, metadata) = (above, above_metadata);
+    }
+}
+
+/// True when the destination is inside a source whose content is listed.
+fn lies_in_a_source(top: &Top<'_>, opened: &Opened) -> bool {
+    let Some((dir, metadata)) = &opened.dir else { return false };
+    let mut above = HashSet::new();
+    add_inodes_up_to_the_top(dir, *metadata, &mut above);
+    above.remove(&(metadata.dev, metadata.ino));
+    let roots = top.selection.roots.iter();
+    roots
+        .filter(|root| root.content == Content::Listed)
+        .any(|root| above.contains(&(root.metadata.dev, root.metadata.ino)))
 }
 
 fn workers(job: &Job) -> sched::Workers {
@@ -99,7 +132,8 @@ fn passes(
     outcome: &mut Outcome,
 ) -> Result<(), SetupError> {
     let picked = Arc::new(std::mem::take(&mut top.selection.picked));
-    for pass in Pass::of(&run.settings) {
+    let overlaps = top.opened.as_ref().is_some_and(|opened| lies_in_a_source(&top, opened));
+    for pass in Pass::of(&run.settings, overlaps) {
         run.begin_pass(*pass);
         if pass.deletes() {
             permit_deletions(run);
@@ -114,7 +148,8 @@ fn passes(
             if let sched::End::Panicked(message) = ended.end {
                 run.end(Stop::Internal(message.into()));
             }
-            seeds = if run.cancel.is_cancelled() { Vec::new() } else { left_for_later(run) };
+            // After a cancellation these are only settled.
+            seeds = left_for_later(run);
         }
         if !pass.transfers() {
             run.keep_only_deletions(&before);
@@ -195,7 +230,7 @@ fn root_node(
             handle: Handle::new(dir.clone(), metadata),
             through_link: ThroughLink::No,
             // After the first pass it holds what that pass made.
-            listing: if !run.pass().transfers() { Before::Anything } else { opened.listing },
+            listing: if run.pass().transfers() { opened.listing } else { Before::Anything },
         },
         None => Target::Absent,
     };
@@ -234,10 +269,27 @@ fn root_node(
         let flags = descend::compare(run, &node, existing.as_ref(), &told, basis.as_ref());
         let flags = flags.map_err(|fault| SetupError::Root(fault.to_string()))?;
         let differs = existing.is_none() || flags.is_significant();
+        widen_root(run, &node, existing.as_ref())?;
         node.finish = Some(Finish { source: root.metadata, wanted, before: existing, differs });
         speak_of_root(run, &node, existing.is_none(), flags);
     }
     Ok(node)
+}
+
+/// As rsync: a destination that its owner cannot write to is made passable for the run.
+fn widen_root(run: &Run, node: &Node, existing: Option<&Metadata>) -> Result<(), SetupError> {
+    let Some(existing) = existing.filter(|existing| existing.mode & 0o700 != 0o700) else {
+        return Ok(());
+    };
+    if run.identity.is_root || run.settings.dry_run {
+        return Ok(());
+    }
+    if let Ok(Some(dir)) = node.target_dir() {
+        dir.set_own_mode(existing.mode | 0o700).map_err(|error| {
+            SetupError::Root(node.target_fault("make passable", b".", &error).to_string())
+        })?;
+    }
+    Ok(())
 }
 
 fn layer((number, root): (usize, &crate::selection::Root)) -> Layer {

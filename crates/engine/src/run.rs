@@ -1,5 +1,6 @@
 //! What all tasks of one run share: settings, counters, limits, and what has gone wrong so far.
 
+use std::collections::HashSet;
 use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -67,6 +68,8 @@ pub(crate) struct Run {
     pub(crate) shown_destination: Box<[u8]>,
     /// The destination root, so that a source above it does not copy it into itself.
     pub(crate) destination_inode: Option<(u64, u64)>,
+    /// The source roots and all directories above them: what is removed must hold none of them.
+    pub(crate) source_inodes: HashSet<(u64, u64)>,
     /// The destination root did not exist before this run.
     pub(crate) made_destination: bool,
     /// `umask` of the process as it was started.
@@ -143,6 +146,7 @@ impl Run {
             destination_entries: AtomicU64::new(0),
             shown_destination: opened.map_or_else(Box::default, |opened| opened.shown.clone()),
             destination_inode: destination.map(|(_, metadata)| (metadata.dev, metadata.ino)),
+            source_inodes: HashSet::new(),
             made_destination: opened.is_some_and(|opened| opened.is_new),
             umask: fs::process::umask(),
             basis_roots: crate::pipeline::basis_roots(job, destination_root.as_ref()),

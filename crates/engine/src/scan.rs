@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use filter::{NodeKind, Perishable};
 use fs::{Dir, Listing};
-use model::settings::{DeleteWhen, Symlinks};
+use model::settings::{DeleteWhen, OneFileSystem, Symlinks};
 use model::{Event, Gauges, Item, ItemFlags, Kind, MessageClass, Verdict};
 
 use crate::names::{Names, Presence};
@@ -123,9 +123,20 @@ fn add_listing(
             worker.scratch.totals.verdicts.add(Verdict::Skipped);
             continue;
         }
+        if kind == Some(Kind::Directory) && is_omitted_mount(worker.run, node, layer, dir, name) {
+            worker.scratch.totals.verdicts.add(Verdict::Skipped);
+            continue;
+        }
         let entry = names.push(name, layer, kind);
         entry.is_followed = is_followed;
     }
+}
+
+/// `-xx`: mount points are left out, as if they were not there.
+fn is_omitted_mount(run: &Run, node: &Node, layer: u16, dir: &Dir, name: &[u8]) -> bool {
+    let root_device = node.layers[usize::from(layer)].root_device;
+    run.settings.traverse.one_file_system == OneFileSystem::OmitMountPoints
+        && dir.stat(name).is_ok_and(|metadata| metadata.dev != root_device)
 }
 
 fn add_pick(node: &Arc<Node>, pick: &crate::selection::Pick, at: u32, names: &mut Names) {
@@ -134,9 +145,8 @@ fn add_pick(node: &Arc<Node>, pick: &crate::selection::Pick, at: u32, names: &mu
         let Ok(dir) = node.layer_dir(layer) else { continue };
         let (mut kind, mut is_followed) = kind_of(&node.run, node, &dir, &pick.name, None);
         let leads_on = in_root.reason != Reason::Named || pick.below.is_some();
-        let is_directory = || {
-            dir.stat_following(&pick.name).is_ok_and(|behind| behind.kind == Kind::Directory)
-        };
+        let is_directory =
+            || dir.stat_following(&pick.name).is_ok_and(|behind| behind.kind == Kind::Directory);
         if kind == Some(Kind::Symlink) && (leads_on || in_root.is_slashed && is_directory()) {
             (kind, is_followed) = (Some(Kind::Directory), true);
         }
@@ -278,6 +288,10 @@ fn match_destination(worker: &mut Worker<'_>, node: &Node, names: &mut Names) ->
         }
     };
     let whole = listing.error().is_none();
+    if let Some(error) = listing.error() {
+        let fault = node.target_fault("list", b".", error);
+        worker.run.fault(&mut worker.scratch.totals, fault);
+    }
     listing.sort_by_name();
     let mut matched = vec![false; listing.len()];
     let (arena, refs) = names.all_mut();
@@ -339,10 +353,14 @@ pub(crate) enum Pass {
 
 impl Pass {
     /// The passes of a run, in order.
-    pub(crate) fn of(settings: &model::Settings) -> &'static [Self] {
+    ///
+    /// Where the destination lies inside a source, deletion comes last: by then it is known
+    /// whether the destination is left out of the source, and so what is extraneous in it.
+    pub(crate) fn of(settings: &model::Settings, overlaps: bool) -> &'static [Self] {
         let limited = settings.delete.limit != model::settings::DeleteLimit::Unlimited;
         match settings.delete.when {
             DeleteWhen::Never => &[Self::Transfer],
+            _ if overlaps => &[Self::Transfer, Self::DeleteLast],
             DeleteWhen::Before => &[Self::Survey, Self::DeleteFirst, Self::Transfer],
             DeleteWhen::During if !limited => &[Self::Whole],
             DeleteWhen::During | DeleteWhen::Delay | DeleteWhen::After => {

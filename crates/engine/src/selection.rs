@@ -17,6 +17,7 @@ use model::{Job, Kind, Metadata};
 
 use crate::error::SetupError;
 use crate::node::Content;
+use crate::run::join;
 
 /// A directory of the source side that the user named.
 #[derive(Debug)]
@@ -83,7 +84,7 @@ pub(crate) struct Selection {
 #[derive(Default)]
 struct Branch {
     roots: Vec<InRoot>,
-    below: BTreeMap<Box<[u8]>, Branch>,
+    below: BTreeMap<Box<[u8]>, Self>,
 }
 
 impl Selection {
@@ -132,8 +133,9 @@ impl Selection {
                 let base = Base { dir, shown: base.into() };
                 self.add_below(top, settings, &base, below, argument)
             }
+            // As in rsync: only the last component may be missing by permission.
             Err(error) => {
-                self.note_missing(settings, below, argument, error);
+                self.unreadable.push((argument.into(), error));
                 Ok(())
             }
         }
@@ -166,7 +168,7 @@ impl Selection {
         if settings.traverse.relative {
             // "/./" cuts a line as it cuts an argument.
             let Some(at) = line.windows(3).position(|window| window == b"/./") else {
-                return self.add_below(top, settings, base, &below, line);
+                return self.add_below(top, settings, base, &below, &join(&base.shown, line));
             };
             return match base.open(&line[..at]) {
                 Ok(inner) => self.add_listed(top, settings, &inner, &line[at + 3..]),
@@ -178,7 +180,7 @@ impl Selection {
         }
         let (dir, name) = split_last(&below);
         match base.open(dir) {
-            Ok(inner) => self.add_below(top, settings, &inner, name, line),
+            Ok(inner) => self.add_below(top, settings, &inner, name, &join(&base.shown, line)),
             Err(error) => {
                 self.note_missing(settings, name, line, error);
                 Ok(())
@@ -204,8 +206,7 @@ impl Selection {
             return Err(SetupError::ParentInRelativePath { path: typed.into() });
         }
         // A leading "./" names the root as the first of the directories on the way.
-        if below.starts_with(b"./") && settings.traverse.relative && settings.traverse.implied_dirs
-        {
+        if below.starts_with(b"./") && settings.sends_implied_root(base) {
             let metadata = base.dir.metadata().map_err(SetupError::from_io(typed))?;
             let root = self.root(base, metadata, Content::Picked);
             self.roots[usize::from(root)].is_sent = true;
@@ -308,6 +309,15 @@ impl std::ops::Deref for Wishes<'_> {
 }
 
 impl Wishes<'_> {
+    /// True when the root is one of the implied directories that are sent.
+    fn sends_implied_root(&self, base: &Base) -> bool {
+        let traverse = &self.settings.traverse;
+        traverse.relative
+            && traverse.implied_dirs
+            && traverse.depth != Depth::Files
+            && !self.leave_out(base, &[b"."], Kind::Directory)
+    }
+
     /// True when a rule leaves an argument out: those of the command line alone, no merge file is
     /// asked.
     fn leave_out(&self, base: &Base, components: &[&[u8]], kind: Kind) -> bool {
@@ -351,7 +361,7 @@ impl Base {
         for name in below.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b".")) {
             dir = dir.open_child_following(name)?;
         }
-        Ok(Self { dir, shown: crate::run::join(&self.shown, below) })
+        Ok(Self { dir, shown: join(&self.shown, below) })
     }
 
     /// Looks a picked name up: the way to it may lead through links, it itself is looked at as

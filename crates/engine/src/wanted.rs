@@ -88,7 +88,6 @@ fn wanted_mode(
     match (settings.preserve.perms, existing) {
         (Perms::Keep, _) => mode & CHMOD_BITS,
         (Perms::New | Perms::Executability, None) => mode & default_mask,
-        (Perms::New, Some(existing)) => existing.mode,
         (Perms::Executability, Some(existing)) if source.kind == Kind::File => {
             if mode & 0o111 == 0 {
                 existing.mode & !0o111
@@ -98,7 +97,7 @@ fn wanted_mode(
                 existing.mode
             }
         }
-        (Perms::Executability, Some(existing)) => existing.mode,
+        (Perms::New | Perms::Executability, Some(existing)) => existing.mode,
     }
 }
 

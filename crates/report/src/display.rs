@@ -48,7 +48,7 @@ impl Display {
                 line.leave(outputs);
                 write(outputs);
             }
-            Self::Live(live) => live.bar().suspend(|| write(outputs)),
+            Self::Live(live) => live.above(|| write(outputs)),
         }
     }
 

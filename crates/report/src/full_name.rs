@@ -43,6 +43,18 @@ impl FullNames {
     }
 }
 
+/// A path without components that are a dot.
+fn without_dots(path: &[u8]) -> Vec<u8> {
+    let mut kept = path.split(|&byte| byte == b'/').collect::<Vec<_>>();
+    let last = kept.len() - 1;
+    let mut at = 0;
+    kept.retain(|component| {
+        at += 1;
+        *component != b"." || at - 1 == last
+    });
+    kept.join(&b'/')
+}
+
 impl SourceName {
     fn new(argument: &[u8]) -> Self {
         let is_slash = |byte: &&u8| **byte == b'/';
@@ -52,14 +64,14 @@ impl SourceName {
             rest = shorter;
         }
         let trailing = rest.iter().rev().take_while(is_slash).count();
-        let typed = &rest[..rest.len() - trailing];
+        let typed = without_dots(&rest[..rest.len() - trailing]);
         let (parent, last) = match typed.iter().rposition(|&byte| byte == b'/') {
             Some(slash) => (&typed[..slash], &typed[slash + 1..]),
-            None => (&b""[..], typed),
+            None => (&b""[..], &typed[..]),
         };
         let (prefix, first) = match last {
             b"" | b"." => (parent, None),
-            _ if trailing > 0 || last == b".." => (typed, None),
+            _ if trailing > 0 || last == b".." => (&typed[..], None),
             _ => (parent, Some(last.to_vec())),
         };
         Self { typed: typed.to_vec(), prefix: prefix.to_vec(), first }

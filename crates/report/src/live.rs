@@ -13,6 +13,14 @@ use crate::settings::HumanReadable;
 pub(crate) struct Live {
     bar: ProgressBar,
     text: LiveText,
+    line: Line,
+}
+
+/// Whether the line has been drawn: before that there is nothing to make room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    NotYet,
+    Drawn,
 }
 
 impl Live {
@@ -23,22 +31,29 @@ impl Live {
         if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
             bar.set_style(style);
         }
-        (!bar.is_hidden()).then(|| Self { bar, text: LiveText::new(numbers) })
+        let text = LiveText::new(numbers);
+        (!bar.is_hidden()).then_some(Self { bar, text, line: Line::NotYet })
     }
 
     /// Draws the line anew.
     pub(crate) fn tick(&mut self, elapsed: Duration, reading: &Reading) {
+        self.line = Line::Drawn;
         self.bar.set_message(self.text.update(elapsed, reading));
     }
 
-    /// What to hold while something else is written to the terminal.
-    pub(crate) fn bar(&self) -> ProgressBar {
-        self.bar.clone()
+    /// Writes something else to the terminal, above the line.
+    pub(crate) fn above(&self, write: impl FnOnce()) {
+        match self.line {
+            Line::NotYet => write(),
+            Line::Drawn => self.bar.suspend(write),
+        }
     }
 
     /// Removes the line.
     pub(crate) fn finish(self) {
-        self.bar.finish_and_clear();
+        if self.line == Line::Drawn {
+            self.bar.finish_and_clear();
+        }
     }
 }
 

@@ -105,11 +105,16 @@ pub(crate) struct TimeLeftEstimate {
 /// Nothing is estimated from less than this.
 const ENOUGH_TO_ESTIMATE: Duration = Duration::from_secs(2);
 
+/// Nor from a smaller part of the work than one of so many: the directories alone, made in no time
+/// or waited for, would speak for all of the content.
+const PARTS_TO_ESTIMATE: u128 = 100;
+
 impl TimeLeftEstimate {
     /// The time left if the rest goes as fast as what is done; `None` when too little is known.
     pub(crate) fn update(&mut self, elapsed: Duration, reading: &Reading) -> Option<TimeLeft> {
         let (done, all) = reading.work();
-        let is_known = reading.scan == Scan::Finished && done > 0;
+        let is_enough = done > 0 && done.saturating_mul(PARTS_TO_ESTIMATE) >= all;
+        let is_known = reading.scan == Scan::Finished && is_enough;
         if !is_known || elapsed < ENOUGH_TO_ESTIMATE {
             return None;
         }

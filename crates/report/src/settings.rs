@@ -43,7 +43,15 @@ impl Settings {
             || del > 0
             || tells_messages
             || self.progress == Progress::PerFile;
-        let wants_unchanged = self.info.name >= 2 || self.items.itemize == Itemize::Unchanged;
+        let itemized = || {
+            self.items
+                .out_format
+                .as_deref()
+                .is_some_and(|text| OutFormat::parse(text).is_itemized())
+        };
+        // `x is uptodate` is not logged when it is not to be seen.
+        let wants_unchanged = self.items.itemize == Itemize::Unchanged
+            || self.info.name >= 2 && (is_seen || itemized());
         let is_list = self.run.effect == Effect::ListOnly;
         match self.style {
             OutputStyle::Json => Interest::Everything,

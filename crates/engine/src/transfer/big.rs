@@ -83,7 +83,7 @@ fn open_copy(
     job: &mut FileJob,
 ) -> Result<(File, Option<Staged>), Problem> {
     let run = worker.run;
-    let source = open_source(run, job)?;
+    let source = open_source(run, &mut worker.scratch.totals, job)?;
     let entry = &job.entry;
     let mut staged = Staged::create(run, entry)?;
     let shared = !run.settings.write.find_zeros

@@ -3,8 +3,9 @@
 use model::{ItemFlags, Verdict};
 
 use crate::attributes::{self, AsksForExtra};
-use crate::entries::{Entry, Told};
+use crate::entries::Entry;
 use crate::task::{Cost, Worker};
+use crate::telling::Told;
 use crate::transfer::whole::content_is_safe;
 use crate::{backup, basis, delete, fake_super};
 

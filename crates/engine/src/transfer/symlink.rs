@@ -3,9 +3,10 @@
 use model::{ItemFlags, Kind, MessageClass, Verdict};
 
 use crate::attributes::{self, AsksForExtra};
-use crate::entries::{Entry, Told, stored_target};
+use crate::entries::{Entry, stored_target};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
+use crate::telling::Told;
 use crate::transfer::whole::content_is_safe;
 use crate::{backup, basis, delete, fake_super, links};
 

@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering;
 use fs::staging::{Naming, Staging};
 use fs::{Copied, Dir, File, Sparse};
 use model::settings::Staging as StagingChoice;
-use model::{Cause, Fault, Gauges, ItemFlags, Kind, MessageClass, Metadata, Verdict};
+use model::{Cause, Fault, Gauges, ItemFlags, Kind, MessageClass, Metadata, Summary, Verdict};
 
 use crate::attributes::{self, Born, Extra};
-use crate::entries::{Entry, Told};
+use crate::entries::Entry;
 use crate::node::Node;
 use crate::run::Run;
 use crate::task::Worker;
+use crate::telling::Told;
 use crate::transfer::{RANGED_FROM_BYTES, big, in_place, partial};
 use crate::wanted::Wanted;
 use crate::{backup, finalize, hard_links};
@@ -205,7 +206,7 @@ fn refresh(run: &Run, entry: &mut Entry) {
 
 /// Writes a file by the way that the settings ask for.
 fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Copied, Problem> {
-    let source = open_source(worker.run, job)?;
+    let source = open_source(worker.run, &mut worker.scratch.totals, job)?;
     if worker.run.settings.write.staging == StagingChoice::InPlace {
         return in_place::write(worker, job, &source);
     }
@@ -223,11 +224,22 @@ fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Copied, Problem> 
 }
 
 /// Opens the source and makes sure that it is what was listed.
-pub(crate) fn open_source(run: &Run, job: &mut FileJob) -> Result<File, Problem> {
+pub(crate) fn open_source(
+    run: &Run,
+    totals: &mut Summary,
+    job: &mut FileJob,
+) -> Result<File, Problem> {
     let entry = &mut job.entry;
     if let Some(content) = &entry.content {
-        let opened = content.dir.open_file(&entry.name, fs::AccessTime::Keep);
-        return Ok(opened.map_err(|error| entry.target_fault("open the basis of", &error))?);
+        match content.dir.open_file(&entry.name, fs::AccessTime::Keep) {
+            Ok(file) => return Ok(file),
+            // The source has the same content; that the basis cannot be read is told.
+            Err(error) => {
+                let fault = entry.target_fault("open the basis of", &error);
+                run.fault(totals, fault);
+                entry.content = None;
+            }
+        }
     }
     let file = match job.opened.take() {
         Some(file) => return Ok(file),

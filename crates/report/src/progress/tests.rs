@@ -66,6 +66,7 @@ fn time_left_that_grows_becomes_a_lower_bound() {
     };
     let seconds = Duration::from_secs;
     assert_eq!(estimate.update(seconds(1), &reading(500)), None);
+    assert_eq!(estimate.update(seconds(5), &reading(9)), None, "too little to tell from");
     assert_eq!(estimate.update(seconds(5), &reading(500)), Some(TimeLeft::About(seconds(5))));
     assert_eq!(estimate.update(seconds(8), &reading(500)), Some(TimeLeft::MoreThan(seconds(5))));
     assert_eq!(estimate.update(seconds(9), &reading(900)), Some(TimeLeft::About(seconds(1))));

@@ -1,0 +1,104 @@
+//! The source directories that feed a directory of the transfer.
+
+use std::io;
+
+use fs::Dir;
+use fs::xattr::Node as Carrier;
+use model::settings::Depth;
+use model::{Metadata, Verdict};
+
+use crate::attributes::Extra;
+use crate::descend::Way;
+use crate::node::{Content, Handle, Layer, Origin, ThroughLink};
+use crate::run::Run;
+use crate::selection::Reason;
+use crate::task::Worker;
+
+/// Opens the source directories that feed a child; false when one cannot be opened.
+pub(crate) fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>, bool) {
+    let mut whole = true;
+    let mut layers: Vec<Layer> = Vec::with_capacity(1);
+    for (parent_layer, content) in contributions(worker.run, way) {
+        let through_link =
+            if way.entry.is_followed { ThroughLink::Follow } else { ThroughLink::No };
+        match open_layer(way, parent_layer, through_link) {
+            Ok((dir, metadata)) => {
+                let above = &way.node.layers[usize::from(parent_layer)];
+                let is_named = way.reason() == Some(Reason::Named);
+                layers.push(Layer {
+                    origin: Origin::Child { parent_layer, name: way.name().into(), through_link },
+                    handle: Handle::new(dir, &metadata),
+                    content,
+                    root_device: if is_named { metadata.dev } else { above.root_device },
+                    root: above.root,
+                });
+            }
+            Err(error) => {
+                whole = false;
+                let verb = "open directory";
+                let fault = way.node.source_fault(verb, parent_layer, way.name(), &error);
+                worker.run.source_fault(&mut worker.scratch.totals, fault);
+            }
+        }
+    }
+    (layers, whole)
+}
+
+/// As rsync: a directory whose attributes are asked for and cannot be read is not made at all.
+pub(crate) fn can_read_attributes(worker: &mut Worker<'_>, way: &Way<'_>) -> bool {
+    let run = worker.run;
+    let read = way.node.layer_dir(way.entry.layer).and_then(|dir| {
+        let carrier = Carrier::Name(&dir, way.name());
+        Extra::of_source(run, &way.node.source_scope, carrier)
+    });
+    if read.is_err() {
+        worker.scratch.totals.verdicts.add(Verdict::Failed);
+    }
+    read.is_ok()
+}
+
+fn open_layer(
+    way: &Way<'_>,
+    parent_layer: u16,
+    through_link: ThroughLink,
+) -> io::Result<(Dir, Metadata)> {
+    let parent = way.node.layer_dir(parent_layer)?;
+    let dir = match through_link {
+        ThroughLink::No => parent.open_child(way.name(), way.node.run.access_time())?,
+        ThroughLink::Follow => parent.open_child_following(way.name())?,
+    };
+    let metadata = dir.metadata()?;
+    if !way.node.run.identity.is_root {
+        // A directory that may be listed but not searched is as good as unreadable.
+        dir.check_search()?;
+    }
+    Ok((dir, metadata))
+}
+
+/// The layers of the parent that have a directory of this name, and what of it belongs to the
+/// transfer.
+fn contributions(run: &Run, way: &Way<'_>) -> Vec<(u16, Content)> {
+    let recursive = run.settings.traverse.depth == Depth::Recursive;
+    let found_by_listing = if recursive { Content::Listed } else { Content::Picked };
+    let mut layers: Vec<(u16, Content)> = Vec::with_capacity(1);
+    let mut add = |layer, content| match layers.iter_mut().find(|(known, _)| *known == layer) {
+        Some((_, known)) if content == Content::Listed => *known = content,
+        Some(_) => {}
+        None => layers.push((layer, content)),
+    };
+    let is_listed = |layer: u16| way.node.layers[usize::from(layer)].content == Content::Listed;
+    if is_listed(way.entry.layer) {
+        add(way.entry.layer, found_by_listing);
+    }
+    for (name, layer) in &way.found.also_in {
+        if **name == *way.name() && is_listed(*layer) {
+            add(*layer, found_by_listing);
+        }
+    }
+    for in_root in way.pick().into_iter().flat_map(|pick| &pick.roots) {
+        if let Some(layer) = way.node.layer_of_root(in_root.root) {
+            add(layer, in_root.content);
+        }
+    }
+    layers
+}
