@@ -56,8 +56,11 @@ pub(super) fn read(surroundings: &dyn Surroundings) -> Result<Config, Refusal> {
     }
 }
 
+/// A home that may not be entered is somebody else's, as under `sudo -u`: it holds no settings of
+/// ours.
 fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied)
 }
 
 fn place(surroundings: &dyn Surroundings) -> Option<PathBuf> {

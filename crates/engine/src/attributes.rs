@@ -109,25 +109,32 @@ impl Extra {
         flags
     }
 
-    /// Makes an entry that has `existing` carry these.
+    /// Makes an entry that has `existing` carry these, or as many of them as it can; tells the first
+    /// error.
     pub(crate) fn write(&self, existing: &Self, carrier: Carrier<'_>) -> io::Result<()> {
+        let mut first = Ok(());
+        let mut note = |result: io::Result<()>| {
+            if let (Err(error), true) = (result, first.is_ok()) {
+                first = Err(error);
+            }
+        };
         for (name, _) in &existing.xattrs {
             if !self.xattrs.iter().any(|(kept, _)| kept == name) {
-                xattr::remove(carrier, name)?;
+                note(xattr::remove(carrier, name));
             }
         }
         for (name, value) in &self.xattrs {
             if !existing.xattrs.iter().any(|(known, old)| known == name && old == value) {
-                xattr::set(carrier, name, value)?;
+                note(xattr::set(carrier, name, value));
             }
         }
         if self.access != existing.access {
-            acl::write(carrier, Which::Access, self.access.as_ref())?;
+            note(acl::write(carrier, Which::Access, self.access.as_ref()));
         }
         if self.default != existing.default {
-            acl::write(carrier, Which::Default, self.default.as_ref())?;
+            note(acl::write(carrier, Which::Default, self.default.as_ref()));
         }
-        Ok(())
+        first
     }
 
     /// True when writing it sets an access ACL, which sets mode bits too.
@@ -259,27 +266,25 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
     let Some(dir) = &entry.target_dir else { return Ok(flags) };
     let name = entry.target_name();
     let carrier = Carrier::Name(dir, name);
-    let set = || -> Result<(), (&'static str, io::Error)> {
-        let pretends = run.keeps_pretence();
-        if flags.intersects(ItemFlags::OWNER | ItemFlags::GROUP) && !pretends {
-            dir.set_owner(name, wanted.uid, wanted.gid).map_err(|e| ("set owner of", e))?;
-        }
-        if source != target {
-            source.write(&target, carrier).map_err(|e| ("set attributes of", e))?;
-        }
-        if pretends {
-            fake_super::write_name(dir, name, &wanted, &entry.source)
-                .map_err(|e| ("set attributes of", e))?;
-        } else if must_set_mode(&wanted, existing, flags, source.sets_mode(&target)) {
-            dir.set_mode(name, wanted.mode).map_err(|e| ("set mode of", e))?;
-        }
-        let times = Times { mtime: wanted.mtime, atime: wanted.atime };
-        if flags.intersects(ItemFlags::MTIME | ItemFlags::ATIME) || exact_times {
-            dir.set_times(name, times).map_err(|e| ("set times of", e))?;
-        }
-        Ok(())
-    };
-    set().map_err(|(verb, error)| entry.target_fault(verb, &error))?;
+    let mut attempts = Attempts::default();
+    let pretends = run.keeps_pretence();
+    if flags.intersects(ItemFlags::OWNER | ItemFlags::GROUP) && !pretends {
+        attempts.owner(dir.set_owner(name, wanted.uid, wanted.gid));
+    }
+    if source != target {
+        attempts.note("set attributes of", source.write(&target, carrier));
+    }
+    if pretends {
+        let written = fake_super::write_name(dir, name, &wanted, &entry.source);
+        attempts.note("set attributes of", written);
+    } else if must_set_mode(&wanted, existing, flags, source.sets_mode(&target)) {
+        attempts.note("set mode of", dir.set_mode(name, attempts.permitted(wanted.mode)));
+    }
+    let times = Times { mtime: wanted.mtime, atime: wanted.atime };
+    if flags.intersects(ItemFlags::MTIME | ItemFlags::ATIME) || exact_times {
+        attempts.note("set times of", dir.set_times(name, times));
+    }
+    attempts.end().map_err(|(verb, error)| entry.target_fault(verb, &error))?;
     Ok(flags)
 }
 
@@ -305,7 +310,37 @@ pub(crate) struct Born {
     pub(crate) mode: u32,
 }
 
-/// Gives a file that is complete and not yet published its attributes.
+/// Attributes that are set one after the other: one that cannot be set does not keep the others back
+/// (as in rsync), and the first failure is told.
+#[derive(Debug, Default)]
+struct Attempts {
+    first: Option<(&'static str, io::Error)>,
+    owner_failed: bool,
+}
+
+impl Attempts {
+    fn note(&mut self, verb: &'static str, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.first.get_or_insert((verb, error));
+        }
+    }
+
+    fn owner(&mut self, result: io::Result<()>) {
+        self.owner_failed = result.is_err();
+        self.note("set owner of", result);
+    }
+
+    /// The mode that may be set: a program must not run with the rights of the wrong owner.
+    fn permitted(&self, mode: u32) -> u32 {
+        if self.owner_failed { mode & !0o6000 } else { mode }
+    }
+
+    fn end(self) -> Result<(), (&'static str, io::Error)> {
+        self.first.map_or(Ok(()), Err)
+    }
+}
+
+/// Gives a file that is complete and not yet published its attributes, as many as can be set.
 pub(crate) fn dress(
     file: &File,
     born: Born,
@@ -315,22 +350,22 @@ pub(crate) fn dress(
 ) -> Result<(), (&'static str, io::Error)> {
     let uid = wanted.uid.filter(|uid| *uid != born.uid);
     let gid = wanted.gid.filter(|gid| *gid != born.gid);
-    let owned = uid.is_some() || gid.is_some();
-    if owned {
-        file.set_owner(uid, gid).map_err(|error| ("set owner of", error))?;
+    let mut attempts = Attempts::default();
+    if uid.is_some() || gid.is_some() {
+        attempts.owner(file.set_owner(uid, gid));
     }
     if extra != inherited {
-        extra.write(inherited, file.into()).map_err(|error| ("set attributes of", error))?;
+        attempts.note("set attributes of", extra.write(inherited, file.into()));
     }
     let special = wanted.mode & 0o6000 != 0;
     if born.mode != wanted.mode || special || extra.sets_mode(inherited) {
-        file.set_mode(wanted.mode).map_err(|error| ("set mode of", error))?;
+        attempts.note("set mode of", file.set_mode(attempts.permitted(wanted.mode)));
     }
     if wanted.mtime.is_some() || wanted.atime.is_some() {
         let times = Times { mtime: wanted.mtime, atime: wanted.atime };
-        file.set_times(times).map_err(|error| ("set times of", error))?;
+        attempts.note("set times of", file.set_times(times));
     }
-    Ok(())
+    attempts.end()
 }
 
 /// Gives an entry that was just made under its name its attributes.
@@ -345,27 +380,31 @@ pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: &Extra) -> Result<(),
         let made = dir.stat(name).map_err(|error| ("look at", error))?;
         let uid = wanted.uid.filter(|uid| *uid != made.uid);
         let gid = wanted.gid.filter(|gid| *gid != made.gid);
+        let mut attempts = Attempts::default();
         if uid.is_some() || gid.is_some() {
-            dir.set_owner(name, uid, gid).map_err(|error| ("set owner of", error))?;
+            attempts.owner(dir.set_owner(name, uid, gid));
         }
         let carrier = Carrier::Name(dir, name);
         if run.settings.has_extra() {
-            let inherited = Extra::of_target(run, &entry.node.source_scope, carrier)
-                .map_err(|error| ("read attributes of", error))?;
-            extra.write(&inherited, carrier).map_err(|error| ("set attributes of", error))?;
+            match Extra::of_target(run, &entry.node.source_scope, carrier) {
+                Ok(inherited) => {
+                    attempts.note("set attributes of", extra.write(&inherited, carrier));
+                }
+                Err(error) => attempts.note("read attributes of", Err(error)),
+            }
         }
         let mode = match run.settings.preserve.perms {
             Perms::Keep => wanted.mode,
             _ => wanted.mode & 0o777,
         };
         if made.kind != Kind::Symlink && (made.mode != mode || uid.is_some() || gid.is_some()) {
-            dir.set_mode(name, mode).map_err(|error| ("set mode of", error))?;
+            attempts.note("set mode of", dir.set_mode(name, attempts.permitted(mode)));
         }
         if wanted.mtime.is_some() || wanted.atime.is_some() {
             let times = Times { mtime: wanted.mtime, atime: wanted.atime };
-            dir.set_times(name, times).map_err(|error| ("set times of", error))?;
+            attempts.note("set times of", dir.set_times(name, times));
         }
-        Ok(())
+        attempts.end()
     };
     set().map_err(|(verb, error)| entry.target_fault(verb, &error))
 }

@@ -35,6 +35,9 @@ fn finish(worker: &mut Worker<'_>, node: &Node) {
         finish.before.is_some_and(|before| before.mode & 0o700 != 0o700) && !run.identity.is_root;
     // What is deleted before the transfer shows in times that the transfer then sets.
     if matches!(run.pass(), Pass::Survey | Pass::DeleteFirst) {
+        if widened {
+            narrow_again(worker, node, finish);
+        }
         return;
     }
     if run.settings.dry_run || !(finish.differs || touched || widened) {
@@ -47,6 +50,20 @@ fn finish(worker: &mut Worker<'_>, node: &Node) {
         });
     if let Err((verb, error)) = done {
         let fault: Fault = node.target_fault(verb, b".", &error);
+        run.fault(&mut worker.scratch.totals, fault);
+    }
+}
+
+/// Gives a directory that was made passable the mode that it had.
+fn narrow_again(worker: &mut Worker<'_>, node: &Node, finish: &Finish) {
+    let run = worker.run;
+    let Some(before) = finish.before.filter(|_| !run.settings.dry_run) else { return };
+    let narrowed = node.target_dir().and_then(|dir| match dir {
+        Some(dir) => dir.set_own_mode(before.mode),
+        None => Ok(()),
+    });
+    if let Err(error) = narrowed {
+        let fault = node.target_fault("set mode of", b".", &error);
         run.fault(&mut worker.scratch.totals, fault);
     }
 }

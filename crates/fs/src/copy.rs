@@ -51,6 +51,43 @@ pub struct Copied {
     pub short: bool,
 }
 
+/// Why a copy ended early, and whose fault it was.
+#[derive(Debug)]
+pub enum CopyError {
+    /// The source cannot be read.
+    Source(io::Error),
+    /// The destination cannot be written.
+    Destination(io::Error),
+    /// The observer ended it.
+    Observer(io::Error),
+}
+
+impl CopyError {
+    /// The error itself.
+    pub fn error(&self) -> &io::Error {
+        match self {
+            Self::Source(error) | Self::Destination(error) | Self::Observer(error) => error,
+        }
+    }
+
+    /// What kind of error it is.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.error().kind()
+    }
+}
+
+impl From<CopyError> for io::Error {
+    fn from(error: CopyError) -> Self {
+        match error {
+            CopyError::Source(error)
+            | CopyError::Destination(error)
+            | CopyError::Observer(error) => error,
+        }
+    }
+}
+
+type CopyResult<T> = Result<T, CopyError>;
+
 /// Copies between files; each worker has one, for the buffer.
 #[derive(Debug, Default)]
 pub struct Copier {
@@ -105,7 +142,7 @@ impl Copier {
     }
 
     /// Makes `dst` share all data of `src`, as `src` is now; `false` where the file systems cannot.
-    pub fn clone_whole(&mut self, src: &File, dst: &File) -> io::Result<bool> {
+    pub fn clone_whole(&mut self, src: &File, dst: &File) -> CopyResult<bool> {
         if self.shortcuts == Shortcuts::Off {
             return Ok(false);
         }
@@ -114,7 +151,9 @@ impl Copier {
             return Ok(false);
         }
         if let Err(error) = sys::clone_file(src.as_fd(), dst.as_fd()) {
-            return fall_back(error, &route.lacks_clone).map(|()| false);
+            // Whatever the reason: it does not say which side failed; reading and writing will.
+            note_lack(error, &route.lacks_clone);
+            return Ok(false);
         }
         dst.note_written(u64::MAX);
         Ok(true)
@@ -132,15 +171,15 @@ impl Copier {
         len: u64,
         sparse: Sparse,
         observer: &mut dyn FnMut(u64) -> io::Result<()>,
-    ) -> io::Result<Copied> {
+    ) -> CopyResult<Copied> {
         let may_clone = len >= SHORTCUT_MIN_BYTES && sparse != Sparse::FindZeros;
         if may_clone && self.clone_whole(src, dst)? {
-            observer(len)?;
+            observer(len).map_err(CopyError::Observer)?;
             return Ok(Copied { read_bytes: len, written_bytes: len, short: false });
         }
         let copied = self.copy_range(src, dst, 0..len, sparse, observer)?;
         if copied.written_bytes < copied.read_bytes || dst.may_exceed(copied.read_bytes) {
-            dst.set_len(copied.read_bytes)?;
+            dst.set_len(copied.read_bytes).map_err(CopyError::Destination)?;
         }
         Ok(copied)
     }
@@ -156,7 +195,7 @@ impl Copier {
         range: Range<u64>,
         sparse: Sparse,
         observer: &mut dyn FnMut(u64) -> io::Result<()>,
-    ) -> io::Result<Copied> {
+    ) -> CopyResult<Copied> {
         self.copy_watched(Transfer::new(src, dst, Watcher::Count(observer)), range, sparse)
     }
 
@@ -169,7 +208,7 @@ impl Copier {
         range: Range<u64>,
         sparse: Sparse,
         reader: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-    ) -> io::Result<Copied> {
+    ) -> CopyResult<Copied> {
         self.copy_watched(Transfer::new(src, dst, Watcher::Bytes(reader)), range, sparse)
     }
 
@@ -198,7 +237,7 @@ impl Copier {
         mut transfer: Transfer<'_>,
         range: Range<u64>,
         sparse: Sparse,
-    ) -> io::Result<Copied> {
+    ) -> CopyResult<Copied> {
         let is_small = range.end.saturating_sub(range.start) < SHORTCUT_MIN_BYTES;
         match sparse {
             Sparse::FindZeros => self.copy_finding_zeros(&mut transfer, range)?,
@@ -208,10 +247,10 @@ impl Copier {
         Ok(transfer.copied)
     }
 
-    fn copy_extents(&mut self, transfer: &mut Transfer<'_>, range: Range<u64>) -> io::Result<()> {
+    fn copy_extents(&mut self, transfer: &mut Transfer<'_>, range: Range<u64>) -> CopyResult<()> {
         let mut done = range.start;
         for extent in transfer.src.data_extents(range.clone()) {
-            let extent = extent?;
+            let extent = extent.map_err(CopyError::Source)?;
             transfer.pass_hole(done..extent.start)?;
             done = extent.end;
             self.copy_data(transfer, extent)?;
@@ -221,14 +260,15 @@ impl Copier {
         }
         if done < range.end {
             // "No more data" is also what a file says that was cut meanwhile.
-            let end = transfer.src.metadata()?.size.clamp(done, range.end);
+            let now = transfer.src.metadata().map_err(CopyError::Source)?;
+            let end = now.size.clamp(done, range.end);
             transfer.pass_hole(done..end)?;
             transfer.copied.short = end < range.end;
         }
         Ok(())
     }
 
-    fn copy_data(&mut self, transfer: &mut Transfer<'_>, range: Range<u64>) -> io::Result<()> {
+    fn copy_data(&mut self, transfer: &mut Transfer<'_>, range: Range<u64>) -> CopyResult<()> {
         let Range { mut start, end } = range;
         if matches!(transfer.watcher, Watcher::Count(_))
             && self.shortcuts == Shortcuts::Allowed
@@ -240,8 +280,8 @@ impl Copier {
         while start < end {
             let buffer = self.buffer_for(end - start);
             let wanted = buffer.len();
-            let read = transfer.src.read_at(buffer, start)?;
-            transfer.dst.write_all_at(&self.buffer[..read], start)?;
+            let read = transfer.src.read_at(buffer, start).map_err(CopyError::Source)?;
+            transfer.write(&self.buffer[..read], start)?;
             start += read as u64;
             transfer.note_data(&self.buffer[..read])?;
             if read < wanted {
@@ -256,12 +296,12 @@ impl Copier {
         &mut self,
         transfer: &mut Transfer<'_>,
         range: Range<u64>,
-    ) -> io::Result<()> {
+    ) -> CopyResult<()> {
         let mut offset = range.start;
         while offset < range.end {
             let buffer = self.buffer_for(range.end - offset);
             let wanted = buffer.len();
-            let read = transfer.src.read_at(buffer, offset)?;
+            let read = transfer.src.read_at(buffer, offset).map_err(CopyError::Source)?;
             transfer.write_with_holes(&self.buffer[..read], offset)?;
             offset += read as u64;
             if read < wanted {
@@ -280,8 +320,9 @@ impl Copier {
         &mut self.buffer[..len]
     }
 
-    fn route(&mut self, src: &File, dst: &File) -> io::Result<Arc<Route>> {
-        let key = (src.device()?, dst.device()?);
+    fn route(&mut self, src: &File, dst: &File) -> CopyResult<Arc<Route>> {
+        let source = src.device().map_err(CopyError::Source)?;
+        let key = (source, dst.device().map_err(CopyError::Destination)?);
         if let Some((last, route)) = &self.last_route
             && *last == key
         {
@@ -305,7 +346,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// Copies until the end of the range or until the kernel stops; says where that was.
-    fn copy_in_kernel(&mut self, range: Range<u64>, route: &Route) -> io::Result<u64> {
+    fn copy_in_kernel(&mut self, range: Range<u64>, route: &Route) -> CopyResult<u64> {
         let mut offset = range.start;
         while offset < range.end && !route.lacks_kernel_copy.load(Ordering::Relaxed) {
             let piece = (range.end - offset).min(KERNEL_PIECE_BYTES);
@@ -321,7 +362,8 @@ impl<'a> Transfer<'a> {
                     self.tell(count as u64)?;
                 }
                 Err(error) => {
-                    fall_back(error, &route.lacks_kernel_copy)?;
+                    // The call does not say which side failed; reading and writing the rest will.
+                    note_lack(error, &route.lacks_kernel_copy);
                     break;
                 }
             }
@@ -329,42 +371,47 @@ impl<'a> Transfer<'a> {
         Ok(offset)
     }
 
-    fn tell(&mut self, count: u64) -> io::Result<()> {
+    fn tell(&mut self, count: u64) -> CopyResult<()> {
         match &mut self.watcher {
-            Watcher::Count(observer) => observer(count),
+            Watcher::Count(observer) => observer(count).map_err(CopyError::Observer),
             Watcher::Bytes(_) => Ok(()),
         }
     }
 
-    fn note_data(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, bytes: &[u8], offset: u64) -> CopyResult<()> {
+        self.dst.write_all_at(bytes, offset).map_err(CopyError::Destination)
+    }
+
+    fn note_data(&mut self, bytes: &[u8]) -> CopyResult<()> {
         self.copied.written_bytes += bytes.len() as u64;
         self.note_read(bytes)
     }
 
-    fn note_read(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn note_read(&mut self, bytes: &[u8]) -> CopyResult<()> {
         self.copied.read_bytes += bytes.len() as u64;
-        match &mut self.watcher {
+        let told = match &mut self.watcher {
             _ if bytes.is_empty() => Ok(()),
             Watcher::Count(observer) => observer(bytes.len() as u64),
             Watcher::Bytes(reader) => reader(bytes),
-        }
+        };
+        told.map_err(CopyError::Observer)
     }
 
     /// Passes a hole of the source: no data, but a hasher must see its zeros.
-    fn pass_hole(&mut self, hole: Range<u64>) -> io::Result<()> {
+    fn pass_hole(&mut self, hole: Range<u64>) -> CopyResult<()> {
         if hole.is_empty() {
             return Ok(());
         }
-        self.dst.clear(hole.clone())?;
+        self.dst.clear(hole.clone()).map_err(CopyError::Destination)?;
         let len = hole.end - hole.start;
         self.copied.read_bytes += len;
         match &mut self.watcher {
-            Watcher::Count(observer) => observer(len),
+            Watcher::Count(observer) => observer(len).map_err(CopyError::Observer),
             Watcher::Bytes(reader) => {
                 let mut rest = len;
                 while rest > 0 {
                     let piece = piece_of(&ZEROS, rest);
-                    reader(piece)?;
+                    reader(piece).map_err(CopyError::Observer)?;
                     rest -= piece.len() as u64;
                 }
                 Ok(())
@@ -372,16 +419,16 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    fn write_with_holes(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    fn write_with_holes(&mut self, bytes: &[u8], offset: u64) -> CopyResult<()> {
         let mut rest = bytes;
         let mut at = offset;
         while !rest.is_empty() {
             let (run, is_zero) = leading_run(rest, at);
             let end = at + run as u64;
             if is_zero {
-                self.dst.clear(at..end)?;
+                self.dst.clear(at..end).map_err(CopyError::Destination)?;
             } else {
-                self.dst.write_all_at(&rest[..run], at)?;
+                self.write(&rest[..run], at)?;
                 self.copied.written_bytes += run as u64;
             }
             rest = &rest[run..];
@@ -407,17 +454,11 @@ fn leading_run(bytes: &[u8], offset: u64) -> (usize, bool) {
     (run, is_zero.unwrap_or(false))
 }
 
-/// Sorts the errors that mean "not this way" from those that mean "not at all"; remembers those
-/// that hold for every pair of files on these devices.
-fn fall_back(error: Errno, lacks: &AtomicBool) -> io::Result<()> {
-    match error {
-        Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::NOTTY => {
-            lacks.store(true, Ordering::Relaxed);
-            Ok(())
-        }
-        // These are about the two files: alignment, swap files, append-only files, a sandbox.
-        Errno::INVAL | Errno::PERM | Errno::BADF | Errno::TXTBSY | Errno::ISDIR => Ok(()),
-        error => Err(error.into()),
+/// Remembers the errors that hold for every pair of files on these devices. Others are about the two
+/// files (alignment, swap files, append-only files, a sandbox) or about a disk that fails or is full.
+fn note_lack(error: Errno, lacks: &AtomicBool) {
+    if matches!(error, Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::NOTTY) {
+        lacks.store(true, Ordering::Relaxed);
     }
 }
 

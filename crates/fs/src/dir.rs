@@ -94,6 +94,13 @@ impl Dir {
         Ok(Self::from_fd(self.open_with_atime(name, flags, atime)?))
     }
 
+    /// Opens the directory that this one lies in now. It may have been moved since it was opened
+    /// from there: the caller compares inodes.
+    pub fn open_parent(&self) -> io::Result<Self> {
+        let open = || rustix::fs::openat(self, c"..", OPEN_DIR, Mode::empty());
+        Ok(Self::from_fd(retry_on_intr(open)?))
+    }
+
     /// Opens a directory below this one, or the directory that a link below this one points to.
     pub fn open_child_following(&self, name: &[u8]) -> io::Result<Self> {
         Ok(Self::from_fd(self.open(name, OPEN_DIR, 0)?))

@@ -16,6 +16,8 @@ use rustix::io::{Errno, retry_on_intr};
 use crate::dir::{self, Times};
 use crate::sys;
 
+mod close;
+
 /// An open file.
 #[derive(Debug)]
 pub struct File {
@@ -113,6 +115,12 @@ impl File {
     /// Waits until the data and all attributes are on the disk.
     pub fn sync_all(&self) -> io::Result<()> {
         Ok(retry_on_intr(|| rustix::fs::fsync(self))?)
+    }
+
+    /// Hears now what closing the file would say: network file systems write, and so may fail, when
+    /// a descriptor is closed. Costs nothing on the file systems that are known to be local.
+    pub fn check_close(&self) -> io::Result<()> {
+        close::check(self)
     }
 
     /// Turns a range into a hole that reads as zeros; the length stays.

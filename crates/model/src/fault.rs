@@ -54,6 +54,13 @@ impl Cause {
 /// `ENOSPC`, `EDQUOT` and `EROFS` of errno(3) on Linux: nothing more can be written there.
 const NOTHING_MORE_CAN_BE_WRITTEN: [i32; 3] = [28, 122, 30];
 
+/// `ENOSPC` and `EDQUOT` of these are about one attribute that is too large: content still fits.
+const SETTING_ATTRIBUTES: [Verb; 4] =
+    ["set owner of", "set attributes of", "set mode of", "set times of"];
+
+/// `EROFS` of errno(3) on Linux.
+const READ_ONLY: i32 = 30;
+
 impl From<&std::io::Error> for Cause {
     fn from(error: &std::io::Error) -> Self {
         match error.raw_os_error() {
@@ -99,8 +106,12 @@ impl Fault {
 
     /// True when nothing more can be written and the run must end (exit code 11).
     pub fn is_fatal(&self) -> bool {
+        let is_attribute = SETTING_ATTRIBUTES.contains(&self.verb);
         self.side == Side::Destination
-            && self.cause.errno().is_some_and(|errno| NOTHING_MORE_CAN_BE_WRITTEN.contains(&errno))
+            && self.cause.errno().is_some_and(|errno| {
+                NOTHING_MORE_CAN_BE_WRITTEN.contains(&errno)
+                    && (!is_attribute || errno == READ_ONLY)
+            })
     }
 }
 
@@ -140,5 +151,18 @@ mod tests {
         assert!(fault.is_fatal());
         fault.side = Side::Source;
         assert!(!fault.is_fatal());
+    }
+
+    #[test]
+    fn an_attribute_that_finds_no_room_does_not_end_the_run() {
+        let mut fault = Fault {
+            side: Side::Destination,
+            verb: "set attributes of",
+            path: Box::default(),
+            cause: Cause::Os(28),
+        };
+        assert!(!fault.is_fatal());
+        fault.cause = Cause::Os(30);
+        assert!(fault.is_fatal());
     }
 }

@@ -74,7 +74,8 @@ impl SourceName {
             _ if trailing > 0 || last == b".." => (&typed[..], None),
             _ => (parent, Some(last.to_vec())),
         };
-        Self { typed: typed.to_vec(), prefix: prefix.to_vec(), first }
+        let prefix = prefix.to_vec();
+        Self { typed, prefix, first }
     }
 
     /// True when the whole argument, of several components, leads `path`.

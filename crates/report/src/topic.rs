@@ -82,9 +82,8 @@ fn topic(message: &Message) -> Topic {
     let ends = |words: &&(&str, Topic)| text.ends_with(words.0.as_bytes());
     let said = STARTS.iter().find(begins).or_else(|| ENDS.iter().find(ends));
     match (message.class, said) {
-        (MessageClass::Warning, _) => Topic::Always,
+        (MessageClass::Warning, _) | (MessageClass::Notice, None) => Topic::Always,
         (_, Some((_, topic))) => *topic,
-        (MessageClass::Notice, None) => Topic::Always,
         (MessageClass::Verbose, None) => Topic::Made,
         (MessageClass::Debug, None) => Topic::Misc,
     }

@@ -17,7 +17,7 @@ use model::{
     Timestamp, Verdict,
 };
 use report::settings::{Effect, HumanReadable, Itemize, NameEscapes, Preserved};
-use report::{Ended, Reporter, Settings};
+use report::{Ended, Endings, Reporter, Settings};
 use tempfile::TempDir;
 
 /// What rsync prints.
@@ -59,7 +59,9 @@ fn ours(settings: Settings, items: Vec<Item>) -> Vec<u8> {
     for item in items {
         reporter.accept(Event::Item(Box::new(item)));
     }
-    reporter.finish(&Summary::default(), Ended::WELL).unwrap();
+    let unseen = Ended { exit_code: 11, closing: None };
+    let ended = reporter.finish(&Summary::default(), Endings { run: Ended::WELL, unseen });
+    assert_eq!(ended, Ended::WELL, "all of it was written");
     stdout.0.lock().unwrap().clone()
 }
 

@@ -3,13 +3,13 @@
 //! One task opens the file and spawns runners; each runner takes the next range until none is
 //! left or something went wrong; the last one to end finishes the file.
 
-use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use fs::copy::CopyError;
 use fs::{Copied, File};
-use model::Cause;
+use model::{Cause, Side};
 use parking_lot::{Mutex, RwLock};
 
 use crate::entries::Entry;
@@ -17,7 +17,7 @@ use crate::finalize;
 use crate::node::Node;
 use crate::task::{Task, Worker};
 use crate::transfer::whole::{
-    FileJob, Problem, Staged, conclude, open_source, problem, sparse, stopped,
+    FileJob, Lacking, Problem, Staged, conclude, open_source, problem, sparse, stopped,
 };
 use crate::transfer::{compare, partial};
 
@@ -40,6 +40,8 @@ pub(crate) struct BigFile {
     next: AtomicU64,
     runners: AtomicUsize,
     written_bytes: AtomicU64,
+    /// What was copied from the start of each range, in no order.
+    copied: Mutex<Vec<Range<u64>>>,
     differs: AtomicBool,
     problem: Mutex<Option<Problem>>,
 }
@@ -54,6 +56,16 @@ impl BigFile {
         (start < self.size).then(|| start..self.size.min(start + RANGE_BYTES))
     }
 
+    /// How many bytes from the start are there without a gap. Ranges are copied at once, so that what
+    /// lies behind the first that was interrupted is of no use to whoever goes on.
+    fn unbroken(&self) -> u64 {
+        let mut copied = std::mem::take(&mut *self.copied.lock());
+        copied.sort_unstable_by_key(|range| range.start);
+        copied
+            .iter()
+            .fold(0, |end, range| if range.start <= end { end.max(range.end) } else { end })
+    }
+
     /// Lets the other runners end early.
     fn stop_claims(&self) {
         self.next.store(self.size, Ordering::Relaxed);
@@ -63,25 +75,29 @@ impl BigFile {
 /// Begins to copy a big file. Its node is held and its segment is its own.
 pub(crate) fn begin_copy(worker: &mut Worker<'_>, mut job: FileJob) {
     match open_copy(worker, &mut job) {
-        Ok((source, Some(staged))) => {
+        Ok((source, Opened::Staged(staged))) => {
             let node = Arc::clone(&job.entry.node);
             let size = job.entry.source.size;
-            start(worker, node, (source, size), Work::Copy { job, staged });
+            start(worker, node, (source, size), Work::Copy { job, staged: *staged });
         }
-        Ok((_, None)) => {
+        Ok((_, Opened::Done(lacking))) => {
             let size = job.entry.source.size;
             let copied = Copied { read_bytes: size, ..Copied::default() };
-            end(worker, &job, Ok(copied));
+            end(worker, &job, Ok((copied, lacking)));
         }
         Err(problem) => end(worker, &job, Err(problem)),
     }
 }
 
-/// Opens both sides; `None` instead of a staging file when all was done by sharing data.
-fn open_copy(
-    worker: &mut Worker<'_>,
-    job: &mut FileJob,
-) -> Result<(File, Option<Staged>), Problem> {
+/// What opening both sides led to.
+enum Opened {
+    Staged(Box<Staged>),
+    /// All was done by sharing data.
+    Done(Lacking),
+}
+
+/// Opens both sides, and tries to share data.
+fn open_copy(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<(File, Opened), Problem> {
     let run = worker.run;
     let source = open_source(run, &mut worker.scratch.totals, job)?;
     let entry = &job.entry;
@@ -91,11 +107,12 @@ fn open_copy(
             .scratch
             .copier
             .clone_whole(&source, staged.file())
-            .map_err(|error| problem(run, entry, &error))?;
+            .map_err(|error| problem(run, entry, error))?;
     if shared {
-        staged.complete(run, entry, &source)?;
-        run.pace(entry.source.size).map_err(|error| problem(run, entry, &error))?;
-        return Ok((source, None));
+        let lacking = staged.complete(run, entry, &source)?;
+        let paced = run.pace(entry.source.size).map_err(CopyError::Observer);
+        paced.map_err(|error| problem(run, entry, error))?;
+        return Ok((source, Opened::Done(lacking)));
     }
     if run.settings.write.preallocate && !entry.source.may_have_holes() {
         staged
@@ -107,7 +124,7 @@ fn open_copy(
         .file()
         .set_len(entry.source.size)
         .map_err(|error| entry.target_fault("set length of", &error))?;
-    Ok((source, Some(staged)))
+    Ok((source, Opened::Staged(Box::new(staged))))
 }
 
 /// Begins to compare a big file with the destination's.
@@ -130,6 +147,7 @@ fn start(worker: &mut Worker<'_>, node: Arc<Node>, (source, size): (File, u64), 
         next: AtomicU64::new(0),
         runners: AtomicUsize::new(runners),
         written_bytes: AtomicU64::new(0),
+        copied: Mutex::default(),
         differs: AtomicBool::new(false),
         problem: Mutex::new(None),
     });
@@ -166,10 +184,15 @@ fn copy_range(
 ) -> Result<(), Problem> {
     let (run, entry) = (worker.run, &job.entry);
     let holes = sparse(run, &entry.source);
-    let mut pace = |bytes| run.pace(bytes);
+    let (begin, mut passed) = (range.start, 0);
+    let mut pace = |bytes| {
+        passed += bytes;
+        run.pace(bytes)
+    };
     let copied =
         worker.scratch.copier.copy_range(&big.source, staged.file(), range, holes, &mut pace);
-    let copied = copied.map_err(|error| problem(run, entry, &error))?;
+    big.copied.lock().push(begin..begin + passed);
+    let copied = copied.map_err(|error| problem(run, entry, error))?;
     if copied.short {
         return Err(Problem::Changed);
     }
@@ -186,11 +209,19 @@ fn compare_range(
     if worker.is_cancelled() {
         return Err(Problem::Stopped);
     }
-    let same = compare::same_range(worker.scratch, &big.source, target, range)
-        .map_err(|error| entry.source_fault("compare", &error))?;
-    if !same {
-        big.differs.store(true, Ordering::Relaxed);
+    let same = match compare::same_range(worker.scratch, &big.source, target, range) {
+        Err(unreadable) if unreadable.side == Side::Source => {
+            return Err(unreadable.fault(entry).into());
+        }
+        same => same,
+    };
+    if !matches!(same, Ok(true)) {
+        let is_first = !big.differs.swap(true, Ordering::Relaxed);
         big.stop_claims();
+        if let (Err(unreadable), true) = (same, is_first) {
+            // It cannot be known to be equal: it is replaced, and its disk is told of.
+            worker.run.fault(&mut worker.scratch.totals, unreadable.fault(entry));
+        }
     }
     Ok(())
 }
@@ -216,16 +247,16 @@ fn leave(worker: &mut Worker<'_>, big: &BigFile) {
                 Some(problem) => Err(problem),
             };
             let result = match result {
-                Ok(()) => Ok(Copied {
-                    read_bytes: big.size,
-                    written_bytes: big.written_bytes.load(Ordering::Relaxed),
-                    short: false,
-                }),
+                Ok(lacking) => {
+                    let written_bytes = big.written_bytes.load(Ordering::Relaxed);
+                    Ok((Copied { read_bytes: big.size, written_bytes, short: false }, lacking))
+                }
                 Err(Problem::Changed) => {
                     Err(Problem::Fault(job.entry.source_fault("read", Cause::ChangedDuringCopy)))
                 }
                 Err(problem) => {
-                    partial::keep(worker.run, &job.entry, staged, &problem);
+                    let unbroken = Some(big.unbroken());
+                    partial::keep(worker.run, &job.entry, staged, (&problem, unbroken));
                     Err(problem)
                 }
             };
@@ -236,7 +267,7 @@ fn leave(worker: &mut Worker<'_>, big: &BigFile) {
             match problem {
                 None => {
                     let same = !big.differs.load(Ordering::Relaxed);
-                    compare::conclude(worker, entry, io::Result::Ok(same));
+                    compare::conclude(worker, entry, Ok(same));
                 }
                 Some(Problem::Fault(fault)) => {
                     worker.run.note_source(&fault);
@@ -251,7 +282,7 @@ fn leave(worker: &mut Worker<'_>, big: &BigFile) {
 }
 
 /// Tells how a big copy ended and settles its node.
-fn end(worker: &mut Worker<'_>, job: &FileJob, result: Result<Copied, Problem>) {
+fn end(worker: &mut Worker<'_>, job: &FileJob, result: Result<(Copied, Lacking), Problem>) {
     conclude(worker, job, result);
     let run = &job.entry.node.run;
     run.log.close(job.entry.segment, &*run.sink);

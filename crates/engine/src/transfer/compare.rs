@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 
 use fs::File;
-use model::Verdict;
+use model::{Fault, Side, Verdict};
 
 use crate::entries::{self, Entry};
 use crate::run::Scratch;
@@ -14,12 +14,29 @@ use crate::transfer::{RANGED_FROM_BYTES, big};
 /// Bytes that are compared at once: both buffers fit a second-level cache.
 const PIECE_BYTES: usize = 128 << 10;
 
+/// A side that could not be read.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) side: Side,
+    pub(crate) error: io::Error,
+}
+
+impl Unreadable {
+    /// What it means for an entry.
+    pub(crate) fn fault(&self, entry: &Entry) -> Fault {
+        match self.side {
+            Side::Source => entry.source_fault("read", &self.error),
+            Side::Destination => entry.target_fault("read", &self.error),
+        }
+    }
+}
+
 /// Compares the content of both sides, then goes on as the result asks.
 pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry) -> Cost {
     let (source, target) = match open_both(worker, &entry) {
         Ok(both) => both,
         // What cannot be read at the destination cannot be known to be equal: it is replaced.
-        Err(fault) if fault.side == model::Side::Destination => {
+        Err(fault) if fault.side == Side::Destination => {
             return entries::begin(worker, entry, None);
         }
         Err(fault) => {
@@ -39,23 +56,28 @@ pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry) -> Cost {
 }
 
 /// Goes on with an entry whose content was compared.
-pub(crate) fn conclude(worker: &mut Worker<'_>, entry: Entry, same: io::Result<bool>) {
+pub(crate) fn conclude(worker: &mut Worker<'_>, entry: Entry, same: Result<bool, Unreadable>) {
     match same {
         Ok(true) => drop(entries::keep_content(worker, &entry)),
         Ok(false) => drop(entries::begin(worker, entry, None)),
-        Err(error) if worker.is_cancelled() => {
-            drop(error);
+        Err(_) if worker.is_cancelled() => {
             worker.scratch.totals.verdicts.add(Verdict::Failed);
         }
-        Err(error) => {
-            let fault = entry.source_fault("compare", &error);
+        Err(unreadable) if unreadable.side == Side::Destination => {
+            // It cannot be known to be equal: it is replaced, and its disk is told of.
+            let fault = unreadable.fault(&entry);
+            worker.run.fault(&mut worker.scratch.totals, fault);
+            entries::begin(worker, entry, None);
+        }
+        Err(unreadable) => {
+            let fault = unreadable.fault(&entry);
             worker.run.note_source(&fault);
             entry.fail(worker, fault);
         }
     }
 }
 
-fn open_both(worker: &Worker<'_>, entry: &Entry) -> Result<(File, File), model::Fault> {
+fn open_both(worker: &Worker<'_>, entry: &Entry) -> Result<(File, File), Fault> {
     let access_time = worker.run.access_time();
     let source = if entry.is_followed {
         entry.source_dir.open_file_following(&entry.name, access_time)
@@ -74,17 +96,21 @@ fn open_both(worker: &Worker<'_>, entry: &Entry) -> Result<(File, File), model::
 /// True when both files hold the same bytes in a range.
 pub(crate) fn same_range(
     scratch: &mut Scratch,
-    left: &File,
-    right: &File,
+    source: &File,
+    target: &File,
     range: Range<u64>,
-) -> io::Result<bool> {
+) -> Result<bool, Unreadable> {
     scratch.buffer.resize(PIECE_BYTES, 0);
     scratch.other_buffer.resize(PIECE_BYTES, 0);
     let mut at = range.start;
     while at < range.end {
         let len = usize::try_from(range.end - at).map_or(PIECE_BYTES, |len| len.min(PIECE_BYTES));
-        let left_len = left.read_at(&mut scratch.buffer[..len], at)?;
-        let right_len = right.read_at(&mut scratch.other_buffer[..len], at)?;
+        let failed = |side| move |error| Unreadable { side, error };
+        let left_len =
+            source.read_at(&mut scratch.buffer[..len], at).map_err(failed(Side::Source))?;
+        let right_len = target
+            .read_at(&mut scratch.other_buffer[..len], at)
+            .map_err(failed(Side::Destination))?;
         if left_len != len
             || right_len != len
             || scratch.buffer[..len] != scratch.other_buffer[..len]

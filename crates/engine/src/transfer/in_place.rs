@@ -10,14 +10,14 @@ use crate::backup;
 use crate::entries::Entry;
 use crate::run::Run;
 use crate::task::Worker;
-use crate::transfer::whole::{FileJob, Problem, problem, sparse, target_dir};
+use crate::transfer::whole::{FileJob, Lacking, Problem, problem, sparse, target_dir};
 
 /// Writes the file itself.
 pub(crate) fn write(
     worker: &mut Worker<'_>,
     job: &mut FileJob,
     source: &File,
-) -> Result<Copied, Problem> {
+) -> Result<(Copied, Lacking), Problem> {
     let (run, entry) = (worker.run, &job.entry);
     let target = open(run, entry)?;
     let from = start(worker, job, source, &target)?;
@@ -30,7 +30,7 @@ pub(crate) fn write(
     let mut pace = |bytes| run.pace(bytes);
     let size = entry.source.size;
     let copied = worker.scratch.copier.copy_range(source, &target, from..size, holes, &mut pace);
-    let copied = copied.map_err(|error| problem(run, entry, &error))?;
+    let copied = copied.map_err(|error| problem(run, entry, error))?;
     if copied.short {
         return Err(Problem::Changed);
     }
@@ -42,13 +42,12 @@ pub(crate) fn write(
     if now.kind == Kind::File && (now.size != size || now.mtime != entry.source.mtime) {
         return Err(Problem::Changed);
     }
-    if !is_device {
-        dress(run, entry, source, &target)?;
-    }
+    target.check_close().map_err(|error| entry.target_fault("write", &error))?;
+    let lacking = if is_device { None } else { dress(run, entry, source, &target)? };
     if run.settings.write.fsync {
         target.sync_all().map_err(|error| entry.target_fault("sync", &error))?;
     }
-    Ok(copied)
+    Ok((copied, lacking))
 }
 
 fn open(run: &Run, entry: &Entry) -> Result<File, Problem> {
@@ -85,14 +84,14 @@ fn start(
         Append::Trust => Ok(existing.size),
         Append::Verify => {
             let same = super::compare::same_range(worker.scratch, source, target, 0..existing.size);
-            let same = same.map_err(|error| entry.target_fault("compare", &error))?;
+            let same = same.map_err(|unreadable| unreadable.fault(entry))?;
             job.is_redone = !same;
             Ok(if same { existing.size } else { 0 })
         }
     }
 }
 
-fn dress(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<(), Problem> {
+fn dress(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<Lacking, Problem> {
     let born: Metadata =
         target.metadata().map_err(|error| entry.target_fault("look at", &error))?;
     let extra = Extra::of_source(run, &entry.node.source_scope, source.into())
@@ -100,6 +99,6 @@ fn dress(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<(), P
     let before = Extra::of_target(run, &entry.node.source_scope, target.into())
         .map_err(|error| entry.target_fault("read attributes of", &error))?;
     let born = Born { uid: born.uid, gid: born.gid, mode: born.mode };
-    run.dress(target, born, &entry.wanted(run), &entry.source, (&extra, &before))
-        .map_err(|(verb, error)| entry.target_fault(verb, &error).into())
+    let dressed = run.dress(target, born, &entry.wanted(run), &entry.source, (&extra, &before));
+    Ok(dressed.err().map(|(verb, error)| entry.target_fault(verb, &error)))
 }

@@ -1,6 +1,7 @@
 //! What becomes of a file that was not completed (rsync(1), `--partial`, `--partial-dir`), and of
 //! complete files that are put into place at the end (`--delay-updates`).
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -20,15 +21,36 @@ use crate::{backup, hard_links};
 /// Where complete files wait for the end of the run (rsync(1), `--delay-updates`).
 const WAITING_DIR: &[u8] = b".~tmp~";
 
-/// Keeps what an interrupted copy wrote, where the settings ask for it.
-pub(crate) fn keep(run: &Run, entry: &Entry, staged: Staged, problem: &Problem) {
+/// Keeps what an interrupted copy wrote, where the settings ask for it. `unbroken` says how much of
+/// it is good, if not all: whoever goes on with it believes what is there.
+/// Test: `an_interrupted_partial_file_is_completed_by_append`.
+pub(crate) fn keep(
+    run: &Run,
+    entry: &Entry,
+    staged: Staged,
+    (problem, unbroken): (&Problem, Option<u64>),
+) {
     let interrupted = matches!(problem, Problem::Stopped | Problem::Fault(_));
     let Some(dir) = entry.target_dir.as_ref().filter(|_| interrupted) else { return };
+    if run.settings.write.partial == Partial::Discard {
+        return;
+    }
     let mut staging: Staging = staged.staging;
+    let cut = match unbroken {
+        Some(len) => staging.file().set_len(len).map(|()| len),
+        None => staging.file().metadata().map(|now| now.size),
+    };
+    // An empty part helps nobody, and one that cannot be cut lies.
+    if !cut.is_ok_and(|len| len > 0) {
+        return;
+    }
     // Whoever interrupts a run wants an end; what cannot be kept is only work lost.
     match &run.settings.write.partial {
         Partial::Discard => {}
         Partial::Keep => drop(staging.publish_replacing(dir, entry.target_name())),
+        // Nothing goes on with a part there, and a run that does without the directory would not clear
+        // it. Test: `a_hangup_ends_the_run_decently`.
+        Partial::KeepIn(holder) if holder.as_os_str().as_bytes() == WAITING_DIR => {}
         Partial::KeepIn(holder) => {
             if let Ok(holder) = open_holder(dir, holder, Make::IfMissing) {
                 drop(staging.publish_replacing(&holder, entry.target_name()));
@@ -78,7 +100,7 @@ fn open_holder(dir: &Dir, path: &Path, make: Make) -> io::Result<Dir> {
 pub(crate) fn put_aside(run: &Run, entry: &Entry, staging: &mut Staging) -> Result<(), Fault> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let mut put = || -> io::Result<()> {
-        let holder = open_holder(dir, Path::new(".~tmp~"), Make::IfMissing)?;
+        let holder = open_holder(dir, Path::new(OsStr::from_bytes(WAITING_DIR)), Make::IfMissing)?;
         staging.publish_replacing(&holder, entry.target_name())
     };
     put().map_err(|error| entry.target_fault("put aside", &error))?;

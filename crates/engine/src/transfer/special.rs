@@ -4,10 +4,11 @@ use model::{ItemFlags, Verdict};
 
 use crate::attributes::{self, AsksForExtra};
 use crate::entries::Entry;
+use crate::run::Run;
 use crate::task::{Cost, Worker};
 use crate::telling::Told;
 use crate::transfer::whole::content_is_safe;
-use crate::{backup, basis, delete, fake_super};
+use crate::{backup, basis, delete, fake_super, hard_links};
 
 /// Brings a node over.
 pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
@@ -51,6 +52,15 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
         && let Err(fault) = make(worker, &entry)
     {
         entry.fail(worker, fault);
+        hard_links::leader_failed(worker, &entry);
+        return Cost::Change;
+    }
+    if !run.settings.dry_run
+        && let Err(fault) = dress(run, &entry)
+    {
+        // It is there and others may be linked to it.
+        entry.fail(worker, fault);
+        hard_links::leader_is_there(worker, &entry);
         return Cost::Change;
     }
     if entry.is_matched {
@@ -81,6 +91,10 @@ fn make(worker: &Worker<'_>, entry: &Entry) -> Result<(), model::Fault> {
     } else {
         make_as(name).map_err(|error| failed(&error))?;
     }
+    Ok(())
+}
+
+fn dress(run: &Run, entry: &Entry) -> Result<(), model::Fault> {
     let extra = if run.settings.has_extra() {
         attributes::of_source(run, entry)?
     } else {

@@ -8,7 +8,7 @@ use crate::run::Run;
 use crate::task::{Cost, Worker};
 use crate::telling::Told;
 use crate::transfer::whole::content_is_safe;
-use crate::{backup, basis, delete, fake_super, links};
+use crate::{backup, basis, delete, fake_super, hard_links, links};
 
 /// Brings a symlink over.
 pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
@@ -96,6 +96,15 @@ fn make(worker: &mut Worker<'_>, mut entry: Entry, stored: &[u8]) -> Cost {
         && let Err(fault) = make_for_real(worker, &entry, stored)
     {
         entry.fail(worker, fault);
+        hard_links::leader_failed(worker, &entry);
+        return Cost::Change;
+    }
+    if !run.settings.dry_run
+        && let Err(fault) = dress(run, &entry)
+    {
+        // It is there and others may be linked to it.
+        entry.fail(worker, fault);
+        hard_links::leader_is_there(worker, &entry);
         return Cost::Change;
     }
     if entry.is_matched {
@@ -126,6 +135,10 @@ fn make_for_real(worker: &Worker<'_>, entry: &Entry, stored: &[u8]) -> Result<()
     } else {
         make_as(name).map_err(|error| failed(&error))?;
     }
+    Ok(())
+}
+
+fn dress(run: &Run, entry: &Entry) -> Result<(), model::Fault> {
     let extra = if run.settings.has_extra() {
         attributes::of_source(run, entry)?
     } else {

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::atomic::Ordering;
 
+use fs::copy::CopyError;
 use fs::staging::{Naming, Staging};
 use fs::{Copied, Dir, File, Sparse};
 use model::settings::Staging as StagingChoice;
@@ -41,6 +42,9 @@ pub(crate) enum Problem {
     /// The run is being stopped.
     Stopped,
 }
+
+/// What is told of a file that has its content and lacks an attribute that could not be set.
+pub(crate) type Lacking = Option<Fault>;
 
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
@@ -95,9 +99,21 @@ pub(crate) fn run_small(worker: &mut Worker<'_>, mut job: FileJob) {
 }
 
 /// Tells how a file ended.
-pub(crate) fn conclude(worker: &mut Worker<'_>, job: &FileJob, result: Result<Copied, Problem>) {
+pub(crate) fn conclude(
+    worker: &mut Worker<'_>,
+    job: &FileJob,
+    result: Result<(Copied, Lacking), Problem>,
+) {
     match result {
-        Ok(copied) => {
+        Ok((copied, Some(fault))) => {
+            count_as_written(worker, &job.entry, copied);
+            job.entry.fail_in_transfer(worker, fault, job.flags);
+            if !worker.run.settings.write.delay_updates {
+                // Others may be linked to it; its source stays, for it has what the copy lacks.
+                hard_links::leader_is_there(worker, &job.entry);
+            }
+        }
+        Ok((copied, None)) => {
             told_as_written(worker, &job.entry, job.flags, copied);
             if job.is_redone {
                 tell_again(worker, &job.entry);
@@ -138,13 +154,17 @@ pub(crate) fn pretend_copy(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFl
 
 fn told_as_written(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags, copied: Copied) {
     let verdict = if entry.existing.is_none() { Verdict::Copied } else { Verdict::Updated };
+    count_as_written(worker, entry, copied);
+    let told = Told { flags, leader: None, written_bytes: copied.written_bytes };
+    entry.conclude(worker, verdict, told);
+}
+
+fn count_as_written(worker: &mut Worker<'_>, entry: &Entry, copied: Copied) {
     let totals = &mut worker.scratch.totals;
     totals.transferred_files += 1;
     totals.transferred_bytes += entry.source.size;
     totals.written_bytes += copied.read_bytes;
     Gauges::add(&worker.run.gauges.transferred_files, 1);
-    let told = Told { flags, leader: None, written_bytes: copied.written_bytes };
-    entry.conclude(worker, verdict, told);
 }
 
 /// What follows when the destination has the content: links to it, and the source may go.
@@ -205,7 +225,7 @@ fn refresh(run: &Run, entry: &mut Entry) {
 }
 
 /// Writes a file by the way that the settings ask for.
-fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Copied, Problem> {
+fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<(Copied, Lacking), Problem> {
     let source = open_source(worker.run, &mut worker.scratch.totals, job)?;
     if worker.run.settings.write.staging == StagingChoice::InPlace {
         return in_place::write(worker, job, &source);
@@ -215,12 +235,12 @@ fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Copied, Problem> 
     let copied = match copied {
         Ok(copied) => copied,
         Err(problem) => {
-            partial::keep(worker.run, &job.entry, staged, &problem);
+            partial::keep(worker.run, &job.entry, staged, (&problem, None));
             return Err(problem);
         }
     };
-    staged.complete(worker.run, &job.entry, &source)?;
-    Ok(copied)
+    let lacking = staged.complete(worker.run, &job.entry, &source)?;
+    Ok((copied, lacking))
 }
 
 /// Opens the source and makes sure that it is what was listed.
@@ -286,7 +306,7 @@ fn copy(
     let mut pace = |bytes| run.pace(bytes);
     let copied =
         worker.scratch.copier.copy_whole(source, target, entry.source.size, sparse, &mut pace);
-    let copied = copied.map_err(|error| problem(run, entry, &error))?;
+    let copied = copied.map_err(|error| problem(run, entry, error))?;
     if copied.short {
         return Err(Problem::Changed);
     }
@@ -303,18 +323,19 @@ pub(crate) fn sparse(run: &Run, source: &Metadata) -> Sparse {
 }
 
 /// Tells a failed copy from a run that is being stopped.
-pub(crate) fn problem(run: &Run, entry: &Entry, error: &io::Error) -> Problem {
+pub(crate) fn problem(run: &Run, entry: &Entry, error: CopyError) -> Problem {
     if error.kind() == io::ErrorKind::Interrupted && run.cancel.is_cancelled() {
         return Problem::Stopped;
     }
-    // Reading and writing fail through one call; the errors of a full or failing destination
-    // are told from the others by trying which side is at fault.
-    let source_reads = matches!(error.raw_os_error(), Some(5 | 116))
-        && entry.source_dir.stat(&entry.name).is_err();
-    if source_reads {
-        return entry.source_fault("read", error).into();
+    match error {
+        CopyError::Source(error) if entry.content.is_some() => {
+            entry.target_fault("read the basis of", &error).into()
+        }
+        CopyError::Source(error) => entry.source_fault("read", &error).into(),
+        CopyError::Destination(error) | CopyError::Observer(error) => {
+            entry.target_fault("write", &error).into()
+        }
     }
-    entry.target_fault("write", error).into()
 }
 
 /// A staging file on its way to its name.
@@ -351,13 +372,14 @@ impl Staged {
         self.staging.file()
     }
 
-    /// Checks that the source held still, sets all attributes and publishes the file.
+    /// Checks that the source held still, sets the attributes and publishes the file, with those
+    /// that could be set.
     pub(crate) fn complete(
         &mut self,
         run: &Run,
         entry: &Entry,
         source: &File,
-    ) -> Result<(), Problem> {
+    ) -> Result<Lacking, Problem> {
         let now = source.metadata().map_err(|error| entry.source_fault("look at", &error))?;
         let before = entry.content.as_ref().map_or(&entry.source, |content| &content.metadata);
         if !now.kind.is_device() && (now.size != before.size || now.mtime != before.mtime) {
@@ -366,14 +388,17 @@ impl Staged {
         if run.settings.write.verify {
             verify(run, entry, source, self.file())?;
         }
-        self.dress(run, entry, source)?;
+        // Before the attributes: what is written back late would change the times.
+        self.file().check_close().map_err(|error| entry.target_fault("write", &error))?;
+        let lacking = self.dress(run, entry, source)?;
         if run.settings.write.fsync {
             self.file().sync_all().map_err(|error| entry.target_fault("sync", &error))?;
         }
-        self.publish(run, entry)
+        self.publish(run, entry)?;
+        Ok(lacking)
     }
 
-    fn dress(&self, run: &Run, entry: &Entry, source: &File) -> Result<(), Problem> {
+    fn dress(&self, run: &Run, entry: &Entry, source: &File) -> Result<Lacking, Problem> {
         let extra = if entry.content.is_some() {
             attributes::of_source(run, entry)?
         } else {
@@ -389,8 +414,9 @@ impl Staged {
         // A default ACL changes the mode a file is born with.
         let mode = if self.inherits { u32::MAX } else { self.born.mode };
         let born = Born { mode, ..self.born };
-        run.dress(self.file(), born, &self.wanted, &entry.source, (&extra, &inherited))
-            .map_err(|(verb, error)| entry.target_fault(verb, &error).into())
+        let dressed =
+            run.dress(self.file(), born, &self.wanted, &entry.source, (&extra, &inherited));
+        Ok(dressed.err().map(|(verb, error)| entry.target_fault(verb, &error)))
     }
 
     fn publish(&mut self, run: &Run, entry: &Entry) -> Result<(), Problem> {

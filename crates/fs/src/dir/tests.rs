@@ -368,3 +368,17 @@ fn reading_a_pipe_does_not_wait() {
         assert_eq!(pipe.metadata().unwrap().kind, Kind::Fifo);
     });
 }
+
+#[test]
+fn the_parent_is_the_one_that_a_directory_lies_in_now() {
+    on_each_file_system(|path, dir| {
+        std::fs::create_dir_all(path.join("from/child")).unwrap();
+        std::fs::create_dir(path.join("to")).unwrap();
+        let from = dir.open_child(b"from", AccessTime::Update).unwrap();
+        let child = from.open_child(b"child", AccessTime::Update).unwrap();
+        let parent = |child: &Dir| child.open_parent().unwrap().metadata().unwrap();
+        assert!(parent(&child).is_same_inode(&from.metadata().unwrap()));
+        std::fs::rename(path.join("from/child"), path.join("to/child")).unwrap();
+        assert!(parent(&child).is_same_inode(&dir.stat(b"to").unwrap()));
+    });
+}

@@ -1,0 +1,430 @@
+//! Removes entries of one destination directory, with all that is below them.
+//!
+//! Trees go from their leaves up, without recursion and with few descriptors: what stands is kept
+//! in a list of levels, of which only the deepest are open. A level that was closed is reached
+//! again from the one below it and must be the inode that it was.
+//! Guarded by the tests `extremes::two_thousand_levels_are_removed*`.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use filter::{Perishable, Scope};
+use fs::{AccessTime, Dir, Listing};
+use model::{Cause, Event, Item, ItemFlags, Kind, MessageClass, Metadata, RelPath, Verb, Verdict};
+
+use crate::backup;
+use crate::entries::unknown_metadata;
+use crate::merge_files::rules_in_force;
+use crate::node::Node;
+use crate::order::{SegmentId, compare_names};
+use crate::scan::{node_kind, path_of, tell_filtered};
+use crate::task::Worker;
+
+/// Levels of one tree that stay open: enough that common trees are never opened twice, few enough
+/// for many workers under the usual limit of 1,024 descriptors.
+const OPEN_LEVELS: usize = 8;
+
+/// What the owner needs in a directory to empty it.
+const OWNER_ALL: u32 = 0o700;
+
+/// Whether a removal is told as a deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    AsDeleted,
+    Silently,
+}
+
+/// A directory in which entries are removed, and the way down into the tree that goes now.
+pub(super) struct Doomed<'a> {
+    node: &'a Node,
+    dir: &'a Dir,
+    /// The path of the deepest level below the transfer root.
+    path: Vec<u8>,
+    segment: SegmentId,
+    levels: Vec<Level>,
+}
+
+/// A directory that is being emptied.
+struct Level {
+    /// Closed while it is far above the deepest level.
+    dir: Option<Dir>,
+    inode: (u64, u64),
+    name: Box<[u8]>,
+    /// How long the path of the directory is that it lies in.
+    parent_path_len: usize,
+    scope: Scope,
+    listing: Listing,
+    /// Indices into the listing; the next one to go is the last.
+    left: Vec<(usize, Kind)>,
+    /// Something in it stays.
+    keeps: bool,
+    /// The mode to give back to it if it stays.
+    mode: Option<u32>,
+}
+
+/// The order in which entries go: the names by index, the first to go first.
+pub(super) fn in_order<'n>(
+    dir: &Dir,
+    len: usize,
+    entry: impl Fn(usize) -> (&'n [u8], Option<Kind>),
+) -> Vec<(usize, Kind)> {
+    let known = |index: usize| {
+        let (name, kind) = entry(index);
+        let kind = kind.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
+        (index, kind.unwrap_or(Kind::File))
+    };
+    let mut order: Vec<_> = (0..len).map(known).collect();
+    // rsync goes through its sorted list from the end.
+    order.sort_by(|(left, left_kind), (right, right_kind)| {
+        let directory = Kind::Directory;
+        compare_names(
+            (entry(*right).0, *right_kind == directory),
+            (entry(*left).0, *left_kind == directory),
+        )
+    });
+    order
+}
+
+impl<'a> Doomed<'a> {
+    pub(super) fn new(node: &'a Node, dir: &'a Dir, path: &[u8], segment: SegmentId) -> Self {
+        Self { node, dir, path: path.to_vec(), segment, levels: Vec::new() }
+    }
+
+    /// Removes an entry of the directory that no rule and no mount keeps; true when it is gone.
+    pub(super) fn remove_unprotected(
+        &mut self,
+        worker: &mut Worker<'_>,
+        name: &[u8],
+        kind: Kind,
+    ) -> bool {
+        !self.is_protected(worker, name, kind) && self.remove(worker, name, kind, Told::AsDeleted)
+    }
+
+    /// Removes an entry of the directory and all below it; false when it, or something below it,
+    /// stays.
+    pub(super) fn remove(
+        &mut self,
+        worker: &mut Worker<'_>,
+        name: &[u8],
+        kind: Kind,
+        told: Told,
+    ) -> bool {
+        if kind != Kind::Directory {
+            return self.remove_one(worker, name, kind, told);
+        }
+        if !self.enter(worker, name) {
+            return false;
+        }
+        loop {
+            self.empty_deepest(worker);
+            let told = if self.levels.len() == 1 { told } else { Told::AsDeleted };
+            let is_gone = self.leave(worker, told);
+            match self.levels.last_mut() {
+                None => return is_gone,
+                Some(level) => level.keeps |= !is_gone,
+            }
+        }
+    }
+
+    /// Goes down until the deepest level has nothing left to remove.
+    fn empty_deepest(&mut self, worker: &mut Worker<'_>) {
+        while let Some(level) = self.levels.last_mut() {
+            if worker.is_cancelled() {
+                level.keeps |= !level.left.is_empty();
+                return;
+            }
+            let Some((index, kind)) = level.left.pop() else { return };
+            let name: Box<[u8]> = level.listing.name(index).into();
+            let is_gone = !self.is_protected(worker, &name, kind)
+                && if kind == Kind::Directory {
+                    if self.enter(worker, &name) {
+                        continue;
+                    }
+                    false
+                } else {
+                    self.remove_one(worker, &name, kind, Told::AsDeleted)
+                };
+            if let Some(level) = self.levels.last_mut() {
+                level.keeps |= !is_gone;
+            }
+        }
+    }
+
+    /// True when a rule or a mount keeps an entry.
+    fn is_protected(&self, worker: &mut Worker<'_>, name: &[u8], kind: Kind) -> bool {
+        let path = self.child_path(name);
+        // Inside a directory that goes, perishable rules protect nothing (rsync(1)).
+        let (scope, perishable) = match self.levels.last() {
+            Some(level) => (&level.scope, Perishable::Ignored),
+            None => (&self.node.receiver_scope, Perishable::Honoured),
+        };
+        let verdict = scope.check(&path, node_kind(Some(kind)), filter::Side::Receiver, perishable);
+        if let filter::Verdict::Excluded(rule) = verdict {
+            if worker.run.wants(Verdict::Excluded, false) {
+                let rule = scope.describe(rule);
+                let doing = (&b"[generator] protecting "[..], &path[..]);
+                tell_filtered(worker.run, self.segment, doing, Some(kind), &rule);
+            }
+            return true;
+        }
+        let is_mounted = kind == Kind::Directory && is_kept_mount(worker, self.dir(), name);
+        if is_mounted {
+            worker.run.say(
+                self.segment,
+                MessageClass::Warning,
+                &[b"not emptied, another file system is mounted there: ", &path],
+            );
+        }
+        is_mounted
+    }
+
+    /// The directory of the deepest level, which is always open.
+    fn dir(&self) -> &Dir {
+        self.levels.last().and_then(|level| level.dir.as_ref()).unwrap_or(self.dir)
+    }
+
+    fn child_path(&self, name: &[u8]) -> Vec<u8> {
+        let mut path = Vec::with_capacity(self.path.len() + 1 + name.len());
+        if self.path == self.node.path.as_bytes() {
+            path_of(self.node, name, &mut path);
+            return path;
+        }
+        path.extend_from_slice(&self.path);
+        path.push(b'/');
+        path.extend_from_slice(name);
+        path
+    }
+
+    /// Opens a directory and makes it the deepest level; false when it stays, which has been told.
+    fn enter(&mut self, worker: &mut Worker<'_>, name: &[u8]) -> bool {
+        let path = self.child_path(name);
+        let existing = match self.dir().stat(name) {
+            Ok(existing) => existing,
+            Err(error) => return self.fails(worker, "list", &path, &error),
+        };
+        if worker.run.source_inodes.contains(&(existing.dev, existing.ino)) {
+            let why = Cause::Refused("it holds the source; it was kept".into());
+            return self.fails(worker, "remove", &path, why);
+        }
+        let mode = self.make_writable(worker, name, &existing);
+        match self.open(name, &existing, &path) {
+            Ok((dir, scope, mut listing)) => {
+                let error = listing.take_error();
+                if let Some(error) = &error {
+                    self.fails(worker, "list", &path, error);
+                }
+                let mut left = in_order(&dir, listing.len(), |index| {
+                    (listing.name(index), listing.kind_hint(index))
+                });
+                left.reverse();
+                self.levels.push(Level {
+                    dir: Some(dir),
+                    inode: (existing.dev, existing.ino),
+                    name: name.into(),
+                    parent_path_len: self.path.len(),
+                    scope,
+                    listing,
+                    left,
+                    keeps: error.is_some(),
+                    mode,
+                });
+                self.path = path;
+                self.close_far_level();
+                true
+            }
+            Err(cause) => {
+                if let Some(mode) = mode {
+                    // What stays is as it was, as far as that can be had.
+                    drop(self.dir().set_mode(name, mode));
+                }
+                self.fails(worker, "list", &path, cause)
+            }
+        }
+    }
+
+    /// Lets the owner empty a directory that has no write permission, as rsync does; returns the
+    /// mode that it had. Root needs no permission.
+    fn make_writable(&self, worker: &Worker<'_>, name: &[u8], had: &Metadata) -> Option<u32> {
+        let is_needed = had.kind == Kind::Directory
+            && had.mode & OWNER_ALL != OWNER_ALL
+            && had.uid == fs::process::effective_uid()
+            && !fs::process::is_root()
+            && !worker.run.settings.dry_run;
+        let is_set = is_needed && self.dir().set_mode(name, had.mode | OWNER_ALL).is_ok();
+        is_set.then_some(had.mode)
+    }
+
+    fn open(
+        &self,
+        name: &[u8],
+        existing: &Metadata,
+        path: &[u8],
+    ) -> Result<(Dir, Scope, Listing), Cause> {
+        let open = || {
+            let dir = self.dir().open_child(name, AccessTime::Update)?;
+            if !dir.metadata()?.is_same_inode(existing) {
+                return Err(another_directory());
+            }
+            let listing = dir.list()?;
+            Ok((dir, listing))
+        };
+        let (dir, listing) = open().map_err(|error: io::Error| Cause::from(&error))?;
+        let above = self.levels.last().map_or(&self.node.receiver_scope, |level| &level.scope);
+        let path = RelPath::new(path).unwrap_or_else(RelPath::root);
+        let scope = rules_in_force(above, &path, std::slice::from_ref(&dir))
+            .map_err(|error| Cause::Refused(error.to_string().into()))?;
+        Ok((dir, scope, listing))
+    }
+
+    fn close_far_level(&mut self) {
+        if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1) {
+            self.levels[far].dir = None;
+        }
+    }
+
+    /// Opens the level above the deepest one again if it was closed.
+    fn reopen_above(&mut self) -> io::Result<()> {
+        let [.., above, deepest] = &mut self.levels[..] else { return Ok(()) };
+        if above.dir.is_some() {
+            return Ok(());
+        }
+        let Some(below) = &deepest.dir else { return Err(another_directory()) };
+        let dir = below.open_parent()?;
+        let metadata = dir.metadata()?;
+        if (metadata.dev, metadata.ino) != above.inode {
+            return Err(another_directory());
+        }
+        above.dir = Some(dir);
+        Ok(())
+    }
+
+    /// Leaves the deepest level and removes it if it is empty; false when it stays.
+    fn leave(&mut self, worker: &mut Worker<'_>, told: Told) -> bool {
+        let reopened = self.reopen_above();
+        let Some(level) = self.levels.pop() else { return true };
+        let path = self.path.clone();
+        self.path.truncate(level.parent_path_len);
+        let is_gone = match reopened {
+            Ok(()) if !level.keeps => self.remove_one(worker, &level.name, Kind::Directory, told),
+            Ok(()) => {
+                if !worker.is_cancelled() {
+                    self.say_not_empty(worker, &path);
+                }
+                false
+            }
+            Err(error) => {
+                // Without the directory above nothing more can be removed in it.
+                if let Some(above) = self.levels.last_mut() {
+                    above.left.clear();
+                }
+                self.fails(worker, "remove", &path, &error)
+            }
+        };
+        if !is_gone && let (Some(dir), Some(mode)) = (&level.dir, level.mode) {
+            drop(dir.set_own_mode(mode));
+        }
+        is_gone
+    }
+
+    /// Removes one name: what is not a directory, or an empty directory.
+    fn remove_one(&self, worker: &mut Worker<'_>, name: &[u8], kind: Kind, told: Told) -> bool {
+        if !may_remove(worker) {
+            return false;
+        }
+        let path = self.child_path(name);
+        if !worker.run.settings.dry_run
+            && let Err(error) = self.unlink(worker, name, kind, &path)
+        {
+            match error.kind() {
+                io::ErrorKind::NotFound => return true,
+                io::ErrorKind::DirectoryNotEmpty => self.say_not_empty(worker, &path),
+                _ => return self.fails(worker, "remove", &path, &error),
+            }
+            return false;
+        }
+        if told == Told::AsDeleted {
+            self.tell(worker, &path, kind);
+        }
+        true
+    }
+
+    fn unlink(&self, worker: &Worker<'_>, name: &[u8], kind: Kind, path: &[u8]) -> io::Result<()> {
+        let run = worker.run;
+        let dir = self.dir();
+        if kind == Kind::Directory {
+            return dir.remove_dir(name);
+        }
+        let suffix = &run.settings.backup.suffix;
+        let is_backup = run.settings.backup.dir.is_none() && name.ends_with(suffix);
+        if run.settings.backup.enabled && !is_backup {
+            let moved = if self.path == self.node.path.as_bytes() {
+                backup::move_away(run, self.node, dir, name)
+            } else {
+                let parent = &path[..path.len() - name.len() - 1];
+                backup::move_away_below(run, self.node, dir, parent, name)
+            };
+            return moved.map_err(|fault| io::Error::other(fault.to_string()));
+        }
+        dir.remove_file(name)
+    }
+
+    fn say_not_empty(&self, worker: &Worker<'_>, path: &[u8]) {
+        let parts: [&[u8]; 2] = [b"cannot delete non-empty directory: ", path];
+        worker.run.say(self.segment, MessageClass::Notice, &parts);
+    }
+
+    /// Tells of a path that stays; always false.
+    fn fails(
+        &self,
+        worker: &mut Worker<'_>,
+        verb: Verb,
+        path: &[u8],
+        cause: impl Into<Cause>,
+    ) -> bool {
+        let path = RelPath::new(path).unwrap_or_else(|| self.node.path.clone());
+        let fault = worker.run.destination_fault(verb, &path, cause);
+        worker.run.fault(&mut worker.scratch.totals, fault);
+        false
+    }
+
+    fn tell(&self, worker: &mut Worker<'_>, path: &[u8], kind: Kind) {
+        worker.scratch.totals.deleted.add(kind, 1);
+        worker.scratch.totals.verdicts.add(Verdict::Deleted);
+        let Some(path) = RelPath::new(path) else { return };
+        if worker.run.wants(Verdict::Deleted, true) {
+            let item = Item {
+                path,
+                metadata: unknown_metadata(kind),
+                flags: ItemFlags::empty(),
+                verdict: Verdict::Deleted,
+                link: None,
+                leader: None,
+                reason: None,
+                written_bytes: 0,
+                checksum: None,
+            };
+            worker.run.log.push(self.segment, Event::Item(Box::new(item)), &*worker.run.sink);
+        }
+    }
+}
+
+/// True where another file system is mounted that must not be emptied.
+pub(super) fn is_kept_mount(worker: &Worker<'_>, dir: &Dir, name: &[u8]) -> bool {
+    !worker.run.settings.delete.across_mounts && dir.is_mount_root(name).unwrap_or(false)
+}
+
+/// Takes one from what `--max-delete` permits.
+fn may_remove(worker: &mut Worker<'_>) -> bool {
+    let left = &worker.run.deletions_left;
+    let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+        if left == u64::MAX { Some(left) } else { left.checked_sub(1) }
+    });
+    if taken.is_err() {
+        worker.scratch.totals.deletions_skipped += 1;
+    }
+    taken.is_ok()
+}
+
+fn another_directory() -> io::Error {
+    io::Error::other("another directory took its place while it was in use")
+}
