@@ -52,9 +52,9 @@ impl State {
     /// The digest in the byte order in which rsync prints it.
     fn finish(self) -> Vec<u8> {
         match self {
-            Self::Xxh3(state) => state.digest().to_le_bytes().to_vec(),
-            Self::Xxh128(state) => state.digest128().to_le_bytes().to_vec(),
-            Self::Xxh64(state) => state.digest().to_le_bytes().to_vec(),
+            Self::Xxh3(state) => state.digest().to_be_bytes().to_vec(),
+            Self::Xxh128(state) => state.digest128().to_be_bytes().to_vec(),
+            Self::Xxh64(state) => state.digest().to_be_bytes().to_vec(),
             Self::Md5(state) => state.finalize().to_vec(),
             Self::Md4(state) => state.finalize().to_vec(),
             Self::Sha1(state) => state.finalize().to_vec(),
@@ -88,7 +88,7 @@ pub(crate) fn of_file(algorithm: Checksum, file: &File, len: u64) -> io::Result<
 mod tests {
     use model::settings::Checksum;
 
-    use super::State;
+    use super::{State, hex};
 
     #[test]
     fn digests_are_those_of_the_published_test_vectors() {
@@ -101,8 +101,7 @@ mod tests {
             let mut state = State::new(algorithm);
             state.update(b"a");
             state.update(b"bc");
-            let hex: String = state.finish().iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(hex, expected, "{algorithm:?}");
+            assert_eq!(hex(&state.finish()), expected, "{algorithm:?}");
         }
     }
 }

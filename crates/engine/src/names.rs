@@ -131,7 +131,9 @@ mod tests {
 
     use super::Names;
 
-    fn names(entries: &[(&[u8], u16, Kind)]) -> (Names, Vec<(Box<[u8]>, u16)>) {
+    type AlsoIn = Vec<(Box<[u8]>, u16)>;
+
+    fn names(entries: &[(&[u8], u16, Kind)]) -> (Names, AlsoIn) {
         let mut names = Names::default();
         for (name, layer, kind) in entries {
             names.push(name, *layer, Some(*kind));

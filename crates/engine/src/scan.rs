@@ -14,6 +14,7 @@ use crate::node::{Content, Node};
 use crate::run::Run;
 use crate::selection::Reason;
 use crate::task::{Cost, Found, Position, Task, Worker};
+use crate::transfer::partial;
 use crate::{delete, entries, finalize, links, prune};
 
 /// Lists a directory, removes what is extraneous, and begins with what is in it.
@@ -309,7 +310,9 @@ fn match_destination(worker: &mut Worker<'_>, node: &Node, names: &mut Names) ->
     extraneous.seen = listing.len() as u64;
     for at in (0..listing.len()).filter(|at| !matched[*at]) {
         let name = listing.name(at);
-        if !is_staging(worker, node, &dir, name) {
+        if partial::sweep(worker.run, &dir, name) {
+            node.touch();
+        } else if !is_staging(worker, node, &dir, name) {
             extraneous.names.push((name.into(), listing.kind_hint(at)));
         }
     }

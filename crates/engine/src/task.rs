@@ -132,7 +132,7 @@ impl sched::Task for Task {
             Self::Files(position) => entries::run(&mut worker, position),
             Self::Directories(position) => descend::run(&mut worker, position),
             Self::Copy(job) => transfer::whole::run(&mut worker, *job),
-            Self::Range(big) => transfer::big::run_range(&mut worker, big),
+            Self::Range(big) => transfer::big::run_range(&mut worker, &big),
             Self::Links(group) => hard_links::run(&mut worker, *group),
             Self::PutInPlace(entry) => {
                 transfer::partial::put_in_place(&mut worker, &entry);
@@ -163,9 +163,13 @@ impl Task {
                 finalize::settle(worker, position.node);
             }
             Self::Copy(job) => transfer::whole::give_up(worker, *job),
-            Self::Range(big) => transfer::big::give_up(worker, big),
+            Self::Range(big) => transfer::big::give_up(worker, &big),
             Self::Links(group) => hard_links::give_up(worker, *group),
-            Self::PutInPlace(entry) => finalize::settle(worker, entry.node),
+            Self::PutInPlace(entry) => {
+                transfer::partial::take_back(&entry);
+                hard_links::leader_failed(worker, &entry);
+                finalize::settle(worker, entry.node);
+            }
         }
     }
 }

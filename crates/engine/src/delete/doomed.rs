@@ -38,6 +38,8 @@ pub(super) enum Told {
 pub(super) struct Doomed<'a> {
     node: &'a Node,
     dir: &'a Dir,
+    /// The path of `dir` below the transfer root.
+    base: Vec<u8>,
     /// The path of the deepest level below the transfer root.
     path: Vec<u8>,
     segment: SegmentId,
@@ -87,7 +89,8 @@ pub(super) fn in_order<'n>(
 
 impl<'a> Doomed<'a> {
     pub(super) fn new(node: &'a Node, dir: &'a Dir, path: &[u8], segment: SegmentId) -> Self {
-        Self { node, dir, path: path.to_vec(), segment, levels: Vec::new() }
+        let base = path.to_vec();
+        Self { node, dir, path: base.clone(), base, segment, levels: Vec::new() }
     }
 
     /// Removes an entry of the directory that no rule and no mount keeps; true when it is gone.
@@ -304,6 +307,10 @@ impl<'a> Doomed<'a> {
         let Some(level) = self.levels.pop() else { return true };
         let path = self.path.clone();
         self.path.truncate(level.parent_path_len);
+        if self.levels.is_empty() {
+            // The root's own path is no prefix of the paths below it.
+            self.path.clone_from(&self.base);
+        }
         let is_gone = match reopened {
             Ok(()) if !level.keeps => self.remove_one(worker, &level.name, Kind::Directory, told),
             Ok(()) => {

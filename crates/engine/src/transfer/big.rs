@@ -154,17 +154,17 @@ fn start(worker: &mut Worker<'_>, node: Arc<Node>, (source, size): (File, u64), 
     for _ in 1..runners {
         worker.spawn_long(Task::Range(Arc::clone(&big)));
     }
-    run_range(worker, big);
+    run_range(worker, &big);
 }
 
 /// Takes ranges until none is left.
-pub(crate) fn run_range(worker: &mut Worker<'_>, big: Arc<BigFile>) {
+pub(crate) fn run_range(worker: &mut Worker<'_>, big: &BigFile) {
     if let Some(work) = &*big.work.read() {
         while let Some(range) = big.claim() {
             let result = match work {
-                Work::Copy { job, staged } => copy_range(worker, &big, (job, staged), range),
+                Work::Copy { job, staged } => copy_range(worker, big, (job, staged), range),
                 Work::Compare { entry, target } => {
-                    compare_range(worker, &big, (entry, target), range)
+                    compare_range(worker, big, (entry, target), range)
                 }
             };
             if let Err(problem) = result {
@@ -173,7 +173,7 @@ pub(crate) fn run_range(worker: &mut Worker<'_>, big: Arc<BigFile>) {
             }
         }
     }
-    leave(worker, &big);
+    leave(worker, big);
 }
 
 fn copy_range(
@@ -227,10 +227,10 @@ fn compare_range(
 }
 
 /// Settles a runner that is not begun.
-pub(crate) fn give_up(worker: &mut Worker<'_>, big: Arc<BigFile>) {
+pub(crate) fn give_up(worker: &mut Worker<'_>, big: &BigFile) {
     big.problem.lock().get_or_insert(Problem::Stopped);
     big.stop_claims();
-    leave(worker, &big);
+    leave(worker, big);
 }
 
 /// Ends a runner; the last one finishes the file.

@@ -53,17 +53,14 @@ pub(crate) fn write(
 fn open(run: &Run, entry: &Entry) -> Result<File, Problem> {
     let dir = target_dir(entry)?;
     let name = entry.target_name();
-    let opened = match &entry.existing {
-        Some(_) => {
-            if run.settings.backup.enabled {
-                backup::copy(run, entry)?;
-            }
-            dir.open_for_update(name)
+    let opened = if entry.existing.is_some() {
+        if run.settings.backup.enabled {
+            backup::copy(run, entry)?;
         }
-        None => {
-            entry.node.touch();
-            dir.create_file(name, 0o600)
-        }
+        dir.open_for_update(name)
+    } else {
+        entry.node.touch();
+        dir.create_file(name, 0o600)
     };
     Ok(opened.map_err(|error| entry.target_fault("open", &error))?)
 }

@@ -111,6 +111,24 @@ pub(crate) fn put_aside(run: &Run, entry: &Entry, staging: &mut Staging) -> Resu
     Ok(())
 }
 
+/// Removes a waiting file that will not be put into place: the run ends before.
+pub(crate) fn take_back(entry: &Entry) {
+    let Some(dir) = &entry.target_dir else { return };
+    // What cannot be removed stays where the next run with --delay-updates replaces it.
+    if let Ok(holder) = dir.open_child(WAITING_DIR, AccessTime::Update) {
+        drop(holder.remove_file(entry.target_name()));
+        drop(dir.remove_dir(WAITING_DIR));
+    }
+}
+
+/// Removes the directory in which a killed run let files wait, if nothing is left in it.
+pub(crate) fn sweep(run: &Run, dir: &Dir, name: &[u8]) -> bool {
+    run.settings.write.delay_updates
+        && !run.settings.dry_run
+        && name == WAITING_DIR
+        && dir.remove_dir(WAITING_DIR).is_ok()
+}
+
 /// Puts a waiting file into place.
 pub(crate) fn put_in_place(worker: &mut Worker<'_>, entry: &Entry) {
     let Some(dir) = &entry.target_dir else { return };

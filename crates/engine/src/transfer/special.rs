@@ -79,9 +79,12 @@ fn make(worker: &Worker<'_>, entry: &Entry) -> Result<(), model::Fault> {
     entry.node.touch();
     let failed = |error: &std::io::Error| entry.target_fault("make node", error);
     let (kind, rdev) = (entry.source.kind, entry.source.rdev);
-    let make_as = |name: &[u8]| match run.keeps_pretence() {
-        true => fake_super::make_stand_in(dir, name, b""),
-        false => dir.make_node(name, kind, 0o600, rdev),
+    let make_as = |name: &[u8]| {
+        if run.keeps_pretence() {
+            fake_super::make_stand_in(dir, name, b"")
+        } else {
+            dir.make_node(name, kind, 0o600, rdev)
+        }
     };
     if entry.existing.is_some() {
         if run.settings.backup.enabled {

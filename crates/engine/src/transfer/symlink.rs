@@ -87,7 +87,7 @@ fn make(worker: &mut Worker<'_>, mut entry: Entry, stored: &[u8]) -> Cost {
         Some(existing) => {
             flags |= entry.wanted(run).differences(&run.settings, &existing);
             if !run.settings.preserve.mtimes.symlinks {
-                flags |= ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER;
+                flags |= ItemFlags::MTIME;
             }
         }
         None => flags |= ItemFlags::NEW,
@@ -123,9 +123,12 @@ fn make_for_real(worker: &Worker<'_>, entry: &Entry, stored: &[u8]) -> Result<()
     let name = entry.target_name();
     entry.node.touch();
     let failed = |error: &std::io::Error| entry.target_fault("make link", error);
-    let make_as = |name: &[u8]| match run.keeps_pretence() {
-        true => fake_super::make_stand_in(dir, name, stored),
-        false => dir.make_symlink(stored, name),
+    let make_as = |name: &[u8]| {
+        if run.keeps_pretence() {
+            fake_super::make_stand_in(dir, name, stored)
+        } else {
+            dir.make_symlink(stored, name)
+        }
     };
     if entry.existing.is_some() {
         if run.settings.backup.enabled {

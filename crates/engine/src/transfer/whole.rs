@@ -179,9 +179,12 @@ pub(crate) fn content_is_safe(worker: &mut Worker<'_>, entry: &Entry) {
         let fault = entry.source_fault("remove", cause);
         return worker.run.fault(&mut worker.scratch.totals, fault);
     }
-    let removed = entry.source_is_unchanged(worker.run).and_then(|unchanged| match unchanged {
-        true => entry.source_dir.remove_file(&entry.name),
-        false => Err(io::Error::other("it changed after it was copied; it was kept")),
+    let removed = entry.source_is_unchanged(worker.run).and_then(|unchanged| {
+        if unchanged {
+            entry.source_dir.remove_file(&entry.name)
+        } else {
+            Err(io::Error::other("it changed after it was copied; it was kept"))
+        }
     });
     if let Err(error) = removed {
         let fault = entry.source_fault("remove", &error);
