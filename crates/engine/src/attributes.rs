@@ -19,6 +19,9 @@ use crate::run::Run;
 use crate::task::Worker;
 use crate::wanted::Wanted;
 
+/// What fails when a mode cannot be set.
+pub(crate) const SET_MODE: &str = "set mode of";
+
 const ACCESS_ACL: &[u8] = b"system.posix_acl_access";
 const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 /// Attributes in which rsync keeps what a file system cannot hold (rsync(1), `--fake-super`).
@@ -278,7 +281,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
         let written = fake_super::write_name(dir, name, &wanted, &entry.source);
         attempts.note("set attributes of", written);
     } else if must_set_mode(&wanted, existing, flags, source.sets_mode(&target)) {
-        attempts.note("set mode of", dir.set_mode(name, attempts.permitted(wanted.mode)));
+        attempts.note(SET_MODE, dir.set_mode(name, attempts.permitted(wanted.mode)));
     }
     let times = Times { mtime: wanted.mtime, atime: wanted.atime };
     if flags.intersects(ItemFlags::MTIME | ItemFlags::ATIME) || exact_times {
@@ -359,7 +362,7 @@ pub(crate) fn dress(
     }
     let special = wanted.mode & 0o6000 != 0;
     if born.mode != wanted.mode || special || extra.sets_mode(inherited) {
-        attempts.note("set mode of", file.set_mode(attempts.permitted(wanted.mode)));
+        attempts.note(SET_MODE, file.set_mode(attempts.permitted(wanted.mode)));
     }
     if wanted.mtime.is_some() || wanted.atime.is_some() {
         let times = Times { mtime: wanted.mtime, atime: wanted.atime };
@@ -398,7 +401,7 @@ pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: &Extra) -> Result<(),
             _ => wanted.mode & 0o777,
         };
         if made.kind != Kind::Symlink && (made.mode != mode || uid.is_some() || gid.is_some()) {
-            attempts.note("set mode of", dir.set_mode(name, attempts.permitted(mode)));
+            attempts.note(SET_MODE, dir.set_mode(name, attempts.permitted(mode)));
         }
         if wanted.mtime.is_some() || wanted.atime.is_some() {
             let times = Times { mtime: wanted.mtime, atime: wanted.atime };

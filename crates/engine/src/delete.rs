@@ -46,11 +46,14 @@ pub(crate) fn extraneous(
         }
     };
     let mut doomed = Doomed::new(node, &dir, node.path.as_bytes(), node.segment);
-    for (index, kind) in in_order(&dir, names.len(), |index| (&*names[index].0, names[index].1)) {
+    let mut doomed_names = in_order(&dir, names.len(), |index| (&*names[index].0, names[index].1));
+    // What a rule or a mount keeps is said before anything goes, as rsync says it.
+    doomed_names.retain(|(index, kind)| !doomed.is_protected(worker, &names[*index].0, *kind));
+    for (index, kind) in doomed_names {
         if worker.is_cancelled() {
             break;
         }
-        if doomed.remove_unprotected(worker, &names[index].0, kind) {
+        if doomed.remove(worker, &names[index].0, kind, Told::AsDeleted) {
             node.touch();
         }
     }

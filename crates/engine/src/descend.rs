@@ -470,7 +470,7 @@ pub(crate) fn speak_to(
         (false, false) => Verdict::Equal,
     };
     totals.listed.add(Kind::Directory, 1);
-    if is_new {
+    if flags.contains(ItemFlags::NEW) {
         totals.created.add(Kind::Directory, 1);
     }
     totals.verdicts.add(verdict);

@@ -21,6 +21,8 @@ pub(crate) fn settle(worker: &mut Worker<'_>, node: Arc<Node>) {
     let mut node = node;
     while node.release() {
         finish(worker, &node);
+        // Whoever climbs here may hold a node far below, and with it all nodes above.
+        node.close_directories();
         node.run.open_nodes.fetch_sub(1, Ordering::Relaxed);
         let Some(parent) = &node.parent else { return };
         node = Arc::clone(parent);

@@ -203,7 +203,18 @@ fn is_excluded(
     }
     path_of(node, name, path);
     let verdict = scope.check(path, node_kind(kind), filter::Side::Sender, Perishable::Honoured);
-    let filter::Verdict::Excluded(rule) = verdict else { return false };
+    let rule = match verdict {
+        filter::Verdict::Excluded(rule) => rule,
+        filter::Verdict::Included(rule) => {
+            if worker.run.wants(Verdict::Excluded, false) && worker.run.pass().transfers() {
+                let rule = scope.describe(rule);
+                let doing = (&b"[sender] showing "[..], &path[..]);
+                tell_filtered(worker.run, node.segment, doing, kind, &rule);
+            }
+            return false;
+        }
+        filter::Verdict::Unmatched => return false,
+    };
     worker.scratch.totals.verdicts.add(Verdict::Excluded);
     if worker.run.wants(Verdict::Excluded, false) && worker.run.pass().transfers() {
         let text = scope.describe(rule);

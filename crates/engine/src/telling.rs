@@ -68,7 +68,7 @@ impl Entry {
     /// Counts the entry and tells what became of it.
     pub(crate) fn conclude(&self, worker: &mut Worker<'_>, verdict: Verdict, told: Told) {
         done(worker, self.source.size);
-        if self.existing.is_none() && verdict == Verdict::Copied {
+        if verdict == Verdict::Copied && told.flags.contains(ItemFlags::NEW) {
             worker.scratch.totals.created.add(self.source.kind, 1);
         }
         worker.scratch.totals.verdicts.add(verdict);

@@ -93,16 +93,6 @@ impl<'a> Doomed<'a> {
         Self { node, dir, path: base.clone(), base, segment, levels: Vec::new() }
     }
 
-    /// Removes an entry of the directory that no rule and no mount keeps; true when it is gone.
-    pub(super) fn remove_unprotected(
-        &mut self,
-        worker: &mut Worker<'_>,
-        name: &[u8],
-        kind: Kind,
-    ) -> bool {
-        !self.is_protected(worker, name, kind) && self.remove(worker, name, kind, Told::AsDeleted)
-    }
-
     /// Removes an entry of the directory and all below it; false when it, or something below it,
     /// stays.
     pub(super) fn remove(
@@ -154,7 +144,7 @@ impl<'a> Doomed<'a> {
     }
 
     /// True when a rule or a mount keeps an entry.
-    fn is_protected(&self, worker: &mut Worker<'_>, name: &[u8], kind: Kind) -> bool {
+    pub(super) fn is_protected(&self, worker: &mut Worker<'_>, name: &[u8], kind: Kind) -> bool {
         let path = self.child_path(name);
         // Inside a directory that goes, perishable rules protect nothing (rsync(1)).
         let (scope, perishable) = match self.levels.last() {

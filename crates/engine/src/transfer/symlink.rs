@@ -88,6 +88,8 @@ fn make(worker: &mut Worker<'_>, mut entry: Entry, stored: &[u8]) -> Cost {
             flags |= entry.wanted(run).differences(&run.settings, &existing);
             if !run.settings.preserve.mtimes.symlinks {
                 flags |= ItemFlags::MTIME;
+                // Without -t at all it is the time of the transfer, with -J rsync leaves it open.
+                flags.set(ItemFlags::TIME_OF_TRANSFER, !run.settings.preserve.mtimes.files);
             }
         }
         None => flags |= ItemFlags::NEW,

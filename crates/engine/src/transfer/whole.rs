@@ -154,7 +154,9 @@ pub(crate) fn pretend_copy(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFl
 
 fn told_as_written(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags, copied: Copied) {
     let verdict = if entry.existing.is_none() { Verdict::Copied } else { Verdict::Updated };
-    count_as_written(worker, entry, copied);
+    if flags.contains(ItemFlags::TRANSFER) {
+        count_as_written(worker, entry, copied);
+    }
     let told = Told { flags, leader: None, written_bytes: copied.written_bytes };
     entry.conclude(worker, verdict, told);
 }
@@ -419,7 +421,14 @@ impl Staged {
         let born = Born { mode, ..self.born };
         let dressed =
             run.dress(self.file(), born, &self.wanted, &entry.source, (&extra, &inherited));
-        Ok(dressed.err().map(|(verb, error)| entry.target_fault(verb, &error)))
+        match dressed {
+            // As in rsync: who may read a file whose mode cannot be set is not known, so it is not
+            // published.
+            Err((verb @ attributes::SET_MODE, error)) => {
+                Err(entry.target_fault(verb, &error).into())
+            }
+            dressed => Ok(dressed.err().map(|(verb, error)| entry.target_fault(verb, &error))),
+        }
     }
 
     fn publish(&mut self, run: &Run, entry: &Entry) -> Result<(), Problem> {
