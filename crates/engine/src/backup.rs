@@ -1,9 +1,10 @@
 //! Old copies (rsync(1), `-b`, `--backup-dir`, `--suffix`).
 
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 
 use fs::{AccessTime, Dir, Existing};
-use model::{Fault, RelPath};
+use model::{Fault, MessageClass, RelPath};
 
 use crate::entries::Entry;
 use crate::node::Node;
@@ -19,7 +20,23 @@ pub(crate) fn keep(run: &Run, entry: &Entry) -> Result<(), Fault> {
     let linked = fs::replace::replace_with(&holder, &backup_name, |staging| {
         dir.hard_link(name, &holder, staging)
     });
-    linked.or_else(|_| move_to(dir, name, &holder, &backup_name)).map_err(|error| failed(&error))
+    linked
+        .or_else(|_| move_to(dir, name, &holder, &backup_name))
+        .map_err(|error| failed(&error))?;
+    tell(run, entry);
+    Ok(())
+}
+
+/// Says where the old entry went, as rsync does at `-vv`.
+fn tell(run: &Run, entry: &Entry) {
+    let path = entry.path();
+    let mut to = match &run.settings.backup.dir {
+        Some(dir) => crate::run::join(dir.as_os_str().as_bytes(), path.as_bytes()).into_vec(),
+        None => path.as_bytes().to_vec(),
+    };
+    to.extend_from_slice(&run.settings.backup.suffix);
+    let parts: [&[u8]; 4] = [b"backed up ", path.as_bytes(), b" to ", &to];
+    run.say(entry.segment, MessageClass::Debug, &parts);
 }
 
 /// Moves an entry that is to be removed to its backup name.

@@ -1,3 +1,5 @@
+//! What `options` promises, held to it.
+
 use std::collections::HashSet;
 use std::process::{Command, Stdio};
 

@@ -1,3 +1,5 @@
+//! What `raw` promises, held to it.
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 

@@ -1,3 +1,5 @@
+//! What `resolve` promises, held to it.
+
 use std::ffi::OsString;
 use std::fmt::Debug;
 

@@ -1,3 +1,5 @@
+//! What `corpus` promises, held to it.
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 

@@ -1,3 +1,5 @@
+//! What `order` promises, held to it.
+
 use std::cmp::Ordering;
 
 use model::{Event, Message, MessageClass, Sink};

@@ -1,3 +1,5 @@
+//! What `acl` promises, held to it.
+
 use super::*;
 use crate::testing::on_each_file_system;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What `copy` promises, held to it.
+
 use super::*;
 use crate::dir::Dir;
 use crate::testing::{on_each_file_system, on_two_file_systems};

@@ -1,3 +1,5 @@
+//! What `dir` promises, held to it.
+
 use super::*;
 use crate::process;
 use crate::testing::{names_in, on_each_file_system};

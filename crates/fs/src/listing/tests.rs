@@ -1,3 +1,5 @@
+//! What `listing` promises, held to it.
+
 use super::*;
 use crate::dir::Dir;
 use crate::testing::{names_in, on_each_file_system};

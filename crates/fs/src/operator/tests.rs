@@ -1,3 +1,5 @@
+//! What `operator` promises, held to it.
+
 use super::*;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};

@@ -1,3 +1,5 @@
+//! What `staging` promises, held to it.
+
 use super::*;
 use crate::testing::{names_in, on_each_file_system, on_two_file_systems};
 use model::DeviceNumber;

@@ -1,3 +1,5 @@
+//! What `xattr` promises, held to it.
+
 use super::*;
 use crate::AccessTime;
 use crate::testing::on_each_file_system;

@@ -1,3 +1,5 @@
+//! What `json` promises, held to it.
+
 use std::time::Duration;
 
 use model::{

@@ -1,3 +1,5 @@
+//! What `progress` promises, held to it.
+
 use std::time::Duration;
 
 use model::Gauges;

@@ -1,3 +1,5 @@
+//! What `reporter` promises, held to it.
+
 use std::sync::Arc;
 
 use model::{

@@ -1,3 +1,5 @@
+//! What flags about the output become.
+
 use model::Interest;
 use report::settings::{
     Effect, HumanReadable, Itemize, Listing, MessageStream, NameEscapes, OutBuf, OutputStyle,

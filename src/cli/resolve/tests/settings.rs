@@ -1,3 +1,5 @@
+//! What flags become as settings of the job.
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 

@@ -45,6 +45,7 @@ struct Value {
     flags: u32,
 }
 
+// SAFETY: the signature is that of syscall(2) in the C library that std links.
 #[expect(unsafe_code, reason = "the C library's gate to system calls without a wrapper")]
 unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;

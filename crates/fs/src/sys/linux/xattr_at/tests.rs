@@ -1,3 +1,5 @@
+//! What `xattr_at` promises, held to it.
+
 use super::*;
 use crate::testing::on_each_file_system;
 use std::os::fd::AsFd;
