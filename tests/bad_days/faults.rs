@@ -158,7 +158,8 @@ fn a_source_file_that_cannot_be_read_is_told_and_its_old_copy_stays() {
             ("read:EIO:c/huge:after=20", &["read", "mnt/c/huge", EIO]),
             ("lookup:EIO:a/file02", &["mnt/a/file02", EIO]),
             ("readlink:EIO:c/link", &["read link", "mnt/c/link", EIO]),
-            ("open:EACCES:b/twin1", &["open", "mnt/b/twin1", "Permission denied"]),
+            // Both names: by which one the server knows the inode depends on who looked first.
+            ("open:EACCES:*/twin*", &["open", "mnt/b/twin1", "Permission denied"]),
         ],
         &["-aH --delete", "-aH --workers 1"],
     );

@@ -87,7 +87,13 @@ fn open_holder(dir: &Dir, path: &Path, make: Make) -> io::Result<Dir> {
         let name = component.as_os_str().as_bytes();
         at = match at.open_child(name, AccessTime::Update) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && make == Make::IfMissing => {
-                at.make_dir(name, 0o700)?;
+                match at.make_dir(name, 0o700) {
+                    // Another worker was faster.
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                        return Err(error);
+                    }
+                    _ => {}
+                }
                 at.open_child(name, AccessTime::Update)?
             }
             opened => opened?,
