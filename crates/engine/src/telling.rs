@@ -125,9 +125,25 @@ impl Entry {
 
     /// Counts the entry as left out and says why.
     pub(crate) fn skip(&self, worker: &mut Worker<'_>, class: MessageClass, text: &[&[u8]]) {
-        worker.run.say(self.segment, class, text);
+        let run = worker.run;
+        run.say(self.segment, class, text);
         done(worker, self.source.size);
         worker.scratch.totals.verdicts.add(Verdict::Skipped);
+        if run.wants(Verdict::Skipped, false) {
+            let reason = String::from_utf8_lossy(&text.concat()).into();
+            let item = Item {
+                path: self.path(),
+                metadata: self.source,
+                flags: ItemFlags::empty(),
+                verdict: Verdict::Skipped,
+                link: None,
+                leader: None,
+                reason: Some(reason),
+                written_bytes: 0,
+                checksum: None,
+            };
+            run.log.push(self.segment, model::Event::Item(Box::new(item)), &*run.sink);
+        }
     }
 
     /// Counts the entry as failed and tells why.
