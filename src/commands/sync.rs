@@ -1,4 +1,4 @@
-//! Brings a destination into the state of its sources: from an [`Invocation`] to an exit code.
+//! Brings a destination into the state of its sources: from an `Invocation` to an exit code.
 
 use std::io::{self, Write};
 use std::path::Path;
