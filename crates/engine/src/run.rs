@@ -13,7 +13,7 @@ use model::{
     Settings, Side, Sink, Summary, Verb, Verdict,
 };
 use parking_lot::{Mutex, MutexGuard};
-use sched::{Cancel, RateLimit};
+use sched::{Budget, Cancel, Cancelled, Permit, RateLimit};
 
 use crate::attributes::{self, Born, Extra};
 use crate::destination::Opened;
@@ -82,6 +82,8 @@ pub(crate) struct Run {
     pub(crate) basis_roots: Vec<Option<Dir>>,
     /// Work for when the tree has been gone through.
     pub(crate) later: Mutex<Vec<Task>>,
+    /// Descriptors of the tasks at work.
+    open_files: Budget,
     /// Nodes whose directories may be open, and how many may be.
     pub(crate) open_nodes: AtomicUsize,
     pub(crate) open_nodes_max: usize,
@@ -107,8 +109,12 @@ pub struct Surroundings {
     pub cancel: Cancel,
 }
 
-/// Descriptors kept for files, pipes and the like: the rest may be directories.
-const OPEN_FILES_RESERVE: u64 = 600;
+/// Descriptors that are open all the time: standard streams, logs, roots.
+const ALWAYS_OPEN: u64 = 24;
+
+/// The most descriptors that a task opens for itself: both directories and those above them while
+/// they are opened again, the file, its basis and its staging file.
+const OPEN_FILES_PER_TASK: u64 = 8;
 
 impl Run {
     pub(crate) fn new(
@@ -130,7 +136,9 @@ impl Run {
             _ => None,
         };
         let open_files = fs::process::raise_open_files();
-        let open_dirs = open_files.saturating_sub(OPEN_FILES_RESERVE).max(open_files / 4) / 2;
+        let open_files = open_files.saturating_sub(ALWAYS_OPEN).max(OPEN_FILES_PER_TASK);
+        // Half for directories that stay open, two to a node.
+        let open_dirs = open_files / 4;
         Ok(Self {
             sink: Arc::clone(&around.sink),
             gauges: Arc::clone(&around.gauges),
@@ -153,6 +161,7 @@ impl Run {
             destination_root,
             temp_dir,
             later: Mutex::default(),
+            open_files: Budget::new(open_files - open_dirs * 2),
             open_nodes: AtomicUsize::new(0),
             open_nodes_max: usize::try_from(open_dirs).unwrap_or(usize::MAX),
             reads_new_files: !settings.dry_run && !settings.traverse.list_only,
@@ -175,6 +184,12 @@ impl Run {
     pub(crate) fn begin_pass(&self, pass: Pass) {
         *self.pass.lock() = pass;
         self.begin_scan();
+    }
+
+    /// Waits until a task may open what it needs, so that many workers do not run into the limit
+    /// of the process.
+    pub(crate) fn open_files(&self) -> Result<Permit<'_>, Cancelled> {
+        self.open_files.acquire(OPEN_FILES_PER_TASK, &self.cancel)
     }
 
     /// One more task that may find entries.
@@ -257,7 +272,14 @@ impl Run {
     pub(crate) fn pace(&self, bytes: u64) -> io::Result<()> {
         let waited = self.rate.take(bytes, &self.cancel);
         Gauges::add(&self.gauges.transferred_bytes, bytes);
+        Gauges::add(&self.gauges.done_bytes, bytes);
         waited.map_err(|_| io::ErrorKind::Interrupted.into())
+    }
+
+    /// Takes back what a file has shown as done while it was in work: from here on it counts as a
+    /// whole, or not at all.
+    pub(crate) fn end_of_work(&self, paced_bytes: u64) {
+        self.gauges.done_bytes.fetch_sub(paced_bytes, Ordering::Relaxed);
     }
 
     /// The root of `--backup-dir`, made when it is first needed; `None` without it.

@@ -121,9 +121,9 @@ impl sched::Task for Task {
         Gauges::set(&run.gauges.workers_busy, context.busy_workers() as u64);
         Gauges::set(&run.gauges.workers_active, context.active_workers() as u64);
         run.watch_the_clock();
-        if worker.is_cancelled() {
+        let Ok(_open_files) = run.open_files() else {
             return self.give_up(&mut worker);
-        }
+        };
         match self {
             Self::Expand(node) => {
                 scan::expand(&mut worker, node);

@@ -60,6 +60,8 @@ impl Live {
 /// What the line says.
 struct LiveText {
     numbers: HumanReadable,
+    /// The most that was shown: a file that fails takes back what it had shown as done.
+    done_bytes: u64,
     percent: Percent,
     rate: Rate,
     time_left: TimeLeftEstimate,
@@ -71,6 +73,7 @@ impl LiveText {
         let numbers = numbers.max(HumanReadable::Units1000);
         Self {
             numbers,
+            done_bytes: 0,
             percent: Percent::default(),
             rate: Rate::default(),
             time_left: TimeLeftEstimate::default(),
@@ -79,6 +82,7 @@ impl LiveText {
 
     fn update(&mut self, elapsed: Duration, reading: &Reading) -> String {
         let (done, all) = reading.work();
+        self.done_bytes = self.done_bytes.max(reading.done_bytes.min(reading.listed_bytes));
         let percent = self.percent.update(reading.scan, done, all);
         let rate = self.rate.update(elapsed, reading.transferred_bytes);
         let left = self.time_left.update(elapsed, reading);
@@ -97,7 +101,7 @@ impl LiveText {
             "{percent}  {} of {bound}{} files  {} of {bound}{}  {}/s{left}  workers {}/{}",
             files(reading.done_entries),
             files(reading.listed_entries),
-            bytes(reading.done_bytes),
+            bytes(self.done_bytes),
             bytes(reading.listed_bytes),
             bytes(whole(rate)),
             reading.workers_busy,

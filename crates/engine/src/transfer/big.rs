@@ -40,6 +40,7 @@ pub(crate) struct BigFile {
     next: AtomicU64,
     runners: AtomicUsize,
     written_bytes: AtomicU64,
+    paced_bytes: AtomicU64,
     /// What was copied from the start of each range, in no order.
     copied: Mutex<Vec<Range<u64>>>,
     differs: AtomicBool,
@@ -111,6 +112,7 @@ fn open_copy(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<(File, Opened
     if shared {
         let lacking = staged.complete(run, entry, &source)?;
         let paced = run.pace(entry.source.size).map_err(CopyError::Observer);
+        run.end_of_work(entry.source.size);
         paced.map_err(|error| problem(run, entry, error))?;
         return Ok((source, Opened::Done(lacking)));
     }
@@ -147,6 +149,7 @@ fn start(worker: &mut Worker<'_>, node: Arc<Node>, (source, size): (File, u64), 
         next: AtomicU64::new(0),
         runners: AtomicUsize::new(runners),
         written_bytes: AtomicU64::new(0),
+        paced_bytes: AtomicU64::new(0),
         copied: Mutex::default(),
         differs: AtomicBool::new(false),
         problem: Mutex::new(None),
@@ -187,6 +190,7 @@ fn copy_range(
     let (begin, mut passed) = (range.start, 0);
     let mut pace = |bytes| {
         passed += bytes;
+        big.paced_bytes.fetch_add(bytes, Ordering::Relaxed);
         run.pace(bytes)
     };
     let copied =
@@ -240,6 +244,7 @@ fn leave(worker: &mut Worker<'_>, big: &BigFile) {
     }
     let problem = big.problem.lock().take();
     let Some(work) = big.work.write().take() else { return };
+    worker.run.end_of_work(big.paced_bytes.load(Ordering::Relaxed));
     match work {
         Work::Copy { job, mut staged } => {
             let result = match problem {

@@ -27,9 +27,14 @@ pub(crate) fn write(
         (Sparse::None, _) => Sparse::None,
         (sparse, _) => sparse,
     };
-    let mut pace = |bytes| run.pace(bytes);
+    let mut paced = 0;
+    let mut pace = |bytes| {
+        paced += bytes;
+        run.pace(bytes)
+    };
     let size = entry.source.size;
     let copied = worker.scratch.copier.copy_range(source, &target, from..size, holes, &mut pace);
+    run.end_of_work(paced);
     let copied = copied.map_err(|error| problem(run, entry, error))?;
     if copied.short {
         return Err(Problem::Changed);

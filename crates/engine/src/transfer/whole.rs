@@ -308,9 +308,14 @@ fn copy(
         return Ok(Copied::default());
     }
     let sparse = sparse(run, &entry.source);
-    let mut pace = |bytes| run.pace(bytes);
+    let mut paced = 0;
+    let mut pace = |bytes| {
+        paced += bytes;
+        run.pace(bytes)
+    };
     let copied =
         worker.scratch.copier.copy_whole(source, target, entry.source.size, sparse, &mut pace);
+    run.end_of_work(paced);
     let copied = copied.map_err(|error| problem(run, entry, error))?;
     if copied.short {
         return Err(Problem::Changed);
