@@ -24,6 +24,17 @@ impl FsKind {
             Self::Xfs => "xfs",
         }
     }
+
+    /// Mostly a hole; so large that the journal has its usual size. Until data is written back xfs
+    /// sets several blocks aside for each small file, for the worst case of its extents: in an image
+    /// with less room it flushes at every turn, and the row would time that.
+    fn least_image_bytes(self) -> u64 {
+        match self {
+            Self::Tmpfs => 0,
+            Self::Ext4 => 1 << 30,
+            Self::Xfs => 8 << 30,
+        }
+    }
 }
 
 /// How much must fit.
@@ -89,8 +100,8 @@ fn mount_tmpfs(path: &Path, room: Room) -> Result<()> {
 }
 
 fn mount_image(image: &Path, path: &Path, kind: FsKind, room: Room) -> Result<()> {
-    const LEAST_BYTES: u64 = 1 << 30; // so that the journal has its usual size; mostly a hole
-    let size_bytes = (room.bytes / 2 * 3 + room.inodes * 1024 + (256 << 20)).max(LEAST_BYTES);
+    let wanted_bytes = room.bytes / 2 * 3 + room.inodes * 1024 + (256 << 20);
+    let size_bytes = wanted_bytes.max(kind.least_image_bytes());
     let disk = rustix::fs::statvfs(image.parent().context("an image has a directory")?)?;
     let free_bytes = disk.f_bavail * disk.f_frsize;
     if room.bytes > free_bytes {
