@@ -82,12 +82,13 @@ impl Chmod {
 
     /// The mode that `mode` becomes.
     pub fn apply(&self, mode: u32, is_directory: bool) -> u32 {
+        // `X` asks what the mode was, whatever the clauses before it did.
+        let is_executable = is_directory || mode & 0o111 != 0;
         self.clauses.iter().fold(mode, |mode, clause| match clause.scope {
             Scope::Directories if !is_directory => mode,
             Scope::Others if is_directory => mode,
             _ => {
-                let executable = is_directory || mode & 0o111 != 0;
-                let extra = if executable { clause.or_if_executable } else { 0 };
+                let extra = if is_executable { clause.or_if_executable } else { 0 };
                 let mode = (mode & clause.and) | clause.or | extra;
                 clause.copies.map_or(mode, |copies| copies.apply(mode))
             }
@@ -193,6 +194,9 @@ mod tests {
         check("a+X", 0o644, false, 0o644);
         check("a+X", 0o744, false, 0o755);
         check("a+X", 0o600, true, 0o711);
+        check("a-rwx,u+rwX", 0o755, false, 0o700);
+        check("a=,u=rwX,g=rX", 0o755, false, 0o750);
+        check("a-x,+X", 0o644, false, 0o644);
         check("u+s,g+s", 0o755, false, 0o6755);
         check("+t", 0o755, true, 0o1755);
         check("F600,u+x", 0o644, false, 0o700);

@@ -16,10 +16,10 @@ pub(crate) struct Live {
     line: Line,
 }
 
-/// Whether the line has been drawn: before that there is nothing to make room for.
+/// Whether the line is to be seen: else there is nothing to make room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
-    NotYet,
+    Cleared,
     Drawn,
 }
 
@@ -32,28 +32,35 @@ impl Live {
             bar.set_style(style);
         }
         let text = LiveText::new(numbers);
-        (!bar.is_hidden()).then_some(Self { bar, text, line: Line::NotYet })
+        (!bar.is_hidden()).then_some(Self { bar, text, line: Line::Cleared })
     }
 
     /// Draws the line anew.
     pub(crate) fn tick(&mut self, elapsed: Duration, reading: &Reading) {
         self.line = Line::Drawn;
         self.bar.set_message(self.text.update(elapsed, reading));
+        if self.bar.is_finished() {
+            self.bar.reset();
+        }
     }
 
-    /// Writes something else to the terminal, above the line.
-    pub(crate) fn above(&self, write: impl FnOnce()) {
-        match self.line {
-            Line::NotYet => write(),
-            Line::Drawn => self.bar.suspend(write),
+    /// Writes something else to the terminal, where the line was. The next tick draws it again:
+    /// drawn after each of many names it would flicker, and be most of what a slow terminal gets.
+    pub(crate) fn above(&mut self, write: impl FnOnce()) {
+        self.clear();
+        write();
+    }
+
+    fn clear(&mut self) {
+        if self.line == Line::Drawn {
+            self.line = Line::Cleared;
+            self.bar.finish_and_clear();
         }
     }
 
     /// Removes the line.
-    pub(crate) fn finish(self) {
-        if self.line == Line::Drawn {
-            self.bar.finish_and_clear();
-        }
+    pub(crate) fn finish(mut self) {
+        self.clear();
     }
 }
 

@@ -143,6 +143,9 @@ impl Rate {
 
     /// Bytes a second, now that `bytes` have been moved `elapsed` after the start.
     pub(crate) fn update(&mut self, elapsed: Duration, bytes: u64) -> f64 {
+        if self.window.is_empty() {
+            self.window.push_back((Duration::ZERO, 0));
+        }
         let too_old = |moment: &(Duration, u64)| elapsed.saturating_sub(moment.0) > Self::WINDOW;
         while self.window.len() > 1 && self.window.front().is_some_and(too_old) {
             self.window.pop_front();
