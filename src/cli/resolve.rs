@@ -53,7 +53,7 @@ use std::path::PathBuf;
 use filter::Rules;
 use model::settings::{Backup, Delete, DeleteWhen, Depth, Partial, Settings, Symlinks};
 use model::{Destination, Interest, Job, Source};
-use report::settings::{Effect, Listing, Preserved, RunFacts, Transfer};
+use report::settings::{Effect, KeptPath, Listing, Preserved, RunFacts, Transfer};
 
 use super::config::{self, Config};
 use super::host::names_a_host;
@@ -263,6 +263,11 @@ fn facts_of(job: &Job, shape: Shape) -> RunFacts {
     let preserved = |kept| if kept { Preserved::Yes } else { Preserved::No };
     RunFacts {
         sources: job.sources.iter().map(|source| source.path.clone()).collect(),
+        kept_path: match () {
+            () if traverse.files_from.is_some() => KeptPath::Listed,
+            () if traverse.relative => KeptPath::Whole,
+            () => KeptPath::Last,
+        },
         destination: job.destination.as_ref().map(|destination| destination.path.clone()),
         effect,
         listing: listing(&job.settings, shape.whole_list),

@@ -6,6 +6,8 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use crate::settings::KeptPath;
+
 /// The source arguments, taken apart.
 pub(crate) struct FullNames {
     sources: Vec<SourceName>,
@@ -13,34 +15,59 @@ pub(crate) struct FullNames {
 
 /// One source argument.
 struct SourceName {
-    /// The whole argument without slashes around it.
-    typed: Vec<u8>,
     /// What stands before the path of each entry.
     prefix: Vec<u8>,
-    /// First component of the paths of its entries; `None` when it names contents (`dir/`).
-    first: Option<Vec<u8>>,
+    below: Below,
+}
+
+/// The paths of an argument's entries.
+enum Below {
+    /// Any: it names contents (`dir/`).
+    Anything,
+    /// They begin with this component.
+    First(Vec<u8>),
+    /// They lie on the way to this path, or below it.
+    Along(Vec<u8>),
 }
 
 impl FullNames {
-    pub(crate) fn new(sources: &[PathBuf]) -> Self {
-        let take_apart = |source: &PathBuf| SourceName::new(source.as_os_str().as_bytes());
-        Self { sources: sources.iter().map(take_apart).collect() }
+    pub(crate) fn new(sources: &[PathBuf], kept: KeptPath) -> Self {
+        let take_apart = |source: &PathBuf| {
+            let argument = source.as_os_str().as_bytes();
+            match kept {
+                KeptPath::Last => Some(SourceName::new(argument)),
+                KeptPath::Whole => SourceName::relative(argument),
+                KeptPath::Listed => None,
+            }
+        };
+        Self { sources: sources.iter().filter_map(take_apart).collect() }
     }
 
     /// The full name of the entry at `path`. No slash in front, as in rsync.
     pub(crate) fn of(&self, path: &[u8]) -> Vec<u8> {
-        // With -R the path has the argument in it.
-        if self.sources.iter().any(|source| source.first.is_some() && source.is_in(path)) {
-            return path.to_vec();
-        }
-        let first = path.split(|&byte| byte == b'/').next();
-        let named = self.sources.iter().find(|source| source.first.as_deref() == first);
-        let contents = || self.sources.iter().find(|source| source.first.is_none());
+        let named = self.sources.iter().find(|source| source.below.names(path));
+        let contents = || self.sources.iter().find(|source| matches!(source.below, Below::Anything));
         match named.or_else(contents) {
             Some(source) if !source.prefix.is_empty() => [&source.prefix, path].join(&b'/'),
             _ => path.to_vec(),
         }
     }
+}
+
+impl Below {
+    /// True when `path` is one of its paths by its beginning.
+    fn names(&self, path: &[u8]) -> bool {
+        match self {
+            Self::Anything => false,
+            Self::First(first) => path.split(|&byte| byte == b'/').next() == Some(first),
+            Self::Along(end) => leads(end, path) || leads(path, end),
+        }
+    }
+}
+
+/// True when `path` is `upper` or lies below it.
+fn leads(upper: &[u8], path: &[u8]) -> bool {
+    path.strip_prefix(upper).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 /// A path without components that are a dot.
@@ -55,45 +82,54 @@ fn without_dots(path: &[u8]) -> Vec<u8> {
     kept.join(&b'/')
 }
 
+/// A path without slashes around it and without components that are a dot, but for the last; and
+/// whether it ended in a slash.
+fn trimmed(path: &[u8]) -> (Vec<u8>, bool) {
+    let is_slash = |byte: &&u8| **byte == b'/';
+    let leading = path.iter().take_while(is_slash).count();
+    let mut rest = &path[leading..];
+    while let Some(shorter) = rest.strip_prefix(b"./") {
+        rest = shorter;
+    }
+    let trailing = rest.iter().rev().take_while(is_slash).count();
+    (without_dots(&rest[..rest.len() - trailing]), trailing > 0)
+}
+
 impl SourceName {
     fn new(argument: &[u8]) -> Self {
-        let is_slash = |byte: &&u8| **byte == b'/';
-        let leading = argument.iter().take_while(is_slash).count();
-        let mut rest = &argument[leading..];
-        while let Some(shorter) = rest.strip_prefix(b"./") {
-            rest = shorter;
-        }
-        let trailing = rest.iter().rev().take_while(is_slash).count();
-        let typed = without_dots(&rest[..rest.len() - trailing]);
+        let (typed, is_slashed) = trimmed(argument);
         let (parent, last) = match typed.iter().rposition(|&byte| byte == b'/') {
             Some(slash) => (&typed[..slash], &typed[slash + 1..]),
             None => (&b""[..], &typed[..]),
         };
-        let (prefix, first) = match last {
-            b"" | b"." => (parent, None),
-            _ if trailing > 0 || last == b".." => (&typed[..], None),
-            _ => (parent, Some(last.to_vec())),
+        let (prefix, below) = match last {
+            b"" | b"." => (parent, Below::Anything),
+            _ if is_slashed || last == b".." => (&typed[..], Below::Anything),
+            _ => (parent, Below::First(last.to_vec())),
         };
-        let prefix = prefix.to_vec();
-        Self { typed, prefix, first }
+        Self { prefix: prefix.to_vec(), below }
     }
 
-    /// True when the whole argument, of several components, leads `path`.
-    fn is_in(&self, path: &[u8]) -> bool {
-        !self.prefix.is_empty()
-            && path
-                .strip_prefix(&*self.typed)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    /// With `-R` the paths have the argument in them, but for what stands before `/./`.
+    fn relative(argument: &[u8]) -> Option<Self> {
+        let cut = argument.windows(3).position(|window| window == b"/./")?;
+        let ((prefix, _), (end, _)) = (trimmed(&argument[..cut]), trimmed(&argument[cut + 3..]));
+        let below = if matches!(&end[..], b"" | b".") { Below::Anything } else { Below::Along(end) };
+        Some(Self { prefix, below })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::FullNames;
+    use super::{FullNames, KeptPath};
 
     fn check(sources: &[&str], path: &str, expected: &str) {
+        check_kept(KeptPath::Last, sources, path, expected);
+    }
+
+    fn check_kept(kept: KeptPath, sources: &[&str], path: &str, expected: &str) {
         let sources: Vec<_> = sources.iter().map(Into::into).collect();
-        let name = FullNames::new(&sources).of(path.as_bytes());
+        let name = FullNames::new(&sources, kept).of(path.as_bytes());
         assert_eq!(String::from_utf8(name).unwrap(), expected, "{sources:?}");
     }
 
@@ -108,9 +144,26 @@ mod tests {
         check(&["s/", "big", "s/sub/b"], "b", "s/sub/b");
         check(&["s/", "big", "s/sub/b"], "big", "big");
         check(&["s/", "big", "s/sub/b"], "a", "s/a");
-        check(&["a/b/c"], "a/b/c/d", "a/b/c/d");
+        check(&["s/s"], "s/a", "s/s/a");
         check(&["."], "a", "a");
         check(&["s/."], "a", "s/a");
         check(&[], "a", "a");
+    }
+
+    #[test]
+    fn a_kept_path_is_not_named_twice() {
+        for (sources, path, expected) in [
+            (&["s/"][..], "s", "s"),
+            (&["a/b/c"], "a/b/c/d", "a/b/c/d"),
+            (&["s/./a/b"], "a", "s/a"),
+            (&["./s/./a"], "a/b", "s/a/b"),
+            (&["/x/s/./a/"], "a", "x/s/a"),
+            (&["s/./"], "a", "s/a"),
+            (&["s/./a", "t"], "t/a", "t/a"),
+            (&["s/./a"], "ab", "ab"),
+        ] {
+            check_kept(KeptPath::Whole, sources, path, expected);
+        }
+        check_kept(KeptPath::Listed, &["s/"], "a/b", "a/b");
     }
 }

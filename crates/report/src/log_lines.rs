@@ -46,7 +46,7 @@ pub(crate) fn context(settings: &Settings) -> Context {
     let run = &settings.run;
     Context {
         clock: Clock::local(),
-        full_names: FullNames::new(&run.sources),
+        full_names: FullNames::new(&run.sources, run.kept_path),
         users: run.users,
         groups: run.groups,
         checksum_digits: settings.items.checksum_digits,

@@ -282,7 +282,7 @@ mod tests {
     fn written(format: &str, item: &Item) -> String {
         let context = Context {
             clock: Clock::utc(),
-            full_names: FullNames::new(&["s/".into()]),
+            full_names: FullNames::new(&["s/".into()], crate::settings::KeptPath::Last),
             users: Preserved::Yes,
             groups: Preserved::Yes,
             checksum_digits: 32,

@@ -276,6 +276,8 @@ pub enum NameEscapes {
 pub struct RunFacts {
     /// The source arguments as typed; `%f`, `%F` and JSON show them.
     pub sources: Vec<PathBuf>,
+    /// What of a source argument the paths of its entries keep.
+    pub kept_path: KeptPath,
     /// The destination argument as typed; JSON shows it.
     pub destination: Option<PathBuf>,
     /// Whether anything is changed.
@@ -294,6 +296,18 @@ pub struct RunFacts {
     pub groups: Preserved,
     /// The version of the program; JSON shows it.
     pub version: &'static str,
+}
+
+/// What of a source argument the paths of its entries keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeptPath {
+    /// The last component, or nothing of what ends in a slash.
+    #[default]
+    Last,
+    /// `-R`: all of it, or what stands behind `/./`.
+    Whole,
+    /// `--files-from`: nothing; they are the paths of the list.
+    Listed,
 }
 
 /// Whether anything is changed.
