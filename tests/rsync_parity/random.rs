@@ -140,7 +140,8 @@ fn does_as_rsync_does_on_random_trees_and_options() {
     let count = number_from_env("PARITY_CASES").unwrap_or(200);
     let base = number_from_env("PARITY_BASE").unwrap_or(1);
     println!("seeds {base} to {} against `{}`", base + count - 1, tool.shown());
-    let tally = run_cases(base, count, &tool, FAILURES_SHOWN);
+    let enough = number_from_env("PARITY_FAILURES").map_or(FAILURES_SHOWN, |count| count as usize);
+    let tally = run_cases(base, count, &tool, enough);
     report(&tally, count);
     assert!(
         tally.exits.get("Code(0)").is_some_and(|good| *good as u64 * 2 > count),

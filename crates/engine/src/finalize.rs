@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use fs::{Dir, Times};
-use model::Fault;
 use model::settings::Perms;
+use model::{Fault, Metadata};
 
 use crate::attributes::{AsksForExtra, Extra};
 use crate::node::{Finish, Node};
 use crate::run::Run;
 use crate::scan::Pass;
 use crate::task::Worker;
-use crate::wanted::Wanted;
+use crate::wanted::{Wanted, same_time};
 
 /// One task or child of a node is done; the last one finishes the node and what waits above.
 pub(crate) fn settle(worker: &mut Worker<'_>, node: Arc<Node>) {
@@ -98,14 +98,21 @@ fn dress(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Faile
     if now.mode != mode || acl_was_set || (owned && mode & 0o6000 != 0) {
         dir.set_own_mode(mode).map_err(|error| ("set mode of", error))?;
     }
-    set_times(dir, wanted)
+    set_times(run, node, finish, dir)
 }
 
-fn set_times(dir: &Dir, wanted: &Wanted) -> Result<(), Failed> {
-    if wanted.mtime.is_none() && wanted.atime.is_none() {
+/// A time that counted as equal stays to the nanosecond where nothing was done in the directory.
+fn set_times(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Failed> {
+    let Wanted { mtime, atime, .. } = finish.wanted;
+    let window = run.settings.compare.modify_window_secs;
+    let counts_as_equal =
+        |before: &Metadata| mtime.is_some_and(|mtime| same_time(mtime, before.mtime, window));
+    let is_untouched = !node.touched.load(Ordering::Relaxed);
+    let mtime = mtime.filter(|_| !(is_untouched && finish.before.as_ref().is_some_and(counts_as_equal)));
+    if mtime.is_none() && atime.is_none() {
         return Ok(());
     }
-    let times = Times { mtime: wanted.mtime, atime: wanted.atime };
+    let times = Times { mtime, atime };
     dir.set_own_times(times).map_err(|error| ("set times of", error))
 }
 
@@ -120,5 +127,5 @@ fn pretend(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Fai
     source.write(&target, dir.into()).map_err(|error| ("set attributes of", error))?;
     crate::fake_super::write_directory(dir, &finish.wanted, &finish.source)
         .map_err(|error| ("set attributes of", error))?;
-    set_times(dir, &finish.wanted)
+    set_times(run, node, finish, dir)
 }

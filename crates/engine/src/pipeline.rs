@@ -350,7 +350,18 @@ fn root_scopes(
 pub(crate) fn basis_roots(job: &Job, destination: Option<&Dir>) -> Vec<Option<Dir>> {
     let open = |path: &std::path::PathBuf| match destination {
         Some(dir) => fs::below::open_dir_below(dir, path).ok(),
-        None => None,
+        None => basis_beside_absent(job, path),
     };
     job.settings.basis.dirs.iter().map(open).collect()
+}
+
+/// A basis tree in a dry run that would make the destination: the first `..` leads to where that
+/// would be made.
+fn basis_beside_absent(job: &Job, path: &Path) -> Option<Dir> {
+    if path.is_absolute() {
+        return Dir::open_operator(path).ok();
+    }
+    let destination = fs::below::absolute(&job.destination.as_ref()?.path);
+    let parent = Dir::open_operator(destination.parent()?).ok()?;
+    fs::below::open_dir_below(&parent, path.strip_prefix("..").ok()?).ok()
 }
