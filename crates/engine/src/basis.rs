@@ -7,14 +7,14 @@ use fs::{AccessTime, Dir, File};
 use model::settings::BasisAction;
 use model::{Fault, ItemFlags, Kind, Metadata, Verdict};
 
-use crate::attributes;
+use crate::attributes::{self, AsksForExtra, Extra};
 use crate::entries::Entry;
 use crate::node::Node;
 use crate::run::Run;
 use crate::task::{Cost, Worker};
 use crate::telling::Told;
 use crate::transfer::whole::{self, FileJob};
-use crate::wanted::{Quick, quick_check};
+use crate::wanted::{Quick, Wanted, quick_check, same_time};
 
 /// How well a candidate matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -248,16 +248,41 @@ pub(crate) fn bring_other(
     }
 }
 
-/// A directory of a basis tree that mirrors a child of a node, for what is told of a new one.
-pub(crate) fn directory(node: &Node, name: &[u8]) -> Option<Metadata> {
-    mirrors(node)
-        .iter()
-        .flatten()
-        .filter_map(|dir| dir.stat(name).ok())
-        .find(|metadata| metadata.kind == Kind::Directory)
-}
-
-/// The root of a basis tree, for what is told of a new destination root.
-pub(crate) fn root_directory(run: &Run) -> Option<Metadata> {
-    run.basis_roots.iter().flatten().find_map(|dir| dir.metadata().ok())
+/// What is told of a new directory that basis trees have: how it differs from the first exact copy,
+/// else from the first copy.
+pub(crate) fn directory(
+    node: &Node,
+    source: &Metadata,
+    wanted: impl Fn(Metadata) -> Wanted,
+) -> Result<Option<ItemFlags>, Fault> {
+    let run = &*node.run;
+    let mut copies = mirrors(node).iter().flatten().peekable();
+    if copies.peek().is_none() {
+        return Ok(None);
+    }
+    let extra = crate::descend::extra(run, node)?.0;
+    let mut first = None;
+    for dir in copies {
+        let Ok(basis) = dir.metadata() else { continue };
+        let mut flags = wanted(basis).differences(&run.settings, &basis);
+        if run.settings.has_extra() {
+            let copy = Extra::of_target(run, &node.source_scope, dir.into())
+                .map_err(|error| node.target_fault("read attributes of", b".", &error))?;
+            flags |= attributes::directory_differences(run, &extra, &copy);
+        }
+        let mtimes = run.settings.preserve.mtimes;
+        // -O or not, a copy of another time is no exact one.
+        let window = run.settings.compare.modify_window_secs;
+        let is_exact =
+            flags.is_empty() && (!mtimes.files || same_time(source.mtime, basis.mtime, window));
+        if is_exact {
+            return Ok(Some(flags));
+        }
+        if !mtimes.directories {
+            flags |= ItemFlags::MTIME;
+            flags.set(ItemFlags::TIME_OF_TRANSFER, !mtimes.files);
+        }
+        first.get_or_insert(flags);
+    }
+    Ok(first)
 }

@@ -382,14 +382,7 @@ fn build(
         totals.listed.add(Kind::Directory, 1);
         totals.verdicts.add(Verdict::Skipped);
     } else if !is_path_only {
-        let basis = if existing.is_none() && !run.basis_roots.is_empty() {
-            basis::directory(way.node, way.name())
-        } else {
-            None
-        };
-        // A new directory is told as a change of the one that a basis tree has.
-        let told = basis.map_or(wanted, |_| self::wanted(run, way.node, &source, basis));
-        let flags = match compare(run, &node, existing.as_ref(), &told, basis.as_ref()) {
+        let flags = match compare(run, &node, existing.as_ref(), (&source, &wanted)) {
             Ok(flags) => flags,
             Err(fault) => {
                 run.note_source(&fault);
@@ -407,19 +400,22 @@ fn build(
     Some(node)
 }
 
-/// The letters of a directory.
+/// The letters of a directory. A new one is told as a change of the one that a basis tree has.
 pub(crate) fn compare(
     run: &Run,
     node: &Node,
     existing: Option<&Metadata>,
-    wanted: &Wanted,
-    basis: Option<&Metadata>,
+    (source, wanted): (&Metadata, &Wanted),
 ) -> Result<ItemFlags, Fault> {
     let Some(existing) = existing else {
-        return Ok(match basis {
-            Some(basis) => wanted.differences(&run.settings, basis) | ItemFlags::LOCAL_CHANGE,
-            None => ItemFlags::NEW | ItemFlags::LOCAL_CHANGE,
-        });
+        let parent = node.parent.as_deref().unwrap_or(node);
+        let changed = |basis| self::wanted(run, parent, source, Some(basis));
+        let known = if run.basis_roots.is_empty() {
+            None
+        } else {
+            basis::directory(node, source, changed)?
+        };
+        return Ok(known.unwrap_or(ItemFlags::NEW) | ItemFlags::LOCAL_CHANGE);
     };
     let mut flags = wanted.differences(&run.settings, existing);
     if run.settings.has_extra() {

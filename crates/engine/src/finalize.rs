@@ -108,7 +108,8 @@ fn set_times(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), F
     let counts_as_equal =
         |before: &Metadata| mtime.is_some_and(|mtime| same_time(mtime, before.mtime, window));
     let is_untouched = !node.touched.load(Ordering::Relaxed);
-    let mtime = mtime.filter(|_| !(is_untouched && finish.before.as_ref().is_some_and(counts_as_equal)));
+    let mtime =
+        mtime.filter(|_| !(is_untouched && finish.before.as_ref().is_some_and(counts_as_equal)));
     if mtime.is_none() && atime.is_none() {
         return Ok(());
     }

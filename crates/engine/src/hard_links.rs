@@ -109,7 +109,8 @@ pub(crate) fn register(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
         let mut shard = run.links.shard(key).lock();
         let members = shard.entry(key).or_default();
         members.push(entry);
-        (members.len() >= links).then(|| shard.remove(&key)).flatten()
+        let is_whole = members.len() >= links && !run.meets_entries_again;
+        is_whole.then(|| shard.remove(&key)).flatten()
     };
     if let Some(members) = complete {
         worker.spawn(task(members));
@@ -237,6 +238,9 @@ fn follow(worker: &mut Worker<'_>, leader: &Entry, mut entry: Entry) {
                 flags.set(ItemFlags::SIZE, existing.size != entry.source.size);
             }
             flags |= attributes::extra_differences(run, &entry).unwrap_or(ItemFlags::empty());
+            if !already && !run.settings.preserve.mtimes.files {
+                flags |= ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER;
+            }
         }
         None => flags |= ItemFlags::NEW,
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use filter::{Rules, Scope};
 use fs::Dir;
-use model::settings::{DeleteLimit, DeleteWhen, Workers};
+use model::settings::{DeleteLimit, DeleteWhen, Symlinks, Workers};
 use model::{Cause, Fault, Job, MessageClass, Metadata, RelPath, Side, Summary, Verdict};
 use parking_lot::Mutex;
 
@@ -57,6 +57,11 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     let mut shared = Run::new(job, around, opened.as_ref(), ceiling)?;
     shared.missing = std::mem::take(&mut selection.missing);
     shared.source_inodes = inodes_up_to_the_top(&selection);
+    let links = &job.settings.links;
+    shared.meets_entries_again = links.symlinks == Symlinks::Follow
+        || links.copy_dirlinks
+        || links.copy_unsafe
+        || selection.overlaps();
     let run = Arc::new(shared);
     tell_unreadable(&run, &mut selection);
     tell_notes(&run, &selection, opened.as_ref());
@@ -264,9 +269,7 @@ fn root_node(
         // Looked at again: a pass that deletes may have come before.
         let existing = existing.filter(|_| !is_new).and_then(|(dir, _)| dir.metadata().ok());
         let wanted = descend::wanted(run, &node, &root.metadata, existing);
-        let basis = crate::basis::root_directory(run).filter(|_| existing.is_none());
-        let told = basis.map_or(wanted, |_| descend::wanted(run, &node, &root.metadata, basis));
-        let flags = descend::compare(run, &node, existing.as_ref(), &told, basis.as_ref());
+        let flags = descend::compare(run, &node, existing.as_ref(), (&root.metadata, &wanted));
         let flags = flags.map_err(|fault| SetupError::Root(fault.to_string()))?;
         let differs = existing.is_none() || flags.is_significant();
         widen_root(run, &node, existing.as_ref())?;

@@ -56,6 +56,9 @@ pub(crate) struct Run {
     pub(crate) identity: Identity,
     pub(crate) log: OrderedLog,
     pub(crate) links: HardLinks,
+    /// One entry of the source may be met several times: no count of links tells that a group is
+    /// whole.
+    pub(crate) meets_entries_again: bool,
     pub(crate) rate: RateLimit,
     /// A directory or entry of the source could not be read: deletions are kept back.
     pub(crate) source_fault: AtomicBool,
@@ -147,6 +150,7 @@ impl Run {
             identity: Identity::new(&settings.preserve),
             log: OrderedLog::new(settings.interest > Interest::Faults),
             links: HardLinks::default(),
+            meets_entries_again: false,
             rate: RateLimit::new(settings.limits.bytes_per_sec.and_then(NonZeroU64::new)),
             source_fault: AtomicBool::new(false),
             told_suppressed: AtomicBool::new(false),

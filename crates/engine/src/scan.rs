@@ -89,7 +89,7 @@ fn collect(worker: &mut Worker<'_>, node: &Arc<Node>) -> Names {
     if let Some(picked) = &node.picked {
         for (at, pick) in picked.names.iter().enumerate() {
             let at = u32::try_from(at + 1).expect("fewer than 2^32 names are picked");
-            add_pick(node, pick, at, &mut names);
+            add_pick(worker, node, pick, at, &mut names);
         }
     }
     names
@@ -140,7 +140,13 @@ fn is_omitted_mount(run: &Run, node: &Node, layer: u16, dir: &Dir, name: &[u8]) 
         && dir.stat(name).is_ok_and(|metadata| metadata.dev != root_device)
 }
 
-fn add_pick(node: &Arc<Node>, pick: &crate::selection::Pick, at: u32, names: &mut Names) {
+fn add_pick(
+    worker: &mut Worker<'_>,
+    node: &Arc<Node>,
+    pick: &crate::selection::Pick,
+    at: u32,
+    names: &mut Names,
+) {
     for in_root in &pick.roots {
         let Some(layer) = node.layer_of_root(in_root.root) else { continue };
         let Ok(dir) = node.layer_dir(layer) else { continue };
@@ -150,6 +156,14 @@ fn add_pick(node: &Arc<Node>, pick: &crate::selection::Pick, at: u32, names: &mu
             || dir.stat_following(&pick.name).is_ok_and(|behind| behind.kind == Kind::Directory);
         if kind == Some(Kind::Symlink) && (leads_on || in_root.is_slashed && is_directory()) {
             (kind, is_followed) = (Some(Kind::Directory), true);
+        }
+        let prunes = node.run.settings.traverse.prune_empty_dirs;
+        if prunes
+            && kind == Some(Kind::Directory)
+            && prune::pick_is_empty(node, layer, pick, in_root)
+        {
+            worker.scratch.totals.verdicts.add(Verdict::Skipped);
+            continue;
         }
         let entry = names.push(&pick.name, layer, kind);
         entry.is_followed = is_followed;

@@ -79,6 +79,8 @@ pub(crate) struct Selection {
     pub(crate) skipped: Vec<Box<[u8]>>,
     /// How many arguments a filter rule leaves out.
     pub(crate) excluded: u64,
+    /// The picked paths from the root of the file system, where hard links are looked for.
+    named: Vec<Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -101,6 +103,7 @@ impl Selection {
                     cause,
                 })?,
                 shown: base.as_os_str().as_bytes().into(),
+                trusts_links: settings.trusts_listed_links(),
             };
             for file in files {
                 selection.add_listed(&mut top, settings, &base, file)?;
@@ -112,6 +115,14 @@ impl Selection {
         }
         selection.picked = freeze(top);
         Ok(selection)
+    }
+
+    /// True when an entry may be reached through several arguments, as `a/b` is by `a a/b`.
+    pub(crate) fn overlaps(&self) -> bool {
+        let mut named: Vec<Vec<&[u8]>> =
+            self.named.iter().map(|path| components(path)).collect();
+        named.sort_unstable();
+        self.roots.len() > 1 && named.windows(2).any(|pair| pair[1].starts_with(&pair[0]))
     }
 
     /// A source argument.
@@ -130,7 +141,7 @@ impl Selection {
         let opened = Dir::open_operator(Path::new(std::ffi::OsStr::from_bytes(base)));
         match opened {
             Ok(dir) => {
-                let base = Base { dir, shown: base.into() };
+                let base = Base { dir, shown: base.into(), trusts_links: true };
                 self.add_below(top, settings, &base, below, argument)
             }
             // As in rsync: only the last component may be missing by permission.
@@ -232,6 +243,10 @@ impl Selection {
             self.excluded += 1;
             return Ok(());
         }
+        if settings.links.hard_links {
+            let base = crate::pipeline::absolute(&base.shown);
+            self.named.push(join(&base, &components.join(&b'/')).into_vec());
+        }
         if components.is_empty() {
             let root = self.root(base, entry, content);
             self.roots[usize::from(root)].is_sent = true;
@@ -309,6 +324,14 @@ impl std::ops::Deref for Wishes<'_> {
 }
 
 impl Wishes<'_> {
+    /// False when a name of `--files-from` leads through no link that another user may have set.
+    fn trusts_listed_links(&self) -> bool {
+        let links = &self.settings.links;
+        let follows =
+            links.symlinks == Symlinks::Follow || links.copy_dirlinks || links.copy_unsafe;
+        follows || !self.settings.traverse.relative
+    }
+
     /// True when the root is one of the implied directories that are sent.
     fn sends_implied_root(&self, base: &Base) -> bool {
         let traverse = &self.settings.traverse;
@@ -352,6 +375,8 @@ impl Branch {
 struct Base {
     dir: Dir,
     shown: Box<[u8]>,
+    /// Links are followed whoever owns them.
+    trusts_links: bool,
 }
 
 impl Base {
@@ -359,9 +384,23 @@ impl Base {
     fn open(&self, below: &[u8]) -> std::io::Result<Self> {
         let mut dir = self.dir.clone();
         for name in below.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b".")) {
+            self.check_link(&dir, name)?;
             dir = dir.open_child_following(name)?;
         }
-        Ok(Self { dir, shown: join(&self.shown, below) })
+        Ok(Self { dir, shown: join(&self.shown, below), trusts_links: self.trusts_links })
+    }
+
+    /// Fails where a link is not to be followed: it is another user's.
+    fn check_link(&self, dir: &Dir, name: &[u8]) -> std::io::Result<()> {
+        if self.trusts_links {
+            return Ok(());
+        }
+        let metadata = dir.stat(name)?;
+        let own = [0, fs::process::effective_uid()];
+        if metadata.kind == Kind::Symlink && !own.contains(&metadata.uid) {
+            return Err(std::io::Error::other("a link of another user is not followed"));
+        }
+        Ok(())
     }
 
     /// Looks a picked name up: the way to it may lead through links, it itself is looked at as
@@ -375,11 +414,15 @@ impl Base {
         let Some((name, way)) = components.split_last() else { return self.dir.metadata() };
         let mut dir = self.dir.clone();
         for component in way {
+            self.check_link(&dir, component)?;
             dir = dir.open_child_following(component)?;
         }
         let metadata = dir.stat(name)?;
         if metadata.kind != Kind::Symlink {
             return Ok(metadata);
+        }
+        if is_slashed {
+            self.check_link(&dir, name)?;
         }
         match dir.stat_following(name) {
             followed if settings.links.symlinks == Symlinks::Follow => followed,
@@ -414,6 +457,10 @@ fn split_last(argument: &[u8]) -> (&[u8], &[u8]) {
         Some(at) => (&argument[..at], &argument[at + 1..]),
         None => (b".", argument),
     }
+}
+
+fn components(path: &[u8]) -> Vec<&[u8]> {
+    path.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b".")).collect()
 }
 
 fn freeze(branches: BTreeMap<Box<[u8]>, Branch>) -> Picked {

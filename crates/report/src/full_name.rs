@@ -46,7 +46,8 @@ impl FullNames {
     /// The full name of the entry at `path`. No slash in front, as in rsync.
     pub(crate) fn of(&self, path: &[u8]) -> Vec<u8> {
         let named = self.sources.iter().find(|source| source.below.names(path));
-        let contents = || self.sources.iter().find(|source| matches!(source.below, Below::Anything));
+        let contents =
+            || self.sources.iter().find(|source| matches!(source.below, Below::Anything));
         match named.or_else(contents) {
             Some(source) if !source.prefix.is_empty() => [&source.prefix, path].join(&b'/'),
             _ => path.to_vec(),
@@ -114,7 +115,8 @@ impl SourceName {
     fn relative(argument: &[u8]) -> Option<Self> {
         let cut = argument.windows(3).position(|window| window == b"/./")?;
         let ((prefix, _), (end, _)) = (trimmed(&argument[..cut]), trimmed(&argument[cut + 3..]));
-        let below = if matches!(&end[..], b"" | b".") { Below::Anything } else { Below::Along(end) };
+        let below =
+            if matches!(&end[..], b"" | b".") { Below::Anything } else { Below::Along(end) };
         Some(Self { prefix, below })
     }
 }

@@ -45,6 +45,9 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
         Some(existing) => {
             let wanted = Entry { existing: None, ..entry.clone() }.wanted(run);
             flags |= wanted.differences(&run.settings, &existing);
+            if !run.settings.preserve.mtimes.files {
+                flags |= ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER;
+            }
         }
         None => flags |= ItemFlags::NEW,
     }
@@ -64,7 +67,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
         return Cost::Change;
     }
     if entry.is_matched {
-        flags = ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK;
+        flags = ItemFlags::LOCAL_CHANGE;
     }
     let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
     entry.conclude(worker, verdict, Told::flags(flags));

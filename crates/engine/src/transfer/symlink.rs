@@ -111,7 +111,7 @@ fn make(worker: &mut Worker<'_>, mut entry: Entry, stored: &[u8]) -> Cost {
     }
     if entry.is_matched {
         // rsync does not tell of what an exact copy in a basis tree gave.
-        flags = ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK;
+        flags = ItemFlags::LOCAL_CHANGE;
     }
     let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
     entry.conclude(worker, verdict, Told::flags(flags));
