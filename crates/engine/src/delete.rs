@@ -7,7 +7,7 @@
 use std::io;
 
 use fs::{AccessTime, Dir};
-use model::{Cause, Kind, Metadata, RelPath};
+use model::{Cause, Kind, MessageClass, Metadata, RelPath};
 
 use crate::entries::Entry;
 use crate::node::Node;
@@ -142,6 +142,21 @@ pub(crate) fn missing_argument(worker: &mut Worker<'_>, node: &Node, path: &[u8]
         let fault = worker.run.destination_fault("remove", &path, cause);
         return worker.run.fault(&mut worker.scratch.totals, fault);
     }
+    let settings = &worker.run.settings;
+    let deletes = settings.delete.when != model::settings::DeleteWhen::Never;
+    if existing.kind == Kind::Directory
+        && !(deletes || settings.delete.force)
+        && is_filled(&dir, name)
+    {
+        let parts: [&[u8]; 2] = [b"cannot delete non-empty directory: ", path];
+        return worker.run.say(node.segment, MessageClass::Notice, &parts);
+    }
     let mut doomed = Doomed::new(node, &dir, parent, node.segment);
     doomed.remove(worker, name, existing.kind, Told::AsDeleted);
+}
+
+/// True unless a directory is known to be empty.
+fn is_filled(dir: &Dir, name: &[u8]) -> bool {
+    let listing = dir.open_child(name, AccessTime::Update).and_then(|dir| dir.list());
+    !listing.is_ok_and(|listing| listing.is_empty())
 }

@@ -127,6 +127,12 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     {
         return None;
     }
+    if existing.is_some_and(|(found, _)| found.kind != Kind::Directory)
+        && run.settings.compare.ignore_existing
+    {
+        leave_what_exists(worker, way, source);
+        return None;
+    }
     let (mut layers, whole) = open_layers(worker, way);
     if !whole && !can_read_attributes(worker, way) {
         return None;
@@ -219,6 +225,23 @@ fn look_at_target(
         return Ok(Some((behind, ThroughLink::Follow)));
     }
     Ok(Some((found, ThroughLink::No)))
+}
+
+/// `--ignore-existing`: what is no directory stays, and nothing goes into it.
+fn leave_what_exists(worker: &mut Worker<'_>, way: &Way<'_>, source: Metadata) {
+    let run = worker.run;
+    if !run.pass().transfers() {
+        return;
+    }
+    let path = way.path();
+    run.say(way.segment, MessageClass::Debug, &[path.as_bytes(), b" exists"]);
+    if crate::layers::brings_something(run, way) {
+        let why = "what is there is no directory, and --ignore-existing keeps it";
+        let fault = way.node.target_fault("enter", way.name(), Cause::Refused(why.into()));
+        way.fail(worker, source, fault);
+    } else {
+        worker.scratch.totals.verdicts.add(Verdict::Skipped);
+    }
 }
 
 /// Removes what is no directory; fails when the directory cannot or shall not be there, which has

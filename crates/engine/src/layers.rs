@@ -57,6 +57,19 @@ pub(crate) fn can_read_attributes(worker: &mut Worker<'_>, way: &Way<'_>) -> boo
     read.is_ok()
 }
 
+/// True when something in the directory belongs to the transfer, rules aside.
+pub(crate) fn brings_something(run: &Run, way: &Way<'_>) -> bool {
+    let through_link = if way.entry.is_followed { ThroughLink::Follow } else { ThroughLink::No };
+    let is_filled = |layer| {
+        let listing = open_layer(way, layer, through_link).and_then(|(dir, _)| dir.list());
+        listing.is_ok_and(|listing| !listing.is_empty())
+    };
+    way.pick().is_some_and(|pick| pick.below.is_some())
+        || contributions(run, way)
+            .into_iter()
+            .any(|(layer, content)| content == Content::Listed && is_filled(layer))
+}
+
 fn open_layer(
     way: &Way<'_>,
     parent_layer: u16,

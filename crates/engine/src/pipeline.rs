@@ -191,6 +191,11 @@ fn tell_unreadable(run: &Run, selection: &mut Selection) {
         scratch.totals.verdicts.add(Verdict::Failed);
         run.source_fault(&mut scratch.totals, fault);
     }
+    for path in std::mem::take(&mut selection.vanished) {
+        let cause = Cause::Vanished;
+        let fault = Fault { side: Side::Source, verb: "look at", path, cause };
+        run.source_fault(&mut scratch.totals, fault);
+    }
 }
 
 /// Tells which directories are left out, and which were made.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use filter::{Rules, Scope};
 use fs::Dir;
-use model::settings::{Depth, Settings, Symlinks};
+use model::settings::{Depth, MissingArgs, Settings, Symlinks};
 use model::{Job, Kind, Metadata};
 
 use crate::error::SetupError;
@@ -75,6 +75,8 @@ pub(crate) struct Selection {
     pub(crate) unreadable: Vec<(Box<[u8]>, std::io::Error)>,
     /// Names below the transfer root whose source argument does not exist.
     pub(crate) missing: Vec<Box<[u8]>>,
+    /// Directories on the way to a missing name, missing themselves.
+    pub(crate) vanished: Vec<Box<[u8]>>,
     /// Directories that are left out since nothing asks for directories.
     pub(crate) skipped: Vec<Box<[u8]>>,
     /// How many arguments a filter rule leaves out.
@@ -119,8 +121,7 @@ impl Selection {
 
     /// True when an entry may be reached through several arguments, as `a/b` is by `a a/b`.
     pub(crate) fn overlaps(&self) -> bool {
-        let mut named: Vec<Vec<&[u8]>> =
-            self.named.iter().map(|path| components(path)).collect();
+        let mut named: Vec<Vec<&[u8]>> = self.named.iter().map(|path| components(path)).collect();
         named.sort_unstable();
         self.roots.len() > 1 && named.windows(2).any(|pair| pair[1].starts_with(&pair[0]))
     }
@@ -225,6 +226,9 @@ impl Selection {
         let entry = match base.find(&components, settings, lists_content) {
             Ok(entry) => entry,
             Err(error) => {
+                if settings.deletes_at_destination(&error) {
+                    return self.add_way_to_missing(top, settings, base, &components);
+                }
                 self.note_missing(settings, &components.join(&b'/'), typed, error);
                 return Ok(());
             }
@@ -252,26 +256,57 @@ impl Selection {
             self.roots[usize::from(root)].is_sent = true;
             return Ok(());
         }
-        let root = self.root(
-            base,
-            base.dir.metadata().map_err(SetupError::from_io(typed))?,
-            Content::Picked,
-        );
+        let named = InRoot { root: 0, content, reason: Reason::Named, is_slashed: lists_content };
+        self.pick(top, settings, base, &components, named)
+    }
+
+    /// Picks a path; `last` is what becomes of its last component.
+    fn pick(
+        &mut self,
+        top: &mut BTreeMap<Box<[u8]>, Branch>,
+        settings: &Wishes<'_>,
+        base: &Base,
+        components: &[&[u8]],
+        last: InRoot,
+    ) -> Result<(), SetupError> {
+        let metadata = base.dir.metadata().map_err(SetupError::from_io(&base.shown))?;
+        let root = self.root(base, metadata, Content::Picked);
+        let on_the_way =
+            if settings.traverse.implied_dirs { Reason::Implied } else { Reason::Path };
+        let way = InRoot { root, content: Content::Picked, reason: on_the_way, is_slashed: false };
         let mut at = top;
-        let last = components.len() - 1;
-        for (depth, name) in components.iter().enumerate() {
-            let reason = match depth {
-                _ if depth == last => Reason::Named,
-                _ if settings.traverse.implied_dirs => Reason::Implied,
-                _ => Reason::Path,
-            };
-            let content = if depth == last { content } else { Content::Picked };
+        for (number, name) in components.iter().enumerate() {
             let branch = at.entry((*name).into()).or_default();
-            let is_slashed = depth == last && lists_content;
-            branch.add(InRoot { root, content, reason, is_slashed });
+            let is_last = number + 1 == components.len();
+            branch.add(if is_last { InRoot { root, ..last } } else { way });
             at = &mut branch.below;
         }
         Ok(())
+    }
+
+    /// `--delete-missing-args`: what is missing goes at the destination, and the directories on the
+    /// way to it are brought over. If one of those is missing, too, that is all there is to tell.
+    fn add_way_to_missing(
+        &mut self,
+        top: &mut BTreeMap<Box<[u8]>, Branch>,
+        settings: &Wishes<'_>,
+        base: &Base,
+        components: &[&[u8]],
+    ) -> Result<(), SetupError> {
+        let mut way = components.split_last().map_or(&[][..], |(_, way)| way);
+        let is_gone = |len: &usize| base.find(&way[..*len], settings, true).is_err();
+        if let Some(gone) = (1..=way.len()).find(is_gone) {
+            self.vanished.push(join(&base.shown, &way[..gone].join(&b'/')));
+            way = &way[..gone - 1];
+        } else {
+            self.missing.push(components.join(&b'/').into());
+        }
+        if way.is_empty() || !settings.traverse.implied_dirs {
+            return Ok(());
+        }
+        let (content, reason) = (Content::Picked, Reason::Implied);
+        let last = InRoot { root: 0, content, reason, is_slashed: false };
+        self.pick(top, settings, base, way, last)
     }
 
     /// The number of a root, added if it is new.
@@ -298,7 +333,6 @@ impl Selection {
         typed: &[u8],
         error: std::io::Error,
     ) {
-        use model::settings::MissingArgs;
         match settings.traverse.missing_args {
             MissingArgs::Ignore if error.kind() == std::io::ErrorKind::NotFound => {}
             MissingArgs::Delete if error.kind() == std::io::ErrorKind::NotFound => {
@@ -330,6 +364,12 @@ impl Wishes<'_> {
         let follows =
             links.symlinks == Symlinks::Follow || links.copy_dirlinks || links.copy_unsafe;
         follows || !self.settings.traverse.relative
+    }
+
+    /// True when a name that cannot be looked at for `error` is to be deleted at the destination.
+    fn deletes_at_destination(&self, error: &std::io::Error) -> bool {
+        self.settings.traverse.missing_args == MissingArgs::Delete
+            && error.kind() == std::io::ErrorKind::NotFound
     }
 
     /// True when the root is one of the implied directories that are sent.

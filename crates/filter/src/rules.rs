@@ -39,6 +39,12 @@ impl Rules {
         Self { options, items: Vec::new(), slots: Slots::default() }
     }
 
+    /// `--from0` for the files that are read from here on. What was said last holds for the merge
+    /// files of directories.
+    pub fn set_from0(&mut self, from0: bool) {
+        self.options.from0 = from0;
+    }
+
     /// Adds one `--filter`. Merge files are fetched by `read` with the name as written.
     pub fn push(
         &mut self,

@@ -58,7 +58,6 @@ pub(super) fn build(
 }
 
 fn options(raw: &RawArgs, facts: &Facts<'_>, surroundings: &dyn Surroundings) -> RuleOptions {
-    let last_from0 = raw.flags.iter().rev().find(|flag| flag.opt == Opt::From0);
     let may_use_cvs_rules = raw
         .flags
         .iter()
@@ -66,7 +65,8 @@ fn options(raw: &RawArgs, facts: &Facts<'_>, surroundings: &dyn Surroundings) ->
     let home = surroundings.variable("HOME").filter(|_| may_use_cvs_rules);
     let cvsignore = home.map(|home| PathBuf::from(home).join(".cvsignore"));
     RuleOptions {
-        from0: last_from0.is_some_and(RawFlag::is_on),
+        // Set as the flags are gone through.
+        from0: false,
         delete_excluded: facts.delete_excluded,
         home_cvsignore: cvsignore.and_then(|name| surroundings.read_file(&name).ok()),
         cvsignore_variable: surroundings
@@ -83,6 +83,10 @@ struct List<'a> {
 impl List<'_> {
     fn take(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
         match flag.opt {
+            Opt::From0 => {
+                self.rules.set_from0(flag.is_on());
+                Ok(())
+            }
             Opt::Filter => self.push(flag.bytes()),
             Opt::Exclude => self.push_pattern(flag, Unprefixed::Exclude),
             Opt::Include => self.push_pattern(flag, Unprefixed::Include),
