@@ -9,7 +9,7 @@ use model::{Fault, ItemFlags, Kind, Metadata, Verdict};
 
 use crate::attributes::{self, AsksForExtra, Extra};
 use crate::entries::Entry;
-use crate::node::Node;
+use crate::node::{Handle, Node};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
 use crate::telling::Told;
@@ -32,17 +32,29 @@ struct Candidate {
 }
 
 /// The directories of the basis trees that mirror a node's.
-fn mirrors(node: &Node) -> &[Option<Dir>] {
-    node.basis.get_or_init(|| {
+fn mirrors(node: &Node) -> impl Iterator<Item = Dir> {
+    let roots = &node.run.basis_roots;
+    let handles = node.basis.get_or_init(|| {
         let below = |root: &Dir| {
-            let mut dir = root.clone();
-            for component in node.path.components() {
-                dir = dir.open_child(component, AccessTime::Update).ok()?;
-            }
-            Some(dir)
+            let dir = mirror(root, node).ok()?;
+            let handle = Handle::new(dir.clone(), &dir.metadata().ok()?);
+            handle.lend(&node.run.open_dirs);
+            Some(handle)
         };
-        node.run.basis_roots.iter().map(|root| root.as_ref().and_then(below)).collect()
+        roots.iter().map(|root| root.as_ref().and_then(below)).collect()
+    });
+    roots.iter().zip(handles).filter_map(|(root, handle)| {
+        let root = root.as_ref()?;
+        handle.as_ref()?.get(&node.run.open_dirs, || mirror(root, node)).ok()
     })
+}
+
+fn mirror(root: &Dir, node: &Node) -> io::Result<Dir> {
+    let mut dir = root.clone();
+    for component in node.path.components() {
+        dir = dir.open_child(component, AccessTime::Update)?;
+    }
+    Ok(dir)
 }
 
 /// Brings a regular file over from a basis tree; gives it back when none has it.
@@ -79,17 +91,16 @@ fn with_reference(run: &Run, mut entry: Entry) -> Entry {
 
 /// The first entry of the same kind and name in the basis trees.
 fn reference(run: &Run, entry: &Entry) -> Option<Metadata> {
-    let candidates = mirrors(&entry.node).iter().flatten();
-    let mut found = candidates.filter_map(|dir| run.stat(dir, &entry.name).ok());
+    let mut found = mirrors(&entry.node).filter_map(|dir| run.stat(&dir, &entry.name).ok());
     found.find(|metadata| metadata.kind == entry.source.kind)
 }
 
 /// The best candidate of a kind, the first exact one at once.
 fn best(worker: &mut Worker<'_>, entry: &Entry, kind: Kind) -> Option<Candidate> {
     let mut best: Option<Candidate> = None;
-    for dir in mirrors(&entry.node).iter().flatten() {
-        let Ok(metadata) = worker.run.stat(dir, &entry.name) else { continue };
-        if metadata.kind != kind || !same_content(worker, entry, dir, &metadata) {
+    for dir in mirrors(&entry.node) {
+        let Ok(metadata) = worker.run.stat(&dir, &entry.name) else { continue };
+        if metadata.kind != kind || !same_content(worker, entry, &dir, &metadata) {
             continue;
         }
         let candidate =
@@ -97,7 +108,7 @@ fn best(worker: &mut Worker<'_>, entry: &Entry, kind: Kind) -> Option<Candidate>
         let exact = differences(worker.run, &candidate).is_ok_and(|flags| flags.is_empty());
         let quality = if exact { Match::Exact } else { Match::Content };
         if best.as_ref().is_none_or(|best| best.quality < quality) {
-            best = Some(Candidate { dir: dir.clone(), metadata, quality });
+            best = Some(Candidate { dir, metadata, quality });
         }
         if exact {
             break;
@@ -256,7 +267,7 @@ pub(crate) fn directory(
     wanted: impl Fn(Metadata) -> Wanted,
 ) -> Result<Option<ItemFlags>, Fault> {
     let run = &*node.run;
-    let mut copies = mirrors(node).iter().flatten().peekable();
+    let mut copies = mirrors(node).peekable();
     if copies.peek().is_none() {
         return Ok(None);
     }
@@ -266,7 +277,7 @@ pub(crate) fn directory(
         let Ok(basis) = dir.metadata() else { continue };
         let mut flags = wanted(basis).differences(&run.settings, &basis);
         if run.settings.has_extra() {
-            let copy = Extra::of_target(run, &node.source_scope, dir.into())
+            let copy = Extra::of_target(run, &node.source_scope, (&dir).into())
                 .map_err(|error| node.target_fault("read attributes of", b".", &error))?;
             flags |= attributes::directory_differences(run, &extra, &copy);
         }

@@ -39,9 +39,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
     }
     let way = Way { node: &node, found: &found, entry: &directories[next], segment: own };
     if let Some(child) = enter(worker, &way) {
-        if run.open_nodes.fetch_add(1, Ordering::Relaxed) >= run.open_nodes_max {
-            node.close_directories();
-        }
+        child.lend_directories();
         // The child holds the parent until it is finished.
         scan::expand(worker, Arc::new(child));
     } else {

@@ -21,9 +21,9 @@ pub(crate) fn settle(worker: &mut Worker<'_>, node: Arc<Node>) {
     let mut node = node;
     while node.release() {
         finish(worker, &node);
+        node.reopen_parent();
         // Whoever climbs here may hold a node far below, and with it all nodes above.
         node.close_directories();
-        node.run.open_nodes.fetch_sub(1, Ordering::Relaxed);
         let Some(parent) = &node.parent else { return };
         node = Arc::clone(parent);
     }
@@ -51,6 +51,9 @@ fn finish(worker: &mut Worker<'_>, node: &Node) {
             None => Ok(()),
         });
     if let Err((verb, error)) = done {
+        if error.kind() == io::ErrorKind::Interrupted && run.cancel.is_cancelled() {
+            return;
+        }
         let fault: Fault = node.target_fault(verb, b".", &error);
         run.fault(&mut worker.scratch.totals, fault);
     }

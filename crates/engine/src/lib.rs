@@ -25,6 +25,9 @@ mod identity;
 /// The units that the scheduler runs.
 mod task;
 
+/// Directories that are held open, and how many of them.
+mod handle;
+
 /// A directory of the transfer.
 mod node;
 

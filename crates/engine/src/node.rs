@@ -12,52 +12,14 @@ use fs::{AccessTime, Dir};
 use model::{Cause, Fault, Item, Metadata, RelPath, Side, Verb};
 use parking_lot::Mutex;
 
+pub(crate) use crate::handle::Handle;
 use crate::order::SegmentId;
 use crate::run::{Run, join};
 use crate::selection::Picked;
 use crate::wanted::Wanted;
 
-/// A directory that is held open, or can be opened again.
-#[derive(Debug)]
-pub(crate) struct Handle {
-    dir: Mutex<Option<Dir>>,
-    /// Device and inode, so that another directory under the same name is noticed.
-    inode: (u64, u64),
-}
-
-impl Handle {
-    pub(crate) fn new(dir: Dir, metadata: &Metadata) -> Self {
-        Self { dir: Mutex::new(Some(dir)), inode: (metadata.dev, metadata.ino) }
-    }
-
-    /// The directory, opened by `open` if it is not open.
-    fn get(&self, open: impl FnOnce() -> io::Result<Dir>) -> io::Result<Dir> {
-        if let Some(dir) = &*self.dir.lock() {
-            return Ok(dir.clone());
-        }
-        let dir = open()?;
-        self.check(&dir)?;
-        Ok(self.dir.lock().insert(dir).clone())
-    }
-
-    /// Fails unless a directory that was opened again is the one that was open before.
-    fn check(&self, dir: &Dir) -> io::Result<()> {
-        let metadata = dir.metadata()?;
-        if (metadata.dev, metadata.ino) == self.inode {
-            return Ok(());
-        }
-        Err(io::Error::other("another directory took its place while it was in use"))
-    }
-
-    /// The directory, if it is open now.
-    pub(crate) fn if_open(&self) -> Option<Dir> {
-        self.dir.lock().clone()
-    }
-
-    fn close(&self) {
-        self.dir.lock().take();
-    }
-}
+/// How many directories on the way to one that is opened again are passed before one is kept open.
+const KEPT_ON_THE_WAY: usize = 64;
 
 /// Where a layer's directory is opened from.
 #[derive(Debug)]
@@ -163,17 +125,17 @@ pub(crate) struct Node {
     /// The default ACL of the destination directory, once it was asked for.
     pub(crate) default_acl: std::sync::OnceLock<Option<fs::Acl>>,
     /// The directories of the basis trees that mirror this one.
-    pub(crate) basis: std::sync::OnceLock<Vec<Option<Dir>>>,
+    pub(crate) basis: std::sync::OnceLock<Vec<Option<Handle>>>,
 }
 
 impl Node {
     /// The open directory of a layer.
     pub(crate) fn layer_dir(&self, layer: u16) -> io::Result<Dir> {
-        self.layers[usize::from(layer)].handle.get(|| self.reopen_layer(layer))
+        let handle = &self.layers[usize::from(layer)].handle;
+        handle.get(&self.run.open_dirs, || self.reopen_layer(layer))
     }
 
-    /// Opens a layer's directory again, from the nearest ancestor that is open down. The
-    /// directories on the way are not kept open: there may be thousands.
+    /// Opens a layer's directory again, from the nearest ancestor that is open down.
     fn reopen_layer(&self, layer: u16) -> io::Result<Dir> {
         let mut way = Vec::new();
         let (mut node, mut layer) = (self, layer);
@@ -190,15 +152,28 @@ impl Node {
                 _ => return Err(io::Error::other("the root of a source was closed")),
             }
         };
-        for below in way.into_iter().rev() {
+        for (left, below) in way.into_iter().enumerate().rev() {
             let Origin::Child { name, through_link, .. } = &below.origin else { continue };
             dir = match through_link {
                 ThroughLink::No => dir.open_child(name, self.run.access_time())?,
                 ThroughLink::Follow => dir.open_child_following(name)?,
             };
-            below.handle.check(&dir)?;
+            self.passed(&below.handle, &dir, left)?;
         }
         Ok(dir)
+    }
+
+    /// Checks a directory on the way down. Some stay open, so that whoever comes next has no long
+    /// way again, and not all, for there may be thousands. A long way ends when the run does.
+    fn passed(&self, handle: &Handle, dir: &Dir, left: usize) -> io::Result<()> {
+        handle.check(dir)?;
+        if left > 0 && left.is_multiple_of(KEPT_ON_THE_WAY) {
+            if self.run.cancel.is_cancelled() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            handle.keep(&self.run.open_dirs, dir);
+        }
+        Ok(())
     }
 
     /// The layer that descends from a root.
@@ -210,7 +185,7 @@ impl Node {
     /// The open directory of the destination; `None` where there is none.
     pub(crate) fn target_dir(&self) -> io::Result<Option<Dir>> {
         let Target::Present { handle, .. } = &self.target else { return Ok(None) };
-        handle.get(|| self.reopen_target()).map(Some)
+        handle.get(&self.run.open_dirs, || self.reopen_target()).map(Some)
     }
 
     /// Opens the destination directory again, as [`reopen_layer`](Self::reopen_layer) does.
@@ -218,28 +193,61 @@ impl Node {
         let mut way = Vec::new();
         let mut node = self;
         let mut dir = loop {
-            match (&node.target, &node.parent) {
-                (Target::Present { handle, .. }, _) if handle.if_open().is_some() => {
-                    break handle.if_open().ok_or(io::ErrorKind::NotFound)?;
-                }
-                (Target::Present { through_link: ThroughLink::Follow, .. }, _) => {
+            let Target::Present { handle, through_link, .. } = &node.target else {
+                return Err(io::Error::other("the destination was closed"));
+            };
+            match (handle.if_open(), through_link, &node.parent) {
+                (Some(open), ..) => break open,
+                (None, ThroughLink::Follow, _) => {
                     break self.run.open_target_beneath(&node.path)?;
                 }
-                (Target::Present { .. }, Some(parent)) => {
-                    way.push(node);
+                (None, ThroughLink::No, Some(parent)) => {
+                    way.push((node, handle));
                     node = parent;
                 }
                 _ => return Err(io::Error::other("the destination was closed")),
             }
         };
-        for below in way.into_iter().rev() {
+        for (left, (below, handle)) in way.into_iter().enumerate().rev() {
             let name = below.arrives_as.as_deref().unwrap_or(below.path.file_name());
             dir = dir.open_child(name, AccessTime::Update)?;
-            if let Target::Present { handle, .. } = &below.target {
-                handle.check(&dir)?;
-            }
+            self.passed(handle, &dir, left)?;
         }
         Ok(dir)
+    }
+
+    /// Counts its directories among those that are open and may be closed.
+    pub(crate) fn lend_directories(&self) {
+        for handle in self.handles() {
+            handle.lend(&self.run.open_dirs);
+        }
+    }
+
+    /// Opens directories of the parent again, where they were closed, from those of this node: that
+    /// takes two calls, however deep the tree. Who ends a node leads up the tree by it.
+    /// Test: `extremes::twenty_thousand_levels_are_copied`.
+    pub(crate) fn reopen_parent(&self) {
+        let Some(parent) = &self.parent else { return };
+        let dirs = &self.run.open_dirs;
+        for layer in &self.layers {
+            if let Origin::Child { parent_layer, through_link: ThroughLink::No, .. } = layer.origin
+            {
+                parent.layers[usize::from(parent_layer)].handle.open_above(dirs, &layer.handle);
+            }
+        }
+        if let Target::Present { handle, through_link: ThroughLink::No, .. } = &self.target
+            && let Target::Present { handle: above, .. } = &parent.target
+        {
+            above.open_above(dirs, handle);
+        }
+    }
+
+    fn handles(&self) -> impl Iterator<Item = &Handle> {
+        let target = match &self.target {
+            Target::Present { handle, .. } => Some(handle),
+            Target::Absent => None,
+        };
+        self.layers.iter().map(|layer| &layer.handle).chain(target)
     }
 
     /// True when the destination directory was made by this run or is absent: it holds nothing.
@@ -249,26 +257,30 @@ impl Node {
 
     /// Closes its directories; they are opened again when they are needed.
     pub(crate) fn close_directories(&self) {
-        if self.parent.is_none() {
-            return;
-        }
-        for layer in &self.layers {
-            layer.handle.close();
-        }
-        if let Target::Present { handle, .. } = &self.target {
-            handle.close();
+        if self.parent.is_some() {
+            self.handles().for_each(Handle::close);
         }
     }
 
     /// The path of a layer as a person would look for it.
     pub(crate) fn shown_source(&self, layer: u16) -> Box<[u8]> {
-        match (self.layers.get(usize::from(layer)).map(|layer| &layer.origin), &self.parent) {
-            (Some(Origin::Root(shown)), _) => shown.clone(),
-            (Some(Origin::Child { parent_layer, name, .. }), Some(parent)) => {
-                join(&parent.shown_source(*parent_layer), name)
+        let mut names: Vec<&[u8]> = Vec::new();
+        let (mut node, mut layer) = (self, layer);
+        let root = loop {
+            match (node.layers.get(usize::from(layer)).map(|layer| &layer.origin), &node.parent) {
+                (Some(Origin::Root(shown)), _) => break &shown[..],
+                (Some(Origin::Child { parent_layer, name, .. }), Some(parent)) => {
+                    names.push(name);
+                    (node, layer) = (parent, *parent_layer);
+                }
+                _ => break &b""[..],
             }
-            _ => Box::default(),
+        };
+        if names.is_empty() {
+            return root.into();
         }
+        names.reverse();
+        join(root, &names.join(&b'/'))
     }
 
     /// A fault at an entry of a source layer.
@@ -308,6 +320,18 @@ impl Node {
     /// One task or child less; true when it was the last.
     pub(crate) fn release(&self) -> bool {
         self.pending.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+}
+
+impl Drop for Node {
+    /// The ancestors that go with it go one after the other: dropped within one another they would
+    /// need a stack as deep as the tree.
+    /// Test: `extremes::twenty_thousand_levels_are_looked_at`.
+    fn drop(&mut self) {
+        let mut parent = self.parent.take();
+        while let Some(mut node) = parent.and_then(Arc::into_inner) {
+            parent = node.parent.take();
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::attributes::{self, Born, Extra};
 use crate::destination::Opened;
 use crate::error::SetupError;
 use crate::fake_super;
+use crate::handle::OpenDirs;
 use crate::hard_links::HardLinks;
 use crate::identity::{Identity, Power};
 use crate::order::{OrderedLog, SegmentId};
@@ -87,9 +88,8 @@ pub(crate) struct Run {
     pub(crate) later: Mutex<Vec<Task>>,
     /// Descriptors of the tasks at work.
     open_files: Budget,
-    /// Nodes whose directories may be open, and how many may be.
-    pub(crate) open_nodes: AtomicUsize,
-    pub(crate) open_nodes_max: usize,
+    /// Directories that stay open between the tasks that work in them.
+    pub(crate) open_dirs: OpenDirs,
     /// New files are opened without being looked at first.
     pub(crate) reads_new_files: bool,
     /// Destination entries of source arguments that do not exist (`--delete-missing-args`).
@@ -119,6 +119,9 @@ const ALWAYS_OPEN: u64 = 24;
 /// they are opened again, the file, its basis and its staging file.
 const OPEN_FILES_PER_TASK: u64 = 8;
 
+/// Directories that stay open at most: more would save next to nothing.
+const OPEN_DIRS_MAX: u64 = 4096;
+
 impl Run {
     pub(crate) fn new(
         job: &Job,
@@ -140,8 +143,8 @@ impl Run {
         };
         let open_files = fs::process::raise_open_files();
         let open_files = open_files.saturating_sub(ALWAYS_OPEN).max(OPEN_FILES_PER_TASK);
-        // Half for directories that stay open, two to a node.
-        let open_dirs = open_files / 4;
+        // Half of them for directories that stay open.
+        let open_dirs = (open_files / 2).min(OPEN_DIRS_MAX);
         Ok(Self {
             sink: Arc::clone(&around.sink),
             gauges: Arc::clone(&around.gauges),
@@ -165,9 +168,8 @@ impl Run {
             destination_root,
             temp_dir,
             later: Mutex::default(),
-            open_files: Budget::new(open_files - open_dirs * 2),
-            open_nodes: AtomicUsize::new(0),
-            open_nodes_max: usize::try_from(open_dirs).unwrap_or(usize::MAX),
+            open_files: Budget::new(open_files - open_dirs),
+            open_dirs: OpenDirs::new(usize::try_from(open_dirs).unwrap_or(usize::MAX)),
             reads_new_files: !settings.dry_run && !settings.traverse.list_only,
             missing: Vec::new(),
             backup_root: Mutex::new(None),

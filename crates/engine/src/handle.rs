@@ -1,0 +1,162 @@
+//! Directories that are held open, and how many of them.
+//!
+//! Whatever waits somewhere in a tree waits in a directory, and there may be more of these than the
+//! process may have descriptors. So a directory may be closed at any time; who needs it opens it
+//! again and insists on the inode that it had. Knows nothing of names: where a directory is opened
+//! from is said in `node`.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use fs::Dir;
+use model::Metadata;
+use parking_lot::Mutex;
+
+/// An open directory, or none.
+type Slot = Mutex<Option<Dir>>;
+
+/// A directory that is held open, or can be opened again.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    slot: Arc<Slot>,
+    /// Device and inode, so that another directory under the same name is noticed.
+    inode: (u64, u64),
+}
+
+/// The directories that are open and may be closed. When there are too many, the one that was
+/// opened first is closed.
+#[derive(Debug)]
+pub(crate) struct OpenDirs {
+    max: usize,
+    lent: Mutex<VecDeque<Arc<Slot>>>,
+}
+
+impl OpenDirs {
+    /// At most `max` directories stay open that nobody works in.
+    pub(crate) fn new(max: usize) -> Self {
+        Self { max, lent: Mutex::default() }
+    }
+
+    fn add(&self, slot: &Arc<Slot>) {
+        let mut lent = self.lent.lock();
+        lent.push_back(Arc::clone(slot));
+        let oldest = if lent.len() > self.max { lent.pop_front() } else { None };
+        drop(lent);
+        if let Some(oldest) = oldest {
+            oldest.lock().take();
+        }
+    }
+}
+
+impl Handle {
+    pub(crate) fn new(dir: Dir, metadata: &Metadata) -> Self {
+        Self { slot: Arc::new(Mutex::new(Some(dir))), inode: (metadata.dev, metadata.ino) }
+    }
+
+    /// The directory, opened by `open` if it is not open.
+    pub(crate) fn get(
+        &self,
+        dirs: &OpenDirs,
+        open: impl FnOnce() -> io::Result<Dir>,
+    ) -> io::Result<Dir> {
+        if let Some(dir) = self.if_open() {
+            return Ok(dir);
+        }
+        let dir = open()?;
+        self.check(&dir)?;
+        self.keep(dirs, &dir);
+        Ok(dir)
+    }
+
+    /// Fails unless a directory that was opened again is the one that was open before.
+    pub(crate) fn check(&self, dir: &Dir) -> io::Result<()> {
+        let metadata = dir.metadata()?;
+        if (metadata.dev, metadata.ino) == self.inode {
+            return Ok(());
+        }
+        Err(io::Error::other("another directory took its place while it was in use"))
+    }
+
+    /// Keeps a directory that was opened again and checked.
+    pub(crate) fn keep(&self, dirs: &OpenDirs, dir: &Dir) {
+        let before = self.slot.lock().replace(dir.clone());
+        if before.is_none() {
+            self.lend(dirs);
+        }
+    }
+
+    /// Counts the directory among those that may be closed.
+    pub(crate) fn lend(&self, dirs: &OpenDirs) {
+        dirs.add(&self.slot);
+    }
+
+    /// Opens the directory again, if it was closed, as the one that `below` lies in. What is found
+    /// there and is another directory is left alone: the way down will tell.
+    pub(crate) fn open_above(&self, dirs: &OpenDirs, below: &Self) {
+        if self.if_open().is_some() {
+            return;
+        }
+        if let Some(below) = below.if_open()
+            && let Ok(dir) = below.open_parent()
+            && self.check(&dir).is_ok()
+        {
+            self.keep(dirs, &dir);
+        }
+    }
+
+    /// The directory, if it is open now.
+    pub(crate) fn if_open(&self) -> Option<Dir> {
+        self.slot.lock().clone()
+    }
+
+    /// Closes the directory; it is opened again when it is needed.
+    pub(crate) fn close(&self) {
+        self.slot.lock().take();
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn open(path: &str) -> Dir {
+        Dir::open_operator(Path::new(path)).unwrap()
+    }
+
+    fn handle(dir: &Dir) -> Handle {
+        Handle::new(dir.clone(), &dir.metadata().unwrap())
+    }
+
+    #[test]
+    fn the_oldest_is_closed_and_opened_again_as_itself() {
+        let dirs = OpenDirs::new(2);
+        let root = open("/");
+        let handles = [handle(&root), handle(&root), handle(&root)];
+        handles.iter().for_each(|handle| handle.lend(&dirs));
+        let is_open = || handles.each_ref().map(|handle| handle.if_open().is_some());
+        assert_eq!(is_open(), [false, true, true]);
+        handles[0].get(&dirs, || Ok(open("/"))).unwrap();
+        assert_eq!(is_open(), [true, false, true]);
+        assert!(handles[1].get(&dirs, || Ok(open("/proc"))).is_err());
+    }
+
+    #[test]
+    fn a_directory_is_reached_from_below_only_as_itself() {
+        let dirs = OpenDirs::new(8);
+        let (root, proc, sys) = (handle(&open("/")), handle(&open("/proc")), open("/proc/sys"));
+        root.close();
+        root.open_above(&dirs, &handle(&sys));
+        assert!(root.if_open().is_none());
+        root.open_above(&dirs, &proc);
+        assert!(root.if_open().is_some());
+    }
+}
