@@ -132,7 +132,8 @@ pub(crate) fn run(worker: &mut Worker<'_>, group: Group) {
     let after = later.into_iter().map(|entry| Follower { entry, told: With::ItsPlace });
     let followers: Vec<Follower> = before.chain(after).collect();
     if !followers.is_empty() {
-        worker.run.links.following.lock().insert(key(&leader), followers);
+        // Where sources overlap, an inode has more names than links, and so more than one group.
+        worker.run.links.following.lock().entry(key(&leader)).or_default().extend(followers);
     }
     let (node, segment) = (Arc::clone(&leader.node), leader.segment);
     entries::bring(worker, leader, None);
