@@ -52,7 +52,7 @@ use std::path::PathBuf;
 
 use filter::Rules;
 use model::settings::{Backup, Delete, DeleteWhen, Depth, Partial, Settings, Symlinks};
-use model::{Destination, Interest, Job, Source};
+use model::{Destination, Interest, Job, Source, Topics};
 use report::settings::{Effect, KeptPath, Listing, Preserved, RunFacts, Transfer};
 
 use super::config::{self, Config};
@@ -208,11 +208,13 @@ impl Typed {
             limits,
             dry_run,
             interest: Interest::default(),
+            topics: Topics::default(),
             tell_checksums: false,
         };
         let mut job = job(raw, settings);
         report.run = facts_of(&job, shape);
         job.settings.interest = report.interest(log_file.is_some());
+        job.settings.topics = report.topics();
         job.settings.tell_checksums = report.tells_checksums(log_file.is_some());
         Ok(Invocation { job, rules, report, log_file, warnings })
     }

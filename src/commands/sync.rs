@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use engine::{Stop, Surroundings};
 use filter::Rules;
-use model::{Event, Gauges, Job, Message, MessageClass, Sink, Summary};
+use model::{Event, Gauges, Job, Message, Sink, Summary, Topic};
 use report::{Closing, Ended, Endings, Reporter, Severity};
 use sched::Cancel;
 
@@ -91,7 +91,7 @@ fn open_log(name: &Path) -> Option<Box<dyn Write + Send>> {
 /// To standard error, the log and the records of `--json`, beside whatever is drawn there.
 fn tell(around: &Surroundings, sentence: &str) {
     let text = format!("lanesync: {sentence}").into_bytes().into();
-    around.sink.accept(Event::Message(Message { class: MessageClass::Warning, text }));
+    around.sink.accept(Event::Message(Message { topic: Topic::Warning, text }));
 }
 
 /// To standard error, before there is a report.

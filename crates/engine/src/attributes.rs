@@ -9,7 +9,7 @@ use fs::acl::{self, Which};
 use fs::xattr::{self, Node as Carrier};
 use fs::{Acl, Dir, File, Times};
 use model::settings::{ContentCheck, Perms, Xattrs};
-use model::{Fault, ItemFlags, Kind, Metadata, Settings, Side};
+use model::{Fault, ItemFlags, Kind, Metadata, Settings, Side, Verb};
 
 use crate::entries::Entry;
 use crate::fake_super;
@@ -18,9 +18,6 @@ use crate::node::Node;
 use crate::run::Run;
 use crate::task::Worker;
 use crate::wanted::Wanted;
-
-/// What fails when a mode cannot be set.
-pub(crate) const SET_MODE: &str = "set mode of";
 
 const ACCESS_ACL: &[u8] = b"system.posix_acl_access";
 const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
@@ -203,14 +200,14 @@ pub(crate) fn of_source(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
             Carrier::Name(&entry.source_dir, &entry.name),
         )
     };
-    read().map_err(|error| entry.source_fault("read attributes of", &error))
+    read().map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))
 }
 
 /// The destination's extended attributes and ACLs, by name.
 fn of_target(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
     let Some(dir) = &entry.target_dir else { return Ok(Extra::default()) };
     Extra::of_target(run, &entry.node.source_scope, Carrier::Name(dir, entry.target_name()))
-        .map_err(|error| entry.target_fault("read attributes of", &error))
+        .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))
 }
 
 /// The letters for extended attributes and ACLs of an entry that exists.
@@ -275,17 +272,17 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
         attempts.owner(dir.set_owner(name, wanted.uid, wanted.gid));
     }
     if source != target {
-        attempts.note("set attributes of", source.write(&target, carrier));
+        attempts.note(Verb::SetAttributes, source.write(&target, carrier));
     }
     if pretends {
         let written = fake_super::write_name(dir, name, &wanted, &entry.source);
-        attempts.note("set attributes of", written);
+        attempts.note(Verb::SetAttributes, written);
     } else if must_set_mode(&wanted, existing, flags, source.sets_mode(&target)) {
-        attempts.note(SET_MODE, dir.set_mode(name, attempts.permitted(wanted.mode)));
+        attempts.note(Verb::SetMode, dir.set_mode(name, attempts.permitted(wanted.mode)));
     }
     let times = Times { mtime: wanted.mtime, atime: wanted.atime };
     if flags.intersects(ItemFlags::MTIME | ItemFlags::ATIME) || exact_times {
-        attempts.note("set times of", dir.set_times(name, times));
+        attempts.note(Verb::SetTimes, dir.set_times(name, times));
     }
     attempts.end().map_err(|(verb, error)| entry.target_fault(verb, &error))?;
     Ok(flags)
@@ -317,12 +314,12 @@ pub(crate) struct Born {
 /// (as in rsync), and the first failure is told.
 #[derive(Debug, Default)]
 struct Attempts {
-    first: Option<(&'static str, io::Error)>,
+    first: Option<(Verb, io::Error)>,
     owner_failed: bool,
 }
 
 impl Attempts {
-    fn note(&mut self, verb: &'static str, result: io::Result<()>) {
+    fn note(&mut self, verb: Verb, result: io::Result<()>) {
         if let Err(error) = result {
             self.first.get_or_insert((verb, error));
         }
@@ -330,7 +327,7 @@ impl Attempts {
 
     fn owner(&mut self, result: io::Result<()>) {
         self.owner_failed = result.is_err();
-        self.note("set owner of", result);
+        self.note(Verb::SetOwner, result);
     }
 
     /// The mode that may be set: a program must not run with the rights of the wrong owner.
@@ -338,7 +335,7 @@ impl Attempts {
         if self.owner_failed { mode & !0o6000 } else { mode }
     }
 
-    fn end(self) -> Result<(), (&'static str, io::Error)> {
+    fn end(self) -> Result<(), (Verb, io::Error)> {
         self.first.map_or(Ok(()), Err)
     }
 }
@@ -350,7 +347,7 @@ pub(crate) fn dress(
     wanted: &Wanted,
     extra: &Extra,
     inherited: &Extra,
-) -> Result<(), (&'static str, io::Error)> {
+) -> Result<(), (Verb, io::Error)> {
     let uid = wanted.uid.filter(|uid| *uid != born.uid);
     let gid = wanted.gid.filter(|gid| *gid != born.gid);
     let mut attempts = Attempts::default();
@@ -358,15 +355,15 @@ pub(crate) fn dress(
         attempts.owner(file.set_owner(uid, gid));
     }
     if extra != inherited {
-        attempts.note("set attributes of", extra.write(inherited, file.into()));
+        attempts.note(Verb::SetAttributes, extra.write(inherited, file.into()));
     }
     let special = wanted.mode & 0o6000 != 0;
     if born.mode != wanted.mode || special || extra.sets_mode(inherited) {
-        attempts.note(SET_MODE, file.set_mode(attempts.permitted(wanted.mode)));
+        attempts.note(Verb::SetMode, file.set_mode(attempts.permitted(wanted.mode)));
     }
     if wanted.mtime.is_some() || wanted.atime.is_some() {
         let times = Times { mtime: wanted.mtime, atime: wanted.atime };
-        attempts.note("set times of", file.set_times(times));
+        attempts.note(Verb::SetTimes, file.set_times(times));
     }
     attempts.end()
 }
@@ -376,11 +373,11 @@ pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: &Extra) -> Result<(),
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let name = entry.target_name();
     let wanted = entry.wanted(run);
-    let set = || -> Result<(), (&'static str, io::Error)> {
+    let set = || -> Result<(), (Verb, io::Error)> {
         if run.keeps_pretence() {
             return pretend_named(run, entry, dir, (&wanted, extra));
         }
-        let made = dir.stat(name).map_err(|error| ("look at", error))?;
+        let made = dir.stat(name).map_err(|error| (Verb::LookAt, error))?;
         let uid = wanted.uid.filter(|uid| *uid != made.uid);
         let gid = wanted.gid.filter(|gid| *gid != made.gid);
         let mut attempts = Attempts::default();
@@ -391,9 +388,9 @@ pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: &Extra) -> Result<(),
         if run.settings.has_extra() {
             match Extra::of_target(run, &entry.node.source_scope, carrier) {
                 Ok(inherited) => {
-                    attempts.note("set attributes of", extra.write(&inherited, carrier));
+                    attempts.note(Verb::SetAttributes, extra.write(&inherited, carrier));
                 }
-                Err(error) => attempts.note("read attributes of", Err(error)),
+                Err(error) => attempts.note(Verb::ReadAttributes, Err(error)),
             }
         }
         let mode = match run.settings.preserve.perms {
@@ -401,11 +398,11 @@ pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: &Extra) -> Result<(),
             _ => wanted.mode & 0o777,
         };
         if made.kind != Kind::Symlink && (made.mode != mode || uid.is_some() || gid.is_some()) {
-            attempts.note(SET_MODE, dir.set_mode(name, attempts.permitted(mode)));
+            attempts.note(Verb::SetMode, dir.set_mode(name, attempts.permitted(mode)));
         }
         if wanted.mtime.is_some() || wanted.atime.is_some() {
             let times = Times { mtime: wanted.mtime, atime: wanted.atime };
-            attempts.note("set times of", dir.set_times(name, times));
+            attempts.note(Verb::SetTimes, dir.set_times(name, times));
         }
         attempts.end()
     };
@@ -418,14 +415,14 @@ fn pretend_named(
     entry: &Entry,
     dir: &Dir,
     (wanted, extra): (&Wanted, &Extra),
-) -> Result<(), (&'static str, io::Error)> {
+) -> Result<(), (Verb, io::Error)> {
     let name = entry.target_name();
     let carrier = Carrier::Name(dir, name);
     if run.settings.has_extra() {
-        extra.write(&Extra::default(), carrier).map_err(|error| ("set attributes of", error))?;
+        extra.write(&Extra::default(), carrier).map_err(|error| (Verb::SetAttributes, error))?;
     }
     fake_super::write_name(dir, name, wanted, &entry.source)
-        .map_err(|error| ("set attributes of", error))?;
+        .map_err(|error| (Verb::SetAttributes, error))?;
     let times = Times { mtime: wanted.mtime, atime: wanted.atime };
-    dir.set_times(name, times).map_err(|error| ("set times of", error))
+    dir.set_times(name, times).map_err(|error| (Verb::SetTimes, error))
 }

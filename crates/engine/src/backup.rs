@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 use fs::{AccessTime, Dir, Existing};
-use model::{Fault, MessageClass, RelPath};
+use model::{Fault, RelPath, Topic, Verb};
 
 use crate::entries::Entry;
 use crate::node::Node;
@@ -15,7 +15,7 @@ use crate::run::Run;
 pub(crate) fn keep(run: &Run, entry: &Entry) -> Result<(), Fault> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let name = entry.target_name();
-    let failed = |error: &io::Error| entry.target_fault("back up", error);
+    let failed = |error: &io::Error| entry.target_fault(Verb::BackUp, error);
     let (holder, backup_name) = cleared_place(run, &entry.node.path, dir, name, &failed)?;
     let linked = fs::replace::replace_with(&holder, &backup_name, |staging| {
         dir.hard_link(name, &holder, staging)
@@ -29,19 +29,19 @@ pub(crate) fn keep(run: &Run, entry: &Entry) -> Result<(), Fault> {
 
 /// Says where the old entry went, as rsync does at `-vv`.
 fn tell(run: &Run, entry: &Entry) {
-    let path = entry.path();
-    let mut to = match &run.settings.backup.dir {
-        Some(dir) => crate::run::join(dir.as_os_str().as_bytes(), path.as_bytes()).into_vec(),
-        None => path.as_bytes().to_vec(),
-    };
-    to.extend_from_slice(&run.settings.backup.suffix);
-    let parts: [&[u8]; 4] = [b"backed up ", path.as_bytes(), b" to ", &to];
-    run.say(entry.segment, MessageClass::Debug, &parts);
+    run.say(entry.segment, Topic::Backup, || {
+        let path = entry.path();
+        let to = match &run.settings.backup.dir {
+            Some(dir) => crate::run::join(dir.as_os_str().as_bytes(), path.as_bytes()),
+            None => path.as_bytes().into(),
+        };
+        [b"backed up ", path.as_bytes(), b" to ", &to, &run.settings.backup.suffix].concat()
+    });
 }
 
 /// Moves an entry that is to be removed to its backup name.
 pub(crate) fn move_away(run: &Run, node: &Node, dir: &Dir, name: &[u8]) -> Result<(), Fault> {
-    let failed = |error: &io::Error| node.target_fault("back up", name, error);
+    let failed = |error: &io::Error| node.target_fault(Verb::BackUp, name, error);
     let (holder, backup_name) = cleared_place(run, &node.path, dir, name, &failed)?;
     move_to(dir, name, &holder, &backup_name).map_err(|error| failed(&error))
 }
@@ -54,7 +54,7 @@ pub(crate) fn move_away_below(
     parent: &[u8],
     name: &[u8],
 ) -> Result<(), Fault> {
-    let failed = |error: &io::Error| node.target_fault("back up", name, error);
+    let failed = |error: &io::Error| node.target_fault(Verb::BackUp, name, error);
     let path = RelPath::new(parent).unwrap_or_else(RelPath::root);
     let (holder, backup_name) = cleared_place(run, &path, dir, name, &failed)?;
     move_to(dir, name, &holder, &backup_name).map_err(|error| failed(&error))
@@ -90,7 +90,7 @@ fn move_to(dir: &Dir, name: &[u8], holder: &Dir, backup_name: &[u8]) -> io::Resu
 pub(crate) fn copy(run: &Run, entry: &Entry) -> Result<(), Fault> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let name = entry.target_name();
-    let failed = |error: &io::Error| entry.target_fault("back up", error);
+    let failed = |error: &io::Error| entry.target_fault(Verb::BackUp, error);
     let (holder, backup_name) =
         place(run, &entry.node.path, dir, name).map_err(|error| failed(&error))?;
     copy_file(dir, name, &holder, &backup_name).map_err(|error| failed(&error))

@@ -5,7 +5,7 @@ use std::io;
 
 use fs::{AccessTime, Dir, File};
 use model::settings::BasisAction;
-use model::{Fault, ItemFlags, Kind, Metadata, Verdict};
+use model::{Fault, ItemFlags, Kind, Metadata, Verb, Verdict};
 
 use crate::attributes::{self, AsksForExtra, Extra};
 use crate::entries::Entry;
@@ -278,7 +278,7 @@ pub(crate) fn directory(
         let mut flags = wanted(basis).differences(&run.settings, &basis);
         if run.settings.has_extra() {
             let copy = Extra::of_target(run, &node.source_scope, (&dir).into())
-                .map_err(|error| node.target_fault("read attributes of", b".", &error))?;
+                .map_err(|error| node.target_fault(Verb::ReadAttributes, b".", &error))?;
             flags |= attributes::directory_differences(run, &extra, &copy);
         }
         let mtimes = run.settings.preserve.mtimes;

@@ -7,7 +7,7 @@
 use std::io;
 
 use fs::{AccessTime, Dir};
-use model::{Cause, Kind, MessageClass, Metadata, RelPath};
+use model::{Cause, Kind, Metadata, RelPath, Topic, Verb};
 
 use crate::entries::Entry;
 use crate::node::Node;
@@ -41,7 +41,7 @@ pub(crate) fn extraneous(
         Ok(Some(dir)) => dir,
         Ok(None) => return,
         Err(error) => {
-            let fault = node.target_fault("open directory", b".", &error);
+            let fault = node.target_fault(Verb::OpenDirectory, b".", &error);
             return worker.run.fault(&mut worker.scratch.totals, fault);
         }
     };
@@ -115,7 +115,7 @@ fn obstacle_stays(
     segment: SegmentId,
     cause: Cause,
 ) -> bool {
-    let fault = node.target_fault("replace", name, cause);
+    let fault = node.target_fault(Verb::Replace, name, cause);
     crate::telling::failed(worker, node, name, *existing, segment, fault);
     false
 }
@@ -139,7 +139,7 @@ pub(crate) fn missing_argument(worker: &mut Worker<'_>, node: &Node, path: &[u8]
     if existing.kind == Kind::Directory && is_kept_mount(worker, &dir, name) {
         let path = RelPath::new(path).unwrap_or_else(RelPath::root);
         let cause = Cause::Refused(IS_MOUNTED.into());
-        let fault = worker.run.destination_fault("remove", &path, cause);
+        let fault = worker.run.destination_fault(Verb::Remove, &path, cause);
         return worker.run.fault(&mut worker.scratch.totals, fault);
     }
     let settings = &worker.run.settings;
@@ -148,8 +148,8 @@ pub(crate) fn missing_argument(worker: &mut Worker<'_>, node: &Node, path: &[u8]
         && !(deletes || settings.delete.force)
         && is_filled(&dir, name)
     {
-        let parts: [&[u8]; 2] = [b"cannot delete non-empty directory: ", path];
-        return worker.run.say(node.segment, MessageClass::Notice, &parts);
+        let text = || [b"cannot delete non-empty directory: ", path].concat();
+        return worker.run.say(node.segment, Topic::Notice, text);
     }
     let mut doomed = Doomed::new(node, &dir, parent, node.segment);
     doomed.remove(worker, name, existing.kind, Told::AsDeleted);

@@ -8,20 +8,26 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use fs::xattr::Node as Carrier;
 use fs::{AccessTime, Dir};
 use model::settings::OneFileSystem;
-use model::{Cause, Fault, Gauges, Item, ItemFlags, Kind, MessageClass, Metadata, Verdict};
+use model::{Cause, Fault, Gauges, Item, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
 use parking_lot::Mutex;
 
 use crate::attributes::{self, AsksForExtra, Extra};
 use crate::layers::{can_read_attributes, open_layers};
 use crate::merge_files::rules_in_force;
 use crate::names::{NameRef, Presence};
-use crate::node::{Before, Content, Finish, Handle, Layer, Node, Target, ThroughLink};
+use crate::node::{Before, Content, Finish, Handle, Layer, Line, Node, Target, ThroughLink};
 use crate::order::SegmentId;
 use crate::run::Run;
 use crate::selection::{Pick, Reason};
 use crate::task::{Found, Position, Task, Worker};
 use crate::wanted::Wanted;
 use crate::{basis, delete, finalize, scan};
+
+/// Why `-xx` leaves a directory out.
+pub(crate) const IS_ANOTHER_FILE_SYSTEM: &str = "another file system is mounted there";
+
+/// Why `--existing` leaves out what is in a directory that is not there.
+pub(crate) const IS_IN_NO_DIRECTORY: &str = "it lies in a directory that is not created";
 
 /// Goes down into the next directory of a list.
 pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
@@ -83,6 +89,19 @@ impl<'a> Way<'a> {
         crate::telling::failed(worker, self.node, self.name(), metadata, self.segment, fault);
     }
 
+    /// Counts the directory as failed by a fault that has been told.
+    fn fail_by(&self, worker: &mut Worker<'_>, metadata: Metadata, fault: &Fault) {
+        crate::telling::failed_by(worker, self.node, self.name(), metadata, self.segment, fault);
+    }
+
+    /// Counts the directory as left out by a setting.
+    fn skip(&self, worker: &mut Worker<'_>, metadata: Metadata, reason: impl FnOnce() -> String) {
+        let verdict = Verdict::Skipped;
+        let item = || Item::new(self.path(), metadata, verdict).because(reason());
+        let told = (verdict, ItemFlags::empty());
+        worker.run.conclude(&mut worker.scratch.totals, self.segment, told, item);
+    }
+
     fn path(&self) -> model::RelPath {
         self.node.path.child(self.name())
     }
@@ -96,7 +115,7 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
         Ok(source) => source,
         Err(fault) => {
             run.note_source(&fault);
-            way.fail(worker, crate::entries::unknown_metadata(Kind::Directory), fault);
+            way.fail(worker, Metadata::unknown(Kind::Directory), fault);
             return None;
         }
     };
@@ -106,7 +125,7 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     let target_dir = match way.node.target_dir() {
         Ok(dir) => dir,
         Err(error) => {
-            let fault = way.node.target_fault("open directory", name, &error);
+            let fault = way.node.target_fault(Verb::OpenDirectory, name, &error);
             way.fail(worker, source, fault);
             return None;
         }
@@ -114,7 +133,7 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     let existing = match look_at_target(way, target_dir.as_ref()) {
         Ok(existing) => existing,
         Err(error) => {
-            let fault = way.node.target_fault("look at", name, &error);
+            let fault = way.node.target_fault(Verb::LookAt, name, &error);
             way.fail(worker, source, fault);
             return None;
         }
@@ -131,8 +150,11 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
         leave_what_exists(worker, way, source);
         return None;
     }
-    let (mut layers, whole) = open_layers(worker, way);
-    if !whole && !can_read_attributes(worker, way) {
+    let (mut layers, unopened) = open_layers(worker, way);
+    if let Some(fault) = &unopened
+        && !can_read_attributes(run, way)
+    {
+        way.fail_by(worker, source, fault);
         return None;
     }
     let is_left_out = is_not_to_be_made(worker, way, existing.is_some());
@@ -154,7 +176,7 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     }
     let existing = existing.map(|(found, _)| found);
     let child = Entered { source, existing, wanted, target, is_left_out };
-    build(worker, way, child, layers, whole)
+    build(worker, way, child, layers, unopened.is_none())
 }
 
 fn look_at_source(way: &Way<'_>) -> Result<Metadata, Fault> {
@@ -166,10 +188,10 @@ fn look_at_source(way: &Way<'_>) -> Result<Metadata, Fault> {
     let metadata = look().map_err(|error| {
         let gone = error.kind() == io::ErrorKind::NotFound && way.entry.picked == 0;
         let cause = if gone { Cause::Vanished } else { Cause::from(&error) };
-        way.node.source_fault("look at", layer, name, cause)
+        way.node.source_fault(Verb::LookAt, layer, name, cause)
     })?;
     if metadata.kind != Kind::Directory {
-        return Err(way.node.source_fault("list", layer, name, Cause::ChangedDuringCopy));
+        return Err(way.node.source_fault(Verb::List, layer, name, Cause::ChangedDuringCopy));
     }
     Ok(metadata)
 }
@@ -185,7 +207,7 @@ fn is_left_out(worker: &mut Worker<'_>, way: &Way<'_>, source: &Metadata) -> boo
         let cause = Cause::Refused(
             "it is the destination itself; leave it out with --exclude to silence this".into(),
         );
-        let fault = way.node.source_fault("copy", way.entry.layer, way.name(), cause);
+        let fault = way.node.source_fault(Verb::Copy, way.entry.layer, way.name(), cause);
         // What is extraneous at the destination is source data, too: nothing is deleted.
         run.note_source(&fault);
         way.fail(worker, *source, fault);
@@ -195,7 +217,7 @@ fn is_left_out(worker: &mut Worker<'_>, way: &Way<'_>, source: &Metadata) -> boo
     if traverse.one_file_system == OneFileSystem::OmitMountPoints
         && run.stays_on_file_system(layer, source, way.pick())
     {
-        worker.scratch.totals.verdicts.add(Verdict::Skipped);
+        way.skip(worker, *source, || IS_ANOTHER_FILE_SYSTEM.into());
         return true;
     }
     false
@@ -231,14 +253,14 @@ fn leave_what_exists(worker: &mut Worker<'_>, way: &Way<'_>, source: Metadata) {
     if !run.pass().transfers() {
         return;
     }
-    let path = way.path();
-    run.say(way.segment, MessageClass::Debug, &[path.as_bytes(), b" exists"]);
+    run.say(way.segment, Topic::Skip, || [way.path().as_bytes(), b" exists"].concat());
     if crate::layers::brings_something(run, way) {
         let why = "what is there is no directory, and --ignore-existing keeps it";
-        let fault = way.node.target_fault("enter", way.name(), Cause::Refused(why.into()));
+        let fault =
+            way.node.target_fault(Verb::MakeDirectory, way.name(), Cause::Refused(why.into()));
         way.fail(worker, source, fault);
     } else {
-        worker.scratch.totals.verdicts.add(Verdict::Skipped);
+        way.skip(worker, source, || "it exists already".to_owned());
     }
 }
 
@@ -288,11 +310,13 @@ fn is_not_to_be_made(worker: &mut Worker<'_>, way: &Way<'_>, exists: bool) -> bo
         return false;
     }
     if !way.node.is_left_out {
-        let path = way.path();
-        let parts: [&[u8]; 3] = [b"not creating new directory \"", path.as_bytes(), b"\""];
-        worker.run.say(way.segment, MessageClass::Debug, &parts);
+        worker.run.say(way.segment, Topic::Skip, || not_created(way));
     }
     true
+}
+
+fn not_created(way: &Way<'_>) -> Vec<u8> {
+    [b"not creating new directory \"", way.path().as_bytes(), b"\""].concat()
 }
 
 /// Opens the destination directory, made if it is missing.
@@ -317,7 +341,7 @@ fn make_target(
             };
             match parent.make_dir(name, mode) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                made => made.map_err(failed("make directory"))?,
+                made => made.map_err(failed(Verb::MakeDirectory))?,
             }
             (Before::Empty, ThroughLink::No)
         }
@@ -328,7 +352,7 @@ fn make_target(
         && !run.settings.dry_run
     {
         // As rsync does: made passable for as long as it is worked in.
-        parent.set_mode(name, metadata.mode | 0o700).map_err(failed("make passable"))?;
+        parent.set_mode(name, metadata.mode | 0o700).map_err(failed(Verb::MakePassable))?;
     }
     let open = || match through_link {
         ThroughLink::No => parent.open_child(name, AccessTime::Update),
@@ -337,9 +361,9 @@ fn make_target(
     let dir = match open() {
         // A dry run does not make a directory passable; it goes on as if it were empty.
         Err(_) if run.settings.dry_run => return Ok(Target::Absent),
-        opened => opened.map_err(failed("open directory"))?,
+        opened => opened.map_err(failed(Verb::OpenDirectory))?,
     };
-    let metadata = dir.metadata().map_err(failed("look at"))?;
+    let metadata = dir.metadata().map_err(failed(Verb::LookAt))?;
     let handle = Handle::new(dir, &metadata);
     Ok(Target::Present { handle, through_link, listing })
 }
@@ -368,7 +392,7 @@ fn build(
         Ok(scopes) => scopes,
         Err(error) => {
             let cause = Cause::Refused(error.to_string().into());
-            let fault = way.node.source_fault("read filter rules of", 0, way.name(), cause);
+            let fault = way.node.source_fault(Verb::ReadFilterRules, 0, way.name(), cause);
             run.note_source(&fault);
             way.fail(worker, source, fault);
             return None;
@@ -399,9 +423,13 @@ fn build(
         basis: OnceLock::new(),
     };
     if node.is_left_out {
-        let totals = &mut worker.scratch.totals;
-        totals.listed.add(Kind::Directory, 1);
-        totals.verdicts.add(Verdict::Skipped);
+        worker.scratch.totals.listed.add(Kind::Directory, 1);
+        way.skip(worker, source, || {
+            if way.node.is_left_out {
+                return IS_IN_NO_DIRECTORY.into();
+            }
+            String::from_utf8_lossy(&not_created(way)).into()
+        });
     } else if !is_path_only {
         let flags = match compare(run, &node, existing.as_ref(), (&source, &wanted)) {
             Ok(flags) => flags,
@@ -452,7 +480,7 @@ pub(crate) fn extra(run: &Run, node: &Node) -> Result<(Extra, Extra), Fault> {
     let source = node.layers.first().map_or(Ok(Extra::default()), |_| {
         let dir = node.layer_dir(0);
         dir.and_then(|dir| Extra::of_source(run, &node.source_scope, Carrier::from(&dir)))
-            .map_err(|error| node.source_fault("read attributes of", 0, b".", &error))
+            .map_err(|error| node.source_fault(Verb::ReadAttributes, 0, b".", &error))
     })?;
     let target = node
         .target_dir()
@@ -460,8 +488,21 @@ pub(crate) fn extra(run: &Run, node: &Node) -> Result<(Extra, Extra), Fault> {
             Some(dir) => Extra::of_target(run, &node.source_scope, Carrier::from(&dir)),
             None => Ok(Extra::default()),
         })
-        .map_err(|error| node.target_fault("read attributes of", b".", &error))?;
+        .map_err(|error| node.target_fault(Verb::ReadAttributes, b".", &error))?;
     Ok((source, target))
+}
+
+/// Tells what became of a directory, once what is extraneous in it has been told.
+pub(crate) fn conclude(worker: &mut Worker<'_>, node: &Node) {
+    let (Some(line), Some(finish)) = (node.line.lock().take(), &node.finish) else { return };
+    let Line { verdict, flags } = line;
+    let run = worker.run;
+    let item = || {
+        let mode = crate::wanted::source_mode(&run.settings, &finish.source);
+        let metadata = Metadata { mode, ..finish.source };
+        Item { flags, ..Item::new(node.path.clone(), metadata, verdict) }
+    };
+    run.conclude(&mut worker.scratch.totals, node.segment, (verdict, flags), item);
 }
 
 /// Counts a directory and prepares its line.
@@ -477,8 +518,7 @@ pub(crate) fn speak_to(
     is_new: bool,
     flags: ItemFlags,
 ) {
-    let Some(finish) = &node.finish else { return };
-    if !run.pass().transfers() {
+    if node.finish.is_none() || !run.pass().transfers() {
         return;
     }
     let verdict = match (is_new, flags.is_significant()) {
@@ -490,24 +530,9 @@ pub(crate) fn speak_to(
     if flags.contains(ItemFlags::NEW) {
         totals.created.add(Kind::Directory, 1);
     }
-    totals.verdicts.add(verdict);
+    *node.line.lock() = Some(Line { verdict, flags });
     Gauges::add(&run.gauges.listed_entries, 1);
     Gauges::add(&run.gauges.done_entries, 1);
-    if run.wants(verdict, flags.is_significant()) {
-        let mut metadata = finish.source;
-        metadata.mode = crate::wanted::source_mode(&run.settings, &finish.source);
-        *node.line.lock() = Some(Box::new(Item {
-            path: node.path.clone(),
-            metadata,
-            flags,
-            verdict,
-            link: None,
-            leader: None,
-            reason: None,
-            written_bytes: 0,
-            checksum: None,
-        }));
-    }
 }
 
 /// The rules in force in a directory: those of the source's merge files, and for deletions those

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use fs::{AccessTime, Dir};
-use model::{Job, Kind, Metadata};
+use model::{Job, Kind, Metadata, Verb};
 
 use crate::error::SetupError;
 use crate::node::{Before, Content};
@@ -54,13 +54,13 @@ pub(crate) fn open(job: &Job, selection: &Selection) -> Result<Option<Opened>, S
             return into_parent(job, path).map(Some);
         }
         Err(cause) => {
-            return Err(SetupError::Destination { verb: "open", path: path.to_owned(), cause });
+            return Err(SetupError::Destination { verb: Verb::Open, path: path.to_owned(), cause });
         }
     }
     if job.settings.traverse.make_path && !job.settings.dry_run {
         let made = make_parents(path, typed.ends_with(b"/") || !single)?;
         if made > 0 && (!single || typed.ends_with(b"/")) {
-            let dir = Dir::open_operator(path).map_err(failed("open", path))?;
+            let dir = Dir::open_operator(path).map_err(failed(Verb::Open, path))?;
             let mut opened = opened(dir, path, Before::Anything)?;
             let directories = if made == 1 { "directory" } else { "directories" };
             opened.note = Some(format!("created {made} {directories} for {}", path.display()));
@@ -88,7 +88,7 @@ pub(crate) fn open(job: &Job, selection: &Selection) -> Result<Option<Opened>, S
         }));
     }
     make_directory(path)?;
-    let dir = Dir::open_operator(path).map_err(failed("open", path))?;
+    let dir = Dir::open_operator(path).map_err(failed(Verb::Open, path))?;
     let mut opened = opened(dir, path, Before::Empty)?;
     opened.is_new = true;
     opened.note = note;
@@ -96,7 +96,7 @@ pub(crate) fn open(job: &Job, selection: &Selection) -> Result<Option<Opened>, S
 }
 
 fn opened(dir: Dir, path: &Path, listing: Before) -> Result<Opened, SetupError> {
-    let metadata = dir.metadata().map_err(failed("open", path))?;
+    let metadata = dir.metadata().map_err(failed(Verb::Open, path))?;
     let shown = path.as_os_str().as_bytes().into();
     let dir = Some((dir, metadata));
     Ok(Opened { dir, listing, shown, renamed: None, is_new: false, note: None })
@@ -119,9 +119,11 @@ fn into_parent(job: &Job, path: &Path) -> Result<Opened, SetupError> {
             is_new: false,
             note: None,
         }),
-        Err(cause) => {
-            Err(SetupError::Destination { verb: "enter directory", path: parent.to_owned(), cause })
-        }
+        Err(cause) => Err(SetupError::Destination {
+            verb: Verb::EnterDirectory,
+            path: parent.to_owned(),
+            cause,
+        }),
     }
 }
 
@@ -166,7 +168,7 @@ fn selection_has_directory(selection: &Selection) -> bool {
 
 fn make_directory(path: &Path) -> Result<(), SetupError> {
     let trimmed: PathBuf = path.components().collect();
-    fs::operator::make_dir(&trimmed).map_err(failed("make directory", path))
+    fs::operator::make_dir(&trimmed).map_err(failed(Verb::MakeDirectory, path))
 }
 
 /// `--mkpath`: every missing component of the destination but the last, or all.
@@ -178,7 +180,7 @@ fn make_parents(path: &Path, whole: bool) -> Result<usize, SetupError> {
     for ancestor in ancestors.into_iter().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
         match fs::operator::make_dir(ancestor) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(failed("make directory", ancestor)(error));
+                return Err(failed(Verb::MakeDirectory, ancestor)(error));
             }
             Ok(()) => made += 1,
             Err(_) => {}
@@ -187,6 +189,6 @@ fn make_parents(path: &Path, whole: bool) -> Result<usize, SetupError> {
     Ok(made)
 }
 
-fn failed(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SetupError {
+fn failed(verb: Verb, path: &Path) -> impl FnOnce(io::Error) -> SetupError {
     move |cause| SetupError::Destination { verb, path: path.to_owned(), cause }
 }

@@ -7,14 +7,15 @@ use std::time::Instant;
 
 use fs::{Dir, File};
 use model::settings::{Append, ContentCheck, Symlinks};
-use model::{Cause, Fault, Gauges, ItemFlags, Kind, MessageClass, Metadata, Timestamp, Verdict};
+use model::{Cause, Fault, Gauges, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
 
+use crate::descend::IS_IN_NO_DIRECTORY;
 use crate::names::{NameRef, Presence};
 use crate::node::Node;
 use crate::order::SegmentId;
 use crate::run::Run;
 use crate::task::{Cost, Position, Task, Worker};
-use crate::telling::{Told, failed};
+use crate::telling::{Told, failed, failed_by};
 use crate::transfer::whole::FileJob;
 use crate::wanted::{Quick, Wanted, quick_check};
 use crate::{attributes, basis, delete, finalize, links, transfer};
@@ -79,10 +80,11 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
             }
         }
         Err(fault) => {
-            for _ in next..end {
-                worker.scratch.totals.verdicts.add(Verdict::Failed);
+            run.fault(&mut worker.scratch.totals, fault.clone());
+            for entry in &files[next..end] {
+                let unknown = Metadata::unknown(entry.kind.unwrap_or(Kind::File));
+                failed_by(worker, &node, found.names.name(entry), unknown, batch, &fault);
             }
-            run.fault(&mut worker.scratch.totals, fault);
         }
     }
     run.log.close(batch, &*run.sink);
@@ -99,8 +101,9 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn open(node: &'a Arc<Node>) -> Result<Self, Fault> {
-        let target =
-            node.target_dir().map_err(|error| node.target_fault("open directory", b".", &error))?;
+        let target = node
+            .target_dir()
+            .map_err(|error| node.target_fault(Verb::OpenDirectory, b".", &error))?;
         Ok(Self { node, target, layer: None })
     }
 
@@ -141,7 +144,7 @@ fn one(
                 Ok(metadata) => Some(metadata),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => {
-                    let fault = node.target_fault("look at", name, &error);
+                    let fault = node.target_fault(Verb::LookAt, name, &error);
                     failed(worker, node, name, source, segment, fault);
                     return Cost::Compare;
                 }
@@ -216,28 +219,10 @@ fn source_failed(
         true if entry.picked == 0 => Cause::Vanished,
         _ => Cause::from(error),
     };
-    let fault = node.source_fault("look at", entry.layer, name, cause);
+    let fault = node.source_fault(Verb::LookAt, entry.layer, name, cause);
     worker.run.note_source(&fault);
-    let metadata = unknown_metadata(entry.kind.unwrap_or(Kind::File));
+    let metadata = Metadata::unknown(entry.kind.unwrap_or(Kind::File));
     failed(worker, node, name, metadata, segment, fault);
-}
-
-/// Metadata of an entry that could not be looked at.
-pub(crate) fn unknown_metadata(kind: Kind) -> Metadata {
-    Metadata {
-        kind,
-        mode: 0,
-        uid: 0,
-        gid: 0,
-        size: 0,
-        mtime: Timestamp::default(),
-        atime: Timestamp::default(),
-        rdev: model::DeviceNumber::default(),
-        dev: 0,
-        ino: 0,
-        nlink: 1,
-        allocated_blocks: 0,
-    }
 }
 
 /// Brings one entry over: decides what it needs and does it, or spawns the doing.
@@ -249,21 +234,15 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<Fi
         return Cost::Compare;
     }
     if entry.node.is_left_out {
-        worker.scratch.totals.verdicts.add(Verdict::Skipped);
+        entry.skip_silently(worker, || IS_IN_NO_DIRECTORY.into());
         return Cost::Compare;
     }
     if compare.existing_only && entry.existing.is_none() {
-        let path = entry.path();
-        entry.skip(
-            worker,
-            MessageClass::Debug,
-            &[b"not creating new file \"", path.as_bytes(), b"\""],
-        );
+        entry.skip(worker, Topic::Skip, |path| [b"not creating new file \"", path, b"\""].concat());
         return Cost::Compare;
     }
     if compare.ignore_existing && entry.existing.is_some() {
-        let path = entry.path();
-        entry.skip(worker, MessageClass::Debug, &[path.as_bytes(), b" exists"]);
+        entry.skip(worker, Topic::Skip, |path| [path, b" exists"].concat());
         return Cost::Compare;
     }
     match entry.source.kind {
@@ -282,17 +261,14 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<Fi
         Kind::File => regular(worker, entry, opened),
         Kind::Directory => {
             // It was something else when it was listed.
-            let fault = entry.source_fault("read", Cause::ChangedDuringCopy);
+            let fault = entry.source_fault(Verb::Read, Cause::ChangedDuringCopy);
             entry.fail(worker, fault);
             Cost::Compare
         }
         _ => {
-            let path = entry.path();
-            entry.skip(
-                worker,
-                MessageClass::Notice,
-                &[b"skipping non-regular file \"", path.as_bytes(), b"\""],
-            );
+            entry.skip(worker, Topic::Nonreg, |path| {
+                [b"skipping non-regular file \"", path, b"\""].concat()
+            });
             Cost::Compare
         }
     }
@@ -316,8 +292,7 @@ pub(crate) fn is_present(worker: &mut Worker<'_>, entry: &Entry) -> bool {
 fn regular(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<File>) -> Cost {
     let run = worker.run;
     if let Some(reason) = left_alone(run, &entry) {
-        let path = entry.path();
-        entry.skip(worker, MessageClass::Debug, &[path.as_bytes(), reason]);
+        entry.skip(worker, Topic::Skip, |path| [path, reason].concat());
         return Cost::Compare;
     }
     let writes_device =
@@ -392,8 +367,7 @@ pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry, opened: Option<File>)
         && existing.size >= entry.source.size
     {
         // rsync(1), --append: what is as long or longer is left alone.
-        let path = entry.path();
-        entry.skip(worker, MessageClass::Debug, &[path.as_bytes(), b" is not shorter"]);
+        entry.skip(worker, Topic::Skip, |path| [path, b" is not shorter"].concat());
         return Cost::Compare;
     }
     let flags = transfer_flags(run, &entry);

@@ -4,6 +4,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use model::{Fault, Verb};
+
 /// A run that could not begin: nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
@@ -33,7 +35,7 @@ pub enum SetupError {
     #[error("destination: {verb} {path:?}: {cause}")]
     Destination {
         /// What was being done.
-        verb: &'static str,
+        verb: Verb,
         /// The destination.
         path: PathBuf,
         /// Why.
@@ -56,11 +58,11 @@ pub enum SetupError {
         cause: io::Error,
     },
     /// The top directory of a side cannot be read.
-    #[error("{0}")]
-    Root(String),
+    #[error(transparent)]
+    Root(#[from] Fault),
     /// A filter file cannot be read.
     #[error("filter: {0}")]
-    Filter(String),
+    Filter(#[from] filter::RuleError),
     /// `--no-empty-source`.
     #[error(
         "source: {path:?} is empty and --no-empty-source is set; nothing was deleted. Mount or fill the source, or leave the option out"
@@ -86,6 +88,6 @@ impl SetupError {
     /// True when making or writing something failed (exit code 11), false when the choice of
     /// files is at fault (exit code 3).
     pub fn is_file_io(&self) -> bool {
-        matches!(self, Self::Destination { verb: "make directory", .. })
+        matches!(self, Self::Destination { verb: Verb::MakeDirectory, .. })
     }
 }

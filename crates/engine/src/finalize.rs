@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use fs::{Dir, Times};
 use model::settings::Perms;
-use model::{Fault, Metadata};
+use model::{Fault, Metadata, Verb};
 
 use crate::attributes::{AsksForExtra, Extra};
 use crate::node::{Finish, Node};
@@ -46,7 +46,7 @@ fn finish(worker: &mut Worker<'_>, node: &Node) {
         return;
     }
     let done =
-        node.target_dir().map_err(|error| ("open directory", error)).and_then(|dir| match dir {
+        node.target_dir().map_err(|error| (Verb::OpenDirectory, error)).and_then(|dir| match dir {
             Some(dir) => dress(run, node, finish, &dir),
             None => Ok(()),
         });
@@ -68,16 +68,16 @@ fn narrow_again(worker: &mut Worker<'_>, node: &Node, finish: &Finish) {
         None => Ok(()),
     });
     if let Err(error) = narrowed {
-        let fault = node.target_fault("set mode of", b".", &error);
+        let fault = node.target_fault(Verb::SetMode, b".", &error);
         run.fault(&mut worker.scratch.totals, fault);
     }
 }
 
-type Failed = (&'static str, io::Error);
+type Failed = (Verb, io::Error);
 
 /// Owner, extended attributes and ACLs, mode, times: in this order.
 fn dress(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Failed> {
-    let now = dir.metadata().map_err(|error| ("look at", error))?;
+    let now = dir.metadata().map_err(|error| (Verb::LookAt, error))?;
     let wanted = &finish.wanted;
     let uid = wanted.uid.filter(|uid| *uid != now.uid);
     let gid = wanted.gid.filter(|gid| *gid != now.gid);
@@ -85,21 +85,21 @@ fn dress(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Faile
         return pretend(run, node, finish, dir);
     }
     if uid.is_some() || gid.is_some() {
-        dir.set_own_owner(uid, gid).map_err(|error| ("set owner of", error))?;
+        dir.set_own_owner(uid, gid).map_err(|error| (Verb::SetOwner, error))?;
     }
     let mut acl_was_set = false;
     if run.settings.has_extra() {
         let (source, target) = crate::descend::extra(run, node)
-            .map_err(|fault| ("read attributes of", io::Error::other(fault.to_string())))?;
+            .map_err(|fault| (Verb::ReadAttributes, io::Error::other(fault.to_string())))?;
         acl_was_set = source.sets_mode(&target);
-        source.write(&target, dir.into()).map_err(|error| ("set attributes of", error))?;
+        source.write(&target, dir.into()).map_err(|error| (Verb::SetAttributes, error))?;
     }
     let owned = uid.is_some() || gid.is_some();
     // Without -p a new directory keeps the set-group-id bit that it inherited.
     let inherits = finish.before.is_none() && run.settings.preserve.perms != Perms::Keep;
     let mode = wanted.mode | if inherits { now.mode & 0o2000 } else { 0 };
     if now.mode != mode || acl_was_set || (owned && mode & 0o6000 != 0) {
-        dir.set_own_mode(mode).map_err(|error| ("set mode of", error))?;
+        dir.set_own_mode(mode).map_err(|error| (Verb::SetMode, error))?;
     }
     set_times(run, node, finish, dir)
 }
@@ -117,19 +117,19 @@ fn set_times(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), F
         return Ok(());
     }
     let times = Times { mtime, atime };
-    dir.set_own_times(times).map_err(|error| ("set times of", error))
+    dir.set_own_times(times).map_err(|error| (Verb::SetTimes, error))
 }
 
 /// `--fake-super`: owner and mode go into an attribute.
 fn pretend(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Failed> {
     let (source, target) = if run.settings.has_extra() {
         crate::descend::extra(run, node)
-            .map_err(|fault| ("read attributes of", io::Error::other(fault.to_string())))?
+            .map_err(|fault| (Verb::ReadAttributes, io::Error::other(fault.to_string())))?
     } else {
         (Extra::default(), Extra::default())
     };
-    source.write(&target, dir.into()).map_err(|error| ("set attributes of", error))?;
+    source.write(&target, dir.into()).map_err(|error| (Verb::SetAttributes, error))?;
     crate::fake_super::write_directory(dir, &finish.wanted, &finish.source)
-        .map_err(|error| ("set attributes of", error))?;
+        .map_err(|error| (Verb::SetAttributes, error))?;
     set_times(run, node, finish, dir)
 }

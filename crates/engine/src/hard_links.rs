@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use model::{Cause, ItemFlags, Kind, Verdict};
+use model::{ItemFlags, Kind, Verb, Verdict};
 use parking_lot::Mutex;
 
 use crate::backup;
@@ -167,7 +167,7 @@ fn leader_of(worker: &mut Worker<'_>, members: &[Entry]) -> usize {
 /// Settles a group that is not begun.
 pub(crate) fn give_up(worker: &mut Worker<'_>, group: Group) {
     for entry in group.members {
-        worker.scratch.totals.verdicts.add(Verdict::Failed);
+        entry.stop(worker);
         if entry.segment != OrderedLog::ROOT {
             entry.node.run.log.close(entry.segment, &*entry.node.run.sink);
         }
@@ -223,14 +223,12 @@ pub(crate) fn leader_failed(worker: &mut Worker<'_>, leader: &Entry) {
 
 fn follow(worker: &mut Worker<'_>, leader: &Entry, mut entry: Entry) {
     let run = worker.run;
-    let made = link_to(worker, leader, &mut entry);
-    let (already, fault) = match made {
-        Ok(already) => (already, None),
-        Err(fault) => (false, Some(fault)),
+    let already = match link_to(worker, leader, &mut entry) {
+        Ok(Linked::Before) => true,
+        Ok(Linked::Now) => false,
+        Ok(Linked::Not) => return,
+        Err(fault) => return entry.fail(worker, fault),
     };
-    if let Some(fault) = fault {
-        return entry.fail(worker, fault);
-    }
     let mut flags = ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK;
     match entry.existing.filter(|existing| existing.kind == entry.source.kind) {
         Some(existing) => {
@@ -255,34 +253,44 @@ fn follow(worker: &mut Worker<'_>, leader: &Entry, mut entry: Entry) {
     remove_source(worker, &entry);
 }
 
-/// Links a follower to its leader; true when it was that already.
+/// What came of linking a follower to its leader.
+enum Linked {
+    /// It was that already.
+    Before,
+    Now,
+    /// Something is in the way and stays there, which has been told.
+    Not,
+}
+
+/// Links a follower to its leader.
 fn link_to(
     worker: &mut Worker<'_>,
     leader: &Entry,
     entry: &mut Entry,
-) -> Result<bool, model::Fault> {
+) -> Result<Linked, model::Fault> {
     let run = worker.run;
-    let (Some(from), Some(to)) = (&leader.target_dir, &entry.target_dir) else { return Ok(false) };
+    let (Some(from), Some(to)) = (&leader.target_dir, &entry.target_dir) else {
+        return Ok(Linked::Now);
+    };
     let (from_name, to_name) = (leader.target_name(), entry.target_name());
     let copy = match from.stat(from_name) {
         Ok(copy) => copy,
-        Err(_) if run.settings.dry_run => return Ok(false),
-        Err(error) => return Err(leader.target_fault("look at", &error)),
+        Err(_) if run.settings.dry_run => return Ok(Linked::Now),
+        Err(error) => return Err(leader.target_fault(Verb::LookAt, &error)),
     };
     let now = to.stat(to_name).ok();
     if now.is_some_and(|now| now.is_same_inode(&copy)) {
-        return Ok(true);
+        return Ok(Linked::Before);
     }
     if run.settings.dry_run {
-        return Ok(false);
+        return Ok(Linked::Now);
     }
     entry.node.touch();
     let (from, to) = (from.clone(), to.clone());
     if let Some(existing) = now {
         if existing.kind == Kind::Directory {
             if !delete::obstacle(worker, entry, &existing) {
-                let cause = Cause::Refused("a directory that is not empty is in the way".into());
-                return Err(entry.target_fault("link", cause));
+                return Ok(Linked::Not);
             }
         } else if run.settings.backup.enabled {
             backup::keep(run, entry)?;
@@ -297,8 +305,8 @@ fn link_to(
         }
         result => result,
     };
-    linked.map_err(|error| entry.target_fault("link", &error))?;
-    Ok(false)
+    linked.map_err(|error| entry.target_fault(Verb::Link, &error))?;
+    Ok(Linked::Now)
 }
 
 fn remove_source(worker: &mut Worker<'_>, entry: &Entry) {
@@ -307,7 +315,7 @@ fn remove_source(worker: &mut Worker<'_>, entry: &Entry) {
         && !settings.dry_run
         && let Err(error) = entry.source_dir.remove_file(&entry.name)
     {
-        let fault = entry.source_fault("remove", &error);
+        let fault = entry.source_fault(Verb::Remove, &error);
         worker.run.fault(&mut worker.scratch.totals, fault);
     }
 }

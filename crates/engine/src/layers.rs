@@ -5,7 +5,7 @@ use std::io;
 use fs::Dir;
 use fs::xattr::Node as Carrier;
 use model::settings::Depth;
-use model::{Metadata, Verdict};
+use model::{Fault, Metadata, Verb};
 
 use crate::attributes::Extra;
 use crate::descend::Way;
@@ -14,9 +14,10 @@ use crate::run::Run;
 use crate::selection::Reason;
 use crate::task::Worker;
 
-/// Opens the source directories that feed a child; false when one cannot be opened.
-pub(crate) fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>, bool) {
-    let mut whole = true;
+/// Opens the source directories that feed a child; with the last fault, which has been told, when
+/// one cannot be opened.
+pub(crate) fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>, Option<Fault>) {
+    let mut unopened = None;
     let mut layers: Vec<Layer> = Vec::with_capacity(1);
     for (parent_layer, content) in contributions(worker.run, way) {
         let through_link =
@@ -34,26 +35,22 @@ pub(crate) fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>
                 });
             }
             Err(error) => {
-                whole = false;
-                let verb = "open directory";
+                let verb = Verb::OpenDirectory;
                 let fault = way.node.source_fault(verb, parent_layer, way.name(), &error);
-                worker.run.source_fault(&mut worker.scratch.totals, fault);
+                worker.run.source_fault(&mut worker.scratch.totals, fault.clone());
+                unopened = Some(fault);
             }
         }
     }
-    (layers, whole)
+    (layers, unopened)
 }
 
 /// As rsync: a directory whose attributes are asked for and cannot be read is not made at all.
-pub(crate) fn can_read_attributes(worker: &mut Worker<'_>, way: &Way<'_>) -> bool {
-    let run = worker.run;
+pub(crate) fn can_read_attributes(run: &Run, way: &Way<'_>) -> bool {
     let read = way.node.layer_dir(way.entry.layer).and_then(|dir| {
         let carrier = Carrier::Name(&dir, way.name());
         Extra::of_source(run, &way.node.source_scope, carrier)
     });
-    if read.is_err() {
-        worker.scratch.totals.verdicts.add(Verdict::Failed);
-    }
     read.is_ok()
 }
 

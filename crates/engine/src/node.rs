@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use fs::{AccessTime, Dir};
-use model::{Cause, Fault, Item, Metadata, RelPath, Side, Verb};
+use model::{Cause, Fault, ItemFlags, Metadata, RelPath, Side, Verb, Verdict};
 use parking_lot::Mutex;
 
 pub(crate) use crate::handle::Handle;
@@ -91,6 +91,13 @@ pub(crate) struct Finish {
     pub(crate) differs: bool,
 }
 
+/// What became of a directory, until it is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    pub(crate) verdict: Verdict,
+    pub(crate) flags: ItemFlags,
+}
+
 /// A directory of the transfer.
 pub(crate) struct Node {
     pub(crate) run: Arc<Run>,
@@ -108,7 +115,7 @@ pub(crate) struct Node {
     pub(crate) receiver_scope: filter::Scope,
     pub(crate) segment: SegmentId,
     /// Its own line, spoken after the deletions in it.
-    pub(crate) line: Mutex<Option<Box<Item>>>,
+    pub(crate) line: Mutex<Option<Line>>,
     pub(crate) finish: Option<Finish>,
     /// Something was made, replaced or removed in the destination directory.
     pub(crate) touched: AtomicBool,

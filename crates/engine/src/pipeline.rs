@@ -10,7 +10,10 @@ use std::sync::{Arc, OnceLock};
 use filter::{Rules, Scope};
 use fs::Dir;
 use model::settings::{DeleteLimit, DeleteWhen, Symlinks, Workers};
-use model::{Cause, Fault, Job, MessageClass, Metadata, RelPath, Side, Summary, Verdict};
+use model::{
+    Cause, Fault, Item, ItemFlags, Job, Kind, Metadata, RelPath, Side, Summary, Topic, Verb,
+    Verdict,
+};
 use parking_lot::Mutex;
 
 use crate::descend;
@@ -21,7 +24,7 @@ use crate::node::{Before, Content, Finish, Handle, Layer, Node, Origin, Target, 
 use crate::order::OrderedLog;
 use crate::run::{Run, Stop, Surroundings};
 use crate::scan::Pass;
-use crate::selection::Selection;
+use crate::selection::{Excluded, Selection, Unreadable};
 use crate::task::Task;
 
 /// Never more workers than this: where 64 server slots of 2 ms are saturated with room to spare.
@@ -186,14 +189,17 @@ fn permit_deletions(run: &Run) {
 /// Tells of the arguments that cannot be read.
 fn tell_unreadable(run: &Run, selection: &mut Selection) {
     let mut scratch = run.scratch(0);
-    for (path, error) in std::mem::take(&mut selection.unreadable) {
-        let fault = Fault { side: Side::Source, verb: "look at", path, cause: Cause::from(&error) };
-        scratch.totals.verdicts.add(Verdict::Failed);
+    for Unreadable { typed, name, error } in std::mem::take(&mut selection.unreadable) {
+        let cause = Cause::from(&error);
+        let fault = Fault { side: Side::Source, verb: Verb::LookAt, path: typed, cause };
+        let item = Item::failed(argument_path(&name), Metadata::unknown(Kind::File), &fault);
+        let told = (item.verdict, item.flags);
         run.source_fault(&mut scratch.totals, fault);
+        run.conclude(&mut scratch.totals, OrderedLog::ROOT, told, || item);
     }
     for path in std::mem::take(&mut selection.vanished) {
         let cause = Cause::Vanished;
-        let fault = Fault { side: Side::Source, verb: "look at", path, cause };
+        let fault = Fault { side: Side::Source, verb: Verb::LookAt, path, cause };
         run.source_fault(&mut scratch.totals, fault);
     }
 }
@@ -201,16 +207,38 @@ fn tell_unreadable(run: &Run, selection: &mut Selection) {
 /// Tells which directories are left out, and which were made.
 fn tell_notes(run: &Run, selection: &Selection, opened: Option<&Opened>) {
     for name in &selection.skipped {
-        run.say(OrderedLog::ROOT, MessageClass::Notice, &[b"skipping directory ", name]);
-        run.scratch(0).totals.verdicts.add(Verdict::Skipped);
+        let text = || [b"skipping directory ", &name[..]].concat();
+        run.say(OrderedLog::ROOT, Topic::Notice, text);
+        let reason = || String::from_utf8_lossy(&text()).into_owned();
+        leave_out(run, Verdict::Skipped, (name, Kind::Directory), reason);
     }
-    for _ in 0..selection.excluded {
-        run.scratch(0).totals.verdicts.add(Verdict::Excluded);
+    for Excluded { name, kind, rule } in &selection.excluded {
+        leave_out(run, Verdict::Excluded, (name, *kind), || rule.clone());
     }
     let something = !selection.roots.is_empty() || !selection.missing.is_empty();
     if let Some(note) = opened.and_then(|opened| opened.note.as_ref()).filter(|_| something) {
-        run.say(OrderedLog::ROOT, MessageClass::Verbose, &[note.as_bytes()]);
+        run.say(OrderedLog::ROOT, Topic::Made, || note.as_bytes().to_vec());
     }
+}
+
+/// Counts an argument that is left out.
+fn leave_out(
+    run: &Run,
+    verdict: Verdict,
+    (name, kind): (&[u8], Kind),
+    reason: impl FnOnce() -> String,
+) {
+    let unknown = Metadata::unknown(kind);
+    let item = || Item::new(argument_path(name), unknown, verdict).because(reason());
+    let told = (verdict, ItemFlags::empty());
+    run.conclude(&mut run.scratch(0).totals, OrderedLog::ROOT, told, item);
+}
+
+/// The path that an argument would have at the destination.
+fn argument_path(name: &[u8]) -> RelPath {
+    let components = name.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b"."));
+    let path = components.collect::<Vec<_>>().join(&b'/');
+    RelPath::new(&path).unwrap_or_else(RelPath::root)
 }
 
 fn refuse_empty_source(job: &Job, selection: &Selection) -> Result<(), SetupError> {
@@ -274,8 +302,7 @@ fn root_node(
         // Looked at again: a pass that deletes may have come before.
         let existing = existing.filter(|_| !is_new).and_then(|(dir, _)| dir.metadata().ok());
         let wanted = descend::wanted(run, &node, &root.metadata, existing);
-        let flags = descend::compare(run, &node, existing.as_ref(), (&root.metadata, &wanted));
-        let flags = flags.map_err(|fault| SetupError::Root(fault.to_string()))?;
+        let flags = descend::compare(run, &node, existing.as_ref(), (&root.metadata, &wanted))?;
         let differs = existing.is_none() || flags.is_significant();
         widen_root(run, &node, existing.as_ref())?;
         node.finish = Some(Finish { source: root.metadata, wanted, before: existing, differs });
@@ -293,9 +320,8 @@ fn widen_root(run: &Run, node: &Node, existing: Option<&Metadata>) -> Result<(),
         return Ok(());
     }
     if let Ok(Some(dir)) = node.target_dir() {
-        dir.set_own_mode(existing.mode | 0o700).map_err(|error| {
-            SetupError::Root(node.target_fault("make passable", b".", &error).to_string())
-        })?;
+        dir.set_own_mode(existing.mode | 0o700)
+            .map_err(|error| node.target_fault(Verb::MakePassable, b".", &error))?;
     }
     Ok(())
 }
@@ -310,7 +336,7 @@ fn layer((number, root): (usize, &crate::selection::Root)) -> Layer {
     }
 }
 
-fn speak_of_root(run: &Arc<Run>, node: &Node, is_new: bool, flags: model::ItemFlags) {
+fn speak_of_root(run: &Arc<Run>, node: &Node, is_new: bool, flags: ItemFlags) {
     if !run.pass().transfers() {
         return;
     }
@@ -335,7 +361,6 @@ fn root_scopes(
     layers: &[Layer],
     target: &Target,
 ) -> Result<(Scope, Scope), SetupError> {
-    let wrong = |error: filter::RuleError| SetupError::Filter(error.to_string());
     let target_root = top.opened.as_ref().map_or(&b"."[..], |opened| &opened.shown);
     let source = base_scope(top.rules, &top.selection);
     let receiver = Scope::root(Arc::clone(top.rules), &absolute(target_root));
@@ -351,7 +376,7 @@ fn root_scopes(
     };
     let source = rules_in_force(&source, &RelPath::root(), &sources);
     let receiver = rules_in_force(&receiver, &RelPath::root(), &targets);
-    Ok((source.map_err(wrong)?, receiver.map_err(wrong)?))
+    Ok((source?, receiver?))
 }
 
 /// The directories of the basis trees, relative to the destination.

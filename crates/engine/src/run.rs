@@ -9,8 +9,8 @@ use std::time::{Instant, SystemTime};
 
 use fs::{Copier, Dir, File, xattr};
 use model::{
-    Cause, Event, Fault, Gauges, Interest, Item, Job, Message, MessageClass, Metadata, RelPath,
-    Settings, Side, Sink, Summary, Verb, Verdict,
+    Cause, Event, Fault, Gauges, Interest, Job, Message, Metadata, RelPath, Settings, Side, Sink,
+    Summary, Topic, Verb, Verdict,
 };
 use parking_lot::{Mutex, MutexGuard};
 use sched::{Budget, Cancel, Cancelled, Permit, RateLimit};
@@ -249,13 +249,13 @@ impl Run {
         wanted: &Wanted,
         source: &Metadata,
         (extra, inherited): (&Extra, &Extra),
-    ) -> Result<(), (&'static str, io::Error)> {
+    ) -> Result<(), (Verb, io::Error)> {
         if !self.keeps_pretence() {
             return attributes::dress(file, born, wanted, extra, inherited);
         }
         let real = Wanted { mode: born.mode, uid: None, gid: None, ..*wanted };
         attributes::dress(file, born, &real, extra, inherited)?;
-        fake_super::write_file(file, wanted, source).map_err(|error| ("set attributes of", error))
+        fake_super::write_file(file, wanted, source).map_err(|error| (Verb::SetAttributes, error))
     }
 
     /// True where device nodes are made.
@@ -310,10 +310,7 @@ impl Run {
         kept.vanished = now.vanished;
         kept.deletions_skipped = now.deletions_skipped;
         kept.deletions_suppressed = now.deletions_suppressed;
-        let deleted = now.verdicts.get(Verdict::Deleted) - before.verdicts.get(Verdict::Deleted);
-        for _ in 0..deleted {
-            kept.verdicts.add(Verdict::Deleted);
-        }
+        kept.verdicts.set(Verdict::Deleted, now.verdicts.get(Verdict::Deleted));
         for worker in &self.workers {
             worker.lock().totals = Summary::default();
         }
@@ -371,7 +368,7 @@ impl Run {
     pub(crate) fn tell_deletions_suppressed(&self, segment: SegmentId) {
         if !self.told_suppressed.swap(true, Ordering::Relaxed) {
             let text = b"IO error encountered -- skipping file deletion";
-            self.say(segment, MessageClass::Notice, &[text]);
+            self.say(segment, Topic::Notice, || text.to_vec());
         }
     }
 
@@ -410,18 +407,17 @@ impl Run {
         }
     }
 
-    /// Counts an entry and tells of it where somebody listens.
-    pub(crate) fn conclude(&self, totals: &mut Summary, segment: SegmentId, item: Item) {
-        totals.verdicts.add(item.verdict);
-        if self.wants(item.verdict, item.flags.is_significant()) {
-            self.log.push(segment, Event::Item(Box::new(item)), &*self.sink);
-        }
+    /// True when messages on this topic are wanted.
+    pub(crate) fn says(&self, topic: Topic) -> bool {
+        self.settings.topics.contains(topic)
     }
 
-    /// Tells something that is not an entry's verdict, in its place.
-    pub(crate) fn say(&self, segment: SegmentId, class: MessageClass, parts: &[&[u8]]) {
-        let text = parts.concat().into();
-        self.log.push(segment, Event::Message(Message { class, text }), &*self.sink);
+    /// Tells something that is not an entry's verdict, in its place and where somebody listens.
+    pub(crate) fn say(&self, segment: SegmentId, topic: Topic, text: impl FnOnce() -> Vec<u8>) {
+        if self.says(topic) {
+            let text = text().into();
+            self.log.push(segment, Event::Message(Message { topic, text }), &*self.sink);
+        }
     }
 
     /// A fault at the destination, shown with its root.

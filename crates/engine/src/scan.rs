@@ -7,7 +7,7 @@ use std::time::Instant;
 use filter::{NodeKind, Perishable};
 use fs::{Dir, Listing};
 use model::settings::{DeleteWhen, OneFileSystem, Symlinks};
-use model::{Event, Gauges, Item, ItemFlags, Kind, MessageClass, Verdict};
+use model::{Gauges, Item, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
 
 use crate::names::{Names, Presence};
 use crate::node::{Content, Node};
@@ -15,7 +15,7 @@ use crate::run::Run;
 use crate::selection::Reason;
 use crate::task::{Cost, Found, Position, Task, Worker};
 use crate::transfer::partial;
-use crate::{delete, entries, finalize, links, prune};
+use crate::{delete, descend, entries, finalize, links, prune};
 
 /// Lists a directory, removes what is extraneous, and begins with what is in it.
 pub(crate) fn expand(worker: &mut Worker<'_>, node: Arc<Node>) {
@@ -33,9 +33,7 @@ pub(crate) fn expand(worker: &mut Worker<'_>, node: Arc<Node>) {
     if deletes_now(worker.run, &node) {
         delete::extraneous(worker, &node, &extraneous.names);
     }
-    if let Some(line) = node.line.lock().take() {
-        worker.run.log.push(node.segment, Event::Item(line), &*worker.run.sink);
-    }
+    descend::conclude(worker, &node);
     begin(worker, node, Found { names, also_in });
 }
 
@@ -97,7 +95,7 @@ fn collect(worker: &mut Worker<'_>, node: &Arc<Node>) -> Names {
 
 fn incomplete(worker: &mut Worker<'_>, node: &Node, layer: u16, error: &std::io::Error) {
     node.incomplete.store(true, Ordering::Relaxed);
-    let fault = node.source_fault("list", layer, b".", error);
+    let fault = node.source_fault(Verb::List, layer, b".", error);
     worker.run.source_fault(&mut worker.scratch.totals, fault);
 }
 
@@ -121,16 +119,24 @@ fn add_listing(
         }
         let prunes = worker.run.settings.traverse.prune_empty_dirs;
         if prunes && kind == Some(Kind::Directory) && prune::is_empty(node, layer, name) {
-            worker.scratch.totals.verdicts.add(Verdict::Skipped);
+            leave_out(worker, node, name, "there is nothing in it to bring over");
             continue;
         }
         if kind == Some(Kind::Directory) && is_omitted_mount(worker.run, node, layer, dir, name) {
-            worker.scratch.totals.verdicts.add(Verdict::Skipped);
+            leave_out(worker, node, name, descend::IS_ANOTHER_FILE_SYSTEM);
             continue;
         }
         let entry = names.push(name, layer, kind);
         entry.is_followed = is_followed;
     }
+}
+
+/// Counts a directory that a setting leaves out.
+fn leave_out(worker: &mut Worker<'_>, node: &Node, name: &[u8], reason: &str) {
+    let (verdict, unknown) = (Verdict::Skipped, Metadata::unknown(Kind::Directory));
+    let item = || Item::new(node.path.child(name), unknown, verdict).because(reason);
+    let told = (verdict, ItemFlags::empty());
+    worker.run.conclude(&mut worker.scratch.totals, node.segment, told, item);
 }
 
 /// `-xx`: mount points are left out, as if they were not there.
@@ -216,37 +222,32 @@ fn is_excluded(
         return false;
     }
     path_of(node, name, path);
-    let verdict = scope.check(path, node_kind(kind), filter::Side::Sender, Perishable::Honoured);
-    let rule = match verdict {
-        filter::Verdict::Excluded(rule) => rule,
-        filter::Verdict::Included(rule) => {
-            if worker.run.wants(Verdict::Excluded, false) && worker.run.pass().transfers() {
-                let rule = scope.describe(rule);
-                let doing = (&b"[sender] showing "[..], &path[..]);
-                tell_filtered(worker.run, node.segment, doing, kind, &rule);
-            }
-            return false;
+    let run = worker.run;
+    let says = |doing: &[u8], rule| {
+        if run.says(Topic::Filter) && run.pass().transfers() {
+            let rule = scope.describe(rule);
+            tell_filtered(run, node.segment, (doing, path), kind, rule.pattern());
         }
-        filter::Verdict::Unmatched => return false,
     };
-    worker.scratch.totals.verdicts.add(Verdict::Excluded);
-    if worker.run.wants(Verdict::Excluded, false) && worker.run.pass().transfers() {
-        let text = scope.describe(rule);
-        tell_filtered(worker.run, node.segment, (b"[sender] hiding ", path), kind, &text);
-        let item = Item {
-            path: node.path.child(name),
-            metadata: entries::unknown_metadata(kind.unwrap_or(Kind::File)),
-            flags: ItemFlags::empty(),
-            verdict: Verdict::Excluded,
-            link: None,
-            leader: None,
-            reason: Some(text.into()),
-            written_bytes: 0,
-            checksum: None,
-        };
-        worker.run.log.push(node.segment, Event::Item(Box::new(item)), &*worker.run.sink);
+    match scope.check(path, node_kind(kind), filter::Side::Sender, Perishable::Honoured) {
+        filter::Verdict::Unmatched => false,
+        filter::Verdict::Included(rule) => {
+            says(b"[sender] showing ", rule);
+            false
+        }
+        filter::Verdict::Excluded(rule) => {
+            says(b"[sender] hiding ", rule);
+            let verdict = Verdict::Excluded;
+            let item = || {
+                let unknown = Metadata::unknown(kind.unwrap_or(Kind::File));
+                let rule = scope.describe(rule).to_string();
+                Item::new(node.path.child(name), unknown, verdict).because(rule)
+            };
+            let told = (verdict, ItemFlags::empty());
+            run.conclude(&mut worker.scratch.totals, node.segment, told, item);
+            true
+        }
     }
-    true
 }
 
 /// Says, as rsync does at `-vv`, that a rule hides or protects an entry.
@@ -255,14 +256,11 @@ pub(crate) fn tell_filtered(
     segment: crate::order::SegmentId,
     (doing, path): (&[u8], &[u8]),
     kind: Option<Kind>,
-    rule: &str,
+    pattern: &[u8],
 ) {
     let what: &[u8] = if kind == Some(Kind::Directory) { b"directory " } else { b"file " };
-    // "- PATTERN (WHERE)": rsync names the pattern alone.
-    let pattern = rule.split_once(' ').map_or(rule, |(_, rest)| rest);
-    let pattern = pattern.rsplit_once(" (").map_or(pattern, |(pattern, _)| pattern);
-    let parts: [&[u8]; 5] = [doing, what, path, b" because of pattern ", pattern.as_bytes()];
-    run.say(segment, MessageClass::Debug, &parts);
+    let text = || [doing, what, path, b" because of pattern ", pattern].concat();
+    run.say(segment, Topic::Filter, text);
 }
 
 /// The path of a name below the transfer root, as filter rules see it.
@@ -308,14 +306,14 @@ fn match_destination(worker: &mut Worker<'_>, node: &Node, names: &mut Names) ->
         Ok(Some(found)) => found,
         Ok(None) => return extraneous,
         Err(error) => {
-            let fault = node.target_fault("list", b".", &error);
+            let fault = node.target_fault(Verb::List, b".", &error);
             worker.run.fault(&mut worker.scratch.totals, fault);
             return extraneous;
         }
     };
     let whole = listing.error().is_none();
     if let Some(error) = listing.error() {
-        let fault = node.target_fault("list", b".", error);
+        let fault = node.target_fault(Verb::List, b".", error);
         worker.run.fault(&mut worker.scratch.totals, fault);
     }
     listing.sort_by_name();
@@ -355,11 +353,9 @@ fn is_staging(worker: &mut Worker<'_>, node: &Node, dir: &Dir, name: &[u8]) -> b
     {
         node.touch();
         let path = node.path.child(name);
-        worker.run.say(
-            node.segment,
-            MessageClass::Debug,
-            &[b"removed the staging file of an interrupted run: ", path.as_bytes()],
-        );
+        let text = b"removed the staging file of an interrupted run: ";
+        let say = || [text, path.as_bytes()].concat();
+        worker.run.say(node.segment, Topic::Misc, say);
     }
     true
 }

@@ -66,21 +66,41 @@ pub(crate) struct Picked {
     pub(crate) names: Vec<Pick>,
 }
 
+/// An argument that cannot be read.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    /// As it was typed.
+    pub(crate) typed: Box<[u8]>,
+    /// What it would be called at the destination.
+    pub(crate) name: Box<[u8]>,
+    pub(crate) error: std::io::Error,
+}
+
+/// An argument that a filter rule leaves out.
+#[derive(Debug)]
+pub(crate) struct Excluded {
+    /// What it would be called at the destination.
+    pub(crate) name: Box<[u8]>,
+    pub(crate) kind: Kind,
+    /// The rule and where it stands.
+    pub(crate) rule: String,
+}
+
 /// What the arguments say.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
     pub(crate) roots: Vec<Root>,
     pub(crate) picked: Picked,
-    /// Arguments that cannot be read: the path as typed and why.
-    pub(crate) unreadable: Vec<(Box<[u8]>, std::io::Error)>,
+    /// Arguments that cannot be read.
+    pub(crate) unreadable: Vec<Unreadable>,
     /// Names below the transfer root whose source argument does not exist.
     pub(crate) missing: Vec<Box<[u8]>>,
     /// Directories on the way to a missing name, missing themselves.
     pub(crate) vanished: Vec<Box<[u8]>>,
     /// Directories that are left out since nothing asks for directories.
     pub(crate) skipped: Vec<Box<[u8]>>,
-    /// How many arguments a filter rule leaves out.
-    pub(crate) excluded: u64,
+    /// Arguments that a filter rule leaves out.
+    pub(crate) excluded: Vec<Excluded>,
     /// The picked paths from the root of the file system, where hard links are looked for.
     named: Vec<Vec<u8>>,
 }
@@ -147,7 +167,8 @@ impl Selection {
             }
             // As in rsync: only the last component may be missing by permission.
             Err(error) => {
-                self.unreadable.push((argument.into(), error));
+                let (typed, name) = (argument.into(), below.into());
+                self.unreadable.push(Unreadable { typed, name, error });
                 Ok(())
             }
         }
@@ -243,8 +264,9 @@ impl Selection {
             Depth::Directories if lists_content => Content::Listed,
             _ => Content::Picked,
         };
-        if settings.leave_out(base, &components, entry.kind) {
-            self.excluded += 1;
+        if let Some(rule) = settings.leave_out(base, &components, entry.kind) {
+            let name = components.join(&b'/').into();
+            self.excluded.push(Excluded { name, kind: entry.kind, rule });
             return Ok(());
         }
         if settings.links.hard_links {
@@ -338,7 +360,10 @@ impl Selection {
             MissingArgs::Delete if error.kind() == std::io::ErrorKind::NotFound => {
                 self.missing.push(below.into());
             }
-            _ => self.unreadable.push((typed.into(), error)),
+            _ => {
+                let (typed, name) = (typed.into(), below.into());
+                self.unreadable.push(Unreadable { typed, name, error });
+            }
         }
     }
 }
@@ -378,19 +403,22 @@ impl Wishes<'_> {
         traverse.relative
             && traverse.implied_dirs
             && traverse.depth != Depth::Files
-            && !self.leave_out(base, &[b"."], Kind::Directory)
+            && self.leave_out(base, &[b"."], Kind::Directory).is_none()
     }
 
-    /// True when a rule leaves an argument out: those of the command line alone, no merge file is
+    /// The rule that leaves an argument out: those of the command line alone, no merge file is
     /// asked.
-    fn leave_out(&self, base: &Base, components: &[&[u8]], kind: Kind) -> bool {
+    fn leave_out(&self, base: &Base, components: &[&[u8]], kind: Kind) -> Option<String> {
         if self.rules.is_empty() || components.is_empty() {
-            return false;
+            return None;
         }
         let scope = Scope::root(Arc::clone(self.rules), &crate::pipeline::absolute(&base.shown));
         let path = components.join(&b'/');
         let kind = crate::scan::node_kind(Some(kind));
-        scope.check(&path, kind, filter::Side::Sender, filter::Perishable::Honoured).is_excluded()
+        match scope.check(&path, kind, filter::Side::Sender, filter::Perishable::Honoured) {
+            filter::Verdict::Excluded(rule) => Some(scope.describe(rule).to_string()),
+            _ => None,
+        }
     }
 }
 

@@ -155,6 +155,8 @@ impl Task {
         match self {
             Self::Expand(node) => {
                 worker.run.end_scan();
+                descend::conclude(worker, &node);
+                worker.run.log.close(node.segment, &*worker.run.sink);
                 finalize::settle(worker, node);
             }
             Self::Files(position) | Self::Directories(position) => {

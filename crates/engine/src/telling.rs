@@ -1,8 +1,9 @@
-//! What is told of an entry that is not a directory: its verdict is counted, and an item made of
-//! it where somebody listens.
+//! What is told of an entry: its verdict is counted, and an item made of it where somebody listens.
 
 use model::settings::ContentCheck;
-use model::{Cause, Fault, Gauges, Item, ItemFlags, Kind, MessageClass, Metadata, Verdict};
+use model::{
+    Cause, Event, Fault, Gauges, Item, ItemFlags, Kind, Metadata, Summary, Topic, Verb, Verdict,
+};
 
 use crate::entries::Entry;
 use crate::node::Node;
@@ -11,6 +12,31 @@ use crate::run::Run;
 use crate::task::Worker;
 use crate::wanted::Wanted;
 use crate::{attributes, links};
+
+/// Why an entry that was begun has no copy, when nothing is wrong with it.
+const RUN_ENDED: &str = "the run ended before it was brought over";
+
+impl Run {
+    /// Counts an entry, and tells of it where somebody listens. Nobody else counts verdicts, so that
+    /// there are as many items as the summary says.
+    /// Tests: `every_case_has_an_item_for_each_entry_it_counts`, `verdicts::*`.
+    pub(crate) fn conclude(
+        &self,
+        totals: &mut Summary,
+        segment: SegmentId,
+        (verdict, flags): (Verdict, ItemFlags),
+        item: impl FnOnce() -> Item,
+    ) {
+        totals.verdicts.add(verdict);
+        // What a pass that only deletes counts besides is dropped at its end.
+        let stands = || verdict == Verdict::Deleted || self.pass().transfers();
+        if self.wants(verdict, flags.is_significant()) && stands() {
+            let item = item();
+            debug_assert_eq!(item.verdict, verdict, "what is told is what is counted");
+            self.log.push(segment, Event::Item(Box::new(item)), &*self.sink);
+        }
+    }
+}
 
 /// Counts a failed entry and tells why.
 pub(crate) fn failed(
@@ -21,28 +47,28 @@ pub(crate) fn failed(
     segment: SegmentId,
     fault: Fault,
 ) {
-    let item = failed_item(node, name, metadata, &fault);
-    done(worker, metadata.size);
+    let item = Item::failed(node.path.child(name), metadata, &fault);
     worker.run.fault(&mut worker.scratch.totals, fault);
-    worker.run.conclude(&mut worker.scratch.totals, segment, item);
+    conclude_failed(worker, segment, item);
 }
 
-fn failed_item(node: &Node, name: &[u8], metadata: Metadata, fault: &Fault) -> Item {
-    let verdict = match fault.cause {
-        Cause::ChangedDuringCopy => Verdict::ChangedDuringCopy,
-        _ => Verdict::Failed,
-    };
-    Item {
-        path: node.path.child(name),
-        metadata,
-        flags: ItemFlags::empty(),
-        verdict,
-        link: None,
-        leader: None,
-        reason: Some(fault.to_string().into()),
-        written_bytes: 0,
-        checksum: None,
-    }
+/// Counts an entry as failed by a fault that is told once for all that it befell.
+pub(crate) fn failed_by(
+    worker: &mut Worker<'_>,
+    node: &Node,
+    name: &[u8],
+    metadata: Metadata,
+    segment: SegmentId,
+    fault: &Fault,
+) {
+    let item = Item::failed(node.path.child(name), metadata, fault);
+    conclude_failed(worker, segment, item);
+}
+
+fn conclude_failed(worker: &mut Worker<'_>, segment: SegmentId, item: Item) {
+    done(worker, item.metadata.size);
+    let told = (item.verdict, item.flags);
+    worker.run.conclude(&mut worker.scratch.totals, segment, told, || item);
 }
 
 fn done(worker: &Worker<'_>, bytes: u64) {
@@ -71,29 +97,31 @@ impl Entry {
         if verdict == Verdict::Copied && told.flags.contains(ItemFlags::NEW) {
             worker.scratch.totals.created.add(self.source.kind, 1);
         }
-        worker.scratch.totals.verdicts.add(verdict);
-        self.tell(worker.run, verdict, told);
+        let run = worker.run;
+        let totals = &mut worker.scratch.totals;
+        let flags = told.flags;
+        run.conclude(totals, self.segment, (verdict, flags), || self.item(run, verdict, told));
     }
 
-    /// Tells of the entry where somebody listens.
-    pub(crate) fn tell(&self, run: &Run, verdict: Verdict, told: Told) {
-        if !run.wants(verdict, told.flags.is_significant()) {
-            return;
+    /// Tells a second time of an entry that has its verdict.
+    pub(crate) fn tell_again(&self, run: &Run, verdict: Verdict, told: Told) {
+        if run.wants(verdict, told.flags.is_significant()) {
+            let item = Box::new(self.item(run, verdict, told));
+            run.log.push(self.segment, Event::Again(item), &*run.sink);
         }
+    }
+
+    fn item(&self, run: &Run, verdict: Verdict, told: Told) -> Item {
         let mut metadata = self.source;
         metadata.mode = crate::wanted::source_mode(&run.settings, &self.source);
-        let item = Item {
-            path: self.node.path.child(&self.name),
-            metadata,
+        Item {
             flags: told.flags,
-            verdict,
             link: self.link_text(run),
             leader: told.leader,
-            reason: None,
             written_bytes: told.written_bytes,
             checksum: self.checksum(run, told.flags),
-        };
-        run.log.push(self.segment, model::Event::Item(Box::new(item)), &*run.sink);
+            ..Item::new(self.path(), metadata, verdict)
+        }
     }
 
     /// The checksum of the content, where it is told: of what is transferred, and with `-c` of all.
@@ -123,27 +151,33 @@ impl Entry {
         Some(if unmunge { links::unmunged(&target).into() } else { target.into() })
     }
 
-    /// Counts the entry as left out and says why.
-    pub(crate) fn skip(&self, worker: &mut Worker<'_>, class: MessageClass, text: &[&[u8]]) {
-        let run = worker.run;
-        run.say(self.segment, class, text);
+    /// Counts the entry as left out and says why; `text` makes the sentence from its path.
+    pub(crate) fn skip(
+        &self,
+        worker: &mut Worker<'_>,
+        topic: Topic,
+        text: impl Fn(&[u8]) -> Vec<u8>,
+    ) {
+        let text = || text(self.path().as_bytes());
+        worker.run.say(self.segment, topic, text);
+        self.skip_silently(worker, || String::from_utf8_lossy(&text()).into());
+    }
+
+    /// Counts the entry as left out for a reason that rsync does not say.
+    pub(crate) fn skip_silently(&self, worker: &mut Worker<'_>, reason: impl FnOnce() -> Box<str>) {
         done(worker, self.source.size);
-        worker.scratch.totals.verdicts.add(Verdict::Skipped);
-        if run.wants(Verdict::Skipped, false) {
-            let reason = String::from_utf8_lossy(&text.concat()).into();
-            let item = Item {
-                path: self.path(),
-                metadata: self.source,
-                flags: ItemFlags::empty(),
-                verdict: Verdict::Skipped,
-                link: None,
-                leader: None,
-                reason: Some(reason),
-                written_bytes: 0,
-                checksum: None,
-            };
-            run.log.push(self.segment, model::Event::Item(Box::new(item)), &*run.sink);
-        }
+        let verdict = Verdict::Skipped;
+        let item = || Item::new(self.path(), self.source, verdict).because(reason());
+        let told = (verdict, ItemFlags::empty());
+        worker.run.conclude(&mut worker.scratch.totals, self.segment, told, item);
+    }
+
+    /// Counts the entry as failed since the end of the run left it undone.
+    pub(crate) fn stop(&self, worker: &mut Worker<'_>) {
+        let verdict = Verdict::Failed;
+        let item = || Item::new(self.path(), self.source, verdict).because(RUN_ENDED);
+        let told = (verdict, ItemFlags::empty());
+        worker.run.conclude(&mut worker.scratch.totals, self.segment, told, item);
     }
 
     /// Counts the entry as failed and tells why.
@@ -154,22 +188,21 @@ impl Entry {
     /// Counts the entry as failed after its transfer had begun. rsync tells of a transfer when it
     /// begins, so the line comes all the same.
     pub(crate) fn fail_in_transfer(&self, worker: &mut Worker<'_>, fault: Fault, flags: ItemFlags) {
-        let mut item = failed_item(&self.node, &self.name, self.source, &fault);
+        let mut item = Item::failed(self.path(), self.source, &fault);
         if fault.side == model::Side::Destination {
             item.flags = flags;
         }
-        done(worker, self.source.size);
         worker.run.fault(&mut worker.scratch.totals, fault);
-        worker.run.conclude(&mut worker.scratch.totals, self.segment, item);
+        conclude_failed(worker, self.segment, item);
     }
 
     /// A fault at its source.
-    pub(crate) fn source_fault(&self, verb: &'static str, cause: impl Into<Cause>) -> Fault {
+    pub(crate) fn source_fault(&self, verb: Verb, cause: impl Into<Cause>) -> Fault {
         self.node.source_fault(verb, self.layer, &self.name, cause)
     }
 
     /// A fault at its destination.
-    pub(crate) fn target_fault(&self, verb: &'static str, cause: impl Into<Cause>) -> Fault {
+    pub(crate) fn target_fault(&self, verb: Verb, cause: impl Into<Cause>) -> Fault {
         self.node.target_fault(verb, &self.name, cause)
     }
 

@@ -40,7 +40,7 @@ use std::io;
 
 pub use error::{Flaw, RuleError};
 pub use rules::{RuleOptions, Rules};
-pub use scope::Scope;
+pub use scope::{Description, Scope};
 
 /// Reads a per-directory merge file, or says that there is none. See [`Scope::enter`].
 pub type ReadMerge<'a> = &'a mut dyn FnMut(&[u8]) -> io::Result<Option<Vec<u8>>>;

@@ -129,6 +129,11 @@ impl Rule {
         self.traits
     }
 
+    /// The pattern as it was written.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     pub(crate) fn includes(&self) -> bool {
         self.traits.contains(Traits::INCLUDE)
     }

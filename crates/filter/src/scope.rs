@@ -1,5 +1,6 @@
 //! The rules in force in one directory.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::list::Item;
@@ -26,6 +27,26 @@ struct Ground {
     rules: Arc<Rules>,
     /// Absolute, without a slash at the end.
     root: Box<[u8]>,
+}
+
+/// A rule that decided: shown with where it stands, as in `- *.o (command line)`.
+#[derive(Debug, Clone, Copy)]
+pub struct Description<'a>(Option<&'a Rule>);
+
+impl<'a> Description<'a> {
+    /// The pattern as it was written; empty when the rule is of another scope.
+    pub fn pattern(&self) -> &'a [u8] {
+        self.0.map_or(b"", Rule::text)
+    }
+}
+
+impl fmt::Display for Description<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(rule) => rule.fmt(out),
+            None => out.write_str("a rule of another directory"),
+        }
+    }
 }
 
 /// The number of the command line's list; per-directory lists follow.
@@ -104,8 +125,8 @@ impl Scope {
         self.state.ground.rules.has_xattr_rules() || items.any(Item::is_about_xattrs)
     }
 
-    /// The rule behind a verdict of this scope and where it stands, as in `- *.o (command line)`.
-    pub fn describe(&self, id: RuleId) -> String {
+    /// The rule behind a verdict of this scope.
+    pub fn describe(&self, id: RuleId) -> Description<'_> {
         let index = id.index as usize;
         let item = match id.list.checked_sub(1) {
             None => self.state.ground.rules.items().get(index),
@@ -114,10 +135,10 @@ impl Scope {
                 layers(slot.and_then(|slot| slot.rules())).flat_map(|layer| &layer.items).nth(index)
             }
         };
-        match item {
-            Some(Item::Rule(rule)) => rule.to_string(),
-            Some(Item::Slot(_)) | None => "a rule of another directory".to_owned(),
-        }
+        Description(match item {
+            Some(Item::Rule(rule)) => Some(rule),
+            Some(Item::Slot(_)) | None => None,
+        })
     }
 
     #[cfg(test)]

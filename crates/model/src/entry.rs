@@ -110,6 +110,29 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// Of an entry that nobody looked at, or that could not be looked at: all but its kind is zero.
+    pub fn unknown(kind: Kind) -> Self {
+        Self {
+            kind,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            size: 0,
+            mtime: Timestamp::default(),
+            atime: Timestamp::default(),
+            rdev: DeviceNumber::default(),
+            dev: 0,
+            ino: 0,
+            nlink: 1,
+            allocated_blocks: 0,
+        }
+    }
+
+    /// False for [`Metadata::unknown`]: no entry is inode 0 of device 0.
+    pub fn is_known(&self) -> bool {
+        (self.dev, self.ino) != (0, 0)
+    }
+
     /// True when less space is allocated than the size asks for: the file may have holes.
     pub fn may_have_holes(&self) -> bool {
         self.kind == Kind::File && self.allocated_blocks.saturating_mul(512) < self.size

@@ -1,7 +1,7 @@
 //! Facts told to the report while a run goes on.
 
 use crate::entry::Metadata;
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use crate::item_flags::ItemFlags;
 use crate::rel_path::RelPath;
 
@@ -61,19 +61,131 @@ pub struct Item {
     pub leader: Option<Box<[u8]>>,
     /// The rule that leaves it out, or the reason it was skipped, or the fault.
     pub reason: Option<Box<str>>,
+    /// The error number, where the operating system refused.
+    pub errno: Option<i32>,
     /// Bytes of content written for it.
     pub written_bytes: u64,
     /// The content's checksum, where one was computed (`--out-format=%C`).
     pub checksum: Option<Box<str>>,
 }
 
+impl Item {
+    /// An entry of which nothing more is to be told.
+    pub fn new(path: RelPath, metadata: Metadata, verdict: Verdict) -> Self {
+        Self {
+            path,
+            metadata,
+            flags: ItemFlags::empty(),
+            verdict,
+            link: None,
+            leader: None,
+            reason: None,
+            errno: None,
+            written_bytes: 0,
+            checksum: None,
+        }
+    }
+
+    /// An entry that was not brought over, and why.
+    pub fn failed(path: RelPath, metadata: Metadata, fault: &Fault) -> Self {
+        let verdict = match fault.cause {
+            Cause::ChangedDuringCopy => Verdict::ChangedDuringCopy,
+            _ => Verdict::Failed,
+        };
+        let errno = fault.cause.errno();
+        Self { errno, ..Self::new(path, metadata, verdict).because(fault.to_string()) }
+    }
+
+    /// The item with a reason.
+    #[must_use]
+    pub fn because(self, reason: impl Into<Box<str>>) -> Self {
+        Self { reason: Some(reason.into()), ..self }
+    }
+}
+
 /// A note for the user that is not about one entry's verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// What kind of note it is: decides at which verbosity and where it is shown.
-    pub class: MessageClass,
+    /// What it is about: decides at which level of `--info` and where it is shown.
+    pub topic: Topic,
     /// The text, without a line end. Names in it are as rsync prints them.
     pub text: Box<[u8]>,
+}
+
+impl Message {
+    /// The verbosity at which it is shown unless `--info` or `--debug` says otherwise.
+    pub fn class(&self) -> MessageClass {
+        self.topic.class()
+    }
+}
+
+/// What a note is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// What rsync always tells: `skipping directory x`.
+    Notice,
+    /// Something was left undone but no entry failed.
+    Warning,
+    /// `--info=backup`: an old copy was kept.
+    Backup,
+    /// `--debug=filter`: a rule hides or protects an entry.
+    Filter,
+    /// What is made on the way: `created directory x`. Told with names, and with `%i`.
+    Made,
+    /// `--info=misc2`.
+    Misc,
+    /// `--info=nonreg`: `skipping non-regular file "x"`.
+    Nonreg,
+    /// `--info=skip`: a setting leaves an entry out.
+    Skip,
+    /// `--info=symsafe`: an unsafe link is left out.
+    Symsafe,
+}
+
+impl Topic {
+    /// All topics.
+    pub const ALL: [Self; 9] = [
+        Self::Notice,
+        Self::Warning,
+        Self::Backup,
+        Self::Filter,
+        Self::Made,
+        Self::Misc,
+        Self::Nonreg,
+        Self::Skip,
+        Self::Symsafe,
+    ];
+
+    /// The verbosity at which it is shown unless `--info` or `--debug` says otherwise.
+    pub fn class(self) -> MessageClass {
+        match self {
+            Self::Notice | Self::Nonreg => MessageClass::Notice,
+            Self::Warning => MessageClass::Warning,
+            Self::Made | Self::Symsafe => MessageClass::Verbose,
+            Self::Backup | Self::Filter | Self::Misc | Self::Skip => MessageClass::Debug,
+        }
+    }
+}
+
+/// A set of topics: what nobody reads is not written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Topics(u16);
+
+impl Topics {
+    /// True when the topic is among them.
+    pub fn contains(self, topic: Topic) -> bool {
+        self.0 & Self::bit(topic) != 0
+    }
+
+    fn bit(topic: Topic) -> u16 {
+        1 << topic as u16
+    }
+}
+
+impl FromIterator<Topic> for Topics {
+    fn from_iter<I: IntoIterator<Item = Topic>>(topics: I) -> Self {
+        Self(topics.into_iter().fold(0, |bits, topic| bits | Self::bit(topic)))
+    }
 }
 
 /// Kinds of notes, with the verbosity at which rsync shows them.
@@ -95,6 +207,9 @@ pub enum Event {
     /// An entry has its verdict. In order: by directory, sorted as rsync's, whatever the workers
     /// did first.
     Item(Box<Item>),
+    /// An entry that has its verdict was brought over a second time, and rsync tells of it again.
+    /// It counts once.
+    Again(Box<Item>),
     /// A path failed. Out of order, at once.
     Fault(Fault),
     /// A note, in order where it belongs to an entry.

@@ -23,8 +23,137 @@ impl fmt::Display for Side {
     }
 }
 
-/// What was being done, in words that read before a path: `open`, `set times of`, `remove`.
-pub type Verb = &'static str;
+/// What was being done: shown in words that read before a path, as `open` and `set times of`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verb {
+    /// Open a file.
+    Open,
+    /// Open a directory.
+    OpenDirectory,
+    /// Begin in a directory that the user named.
+    EnterDirectory,
+    /// Read metadata.
+    LookAt,
+    /// List a directory.
+    List,
+    /// Read content.
+    Read,
+    /// Read the target of a symlink.
+    ReadLink,
+    /// Read the filter rules of a directory.
+    ReadFilterRules,
+    /// Read extended attributes and ACLs.
+    ReadAttributes,
+    /// Open the file of a basis tree.
+    OpenBasis,
+    /// Read the file of a basis tree.
+    ReadBasis,
+    /// Ask for the size of a device.
+    Measure,
+    /// Bring over as a whole.
+    Copy,
+    /// Make a directory.
+    MakeDirectory,
+    /// Let the owner into a directory for as long as the run works in it.
+    MakePassable,
+    /// Make a symlink.
+    MakeLink,
+    /// Make a device, pipe or socket.
+    MakeNode,
+    /// Create a staging file.
+    CreateStaging,
+    /// Read metadata of a staging file.
+    LookAtStaging,
+    /// Reserve room for content.
+    Preallocate,
+    /// Set the length of a file.
+    SetLength,
+    /// Write content.
+    Write,
+    /// Make content outlive a crash.
+    Sync,
+    /// Read what was written.
+    ReadBack,
+    /// Hold what was written against what was read.
+    Verify,
+    /// Set owner or group.
+    SetOwner,
+    /// Set extended attributes or ACLs.
+    SetAttributes,
+    /// Set permission bits.
+    SetMode,
+    /// Set times.
+    SetTimes,
+    /// Give a staging file its name.
+    Publish,
+    /// Let a complete file wait for the end of the run.
+    PutAside,
+    /// Give a file that waited its name.
+    PutIntoPlace,
+    /// Make a hard link.
+    Link,
+    /// Clear the way for an entry of another kind.
+    Replace,
+    /// Keep the old copy.
+    BackUp,
+    /// Remove an entry.
+    Remove,
+}
+
+impl Verb {
+    /// The words that read before a path.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::OpenDirectory => "open directory",
+            Self::EnterDirectory => "enter directory",
+            Self::LookAt => "look at",
+            Self::List => "list",
+            Self::Read => "read",
+            Self::ReadLink => "read link",
+            Self::ReadFilterRules => "read filter rules of",
+            Self::ReadAttributes => "read attributes of",
+            Self::OpenBasis => "open the basis of",
+            Self::ReadBasis => "read the basis of",
+            Self::Measure => "measure",
+            Self::Copy => "copy",
+            Self::MakeDirectory => "make directory",
+            Self::MakePassable => "make passable",
+            Self::MakeLink => "make link",
+            Self::MakeNode => "make node",
+            Self::CreateStaging => "create a staging file for",
+            Self::LookAtStaging => "look at the staging file of",
+            Self::Preallocate => "preallocate",
+            Self::SetLength => "set length of",
+            Self::Write => "write",
+            Self::Sync => "sync",
+            Self::ReadBack => "read back",
+            Self::Verify => "verify",
+            Self::SetOwner => "set owner of",
+            Self::SetAttributes => "set attributes of",
+            Self::SetMode => "set mode of",
+            Self::SetTimes => "set times of",
+            Self::Publish => "publish",
+            Self::PutAside => "put aside",
+            Self::PutIntoPlace => "put into place",
+            Self::Link => "link",
+            Self::Replace => "replace",
+            Self::BackUp => "back up",
+            Self::Remove => "remove",
+        }
+    }
+
+    /// True when it is about one attribute of an entry and not about its content.
+    fn sets_attribute(self) -> bool {
+        matches!(self, Self::SetOwner | Self::SetAttributes | Self::SetMode | Self::SetTimes)
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
 
 /// Why it failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,10 +182,6 @@ impl Cause {
 
 /// `ENOSPC`, `EDQUOT` and `EROFS` of errno(3) on Linux: nothing more can be written there.
 const NOTHING_MORE_CAN_BE_WRITTEN: [i32; 3] = [28, 122, 30];
-
-/// `ENOSPC` and `EDQUOT` of these are about one attribute that is too large: content still fits.
-const SETTING_ATTRIBUTES: [Verb; 4] =
-    ["set owner of", "set attributes of", "set mode of", "set times of"];
 
 /// `EROFS` of errno(3) on Linux.
 const READ_ONLY: i32 = 30;
@@ -106,11 +231,11 @@ impl Fault {
 
     /// True when nothing more can be written and the run must end (exit code 11).
     pub fn is_fatal(&self) -> bool {
-        let is_attribute = SETTING_ATTRIBUTES.contains(&self.verb);
         self.side == Side::Destination
             && self.cause.errno().is_some_and(|errno| {
+                // One attribute that is too large leaves room for content.
                 NOTHING_MORE_CAN_BE_WRITTEN.contains(&errno)
-                    && (!is_attribute || errno == READ_ONLY)
+                    && (!self.verb.sets_attribute() || errno == READ_ONLY)
             })
     }
 }
@@ -122,21 +247,23 @@ impl fmt::Display for Fault {
     }
 }
 
+impl std::error::Error for Fault {}
+
 #[cfg(test)]
 mod tests {
-    use super::{Cause, Fault, Side};
+    use super::{Cause, Fault, Side, Verb};
 
     #[test]
     fn message_has_side_verb_path_and_cause() {
         let fault = Fault {
             side: Side::Destination,
-            verb: "rename",
+            verb: Verb::Publish,
             path: Box::from(&b"a/b\n"[..]),
             cause: Cause::Os(13),
         };
         assert_eq!(
             fault.to_string(),
-            "destination: rename \"a/b\\n\": Permission denied (os error 13)"
+            "destination: publish \"a/b\\n\": Permission denied (os error 13)"
         );
     }
 
@@ -144,7 +271,7 @@ mod tests {
     fn a_full_disk_is_fatal_only_at_the_destination() {
         let mut fault = Fault {
             side: Side::Destination,
-            verb: "write",
+            verb: Verb::Write,
             path: Box::default(),
             cause: Cause::Os(28),
         };
@@ -157,7 +284,7 @@ mod tests {
     fn an_attribute_that_finds_no_room_does_not_end_the_run() {
         let mut fault = Fault {
             side: Side::Destination,
-            verb: "set attributes of",
+            verb: Verb::SetAttributes,
             path: Box::default(),
             cause: Cause::Os(28),
         };

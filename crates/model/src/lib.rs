@@ -38,7 +38,7 @@ pub mod rel_path;
 
 pub use chmod::Chmod;
 pub use entry::{DeviceNumber, Kind, Metadata, Timestamp};
-pub use event::{Event, Interest, Item, Message, MessageClass, Sink, Verdict};
+pub use event::{Event, Interest, Item, Message, MessageClass, Sink, Topic, Topics, Verdict};
 pub use fault::{Cause, Fault, Side, Verb};
 pub use gauges::Gauges;
 pub use id_map::{IdMap, IdPattern, IdRule};

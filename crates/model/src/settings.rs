@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use crate::chmod::Chmod;
 use crate::entry::Timestamp;
-use crate::event::Interest;
+use crate::event::{Interest, Topics};
 use crate::id_map::IdMap;
 
 /// All settings.
@@ -37,6 +37,8 @@ pub struct Settings {
     pub dry_run: bool,
     /// Which items the report wants to hear of.
     pub interest: Interest,
+    /// Which messages the report wants to hear of.
+    pub topics: Topics,
     /// `%C` in a format: items carry the checksum of their content.
     pub tell_checksums: bool,
 }

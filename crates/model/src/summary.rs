@@ -55,6 +55,11 @@ impl VerdictCounts {
         self.0[verdict as usize] += 1;
     }
 
+    /// Says how many entries have this verdict.
+    pub fn set(&mut self, verdict: Verdict, entries: u64) {
+        self.0[verdict as usize] = entries;
+    }
+
     /// How many entries have this verdict.
     pub fn get(&self, verdict: Verdict) -> u64 {
         self.0[verdict as usize]

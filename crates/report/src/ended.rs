@@ -35,8 +35,7 @@ impl Endings {
 pub struct Closing {
     /// How bad it is.
     pub severity: Severity,
-    /// rsync's sentence for the exit code: `some files/attrs were not transferred (see previous
-    /// errors)`.
+    /// What the exit code means: `some entries were not brought over; they are named above`.
     pub sentence: &'static str,
 }
 
@@ -53,7 +52,7 @@ impl Ended {
     /// All went well.
     pub const WELL: Self = Self { exit_code: 0, closing: None };
 
-    /// `lanesync error: some files/attrs ... (code 23)`.
+    /// `lanesync error: some entries were ... (code 23)`.
     pub(crate) fn line(&self) -> Option<String> {
         let Closing { severity, sentence } = self.closing?;
         let severity = match severity {

@@ -101,7 +101,8 @@ pub(crate) struct ItemRecord<'a> {
     #[serde(flatten)]
     path: Bytes<'a>,
     kind: &'static str,
-    size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
     itemized: String,
     changes: Vec<String>,
     written_bytes: u64,
@@ -123,27 +124,21 @@ impl<'a> ItemRecord<'a> {
             Some(link) => Bytes::new(link).split(),
             None => (None, None),
         };
-        let reason = item.reason.as_deref();
         Self {
             verdict: verdict_name(item.verdict),
             path: Bytes::new(item.path.as_bytes()),
             kind: kind_name(item),
-            size: item.metadata.size,
+            size: item.metadata.is_known().then_some(item.metadata.size),
             itemized: String::from_utf8_lossy(&itemize::letters(item)).trim_end().to_owned(),
             changes: item.flags.iter_names().map(|(name, _)| name.to_lowercase()).collect(),
             written_bytes: item.written_bytes,
             link,
             link_base64,
             checksum: item.checksum.as_deref(),
-            reason,
-            errno: reason.filter(|_| item.verdict == Verdict::Failed).and_then(errno_in),
+            reason: item.reason.as_deref(),
+            errno: item.errno,
         }
     }
-}
-
-/// The error number at the end of a fault's text: an item has the text only.
-fn errno_in(reason: &str) -> Option<i32> {
-    reason.strip_suffix(')')?.rsplit_once("(os error ")?.1.parse().ok()
 }
 
 /// A path failed.
@@ -166,7 +161,7 @@ impl<'a> FaultRecord<'a> {
                 Side::Source => "source",
                 Side::Destination => "destination",
             },
-            verb: fault.verb,
+            verb: fault.verb.as_str(),
             path: Bytes::new(&fault.path),
             cause: match fault.cause {
                 Cause::Os(_) => "os",
@@ -194,7 +189,7 @@ pub(crate) struct MessageRecord<'a> {
 impl<'a> MessageRecord<'a> {
     pub(crate) fn new(message: &'a Message) -> Self {
         let (text, text_base64) = Bytes::new(&message.text).split();
-        let class = match message.class {
+        let class = match message.class() {
             MessageClass::Notice => "notice",
             MessageClass::Verbose => "verbose",
             MessageClass::Debug => "debug",

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::{Event, Gauges, MessageClass, Summary};
+use model::{Event, Gauges, Summary, Topic};
 
 use crate::ended::{Ended, Endings};
 use crate::json::{
@@ -56,6 +56,8 @@ impl JsonOutput {
                 self.outputs.print_record(&Record::Item(ItemRecord::new(item)).to_line());
                 self.log_lines.item(item, &mut self.outputs);
             }
+            // The log has rsync's lines; here each entry has one record.
+            Event::Again(item) => self.log_lines.item(item, &mut self.outputs),
             Event::Fault(fault) => {
                 self.outputs.print_record(&Record::Fault(FaultRecord::new(fault)).to_line());
                 let text = format!("lanesync: {fault}");
@@ -65,7 +67,7 @@ impl JsonOutput {
             Event::Message(message) => {
                 let record = MessageRecord::new(message);
                 self.outputs.print_record(&Record::Message(record).to_line());
-                if message.class == MessageClass::Warning {
+                if message.topic == Topic::Warning {
                     self.outputs.warn(&message.text);
                     self.outputs.log(&message.text);
                 }

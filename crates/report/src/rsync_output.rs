@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::{Event, Gauges, Item, ItemFlags, Message, MessageClass, Summary};
+use model::{Event, Gauges, Item, ItemFlags, Message, MessageClass, Summary, Topic, Topics};
 
 use crate::display::{Display, LiveEnded};
 use crate::ended::{Ended, Endings};
@@ -18,12 +18,12 @@ use crate::outputs::Outputs;
 use crate::progress::Reading;
 use crate::settings::{Effect, Listing, Settings, Transfer, Volume};
 use crate::stats;
-use crate::topic::{self, Itemized};
 
 pub(crate) struct RsyncOutput {
     settings: Settings,
     outputs: Outputs,
     log_lines: LogLines,
+    topics: Topics,
     format: Option<(OutFormat, Rules)>,
     context: Context,
     gauges: Arc<Gauges>,
@@ -56,6 +56,7 @@ impl RsyncOutput {
             log_lines: LogLines::new(&settings),
             context: context(&settings),
             display: Display::new(&settings),
+            topics: settings.topics(),
             settings,
             outputs,
             format,
@@ -73,7 +74,7 @@ impl RsyncOutput {
 
     pub(crate) fn accept(&mut self, event: &Event) {
         match event {
-            Event::Item(item) => self.item(item),
+            Event::Item(item) | Event::Again(item) => self.item(item),
             Event::Message(message) => self.message(message),
             Event::Fault(fault) => {
                 let text = format!("lanesync: {fault}");
@@ -146,24 +147,18 @@ impl RsyncOutput {
     }
 
     fn message(&mut self, message: &Message) {
-        if message.class == MessageClass::Warning {
+        if message.topic == Topic::Warning {
             self.display.above(&mut self.outputs, |outputs| outputs.warn(&message.text));
             self.outputs.log(&message.text);
             return;
         }
-        if self.settings.volume == Volume::Quiet || !self.shows(message) {
+        if !self.topics.contains(message.topic) {
             return;
         }
-        if message.class == MessageClass::Debug {
+        if message.class() == MessageClass::Debug {
             self.note_transfer();
         }
         self.say(&message.text);
-    }
-
-    fn shows(&self, message: &Message) -> bool {
-        let is_itemized = self.format.as_ref().is_some_and(|(format, _)| format.is_itemized());
-        let itemized = if is_itemized { Itemized::Yes } else { Itemized::No };
-        topic::is_shown(message, &self.settings.info, itemized)
     }
 
     /// The first line, once.

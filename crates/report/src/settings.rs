@@ -5,9 +5,10 @@
 
 use std::path::PathBuf;
 
-use model::Interest;
+use model::{Interest, Topic, Topics};
 
 use crate::out_format::OutFormat;
+use crate::topic;
 
 /// What is printed, and how. [`Settings::default`] is rsync without any option.
 #[derive(Clone, Debug, Default)]
@@ -58,11 +59,14 @@ impl Settings {
             OutputStyle::Rsync if !(is_seen || has_log_file) => Interest::Faults,
             OutputStyle::Rsync if is_list => Interest::Unchanged,
             OutputStyle::Rsync if !(is_seen && tells_items || is_logged) => Interest::Faults,
-            // What a rule leaves out is told by a message; it comes with the item.
-            OutputStyle::Rsync if is_seen && filter > 0 => Interest::Everything,
             OutputStyle::Rsync if wants_unchanged => Interest::Unchanged,
             OutputStyle::Rsync => Interest::Changes,
         }
+    }
+
+    /// Which messages are shown: the engine need not make the others.
+    pub fn topics(&self) -> Topics {
+        Topic::ALL.into_iter().filter(|topic| topic::is_shown(*topic, self)).collect()
     }
 
     /// Whether a format shows checksums: nobody else needs all of them.
@@ -385,8 +389,6 @@ mod tests {
         let mut skipped = Settings::default();
         skipped.info.skip = 1;
         assert_eq!(skipped.interest(false), Interest::Changes);
-        skipped.info.filter = 1;
-        assert_eq!(skipped.interest(false), Interest::Everything);
     }
 
     #[test]

@@ -3,35 +3,24 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use model::{DeviceNumber, Item, ItemFlags, Kind, Metadata, RelPath, Timestamp, Verdict};
+use model::{Item, Kind, Metadata, RelPath, Timestamp, Verdict};
 
 /// An entry of 3 bytes, mode 0644, owned by 1:2, of 2024-01-02 03:04:05 UTC.
 pub(crate) fn item(path: &str, kind: Kind, verdict: Verdict) -> Item {
     let time = Timestamp { secs: 1_704_164_645, nanos: 0 };
-    Item {
-        path: RelPath::new(path.as_bytes()).unwrap(),
-        metadata: Metadata {
-            kind,
-            mode: 0o644,
-            uid: 1,
-            gid: 2,
-            size: 3,
-            mtime: time,
-            atime: time,
-            rdev: DeviceNumber::default(),
-            dev: 0,
-            ino: 0,
-            nlink: 1,
-            allocated_blocks: 8,
-        },
-        flags: ItemFlags::empty(),
-        verdict,
-        link: None,
-        leader: None,
-        reason: None,
-        written_bytes: 0,
-        checksum: None,
-    }
+    let metadata = Metadata {
+        mode: 0o644,
+        uid: 1,
+        gid: 2,
+        size: 3,
+        mtime: time,
+        atime: time,
+        dev: 1,
+        ino: 1,
+        allocated_blocks: 8,
+        ..Metadata::unknown(kind)
+    };
+    Item::new(RelPath::new(path.as_bytes()).unwrap(), metadata, verdict)
 }
 
 /// A stream that keeps what is written.

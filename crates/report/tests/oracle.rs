@@ -13,8 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use model::{
-    DeviceNumber, Event, Gauges, Item, ItemFlags, Kind, Metadata, RelPath, Sink, Summary,
-    Timestamp, Verdict,
+    Event, Gauges, Item, ItemFlags, Kind, Metadata, RelPath, Sink, Summary, Timestamp, Verdict,
 };
 use report::settings::{Effect, HumanReadable, Itemize, NameEscapes, Preserved};
 use report::{Ended, Endings, Reporter, Settings};
@@ -70,30 +69,19 @@ fn item(root: &Path, name: &[u8], flags: ItemFlags, verdict: Verdict) -> Item {
     let stat = path.symlink_metadata().unwrap();
     let kind = Kind::from_st_mode(stat.mode()).unwrap();
     let target = (kind == Kind::Symlink).then(|| fs::read_link(&path).unwrap());
-    Item {
-        path: RelPath::new(name).unwrap(),
-        metadata: Metadata {
-            kind,
-            mode: stat.mode() & 0o7777,
-            uid: stat.uid(),
-            gid: stat.gid(),
-            size: stat.len(),
-            mtime: Timestamp { secs: stat.mtime(), nanos: 0 },
-            atime: Timestamp::default(),
-            rdev: DeviceNumber::default(),
-            dev: stat.dev(),
-            ino: stat.ino(),
-            nlink: 1,
-            allocated_blocks: stat.blocks(),
-        },
-        flags,
-        verdict,
-        link: target.map(|target| target.as_os_str().as_bytes().into()),
-        leader: None,
-        reason: None,
-        written_bytes: 0,
-        checksum: None,
-    }
+    let metadata = Metadata {
+        mode: stat.mode() & 0o7777,
+        uid: stat.uid(),
+        gid: stat.gid(),
+        size: stat.len(),
+        mtime: Timestamp { secs: stat.mtime(), nanos: 0 },
+        dev: stat.dev(),
+        ino: stat.ino(),
+        allocated_blocks: stat.blocks(),
+        ..Metadata::unknown(kind)
+    };
+    let link = target.map(|target| target.as_os_str().as_bytes().into());
+    Item { flags, link, ..Item::new(RelPath::new(name).unwrap(), metadata, verdict) }
 }
 
 fn file_of(path: &Path, bytes: u64) {

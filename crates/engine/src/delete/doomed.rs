@@ -10,10 +10,9 @@ use std::sync::atomic::Ordering;
 
 use filter::{Perishable, Scope};
 use fs::{AccessTime, Dir, Listing};
-use model::{Cause, Event, Item, ItemFlags, Kind, MessageClass, Metadata, RelPath, Verb, Verdict};
+use model::{Cause, Item, ItemFlags, Kind, Metadata, RelPath, Topic, Verb, Verdict};
 
 use crate::backup;
-use crate::entries::unknown_metadata;
 use crate::merge_files::rules_in_force;
 use crate::node::Node;
 use crate::order::{SegmentId, compare_names};
@@ -153,20 +152,17 @@ impl<'a> Doomed<'a> {
         };
         let verdict = scope.check(&path, node_kind(Some(kind)), filter::Side::Receiver, perishable);
         if let filter::Verdict::Excluded(rule) = verdict {
-            if worker.run.wants(Verdict::Excluded, false) {
+            if worker.run.says(Topic::Filter) {
                 let rule = scope.describe(rule);
                 let doing = (&b"[generator] protecting "[..], &path[..]);
-                tell_filtered(worker.run, self.segment, doing, Some(kind), &rule);
+                tell_filtered(worker.run, self.segment, doing, Some(kind), rule.pattern());
             }
             return true;
         }
         let is_mounted = kind == Kind::Directory && is_kept_mount(worker, self.dir(), name);
         if is_mounted {
-            worker.run.say(
-                self.segment,
-                MessageClass::Warning,
-                &[b"not emptied, another file system is mounted there: ", &path],
-            );
+            let text = b"not emptied, another file system is mounted there: ";
+            worker.run.say(self.segment, Topic::Warning, || [&text[..], &path].concat());
         }
         is_mounted
     }
@@ -193,18 +189,18 @@ impl<'a> Doomed<'a> {
         let path = self.child_path(name);
         let existing = match self.dir().stat(name) {
             Ok(existing) => existing,
-            Err(error) => return self.fails(worker, "list", &path, &error),
+            Err(error) => return self.fails(worker, Verb::List, &path, &error),
         };
         if worker.run.source_inodes.contains(&(existing.dev, existing.ino)) {
             let why = Cause::Refused("it holds the source; it was kept".into());
-            return self.fails(worker, "remove", &path, why);
+            return self.fails(worker, Verb::Remove, &path, why);
         }
         let mode = self.make_writable(worker, name, &existing);
         match self.open(name, &existing, &path) {
             Ok((dir, scope, mut listing)) => {
                 let error = listing.take_error();
                 if let Some(error) = &error {
-                    self.fails(worker, "list", &path, error);
+                    self.fails(worker, Verb::List, &path, error);
                 }
                 let mut left = in_order(&dir, listing.len(), |index| {
                     (listing.name(index), listing.kind_hint(index))
@@ -230,7 +226,7 @@ impl<'a> Doomed<'a> {
                     // What stays is as it was, as far as that can be had.
                     drop(self.dir().set_mode(name, mode));
                 }
-                self.fails(worker, "list", &path, cause)
+                self.fails(worker, Verb::List, &path, cause)
             }
         }
     }
@@ -314,7 +310,7 @@ impl<'a> Doomed<'a> {
                 if let Some(above) = self.levels.last_mut() {
                     above.left.clear();
                 }
-                self.fails(worker, "remove", &path, &error)
+                self.fails(worker, Verb::Remove, &path, &error)
             }
         };
         if !is_gone && let (Some(dir), Some(mode)) = (&level.dir, level.mode) {
@@ -335,7 +331,7 @@ impl<'a> Doomed<'a> {
             match error.kind() {
                 io::ErrorKind::NotFound => return true,
                 io::ErrorKind::DirectoryNotEmpty => self.say_not_empty(worker, &path),
-                _ => return self.fails(worker, "remove", &path, &error),
+                _ => return self.fails(worker, Verb::Remove, &path, &error),
             }
             return false;
         }
@@ -366,8 +362,8 @@ impl<'a> Doomed<'a> {
     }
 
     fn say_not_empty(&self, worker: &Worker<'_>, path: &[u8]) {
-        let parts: [&[u8]; 2] = [b"cannot delete non-empty directory: ", path];
-        worker.run.say(self.segment, MessageClass::Notice, &parts);
+        let text = b"cannot delete non-empty directory: ";
+        worker.run.say(self.segment, Topic::Notice, || [&text[..], path].concat());
     }
 
     /// Tells of a path that stays; always false.
@@ -386,22 +382,13 @@ impl<'a> Doomed<'a> {
 
     fn tell(&self, worker: &mut Worker<'_>, path: &[u8], kind: Kind) {
         worker.scratch.totals.deleted.add(kind, 1);
-        worker.scratch.totals.verdicts.add(Verdict::Deleted);
-        let Some(path) = RelPath::new(path) else { return };
-        if worker.run.wants(Verdict::Deleted, true) {
-            let item = Item {
-                path,
-                metadata: unknown_metadata(kind),
-                flags: ItemFlags::empty(),
-                verdict: Verdict::Deleted,
-                link: None,
-                leader: None,
-                reason: None,
-                written_bytes: 0,
-                checksum: None,
-            };
-            worker.run.log.push(self.segment, Event::Item(Box::new(item)), &*worker.run.sink);
-        }
+        let verdict = Verdict::Deleted;
+        let item = || {
+            let path = RelPath::new(path).unwrap_or_else(RelPath::root);
+            Item::new(path, Metadata::unknown(kind), verdict)
+        };
+        let told = (verdict, ItemFlags::empty());
+        worker.run.conclude(&mut worker.scratch.totals, self.segment, told, item);
     }
 }
 

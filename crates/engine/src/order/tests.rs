@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use model::{Event, Message, MessageClass, Sink};
+use model::{Event, Message, Sink, Topic};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ impl Sink for Heard {
 }
 
 fn say(text: &str) -> Event {
-    Event::Message(Message { class: MessageClass::Notice, text: text.as_bytes().into() })
+    Event::Message(Message { topic: Topic::Notice, text: text.as_bytes().into() })
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use fs::copy::CopyError;
 use fs::{Copied, File};
-use model::{Cause, Side};
+use model::{Cause, Side, Verb};
 use parking_lot::{Mutex, RwLock};
 
 use crate::entries::Entry;
@@ -120,12 +120,12 @@ fn open_copy(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<(File, Opened
         staged
             .file()
             .preallocate(entry.source.size)
-            .map_err(|error| entry.target_fault("preallocate", &error))?;
+            .map_err(|error| entry.target_fault(Verb::Preallocate, &error))?;
     }
     staged
         .file()
         .set_len(entry.source.size)
-        .map_err(|error| entry.target_fault("set length of", &error))?;
+        .map_err(|error| entry.target_fault(Verb::SetLength, &error))?;
     Ok((source, Opened::Staged(Box::new(staged))))
 }
 
@@ -256,9 +256,9 @@ fn leave(worker: &mut Worker<'_>, big: &BigFile) {
                     let written_bytes = big.written_bytes.load(Ordering::Relaxed);
                     Ok((Copied { read_bytes: big.size, written_bytes, short: false }, lacking))
                 }
-                Err(Problem::Changed) => {
-                    Err(Problem::Fault(job.entry.source_fault("read", Cause::ChangedDuringCopy)))
-                }
+                Err(Problem::Changed) => Err(Problem::Fault(
+                    job.entry.source_fault(Verb::Read, Cause::ChangedDuringCopy),
+                )),
                 Err(problem) => {
                     let unbroken = Some(big.unbroken());
                     partial::keep(worker.run, &job.entry, staged, (&problem, unbroken));

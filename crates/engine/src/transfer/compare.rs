@@ -4,11 +4,12 @@ use std::io;
 use std::ops::Range;
 
 use fs::File;
-use model::{Fault, Side, Verdict};
+use model::{Fault, Side, Verb};
 
 use crate::entries::{self, Entry};
 use crate::run::Scratch;
 use crate::task::{Cost, Worker};
+use crate::transfer::whole::stopped;
 use crate::transfer::{RANGED_FROM_BYTES, big};
 
 /// Bytes that are compared at once: both buffers fit a second-level cache.
@@ -25,8 +26,8 @@ impl Unreadable {
     /// What it means for an entry.
     pub(crate) fn fault(&self, entry: &Entry) -> Fault {
         match self.side {
-            Side::Source => entry.source_fault("read", &self.error),
-            Side::Destination => entry.target_fault("read", &self.error),
+            Side::Source => entry.source_fault(Verb::Read, &self.error),
+            Side::Destination => entry.target_fault(Verb::Read, &self.error),
         }
     }
 }
@@ -60,9 +61,7 @@ pub(crate) fn conclude(worker: &mut Worker<'_>, entry: Entry, same: Result<bool,
     match same {
         Ok(true) => drop(entries::keep_content(worker, &entry)),
         Ok(false) => drop(entries::begin(worker, entry, None)),
-        Err(_) if worker.is_cancelled() => {
-            worker.scratch.totals.verdicts.add(Verdict::Failed);
-        }
+        Err(_) if worker.is_cancelled() => stopped(worker, &entry),
         Err(unreadable) if unreadable.side == Side::Destination => {
             // It cannot be known to be equal: it is replaced, and its disk is told of.
             let fault = unreadable.fault(&entry);
@@ -84,12 +83,12 @@ fn open_both(worker: &Worker<'_>, entry: &Entry) -> Result<(File, File), Fault> 
     } else {
         entry.source_dir.open_file(&entry.name, access_time)
     };
-    let source = source.map_err(|error| entry.source_fault("open", &error))?;
+    let source = source.map_err(|error| entry.source_fault(Verb::Open, &error))?;
     let target = match &entry.target_dir {
         Some(dir) => dir.open_file(entry.target_name(), fs::AccessTime::Keep),
         None => Err(io::ErrorKind::NotFound.into()),
     };
-    let target = target.map_err(|error| entry.target_fault("open", &error))?;
+    let target = target.map_err(|error| entry.target_fault(Verb::Open, &error))?;
     Ok((source, target))
 }
 

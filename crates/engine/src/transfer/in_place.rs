@@ -3,7 +3,7 @@
 
 use fs::{Copied, File, Sparse};
 use model::settings::Append;
-use model::{Kind, Metadata};
+use model::{Kind, Metadata, Verb};
 
 use crate::attributes::{Born, Extra};
 use crate::backup;
@@ -41,16 +41,16 @@ pub(crate) fn write(
     }
     let is_device = entry.existing.is_some_and(|existing| existing.kind.is_device());
     if !is_device {
-        target.set_len(size).map_err(|error| entry.target_fault("set length of", &error))?;
+        target.set_len(size).map_err(|error| entry.target_fault(Verb::SetLength, &error))?;
     }
-    let now = source.metadata().map_err(|error| entry.source_fault("look at", &error))?;
+    let now = source.metadata().map_err(|error| entry.source_fault(Verb::LookAt, &error))?;
     if now.kind == Kind::File && (now.size != size || now.mtime != entry.source.mtime) {
         return Err(Problem::Changed);
     }
-    target.check_close().map_err(|error| entry.target_fault("write", &error))?;
+    target.check_close().map_err(|error| entry.target_fault(Verb::Write, &error))?;
     let lacking = if is_device { None } else { dress(run, entry, source, &target)? };
     if run.settings.write.fsync {
-        target.sync_all().map_err(|error| entry.target_fault("sync", &error))?;
+        target.sync_all().map_err(|error| entry.target_fault(Verb::Sync, &error))?;
     }
     Ok((copied, lacking))
 }
@@ -67,7 +67,7 @@ fn open(run: &Run, entry: &Entry) -> Result<File, Problem> {
         entry.node.touch();
         dir.create_file(name, 0o600)
     };
-    Ok(opened.map_err(|error| entry.target_fault("open", &error))?)
+    Ok(opened.map_err(|error| entry.target_fault(Verb::Open, &error))?)
 }
 
 /// Where writing begins: behind what is there already, with `--append`.
@@ -95,11 +95,11 @@ fn start(
 
 fn dress(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<Lacking, Problem> {
     let born: Metadata =
-        target.metadata().map_err(|error| entry.target_fault("look at", &error))?;
+        target.metadata().map_err(|error| entry.target_fault(Verb::LookAt, &error))?;
     let extra = Extra::of_source(run, &entry.node.source_scope, source.into())
-        .map_err(|error| entry.source_fault("read attributes of", &error))?;
+        .map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))?;
     let before = Extra::of_target(run, &entry.node.source_scope, target.into())
-        .map_err(|error| entry.target_fault("read attributes of", &error))?;
+        .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))?;
     let born = Born { uid: born.uid, gid: born.gid, mode: born.mode };
     let dressed = run.dress(target, born, &entry.wanted(run), &entry.source, (&extra, &before));
     Ok(dressed.err().map(|(verb, error)| entry.target_fault(verb, &error)))

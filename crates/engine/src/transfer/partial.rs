@@ -8,8 +8,8 @@ use std::path::Path;
 
 use fs::staging::Staging;
 use fs::{AccessTime, Dir, Existing};
-use model::Fault;
 use model::settings::Partial;
+use model::{Fault, Verb};
 
 use crate::entries::Entry;
 use crate::order::OrderedLog;
@@ -109,7 +109,7 @@ pub(crate) fn put_aside(run: &Run, entry: &Entry, staging: &mut Staging) -> Resu
         let holder = open_holder(dir, Path::new(OsStr::from_bytes(WAITING_DIR)), Make::IfMissing)?;
         staging.publish_replacing(&holder, entry.target_name())
     };
-    put().map_err(|error| entry.target_fault("put aside", &error))?;
+    put().map_err(|error| entry.target_fault(Verb::PutAside, &error))?;
     entry.node.hold();
     hard_links::leader_is_put_aside(run, entry);
     let waiting = Entry { segment: OrderedLog::ROOT, ..entry.clone() };
@@ -139,7 +139,7 @@ pub(crate) fn sweep(run: &Run, dir: &Dir, name: &[u8]) -> bool {
 pub(crate) fn put_in_place(worker: &mut Worker<'_>, entry: &Entry) {
     let Some(dir) = &entry.target_dir else { return };
     let put = || -> Result<(), Fault> {
-        let failed = |error: &io::Error| entry.target_fault("put into place", error);
+        let failed = |error: &io::Error| entry.target_fault(Verb::PutIntoPlace, error);
         let holder =
             dir.open_child(WAITING_DIR, AccessTime::Update).map_err(|error| failed(&error))?;
         if entry.existing.is_some() && worker.run.settings.backup.enabled {

@@ -1,6 +1,6 @@
 //! A device, pipe or socket.
 
-use model::{ItemFlags, Verdict};
+use model::{ItemFlags, Verb, Verdict};
 
 use crate::attributes::{self, AsksForExtra};
 use crate::entries::Entry;
@@ -80,7 +80,7 @@ fn make(worker: &Worker<'_>, entry: &Entry) -> Result<(), model::Fault> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let name = entry.target_name();
     entry.node.touch();
-    let failed = |error: &std::io::Error| entry.target_fault("make node", error);
+    let failed = |error: &std::io::Error| entry.target_fault(Verb::MakeNode, error);
     let (kind, rdev) = (entry.source.kind, entry.source.rdev);
     let make_as = |name: &[u8]| {
         if run.keeps_pretence() {

@@ -1,6 +1,6 @@
 //! A symbolic link, replaced in one step where one is there already.
 
-use model::{ItemFlags, Kind, MessageClass, Verdict};
+use model::{ItemFlags, Kind, Topic, Verb, Verdict};
 
 use crate::attributes::{self, AsksForExtra};
 use crate::entries::{Entry, stored_target};
@@ -16,20 +16,16 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
     let target = match run.read_link(&entry.source_dir, &entry.name) {
         Ok(target) => target,
         Err(error) => {
-            let fault = entry.source_fault("read link", &error);
+            let fault = entry.source_fault(Verb::ReadLink, &error);
             run.note_source(&fault);
             entry.fail(worker, fault);
             return Cost::Compare;
         }
     };
     if run.settings.links.skip_unsafe && links::is_unsafe(&target, &entry.node.path, &entry.name) {
-        let path = entry.path();
-        run.say(
-            entry.segment,
-            MessageClass::Verbose,
-            &[b"ignoring unsafe symlink \"", path.as_bytes(), b"\" -> \"", &target, b"\""],
-        );
-        worker.scratch.totals.verdicts.add(Verdict::Skipped);
+        entry.skip(worker, Topic::Symsafe, |path| {
+            [b"ignoring unsafe symlink \"", path, b"\" -> \"", &target, b"\""].concat()
+        });
         return Cost::Compare;
     }
     let stored = stored_target(run, &target);
@@ -124,7 +120,7 @@ fn make_for_real(worker: &Worker<'_>, entry: &Entry, stored: &[u8]) -> Result<()
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let name = entry.target_name();
     entry.node.touch();
-    let failed = |error: &std::io::Error| entry.target_fault("make link", error);
+    let failed = |error: &std::io::Error| entry.target_fault(Verb::MakeLink, error);
     let make_as = |name: &[u8]| {
         if run.keeps_pretence() {
             fake_super::make_stand_in(dir, name, stored)

@@ -7,7 +7,7 @@ use fs::copy::CopyError;
 use fs::staging::{Naming, Staging};
 use fs::{Copied, Dir, File, Sparse};
 use model::settings::Staging as StagingChoice;
-use model::{Cause, Fault, Gauges, ItemFlags, Kind, MessageClass, Metadata, Summary, Verdict};
+use model::{Cause, Fault, Gauges, ItemFlags, Kind, Metadata, Summary, Topic, Verb, Verdict};
 
 use crate::attributes::{self, Born, Extra};
 use crate::entries::Entry;
@@ -76,7 +76,7 @@ pub(crate) fn give_up(worker: &mut Worker<'_>, job: FileJob) {
 
 /// Counts an entry that the end of the run left undone.
 pub(crate) fn stopped(worker: &mut Worker<'_>, entry: &Entry) {
-    worker.scratch.totals.verdicts.add(Verdict::Failed);
+    entry.stop(worker);
     hard_links::leader_failed(worker, entry);
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn run_small(worker: &mut Worker<'_>, mut job: FileJob) {
             Err(Problem::Changed) if attempt < ATTEMPTS => refresh(worker.run, &mut job.entry),
             Err(Problem::Changed) => {
                 break Err(Problem::Fault(
-                    job.entry.source_fault("read", Cause::ChangedDuringCopy),
+                    job.entry.source_fault(Verb::Read, Cause::ChangedDuringCopy),
                 ));
             }
             result => break result,
@@ -139,11 +139,11 @@ pub(crate) fn pretend(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags) 
 
 /// rsync writes a file whose appended form fails its check a second time, and tells of it again.
 fn tell_again(worker: &mut Worker<'_>, entry: &Entry) {
-    let name = entry.path();
     let note = b" differs in what was there: it was written whole";
-    worker.run.say(entry.segment, MessageClass::Warning, &[name.as_bytes(), note]);
+    let text = || [entry.path().as_bytes(), note].concat();
+    worker.run.say(entry.segment, Topic::Warning, text);
     let flags = ItemFlags::TRANSFER | ItemFlags::MTIME;
-    entry.tell(worker.run, Verdict::Updated, Told::flags(flags));
+    entry.tell_again(worker.run, Verdict::Updated, Told::flags(flags));
 }
 
 /// Tells what a dry run would copy from a basis tree.
@@ -178,7 +178,7 @@ pub(crate) fn content_is_safe(worker: &mut Worker<'_>, entry: &Entry) {
     }
     if entry.existing_is_source() {
         let cause = Cause::Refused("source and destination are one file; it was kept".into());
-        let fault = entry.source_fault("remove", cause);
+        let fault = entry.source_fault(Verb::Remove, cause);
         return worker.run.fault(&mut worker.scratch.totals, fault);
     }
     let removed = entry.source_is_unchanged(worker.run).and_then(|unchanged| {
@@ -189,7 +189,7 @@ pub(crate) fn content_is_safe(worker: &mut Worker<'_>, entry: &Entry) {
         }
     });
     if let Err(error) = removed {
-        let fault = entry.source_fault("remove", &error);
+        let fault = entry.source_fault(Verb::Remove, &error);
         worker.run.fault(&mut worker.scratch.totals, fault);
     }
 }
@@ -260,7 +260,7 @@ pub(crate) fn open_source(
             Ok(file) => return Ok(file),
             // The source has the same content; that the basis cannot be read is told.
             Err(error) => {
-                let fault = entry.target_fault("open the basis of", &error);
+                let fault = entry.target_fault(Verb::OpenBasis, &error);
                 run.fault(totals, fault);
                 entry.content = None;
             }
@@ -274,17 +274,17 @@ pub(crate) fn open_source(
         None => entry.source_dir.open_file(&entry.name, run.access_time()),
     };
     let file = file.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => entry.source_fault("open", Cause::Vanished),
-        _ => entry.source_fault("open", &error),
+        io::ErrorKind::NotFound => entry.source_fault(Verb::Open, Cause::Vanished),
+        _ => entry.source_fault(Verb::Open, &error),
     })?;
-    let now = file.metadata().map_err(|error| entry.source_fault("look at", &error))?;
+    let now = file.metadata().map_err(|error| entry.source_fault(Verb::LookAt, &error))?;
     if now.kind.is_device() && run.settings.write.copy_devices {
         entry.source.size =
-            file.device_size().map_err(|error| entry.source_fault("measure", &error))?;
+            file.device_size().map_err(|error| entry.source_fault(Verb::Measure, &error))?;
         return Ok(file);
     }
     if now.kind != Kind::File {
-        return Err(entry.source_fault("read", Cause::ChangedDuringCopy).into());
+        return Err(entry.source_fault(Verb::Read, Cause::ChangedDuringCopy).into());
     }
     let pretended = run.as_pretended_file(&file, now);
     entry.source = Metadata { nlink: entry.source.nlink, ..pretended };
@@ -302,7 +302,7 @@ fn copy(
     if run.settings.write.preallocate && !entry.source.may_have_holes() {
         target
             .preallocate(entry.source.size)
-            .map_err(|error| entry.target_fault("preallocate", &error))?;
+            .map_err(|error| entry.target_fault(Verb::Preallocate, &error))?;
     }
     if entry.source.size == 0 {
         return Ok(Copied::default());
@@ -339,11 +339,11 @@ pub(crate) fn problem(run: &Run, entry: &Entry, error: CopyError) -> Problem {
     }
     match error {
         CopyError::Source(error) if entry.content.is_some() => {
-            entry.target_fault("read the basis of", &error).into()
+            entry.target_fault(Verb::ReadBasis, &error).into()
         }
-        CopyError::Source(error) => entry.source_fault("read", &error).into(),
+        CopyError::Source(error) => entry.source_fault(Verb::Read, &error).into(),
         CopyError::Destination(error) | CopyError::Observer(error) => {
-            entry.target_fault("write", &error).into()
+            entry.target_fault(Verb::Write, &error).into()
         }
     }
 }
@@ -369,9 +369,9 @@ impl Staged {
         let naming = if anonymous { Naming::AnonymousIfPossible } else { Naming::Named };
         let holder = run.temp_dir.as_ref().unwrap_or(dir);
         let staging = Staging::create(holder, entry.target_name(), mode, naming)
-            .map_err(|error| entry.target_fault("create a staging file for", &error))?;
+            .map_err(|error| entry.target_fault(Verb::CreateStaging, &error))?;
         let gid = birth_group(&entry.node, staging.file())
-            .map_err(|error| entry.target_fault("look at the staging file of", &error))?;
+            .map_err(|error| entry.target_fault(Verb::LookAtStaging, &error))?;
         let born = Born { uid: run.identity.uid, gid, mode: staging.born_mode() };
         let inherits = holder.has_default_acl();
         Ok(Self { staging, wanted, born, inherits })
@@ -390,7 +390,7 @@ impl Staged {
         entry: &Entry,
         source: &File,
     ) -> Result<Lacking, Problem> {
-        let now = source.metadata().map_err(|error| entry.source_fault("look at", &error))?;
+        let now = source.metadata().map_err(|error| entry.source_fault(Verb::LookAt, &error))?;
         let before = entry.content.as_ref().map_or(&entry.source, |content| &content.metadata);
         if !now.kind.is_device() && (now.size != before.size || now.mtime != before.mtime) {
             return Err(Problem::Changed);
@@ -399,10 +399,10 @@ impl Staged {
             verify(run, entry, source, self.file())?;
         }
         // Before the attributes: what is written back late would change the times.
-        self.file().check_close().map_err(|error| entry.target_fault("write", &error))?;
+        self.file().check_close().map_err(|error| entry.target_fault(Verb::Write, &error))?;
         let lacking = self.dress(run, entry, source)?;
         if run.settings.write.fsync {
-            self.file().sync_all().map_err(|error| entry.target_fault("sync", &error))?;
+            self.file().sync_all().map_err(|error| entry.target_fault(Verb::Sync, &error))?;
         }
         self.publish(run, entry)?;
         Ok(lacking)
@@ -413,11 +413,11 @@ impl Staged {
             attributes::of_source(run, entry)?
         } else {
             Extra::of_source(run, &entry.node.source_scope, source.into())
-                .map_err(|error| entry.source_fault("read attributes of", &error))?
+                .map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))?
         };
         let inherited = if self.inherits {
             Extra::of_target(run, &entry.node.source_scope, self.file().into())
-                .map_err(|error| entry.target_fault("read attributes of", &error))?
+                .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))?
         } else {
             Extra::default()
         };
@@ -429,9 +429,7 @@ impl Staged {
         match dressed {
             // As in rsync: who may read a file whose mode cannot be set is not known, so it is not
             // published.
-            Err((verb @ attributes::SET_MODE, error)) => {
-                Err(entry.target_fault(verb, &error).into())
-            }
+            Err((verb @ Verb::SetMode, error)) => Err(entry.target_fault(verb, &error).into()),
             dressed => Ok(dressed.err().map(|(verb, error)| entry.target_fault(verb, &error))),
         }
     }
@@ -447,7 +445,7 @@ impl Staged {
         if replaces && run.settings.backup.enabled {
             backup::keep(run, entry)?;
         }
-        let failed = |error: &io::Error| Problem::from(entry.target_fault("publish", error));
+        let failed = |error: &io::Error| Problem::from(entry.target_fault(Verb::Publish, error));
         if !replaces {
             match self.staging.publish_new(dir, name) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => replaces = true,
@@ -477,7 +475,7 @@ fn birth_group(node: &Node, file: &File) -> io::Result<u32> {
 pub(crate) fn target_dir(entry: &Entry) -> Result<&Dir, Problem> {
     entry.target_dir.as_ref().ok_or_else(|| {
         let cause = Cause::Refused("its directory is not there; see the earlier message".into());
-        entry.target_fault("write", cause).into()
+        entry.target_fault(Verb::Write, cause).into()
     })
 }
 
@@ -485,11 +483,11 @@ pub(crate) fn target_dir(entry: &Entry) -> Result<&Dir, Problem> {
 fn verify(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<(), Problem> {
     let algorithm = run.settings.compare.checksum;
     let expected = crate::checksum::of_file(algorithm, source, entry.source.size)
-        .map_err(|error| entry.source_fault("read", &error))?;
+        .map_err(|error| entry.source_fault(Verb::Read, &error))?;
     let got = crate::checksum::of_file(algorithm, target, entry.source.size)
-        .map_err(|error| entry.target_fault("read back", &error))?;
+        .map_err(|error| entry.target_fault(Verb::ReadBack, &error))?;
     if expected == got {
         return Ok(());
     }
-    Err(entry.target_fault("verify", Cause::VerificationFailed).into())
+    Err(entry.target_fault(Verb::Verify, Cause::VerificationFailed).into())
 }

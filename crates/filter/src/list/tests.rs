@@ -92,9 +92,9 @@ fn merged_file_stands_where_its_rule_does() {
     let scope = scope(&["- c", ". f", "+ a"], &files);
     check(&scope, &["a", "b", "c", "# no"], "-+-.", "-+-.");
     let Verdict::Excluded(id) = verdict(&scope, "a", Side::Sender) else { panic!("not excluded") };
-    assert_eq!(scope.describe(id), "- a (f, line 4)");
+    assert_eq!(scope.describe(id).to_string(), "- a (f, line 4)");
     let Verdict::Excluded(id) = verdict(&scope, "c", Side::Sender) else { panic!("not excluded") };
-    assert_eq!(scope.describe(id), "- c (command line)");
+    assert_eq!(scope.describe(id).to_string(), "- c (command line)");
 }
 
 #[test]

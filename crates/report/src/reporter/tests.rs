@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::{
-    Cause, Event, Fault, Gauges, Item, ItemFlags, Kind, Message, MessageClass, Side, Sink, Summary,
+    Cause, Event, Fault, Gauges, Item, ItemFlags, Kind, Message, Side, Sink, Summary, Topic, Verb,
     Verdict,
 };
 
@@ -68,21 +68,21 @@ fn with_flags(path: &str, kind: Kind, verdict: Verdict, flags: ItemFlags) -> Eve
     Event::Item(Box::new(Item { flags, ..item(path, kind, verdict) }))
 }
 
-fn message(class: MessageClass, text: &str) -> Event {
-    Event::Message(Message { class, text: text.as_bytes().into() })
+fn message(topic: Topic, text: &str) -> Event {
+    Event::Message(Message { topic, text: text.as_bytes().into() })
 }
 
 fn events() -> Vec<Event> {
     let made = ItemFlags::NEW | ItemFlags::LOCAL_CHANGE;
     let sent = ItemFlags::NEW | ItemFlags::TRANSFER;
     vec![
-        message(MessageClass::Verbose, "created directory d"),
+        message(Topic::Made, "created directory d"),
         with_flags("gone", Kind::Directory, Verdict::Deleted, ItemFlags::empty()),
         with_flags(".", Kind::Directory, Verdict::Copied, made),
         with_flags("a", Kind::File, Verdict::Copied, sent),
         with_flags("n\nl", Kind::File, Verdict::Metadata, ItemFlags::PERMS),
         with_flags("same", Kind::File, Verdict::Equal, ItemFlags::empty()),
-        message(MessageClass::Debug, "b exists"),
+        message(Topic::Skip, "b exists"),
     ]
 }
 
@@ -163,7 +163,7 @@ fn quiet_leaves_faults_and_the_log() {
     let mut events = events();
     events.push(Event::Fault(Fault {
         side: Side::Source,
-        verb: "open",
+        verb: Verb::Open,
         path: b"s/\x1b[0m"[..].into(),
         cause: Cause::Os(13),
     }));
@@ -183,7 +183,7 @@ fn quiet_leaves_faults_and_the_log() {
 fn a_refused_fault_cannot_control_the_terminal() {
     let fault = Fault {
         side: Side::Destination,
-        verb: "make",
+        verb: Verb::MakeDirectory,
         path: Box::default(),
         cause: Cause::Refused("\u{1b}[2J".into()),
     };
@@ -239,7 +239,7 @@ fn json_is_alone_on_standard_output() {
     settings.style = OutputStyle::Json;
     settings.progress = Progress::TotalLine;
     let mut events = events();
-    events.push(message(MessageClass::Warning, "odd"));
+    events.push(message(Topic::Warning, "odd"));
     let outcome = run(settings, events, &summary(), Ended::WELL);
     let types: Vec<_> =
         outcome.stdout.lines().map(|line| line.split('"').nth(3).unwrap()).collect();

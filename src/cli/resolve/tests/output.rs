@@ -160,7 +160,7 @@ fn the_engine_tells_what_is_printed_and_no_more() {
     interest("-aii", Interest::Unchanged);
     interest("-a --info=name2", Interest::Unchanged);
     interest("-a --list-only", Interest::Unchanged);
-    interest("-avv", Interest::Everything);
+    interest("-avv", Interest::Unchanged);
     interest("-a --info=skip", Interest::Changes);
     interest("-a --json", Interest::Everything);
     interest("-avvq", Interest::Faults);
