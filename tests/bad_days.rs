@@ -75,5 +75,8 @@ mod twice;
 #[path = "bad_days/verdicts.rs"]
 mod verdicts;
 
+#[path = "bad_days/document.rs"]
+mod document;
+
 #[path = "bad_days/streams.rs"]
 mod streams;

@@ -26,6 +26,9 @@ mod options;
 #[path = "rsync_parity/random.rs"]
 mod random;
 
+#[path = "rsync_parity/records.rs"]
+mod records;
+
 #[path = "rsync_parity/shrink.rs"]
 mod shrink;
 

@@ -1,10 +1,9 @@
 //! The numbers add up, every failure is said with its path, and all outputs agree on the exit code.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use crate::lab::{self, Done, Lab, content};
+use crate::support::records;
 
 /// A day on which much goes wrong at once.
 fn bad_day(options: &str) -> (Lab, Done) {
@@ -27,6 +26,7 @@ fn bad_day(options: &str) -> (Lab, Done) {
         "read:EIO:dir02/file9",
         "lookup:EACCES:dir03/file5",
         "opendir:EIO:dir05/unlistable",
+        "listxattr:EIO:dir05/unlistable",
         "readdir:EIO:dir07",
     ];
     let faults = rules.map(|rule| rule.parse().unwrap()).into();
@@ -41,7 +41,7 @@ const FAILED: &[&str] =
     &["src/dir01/file8", "src/dir02/file9", "src/dir03/file5", "src/dir05/unlistable", "src/dir07"];
 
 fn records(done: &Done) -> Vec<Value> {
-    done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    records::parse(&done.stdout)
 }
 
 #[test]
@@ -81,21 +81,83 @@ fn the_verdicts_add_up_to_the_entries_seen() {
     }
 }
 
+/// Every entry that is counted has its item, and only one.
+#[track_caller]
+fn assert_agree(done: &Done) {
+    let all = records(done);
+    let found = records::discrepancies(&all);
+    assert!(found.is_empty(), "{found:#?}: {done}");
+    let twice = records::told_twice(&all);
+    assert!(twice.is_empty(), "{twice:?} have two items: {done}");
+}
+
 #[test]
 fn items_agree_with_the_summary_and_no_path_has_two_verdicts() {
-    let (_lab, done) = bad_day("--json -ii");
-    let all = records(&done);
-    let mut seen = BTreeSet::new();
-    let mut counts = std::collections::BTreeMap::new();
-    for item in all.iter().filter(|record| record["type"] == "item") {
-        let path = item["path"].as_str().unwrap();
-        assert!(seen.insert(path.to_owned()), "{path} has two verdicts: {done}");
-        *counts.entry(item["verdict"].as_str().unwrap().to_owned()).or_insert(0_u64) += 1;
+    for options in ["-ii", "--existing", "-X", "-m --workers 1", "-n", "-c", "--delete-after"] {
+        assert_agree(&bad_day(&format!("--json {options}")).1);
     }
-    let summary = all.last().unwrap();
-    for (verdict, count) in summary["verdicts"].as_object().unwrap() {
-        let told = counts.get(verdict).copied().unwrap_or_default();
-        assert_eq!(Some(told), count.as_u64(), "{verdict}: items told, and counted in {summary}");
+}
+
+#[test]
+fn what_is_left_out_has_its_item() {
+    let lab = Lab::new();
+    for name in ["src/file", "src/new/a", "src/new/b/c", "src/dir/kept", "dst/dir/kept"] {
+        lab.file(name, "x");
+    }
+    lab.dir("src/empty/inner");
+    std::os::unix::fs::symlink("/etc/passwd", lab.path("src/unsafe")).unwrap();
+    lab.mount_tmpfs("src/mounted", "size=1m");
+    let check = |options: &str, reason: &str| {
+        let done = lab.lanesync(&format!("-a --json -n {options} dst/")).go();
+        assert_agree(&done);
+        let all = records(&done);
+        let has = |record: &Value| record["reason"].as_str().is_some_and(|it| it.contains(reason));
+        assert!(all.iter().any(has), "no item has the reason {reason:?}: {done}");
+    };
+    check("--safe-links src/", "ignoring unsafe symlink");
+    check("-m src/", "there is nothing in it");
+    check("-xx src/", "another file system");
+    check("--existing src/", "not creating new directory \"new\"");
+    check("--existing src/", "it lies in a directory that is not created");
+    check("src/ src/nosuch", "No such file");
+    check("--exclude=file src/file src/dir", "- file (command line)");
+    check("--no-r --no-d src/file src/dir", "skipping directory dir");
+}
+
+/// A run that is stopped while all kinds of work are under way.
+#[test]
+fn a_cancelled_run_has_an_item_for_each_entry_it_counts() {
+    let lab = Lab::new();
+    lab.file("src/big", content(1, 48 << 20));
+    lab.file("same/big", content(1, 48 << 20));
+    for number in 0..300_u64 {
+        let file =
+            lab.file(format!("src/dir{:02}/f{number:03}", number % 20), content(number, 2000));
+        if number % 5 == 0 {
+            std::fs::hard_link(file, lab.path(format!("src/link{number:03}"))).unwrap();
+        }
+    }
+    lab::age(&lab.path("src"));
+    for (number, options) in [
+        "",
+        "--workers 1",
+        "-H",
+        "-H --workers 1",
+        "-H --delay-updates",
+        "--delete-before",
+        "-c --copy-dest=../same",
+        "--inplace",
+    ]
+    .iter()
+    .enumerate()
+    {
+        for pause in [150, 600] {
+            let line = format!("-a --json --bwlimit=2m {options} src/ dst{number}/");
+            let run = lab.lanesync(&line).start();
+            std::thread::sleep(std::time::Duration::from_millis(pause));
+            run.signal(rustix::process::Signal::INT);
+            assert_agree(&run.wait().expect(20));
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) mod mutate;
 
 pub(crate) mod parity;
 
+pub(crate) mod records;
+
 pub(crate) mod rng;
 
 pub(crate) mod run;

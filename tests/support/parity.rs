@@ -9,6 +9,7 @@ use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::records;
 use super::run::{Exit, Finished, RunAs, Setting, Tool, run, scratch_dir};
 use super::snapshot::{Also, Shown, Snapshot, Window};
 use super::tree::{Tree, is_root, with_root};
@@ -309,7 +310,31 @@ pub(crate) fn check(scenario: &Scenario, scope: Scope) -> Observation {
     let ours = observe(&tool, scenario, scratch.path());
     let differences = compare(&reference, &ours, scope);
     assert!(differences.is_empty(), "{}", complaint(scenario, &differences, &reference, &ours));
+    check_records(scenario, &ours, scratch.path());
     reference
+}
+
+/// Runs the scenario once more with `--json`: the records must agree with each other.
+fn check_records(scenario: &Scenario, plain: &Observation, scratch: &Path) {
+    if Tool::is_another_under_test() {
+        return;
+    }
+    let ours = observe(&Tool::under_test(), &with_records(scenario), scratch);
+    // What is refused before it begins has no records.
+    let is_refused = ours.run.stdout.is_empty() && plain.run.exit != Exit::Code(0);
+    if is_refused && ours.run.exit == plain.run.exit {
+        return;
+    }
+    let records = records::parse(&ours.stdout());
+    let found = records::discrepancies(&records);
+    assert!(found.is_empty(), "with --json: {found:#?}\n{}\n{}", ours.stdout(), ours.stderr());
+}
+
+/// The scenario with `--json`.
+pub(crate) fn with_records(scenario: &Scenario) -> Scenario {
+    let mut scenario = scenario.clone();
+    scenario.args.insert(0, b"--json".to_vec());
+    scenario
 }
 
 /// The text of a failure: the command, the differences (reference | ours) and both outputs.

@@ -73,6 +73,11 @@ impl Tool {
         }
     }
 
+    /// True when `LANESYNC_UNDER_TEST` names another tool, which knows rsync's options only.
+    pub(crate) fn is_another_under_test() -> bool {
+        std::env::var_os("LANESYNC_UNDER_TEST").is_some()
+    }
+
     /// The words as a person would type them.
     pub(crate) fn shown(&self) -> String {
         self.words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
