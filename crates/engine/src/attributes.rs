@@ -24,6 +24,12 @@ const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 /// Attributes in which rsync keeps what a file system cannot hold (rsync(1), `--fake-super`).
 const RSYNC_OWN: &[u8] = b"user.rsync.%";
 
+/// Where `--fake-super` keeps ACLs.
+const FAKE_ACCESS_ACL: &[u8] = b"user.rsync.%aacl";
+const FAKE_DEFAULT_ACL: &[u8] = b"user.rsync.%dacl";
+/// What `--fake-super` puts before names that only root may set.
+const DISGUISE: &[u8] = b"user.rsync.";
+
 /// Extended attributes and ACLs of one entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extra {
@@ -45,8 +51,18 @@ impl Extra {
         if !run.settings.has_extra() {
             return Ok(extra);
         }
+        let pretends = run.keeps_pretence();
         for name in xattr::list(carrier)? {
             match &*name {
+                // What a pretended entry has is in attributes of rsync's own.
+                ACCESS_ACL | DEFAULT_ACL if pretends => {}
+                FAKE_ACCESS_ACL | FAKE_DEFAULT_ACL if pretends => {
+                    if run.settings.preserve.acls
+                        && let Some(value) = xattr::get(carrier, &name)?
+                    {
+                        extra.xattrs.push((name, value));
+                    }
+                }
                 ACCESS_ACL if run.settings.preserve.acls => {
                     extra.access = acl::read(carrier, Which::Access)?;
                 }
@@ -55,6 +71,7 @@ impl Extra {
                 }
                 _ if carries(run, scope, side, &name) => {
                     if let Some(value) = xattr::get(carrier, &name)? {
+                        let name = if pretends { disguised(name) } else { name };
                         extra.xattrs.push((name, value));
                     }
                 }
@@ -84,6 +101,12 @@ impl Extra {
                 *acl = mapped;
             }
         }
+        self
+    }
+
+    /// These on an entry that gets this mode.
+    pub(crate) fn with_mode(mut self, mode: u32) -> Self {
+        self.access = self.access.map(|list| list.following_mode(mode));
         self
     }
 
@@ -137,10 +160,23 @@ impl Extra {
         first
     }
 
+    /// True when the owner needs to be given write permission for as long as these are written.
+    fn must_be_writable(&self, existing: &Self, run: &Run, metadata: &Metadata) -> bool {
+        self.xattrs != existing.xattrs
+            && !run.identity.is_root
+            && metadata.mode & 0o200 == 0
+            && metadata.kind != Kind::Symlink
+    }
+
     /// True when writing it sets an access ACL, which sets mode bits too.
     pub(crate) fn sets_mode(&self, existing: &Self) -> bool {
         self.access != existing.access
     }
+}
+
+/// The name under which `--fake-super` keeps an attribute.
+fn disguised(name: Box<[u8]>) -> Box<[u8]> {
+    if name.starts_with(b"user.") { name } else { [DISGUISE, &name].concat().into() }
 }
 
 /// True when an extended attribute is brought over (rsync(1), `-X`, and filter rules with `x`).
@@ -157,8 +193,9 @@ fn carries(run: &Run, scope: &filter::Scope, side: Side, name: &[u8]) -> bool {
     } else {
         !name.starts_with(b"system.")
     };
+    // Rules about attributes replace the usual choice.
     wanted
-        && settable
+        && (settable || scope.has_xattr_rules())
         && (scope.is_empty() || !scope.check_xattr(name, filter::Side::Sender).is_excluded())
 }
 
@@ -215,7 +252,8 @@ pub(crate) fn extra_differences(run: &Run, entry: &Entry) -> Result<ItemFlags, F
     if !run.settings.has_extra() || entry.existing.is_none() {
         return Ok(ItemFlags::empty());
     }
-    Ok(masked(run, entry.source.kind, of_source(run, entry)?.differences(&of_target(run, entry)?)))
+    let source = of_source(run, entry)?.with_mode(entry.wanted(run).mode);
+    Ok(masked(run, entry.source.kind, source.differences(&of_target(run, entry)?)))
 }
 
 /// The letters for extended attributes and ACLs of a directory that exists.
@@ -253,39 +291,68 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
     let mut flags = wanted.differences(&run.settings, existing);
     let (mut source, mut target) = (Extra::default(), Extra::default());
     if run.settings.has_extra() {
-        source = of_source(run, entry)?;
+        source = of_source(run, entry)?.with_mode(wanted.mode);
         target = of_target(run, entry)?;
         flags |= masked(run, entry.source.kind, source.differences(&target));
         leave_mode_to_acl(run, &mut flags, (&source, &target), &wanted, existing);
     }
-    let exact_times = run.settings.compare.content == ContentCheck::Checksum
-        && wanted.mtime.is_some_and(|mtime| mtime != existing.mtime);
-    if run.settings.dry_run || !(flags.is_significant() || exact_times) {
+    let untold_times = has_untold_times(run, &wanted, existing);
+    let pretends = run.keeps_pretence();
+    if run.settings.dry_run || !(flags.is_significant() || untold_times || pretends) {
         return Ok(flags);
     }
     let Some(dir) = &entry.target_dir else { return Ok(flags) };
     let name = entry.target_name();
     let carrier = Carrier::Name(dir, name);
     let mut attempts = Attempts::default();
-    let pretends = run.keeps_pretence();
+    let mut told = flags;
     if flags.intersects(ItemFlags::OWNER | ItemFlags::GROUP) && !pretends {
         attempts.owner(dir.set_owner(name, wanted.uid, wanted.gid));
+        if existing.mode & 0o6000 != 0 && existing.kind != Kind::Symlink {
+            told = told_after_owner(run, dir, name, (&wanted, flags));
+        }
     }
+    let mut widened = false;
     if source != target {
+        widened = source.must_be_writable(&target, run, existing)
+            && dir.set_mode(name, existing.mode | 0o200).is_ok();
         attempts.note(Verb::SetAttributes, source.write(&target, carrier));
     }
     if pretends {
         let written = fake_super::write_name(dir, name, &wanted, &entry.source);
         attempts.note(Verb::SetAttributes, written);
-    } else if must_set_mode(&wanted, existing, flags, source.sets_mode(&target)) {
+    } else if must_set_mode(&wanted, existing, flags, source.sets_mode(&target) || widened) {
         attempts.note(Verb::SetMode, dir.set_mode(name, attempts.permitted(wanted.mode)));
     }
     let times = Times { mtime: wanted.mtime, atime: wanted.atime };
-    if flags.intersects(ItemFlags::MTIME | ItemFlags::ATIME) || exact_times {
+    if flags.intersects(ItemFlags::MTIME | ItemFlags::ATIME) || untold_times {
         attempts.note(Verb::SetTimes, dir.set_times(name, times));
     }
     attempts.end().map_err(|(verb, error)| entry.target_fault(verb, &error))?;
-    Ok(flags)
+    Ok(told)
+}
+
+/// True when a time is set that differs in what no letter tells: fractions of a second with `-c`,
+/// and the access time of a link.
+fn has_untold_times(run: &Run, wanted: &Wanted, existing: &Metadata) -> bool {
+    let exact = run.settings.compare.content == ContentCheck::Checksum
+        && wanted.mtime.is_some_and(|mtime| mtime != existing.mtime);
+    // That of a link may have changed since it was looked at, by reading it.
+    exact || (existing.kind == Kind::Symlink && wanted.atime.is_some())
+}
+
+/// As in rsync, a file whose special bits may have gone with its owner is looked at again once that
+/// is set, and what differs then is told.
+fn told_after_owner(
+    run: &Run,
+    dir: &Dir,
+    name: &[u8],
+    (wanted, flags): (&Wanted, ItemFlags),
+) -> ItemFlags {
+    let Ok(now) = dir.stat(name) else { return flags };
+    let mut looked_at = ItemFlags::OWNER | ItemFlags::GROUP;
+    looked_at.set(ItemFlags::PERMS, run.settings.preserve.perms == Perms::Keep);
+    flags.difference(looked_at) | wanted.differences(&run.settings, &now).intersection(looked_at)
 }
 
 /// True when the mode must be set: it differs, or setting the owner or an ACL changed it.
@@ -388,6 +455,7 @@ pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: &Extra) -> Result<(),
         if run.settings.has_extra() {
             match Extra::of_target(run, &entry.node.source_scope, carrier) {
                 Ok(inherited) => {
+                    let extra = extra.clone().with_mode(wanted.mode);
                     attempts.note(Verb::SetAttributes, extra.write(&inherited, carrier));
                 }
                 Err(error) => attempts.note(Verb::ReadAttributes, Err(error)),

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use fs::{AccessTime, Dir, Existing};
 use model::{Fault, RelPath, Topic, Verb};
 
+use crate::attributes::Extra;
 use crate::entries::Entry;
 use crate::node::Node;
 use crate::run::Run;
@@ -16,12 +17,12 @@ pub(crate) fn keep(run: &Run, entry: &Entry) -> Result<(), Fault> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let name = entry.target_name();
     let failed = |error: &io::Error| entry.target_fault(Verb::BackUp, error);
-    let (holder, backup_name) = cleared_place(run, &entry.node.path, dir, name, &failed)?;
+    let (holder, backup_name) = cleared_place(&entry.node, &entry.node.path, dir, name, &failed)?;
     let linked = fs::replace::replace_with(&holder, &backup_name, |staging| {
         dir.hard_link(name, &holder, staging)
     });
     linked
-        .or_else(|_| move_to(dir, name, &holder, &backup_name))
+        .or_else(|_| move_to(run, dir, name, &holder, &backup_name))
         .map_err(|error| failed(&error))?;
     tell(run, entry);
     Ok(())
@@ -42,8 +43,8 @@ fn tell(run: &Run, entry: &Entry) {
 /// Moves an entry that is to be removed to its backup name.
 pub(crate) fn move_away(run: &Run, node: &Node, dir: &Dir, name: &[u8]) -> Result<(), Fault> {
     let failed = |error: &io::Error| node.target_fault(Verb::BackUp, name, error);
-    let (holder, backup_name) = cleared_place(run, &node.path, dir, name, &failed)?;
-    move_to(dir, name, &holder, &backup_name).map_err(|error| failed(&error))
+    let (holder, backup_name) = cleared_place(node, &node.path, dir, name, &failed)?;
+    move_to(run, dir, name, &holder, &backup_name).map_err(|error| failed(&error))
 }
 
 /// Moves an entry that lies deeper than its node to its backup name.
@@ -56,30 +57,30 @@ pub(crate) fn move_away_below(
 ) -> Result<(), Fault> {
     let failed = |error: &io::Error| node.target_fault(Verb::BackUp, name, error);
     let path = RelPath::new(parent).unwrap_or_else(RelPath::root);
-    let (holder, backup_name) = cleared_place(run, &path, dir, name, &failed)?;
-    move_to(dir, name, &holder, &backup_name).map_err(|error| failed(&error))
+    let (holder, backup_name) = cleared_place(node, &path, dir, name, &failed)?;
+    move_to(run, dir, name, &holder, &backup_name).map_err(|error| failed(&error))
 }
 
 /// The place of a backup, cleared of an empty directory; one that is not empty is told of.
 fn cleared_place(
-    run: &Run,
+    node: &Node,
     path: &RelPath,
     dir: &Dir,
     name: &[u8],
     failed: &dyn Fn(&io::Error) -> Fault,
 ) -> Result<(Dir, Vec<u8>), Fault> {
-    let (holder, backup_name) = place(run, path, dir, name).map_err(|error| failed(&error))?;
+    let (holder, backup_name) = place(node, path, dir, name).map_err(|error| failed(&error))?;
     if holder.stat(&backup_name).is_ok_and(|old| old.kind == model::Kind::Directory) {
         holder.remove_dir(&backup_name).map_err(|error| failed(&error))?;
     }
     Ok((holder, backup_name))
 }
 
-fn move_to(dir: &Dir, name: &[u8], holder: &Dir, backup_name: &[u8]) -> io::Result<()> {
+fn move_to(run: &Run, dir: &Dir, name: &[u8], holder: &Dir, backup_name: &[u8]) -> io::Result<()> {
     match dir.rename(name, holder, backup_name, Existing::Replace) {
         // EXDEV of errno(3): another file system.
         Err(error) if error.raw_os_error() == Some(18) => {
-            copy_file(dir, name, holder, backup_name)?;
+            copy_file(run, dir, name, holder, backup_name)?;
             dir.remove_file(name)
         }
         result => result,
@@ -92,11 +93,17 @@ pub(crate) fn copy(run: &Run, entry: &Entry) -> Result<(), Fault> {
     let name = entry.target_name();
     let failed = |error: &io::Error| entry.target_fault(Verb::BackUp, error);
     let (holder, backup_name) =
-        place(run, &entry.node.path, dir, name).map_err(|error| failed(&error))?;
-    copy_file(dir, name, &holder, &backup_name).map_err(|error| failed(&error))
+        place(&entry.node, &entry.node.path, dir, name).map_err(|error| failed(&error))?;
+    copy_file(run, dir, name, &holder, &backup_name).map_err(|error| failed(&error))
 }
 
-fn copy_file(dir: &Dir, name: &[u8], holder: &Dir, backup_name: &[u8]) -> io::Result<()> {
+fn copy_file(
+    run: &Run,
+    dir: &Dir,
+    name: &[u8],
+    holder: &Dir,
+    backup_name: &[u8],
+) -> io::Result<()> {
     let metadata = dir.stat(name)?;
     match metadata.kind {
         model::Kind::File => {
@@ -111,11 +118,17 @@ fn copy_file(dir: &Dir, name: &[u8], holder: &Dir, backup_name: &[u8]) -> io::Re
                 fs::Sparse::KeepHoles,
                 &mut |_| Ok(()),
             )?;
-            // Owners that cannot be kept are no reason to lose the old content.
-            drop(file.set_owner(Some(metadata.uid), Some(metadata.gid)));
+            // As in rsync, a copy keeps what the run is told to keep. Owners that cannot be kept are
+            // no reason to lose the old content.
+            let preserve = &run.settings.preserve;
+            let uid = preserve.owner.then_some(metadata.uid);
+            let gid = preserve.group.then_some(metadata.gid);
+            drop(file.set_owner(uid, gid));
             file.set_mode(metadata.mode)?;
-            let times = fs::Times { mtime: Some(metadata.mtime), atime: Some(metadata.atime) };
-            file.set_times(times)?;
+            file.set_times(fs::Times {
+                mtime: preserve.mtimes.files.then_some(metadata.mtime),
+                atime: preserve.atimes.then_some(metadata.atime),
+            })?;
             staging.publish_replacing(holder, backup_name)
         }
         model::Kind::Symlink => {
@@ -132,7 +145,8 @@ fn copy_file(dir: &Dir, name: &[u8], holder: &Dir, backup_name: &[u8]) -> io::Re
 
 /// The directory and name of a backup; directories below `--backup-dir` are made as needed, with
 /// the attributes of those that they mirror.
-fn place(run: &Run, path: &RelPath, dir: &Dir, name: &[u8]) -> io::Result<(Dir, Vec<u8>)> {
+fn place(node: &Node, path: &RelPath, dir: &Dir, name: &[u8]) -> io::Result<(Dir, Vec<u8>)> {
+    let run = &node.run;
     let backup_name = [name, &*run.settings.backup.suffix].concat();
     let Some(root) = run.backup_root()? else { return Ok((dir.clone(), backup_name)) };
     let mut holder = root.clone();
@@ -151,10 +165,8 @@ fn place(run: &Run, path: &RelPath, dir: &Dir, name: &[u8]) -> io::Result<(Dir, 
                     _ => {}
                 }
                 let made = holder.open_child(component, AccessTime::Update)?;
-                if let Some(metadata) = mirrored.as_ref().and_then(|dir| dir.metadata().ok()) {
-                    // As with files: what cannot be kept does not stand in the way.
-                    drop(made.set_own_owner(Some(metadata.uid), Some(metadata.gid)));
-                    made.set_own_mode(metadata.mode)?;
+                if let Some(mirrored) = &mirrored {
+                    dress_as(node, &made, mirrored)?;
                 }
                 made
             }
@@ -162,4 +174,16 @@ fn place(run: &Run, path: &RelPath, dir: &Dir, name: &[u8]) -> io::Result<(Dir, 
         };
     }
     Ok((holder, backup_name))
+}
+
+/// Gives a directory that holds backups the attributes of the one that it mirrors.
+fn dress_as(node: &Node, made: &Dir, mirrored: &Dir) -> io::Result<()> {
+    let metadata = mirrored.metadata()?;
+    // As with files: what cannot be kept does not stand in the way.
+    drop(made.set_own_owner(Some(metadata.uid), Some(metadata.gid)));
+    let extra = |dir: &Dir| Extra::of_target(&node.run, &node.source_scope, dir.into());
+    if let (Ok(wanted), Ok(inherited)) = (extra(mirrored), extra(made)) {
+        drop(wanted.write(&inherited, made.into()));
+    }
+    made.set_own_mode(metadata.mode)
 }

@@ -76,14 +76,13 @@ pub(crate) fn remove_obstacle(
     segment: SegmentId,
 ) -> bool {
     let settings = &worker.run.settings;
-    if settings.dry_run {
-        return true;
-    }
-    node.touch();
     let deletes = settings.delete.when != model::settings::DeleteWhen::Never;
-    if existing.kind == Kind::Directory && !(deletes || settings.delete.force) {
+    let must_be_empty = existing.kind == Kind::Directory && !(deletes || settings.delete.force);
+    node.touch();
+    if must_be_empty {
         // An empty directory gives way without being asked (rsync(1), --force).
-        return match dir.remove_dir(name) {
+        let removed = if settings.dry_run { is_empty(dir, name) } else { dir.remove_dir(name) };
+        return match removed {
             Ok(()) => true,
             Err(error) => {
                 let why = "a directory that is not empty is in the way; use --delete or --force";
@@ -105,6 +104,12 @@ pub(crate) fn remove_obstacle(
     }
     let why = "what is in the way could not be removed";
     obstacle_stays(worker, node, name, existing, segment, Cause::Refused(why.into()))
+}
+
+/// Fails as removing a directory would fail that is not empty.
+fn is_empty(dir: &Dir, name: &[u8]) -> io::Result<()> {
+    let listing = dir.open_child(name, AccessTime::Update)?.list()?;
+    if listing.is_empty() { Ok(()) } else { Err(io::ErrorKind::DirectoryNotEmpty.into()) }
 }
 
 fn obstacle_stays(

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use fs::acl::{self, Which};
 use fs::xattr::Node as Carrier;
 use fs::{AccessTime, Dir};
-use model::settings::OneFileSystem;
+use model::settings::{OneFileSystem, Perms};
 use model::{Cause, Fault, Gauges, Item, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
 use parking_lot::Mutex;
 
@@ -15,9 +16,12 @@ use crate::attributes::{self, AsksForExtra, Extra};
 use crate::layers::{can_read_attributes, open_layers};
 use crate::merge_files::rules_in_force;
 use crate::names::{NameRef, Presence};
-use crate::node::{Before, Content, Finish, Handle, Layer, Line, Node, Target, ThroughLink};
+use crate::node::{
+    Before, Content, Finish, Handle, Layer, Line, Node, Origin, Target, ThroughLink,
+};
 use crate::order::SegmentId;
 use crate::run::Run;
+use crate::scan::Pass;
 use crate::selection::{Pick, Reason};
 use crate::task::{Found, Position, Task, Worker};
 use crate::wanted::Wanted;
@@ -144,12 +148,6 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     {
         return None;
     }
-    if existing.is_some_and(|(found, _)| found.kind != Kind::Directory)
-        && run.settings.compare.ignore_existing
-    {
-        leave_what_exists(worker, way, source);
-        return None;
-    }
     let (mut layers, unopened) = open_layers(worker, way);
     if let Some(fault) = &unopened
         && !can_read_attributes(run, way)
@@ -158,10 +156,12 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
         return None;
     }
     let is_left_out = is_not_to_be_made(worker, way, existing.is_some());
-    let existing = clear_the_way(worker, way, target_dir.as_ref(), existing).ok()?;
-    let wanted = wanted(run, way.node, &source, existing.map(|(metadata, _)| metadata));
+    let existing = clear_the_way(worker, way, target_dir.as_ref(), existing, &layers).ok()?;
+    let existing_metadata = existing.map(|(metadata, _)| metadata);
+    let wanted = wanted(run, way.node, &source, existing_metadata);
+    let wanted = wanted.or_as_settled(run.pass() == Pass::DeleteLast, existing_metadata);
     let parent = target_dir.as_ref().filter(|_| !is_left_out);
-    let target = match make_target(worker, way, parent, existing) {
+    let target = match make_target(worker, way, parent, existing, &wanted) {
         Ok(target) => target,
         Err(fault) => {
             way.fail(worker, source, fault);
@@ -174,6 +174,7 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
             layer.content = Content::Picked;
         }
     }
+    pass_on_acl(run, way, &layers, &target);
     let existing = existing.map(|(found, _)| found);
     let child = Entered { source, existing, wanted, target, is_left_out };
     build(worker, way, child, layers, unopened.is_none())
@@ -247,23 +248,6 @@ fn look_at_target(
     Ok(Some((found, ThroughLink::No)))
 }
 
-/// `--ignore-existing`: what is no directory stays, and nothing goes into it.
-fn leave_what_exists(worker: &mut Worker<'_>, way: &Way<'_>, source: Metadata) {
-    let run = worker.run;
-    if !run.pass().transfers() {
-        return;
-    }
-    run.say(way.segment, Topic::Skip, || [way.path().as_bytes(), b" exists"].concat());
-    if crate::layers::brings_something(run, way) {
-        let why = "what is there is no directory, and --ignore-existing keeps it";
-        let fault =
-            way.node.target_fault(Verb::MakeDirectory, way.name(), Cause::Refused(why.into()));
-        way.fail(worker, source, fault);
-    } else {
-        way.skip(worker, source, || "it exists already".to_owned());
-    }
-}
-
 /// Removes what is no directory; fails when the directory cannot or shall not be there, which has
 /// been told.
 fn clear_the_way(
@@ -271,8 +255,21 @@ fn clear_the_way(
     way: &Way<'_>,
     target_dir: Option<&Dir>,
     existing: Option<(Metadata, ThroughLink)>,
+    layers: &[Layer],
 ) -> Result<Option<(Metadata, ThroughLink)>, ()> {
     match (existing, target_dir) {
+        // What is in the way of the transfer goes with the transfer.
+        (Some((found, _)), _)
+            if found.kind != Kind::Directory && !worker.run.pass().transfers() =>
+        {
+            Ok(None)
+        }
+        (Some((found, _)), _)
+            if found.kind != Kind::Directory && worker.run.settings.compare.ignore_existing =>
+        {
+            leave_existing(worker, way, &found, layers);
+            Err(())
+        }
         (Some((found, _)), Some(dir)) if found.kind != Kind::Directory => {
             let cleared = delete::remove_obstacle(
                 worker,
@@ -288,6 +285,24 @@ fn clear_the_way(
     }
 }
 
+/// `--ignore-existing`: what is there stays, though no directory; what the source has below has no
+/// place to go to then.
+fn leave_existing(worker: &mut Worker<'_>, way: &Way<'_>, found: &Metadata, layers: &[Layer]) {
+    let holds_something = |layer: &Layer| {
+        let listed = layer.handle.if_open().map(|dir| dir.list());
+        listed.is_none_or(|listing| listing.is_ok_and(|names| !names.is_empty()))
+    };
+    if layers.iter().any(holds_something) {
+        let why = "something else is there, which --ignore-existing leaves alone";
+        let fault =
+            way.node.target_fault(Verb::MakeDirectory, way.name(), Cause::Refused(why.into()));
+        return way.fail(worker, *found, fault);
+    }
+    worker.run.say(way.segment, Topic::Skip, || [way.path().as_bytes(), b" exists"].concat());
+    worker.scratch.totals.listed.add(Kind::Directory, 1);
+    way.skip(worker, *found, || "--ignore-existing leaves alone what is there".to_owned());
+}
+
 /// The attributes that a directory shall have.
 pub(crate) fn wanted(
     run: &Run,
@@ -295,8 +310,7 @@ pub(crate) fn wanted(
     source: &Metadata,
     existing: Option<Metadata>,
 ) -> Wanted {
-    let mask = if existing.is_none() && run.settings.preserve.perms != model::settings::Perms::Keep
-    {
+    let mask = if existing.is_none() && run.settings.preserve.perms != Perms::Keep {
         attributes::default_mask(run, parent)
     } else {
         0
@@ -325,6 +339,7 @@ fn make_target(
     way: &Way<'_>,
     target_dir: Option<&Dir>,
     existing: Option<(Metadata, ThroughLink)>,
+    wanted: &Wanted,
 ) -> Result<Target, Fault> {
     let run = worker.run;
     let name = way.target_name();
@@ -364,8 +379,58 @@ fn make_target(
         opened => opened.map_err(failed(Verb::OpenDirectory))?,
     };
     let metadata = dir.metadata().map_err(failed(Verb::LookAt))?;
+    if run.pass().transfers()
+        && through_link == ThroughLink::No
+        && way.reason() != Some(Reason::Path)
+        && !run.settings.dry_run
+    {
+        pass_on(run, &dir, &metadata, wanted, listing).map_err(failed(Verb::SetMode))?;
+    }
     let handle = Handle::new(dir, &metadata);
     Ok(Target::Present { handle, through_link, listing })
+}
+
+/// Sets at once what is passed on to all that is made in a directory: the set-group-id bit and, with
+/// it, the group. The rest waits until the directory is finished.
+pub(crate) fn pass_on(
+    run: &Run,
+    dir: &Dir,
+    now: &Metadata,
+    wanted: &Wanted,
+    listing: Before,
+) -> io::Result<()> {
+    let keeps_inherited =
+        matches!(listing, Before::Empty) && run.settings.preserve.perms != Perms::Keep;
+    let bit = match run.keeps_pretence() {
+        true => 0,
+        false if keeps_inherited => now.mode & 0o2000,
+        false => wanted.mode & 0o2000,
+    };
+    let gid = wanted.gid.filter(|gid| bit != 0 && *gid != now.gid && !run.keeps_pretence());
+    if bit == now.mode & 0o2000 && gid.is_none() {
+        return Ok(());
+    }
+    // A group that cannot be set is told when the directory is finished.
+    drop(dir.set_own_owner(None, gid));
+    dir.set_own_mode(now.mode & !0o2000 | bit)
+}
+
+/// `-A` without `-p`: what is made in a directory is born with what its default ACL allows, which
+/// is the source's from the start. A fault is told when the directory is finished.
+fn pass_on_acl(run: &Run, way: &Way<'_>, layers: &[Layer], target: &Target) {
+    let preserve = &run.settings.preserve;
+    if !preserve.acls || preserve.perms == Perms::Keep || run.settings.dry_run {
+        return;
+    }
+    let Target::Present { handle, through_link: ThroughLink::No, .. } = target else { return };
+    let source = layers.first().and_then(|layer| layer.handle.if_open());
+    let (Some(source), Some(target)) = (source, handle.if_open()) else { return };
+    if !run.pass().transfers() || way.reason() == Some(Reason::Path) {
+        return;
+    }
+    if let Ok(list) = acl::read((&source).into(), Which::Default) {
+        drop(acl::write((&target).into(), Which::Default, list.as_ref()));
+    }
 }
 
 /// What is known of a directory once it is entered.
@@ -399,11 +464,17 @@ fn build(
         }
     };
     let is_path_only = way.reason() == Some(Reason::Path);
+    let is_itself = |layer: &Layer| {
+        let Origin::Child { parent_layer, .. } = &layer.origin else { return false };
+        *parent_layer == way.entry.layer
+    };
+    let itself = layers.iter().position(is_itself).unwrap_or(0);
     let mut node = Node {
         run: Arc::clone(&way.node.run),
         parent: Some(Arc::clone(way.node)),
         path,
         layers,
+        itself: u16::try_from(itself).unwrap_or(0),
         picked: way.pick().and_then(|pick| pick.below.clone()),
         target,
         renamed: None,
@@ -469,18 +540,19 @@ pub(crate) fn compare(
     let mut flags = wanted.differences(&run.settings, existing);
     if run.settings.has_extra() {
         let (source, target) = extra(run, node)?;
+        let source = source.with_mode(wanted.mode);
         flags |= attributes::directory_differences(run, &source, &target);
-        attributes::leave_mode_to_acl(run, &mut flags, (&source, &target), wanted, existing);
     }
     Ok(flags)
 }
 
 /// Extended attributes and ACLs of a directory at both sides.
 pub(crate) fn extra(run: &Run, node: &Node) -> Result<(Extra, Extra), Fault> {
+    let layer = node.itself;
     let source = node.layers.first().map_or(Ok(Extra::default()), |_| {
-        let dir = node.layer_dir(0);
+        let dir = node.layer_dir(layer);
         dir.and_then(|dir| Extra::of_source(run, &node.source_scope, Carrier::from(&dir)))
-            .map_err(|error| node.source_fault(Verb::ReadAttributes, 0, b".", &error))
+            .map_err(|error| node.source_fault(Verb::ReadAttributes, layer, b".", &error))
     })?;
     let target = node
         .target_dir()

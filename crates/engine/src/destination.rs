@@ -6,12 +6,17 @@
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use filter::{Perishable, Rules, Scope, Side};
 use fs::{AccessTime, Dir};
-use model::{Job, Kind, Metadata, Verb};
+use model::{Job, Kind, Metadata, RelPath, Verb};
 
 use crate::error::SetupError;
+use crate::merge_files::rules_in_force;
 use crate::node::{Before, Content};
+use crate::pipeline::absolute;
+use crate::scan::node_kind;
 use crate::selection::Selection;
 
 /// The destination, ready to be written below.
@@ -27,18 +32,24 @@ pub(crate) struct Opened {
     pub(crate) renamed: Option<Box<[u8]>>,
     /// True when it was (or would be) made as one directory: it is told as new.
     pub(crate) is_new: bool,
+    /// The one entry that there is arrives under the last name, as a name in its directory.
+    pub(crate) is_one_entry: bool,
     /// What is to be told of directories that were made.
     pub(crate) note: Option<String>,
 }
 
 /// Opens or makes the destination of a job.
-pub(crate) fn open(job: &Job, selection: &Selection) -> Result<Option<Opened>, SetupError> {
+pub(crate) fn open(
+    job: &Job,
+    rules: &Arc<Rules>,
+    selection: &Selection,
+) -> Result<Option<Opened>, SetupError> {
     let destination = job.destination.as_ref().filter(|_| !job.settings.traverse.list_only);
     let Some(destination) = destination else { return Ok(None) };
     let path = destination.path.as_path();
     let typed = path.as_os_str().as_bytes();
-    let empty_root = is_empty_root(selection);
-    let single = empty_root || single_entry(selection)?;
+    let empty_root = is_empty_root(rules, selection);
+    let single = empty_root || single_entry(rules, selection)?;
     match Dir::open_operator(path) {
         Ok(dir) => return opened(dir, path, Before::Anything).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -84,6 +95,7 @@ pub(crate) fn open(job: &Job, selection: &Selection) -> Result<Option<Opened>, S
             shown: typed.into(),
             renamed: None,
             is_new: true,
+            is_one_entry: quietly,
             note,
         }));
     }
@@ -91,6 +103,7 @@ pub(crate) fn open(job: &Job, selection: &Selection) -> Result<Option<Opened>, S
     let dir = Dir::open_operator(path).map_err(failed(Verb::Open, path))?;
     let mut opened = opened(dir, path, Before::Empty)?;
     opened.is_new = true;
+    opened.is_one_entry = quietly;
     opened.note = note;
     Ok(Some(opened))
 }
@@ -99,7 +112,15 @@ fn opened(dir: Dir, path: &Path, listing: Before) -> Result<Opened, SetupError> 
     let metadata = dir.metadata().map_err(failed(Verb::Open, path))?;
     let shown = path.as_os_str().as_bytes().into();
     let dir = Some((dir, metadata));
-    Ok(Opened { dir, listing, shown, renamed: None, is_new: false, note: None })
+    Ok(Opened {
+        dir,
+        listing,
+        shown,
+        renamed: None,
+        is_new: false,
+        is_one_entry: false,
+        note: None,
+    })
 }
 
 /// A single file that arrives as the last component of the destination.
@@ -117,6 +138,7 @@ fn into_parent(job: &Job, path: &Path) -> Result<Opened, SetupError> {
             shown: parent.as_os_str().as_bytes().into(),
             renamed: name,
             is_new: false,
+            is_one_entry: false,
             note: None,
         }),
         Err(cause) => Err(SetupError::Destination {
@@ -136,7 +158,7 @@ fn created(path: &Path) -> String {
 
 /// True when the sources amount to one entry, or to nothing: it arrives under the last name of
 /// the destination. As in rsync, a directory without content is one entry, too.
-fn single_entry(selection: &Selection) -> Result<bool, SetupError> {
+fn single_entry(rules: &Arc<Rules>, selection: &Selection) -> Result<bool, SetupError> {
     if selection.roots.is_empty() && selection.missing.is_empty() {
         return Ok(true);
     }
@@ -146,20 +168,39 @@ fn single_entry(selection: &Selection) -> Result<bool, SetupError> {
     if root_is_sent || pick.below.is_some() || !selection.missing.is_empty() {
         return Ok(false);
     }
-    let dir = &selection.roots[usize::from(in_root.root)].dir;
+    let root = &selection.roots[usize::from(in_root.root)];
+    let dir = &root.dir;
     let metadata = dir.stat(&pick.name).map_err(SetupError::from_io(&pick.name))?;
     if metadata.kind != Kind::Directory || in_root.content == Content::Picked {
         return Ok(true);
     }
-    let listing = dir.open_child(&pick.name, AccessTime::Keep).and_then(|dir| dir.list());
-    Ok(listing.is_ok_and(|listing| listing.is_empty()))
+    let path = RelPath::root().child(&pick.name);
+    let opened = dir.open_child(&pick.name, AccessTime::Keep);
+    Ok(opened.is_ok_and(|dir| gives_nothing(rules, &root.shown, &path, &dir)))
+}
+
+/// True when a directory is empty, or rules leave out all that is in it.
+fn gives_nothing(rules: &Arc<Rules>, root: &[u8], path: &RelPath, dir: &Dir) -> bool {
+    let Ok(listing) = dir.list() else { return false };
+    if listing.is_empty() || rules.is_empty() {
+        return listing.is_empty();
+    }
+    let above = Scope::root(Arc::clone(rules), &absolute(root));
+    let Ok(scope) = rules_in_force(&above, path, std::slice::from_ref(dir)) else { return false };
+    listing.iter().all(|(name, hint)| {
+        let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
+        let path = path.child(name);
+        let (path, kind) = (path.as_bytes(), node_kind(kind));
+        scope.check(path, kind, Side::Sender, Perishable::Honoured).is_excluded()
+    })
 }
 
 /// True when the source is one directory's content and there is none.
-fn is_empty_root(selection: &Selection) -> bool {
+fn is_empty_root(rules: &Arc<Rules>, selection: &Selection) -> bool {
     let [root] = selection.roots.as_slice() else { return false };
     let nothing_else = selection.picked.names.is_empty() && selection.missing.is_empty();
-    nothing_else && root.is_sent && root.dir.list().is_ok_and(|listing| listing.is_empty())
+    let gives_nothing = || gives_nothing(rules, &root.shown, &RelPath::root(), &root.dir);
+    nothing_else && root.is_sent && gives_nothing()
 }
 
 fn selection_has_directory(selection: &Selection) -> bool {

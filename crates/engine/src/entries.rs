@@ -412,7 +412,11 @@ fn transfer_flags(run: &Run, entry: &Entry) -> Result<ItemFlags, Fault> {
 
 /// The text of a link as it is stored at the destination.
 pub(crate) fn stored_target(run: &Run, target: &[u8]) -> Vec<u8> {
-    let links = &run.settings.links;
-    let target = if links.unmunge { links::unmunged(target) } else { target };
-    if links.munge { links::munged(target) } else { target.to_vec() }
+    let target = sent_target(run, target);
+    if run.settings.links.munge { links::munged(target) } else { target.to_vec() }
+}
+
+/// The text of a link as it counts: not in the form that nobody can follow.
+pub(crate) fn sent_target<'a>(run: &Run, target: &'a [u8]) -> &'a [u8] {
+    if run.settings.links.unmunge { links::unmunged(target) } else { target }
 }

@@ -48,6 +48,7 @@ fn real_mode(wanted: &Wanted, kind: Kind) -> u32 {
 /// True when the real entry says all that the attribute would say.
 fn is_true(now: &Metadata, wanted: &Wanted, source: &Metadata) -> bool {
     now.kind == source.kind
+        && (!now.kind.is_device() || now.rdev == source.rdev)
         && now.mode == wanted.mode
         && wanted.uid.unwrap_or(0) == now.uid
         && wanted.gid.unwrap_or(0) == now.gid
@@ -92,8 +93,13 @@ pub(crate) fn write_name(
     wanted: &Wanted,
     source: &Metadata,
 ) -> io::Result<()> {
-    dir.set_mode(name, real_mode(wanted, source.kind))?;
-    write(Carrier::Name(dir, name), &dir.stat(name)?, wanted, source)
+    let mut now = dir.stat(name)?;
+    let mode = real_mode(wanted, now.kind);
+    if now.mode != mode && now.kind != Kind::Symlink {
+        dir.set_mode(name, mode)?;
+        now.mode = mode;
+    }
+    write(Carrier::Name(dir, name), &now, wanted, source)
 }
 
 fn write(
@@ -102,10 +108,16 @@ fn write(
     wanted: &Wanted,
     source: &Metadata,
 ) -> io::Result<()> {
+    // What cannot carry the attribute does not have it either.
+    let old = xattr::get(carrier, STAT).unwrap_or_default();
     if is_true(now, wanted, source) {
-        return xattr::remove(carrier, STAT);
+        return if old.is_some() { xattr::remove(carrier, STAT) } else { Ok(()) };
     }
-    xattr::set(carrier, STAT, text(wanted, source).as_bytes())
+    let new = text(wanted, source);
+    if old.as_deref() == Some(new.as_bytes()) {
+        return Ok(());
+    }
+    xattr::set(carrier, STAT, new.as_bytes())
 }
 
 #[cfg(test)]

@@ -42,7 +42,8 @@ fn finish(worker: &mut Worker<'_>, node: &Node) {
         }
         return;
     }
-    if run.settings.dry_run || !(finish.differs || touched || widened) {
+    let is_right = !(finish.differs || touched || widened || run.keeps_pretence());
+    if run.settings.dry_run || is_right {
         return;
     }
     let done =
@@ -85,12 +86,18 @@ fn dress(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Faile
         return pretend(run, node, finish, dir);
     }
     if uid.is_some() || gid.is_some() {
-        dir.set_own_owner(uid, gid).map_err(|error| (Verb::SetOwner, error))?;
+        let owned = dir.set_own_owner(uid, gid).map_err(|error| (Verb::SetOwner, error));
+        if owned.is_err() {
+            // As in rsync: who may use it is left as it is, the times are set all the same.
+            set_times(run, node, finish, dir)?;
+            return owned;
+        }
     }
     let mut acl_was_set = false;
     if run.settings.has_extra() {
         let (source, target) = crate::descend::extra(run, node)
             .map_err(|fault| (Verb::ReadAttributes, io::Error::other(fault.to_string())))?;
+        let source = source.with_mode(wanted.mode);
         acl_was_set = source.sets_mode(&target);
         source.write(&target, dir.into()).map_err(|error| (Verb::SetAttributes, error))?;
     }

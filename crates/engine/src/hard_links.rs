@@ -279,6 +279,10 @@ fn link_to(
         Err(error) => return Err(leader.target_fault(Verb::LookAt, &error)),
     };
     let now = to.stat(to_name).ok();
+    if now.is_some() {
+        // What was given to the leader, this name may have got with it.
+        entry.existing = run.stat(to, to_name).ok();
+    }
     if now.is_some_and(|now| now.is_same_inode(&copy)) {
         return Ok(Linked::Before);
     }

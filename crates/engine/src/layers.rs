@@ -5,13 +5,13 @@ use std::io;
 use fs::Dir;
 use fs::xattr::Node as Carrier;
 use model::settings::Depth;
-use model::{Fault, Metadata, Verb};
+use model::{Fault, Kind, Metadata, Verb};
 
 use crate::attributes::Extra;
 use crate::descend::Way;
 use crate::node::{Content, Handle, Layer, Origin, ThroughLink};
 use crate::run::Run;
-use crate::selection::Reason;
+use crate::selection::{Pick, Reason};
 use crate::task::Worker;
 
 /// Opens the source directories that feed a child; with the last fault, which has been told, when
@@ -34,6 +34,8 @@ pub(crate) fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>
                     root: above.root,
                 });
             }
+            // Nothing in it is asked for (-d), so it need not be read.
+            Err(_) if content == Content::Picked && way.pick().is_none_or(is_leaf) => {}
             Err(error) => {
                 let verb = Verb::OpenDirectory;
                 let fault = way.node.source_fault(verb, parent_layer, way.name(), &error);
@@ -45,6 +47,11 @@ pub(crate) fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>
     (layers, unopened)
 }
 
+/// True when nothing below a picked name is picked.
+fn is_leaf(pick: &Pick) -> bool {
+    pick.below.is_none()
+}
+
 /// As rsync: a directory whose attributes are asked for and cannot be read is not made at all.
 pub(crate) fn can_read_attributes(run: &Run, way: &Way<'_>) -> bool {
     let read = way.node.layer_dir(way.entry.layer).and_then(|dir| {
@@ -52,19 +59,6 @@ pub(crate) fn can_read_attributes(run: &Run, way: &Way<'_>) -> bool {
         Extra::of_source(run, &way.node.source_scope, carrier)
     });
     read.is_ok()
-}
-
-/// True when something in the directory belongs to the transfer, rules aside.
-pub(crate) fn brings_something(run: &Run, way: &Way<'_>) -> bool {
-    let through_link = if way.entry.is_followed { ThroughLink::Follow } else { ThroughLink::No };
-    let is_filled = |layer| {
-        let listing = open_layer(way, layer, through_link).and_then(|(dir, _)| dir.list());
-        listing.is_ok_and(|listing| !listing.is_empty())
-    };
-    way.pick().is_some_and(|pick| pick.below.is_some())
-        || contributions(run, way)
-            .into_iter()
-            .any(|(layer, content)| content == Content::Listed && is_filled(layer))
 }
 
 fn open_layer(
@@ -83,6 +77,16 @@ fn open_layer(
         dir.check_search()?;
     }
     Ok((dir, metadata))
+}
+
+/// True unless a layer has something else under the name of the directory that another has.
+fn is_directory_in(way: &Way<'_>, layer: u16) -> bool {
+    layer == way.entry.layer
+        || way
+            .node
+            .layer_dir(layer)
+            .and_then(|dir| dir.stat_following(way.name()))
+            .is_ok_and(|metadata| metadata.kind == Kind::Directory)
 }
 
 /// The layers of the parent that have a directory of this name, and what of it belongs to the
@@ -106,7 +110,8 @@ fn contributions(run: &Run, way: &Way<'_>) -> Vec<(u16, Content)> {
         }
     }
     for in_root in way.pick().into_iter().flat_map(|pick| &pick.roots) {
-        if let Some(layer) = way.node.layer_of_root(in_root.root) {
+        let layer = way.node.layer_of_root(in_root.root);
+        if let Some(layer) = layer.filter(|layer| is_directory_in(way, *layer)) {
             add(layer, in_root.content);
         }
     }

@@ -56,7 +56,8 @@ fn read(dir: &Dir, path: &[u8]) -> io::Result<Option<Vec<u8>>> {
         for component in way.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
             dir = dir.open_child(component, AccessTime::Update)?;
         }
-        dir.open_file(name, AccessTime::Update)
+        // It may itself be brought over, with -U.
+        dir.open_file(name, AccessTime::Keep)
     };
     let file = match open() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -105,6 +105,8 @@ pub(crate) struct Node {
     /// Path below the transfer root, `.` for the root.
     pub(crate) path: RelPath,
     pub(crate) layers: Vec<Layer>,
+    /// The layer whose directory gives the attributes.
+    pub(crate) itself: u16,
     pub(crate) picked: Option<Arc<Picked>>,
     pub(crate) target: Target,
     /// The name under which a single file arrives, where it is not its own.
@@ -187,6 +189,22 @@ impl Node {
     pub(crate) fn layer_of_root(&self, root: u16) -> Option<u16> {
         let at = self.layers.iter().position(|layer| layer.root == root)?;
         u16::try_from(at).ok()
+    }
+
+    /// True when the way from the root to a layer leads through a link: what is there may belong
+    /// to others.
+    pub(crate) fn is_behind_link(&self, layer: u16) -> bool {
+        let (mut node, mut layer) = (self, layer);
+        while let Some(Origin::Child { parent_layer, through_link, .. }) =
+            node.layers.get(usize::from(layer)).map(|layer| &layer.origin)
+        {
+            if *through_link == ThroughLink::Follow {
+                return true;
+            }
+            let Some(parent) = &node.parent else { break };
+            (node, layer) = (parent, *parent_layer);
+        }
+        false
     }
 
     /// The open directory of the destination; `None` where there is none.

@@ -26,6 +26,7 @@ use crate::run::{Run, Stop, Surroundings};
 use crate::scan::Pass;
 use crate::selection::{Excluded, Selection, Unreadable};
 use crate::task::Task;
+use crate::wanted::Wanted;
 
 /// Never more workers than this: where 64 server slots of 2 ms are saturated with room to spare.
 const AUTO_CEILING: usize = 256;
@@ -52,7 +53,7 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     let mut selection = Selection::new(job, rules)?;
     refuse_empty_source(job, &selection)?;
     let nothing = selection.roots.is_empty() && selection.missing.is_empty();
-    let opened = destination::open(job, &selection)?;
+    let opened = destination::open(job, rules, &selection)?;
     let workers = workers(job);
     let ceiling = match workers {
         sched::Workers::Fixed(count) | sched::Workers::Auto { ceiling: count } => count.get(),
@@ -273,11 +274,13 @@ fn root_node(
         None => Target::Absent,
     };
     let (source_scope, receiver_scope) = root_scopes(top, &layers, &target)?;
+    let itself = top.selection.roots.iter().position(|root| root.is_sent).unwrap_or(0);
     let mut node = Node {
         run: Arc::clone(run),
         parent: None,
         path: RelPath::root(),
         layers,
+        itself: u16::try_from(itself).unwrap_or(0),
         picked: (!picked.names.is_empty()).then(|| Arc::clone(picked)),
         target,
         renamed: top.opened.as_ref().and_then(|opened| opened.renamed.clone()),
@@ -302,11 +305,22 @@ fn root_node(
         // Looked at again: a pass that deletes may have come before.
         let existing = existing.filter(|_| !is_new).and_then(|(dir, _)| dir.metadata().ok());
         let wanted = descend::wanted(run, &node, &root.metadata, existing);
-        let flags = descend::compare(run, &node, existing.as_ref(), (&root.metadata, &wanted))?;
+        let wanted = wanted.or_as_settled(run.pass() == Pass::DeleteLast, existing);
+        let is_one_entry = top.opened.as_ref().is_some_and(|opened| opened.is_one_entry);
+        let flags = if existing.is_none() && is_one_entry {
+            // Nothing at the basis trees stands for a root that is made for one entry.
+            ItemFlags::NEW | ItemFlags::LOCAL_CHANGE
+        } else {
+            descend::compare(run, &node, existing.as_ref(), (&root.metadata, &wanted))?
+        };
         let differs = existing.is_none() || flags.is_significant();
         widen_root(run, &node, existing.as_ref())?;
+        pass_on_from_root(run, &node, &wanted)?;
         node.finish = Some(Finish { source: root.metadata, wanted, before: existing, differs });
-        speak_of_root(run, &node, existing.is_none(), flags);
+        // Only a dry run meets a destination that is not there and, by --existing, is not made.
+        if existing.is_some() || !(run.settings.dry_run && run.settings.compare.existing_only) {
+            speak_of_root(run, &node, existing.is_none(), flags);
+        }
     }
     Ok(node)
 }
@@ -324,6 +338,19 @@ fn widen_root(run: &Run, node: &Node, existing: Option<&Metadata>) -> Result<(),
             .map_err(|error| node.target_fault(Verb::MakePassable, b".", &error))?;
     }
     Ok(())
+}
+
+/// As below it: what the root passes on to what is made in it is set at once.
+fn pass_on_from_root(run: &Run, node: &Node, wanted: &Wanted) -> Result<(), SetupError> {
+    let Target::Present { listing, .. } = node.target else { return Ok(()) };
+    if run.settings.dry_run || !run.pass().transfers() {
+        return Ok(());
+    }
+    let passed_on = node.target_dir().and_then(|dir| {
+        let Some(dir) = dir else { return Ok(()) };
+        descend::pass_on(run, &dir, &dir.metadata()?, wanted, listing)
+    });
+    passed_on.map_err(|error| node.target_fault(Verb::SetMode, b".", &error).into())
 }
 
 fn layer((number, root): (usize, &crate::selection::Root)) -> Layer {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 use fs::{Copier, Dir, File, xattr};
+use model::settings::DeleteWhen;
 use model::{
     Cause, Event, Fault, Gauges, Interest, Job, Message, Metadata, RelPath, Settings, Side, Sink,
     Summary, Topic, Verb, Verdict,
@@ -84,6 +85,8 @@ pub(crate) struct Run {
     pub(crate) temp_dir: Option<Dir>,
     /// `--compare-dest` and kin; `None` for those that cannot be opened.
     pub(crate) basis_roots: Vec<Option<Dir>>,
+    /// Source files that this run removed, where a later pass deletes what the source lacks.
+    removed_sources: Option<Mutex<HashSet<Box<[u8]>>>>,
     /// Work for when the tree has been gone through.
     pub(crate) later: Mutex<Vec<Task>>,
     /// Descriptors of the tasks at work.
@@ -167,6 +170,9 @@ impl Run {
             basis_roots: crate::pipeline::basis_roots(job, destination_root.as_ref()),
             destination_root,
             temp_dir,
+            removed_sources: (settings.write.remove_source_files
+                && settings.delete.when != DeleteWhen::Never)
+                .then(Mutex::default),
             later: Mutex::default(),
             open_files: Budget::new(open_files - open_dirs),
             open_dirs: OpenDirs::new(usize::try_from(open_dirs).unwrap_or(usize::MAX)),
@@ -299,6 +305,29 @@ impl Run {
             *root = Some(fs::below::make_dirs_below(destination, path)?);
         }
         Ok(root.clone())
+    }
+
+    /// Notes that `--remove-source-files` took a file, and with it what made the directories that
+    /// it lay in worth bringing over.
+    pub(crate) fn note_removed_source(&self, path: &RelPath) {
+        // In a pass that deletes, too, each directory was compared before it was entered.
+        let Some(removed) = self.removed_sources.as_ref().filter(|_| !self.pass().deletes()) else {
+            return;
+        };
+        let mut removed = removed.lock();
+        let mut path = path.as_bytes();
+        while removed.insert(path.into()) {
+            let Some(at) = path.iter().rposition(|&byte| byte == b'/') else { break };
+            path = &path[..at];
+        }
+    }
+
+    /// True when the source had this path, or something below it, until this run removed it: what
+    /// the destination has of it is no less wanted.
+    pub(crate) fn has_removed_source(&self, path: &RelPath) -> bool {
+        self.removed_sources
+            .as_ref()
+            .is_some_and(|removed| removed.lock().contains(path.as_bytes()))
     }
 
     /// Keeps of a pass that only deletes what it deleted and what failed.

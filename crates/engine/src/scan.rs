@@ -118,7 +118,11 @@ fn add_listing(
             continue;
         }
         let prunes = worker.run.settings.traverse.prune_empty_dirs;
-        if prunes && kind == Some(Kind::Directory) && prune::is_empty(node, layer, name) {
+        if prunes
+            && kind == Some(Kind::Directory)
+            && prune::is_empty(node, layer, name)
+            && !worker.run.has_removed_source(&node.path.child(name))
+        {
             leave_out(worker, node, name, "there is nothing in it to bring over");
             continue;
         }
@@ -193,7 +197,9 @@ fn kind_of(
     let target = || dir.stat_following(name).ok().map(|metadata| metadata.kind);
     let leaves_the_tree = || {
         let target = dir.read_link(name);
-        target.is_ok_and(|target| links::is_unsafe(&target, &node.path, name))
+        target.is_ok_and(|target| {
+            links::is_unsafe(entries::sent_target(run, &target), &node.path, name)
+        })
     };
     if links.symlinks == Symlinks::Follow || (links.copy_unsafe && leaves_the_tree()) {
         let Some(target) = target() else {
@@ -335,6 +341,8 @@ fn match_destination(worker: &mut Worker<'_>, node: &Node, names: &mut Names) ->
         let name = listing.name(at);
         if partial::sweep(worker.run, &dir, name) {
             node.touch();
+        } else if worker.run.has_removed_source(&node.path.child(name)) {
+            // It was brought over, and its source removed, in the pass before.
         } else if !is_staging(worker, node, &dir, name) {
             extraneous.names.push((name.into(), listing.kind_hint(at)));
         }

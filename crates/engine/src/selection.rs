@@ -160,7 +160,8 @@ impl Selection {
             split_last(argument)
         };
         let opened = Dir::open_operator(Path::new(std::ffi::OsStr::from_bytes(base)));
-        match opened {
+        // A directory that may be listed but not searched is as good as unreadable.
+        match opened.and_then(|dir| dir.check_search().map(|()| dir)) {
             Ok(dir) => {
                 let base = Base { dir, shown: base.into(), trusts_links: true };
                 self.add_below(top, settings, &base, below, argument)

@@ -49,6 +49,20 @@ impl Wanted {
         }
     }
 
+    /// What an entry has that was brought over by an earlier pass, if `is_settled`: the source may
+    /// have changed since, by `--remove-source-files` if by nothing else.
+    pub(crate) fn or_as_settled(self, is_settled: bool, existing: Option<Metadata>) -> Self {
+        let Some(existing) = existing.filter(|_| is_settled) else { return self };
+        Self {
+            kind: self.kind,
+            mode: existing.mode,
+            uid: None,
+            gid: None,
+            mtime: self.mtime.map(|_| existing.mtime),
+            atime: self.atime.map(|_| existing.atime),
+        }
+    }
+
     /// The letters that stand for what differs in `existing`, content and ACLs aside.
     pub(crate) fn differences(&self, settings: &Settings, existing: &Metadata) -> ItemFlags {
         let mut flags = ItemFlags::empty();
@@ -61,7 +75,8 @@ impl Wanted {
         let tells_atime = !matches!(self.kind, Kind::Directory | Kind::Symlink);
         flags.set(
             ItemFlags::ATIME,
-            tells_atime && self.atime.is_some_and(|atime| !same_time(atime, existing.atime, 0)),
+            tells_atime
+                && self.atime.is_some_and(|atime| !same_time(atime, existing.atime, window.max(0))),
         );
         flags.set(ItemFlags::PERMS, !is_link && self.mode != existing.mode);
         flags.set(ItemFlags::OWNER, self.uid.is_some_and(|uid| uid != existing.uid));

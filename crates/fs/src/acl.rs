@@ -201,6 +201,20 @@ impl Acl {
         Self { entries }
     }
 
+    /// This list for an entry of this mode, as rsync takes it over: an owning group that has just
+    /// what the mask allows means the group bits of the mode, and goes with them.
+    #[must_use]
+    pub fn following_mode(&self, mode: u32) -> Self {
+        let group_perms = self.perms_of(Tag::OwningGroup);
+        let mut list = self.with_mode(mode);
+        if self.mask() == Some(group_perms) {
+            for entry in list.entries.iter_mut().filter(|entry| entry.tag == Tag::OwningGroup) {
+                entry.perms = perms_at(mode, 3);
+            }
+        }
+        list
+    }
+
     /// This list about other users and groups. Fails when an id becomes none.
     pub fn map_ids(
         &self,

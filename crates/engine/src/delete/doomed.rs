@@ -23,8 +23,8 @@ use crate::task::Worker;
 /// for many workers under the usual limit of 1,024 descriptors.
 const OPEN_LEVELS: usize = 8;
 
-/// What the owner needs in a directory to empty it.
-const OWNER_ALL: u32 = 0o700;
+/// What the owner is given in a directory to empty it.
+const OWNER_WRITE: u32 = 0o200;
 
 /// Whether a removal is told as a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,11 +235,11 @@ impl<'a> Doomed<'a> {
     /// mode that it had. Root needs no permission.
     fn make_writable(&self, worker: &Worker<'_>, name: &[u8], had: &Metadata) -> Option<u32> {
         let is_needed = had.kind == Kind::Directory
-            && had.mode & OWNER_ALL != OWNER_ALL
+            && had.mode & OWNER_WRITE == 0
             && had.uid == fs::process::effective_uid()
             && !fs::process::is_root()
             && !worker.run.settings.dry_run;
-        let is_set = is_needed && self.dir().set_mode(name, had.mode | OWNER_ALL).is_ok();
+        let is_set = is_needed && self.dir().set_mode(name, had.mode | OWNER_WRITE).is_ok();
         is_set.then_some(had.mode)
     }
 

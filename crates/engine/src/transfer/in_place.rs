@@ -62,7 +62,15 @@ fn open(run: &Run, entry: &Entry) -> Result<File, Problem> {
         if run.settings.backup.enabled {
             backup::copy(run, entry)?;
         }
-        dir.open_for_update(name)
+        match dir.open_for_update(name) {
+            // As rsync does: what its owner may not write is made writable. It gets its mode at the
+            // end.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                let mode = entry.existing.map_or(0, |existing| existing.mode) | 0o600;
+                dir.set_mode(name, mode).and_then(|()| dir.open_for_update(name))
+            }
+            opened => opened,
+        }
     } else {
         entry.node.touch();
         dir.create_file(name, 0o600)
@@ -97,7 +105,8 @@ fn dress(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<Lacki
     let born: Metadata =
         target.metadata().map_err(|error| entry.target_fault(Verb::LookAt, &error))?;
     let extra = Extra::of_source(run, &entry.node.source_scope, source.into())
-        .map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))?;
+        .map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))?
+        .with_mode(entry.wanted(run).mode);
     let before = Extra::of_target(run, &entry.node.source_scope, target.into())
         .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))?;
     let born = Born { uid: born.uid, gid: born.gid, mode: born.mode };

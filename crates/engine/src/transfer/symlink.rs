@@ -3,7 +3,7 @@
 use model::{ItemFlags, Kind, Topic, Verb, Verdict};
 
 use crate::attributes::{self, AsksForExtra};
-use crate::entries::{Entry, stored_target};
+use crate::entries::{Entry, sent_target, stored_target};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
 use crate::telling::Told;
@@ -22,7 +22,9 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
             return Cost::Compare;
         }
     };
-    if run.settings.links.skip_unsafe && links::is_unsafe(&target, &entry.node.path, &entry.name) {
+    if run.settings.links.skip_unsafe
+        && links::is_unsafe(sent_target(run, &target), &entry.node.path, &entry.name)
+    {
         entry.skip(worker, Topic::Symsafe, |path| {
             [b"ignoring unsafe symlink \"", path, b"\" -> \"", &target, b"\""].concat()
         });

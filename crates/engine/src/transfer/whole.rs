@@ -9,7 +9,7 @@ use fs::{Copied, Dir, File, Sparse};
 use model::settings::Staging as StagingChoice;
 use model::{Cause, Fault, Gauges, ItemFlags, Kind, Metadata, Summary, Topic, Verb, Verdict};
 
-use crate::attributes::{self, Born, Extra};
+use crate::attributes::{self, AsksForExtra, Born, Extra};
 use crate::entries::Entry;
 use crate::node::Node;
 use crate::run::Run;
@@ -181,6 +181,11 @@ pub(crate) fn content_is_safe(worker: &mut Worker<'_>, entry: &Entry) {
         let fault = entry.source_fault(Verb::Remove, cause);
         return worker.run.fault(&mut worker.scratch.totals, fault);
     }
+    if entry.node.is_behind_link(entry.layer) {
+        let cause = Cause::Refused("it lies behind a symlink; it was kept".into());
+        let fault = entry.source_fault(Verb::Remove, cause);
+        return worker.run.fault(&mut worker.scratch.totals, fault);
+    }
     let removed = entry.source_is_unchanged(worker.run).and_then(|unchanged| {
         if unchanged {
             entry.source_dir.remove_file(&entry.name)
@@ -188,9 +193,12 @@ pub(crate) fn content_is_safe(worker: &mut Worker<'_>, entry: &Entry) {
             Err(io::Error::other("it changed after it was copied; it was kept"))
         }
     });
-    if let Err(error) = removed {
-        let fault = entry.source_fault(Verb::Remove, &error);
-        worker.run.fault(&mut worker.scratch.totals, fault);
+    match removed {
+        Ok(()) => worker.run.note_removed_source(&entry.path()),
+        Err(error) => {
+            let fault = entry.source_fault(Verb::Remove, &error);
+            worker.run.fault(&mut worker.scratch.totals, fault);
+        }
     }
 }
 
@@ -364,7 +372,10 @@ impl Staged {
         let group = entry.node.birth_group.load(Ordering::Relaxed);
         let owner_stays = wanted.uid.is_none_or(|uid| uid == run.identity.uid)
             && wanted.gid.is_none_or(|gid| group == u64::from(gid) + 1);
-        let mode = if owner_stays { wanted.mode & 0o777 } else { 0o600 };
+        // Who is not root sets attributes only of what may be written.
+        let is_settable =
+            wanted.mode & 0o200 != 0 || run.identity.is_root || !run.settings.has_extra();
+        let mode = if owner_stays && is_settable { wanted.mode & 0o777 } else { 0o600 };
         let anonymous = entry.existing.is_none() && run.publishes_at_once();
         let naming = if anonymous { Naming::AnonymousIfPossible } else { Naming::Named };
         let holder = run.temp_dir.as_ref().unwrap_or(dir);
@@ -421,6 +432,7 @@ impl Staged {
         } else {
             Extra::default()
         };
+        let extra = extra.with_mode(self.wanted.mode);
         // A default ACL changes the mode a file is born with.
         let mode = if self.inherits { u32::MAX } else { self.born.mode };
         let born = Born { mode, ..self.born };
