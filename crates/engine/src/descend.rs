@@ -86,7 +86,13 @@ impl<'a> Way<'a> {
     pub(crate) fn reason(&self) -> Option<Reason> {
         let pick = self.pick()?;
         let named = pick.roots.iter().any(|root| root.reason == Reason::Named);
-        if named { Some(Reason::Named) } else { pick.roots.first().map(|root| root.reason) }
+        let is_listed = self.node.layers[usize::from(self.entry.layer)].content == Content::Listed;
+        match pick.roots.first().map(|root| root.reason) {
+            _ if named => Some(Reason::Named),
+            // What a listing gives as well is brought over.
+            Some(Reason::Path) if is_listed => Some(Reason::Implied),
+            reason => reason,
+        }
     }
 
     fn fail(&self, worker: &mut Worker<'_>, metadata: Metadata, fault: Fault) {

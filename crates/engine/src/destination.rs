@@ -163,6 +163,9 @@ fn single_entry(rules: &Arc<Rules>, selection: &Selection) -> Result<bool, Setup
         return Ok(true);
     }
     let [pick] = selection.picked.names.as_slice() else { return Ok(false) };
+    if selection.picks > 1 {
+        return Ok(false);
+    }
     let [in_root] = pick.roots.as_slice() else { return Ok(false) };
     let root_is_sent = selection.roots.iter().any(|root| root.is_sent);
     if root_is_sent || pick.below.is_some() || !selection.missing.is_empty() {

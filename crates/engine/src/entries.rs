@@ -335,12 +335,17 @@ fn left_alone(run: &Run, entry: &Entry) -> Option<&'static [u8]> {
         return Some(b" is under min-size");
     }
     let existing = entry.existing.as_ref().filter(|existing| existing.kind == Kind::File)?;
-    let newer = existing.mtime.secs.saturating_sub(entry.source.mtime.secs)
-        > settings.compare.modify_window_secs.max(0);
+    // As rsync: the window counts in favour of what is there, a negative one against it.
+    let newer = source_lead_secs(entry, existing) < settings.compare.modify_window_secs;
     if settings.compare.update_only && newer {
         return Some(b" is newer");
     }
     None
+}
+
+/// How many seconds younger the source is than what is there.
+fn source_lead_secs(entry: &Entry, existing: &Metadata) -> i64 {
+    entry.source.mtime.secs.saturating_sub(existing.mtime.secs)
 }
 
 /// Content is right: attributes are set where they differ.

@@ -101,6 +101,8 @@ pub(crate) struct Selection {
     pub(crate) skipped: Vec<Box<[u8]>>,
     /// Arguments that a filter rule leaves out.
     pub(crate) excluded: Vec<Excluded>,
+    /// How often a name was picked; one that is named twice counts twice.
+    pub(crate) picks: usize,
     /// The picked paths from the root of the file system, where hard links are looked for.
     named: Vec<Vec<u8>>,
 }
@@ -279,6 +281,7 @@ impl Selection {
             self.roots[usize::from(root)].is_sent = true;
             return Ok(());
         }
+        self.picks += 1;
         let named = InRoot { root: 0, content, reason: Reason::Named, is_slashed: lists_content };
         self.pick(top, settings, base, &components, named)
     }

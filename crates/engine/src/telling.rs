@@ -222,10 +222,9 @@ impl Entry {
             (None, model::settings::Perms::Keep) | (Some(_), _) => 0,
             _ => attributes::default_mask(run, &self.node),
         };
-        // What a basis tree has a file for starts out with that file's attributes.
-        let content = self.content.as_ref().map(|content| &content.metadata);
+        // As rsync: content that is sent takes the mode of the file that it is a change of.
         let reference = self.reference.as_ref().filter(|_| self.source.kind == Kind::File);
-        let existing = self.existing.as_ref().or(content).or(reference);
+        let existing = self.existing.as_ref().or(reference);
         Wanted::new(&run.settings, &run.identity, &self.source, existing, mask)
     }
 }
