@@ -6,6 +6,7 @@
 
 use std::io;
 
+use filter::Scope;
 use fs::{AccessTime, Dir};
 use model::{Cause, Kind, Metadata, RelPath, Topic, Verb};
 
@@ -15,26 +16,31 @@ use crate::order::SegmentId;
 use crate::task::Worker;
 
 use doomed::{Doomed, Told, in_order, is_kept_mount};
+use later::Name;
 
 /// A directory in which entries are removed.
 mod doomed;
+
+/// Deletions that wait for the end of the transfer.
+pub(crate) mod later;
 
 /// Why a directory on which another file system is mounted stays in the way.
 const IS_MOUNTED: &str =
     "another file system is mounted there; unmount it, or use --delete-across-mounts";
 
-/// Removes what only the destination directory of a node has.
+/// Removes what only the destination directory of a node has, except what the rules protect.
 pub(crate) fn extraneous(
     worker: &mut Worker<'_>,
     node: &Node,
-    names: &[(Box<[u8]>, Option<Kind>)],
+    names: &[Name],
+    (segment, rules): (SegmentId, &Scope),
 ) {
     if names.is_empty() {
         return;
     }
     if !worker.run.may_delete() {
         worker.scratch.totals.deletions_suppressed += names.len() as u64;
-        worker.run.tell_deletions_suppressed(node.segment);
+        worker.run.tell_deletions_suppressed(segment);
         return;
     }
     let dir = match node.target_dir() {
@@ -45,7 +51,7 @@ pub(crate) fn extraneous(
             return worker.run.fault(&mut worker.scratch.totals, fault);
         }
     };
-    let mut doomed = Doomed::new(node, &dir, node.path.as_bytes(), node.segment);
+    let mut doomed = Doomed::new(node, &dir, node.path.as_bytes(), segment).under(rules);
     let mut doomed_names = in_order(&dir, names.len(), |index| (&*names[index].0, names[index].1));
     // What a rule or a mount keeps is said before anything goes, as rsync says it.
     doomed_names.retain(|(index, kind)| !doomed.is_protected(worker, &names[*index].0, *kind));

@@ -21,7 +21,6 @@ use crate::node::{
 };
 use crate::order::SegmentId;
 use crate::run::Run;
-use crate::scan::Pass;
 use crate::selection::{Pick, Reason};
 use crate::task::{Found, Position, Task, Worker};
 use crate::wanted::Wanted;
@@ -165,7 +164,6 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     let existing = clear_the_way(worker, way, target_dir.as_ref(), existing, &layers).ok()?;
     let existing_metadata = existing.map(|(metadata, _)| metadata);
     let wanted = wanted(run, way.node, &source, existing_metadata);
-    let wanted = wanted.or_as_settled(run.pass() == Pass::DeleteLast, existing_metadata);
     let parent = target_dir.as_ref().filter(|_| !is_left_out);
     let target = match make_target(worker, way, parent, existing, &wanted) {
         Ok(target) => target,
@@ -490,6 +488,7 @@ fn build(
         segment: way.segment,
         line: Mutex::new(None),
         finish: None,
+        is_put_off: AtomicBool::new(false),
         touched: AtomicBool::new(false),
         is_left_out: way.node.is_left_out || entered.is_left_out,
         has_unread_content: !whole,

@@ -27,6 +27,9 @@ pub(crate) fn settle(worker: &mut Worker<'_>, node: Arc<Node>) {
         let Some(parent) = &node.parent else { return };
         node = Arc::clone(parent);
     }
+    if node.is_put_off.load(Ordering::Relaxed) {
+        node.close_directories();
+    }
 }
 
 fn finish(worker: &mut Worker<'_>, node: &Node) {

@@ -119,6 +119,8 @@ pub(crate) struct Node {
     /// Its own line, spoken after the deletions in it.
     pub(crate) line: Mutex<Option<Line>>,
     pub(crate) finish: Option<Finish>,
+    /// Something is deleted in it when all else is done; until then nobody may need it.
+    pub(crate) is_put_off: AtomicBool,
     /// Something was made, replaced or removed in the destination directory.
     pub(crate) touched: AtomicBool,
     /// `--existing`: it is not there and not made; what is in it is counted and left out.

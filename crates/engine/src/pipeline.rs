@@ -16,6 +16,7 @@ use model::{
 };
 use parking_lot::Mutex;
 
+use crate::delete;
 use crate::descend;
 use crate::destination::{self, Opened};
 use crate::error::SetupError;
@@ -142,11 +143,9 @@ fn passes(
 ) -> Result<(), SetupError> {
     let picked = Arc::new(std::mem::take(&mut top.selection.picked));
     let overlaps = top.opened.as_ref().is_some_and(|opened| lies_in_a_source(&top, opened));
+    permit_deletions(run);
     for pass in Pass::of(&run.settings, overlaps) {
         run.begin_pass(*pass);
-        if pass.deletes() {
-            permit_deletions(run);
-        }
         let before = run.totals();
         let root = root_node(run, &top, &picked)?;
         let mut seeds = vec![Task::Expand(Arc::new(root))];
@@ -158,24 +157,31 @@ fn passes(
                 run.end(Stop::Internal(message.into()));
             }
             // After a cancellation these are only settled.
-            seeds = left_for_later(run);
+            seeds = left_for_later(run, &top);
         }
         if !pass.transfers() {
             run.keep_only_deletions(&before);
+        }
+        if *pass == Pass::Survey {
+            permit_deletions(run);
         }
     }
     Ok(())
 }
 
-fn left_for_later(run: &Run) -> Vec<Task> {
+fn left_for_later(run: &Run, top: &Top<'_>) -> Vec<Task> {
     let mut tasks = run.links.take_incomplete();
     if tasks.is_empty() {
         tasks = std::mem::take(&mut *run.later.lock());
     }
-    if tasks.is_empty() { run.links.take_orphans() } else { tasks }
+    if tasks.is_empty() {
+        tasks = run.links.take_orphans();
+    }
+    if tasks.is_empty() { delete::later::take(run, &receiver_base(top)) } else { tasks }
 }
 
-/// How many deletions `--max-delete` permits in the pass that begins.
+/// How many deletions `--max-delete` permits in all passes of the run together. A percentage is of
+/// what a survey has seen.
 fn permit_deletions(run: &Run) {
     let left = match run.settings.delete.limit {
         DeleteLimit::Unlimited => u64::MAX,
@@ -290,6 +296,7 @@ fn root_node(
         segment: run.log.open(OrderedLog::ROOT),
         line: Mutex::new(None),
         finish: None,
+        is_put_off: AtomicBool::new(false),
         touched: AtomicBool::new(false),
         is_left_out: false,
         has_unread_content: false,
@@ -305,7 +312,6 @@ fn root_node(
         // Looked at again: a pass that deletes may have come before.
         let existing = existing.filter(|_| !is_new).and_then(|(dir, _)| dir.metadata().ok());
         let wanted = descend::wanted(run, &node, &root.metadata, existing);
-        let wanted = wanted.or_as_settled(run.pass() == Pass::DeleteLast, existing);
         let is_one_entry = top.opened.as_ref().is_some_and(|opened| opened.is_one_entry);
         let flags = if existing.is_none() && is_one_entry {
             // Nothing at the basis trees stands for a root that is made for one entry.
@@ -377,6 +383,12 @@ fn base_scope(rules: &Arc<Rules>, selection: &Selection) -> Scope {
     Scope::root(Arc::clone(rules), &absolute(root))
 }
 
+/// The same at the receiver.
+fn receiver_base(top: &Top<'_>) -> Scope {
+    let root = top.opened.as_ref().map_or(&b"."[..], |opened| &opened.shown);
+    Scope::root(Arc::clone(top.rules), &absolute(root))
+}
+
 /// A root as it reads from `/`.
 pub(crate) fn absolute(shown: &[u8]) -> Vec<u8> {
     let path = Path::new(std::ffi::OsStr::from_bytes(shown));
@@ -388,9 +400,8 @@ fn root_scopes(
     layers: &[Layer],
     target: &Target,
 ) -> Result<(Scope, Scope), SetupError> {
-    let target_root = top.opened.as_ref().map_or(&b"."[..], |opened| &opened.shown);
     let source = base_scope(top.rules, &top.selection);
-    let receiver = Scope::root(Arc::clone(top.rules), &absolute(target_root));
+    let receiver = receiver_base(top);
     if !source.needs_reading() {
         return Ok((source, receiver));
     }

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 use fs::{Copier, Dir, File, xattr};
-use model::settings::DeleteWhen;
 use model::{
     Cause, Event, Fault, Gauges, Interest, Job, Message, Metadata, RelPath, Settings, Side, Sink,
     Summary, Topic, Verb, Verdict,
@@ -17,6 +16,7 @@ use parking_lot::{Mutex, MutexGuard};
 use sched::{Budget, Cancel, Cancelled, Permit, RateLimit};
 
 use crate::attributes::{self, Born, Extra};
+use crate::delete::later::PutOff;
 use crate::destination::Opened;
 use crate::error::SetupError;
 use crate::fake_super;
@@ -85,10 +85,10 @@ pub(crate) struct Run {
     pub(crate) temp_dir: Option<Dir>,
     /// `--compare-dest` and kin; `None` for those that cannot be opened.
     pub(crate) basis_roots: Vec<Option<Dir>>,
-    /// Source files that this run removed, where a later pass deletes what the source lacks.
-    removed_sources: Option<Mutex<HashSet<Box<[u8]>>>>,
     /// Work for when the tree has been gone through.
     pub(crate) later: Mutex<Vec<Task>>,
+    /// Directories in which something is deleted when all else is done.
+    pub(crate) put_off: Mutex<Vec<PutOff>>,
     /// Descriptors of the tasks at work.
     open_files: Budget,
     /// Directories that stay open between the tasks that work in them.
@@ -170,10 +170,8 @@ impl Run {
             basis_roots: crate::pipeline::basis_roots(job, destination_root.as_ref()),
             destination_root,
             temp_dir,
-            removed_sources: (settings.write.remove_source_files
-                && settings.delete.when != DeleteWhen::Never)
-                .then(Mutex::default),
             later: Mutex::default(),
+            put_off: Mutex::default(),
             open_files: Budget::new(open_files - open_dirs),
             open_dirs: OpenDirs::new(usize::try_from(open_dirs).unwrap_or(usize::MAX)),
             reads_new_files: !settings.dry_run && !settings.traverse.list_only,
@@ -305,29 +303,6 @@ impl Run {
             *root = Some(fs::below::make_dirs_below(destination, path)?);
         }
         Ok(root.clone())
-    }
-
-    /// Notes that `--remove-source-files` took a file, and with it what made the directories that
-    /// it lay in worth bringing over.
-    pub(crate) fn note_removed_source(&self, path: &RelPath) {
-        // In a pass that deletes, too, each directory was compared before it was entered.
-        let Some(removed) = self.removed_sources.as_ref().filter(|_| !self.pass().deletes()) else {
-            return;
-        };
-        let mut removed = removed.lock();
-        let mut path = path.as_bytes();
-        while removed.insert(path.into()) {
-            let Some(at) = path.iter().rposition(|&byte| byte == b'/') else { break };
-            path = &path[..at];
-        }
-    }
-
-    /// True when the source had this path, or something below it, until this run removed it: what
-    /// the destination has of it is no less wanted.
-    pub(crate) fn has_removed_source(&self, path: &RelPath) -> bool {
-        self.removed_sources
-            .as_ref()
-            .is_some_and(|removed| removed.lock().contains(path.as_bytes()))
     }
 
     /// Keeps of a pass that only deletes what it deleted and what failed.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use filter::{NodeKind, Perishable};
 use fs::{Dir, Listing};
-use model::settings::{DeleteWhen, OneFileSystem, Symlinks};
+use model::settings::{DeleteLimit, DeleteWhen, OneFileSystem, Symlinks};
 use model::{Gauges, Item, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
 
 use crate::names::{Names, Presence};
@@ -31,7 +31,12 @@ pub(crate) fn expand(worker: &mut Worker<'_>, node: Arc<Node>) {
         }
     }
     if deletes_now(worker.run, &node) {
-        delete::extraneous(worker, &node, &extraneous.names);
+        if worker.run.pass() == Pass::DeleteLater {
+            delete::later::put_off(&node, extraneous.names);
+        } else {
+            let rules = (node.segment, &node.receiver_scope);
+            delete::extraneous(worker, &node, &extraneous.names, rules);
+        }
     }
     descend::conclude(worker, &node);
     begin(worker, node, Found { names, also_in });
@@ -118,11 +123,7 @@ fn add_listing(
             continue;
         }
         let prunes = worker.run.settings.traverse.prune_empty_dirs;
-        if prunes
-            && kind == Some(Kind::Directory)
-            && prune::is_empty(node, layer, name)
-            && !worker.run.has_removed_source(&node.path.child(name))
-        {
+        if prunes && kind == Some(Kind::Directory) && prune::is_empty(node, layer, name) {
             leave_out(worker, node, name, "there is nothing in it to bring over");
             continue;
         }
@@ -287,7 +288,7 @@ pub(crate) fn node_kind(kind: Option<Kind>) -> NodeKind {
 /// What the destination directory holds beside the source's names.
 #[derive(Default)]
 struct Extraneous {
-    names: Vec<(Box<[u8]>, Option<Kind>)>,
+    names: Vec<delete::later::Name>,
     seen: u64,
 }
 
@@ -341,8 +342,6 @@ fn match_destination(worker: &mut Worker<'_>, node: &Node, names: &mut Names) ->
         let name = listing.name(at);
         if partial::sweep(worker.run, &dir, name) {
             node.touch();
-        } else if worker.run.has_removed_source(&node.path.child(name)) {
-            // It was brought over, and its source removed, in the pass before.
         } else if !is_staging(worker, node, &dir, name) {
             extraneous.names.push((name.into(), listing.kind_hint(at)));
         }
@@ -375,37 +374,41 @@ pub(crate) enum Pass {
     Whole,
     /// Transfer only.
     Transfer,
-    /// Only look: whether all of the source can be read.
+    /// Transfer, and note what is to be deleted when all of it is done.
+    DeleteLater,
+    /// Only look: whether all of the source can be read, and what the destination holds.
     Survey,
     /// Delete only, before the transfer.
     DeleteFirst,
-    /// Delete only, after the transfer.
-    DeleteLast,
 }
 
 impl Pass {
-    /// The passes of a run, in order.
+    /// The passes of a run, in order. The source is not listed again after its transfer: what was
+    /// there may have been moved away.
     ///
     /// Where the destination lies inside a source, deletion comes last: by then it is known
     /// whether the destination is left out of the source, and so what is extraneous in it.
     pub(crate) fn of(settings: &model::Settings, overlaps: bool) -> &'static [Self] {
-        let limited = settings.delete.limit != model::settings::DeleteLimit::Unlimited;
-        match settings.delete.when {
+        let delete = &settings.delete;
+        // What a percentage is of must be known before the first deletion.
+        let surveys = matches!(delete.limit, DeleteLimit::Percent(_));
+        match delete.when {
+            DeleteWhen::Never if surveys && delete.force => &[Self::Survey, Self::Transfer],
             DeleteWhen::Never => &[Self::Transfer],
-            _ if overlaps => &[Self::Transfer, Self::DeleteLast],
-            DeleteWhen::Before => &[Self::Survey, Self::DeleteFirst, Self::Transfer],
-            DeleteWhen::During if !limited => &[Self::Whole],
-            DeleteWhen::During | DeleteWhen::Delay | DeleteWhen::After => {
-                &[Self::Transfer, Self::DeleteLast]
+            DeleteWhen::Before if !overlaps => &[Self::Survey, Self::DeleteFirst, Self::Transfer],
+            DeleteWhen::During if !overlaps && delete.limit == DeleteLimit::Unlimited => {
+                &[Self::Whole]
             }
+            _ if surveys => &[Self::Survey, Self::DeleteLater],
+            _ => &[Self::DeleteLater],
         }
     }
 
     pub(crate) fn deletes(self) -> bool {
-        matches!(self, Self::Whole | Self::DeleteFirst | Self::DeleteLast)
+        matches!(self, Self::Whole | Self::DeleteFirst | Self::DeleteLater)
     }
 
     pub(crate) fn transfers(self) -> bool {
-        matches!(self, Self::Whole | Self::Transfer)
+        matches!(self, Self::Whole | Self::Transfer | Self::DeleteLater)
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use model::Gauges;
 use sched::Context;
 
+use crate::delete::later::Deletions;
 use crate::entries::Entry;
 use crate::hard_links::Group;
 use crate::names::Names;
@@ -17,7 +18,7 @@ use crate::order::SegmentId;
 use crate::run::{Run, Scratch};
 use crate::transfer::big::BigFile;
 use crate::transfer::whole::FileJob;
-use crate::{descend, entries, finalize, hard_links, scan, transfer};
+use crate::{delete, descend, entries, finalize, hard_links, scan, transfer};
 
 /// The names found in one directory, shared by the tasks that go through them.
 pub(crate) struct Found {
@@ -51,6 +52,8 @@ pub(crate) enum Task {
     Links(Box<Group>),
     /// Put a complete file that waits into place.
     PutInPlace(Box<Entry>),
+    /// Delete what was put off until all else is done.
+    Delete(Box<Deletions>),
 }
 
 /// A worker at work on a task.
@@ -109,6 +112,7 @@ impl Task {
             Self::Range(big) => big.node(),
             Self::Links(group) => group.node(),
             Self::PutInPlace(entry) => &entry.node,
+            Self::Delete(deletions) => deletions.node(),
         }
     }
 }
@@ -138,6 +142,7 @@ impl sched::Task for Task {
                 transfer::partial::put_in_place(&mut worker, &entry);
                 finalize::settle(&mut worker, entry.node);
             }
+            Self::Delete(deletions) => delete::later::run(&mut worker, *deletions),
         }
     }
 
@@ -172,6 +177,7 @@ impl Task {
                 hard_links::leader_failed(worker, &entry);
                 finalize::settle(worker, entry.node);
             }
+            Self::Delete(deletions) => delete::later::give_up(worker, *deletions),
         }
     }
 }

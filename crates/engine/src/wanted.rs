@@ -49,20 +49,6 @@ impl Wanted {
         }
     }
 
-    /// What an entry has that was brought over by an earlier pass, if `is_settled`: the source may
-    /// have changed since, by `--remove-source-files` if by nothing else.
-    pub(crate) fn or_as_settled(self, is_settled: bool, existing: Option<Metadata>) -> Self {
-        let Some(existing) = existing.filter(|_| is_settled) else { return self };
-        Self {
-            kind: self.kind,
-            mode: existing.mode,
-            uid: None,
-            gid: None,
-            mtime: self.mtime.map(|_| existing.mtime),
-            atime: self.atime.map(|_| existing.atime),
-        }
-    }
-
     /// The letters that stand for what differs in `existing`, content and ACLs aside.
     pub(crate) fn differences(&self, settings: &Settings, existing: &Metadata) -> ItemFlags {
         let mut flags = ItemFlags::empty();

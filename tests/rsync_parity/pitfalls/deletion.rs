@@ -1,7 +1,7 @@
 //! Pitfalls 3, 9 and 10: what is deleted, what is kept aside, and where deletion stops.
 
 use super::{assert_there, check_args, check_items};
-use crate::support::parity::Scenario;
+use crate::support::parity::{Scenario, Scope, check};
 use crate::support::tree::{Kind, Tree, is_root};
 
 const WHENS: [&str; 5] =
@@ -34,6 +34,79 @@ fn pitfall_03_deletion_needs_whole_directories() {
     }
     let seen = check_args(&tree(), "-lpti --delete src/ dst");
     assert_eq!(seen.code(), 1, "--delete alone is refused");
+}
+
+#[test]
+fn pitfall_03_what_is_moved_away_is_not_extraneous_afterwards() {
+    let tree = tree()
+        .file("src/sub/deep/b", "b")
+        .file("src/.rules", "P protected\n")
+        .file("dst/sub/deep/extra", "e")
+        .file("dst/sub/protected", "p");
+    let further =
+        ["", "-m", "-H", "--delay-updates", "--filter=:_.rules", "-n", "-b", "--max-delete=99"];
+    for when in WHENS {
+        for further in further {
+            let args = format!("-ai --remove-source-files {when} {further} src/ dst");
+            let seen = check_args(&tree, &args);
+            assert_eq!(seen.code(), 0, "{args}");
+            let there = ["dst/keep", "dst/gone/deep/file", "src/sub/a"];
+            if further == "-n" {
+                assert_there(&seen, &there, &[]);
+            } else if further != "-b" {
+                assert_there(&seen, &["dst/keep", "dst/sub/a", "dst/sub/deep/b"], &there[1..]);
+            }
+        }
+    }
+}
+
+#[test]
+fn pitfall_03_a_destination_in_the_source_keeps_what_was_moved_there() {
+    let tree = Tree::new()
+        .file("src/a", "a")
+        .file("src/sub/b", "b")
+        .file("src/dst/extra", "e")
+        .file("src/dst/sub/extra", "e");
+    for when in WHENS {
+        let args = format!("-ai --remove-source-files --exclude=/dst {when} src/ src/dst");
+        // Here deletion comes last whatever is asked for, so lines come in another order.
+        let seen = check(&Scenario::new(tree.clone(), &args), Scope::default());
+        assert_there(&seen, &["src/dst/a", "src/dst/sub/b"], &["src/a", "src/dst/sub/extra"]);
+    }
+}
+
+#[test]
+fn pitfall_03_the_limit_counts_what_lies_below_an_obstacle() {
+    let mut tree = Tree::new().file("src/a", "a");
+    for number in 1..10 {
+        tree = tree.file(format!("dst/a/{number}"), "x");
+    }
+    for when in WHENS.into_iter().chain(["--force"]) {
+        for (limit, code) in [(0, 23), (2, 23), (8, 23), (9, 0), (10, 0)] {
+            let args = format!("-ai {when} --max-delete={limit} src/ dst");
+            let seen = check_args(&tree, &args);
+            assert_eq!(seen.code(), code, "{args}");
+        }
+    }
+}
+
+#[test]
+fn pitfall_03_an_obstacle_itself_needs_no_permission() {
+    let tree = Tree::new()
+        .file("src/a", "a")
+        .file("src/dir/inner", "i")
+        .dir("dst/a")
+        .file("dst/dir", "d")
+        .file("dst/extra1", "e")
+        .file("dst/extra2", "e");
+    for when in WHENS {
+        for (limit, code) in [(0, 25), (1, 25), (2, 0)] {
+            let args = format!("-ai {when} --max-delete={limit} src/ dst");
+            let seen = check_args(&tree, &args);
+            assert_eq!(seen.code(), code, "{args}");
+            assert_there(&seen, &["dst/dir/inner"], &[]);
+        }
+    }
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub(super) enum Told {
 pub(super) struct Doomed<'a> {
     node: &'a Node,
     dir: &'a Dir,
+    /// The receiver's rules in `dir`.
+    scope: &'a Scope,
     /// The path of `dir` below the transfer root.
     base: Vec<u8>,
     /// The path of the deepest level below the transfer root.
@@ -89,7 +91,13 @@ pub(super) fn in_order<'n>(
 impl<'a> Doomed<'a> {
     pub(super) fn new(node: &'a Node, dir: &'a Dir, path: &[u8], segment: SegmentId) -> Self {
         let base = path.to_vec();
-        Self { node, dir, path: base.clone(), base, segment, levels: Vec::new() }
+        let scope = &node.receiver_scope;
+        Self { node, dir, scope, path: base.clone(), base, segment, levels: Vec::new() }
+    }
+
+    /// With other rules than those that were in force when the directory was entered.
+    pub(super) fn under(self, scope: &'a Scope) -> Self {
+        Self { scope, ..self }
     }
 
     /// Removes an entry of the directory and all below it; false when it, or something below it,
@@ -148,7 +156,7 @@ impl<'a> Doomed<'a> {
         // Inside a directory that goes, perishable rules protect nothing (rsync(1)).
         let (scope, perishable) = match self.levels.last() {
             Some(level) => (&level.scope, Perishable::Ignored),
-            None => (&self.node.receiver_scope, Perishable::Honoured),
+            None => (self.scope, Perishable::Honoured),
         };
         let verdict = scope.check(&path, node_kind(Some(kind)), filter::Side::Receiver, perishable);
         if let filter::Verdict::Excluded(rule) = verdict {
@@ -258,7 +266,7 @@ impl<'a> Doomed<'a> {
             Ok((dir, listing))
         };
         let (dir, listing) = open().map_err(|error: io::Error| Cause::from(&error))?;
-        let above = self.levels.last().map_or(&self.node.receiver_scope, |level| &level.scope);
+        let above = self.levels.last().map_or(self.scope, |level| &level.scope);
         let path = RelPath::new(path).unwrap_or_else(RelPath::root);
         let scope = rules_in_force(above, &path, std::slice::from_ref(&dir))
             .map_err(|error| Cause::Refused(error.to_string().into()))?;
@@ -321,7 +329,8 @@ impl<'a> Doomed<'a> {
 
     /// Removes one name: what is not a directory, or an empty directory.
     fn remove_one(&self, worker: &mut Worker<'_>, name: &[u8], kind: Kind, told: Told) -> bool {
-        if !may_remove(worker) {
+        // As in rsync: what stands in the way is not counted, what lies in it is.
+        if told == Told::AsDeleted && !may_remove(worker) {
             return false;
         }
         let path = self.child_path(name);

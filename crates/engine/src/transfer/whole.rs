@@ -193,12 +193,9 @@ pub(crate) fn content_is_safe(worker: &mut Worker<'_>, entry: &Entry) {
             Err(io::Error::other("it changed after it was copied; it was kept"))
         }
     });
-    match removed {
-        Ok(()) => worker.run.note_removed_source(&entry.path()),
-        Err(error) => {
-            let fault = entry.source_fault(Verb::Remove, &error);
-            worker.run.fault(&mut worker.scratch.totals, fault);
-        }
+    if let Err(error) = removed {
+        let fault = entry.source_fault(Verb::Remove, &error);
+        worker.run.fault(&mut worker.scratch.totals, fault);
     }
 }
 

@@ -1,0 +1,131 @@
+//! Deletion after the transfer (rsync(1), `--delete-after` and `--delete-delay`).
+//!
+//! What is extraneous is noted when a directory is listed and not looked for again: by the end the
+//! source may lack what was brought over, for `--remove-source-files` removes it. A directory with
+//! such a note is put off, and with it all above it, until everything else is done.
+//! Guarded by `pitfall_03_what_is_moved_away_is_not_extraneous_afterwards`.
+
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic;
+
+use filter::{RuleError, Scope};
+use model::settings::{DeleteLimit, DeleteWhen};
+use model::{Cause, Kind, Verb};
+
+use crate::finalize;
+use crate::merge_files::rules_in_force;
+use crate::node::Node;
+use crate::order::{OrderedLog, SegmentId, compare_names};
+use crate::run::Run;
+use crate::task::{Task, Worker};
+
+/// A name that only the destination has.
+pub(crate) type Name = (Box<[u8]>, Option<Kind>);
+
+/// A directory that waits for the end of the transfer.
+pub(crate) struct PutOff {
+    node: Arc<Node>,
+    names: Vec<Name>,
+}
+
+/// Directories to delete in, one after the other.
+pub(crate) struct Deletions {
+    left: VecDeque<(PutOff, SegmentId)>,
+    /// The receiver's rules of the command line.
+    rules: Scope,
+}
+
+impl Deletions {
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.left[0].0.node
+    }
+}
+
+/// Notes what is to be deleted in a directory, which is finished after that.
+pub(crate) fn put_off(node: &Arc<Node>, names: Vec<Name>) {
+    if names.is_empty() {
+        return;
+    }
+    node.hold();
+    // It waits with its directories closed.
+    node.is_put_off.store(true, atomic::Ordering::Relaxed);
+    node.run.put_off.lock().push(PutOff { node: Arc::clone(node), names });
+}
+
+/// The deletions that were put off, in rsync's order. With a limit they go one after the other, so
+/// that the same ones are left over whatever the number of workers.
+pub(crate) fn take(run: &Run, rules: &Scope) -> Vec<Task> {
+    let mut put_off = std::mem::take(&mut *run.put_off.lock());
+    put_off.sort_by(|left, right| compare_directories(&left.node, &right.node));
+    let with_segment = |put_off| (put_off, run.log.open(OrderedLog::ROOT));
+    let all = put_off.into_iter().map(with_segment);
+    let task = |left| Task::Delete(Box::new(Deletions { left, rules: rules.clone() }));
+    match run.settings.delete.limit {
+        DeleteLimit::Unlimited => all.map(|one| task(VecDeque::from([one]))).collect(),
+        _ => Some(all.collect::<VecDeque<_>>())
+            .filter(|left| !left.is_empty())
+            .map(task)
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// The order in which rsync lists directories: each before what lies in it.
+fn compare_directories(left: &Node, right: &Node) -> Ordering {
+    let names = |node: &Node| -> Vec<Box<[u8]>> { node.path.components().map(Box::from).collect() };
+    let (left, right) = (names(left), names(right));
+    let differing = left.iter().zip(&right).find(|(left, right)| left != right);
+    differing.map_or_else(
+        || left.len().cmp(&right.len()),
+        |(left, right)| compare_names((left, true), (right, true)),
+    )
+}
+
+/// Deletes in the first directory of a list; the rest goes on as a task of its own.
+pub(crate) fn run(worker: &mut Worker<'_>, mut deletions: Deletions) {
+    let Some((PutOff { node, names }, segment)) = deletions.left.pop_front() else { return };
+    match rules_now(&node, &deletions.rules) {
+        Ok(rules) => super::extraneous(worker, &node, &names, (segment, &rules)),
+        Err(error) => {
+            worker.scratch.totals.deletions_suppressed += names.len() as u64;
+            let cause = Cause::Refused(error.to_string().into());
+            let fault = node.target_fault(Verb::ReadFilterRules, b".", cause);
+            worker.run.fault(&mut worker.scratch.totals, fault);
+        }
+    }
+    settle(worker, node, segment);
+    if !deletions.left.is_empty() {
+        worker.spawn(Task::Delete(Box::new(deletions)));
+    }
+}
+
+/// Settles directories in which nothing is deleted any more.
+pub(crate) fn give_up(worker: &mut Worker<'_>, deletions: Deletions) {
+    for (PutOff { node, .. }, segment) in deletions.left {
+        settle(worker, node, segment);
+    }
+}
+
+fn settle(worker: &mut Worker<'_>, node: Arc<Node>, segment: SegmentId) {
+    worker.run.log.close(segment, &*worker.run.sink);
+    finalize::settle(worker, node);
+}
+
+/// The receiver's rules; with `--delete-after` those of the merge files that the transfer has
+/// brought (rsync(1)).
+fn rules_now(node: &Node, base: &Scope) -> Result<Scope, RuleError> {
+    let decides_late = node.run.settings.delete.when == DeleteWhen::After;
+    if !(decides_late && node.receiver_scope.needs_reading()) {
+        return Ok(node.receiver_scope.clone());
+    }
+    let mut way = vec![node];
+    while let Some(parent) = way.last().and_then(|node| node.parent.as_deref()) {
+        way.push(parent);
+    }
+    way.iter().rev().try_fold(base.clone(), |above, node| {
+        let dir = node.target_dir().ok().flatten();
+        rules_in_force(&above, &node.path, dir.as_slice())
+    })
+}
