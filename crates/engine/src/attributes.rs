@@ -3,6 +3,7 @@
 //! They are set in the order that docs/safety.md gives: owner first (it clears setuid bits), then
 //! extended attributes and ACLs, then the mode, times last.
 
+use std::borrow::Cow;
 use std::io;
 
 use fs::acl::{self, Which};
@@ -21,6 +22,8 @@ use crate::wanted::Wanted;
 
 const ACCESS_ACL: &[u8] = b"system.posix_acl_access";
 const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
+/// What a program may do; the kernel takes it from a file that gets another owner.
+const CAPABILITY: &[u8] = b"security.capability";
 /// Attributes in which rsync keeps what a file system cannot hold (rsync(1), `--fake-super`).
 const RSYNC_OWN: &[u8] = b"user.rsync.%";
 
@@ -168,6 +171,14 @@ impl Extra {
             && metadata.kind != Kind::Symlink
     }
 
+    /// After the owner was set: what went with it is to be written again. Asks for nothing where
+    /// there were no capabilities.
+    fn forget_lost_capability(&mut self, carrier: Carrier<'_>) {
+        self.xattrs.retain(|(name, _)| {
+            **name != *CAPABILITY || !matches!(xattr::get(carrier, name), Ok(None))
+        });
+    }
+
     /// True when writing it sets an access ACL, which sets mode bits too.
     pub(crate) fn sets_mode(&self, existing: &Self) -> bool {
         self.access != existing.access
@@ -308,8 +319,11 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
     let mut told = flags;
     if flags.intersects(ItemFlags::OWNER | ItemFlags::GROUP) && !pretends {
         attempts.owner(dir.set_owner(name, wanted.uid, wanted.gid));
+        target.forget_lost_capability(carrier);
+        // As rsync tells it: what was lost on the way is what has to be changed.
+        told.set(ItemFlags::XATTR, source.differences(&target).contains(ItemFlags::XATTR));
         if existing.mode & 0o6000 != 0 && existing.kind != Kind::Symlink {
-            told = told_after_owner(run, dir, name, (&wanted, flags));
+            told = told_after_owner(run, dir, name, (&wanted, told));
         }
     }
     let mut widened = false;
@@ -418,14 +432,18 @@ pub(crate) fn dress(
     let uid = wanted.uid.filter(|uid| *uid != born.uid);
     let gid = wanted.gid.filter(|gid| *gid != born.gid);
     let mut attempts = Attempts::default();
+    let mut inherited = Cow::Borrowed(inherited);
     if uid.is_some() || gid.is_some() {
         attempts.owner(file.set_owner(uid, gid));
+        if !inherited.xattrs.is_empty() {
+            inherited.to_mut().forget_lost_capability(file.into());
+        }
     }
-    if extra != inherited {
-        attempts.note(Verb::SetAttributes, extra.write(inherited, file.into()));
+    if *extra != *inherited {
+        attempts.note(Verb::SetAttributes, extra.write(&inherited, file.into()));
     }
     let special = wanted.mode & 0o6000 != 0;
-    if born.mode != wanted.mode || special || extra.sets_mode(inherited) {
+    if born.mode != wanted.mode || special || extra.sets_mode(&inherited) {
         attempts.note(Verb::SetMode, file.set_mode(attempts.permitted(wanted.mode)));
     }
     if wanted.mtime.is_some() || wanted.atime.is_some() {

@@ -297,3 +297,24 @@ fn pitfall_15_times_of_links_and_directories() {
     let seen = check_args(&tree, "-aiO src/ new");
     assert_eq!(seen.tree.at("new/d").mtime, Stamp::Now);
 }
+
+#[test]
+fn pitfall_15_capabilities_outlive_a_change_of_owner() {
+    assert!(is_root(), "only root can set capabilities: run this test as root");
+    // Of the second version, permitted and effective: to open raw sockets.
+    let mut capability = [0; 20];
+    capability[..6].copy_from_slice(&[1, 0, 0, 2, 0, 0x20]);
+    for (content, options) in [("p", "-aXi"), ("p", "-aAXi"), ("other", "-aXi --inplace")] {
+        for stray in [false, true] {
+            let mut tree = Tree::new().file("src/f", "p").owner(1000, 1000).mode(0o755);
+            if !stray {
+                tree = tree.xattr("security.capability", capability);
+            }
+            let tree = tree.file("dst/f", content).mode(0o755);
+            let tree = tree.xattr("security.capability", capability);
+            let seen = check_args(&tree, &format!("{options} src/ dst"));
+            assert_eq!(seen.tree.at("dst/f").xattrs.is_empty(), stray, "{options}");
+            assert_eq!(seen.code(), 0, "{options}");
+        }
+    }
+}
