@@ -10,6 +10,7 @@ use model::settings::{Append, ContentCheck, Symlinks};
 use model::{Cause, Fault, Gauges, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
 
 use crate::descend::IS_IN_NO_DIRECTORY;
+use crate::hard_links::{self, GroupId, Member};
 use crate::names::{NameRef, Presence};
 use crate::node::Node;
 use crate::order::SegmentId;
@@ -44,6 +45,8 @@ pub(crate) struct Entry {
     /// An entry of a basis tree that stands for the missing one in what is told.
     pub(crate) reference: Option<Metadata>,
     pub(crate) segment: SegmentId,
+    /// Other names of its inode that wait to be linked to it.
+    pub(crate) group: Option<GroupId>,
 }
 
 /// A file of the same name in another directory.
@@ -138,19 +141,25 @@ fn one(
             return Cost::Compare;
         }
     };
-    let existing = match (&place.target, entry.presence) {
-        (Some(target), Presence::Listed | Presence::Unknown) => {
-            match worker.run.stat(target, node.target_name(name)) {
-                Ok(metadata) => Some(metadata),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) => {
-                    let fault = node.target_fault(Verb::LookAt, name, &error);
-                    failed(worker, node, name, source, segment, fault);
-                    return Cost::Compare;
-                }
-            }
+    if hard_links::has_others(worker.run, &source) {
+        count(worker, &source);
+        let member = Member {
+            node: Arc::clone(node),
+            name: name.into(),
+            segment,
+            layer: entry.layer,
+            is_followed: entry.is_followed,
+            presence: entry.presence,
+        };
+        return hard_links::register(worker, member, &source);
+    }
+    let there = look_at_target(worker.run, node, place.target.as_ref(), (name, entry.presence));
+    let existing = match there {
+        Ok(existing) => existing,
+        Err(fault) => {
+            failed(worker, node, name, source, segment, fault);
+            return Cost::Compare;
         }
-        _ => None,
     };
     count(worker, &source);
     let entry = Entry {
@@ -166,11 +175,24 @@ fn one(
         is_matched: false,
         reference: None,
         segment,
+        group: None,
     };
-    if source.nlink > 1 && worker.run.settings.links.hard_links && source.kind != Kind::Directory {
-        return crate::hard_links::register(worker, entry);
-    }
     bring(worker, entry, opened)
+}
+
+/// What the destination has under a name.
+pub(crate) fn look_at_target(
+    run: &Run,
+    node: &Node,
+    target_dir: Option<&Dir>,
+    (name, presence): (&[u8], Presence),
+) -> Result<Option<Metadata>, Fault> {
+    let Some(dir) = target_dir.filter(|_| presence != Presence::Absent) else { return Ok(None) };
+    match run.stat(dir, node.target_name(name)) {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(node.target_fault(Verb::LookAt, name, &error)),
+    }
 }
 
 /// The source's metadata. A file that is new at the destination is opened at once: it will be
@@ -272,6 +294,16 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<Fi
             Cost::Compare
         }
     }
+}
+
+/// True when there is a setting that may leave an entry alone, whatever it holds.
+pub(crate) fn may_leave_alone(run: &Run) -> bool {
+    let (compare, traverse) = (&run.settings.compare, &run.settings.traverse);
+    compare.existing_only
+        || compare.ignore_existing
+        || compare.update_only
+        || traverse.max_size.is_some()
+        || traverse.min_size.is_some()
 }
 
 /// True when a setting leaves an entry alone, whatever it holds.
@@ -393,7 +425,7 @@ pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry, opened: Option<File>)
         return Cost::Create;
     }
     transfer::begin_long(worker, job);
-    Cost::Compare
+    Cost::Long
 }
 
 /// The letters of a file whose content is written.

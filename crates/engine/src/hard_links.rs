@@ -1,67 +1,93 @@
 //! Hard links across the whole transfer (`-H`), whatever the number of workers.
 //!
 //! Members of a group (same device and inode at the source) are collected until all links that
-//! the inode has were seen, or the scan is over. The first in rsync's order leads: its content is
-//! brought over as any file's; the others are linked to it. So the result and the output do not
-//! depend on which worker saw which member first.
+//! the inode has were seen, or the scan is over. One of them leads: its content is brought over as
+//! any file's; the others are linked to it. So the result and the output do not depend on which
+//! worker saw which member first.
+//!
+//! A member that waits is a name in a directory and no more: the destination is looked at, and
+//! directories are opened, when its turn has come.
 
 use std::collections::HashMap;
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::{ItemFlags, Kind, Verb, Verdict};
+use model::{Fault, ItemFlags, Kind, Metadata, Verb, Verdict};
 use parking_lot::Mutex;
 
+use crate::attributes;
 use crate::backup;
 use crate::delete;
 use crate::entries::{self, Entry};
+use crate::names::Presence;
 use crate::node::Node;
-use crate::order::{OrderedLog, compare_paths};
+use crate::order::OrderedLog;
 use crate::run::Run;
 use crate::task::{Cost, Task, Worker};
 use crate::telling::Told;
-use crate::{attributes, finalize};
+use collecting::{Key, Shard};
+
+/// Members of groups that are not complete, kept small.
+mod collecting;
+
+/// A name that has several links.
+mod member;
+
+pub(crate) use member::Member;
 
 /// Shards of the table, so that workers seldom wait for one another.
 const SHARDS: usize = 16;
 
-/// A group whose members are known; the first leads.
+/// Groups that one task goes through before it hands on the rest.
+const BATCH: usize = 16;
+
+/// A group whose members are known, in the order of speech.
 pub(crate) struct Group {
-    members: Vec<Entry>,
+    members: Vec<Member>,
+    key: Key,
+    /// The metadata of all of them, once one was looked at.
+    source: Option<Metadata>,
 }
 
 impl Group {
+    fn new(key: Key, mut members: Vec<Member>, source: Option<Metadata>) -> Self {
+        members.sort_by_cached_key(Member::place);
+        Self { members, key, source }
+    }
+
+    fn task(self) -> Task {
+        Task::Links(Box::new(self))
+    }
+
     pub(crate) fn node(&self) -> &Arc<Node> {
         &self.members[0].node
     }
 }
 
-type Key = (u64, u64);
+/// Names the followers of an entry that leads a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct GroupId(NonZeroU64);
 
-/// A member that waits for its leader.
-struct Follower {
-    entry: Entry,
-    told: With,
-}
-
-/// Where a follower is told of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum With {
-    /// Behind its leader.
-    Leader,
-    /// Where its name stands.
-    ItsPlace,
+/// Members that wait for their leader.
+struct Followers {
+    members: Vec<Member>,
+    /// How many, from the front, are told behind the leader; the others where their names stand.
+    with_leader: usize,
+    source: Metadata,
 }
 
 /// Groups that are not complete, and followers whose leader is in work.
 #[derive(Default)]
 pub(crate) struct HardLinks {
-    collecting: [Mutex<HashMap<Key, Vec<Entry>>>; SHARDS],
-    following: Mutex<HashMap<Key, Vec<Follower>>>,
+    collecting: [Mutex<Shard>; SHARDS],
+    following: Mutex<HashMap<GroupId, Followers>>,
+    last_id: AtomicU64,
 }
 
 impl HardLinks {
-    fn shard(&self, key: Key) -> &Mutex<HashMap<Key, Vec<Entry>>> {
+    fn shard(&self, key: Key) -> &Mutex<Shard> {
         let at = usize::try_from(key.1 % SHARDS as u64).unwrap_or(0);
         &self.collecting[at]
     }
@@ -69,155 +95,244 @@ impl HardLinks {
     /// Followers whose leader ended without a copy to link to: each group stands for itself.
     pub(crate) fn take_orphans(&self) -> Vec<Task> {
         let groups = std::mem::take(&mut *self.following.lock());
-        let members = |group: Vec<Follower>| group.into_iter().map(|follower| follower.entry);
-        groups.into_values().map(|group| task(members(group).collect())).collect()
+        groups.into_values().map(|followers| followers.group().task()).collect()
     }
 
-    /// The groups that the scan left incomplete: some of their links lie outside the transfer.
-    pub(crate) fn take_incomplete(&self) -> Vec<Task> {
-        let mut tasks = Vec::new();
-        for shard in &self.collecting {
-            for (_, members) in shard.lock().drain() {
-                tasks.push(task(members));
-            }
+    /// The groups that the scan left incomplete, as tasks that go through them.
+    pub(crate) fn take_incomplete(&self, run: &Arc<Run>) -> Vec<Task> {
+        let shards = self.collecting.iter().map(|shard| std::mem::take(&mut *shard.lock()));
+        let filled = shards.filter(|shard| !shard.is_empty());
+        filled
+            .map(|shard| Task::Incomplete(Box::new(Incomplete { run: Arc::clone(run), shard })))
+            .collect()
+    }
+
+    fn keep(&self, followers: Followers) -> Option<GroupId> {
+        if followers.members.is_empty() {
+            return None;
         }
-        tasks
+        let id = NonZeroU64::new(self.last_id.fetch_add(1, Ordering::Relaxed) + 1).map(GroupId)?;
+        self.following.lock().insert(id, followers);
+        Some(id)
+    }
+
+    fn take(&self, id: Option<GroupId>) -> Option<Followers> {
+        self.following.lock().remove(&id?)
     }
 }
 
-fn key(entry: &Entry) -> Key {
-    (entry.source.dev, entry.source.ino)
+impl Followers {
+    fn group(self) -> Group {
+        Group::new(key(&self.source), self.members, Some(self.source))
+    }
 }
 
-/// Sorts members as rsync lists them.
-fn sort(members: &mut [Entry]) {
-    members.sort_by(|left, right| compare_paths(left.path().as_bytes(), right.path().as_bytes()));
+fn key(source: &Metadata) -> Key {
+    (source.dev, source.ino)
 }
 
-fn task(mut members: Vec<Entry>) -> Task {
-    sort(&mut members);
-    Task::Links(Box::new(Group { members }))
+/// True when an entry may have other names in the transfer.
+pub(crate) fn has_others(run: &Run, source: &Metadata) -> bool {
+    source.nlink > 1 && run.settings.links.hard_links && source.kind != Kind::Directory
 }
 
-/// Takes an entry with several links into its group.
-pub(crate) fn register(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
-    let run = worker.run;
-    entry.node.hold();
-    entry.segment = run.log.open(entry.segment);
-    let (key, links) = (key(&entry), entry.source.nlink as usize);
-    let complete = {
-        let mut shard = run.links.shard(key).lock();
-        let members = shard.entry(key).or_default();
-        members.push(entry);
-        let is_whole = members.len() >= links && !run.meets_entries_again;
-        is_whole.then(|| shard.remove(&key)).flatten()
-    };
+/// Takes a name with several links into its group.
+pub(crate) fn register(worker: &mut Worker<'_>, mut member: Member, source: &Metadata) -> Cost {
+    let (run, links) = (worker.run, &worker.run.links);
+    member.node.hold();
+    member.segment = run.log.open(member.segment);
+    let key = key(source);
+    // A name that may be found on several ways counts once: such a group is complete with the scan.
+    let wanted = if run.meets_entries_again { u32::MAX } else { source.nlink };
+    let complete = links.shard(key).lock().push(key, member, wanted);
     if let Some(members) = complete {
-        worker.spawn(task(members));
+        worker.spawn(Group::new(key, members, Some(*source)).task());
     }
     Cost::Compare
 }
 
+/// Groups of one shard that are left when the scan is over.
+pub(crate) struct Incomplete {
+    run: Arc<Run>,
+    shard: Shard,
+}
+
+impl Incomplete {
+    pub(crate) fn run(&self) -> &Arc<Run> {
+        &self.run
+    }
+}
+
+/// Goes through some of the groups that are left, and hands on the others.
+pub(crate) fn run_incomplete(worker: &mut Worker<'_>, mut left: Box<Incomplete>) {
+    let groups: Vec<Group> = std::iter::from_fn(|| left.shard.take_one())
+        .take(BATCH)
+        .map(|(key, members)| Group::new(key, members, None))
+        .collect();
+    if !left.shard.is_empty() {
+        worker.spawn(Task::Incomplete(left));
+    }
+    for group in groups {
+        run(worker, group);
+    }
+}
+
+/// Settles groups that are not begun.
+pub(crate) fn give_up_incomplete(worker: &mut Worker<'_>, mut left: Incomplete) {
+    while let Some((_, members)) = left.shard.take_one() {
+        give_up_members(worker, members);
+    }
+}
+
 /// Brings the leader of a group over; the others wait for it.
-pub(crate) fn run(worker: &mut Worker<'_>, group: Group) {
-    let mut members = leave_out_the_left_alone(worker, group.members);
-    if members.is_empty() {
-        return;
+pub(crate) fn run(worker: &mut Worker<'_>, mut group: Group) {
+    let Some(source) = look_at_source(worker, &mut group) else { return };
+    leave_out_the_left_alone(worker, &mut group.members, &source);
+    let mut members = group.members;
+    while !members.is_empty() {
+        let mut before = members;
+        members = before.split_off(leader_of(worker, &before, &source) + 1);
+        let Some(leader) = before.pop() else { return };
+        let mut entry = match leader.entry(worker.run, &source) {
+            Ok(entry) => entry,
+            Err(fault) => {
+                leader.fail(worker, source, fault);
+                before.append(&mut members);
+                members = before;
+                continue;
+            }
+        };
+        // As in rsync: those before the leader waited for it and are told with it, the nearest first.
+        before.reverse();
+        let with_leader = before.len();
+        before.append(&mut members);
+        before.shrink_to_fit();
+        entry.group = worker.run.links.keep(Followers { members: before, with_leader, source });
+        entries::bring(worker, entry, None);
+        leader.settle(worker);
     }
-    let leads = leader_of(worker, &members);
-    let later = members.split_off(leads + 1);
-    let Some(leader) = members.pop() else { return };
-    // As in rsync: those before the leader waited for it and are told with it, the nearest first.
-    let before = members.into_iter().rev().map(|entry| Follower { entry, told: With::Leader });
-    let after = later.into_iter().map(|entry| Follower { entry, told: With::ItsPlace });
-    let followers: Vec<Follower> = before.chain(after).collect();
-    if !followers.is_empty() {
-        // Where sources overlap, an inode has more names than links, and so more than one group.
-        worker.run.links.following.lock().entry(key(&leader)).or_default().extend(followers);
+}
+
+/// The metadata that all members share. One whose name has become another file is brought over by
+/// itself, one that cannot be looked at is told of.
+fn look_at_source(worker: &mut Worker<'_>, group: &mut Group) -> Option<Metadata> {
+    while group.source.is_none() && !group.members.is_empty() {
+        let member = &group.members[0];
+        match member.look(worker.run) {
+            Ok(source) if key(&source) == group.key => group.source = Some(source),
+            Ok(source) => {
+                let member = group.members.remove(0);
+                member.bring_alone(worker, &source);
+            }
+            Err(error) => {
+                let member = group.members.remove(0);
+                let source = Metadata::unknown(Kind::File);
+                let fault = member.look_fault(&error);
+                worker.run.note_source(&fault);
+                member.fail(worker, source, fault);
+            }
+        }
     }
-    let (node, segment) = (Arc::clone(&leader.node), leader.segment);
-    entries::bring(worker, leader, None);
-    node.run.log.close(segment, &*node.run.sink);
-    finalize::settle(worker, node);
+    group.source
 }
 
 /// Members that a setting leaves alone have no copy to link to and take no part.
-fn leave_out_the_left_alone(worker: &mut Worker<'_>, members: Vec<Entry>) -> Vec<Entry> {
-    let (alone, members): (Vec<Entry>, Vec<Entry>) =
-        members.into_iter().partition(|entry| entries::is_left_alone(worker.run, entry));
-    for entry in alone {
-        let (node, segment) = (Arc::clone(&entry.node), entry.segment);
-        entries::bring(worker, entry, None);
-        node.run.log.close(segment, &*node.run.sink);
-        finalize::settle(worker, node);
+fn leave_out_the_left_alone(worker: &mut Worker<'_>, members: &mut Vec<Member>, source: &Metadata) {
+    if !entries::may_leave_alone(worker.run) {
+        return;
     }
-    members
+    for member in std::mem::take(members) {
+        let entry = member.entry(worker.run, source);
+        if entry.is_ok_and(|entry| entries::is_left_alone(worker.run, &entry)) {
+            member.bring_alone(worker, source);
+        } else {
+            members.push(member);
+        }
+    }
 }
 
 /// Which member leads: the first that the destination has, else the last, as rsync transfers only
 /// the last of a group that is new; what has no content is made at its first name.
-fn leader_of(worker: &mut Worker<'_>, members: &[Entry]) -> usize {
-    if members[0].source.kind != Kind::File {
+fn leader_of(worker: &mut Worker<'_>, members: &[Member], source: &Metadata) -> usize {
+    if source.kind != Kind::File {
         return 0;
     }
-    let is_there = |entry: &Entry| entries::is_present(worker, entry);
+    let has_basis = !worker.run.settings.basis.dirs.is_empty();
+    let is_there = |member: &Member| {
+        (member.presence != Presence::Absent || has_basis)
+            && member
+                .entry(worker.run, source)
+                .is_ok_and(|entry| entries::is_present(worker, &entry))
+    };
     members.iter().position(is_there).unwrap_or(members.len() - 1)
 }
 
 /// Settles a group that is not begun.
 pub(crate) fn give_up(worker: &mut Worker<'_>, group: Group) {
-    for entry in group.members {
-        entry.stop(worker);
-        if entry.segment != OrderedLog::ROOT {
-            entry.node.run.log.close(entry.segment, &*entry.node.run.sink);
-        }
-        finalize::settle(worker, entry.node);
-    }
+    give_up_members(worker, group.members);
 }
 
-fn followers(run: &Run, leader: &Entry) -> Option<Vec<Follower>> {
-    if !run.settings.links.hard_links || leader.source.nlink < 2 {
-        return None;
+fn give_up_members(worker: &mut Worker<'_>, members: Vec<Member>) {
+    for member in members {
+        member.stop(worker);
+        member.settle(worker);
     }
-    run.links.following.lock().remove(&key(leader))
 }
 
 /// The leader is in place: the others are linked to it.
 pub(crate) fn leader_is_there(worker: &mut Worker<'_>, leader: &Entry) {
-    for Follower { mut entry, told } in followers(worker.run, leader).into_iter().flatten() {
-        let (node, segment) = (Arc::clone(&entry.node), entry.segment);
-        if told == With::Leader {
-            entry.segment = leader.segment;
-        }
-        follow(worker, leader, entry);
-        if segment != OrderedLog::ROOT {
-            node.run.log.close(segment, &*node.run.sink);
-        }
-        finalize::settle(worker, node);
+    let Some(followers) = worker.run.links.take(leader.group) else { return };
+    if key(&leader.source) != key(&followers.source) {
+        // Another file took its name while it was read: it is no link to the others.
+        return go_on_without(worker, followers);
     }
+    let Followers { members, with_leader, source } = followers;
+    let mut members = members.into_iter().enumerate();
+    while !worker.is_cancelled()
+        && let Some((at, member)) = members.next()
+    {
+        match member.entry(worker.run, &source) {
+            Ok(entry) if at < with_leader => {
+                follow(worker, leader, Entry { segment: leader.segment, ..entry });
+            }
+            Ok(entry) => follow(worker, leader, entry),
+            Err(fault) => member.tell_failed(worker, source, fault),
+        }
+        member.settle(worker);
+    }
+    give_up_members(worker, members.map(|(_, member)| member).collect());
 }
 
 /// The leader waits for the end of the run, and its followers with it: nothing else waits to be
 /// told until then.
 pub(crate) fn leader_is_put_aside(run: &Run, leader: &Entry) {
-    if let Some(group) = run.links.following.lock().get_mut(&key(leader)) {
-        for follower in group {
-            run.log.close(follower.entry.segment, &*run.sink);
-            follower.entry.segment = OrderedLog::ROOT;
-            follower.told = With::Leader;
+    let Some(id) = leader.group else { return };
+    if let Some(followers) = run.links.following.lock().get_mut(&id) {
+        for member in &mut followers.members {
+            run.log.close(member.segment, &*run.sink);
+            member.segment = OrderedLog::ROOT;
         }
+        followers.with_leader = followers.members.len();
     }
 }
 
 /// The leader could not be brought over: the next member leads.
 pub(crate) fn leader_failed(worker: &mut Worker<'_>, leader: &Entry) {
-    let Some(members) = followers(worker.run, leader) else { return };
-    let mut members: Vec<Entry> = members.into_iter().map(|follower| follower.entry).collect();
-    sort(&mut members);
+    leader_is_lost(worker, leader.group);
+}
+
+/// As [`leader_failed`], for one that waited and could not be looked at again.
+pub(crate) fn leader_is_lost(worker: &mut Worker<'_>, id: Option<GroupId>) {
+    if let Some(followers) = worker.run.links.take(id) {
+        go_on_without(worker, followers);
+    }
+}
+
+fn go_on_without(worker: &mut Worker<'_>, followers: Followers) {
     if worker.is_cancelled() {
-        give_up(worker, Group { members });
+        give_up_members(worker, followers.members);
     } else {
-        worker.spawn(Task::Links(Box::new(Group { members })));
+        worker.spawn(followers.group().task());
     }
 }
 
@@ -263,11 +378,7 @@ enum Linked {
 }
 
 /// Links a follower to its leader.
-fn link_to(
-    worker: &mut Worker<'_>,
-    leader: &Entry,
-    entry: &mut Entry,
-) -> Result<Linked, model::Fault> {
+fn link_to(worker: &mut Worker<'_>, leader: &Entry, entry: &mut Entry) -> Result<Linked, Fault> {
     let run = worker.run;
     let (Some(from), Some(to)) = (&leader.target_dir, &entry.target_dir) else {
         return Ok(Linked::Now);

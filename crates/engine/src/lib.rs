@@ -52,6 +52,9 @@ mod layers;
 /// Entries that are not directories: compared and planned.
 mod entries;
 
+/// An entry that waits in a queue.
+mod parked;
+
 /// What is told of such an entry.
 mod telling;
 

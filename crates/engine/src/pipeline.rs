@@ -169,8 +169,8 @@ fn passes(
     Ok(())
 }
 
-fn left_for_later(run: &Run, top: &Top<'_>) -> Vec<Task> {
-    let mut tasks = run.links.take_incomplete();
+fn left_for_later(run: &Arc<Run>, top: &Top<'_>) -> Vec<Task> {
+    let mut tasks = run.links.take_incomplete(run);
     if tasks.is_empty() {
         tasks = std::mem::take(&mut *run.later.lock());
     }

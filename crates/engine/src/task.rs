@@ -10,14 +10,14 @@ use model::Gauges;
 use sched::Context;
 
 use crate::delete::later::Deletions;
-use crate::entries::Entry;
-use crate::hard_links::Group;
+use crate::hard_links::{Group, Incomplete};
 use crate::names::Names;
 use crate::node::Node;
 use crate::order::SegmentId;
+use crate::parked::Parked;
 use crate::run::{Run, Scratch};
+use crate::transfer::LongFile;
 use crate::transfer::big::BigFile;
-use crate::transfer::whole::FileJob;
 use crate::{delete, descend, entries, finalize, hard_links, scan, transfer};
 
 /// The names found in one directory, shared by the tasks that go through them.
@@ -45,13 +45,15 @@ pub(crate) enum Task {
     /// Go down into the next directory.
     Directories(Position),
     /// Bring one long file over.
-    Copy(Box<FileJob>),
+    Copy(Box<LongFile>),
     /// Compare or copy the next range of a big file.
     Range(Arc<BigFile>),
     /// Bring over a group of hard links whose members are all known.
     Links(Box<Group>),
+    /// Bring over groups of hard links of which not all members were found.
+    Incomplete(Box<Incomplete>),
     /// Put a complete file that waits into place.
-    PutInPlace(Box<Entry>),
+    PutInPlace(Box<Parked>),
     /// Delete what was put off until all else is done.
     Delete(Box<Deletions>),
 }
@@ -74,6 +76,16 @@ impl Worker<'_> {
         self.context.spawn_long(task);
     }
 
+    /// Spawns work that continues long work: it goes before what waits to be begun.
+    pub(crate) fn spawn_long_first(&self, task: Task) {
+        self.context.spawn_long_first(task);
+    }
+
+    /// How much long work waits to be begun.
+    pub(crate) fn waiting_long(&self) -> usize {
+        self.context.waiting_long()
+    }
+
     /// How many workers may work now.
     pub(crate) fn active_workers(&self) -> usize {
         self.context.active_workers()
@@ -81,6 +93,9 @@ impl Worker<'_> {
 
     /// Feeds the tuner.
     pub(crate) fn sample(&self, class: Cost, took: std::time::Duration, operations: u32) {
+        if matches!(class, Cost::Long) {
+            return;
+        }
         self.context.sample(sched::Class::new(class as u8), took, operations);
     }
 
@@ -101,25 +116,28 @@ pub(crate) enum Cost {
     Change = 2,
     /// A directory listed.
     List = 3,
+    /// A long file, of which nobody learns what an operation costs.
+    Long = 4,
 }
 
 impl Task {
-    fn node(&self) -> &Arc<Node> {
+    fn shared(&self) -> &Arc<Run> {
         match self {
-            Self::Expand(node) => node,
-            Self::Files(position) | Self::Directories(position) => &position.node,
-            Self::Copy(job) => &job.entry.node,
-            Self::Range(big) => big.node(),
-            Self::Links(group) => group.node(),
-            Self::PutInPlace(entry) => &entry.node,
-            Self::Delete(deletions) => deletions.node(),
+            Self::Expand(node) => &node.run,
+            Self::Files(position) | Self::Directories(position) => &position.node.run,
+            Self::Copy(file) => &file.parked.node().run,
+            Self::Range(big) => &big.node().run,
+            Self::Links(group) => &group.node().run,
+            Self::Incomplete(left) => left.run(),
+            Self::PutInPlace(parked) => &parked.node().run,
+            Self::Delete(deletions) => &deletions.node().run,
         }
     }
 }
 
 impl sched::Task for Task {
     fn run(self, context: &Context<'_, Self>) {
-        let run = Arc::clone(&self.node().run);
+        let run = Arc::clone(self.shared());
         let mut scratch = run.scratch(context.worker());
         let mut worker = Worker { run: &run, scratch: &mut scratch, context };
         Gauges::set(&run.gauges.workers_busy, context.busy_workers() as u64);
@@ -135,19 +153,23 @@ impl sched::Task for Task {
             }
             Self::Files(position) => entries::run(&mut worker, position),
             Self::Directories(position) => descend::run(&mut worker, position),
-            Self::Copy(job) => transfer::whole::run(&mut worker, *job),
+            Self::Copy(file) => transfer::run_long(&mut worker, *file),
             Self::Range(big) => transfer::big::run_range(&mut worker, &big),
             Self::Links(group) => hard_links::run(&mut worker, *group),
-            Self::PutInPlace(entry) => {
-                transfer::partial::put_in_place(&mut worker, &entry);
-                finalize::settle(&mut worker, entry.node);
-            }
+            Self::Incomplete(left) => hard_links::run_incomplete(&mut worker, left),
+            Self::PutInPlace(parked) => match parked.resume(&mut worker) {
+                Ok(entry) => {
+                    transfer::partial::put_in_place(&mut worker, &entry);
+                    finalize::settle(&mut worker, entry.node);
+                }
+                Err(node) => finalize::settle(&mut worker, node),
+            },
             Self::Delete(deletions) => delete::later::run(&mut worker, *deletions),
         }
     }
 
     fn abandon(self, context: &Context<'_, Self>) {
-        let run = Arc::clone(&self.node().run);
+        let run = Arc::clone(self.shared());
         let mut scratch = run.scratch(context.worker());
         let mut worker = Worker { run: &run, scratch: &mut scratch, context };
         self.give_up(&mut worker);
@@ -169,14 +191,18 @@ impl Task {
                 worker.run.log.close(position.segment, &*worker.run.sink);
                 finalize::settle(worker, position.node);
             }
-            Self::Copy(job) => transfer::whole::give_up(worker, *job),
+            Self::Copy(file) => file.parked.give_up(worker),
             Self::Range(big) => transfer::big::give_up(worker, &big),
             Self::Links(group) => hard_links::give_up(worker, *group),
-            Self::PutInPlace(entry) => {
-                transfer::partial::take_back(&entry);
-                hard_links::leader_failed(worker, &entry);
-                finalize::settle(worker, entry.node);
-            }
+            Self::Incomplete(left) => hard_links::give_up_incomplete(worker, *left),
+            Self::PutInPlace(parked) => match parked.resume(worker) {
+                Ok(entry) => {
+                    transfer::partial::take_back(&entry);
+                    hard_links::leader_failed(worker, &entry);
+                    finalize::settle(worker, entry.node);
+                }
+                Err(node) => finalize::settle(worker, node),
+            },
             Self::Delete(deletions) => delete::later::give_up(worker, *deletions),
         }
     }

@@ -65,6 +65,19 @@ pub(crate) fn failed_by(
     conclude_failed(worker, segment, item);
 }
 
+/// Counts an entry as failed since the end of the run left it undone.
+pub(crate) fn stopped(
+    worker: &mut Worker<'_>,
+    node: &Node,
+    name: &[u8],
+    metadata: Metadata,
+    segment: SegmentId,
+) {
+    let told = (Verdict::Failed, ItemFlags::empty());
+    let item = || Item::new(node.path.child(name), metadata, Verdict::Failed).because(RUN_ENDED);
+    worker.run.conclude(&mut worker.scratch.totals, segment, told, item);
+}
+
 fn conclude_failed(worker: &mut Worker<'_>, segment: SegmentId, item: Item) {
     done(worker, item.metadata.size);
     let told = (item.verdict, item.flags);
@@ -174,10 +187,7 @@ impl Entry {
 
     /// Counts the entry as failed since the end of the run left it undone.
     pub(crate) fn stop(&self, worker: &mut Worker<'_>) {
-        let verdict = Verdict::Failed;
-        let item = || Item::new(self.path(), self.source, verdict).because(RUN_ENDED);
-        let told = (verdict, ItemFlags::empty());
-        worker.run.conclude(&mut worker.scratch.totals, self.segment, told, item);
+        stopped(worker, &self.node, &self.name, self.source, self.segment);
     }
 
     /// Counts the entry as failed and tells why.

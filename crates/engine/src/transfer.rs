@@ -25,6 +25,10 @@ pub(crate) mod special;
 /// What becomes of a file that was not completed, and of files put into place at the end.
 pub(crate) mod partial;
 
+use model::ItemFlags;
+
+use crate::finalize;
+use crate::parked::Parked;
 use crate::task::{Task, Worker};
 use whole::FileJob;
 
@@ -35,12 +39,37 @@ pub(crate) const LONG_FROM_BYTES: u64 = 1 << 20;
 /// Files from this size on are copied in ranges by several workers.
 pub(crate) const RANGED_FROM_BYTES: u64 = 32 << 20;
 
-/// Hands a long file to the queue for long work.
-pub(crate) fn begin_long(worker: &Worker<'_>, mut job: FileJob) {
+/// Long files that wait at most, some hundred bytes each: so many that those behind them in the tree
+/// are begun before its end, so few that memory does not grow with the tree.
+const WAITING_LONG_MAX: usize = 1024;
+
+/// A long file that waits to be begun.
+pub(crate) struct LongFile {
+    pub(crate) parked: Parked,
+    flags: ItemFlags,
+}
+
+/// Hands a long file to the queue for long work, or does it at once where enough of it waits.
+pub(crate) fn begin_long(worker: &mut Worker<'_>, mut job: FileJob) {
     let node = &job.entry.node;
     node.hold();
     job.entry.segment = node.run.log.open(job.entry.segment);
+    if worker.waiting_long() >= WAITING_LONG_MAX {
+        return whole::run(worker, job);
+    }
     // A descriptor that waits in a queue is one that others cannot have.
-    job.opened = None;
-    worker.spawn_long(Task::Copy(Box::new(job)));
+    let file = LongFile { parked: Parked::new(job.entry), flags: job.flags };
+    worker.spawn_long(Task::Copy(Box::new(file)));
+}
+
+/// Brings a long file over.
+pub(crate) fn run_long(worker: &mut Worker<'_>, file: LongFile) {
+    let LongFile { parked, flags } = file;
+    match parked.resume(worker) {
+        Ok(entry) => {
+            let job = FileJob { entry, flags, opened: None, is_redone: false };
+            whole::run(worker, job);
+        }
+        Err(node) => finalize::settle(worker, node),
+    }
 }

@@ -28,6 +28,17 @@ impl<T> Shelf<T> {
         self.len.store(tasks.len(), Ordering::Release);
     }
 
+    /// Puts a task before all others.
+    pub(crate) fn push_first(&self, task: T) {
+        let mut tasks = self.tasks.lock();
+        tasks.push_front(task);
+        self.len.store(tasks.len(), Ordering::Release);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len.load(Ordering::Acquire)
+    }
+
     fn pop(&self) -> Option<T> {
         if self.is_empty() {
             return None;
@@ -39,7 +50,7 @@ impl<T> Shelf<T> {
     }
 
     fn is_empty(&self) -> bool {
-        self.len.load(Ordering::Acquire) == 0
+        self.len() == 0
     }
 }
 
@@ -184,6 +195,17 @@ mod tests {
             other.push(40 + number);
         }
         assert_eq!(drain(&queues, &own, 2), [11, 22, 21, 31, 32, 41, 42, 12, 61, 62]);
+    }
+
+    #[test]
+    fn what_continues_long_work_goes_before_what_waits() {
+        let queues = Queues::new(1);
+        let own = queues.join(0);
+        queues.long.push(1);
+        queues.long.push(2);
+        queues.long.push_first(3);
+        assert_eq!(queues.long.len(), 3);
+        assert_eq!(drain(&queues, &own, 8), [3, 1, 2]);
     }
 
     #[test]

@@ -47,6 +47,19 @@ impl<T: Task> Context<'_, T> {
         self.shared.crew.announce();
     }
 
+    /// As [`spawn_long`](Self::spawn_long), before all that waits there: for what continues long work
+    /// that was begun.
+    pub fn spawn_long_first(&self, task: T) {
+        self.count();
+        self.shared.queues.long.push_first(task);
+        self.shared.crew.announce();
+    }
+
+    /// How many tasks wait in the shared queue for long work.
+    pub fn waiting_long(&self) -> usize {
+        self.shared.queues.long.len()
+    }
+
     /// Puts a task on the shared queue for what is done when nothing else can be, oldest first.
     pub fn spawn_last(&self, task: T) {
         self.count();

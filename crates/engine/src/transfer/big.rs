@@ -155,7 +155,7 @@ fn start(worker: &mut Worker<'_>, node: Arc<Node>, (source, size): (File, u64), 
         problem: Mutex::new(None),
     });
     for _ in 1..runners {
-        worker.spawn_long(Task::Range(Arc::clone(&big)));
+        worker.spawn_long_first(Task::Range(Arc::clone(&big)));
     }
     run_range(worker, &big);
 }

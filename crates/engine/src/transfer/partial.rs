@@ -13,6 +13,7 @@ use model::{Fault, Verb};
 
 use crate::entries::Entry;
 use crate::order::OrderedLog;
+use crate::parked::Parked;
 use crate::run::Run;
 use crate::task::{Task, Worker};
 use crate::transfer::whole::{self, Problem, Staged};
@@ -112,8 +113,8 @@ pub(crate) fn put_aside(run: &Run, entry: &Entry, staging: &mut Staging) -> Resu
     put().map_err(|error| entry.target_fault(Verb::PutAside, &error))?;
     entry.node.hold();
     hard_links::leader_is_put_aside(run, entry);
-    let waiting = Entry { segment: OrderedLog::ROOT, ..entry.clone() };
-    run.later.lock().push(Task::PutInPlace(Box::new(waiting)));
+    let waiting = Entry { segment: OrderedLog::ROOT, content: None, ..entry.clone() };
+    run.later.lock().push(Task::PutInPlace(Box::new(Parked::new(waiting))));
     Ok(())
 }
 

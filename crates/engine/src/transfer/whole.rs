@@ -66,14 +66,6 @@ pub(crate) fn run(worker: &mut Worker<'_>, job: FileJob) {
     finalize::settle(worker, node);
 }
 
-/// Settles a long file that is not begun.
-pub(crate) fn give_up(worker: &mut Worker<'_>, job: FileJob) {
-    let run = std::sync::Arc::clone(&job.entry.node.run);
-    stopped(worker, &job.entry);
-    run.log.close(job.entry.segment, &*run.sink);
-    finalize::settle(worker, job.entry.node);
-}
-
 /// Counts an entry that the end of the run left undone.
 pub(crate) fn stopped(worker: &mut Worker<'_>, entry: &Entry) {
     entry.stop(worker);
