@@ -8,6 +8,7 @@ use std::io;
 
 use filter::Scope;
 use fs::{AccessTime, Dir};
+use model::settings::OneFileSystem;
 use model::{Cause, Kind, Metadata, RelPath, Topic, Verb};
 
 use crate::entries::Entry;
@@ -27,6 +28,9 @@ pub(crate) mod later;
 /// Why a directory on which another file system is mounted stays in the way.
 const IS_MOUNTED: &str =
     "another file system is mounted there; unmount it, or use --delete-across-mounts";
+
+/// What is said under `-x` of what stays because of a mount.
+const NOT_EMPTIED: &[u8] = b"not emptied, another file system is mounted there: ";
 
 /// Removes what only the destination directory of a node has, except what the rules protect.
 pub(crate) fn extraneous(
@@ -51,11 +55,23 @@ pub(crate) fn extraneous(
             return worker.run.fault(&mut worker.scratch.totals, fault);
         }
     };
-    let mut doomed = Doomed::new(node, &dir, node.path.as_bytes(), segment).under(rules);
+    let doomed = Doomed::new(node, &dir, node.path.as_bytes(), segment).under(rules);
     let mut doomed_names = in_order(&dir, names.len(), |index| (&*names[index].0, names[index].1));
     // What a rule or a mount keeps is said before anything goes, as rsync says it.
     doomed_names.retain(|(index, kind)| !doomed.is_protected(worker, &names[*index].0, *kind));
-    for (index, kind) in doomed_names {
+    if doomed_names.is_empty() || is_kept_mount_content(worker, node, &dir) {
+        return;
+    }
+    remove_all(worker, node, doomed, (names, doomed_names));
+}
+
+fn remove_all(
+    worker: &mut Worker<'_>,
+    node: &Node,
+    mut doomed: Doomed<'_>,
+    (names, order): (&[(Box<[u8]>, Option<Kind>)], Vec<(usize, Kind)>),
+) {
+    for (index, kind) in order {
         if worker.is_cancelled() {
             break;
         }
@@ -63,6 +79,33 @@ pub(crate) fn extraneous(
             node.touch();
         }
     }
+}
+
+/// True when what is extraneous stays, because the directory lies on a file system that is mounted
+/// inside the destination, which has been told.
+///
+/// A directory that the user named may be a mount point: it is where deletion stays.
+fn is_kept_mount_content(worker: &mut Worker<'_>, node: &Node, dir: &Dir) -> bool {
+    let settings = &worker.run.settings;
+    let Some(ground) = node.ground() else { return false };
+    let stays = settings.traverse.one_file_system != OneFileSystem::Cross;
+    let may_cross = settings.delete.across_mounts;
+    let is_kept = || -> io::Result<bool> {
+        Ok(stays && ground.is_other_device(dir)? || !may_cross && ground.is_other_mount(dir)?)
+    };
+    let cause = match is_kept() {
+        Ok(false) => return false,
+        Ok(true) if stays => {
+            let text = || [NOT_EMPTIED, node.path.as_bytes()].concat();
+            worker.run.say(node.segment, Topic::Warning, text);
+            return true;
+        }
+        Ok(true) => Cause::Refused(IS_MOUNTED.into()),
+        Err(error) => Cause::from(&error),
+    };
+    let fault = node.target_fault(Verb::RemoveExtraneous, b".", cause);
+    worker.run.fault(&mut worker.scratch.totals, fault);
+    true
 }
 
 /// Removes what stands where an entry of another kind shall be; false when it must stay, which

@@ -17,7 +17,7 @@ use crate::layers::{can_read_attributes, open_layers};
 use crate::merge_files::rules_in_force;
 use crate::names::{NameRef, Presence};
 use crate::node::{
-    Before, Content, Finish, Handle, Layer, Line, Node, Origin, Target, ThroughLink,
+    Before, Content, Finish, Ground, Handle, Layer, Line, Node, Origin, Target, ThroughLink,
 };
 use crate::order::SegmentId;
 use crate::run::Run;
@@ -390,8 +390,12 @@ fn make_target(
     {
         pass_on(run, &dir, &metadata, wanted, listing).map_err(failed(Verb::SetMode))?;
     }
+    let ground = match way.node.ground().filter(|_| way.reason() != Some(Reason::Named)) {
+        Some(above) => above,
+        None => Ground::of(&dir).map_err(failed(Verb::LookAt))?,
+    };
     let handle = Handle::new(dir, &metadata);
-    Ok(Target::Present { handle, through_link, listing })
+    Ok(Target::Present { handle, through_link, listing, ground })
 }
 
 /// Sets at once what is passed on to all that is made in a directory: the set-group-id bit and, with

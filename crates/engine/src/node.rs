@@ -64,9 +64,37 @@ pub(crate) struct Layer {
 #[derive(Debug)]
 pub(crate) enum Target {
     /// It is there.
-    Present { handle: Handle, through_link: ThroughLink, listing: Before },
+    Present { handle: Handle, through_link: ThroughLink, listing: Before, ground: Ground },
     /// It is not there and will not be: a dry run, or nothing but a list is wanted.
     Absent,
+}
+
+/// The file system and mount of the destination directory that the user named: deletion stays
+/// there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ground {
+    device: u64,
+    /// `None` where the kernel does not tell.
+    mount: Option<u64>,
+}
+
+impl Ground {
+    pub(crate) fn of(dir: &Dir) -> io::Result<Self> {
+        Ok(Self { device: dir.device()?, mount: dir.mount_id()? })
+    }
+
+    /// True when a directory lies on another device.
+    pub(crate) fn is_other_device(&self, dir: &Dir) -> io::Result<bool> {
+        Ok(dir.device()? != self.device)
+    }
+
+    /// True when a directory lies in another mount: a bind mount is one, a subvolume is none.
+    pub(crate) fn is_other_mount(&self, dir: &Dir) -> io::Result<bool> {
+        match (self.mount, dir.mount_id()?) {
+            (Some(here), Some(there)) => Ok(here != there),
+            _ => self.is_other_device(dir),
+        }
+    }
 }
 
 /// What the destination directory held before this run.
@@ -275,6 +303,12 @@ impl Node {
             Target::Absent => None,
         };
         self.layers.iter().map(|layer| &layer.handle).chain(target)
+    }
+
+    /// Where deletion stays; `None` where there is no destination directory.
+    pub(crate) fn ground(&self) -> Option<Ground> {
+        let Target::Present { ground, .. } = &self.target else { return None };
+        Some(*ground)
     }
 
     /// True when the destination directory was made by this run or is absent: it holds nothing.

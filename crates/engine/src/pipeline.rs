@@ -21,7 +21,9 @@ use crate::descend;
 use crate::destination::{self, Opened};
 use crate::error::SetupError;
 use crate::merge_files::rules_in_force;
-use crate::node::{Before, Content, Finish, Handle, Layer, Node, Origin, Target, ThroughLink};
+use crate::node::{
+    Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Target, ThroughLink,
+};
 use crate::order::OrderedLog;
 use crate::run::{Run, Stop, Surroundings};
 use crate::scan::Pass;
@@ -272,6 +274,8 @@ fn root_node(
     let target = match top.opened.as_ref().and_then(|opened| opened.dir.as_ref().zip(Some(opened)))
     {
         Some(((dir, metadata), opened)) => Target::Present {
+            ground: Ground::of(dir)
+                .map_err(|error| run.destination_fault(Verb::LookAt, &RelPath::root(), &error))?,
             handle: Handle::new(dir.clone(), metadata),
             through_link: ThroughLink::No,
             // After the first pass it holds what that pass made.

@@ -173,7 +173,7 @@ fn add_pick(
             && kind == Some(Kind::Directory)
             && prune::pick_is_empty(node, layer, pick, in_root)
         {
-            worker.scratch.totals.verdicts.add(Verdict::Skipped);
+            leave_out(worker, node, &pick.name, "there is nothing in it to bring over");
             continue;
         }
         let entry = names.push(&pick.name, layer, kind);

@@ -391,6 +391,12 @@ impl Dir {
         }
     }
 
+    /// Number of the mount that this directory lies in, a bind mount being one of its own; `None`
+    /// where the kernel cannot tell.
+    pub fn mount_id(&self) -> io::Result<Option<u64>> {
+        sys::mount_id(self.as_fd())
+    }
+
     /// The device that files made here are known to lie on, without asking the kernel.
     pub(crate) fn known_device(&self) -> Option<u64> {
         self.0.device.get().copied()

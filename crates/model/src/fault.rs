@@ -98,6 +98,8 @@ pub enum Verb {
     BackUp,
     /// Remove an entry.
     Remove,
+    /// Remove what only the destination has.
+    RemoveExtraneous,
 }
 
 impl Verb {
@@ -140,6 +142,7 @@ impl Verb {
             Self::Replace => "replace",
             Self::BackUp => "back up",
             Self::Remove => "remove",
+            Self::RemoveExtraneous => "remove what is extraneous in",
         }
     }
 

@@ -1,7 +1,8 @@
 //! Pitfalls 3, 9 and 10: what is deleted, what is kept aside, and where deletion stops.
 
 use super::{assert_there, check_args, check_items};
-use crate::support::parity::{Scenario, Scope, check};
+use crate::support::parity::{Output, Scenario, Scope, check};
+use crate::support::snapshot::Also;
 use crate::support::tree::{Kind, Tree, is_root};
 
 const WHENS: [&str; 5] =
@@ -231,6 +232,25 @@ fn pitfall_03_things_of_another_kind_give_way() {
             assert_eq!(seen.tree.at("dst/x").kind, seen.tree.at("src/x").kind);
         }
     }
+}
+
+#[test]
+fn pitfall_03_ignore_existing_keeps_what_is_in_the_way_of_a_directory() {
+    let tree = Tree::new()
+        .file("src/x/f", "new")
+        .file("src/y/f", "new")
+        .file("dst/x", "precious")
+        .symlink("dst/y", "x");
+    for option in ["", "-n", "--delete", "--force"] {
+        let args = format!("-a {option} --ignore-existing src/ dst");
+        let scope = Scope { output: Output::Ignored, also: Also::default() };
+        let seen = check(&Scenario::new(tree.clone(), &args), scope);
+        assert_eq!(seen.code(), 23, "{option}");
+        assert_eq!((seen.tree.at("dst/x").size, seen.tree.at("dst/y").kind), (8, 'l'));
+    }
+    let nothing_below = Tree::new().dir("src/x").file("dst/x", "precious");
+    let seen = check_args(&nothing_below, "-ai --ignore-existing src/ dst");
+    assert_eq!(seen.code(), 0);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 
 use filter::{Perishable, Scope};
 use fs::{AccessTime, Dir, Listing};
+use model::settings::OneFileSystem;
 use model::{Cause, Item, ItemFlags, Kind, Metadata, RelPath, Topic, Verb, Verdict};
 
 use crate::backup;
@@ -169,10 +170,19 @@ impl<'a> Doomed<'a> {
         }
         let is_mounted = kind == Kind::Directory && is_kept_mount(worker, self.dir(), name);
         if is_mounted {
-            let text = b"not emptied, another file system is mounted there: ";
-            worker.run.say(self.segment, Topic::Warning, || [&text[..], &path].concat());
+            self.tell_mounted(worker, &path);
         }
         is_mounted
+    }
+
+    /// Tells that a mounted file system stays: as asked for with `-x`, else to be mended.
+    fn tell_mounted(&self, worker: &mut Worker<'_>, path: &[u8]) {
+        if worker.run.settings.traverse.one_file_system == OneFileSystem::Cross {
+            self.fails(worker, Verb::Remove, path, Cause::Refused(super::IS_MOUNTED.into()));
+        } else {
+            let text = || [super::NOT_EMPTIED, path].concat();
+            worker.run.say(self.segment, Topic::Warning, text);
+        }
     }
 
     /// The directory of the deepest level, which is always open.
@@ -403,7 +413,9 @@ impl<'a> Doomed<'a> {
 
 /// True where another file system is mounted that must not be emptied.
 pub(super) fn is_kept_mount(worker: &Worker<'_>, dir: &Dir, name: &[u8]) -> bool {
-    !worker.run.settings.delete.across_mounts && dir.is_mount_root(name).unwrap_or(false)
+    let settings = &worker.run.settings;
+    let stays = settings.traverse.one_file_system != OneFileSystem::Cross;
+    (stays || !settings.delete.across_mounts) && dir.is_mount_root(name).unwrap_or(false)
 }
 
 /// Takes one from what `--max-delete` permits.

@@ -99,6 +99,19 @@ pub(crate) fn is_mount_root(fd: BorrowedFd<'_>, name: &[u8]) -> io::Result<Optio
     }
 }
 
+/// Number of the mount that an open directory lies in; `None` when the kernel cannot tell.
+pub(crate) fn mount_id(fd: BorrowedFd<'_>) -> io::Result<Option<u64>> {
+    match rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID) {
+        Ok(answer) => {
+            let is_told =
+                StatxFlags::from_bits_retain(answer.stx_mask).contains(StatxFlags::MNT_ID);
+            Ok(is_told.then_some(answer.stx_mnt_id))
+        }
+        Err(Errno::NOSYS) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Turns a range into a hole.
 pub(crate) fn punch_hole(fd: BorrowedFd<'_>, range: Range<u64>) -> io::Result<()> {
     let mode = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
