@@ -8,7 +8,7 @@ use std::io;
 
 use filter::Scope;
 use fs::{AccessTime, Dir};
-use model::settings::OneFileSystem;
+use model::settings::{DeleteWhen, OneFileSystem};
 use model::{Cause, Kind, Metadata, RelPath, Topic, Verb};
 
 use crate::entries::Entry;
@@ -28,6 +28,9 @@ pub(crate) mod later;
 /// Why a directory on which another file system is mounted stays in the way.
 const IS_MOUNTED: &str =
     "another file system is mounted there; unmount it, or use --delete-across-mounts";
+
+/// Why a directory stays that was not to be emptied.
+const NOT_EMPTY: &str = "it is a directory that is not empty; use --delete or --force";
 
 /// What is said under `-x` of what stays because of a mount.
 const NOT_EMPTIED: &[u8] = b"not emptied, another file system is mounted there: ";
@@ -124,23 +127,12 @@ pub(crate) fn remove_obstacle(
     existing: &Metadata,
     segment: SegmentId,
 ) -> bool {
-    let settings = &worker.run.settings;
-    let deletes = settings.delete.when != model::settings::DeleteWhen::Never;
-    let must_be_empty = existing.kind == Kind::Directory && !(deletes || settings.delete.force);
     node.touch();
-    if must_be_empty {
+    if existing.kind == Kind::Directory && !may_empty_directories(worker) {
         // An empty directory gives way without being asked (rsync(1), --force).
-        let removed = if settings.dry_run { is_empty(dir, name) } else { dir.remove_dir(name) };
-        return match removed {
+        return match remove_if_empty(worker, dir, name) {
             Ok(()) => true,
-            Err(error) => {
-                let why = "a directory that is not empty is in the way; use --delete or --force";
-                let cause = match error.kind() {
-                    io::ErrorKind::DirectoryNotEmpty => Cause::Refused(why.into()),
-                    _ => Cause::from(&error),
-                };
-                obstacle_stays(worker, node, name, existing, segment, cause)
-            }
+            Err(cause) => obstacle_stays(worker, node, name, existing, segment, cause),
         };
     }
     if existing.kind == Kind::Directory && is_kept_mount(worker, dir, name) {
@@ -153,12 +145,6 @@ pub(crate) fn remove_obstacle(
     }
     let why = "what is in the way could not be removed";
     obstacle_stays(worker, node, name, existing, segment, Cause::Refused(why.into()))
-}
-
-/// Fails as removing a directory would fail that is not empty.
-fn is_empty(dir: &Dir, name: &[u8]) -> io::Result<()> {
-    let listing = dir.open_child(name, AccessTime::Update)?.list()?;
-    if listing.is_empty() { Ok(()) } else { Err(io::ErrorKind::DirectoryNotEmpty.into()) }
 }
 
 fn obstacle_stays(
@@ -174,39 +160,102 @@ fn obstacle_stays(
     false
 }
 
+/// True when a directory may be removed with what is in it (rsync(1), `--force`).
+fn may_empty_directories(worker: &Worker<'_>) -> bool {
+    let delete = &worker.run.settings.delete;
+    delete.force || delete.when != DeleteWhen::Never
+}
+
+/// Removes a directory if nothing is in it; a dry run looks whether that could be done.
+fn remove_if_empty(worker: &Worker<'_>, dir: &Dir, name: &[u8]) -> Result<(), Cause> {
+    let remove = || -> io::Result<()> {
+        if !worker.run.settings.dry_run {
+            return dir.remove_dir(name);
+        }
+        if dir.is_mount_root(name)? {
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
+        let is_empty = dir.open_child(name, AccessTime::Keep)?.list()?.is_empty();
+        if is_empty { Ok(()) } else { Err(io::ErrorKind::DirectoryNotEmpty.into()) }
+    };
+    remove().map_err(|error| match error.kind() {
+        io::ErrorKind::DirectoryNotEmpty => Cause::Refused(NOT_EMPTY.into()),
+        _ => Cause::from(&error),
+    })
+}
+
 /// Removes the destination entry of a source argument that does not exist
 /// (`--delete-missing-args`).
 pub(crate) fn missing_argument(worker: &mut Worker<'_>, node: &Node, path: &[u8]) {
-    let Ok(Some(mut dir)) = node.target_dir() else { return };
-    let mut components: Vec<&[u8]> = path.split(|&byte| byte == b'/').collect();
-    let Some(name) = components.pop() else { return };
-    for component in components {
-        match dir.open_child(component, AccessTime::Update) {
-            Ok(below) => dir = below,
-            Err(_) => return,
-        }
+    let at = path.iter().rposition(|&byte| byte == b'/');
+    let (parent, name) = at.map_or((&b"."[..], path), |at| (&path[..at], &path[at + 1..]));
+    if hides(node, path) {
+        return;
     }
-    let Ok(existing) = dir.stat(name) else { return };
-    let parent = path.strip_suffix(name).map_or(&b""[..], |parent| parent.trim_ascii_end());
-    let parent = parent.strip_suffix(b"/").unwrap_or(parent);
-    let parent = if parent.is_empty() { b"." } else { parent };
-    if existing.kind == Kind::Directory && is_kept_mount(worker, &dir, name) {
-        let path = RelPath::new(path).unwrap_or_else(RelPath::root);
-        let cause = Cause::Refused(IS_MOUNTED.into());
-        let fault = worker.run.destination_fault(Verb::Remove, &path, cause);
-        return worker.run.fault(&mut worker.scratch.totals, fault);
-    }
-    let settings = &worker.run.settings;
-    let deletes = settings.delete.when != model::settings::DeleteWhen::Never;
-    if existing.kind == Kind::Directory
-        && !(deletes || settings.delete.force)
-        && is_filled(&dir, name)
-    {
-        let text = || [b"cannot delete non-empty directory: ", path].concat();
-        return worker.run.say(node.segment, Topic::Notice, text);
-    }
+    let found = open_parent(worker, node, parent)
+        .and_then(|dir| dir.map(|dir| dir.stat(name).map(|existing| (dir, existing))).transpose());
+    let (dir, existing) = match found {
+        Ok(Some(found)) => found,
+        Ok(None) => return,
+        Err(error) if is_absence(&error) => return,
+        Err(error) => return missing_stays(worker, path, Cause::from(&error)),
+    };
     let mut doomed = Doomed::new(node, &dir, parent, node.segment);
-    doomed.remove(worker, name, existing.kind, Told::AsDeleted);
+    if doomed.is_protected(worker, name, existing.kind) {
+        return;
+    }
+    let is_in_the_tree = parent == b".";
+    if existing.kind == Kind::Directory && !may_empty_directories(worker) {
+        if is_filled(&dir, name) {
+            // What is in it was not named; rsync leaves it and goes on.
+            let text = || [b"cannot delete non-empty directory: ", path].concat();
+            return worker.run.say(node.segment, Topic::Notice, text);
+        }
+        if let Err(cause) = remove_if_empty(worker, &dir, name) {
+            return missing_stays(worker, path, cause);
+        }
+        doomed.tell(worker, path, Kind::Directory);
+    } else if !doomed.remove(worker, name, existing.kind, Told::AsDeleted) {
+        return;
+    }
+    if is_in_the_tree {
+        node.touch();
+    }
+}
+
+/// True when the sender's rules leave out a name that was given, and so its absence, too.
+fn hides(node: &Node, path: &[u8]) -> bool {
+    let (kind, side) = (filter::NodeKind::Other, filter::Side::Sender);
+    node.source_scope.check(path, kind, side, filter::Perishable::Honoured).is_excluded()
+}
+
+/// The destination directory of a missing argument. Without implied directories the way to it may
+/// lead through links inside the destination, as it does for arguments that exist.
+fn open_parent(worker: &Worker<'_>, node: &Node, parent: &[u8]) -> io::Result<Option<Dir>> {
+    let Some(root) = node.target_dir()? else { return Ok(None) };
+    if parent == b"." {
+        return Ok(Some(root));
+    }
+    if !worker.run.settings.traverse.implied_dirs {
+        return root.open_beneath(parent).map(Some);
+    }
+    let mut dir = root;
+    for component in parent.split(|&byte| byte == b'/') {
+        dir = dir.open_child(component, AccessTime::Update)?;
+    }
+    Ok(Some(dir))
+}
+
+/// True when an error says that there is nothing of the name; a link that is not followed is no
+/// directory.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn missing_stays(worker: &mut Worker<'_>, path: &[u8], cause: Cause) {
+    let path = RelPath::new(path).unwrap_or_else(RelPath::root);
+    let fault = worker.run.destination_fault(Verb::Remove, &path, cause);
+    worker.run.fault(&mut worker.scratch.totals, fault);
 }
 
 /// True unless a directory is known to be empty.

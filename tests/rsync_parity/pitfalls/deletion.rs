@@ -1,7 +1,8 @@
 //! Pitfalls 3, 9 and 10: what is deleted, what is kept aside, and where deletion stops.
 
 use super::{assert_there, check_args, check_items};
-use crate::support::parity::{Output, Scenario, Scope, check};
+use crate::support::parity::{Observation, Output, Scenario, Scope, check, observe};
+use crate::support::run::{Tool, scratch_dir};
 use crate::support::snapshot::Also;
 use crate::support::tree::{Kind, Tree, is_root};
 
@@ -212,7 +213,14 @@ fn pitfall_03_a_full_directory_in_the_way_of_a_file_needs_delete_or_force() {
     let seen = check_args(&tree, "-ai src/ dst");
     assert_eq!(seen.code(), 23);
     assert_there(&seen, &["dst/x/in", "dst/y/in"], &[]);
+    let seen = check_args(&tree, "-ain src/ dst");
+    assert_eq!(seen.code(), 23, "a dry run says so, too");
     for option in ["--force", "--delete", "--delete-after", "--delete-delay"] {
+        let seen = check_args(&tree, &format!("-ain {option} src/ dst"));
+        assert_eq!(seen.code(), 0, "{option}");
+        assert_there(&seen, &["dst/x/in", "dst/y/in"], &[]);
+        let lines = seen.stdout();
+        assert!(lines.contains("*deleting   x/in") && lines.contains("*deleting   y/in"));
         let seen = check_args(&tree, &format!("-ai {option} src/ dst"));
         assert_eq!(seen.code(), 0, "{option}");
         assert_eq!(seen.tree.at("dst/x").kind, '-');
@@ -253,6 +261,63 @@ fn pitfall_03_ignore_existing_keeps_what_is_in_the_way_of_a_directory() {
     assert_eq!(seen.code(), 0);
 }
 
+/// Arguments with one that is missing.
+fn missing(options: &str) -> String {
+    format!("-aiR --delete-missing-args {options} src/./x/f src/./x/g dst/")
+}
+
+/// The source has `x/g`; the time of `x` shows in both outputs.
+fn tree_of_missing() -> Tree {
+    Tree::new().dir("src/x").mtime(1_400_000_000, 0).file("src/x/g", "g")
+}
+
+fn check_missing(tree: &Tree, options: &str) -> Observation {
+    check_items(&Scenario::new(tree.clone(), &missing(options)))
+}
+
+/// What we and rsync make of a scenario in which they differ.
+fn observe_both(scenario: &Scenario) -> [Observation; 2] {
+    let scratch = scratch_dir();
+    [Tool::under_test(), Tool::reference()].map(|tool| observe(&tool, scenario, scratch.path()))
+}
+
+#[test]
+fn pitfall_03_missing_arguments_are_deleted_unless_a_rule_keeps_them() {
+    let tree = tree_of_missing().file("dst/x/f", "precious");
+    for options in ["--filter=P_f", "--exclude=f", "--filter=P_*", "--filter=H_f", "-n"] {
+        let seen = check_missing(&tree, options);
+        assert_eq!(seen.code(), 0, "{options}");
+        assert_there(&seen, &["dst/x/f"], &[]);
+    }
+    for options in ["", "--filter=R_f", "--filter=P_g"] {
+        assert_there(&check_missing(&tree, options), &["dst/x"], &["dst/x/f"]);
+    }
+}
+
+#[test]
+fn pitfall_03_missing_arguments_are_found_through_links_inside_the_destination() {
+    let tree = tree_of_missing().file("dst/real/f", "old").symlink("dst/x", "real");
+    assert_there(&check_missing(&tree, "--no-implied-dirs"), &["dst/x"], &["dst/real/f"]);
+    let outside = tree_of_missing().file("out/f", "old").symlink("dst/x", "../out");
+    let outside = Scenario::new(outside, &missing("--no-implied-dirs"));
+    let seen = check(&outside, Scope { output: Output::Ignored, also: Also::default() });
+    assert_eq!(seen.code(), 23);
+    assert_there(&seen, &["dst/x", "out/f"], &[]);
+}
+
+#[test]
+fn pitfall_03_missing_arguments_leave_a_full_directory_unless_that_is_asked_for() {
+    let tree = tree_of_missing().file("dst/x/f/g/h", "precious");
+    let [ours, theirs] = observe_both(&Scenario::new(tree.clone(), &missing("")));
+    // rsync calls it a success.
+    assert_eq!((ours.code(), theirs.code()), (23, 0));
+    assert_there(&ours, &["dst/x/f/g/h"], &[]);
+    assert_there(&theirs, &["dst/x/f/g/h"], &[]);
+    assert_there(&check_missing(&tree, "--force"), &["dst/x/g"], &["dst/x/f"]);
+    let empty = tree_of_missing().dir("dst/x/f");
+    assert_there(&check_missing(&empty, ""), &["dst/x"], &["dst/x/f"]);
+}
+
 #[test]
 fn pitfall_09_backups_get_a_tilde_or_their_own_directory() {
     let tree = tree().file("src/keep", "changed").file("dst/x~", "");
@@ -266,6 +331,13 @@ fn pitfall_09_backups_get_a_tilde_or_their_own_directory() {
     assert_there(&seen, &["dst/keep.old", "dst/x~.old"], &["dst/x~"]);
     let seen = check_args(&tree, "-abi --delete-excluded --exclude=zzz src/ dst");
     assert_there(&seen, &["dst/keep~", "dst/extra~"], &[]);
+}
+
+#[test]
+fn pitfall_09_a_file_called_like_the_suffix_is_no_backup() {
+    let tree = Tree::new().dir("src").file("dst/~", "precious").file("dst/x~", "old");
+    let seen = check_args(&tree, "-abi --delete --filter=R_*~ src/ dst");
+    assert_there(&seen, &["dst/~~"], &["dst/~", "dst/x~"]);
 }
 
 #[test]

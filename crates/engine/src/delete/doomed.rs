@@ -366,8 +366,10 @@ impl<'a> Doomed<'a> {
         if kind == Kind::Directory {
             return dir.remove_dir(name);
         }
+        // A name that is nothing but the suffix is no backup of anything.
         let suffix = &run.settings.backup.suffix;
-        let is_backup = run.settings.backup.dir.is_none() && name.ends_with(suffix);
+        let is_suffixed = name.len() > suffix.len() && name.ends_with(suffix);
+        let is_backup = run.settings.backup.dir.is_none() && is_suffixed;
         if run.settings.backup.enabled && !is_backup {
             let moved = if self.path == self.node.path.as_bytes() {
                 backup::move_away(run, self.node, dir, name)
@@ -399,7 +401,8 @@ impl<'a> Doomed<'a> {
         false
     }
 
-    fn tell(&self, worker: &mut Worker<'_>, path: &[u8], kind: Kind) {
+    /// Counts an entry as deleted and tells of it.
+    pub(super) fn tell(&self, worker: &mut Worker<'_>, path: &[u8], kind: Kind) {
         worker.scratch.totals.deleted.add(kind, 1);
         let verdict = Verdict::Deleted;
         let item = || {
