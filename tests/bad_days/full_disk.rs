@@ -1,9 +1,11 @@
 //! A full disk: the run ends with 11, old files stay whole, no name holds half a file, and with room
 //! the next run completes the work.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::lab::{self, Lab, content};
 
@@ -96,4 +98,43 @@ fn a_file_system_without_inodes_left_ends_the_run() {
         lab::succeed(Command::new("mount").args(["-o", "remount,nr_inodes=9000"]).arg(&copy));
     };
     fills(&lab, "-a", &more);
+}
+
+/// Small files on an xfs that holds more blocks back for them than they need, with so many mebibytes
+/// free.
+fn small_files_on_xfs(free: u64) -> Lab {
+    let lab = Lab::new();
+    for number in 0..6000_usize {
+        let name = format!("src/dir{:02}/a-file-with-a-longer-name-{number:05}", number % 20);
+        lab.file(name, content(number as u64, 1 + number * 7919 % 4096));
+    }
+    let copy = lab.mount_image("dst", "xfs", 320, &["-f", "-i", "maxpct=0"]);
+    let now = rustix::fs::statvfs(&copy).unwrap();
+    let ballast = fs::File::create(copy.join("ballast")).unwrap();
+    let len = now.f_bavail * now.f_frsize - (free << 20);
+    rustix::fs::fallocate(&ballast, rustix::fs::FallocateFlags::empty(), 0, len).unwrap();
+    lab::succeed(Command::new("sync").arg("-f").arg(&copy));
+    lab
+}
+
+#[test]
+fn an_xfs_that_holds_blocks_back_is_not_full() {
+    for options in ["-a", "-a --workers 1", "-a --workers 8"] {
+        let lab = small_files_on_xfs(38);
+        lab.lanesync(&format!("{options} src/ dst/")).go().expect(0);
+        fs::remove_file(lab.path("dst/ballast")).unwrap();
+        lab.lanesync("-a src/ dst/").go().expect(0);
+        lab.assert_same("src", "dst");
+    }
+}
+
+#[test]
+fn a_full_xfs_ends_the_run_soon() {
+    let lab = small_files_on_xfs(12);
+    let began = Instant::now();
+    lab.lanesync("-a --workers 8 src/ dst/").go().expect(11);
+    assert!(began.elapsed() < Duration::from_secs(20), "it took {:?}", began.elapsed());
+    let new = lab::contents(&lab.path("src"));
+    fs::remove_file(lab.path("dst/ballast")).unwrap();
+    lab::assert_whole(&lab.path("dst"), &BTreeMap::new(), &new);
 }

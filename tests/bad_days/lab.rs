@@ -89,11 +89,23 @@ impl Lab {
 
     /// Makes an image with ext4 and mounts it.
     pub(crate) fn mount_ext4(&self, below: &str, mebibytes: u64, mkfs: &[&str]) -> PathBuf {
+        let options = [&["-F"], mkfs].concat();
+        self.mount_image(below, "ext4", mebibytes, &options)
+    }
+
+    /// Makes an image with a file system of this kind and mounts it.
+    pub(crate) fn mount_image(
+        &self,
+        below: &str,
+        kind: &str,
+        mebibytes: u64,
+        mkfs: &[&str],
+    ) -> PathBuf {
         let image = self.path(format!("{below}.img"));
         fs::File::create(&image).unwrap().set_len(mebibytes << 20).unwrap();
-        succeed(Command::new("mkfs.ext4").args(["-q", "-F"]).args(mkfs).arg(&image));
+        succeed(Command::new(format!("mkfs.{kind}")).arg("-q").args(mkfs).arg(&image));
         let mounted = self.mount(below, &["-o", "loop", image.to_str().unwrap()]);
-        fs::remove_dir(mounted.join("lost+found")).unwrap();
+        fs::remove_dir(mounted.join("lost+found")).ok();
         mounted
     }
 

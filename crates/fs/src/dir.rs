@@ -19,6 +19,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use crate::file::File;
 use crate::listing::Listing;
+use crate::room::with_room;
 use crate::sys;
 
 /// An open directory. A clone is another handle to the same open directory and costs no system
@@ -54,6 +55,15 @@ pub enum Existing {
     Replace,
     /// The rename fails with [`io::ErrorKind::AlreadyExists`].
     Refuse,
+}
+
+/// When a directory came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// Somebody made it before.
+    Before,
+    /// This call made it.
+    Now,
 }
 
 /// Times to set; `None` leaves the time as it is.
@@ -92,6 +102,21 @@ impl Dir {
     pub fn open_child(&self, name: &[u8], atime: AccessTime) -> io::Result<Self> {
         let flags = OPEN_DIR.union(OFlags::NOFOLLOW);
         Ok(Self::from_fd(self.open_with_atime(name, flags, atime)?))
+    }
+
+    /// Opens a directory below this one, which is made with mode 0700 if it is missing; says whether
+    /// it was.
+    pub fn open_or_make_child(&self, name: &[u8]) -> io::Result<(Self, Made)> {
+        match self.open_child(name, AccessTime::Update) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => return Ok((opened?, Made::Before)),
+        }
+        let made = match self.make_dir(name, 0o700) {
+            // Another worker or run was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Made::Before,
+            made => made.map(|()| Made::Now)?,
+        };
+        Ok((self.open_child(name, AccessTime::Update)?, made))
     }
 
     /// Opens the directory that this one lies in now. It may have been moved since it was opened
@@ -201,12 +226,14 @@ impl Dir {
     /// Makes a directory. The kernel heeds the permission and sticky bits of `mode`, less the
     /// umask.
     pub fn make_dir(&self, name: &[u8], mode: u32) -> io::Result<()> {
-        Ok(rustix::fs::mkdirat(self, component(name)?, Mode::from_bits_truncate(mode))?)
+        let (name, mode) = (component(name)?, Mode::from_bits_truncate(mode));
+        Ok(with_room(self, || rustix::fs::mkdirat(self, name, mode))?)
     }
 
     /// Makes a link with this target.
     pub fn make_symlink(&self, target: &[u8], name: &[u8]) -> io::Result<()> {
-        Ok(rustix::fs::symlinkat(target, self, component(name)?)?)
+        let name = component(name)?;
+        Ok(with_room(self, || rustix::fs::symlinkat(target, self, name))?)
     }
 
     /// Makes a pipe, a socket or a device.
@@ -226,15 +253,15 @@ impl Dir {
                 return Err(invalid("not a kind that mknod makes"));
             }
         };
-        let mode = Mode::from_bits_truncate(mode);
+        let (name, mode) = (component(name)?, Mode::from_bits_truncate(mode));
         let device = rustix::fs::makedev(rdev.major, rdev.minor);
-        Ok(rustix::fs::mknodat(self, component(name)?, file_type, mode, device)?)
+        Ok(with_room(self, || rustix::fs::mknodat(self, name, file_type, mode, device))?)
     }
 
     /// Gives a file, or a link itself, a second name.
     pub fn hard_link(&self, name: &[u8], to: &Self, to_name: &[u8]) -> io::Result<()> {
         let (name, to_name) = (component(name)?, component(to_name)?);
-        Ok(rustix::fs::linkat(self, name, to, to_name, AtFlags::empty())?)
+        Ok(with_room(to, || rustix::fs::linkat(self, name, to, to_name, AtFlags::empty()))?)
     }
 
     /// Renames.
@@ -250,9 +277,10 @@ impl Dir {
     ) -> io::Result<()> {
         let (from, onto) = (component(name)?, component(to_name)?);
         if existing == Existing::Replace {
-            return Ok(rustix::fs::renameat(self, from, to, onto)?);
+            return Ok(with_room(to, || rustix::fs::renameat(self, from, to, onto))?);
         }
-        match rustix::fs::renameat_with(self, from, to, onto, RenameFlags::NOREPLACE) {
+        let flags = RenameFlags::NOREPLACE;
+        match with_room(to, || rustix::fs::renameat_with(self, from, to, onto, flags)) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 self.rename_refusing_by_hand(name, to, to_name)
             }
@@ -261,7 +289,7 @@ impl Dir {
     }
 
     fn rename_refusing_by_hand(&self, name: &[u8], to: &Self, to_name: &[u8]) -> io::Result<()> {
-        match rustix::fs::linkat(self, name, to, to_name, AtFlags::empty()) {
+        match with_room(to, || rustix::fs::linkat(self, name, to, to_name, AtFlags::empty())) {
             Ok(()) => self.remove_file(name),
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK) => {
                 match to.stat(to_name) {
@@ -280,7 +308,8 @@ impl Dir {
     /// [`io::ErrorKind::Unsupported`] where the file system cannot.
     pub fn exchange(&self, name: &[u8], other: &Self, other_name: &[u8]) -> io::Result<()> {
         let (name, other_name) = (component(name)?, component(other_name)?);
-        Ok(rustix::fs::renameat_with(self, name, other, other_name, RenameFlags::EXCHANGE)?)
+        let flags = RenameFlags::EXCHANGE;
+        Ok(with_room(other, || rustix::fs::renameat_with(self, name, other, other_name, flags))?)
     }
 
     /// Removes a name that is not a directory.
@@ -420,7 +449,8 @@ impl Dir {
 
     fn open(&self, name: &[u8], flags: OFlags, mode: u32) -> io::Result<OwnedFd> {
         let (name, mode) = (component(name)?, Mode::from_bits_truncate(mode));
-        match retry_on_intr(|| rustix::fs::openat(self, name, flags, mode)) {
+        let open = || retry_on_intr(|| rustix::fs::openat(self, name, flags, mode));
+        match with_room(self, open) {
             // Somebody holds a lease, such as Samba for a client that caches the file.
             Err(Errno::WOULDBLOCK) if flags.contains(OFlags::NONBLOCK) => {
                 sys::open_leased(self.as_fd(), name, flags)

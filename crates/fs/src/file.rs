@@ -14,6 +14,7 @@ use rustix::fs::{FlockOperation, Mode, SeekFrom};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::dir::{self, Times};
+use crate::room::with_room;
 use crate::sys;
 
 mod close;
@@ -77,7 +78,8 @@ impl File {
         let mut written = 0;
         while written < bytes.len() {
             let at = offset + written as u64;
-            match retry_on_intr(|| rustix::io::pwrite(self, &bytes[written..], at))? {
+            let rest = &bytes[written..];
+            match with_room(self, || retry_on_intr(|| rustix::io::pwrite(self, rest, at)))? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
                 count => written += count,
             }
@@ -87,7 +89,7 @@ impl File {
 
     /// Cuts the file, or extends it by a hole, to `len` bytes.
     pub fn set_len(&self, len: u64) -> io::Result<()> {
-        retry_on_intr(|| rustix::fs::ftruncate(self, len))?;
+        with_room(self, || retry_on_intr(|| rustix::fs::ftruncate(self, len)))?;
         self.written_until.fetch_min(len, Ordering::Relaxed);
         Ok(())
     }

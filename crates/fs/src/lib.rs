@@ -13,6 +13,9 @@ mod testing;
 /// What the kernel of this operating system offers beyond POSIX.
 mod sys;
 
+/// Room on a file system that says that it has none.
+mod room;
+
 /// An open directory and the names in it.
 pub mod dir;
 
@@ -57,7 +60,7 @@ pub mod below;
 
 pub use acl::Acl;
 pub use copy::{Copied, Copier, Sparse};
-pub use dir::{AccessTime, Dir, Existing, FileSystem, Times};
+pub use dir::{AccessTime, Dir, Existing, FileSystem, Made, Times};
 pub use file::File;
 pub use listing::Listing;
 pub use staging::{Naming, Staging};

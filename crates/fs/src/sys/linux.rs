@@ -17,6 +17,8 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, retry_on_intr};
 
+use crate::room::with_room;
+
 /// 32 to 64 KiB of directory entries for each call is where the cost of an entry stops falling.
 const LIST_BUFFER_BYTES: usize = 64 * 1024;
 
@@ -121,7 +123,8 @@ pub(crate) fn punch_hole(fd: BorrowedFd<'_>, range: Range<u64>) -> io::Result<()
 
 /// Reserves space without changing the length.
 pub(crate) fn preallocate(fd: BorrowedFd<'_>, len: u64) -> io::Result<()> {
-    Ok(retry_on_intr(|| rustix::fs::fallocate(fd, FallocateFlags::KEEP_SIZE, 0, len))?)
+    let reserve = || rustix::fs::fallocate(fd, FallocateFlags::KEEP_SIZE, 0, len);
+    Ok(with_room(fd, || retry_on_intr(reserve))?)
 }
 
 /// Opens a file without a name in a directory.
@@ -146,7 +149,8 @@ pub(crate) fn link_anonymous(
     // cheaper than /proc, so it is tried until it is refused once.
     static REFUSED: AtomicBool = AtomicBool::new(false);
     if !REFUSED.load(Ordering::Relaxed) {
-        match rustix::fs::linkat(file, c"", dir, name, AtFlags::EMPTY_PATH) {
+        let link = || rustix::fs::linkat(file, c"", dir, name, AtFlags::EMPTY_PATH);
+        match with_room(dir, link) {
             Err(Errno::NOENT | Errno::PERM | Errno::INVAL) => {}
             result => return result,
         }
@@ -159,7 +163,8 @@ pub(crate) fn link_anonymous(
 /// The way of kernels before 6.10 without the capability.
 fn link_by_path(file: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
     let path = path_of_fd(file);
-    rustix::fs::linkat(rustix::fs::CWD, path, dir, name, AtFlags::SYMLINK_FOLLOW)
+    let follow = AtFlags::SYMLINK_FOLLOW;
+    with_room(dir, || rustix::fs::linkat(rustix::fs::CWD, &path, dir, name, follow))
 }
 
 /// Opens a regular file and waits until a lease on it is given up (fcntl(2)); fails for anything
