@@ -208,3 +208,21 @@ fn the_statistics_count_what_happened() {
     assert_eq!(number("Number of created files:"), created.count() as u64 + 1);
     assert_eq!(done.code, 23);
 }
+
+#[test]
+fn what_is_written_is_told_apart_from_what_is_brought_over() {
+    let lab = Lab::new();
+    let name = lab.file("src/sparse", content(1, 200_000));
+    std::fs::File::options().write(true).open(name).unwrap().set_len(64 << 20).unwrap();
+    lab.file("src/plain", content(2, 5000));
+    let done = lab.lanesync("-a --json src/ dst/").go().expect(0);
+    let records = records(&done);
+    let summary = records.last().unwrap();
+    let number = |field: &str| summary[field].as_u64().unwrap();
+    assert_eq!(number("literal_bytes"), (64 << 20) + 5000);
+    assert_eq!(number("literal_bytes"), number("transferred_bytes"));
+    let written = number("written_bytes");
+    assert!((205_000..1 << 20).contains(&written), "{written} bytes were written");
+    let items: u64 = records.iter().filter_map(|record| record["written_bytes"].as_u64()).sum();
+    assert_eq!(items, 2 * written, "the items and the summary");
+}

@@ -45,7 +45,8 @@ pub enum Sparse {
 pub struct Copied {
     /// Bytes of the source that were passed, holes included.
     pub read_bytes: u64,
-    /// Bytes of data that reached the destination by whatever way; holes are not counted.
+    /// Bytes of data that were written, by the kernel or by us; neither holes nor what `src` and
+    /// `dst` share.
     pub written_bytes: u64,
     /// The source ended before the range did, `read_bytes` after its start.
     pub short: bool,
@@ -175,7 +176,7 @@ impl Copier {
         let may_clone = len >= SHORTCUT_MIN_BYTES && sparse != Sparse::FindZeros;
         if may_clone && self.clone_whole(src, dst)? {
             observer(len).map_err(CopyError::Observer)?;
-            return Ok(Copied { read_bytes: len, written_bytes: len, short: false });
+            return Ok(Copied { read_bytes: len, written_bytes: 0, short: false });
         }
         let copied = self.copy_range(src, dst, 0..len, sparse, observer)?;
         if copied.written_bytes < copied.read_bytes || dst.may_exceed(copied.read_bytes) {

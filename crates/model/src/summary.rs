@@ -96,9 +96,9 @@ pub struct Summary {
     /// Sum of the sizes of the transferred files, bytes.
     pub transferred_bytes: u64,
     /// Content brought over, bytes, holes and clones included: rsync's "literal data".
+    pub literal_bytes: u64,
+    /// Content really written, bytes; holes and clones are left out.
     pub written_bytes: u64,
-    /// Content that the destination had already and that was not written again, bytes.
-    pub matched_bytes: u64,
     /// Faults with an exit code of 23.
     pub faults: u64,
     /// Source entries that vanished (24).
@@ -120,7 +120,7 @@ impl Summary {
         self.listed_bytes += other.listed_bytes;
         self.transferred_bytes += other.transferred_bytes;
         self.written_bytes += other.written_bytes;
-        self.matched_bytes += other.matched_bytes;
+        self.literal_bytes += other.literal_bytes;
         self.faults += other.faults;
         self.vanished += other.vanished;
         self.deletions_skipped += other.deletions_skipped;

@@ -1,8 +1,8 @@
 //! The closing lines of a run: `--stats`, the two lines of `-v`, and the sum of the verdicts.
 //!
-//! rsync counts what passes between its processes. Here nothing passes: "sent" is content really
-//! written, "received" is nothing, and the sizes and times of a list on the wire are zero. No
-//! number is estimated.
+//! rsync counts what passes between its processes. Here nothing passes: "sent" is the content that
+//! was brought over, holes and clones included, as rsync would have sent it; "received" is nothing,
+//! and the sizes and times of a list on the wire are zero. No number is estimated.
 
 use std::time::Duration;
 
@@ -26,12 +26,13 @@ pub(crate) fn block(
         format!("Number of regular files transferred: {}", number(summary.transferred_files)),
         format!("Total file size: {} bytes", number(summary.listed_bytes)),
         format!("Total transferred file size: {} bytes", number(summary.transferred_bytes)),
-        format!("Literal data: {} bytes", number(summary.written_bytes)),
-        format!("Matched data: {} bytes", number(summary.matched_bytes)),
+        format!("Literal data: {} bytes", number(summary.literal_bytes)),
+        // Files are written whole: no part of an old one is ever matched.
+        format!("Matched data: {} bytes", number(0)),
         "File list size: 0".to_owned(),
         format!("File list generation time: {scan_secs:.3} seconds"),
         "File list transfer time: 0.000 seconds".to_owned(),
-        format!("Total bytes sent: {}", number(summary.written_bytes)),
+        format!("Total bytes sent: {}", number(summary.literal_bytes)),
         format!("Total bytes received: {}", number(0)),
         format!("Verdicts: {}", all_verdicts(summary, numbers)),
     ]
@@ -44,7 +45,7 @@ pub(crate) fn closing(
     numbers: HumanReadable,
     effect: Effect,
 ) -> [String; 2] {
-    let sent = summary.written_bytes;
+    let sent = summary.literal_bytes;
     // A clock that stands still must not make the rate infinite.
     let rate = to_float(sent) / took.as_secs_f64().max(0.001);
     let speedup = to_float(summary.listed_bytes) / to_float(sent.max(1));
@@ -66,13 +67,13 @@ pub(crate) fn closing(
 
 /// The line that ends a log file when the two lines of `-v` are not shown.
 pub(crate) fn log_closing(summary: &Summary) -> String {
-    let Summary { written_bytes, listed_bytes, .. } = summary;
-    format!("sent {written_bytes} bytes  received 0 bytes  total size {listed_bytes}")
+    let Summary { literal_bytes, listed_bytes, .. } = summary;
+    format!("sent {literal_bytes} bytes  received 0 bytes  total size {listed_bytes}")
 }
 
 /// `-vv`, `--debug=deltasum`: what whole-file copies have to say about deltas.
 pub(crate) fn delta_totals(summary: &Summary) -> String {
-    format!("total: matches=0  hash_hits=0  false_alarms=0 data={}", summary.written_bytes)
+    format!("total: matches=0  hash_hits=0  false_alarms=0 data={}", summary.literal_bytes)
 }
 
 /// All verdicts of source entries as a sum.
@@ -149,7 +150,8 @@ mod tests {
             transferred_files: 6,
             listed_bytes: 314_612_815,
             transferred_bytes: 314_612_813,
-            written_bytes: 314_612_813,
+            literal_bytes: 314_612_813,
+            written_bytes: 300_000_000,
             ..Summary::default()
         };
         for verdict in [Verdict::Copied, Verdict::Copied, Verdict::Equal, Verdict::Deleted] {

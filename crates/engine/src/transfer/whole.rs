@@ -157,7 +157,8 @@ fn count_as_written(worker: &mut Worker<'_>, entry: &Entry, copied: Copied) {
     let totals = &mut worker.scratch.totals;
     totals.transferred_files += 1;
     totals.transferred_bytes += entry.source.size;
-    totals.written_bytes += copied.read_bytes;
+    totals.literal_bytes += copied.read_bytes;
+    totals.written_bytes += copied.written_bytes;
     Gauges::add(&worker.run.gauges.transferred_files, 1);
 }
 

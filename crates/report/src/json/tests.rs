@@ -120,6 +120,7 @@ fn summary() -> String {
         listed_bytes: 6,
         transferred_bytes: 3,
         written_bytes: 3,
+        literal_bytes: 3,
         faults: 1,
         ..Summary::default()
     };

@@ -87,7 +87,7 @@ fn events() -> Vec<Event> {
 }
 
 fn summary() -> Summary {
-    Summary { listed_bytes: 9, written_bytes: 3, ..Summary::default() }
+    Summary { listed_bytes: 9, literal_bytes: 3, ..Summary::default() }
 }
 
 #[test]
