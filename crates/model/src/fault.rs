@@ -4,6 +4,7 @@
 //! It is never printed where it arises.
 
 use std::fmt;
+use std::io::{Error, ErrorKind};
 
 /// The side of a job on which something happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -183,14 +184,8 @@ impl Cause {
     }
 }
 
-/// `ENOSPC`, `EDQUOT` and `EROFS` of errno(3) on Linux: nothing more can be written there.
-const NOTHING_MORE_CAN_BE_WRITTEN: [i32; 3] = [28, 122, 30];
-
-/// `EROFS` of errno(3) on Linux.
-const READ_ONLY: i32 = 30;
-
-impl From<&std::io::Error> for Cause {
-    fn from(error: &std::io::Error) -> Self {
+impl From<&Error> for Cause {
+    fn from(error: &Error) -> Self {
         match error.raw_os_error() {
             Some(errno) => Self::Os(errno),
             None => Self::Refused(error.to_string().into()),
@@ -201,13 +196,13 @@ impl From<&std::io::Error> for Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Os(errno) => write!(formatter, "{}", std::io::Error::from_raw_os_error(*errno)),
+            Self::Os(errno) => write!(formatter, "{}", Error::from_raw_os_error(*errno)),
             Self::Vanished => formatter.write_str("it has vanished since it was listed"),
             Self::ChangedDuringCopy => formatter.write_str(
                 "it changed while it was read; run again when nothing writes to it, or from a snapshot",
             ),
             Self::VerificationFailed => formatter
-                .write_str("the copy differs from what was read; it was discarded, run again"),
+                .write_str("the copy differs from what was read; do not use it, run again"),
             Self::Refused(reason) => formatter.write_str(reason),
         }
     }
@@ -234,12 +229,16 @@ impl Fault {
 
     /// True when nothing more can be written and the run must end (exit code 11).
     pub fn is_fatal(&self) -> bool {
+        let kind = self.cause.errno().map(|errno| Error::from_raw_os_error(errno).kind());
         self.side == Side::Destination
-            && self.cause.errno().is_some_and(|errno| {
+            && match kind {
+                Some(ErrorKind::ReadOnlyFilesystem) => true,
                 // One attribute that is too large leaves room for content.
-                NOTHING_MORE_CAN_BE_WRITTEN.contains(&errno)
-                    && (!self.verb.sets_attribute() || errno == READ_ONLY)
-            })
+                Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                    !self.verb.sets_attribute()
+                }
+                _ => false,
+            }
     }
 }
 
@@ -294,5 +293,10 @@ mod tests {
         assert!(!fault.is_fatal());
         fault.cause = Cause::Os(30);
         assert!(fault.is_fatal());
+        fault.verb = "publish";
+        for (errno, is_fatal) in [(28, true), (122, true), (30, true), (13, false)] {
+            fault.cause = Cause::Os(errno);
+            assert_eq!(fault.is_fatal(), is_fatal, "{errno}");
+        }
     }
 }
