@@ -3,11 +3,14 @@
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
-use fs::{AccessTime, Dir, Existing};
-use model::{Fault, RelPath, Topic, Verb};
+use fs::staging::{Naming, Staging};
+use fs::xattr::Node as Carrier;
+use fs::{AccessTime, Copier, Dir, Existing, Made, Sparse, Times};
+use model::{Fault, Kind, Metadata, RelPath, Topic, Verb};
 
 use crate::attributes::Extra;
 use crate::entries::Entry;
+use crate::fake_super;
 use crate::node::Node;
 use crate::run::Run;
 
@@ -15,15 +18,14 @@ use crate::run::Run;
 /// is replaced.
 pub(crate) fn keep(run: &Run, entry: &Entry) -> Result<(), Fault> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
-    let name = entry.target_name();
-    let failed = |error: &io::Error| entry.target_fault(Verb::BackUp, error);
-    let (holder, backup_name) = cleared_place(&entry.node, &entry.node.path, dir, name, &failed)?;
-    let linked = fs::replace::replace_with(&holder, &backup_name, |staging| {
-        dir.hard_link(name, &holder, staging)
-    });
-    linked
-        .or_else(|_| move_to(run, dir, name, &holder, &backup_name))
-        .map_err(|error| failed(&error))?;
+    let old = Old { node: &entry.node, path: &entry.node.path, dir, name: entry.target_name() };
+    let keep = || {
+        let (holder, backup_name) = old.cleared_place(run)?;
+        let link = |staging: &[u8]| dir.hard_link(old.name, &holder, staging);
+        fs::replace::replace_with(&holder, &backup_name, link)
+            .or_else(|_| old.move_to(run, &holder, &backup_name))
+    };
+    keep().map_err(|error| old.fault(&error))?;
     tell(run, entry);
     Ok(())
 }
@@ -42,9 +44,7 @@ fn tell(run: &Run, entry: &Entry) {
 
 /// Moves an entry that is to be removed to its backup name.
 pub(crate) fn move_away(run: &Run, node: &Node, dir: &Dir, name: &[u8]) -> Result<(), Fault> {
-    let failed = |error: &io::Error| node.target_fault(Verb::BackUp, name, error);
-    let (holder, backup_name) = cleared_place(node, &node.path, dir, name, &failed)?;
-    move_to(run, dir, name, &holder, &backup_name).map_err(|error| failed(&error))
+    Old { node, path: &node.path, dir, name }.move_away(run)
 }
 
 /// Moves an entry that lies deeper than its node to its backup name.
@@ -55,135 +55,165 @@ pub(crate) fn move_away_below(
     parent: &[u8],
     name: &[u8],
 ) -> Result<(), Fault> {
-    let failed = |error: &io::Error| node.target_fault(Verb::BackUp, name, error);
     let path = RelPath::new(parent).unwrap_or_else(RelPath::root);
-    let (holder, backup_name) = cleared_place(node, &path, dir, name, &failed)?;
-    move_to(run, dir, name, &holder, &backup_name).map_err(|error| failed(&error))
-}
-
-/// The place of a backup, cleared of an empty directory; one that is not empty is told of.
-fn cleared_place(
-    node: &Node,
-    path: &RelPath,
-    dir: &Dir,
-    name: &[u8],
-    failed: &dyn Fn(&io::Error) -> Fault,
-) -> Result<(Dir, Vec<u8>), Fault> {
-    let (holder, backup_name) = place(node, path, dir, name).map_err(|error| failed(&error))?;
-    if holder.stat(&backup_name).is_ok_and(|old| old.kind == model::Kind::Directory) {
-        holder.remove_dir(&backup_name).map_err(|error| failed(&error))?;
-    }
-    Ok((holder, backup_name))
-}
-
-fn move_to(run: &Run, dir: &Dir, name: &[u8], holder: &Dir, backup_name: &[u8]) -> io::Result<()> {
-    match dir.rename(name, holder, backup_name, Existing::Replace) {
-        // EXDEV of errno(3): another file system.
-        Err(error) if error.raw_os_error() == Some(18) => {
-            copy_file(run, dir, name, holder, backup_name)?;
-            dir.remove_file(name)
-        }
-        result => result,
-    }
+    Old { node, path: &path, dir, name }.move_away(run)
 }
 
 /// Copies the old content to its backup name, where the file itself must stay (`--inplace`).
 pub(crate) fn copy(run: &Run, entry: &Entry) -> Result<(), Fault> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
-    let name = entry.target_name();
-    let failed = |error: &io::Error| entry.target_fault(Verb::BackUp, error);
-    let (holder, backup_name) =
-        place(&entry.node, &entry.node.path, dir, name).map_err(|error| failed(&error))?;
-    copy_file(run, dir, name, &holder, &backup_name).map_err(|error| failed(&error))
+    let old = Old { node: &entry.node, path: &entry.node.path, dir, name: entry.target_name() };
+    let copy = || {
+        let (holder, backup_name) = old.place(run)?;
+        old.copy_to(run, &holder, &backup_name)
+    };
+    copy().map_err(|error| old.fault(&error))
 }
 
-fn copy_file(
-    run: &Run,
-    dir: &Dir,
-    name: &[u8],
-    holder: &Dir,
-    backup_name: &[u8],
-) -> io::Result<()> {
-    let metadata = dir.stat(name)?;
-    match metadata.kind {
-        model::Kind::File => {
-            let source = dir.open_file(name, AccessTime::Keep)?;
-            let mut staging =
-                fs::Staging::create(holder, backup_name, 0o600, fs::staging::Naming::Named)?;
-            let file = staging.file();
-            fs::Copier::new().copy_whole(
-                &source,
-                file,
-                metadata.size,
-                fs::Sparse::KeepHoles,
-                &mut |_| Ok(()),
-            )?;
-            // As in rsync, a copy keeps what the run is told to keep. Owners that cannot be kept are
-            // no reason to lose the old content.
-            let preserve = &run.settings.preserve;
-            let uid = preserve.owner.then_some(metadata.uid);
-            let gid = preserve.group.then_some(metadata.gid);
-            drop(file.set_owner(uid, gid));
-            file.set_mode(metadata.mode)?;
-            file.set_times(fs::Times {
-                mtime: preserve.mtimes.files.then_some(metadata.mtime),
-                atime: preserve.atimes.then_some(metadata.atime),
-            })?;
-            staging.publish_replacing(holder, backup_name)
-        }
-        model::Kind::Symlink => {
-            let target = dir.read_link(name)?;
-            fs::replace::replace_with(holder, backup_name, |staging| {
-                holder.make_symlink(&target, staging)
-            })
-        }
-        kind => fs::replace::replace_with(holder, backup_name, |staging| {
-            holder.make_node(staging, kind, metadata.mode, metadata.rdev)
-        }),
+/// An entry of the destination that gets a backup name.
+struct Old<'a> {
+    node: &'a Node,
+    /// The directory that it lies in, below the transfer root.
+    path: &'a RelPath,
+    dir: &'a Dir,
+    name: &'a [u8],
+}
+
+impl Old<'_> {
+    fn fault(&self, error: &io::Error) -> Fault {
+        self.node.target_fault(Verb::BackUp, self.name, error)
     }
-}
 
-/// The directory and name of a backup; directories below `--backup-dir` are made as needed, with
-/// the attributes of those that they mirror.
-fn place(node: &Node, path: &RelPath, dir: &Dir, name: &[u8]) -> io::Result<(Dir, Vec<u8>)> {
-    let run = &node.run;
-    let backup_name = [name, &*run.settings.backup.suffix].concat();
-    let Some(root) = run.backup_root()? else { return Ok((dir.clone(), backup_name)) };
-    let mut holder = root.clone();
-    let mut mirrored = run.destination_root.clone();
-    for component in path.components() {
-        mirrored = match mirrored {
-            Some(above) => above.open_child_following(component).ok(),
-            None => None,
-        };
-        holder = match holder.open_child(component, AccessTime::Update) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match holder.make_dir(component, 0o700) {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                        return Err(error);
-                    }
-                    _ => {}
-                }
-                let made = holder.open_child(component, AccessTime::Update)?;
-                if let Some(mirrored) = &mirrored {
-                    dress_as(node, &made, mirrored)?;
-                }
-                made
+    fn move_away(&self, run: &Run) -> Result<(), Fault> {
+        let moved = self
+            .cleared_place(run)
+            .and_then(|(holder, backup_name)| self.move_to(run, &holder, &backup_name));
+        moved.map_err(|error| self.fault(&error))
+    }
+
+    /// The place of a backup, cleared of an empty directory; one that is not empty is told of.
+    fn cleared_place(&self, run: &Run) -> io::Result<(Dir, Vec<u8>)> {
+        let (holder, backup_name) = self.place(run)?;
+        if holder.stat(&backup_name).is_ok_and(|old| old.kind == Kind::Directory) {
+            holder.remove_dir(&backup_name)?;
+        }
+        Ok((holder, backup_name))
+    }
+
+    /// The directory and name of a backup; directories below `--backup-dir` are made as needed,
+    /// with the attributes of those that they mirror.
+    fn place(&self, run: &Run) -> io::Result<(Dir, Vec<u8>)> {
+        let backup_name = [self.name, &*run.settings.backup.suffix].concat();
+        let Some(root) = run.backup_root()? else { return Ok((self.dir.clone(), backup_name)) };
+        let mut holder = root.clone();
+        let mut mirrored = run.destination_root.clone();
+        for component in self.path.components() {
+            mirrored = mirrored.and_then(|above| above.open_child_following(component).ok());
+            let (below, made) = holder.open_or_make_child(component)?;
+            if let (Made::Now, Some(mirrored)) = (made, &mirrored) {
+                self.mirror(run, mirrored, &below)?;
             }
-            opened => opened?,
-        };
+            holder = below;
+        }
+        Ok((holder, backup_name))
     }
-    Ok((holder, backup_name))
+
+    /// Gives a directory that was just made the attributes of the one that it mirrors.
+    fn mirror(&self, run: &Run, mirrored: &Dir, made: &Dir) -> io::Result<()> {
+        let Ok(metadata) = mirrored.metadata() else { return Ok(()) };
+        // As with files: an owner that cannot be kept does not stand in the way.
+        drop(made.set_own_owner(Some(metadata.uid), Some(metadata.gid)));
+        self.keep_extra(run, mirrored.into(), made.into())?;
+        made.set_own_mode(metadata.mode)
+    }
+
+    fn move_to(&self, run: &Run, holder: &Dir, backup_name: &[u8]) -> io::Result<()> {
+        match self.dir.rename(self.name, holder, backup_name, Existing::Replace) {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                self.copy_to(run, holder, backup_name)?;
+                self.dir.remove_file(self.name)
+            }
+            result => result,
+        }
+    }
+
+    fn copy_to(&self, run: &Run, holder: &Dir, backup_name: &[u8]) -> io::Result<()> {
+        let metadata = self.dir.stat(self.name)?;
+        if metadata.kind == Kind::File {
+            return self.copy_file(run, &metadata, holder, backup_name);
+        }
+        let target = match metadata.kind {
+            Kind::Symlink => Some(self.dir.read_link(self.name)?),
+            _ => None,
+        };
+        fs::replace::replace_with(holder, backup_name, |staging| {
+            match &target {
+                Some(target) => holder.make_symlink(target, staging)?,
+                None => holder.make_node(staging, metadata.kind, 0o600, metadata.rdev)?,
+            }
+            self.dress_name(run, &metadata, holder, staging)
+                .inspect_err(|_| drop(holder.remove_file(staging)))
+        })
+    }
+
+    fn copy_file(
+        &self,
+        run: &Run,
+        metadata: &Metadata,
+        holder: &Dir,
+        backup_name: &[u8],
+    ) -> io::Result<()> {
+        let source = self.dir.open_file(self.name, AccessTime::Keep)?;
+        let mut staging = Staging::create(holder, backup_name, 0o600, Naming::Named)?;
+        let file = staging.file();
+        let mut unhurried = |_| Ok(());
+        Copier::new().copy_whole(
+            &source,
+            file,
+            metadata.size,
+            Sparse::KeepHoles,
+            &mut unhurried,
+        )?;
+        // As in rsync, a copy keeps what the run is told to keep. Owners that cannot be kept are no
+        // reason to lose the old content.
+        let (uid, gid) = owner(run, metadata);
+        drop(file.set_owner(uid, gid));
+        self.keep_extra(run, (&source).into(), file.into())?;
+        file.set_mode(metadata.mode)?;
+        file.set_times(times(run, metadata))?;
+        staging.publish_replacing(holder, backup_name)
+    }
+
+    /// Gives a link or node that was made for a backup the attributes of the old one.
+    fn dress_name(&self, run: &Run, metadata: &Metadata, dir: &Dir, name: &[u8]) -> io::Result<()> {
+        let (uid, gid) = owner(run, metadata);
+        drop(dir.set_owner(name, uid, gid));
+        self.keep_extra(run, Carrier::Name(self.dir, self.name), Carrier::Name(dir, name))?;
+        if metadata.kind != Kind::Symlink {
+            dir.set_mode(name, metadata.mode)?;
+        }
+        dir.set_times(name, times(run, metadata))
+    }
+
+    /// Extended attributes and ACLs, as far as the run preserves them.
+    fn keep_extra(&self, run: &Run, from: Carrier<'_>, to: Carrier<'_>) -> io::Result<()> {
+        let scope = &self.node.source_scope;
+        let extra = Extra::of_target(run, scope, from)?;
+        extra.write(&Extra::of_target(run, scope, to)?, to)?;
+        if run.keeps_pretence() { fake_super::copy_pretence(from, to) } else { Ok(()) }
+    }
 }
 
-/// Gives a directory that holds backups the attributes of the one that it mirrors.
-fn dress_as(node: &Node, made: &Dir, mirrored: &Dir) -> io::Result<()> {
-    let metadata = mirrored.metadata()?;
-    // As with files: what cannot be kept does not stand in the way.
-    drop(made.set_own_owner(Some(metadata.uid), Some(metadata.gid)));
-    let extra = |dir: &Dir| Extra::of_target(&node.run, &node.source_scope, dir.into());
-    if let (Ok(wanted), Ok(inherited)) = (extra(mirrored), extra(made)) {
-        drop(wanted.write(&inherited, made.into()));
+/// The owner and group that a copy is given.
+fn owner(run: &Run, metadata: &Metadata) -> (Option<u32>, Option<u32>) {
+    let preserve = &run.settings.preserve;
+    (preserve.owner.then_some(metadata.uid), preserve.group.then_some(metadata.gid))
+}
+
+fn times(run: &Run, metadata: &Metadata) -> Times {
+    let preserve = &run.settings.preserve;
+    Times {
+        mtime: preserve.mtimes.files.then_some(metadata.mtime),
+        atime: preserve.atimes.then_some(metadata.atime),
     }
-    made.set_own_mode(metadata.mode)
 }

@@ -86,6 +86,14 @@ pub(crate) fn read_link(dir: &Dir, name: &[u8]) -> io::Result<Vec<u8>> {
     }
 }
 
+/// Makes an entry pretend to be what another one does.
+pub(crate) fn copy_pretence(from: Carrier<'_>, to: Carrier<'_>) -> io::Result<()> {
+    match xattr::get(from, STAT)? {
+        Some(text) => xattr::set(to, STAT, &text),
+        None => Ok(()),
+    }
+}
+
 /// Writes what a name pretends to be.
 pub(crate) fn write_name(
     dir: &Dir,

@@ -49,18 +49,21 @@ fn finish(worker: &mut Worker<'_>, node: &Node) {
     if run.settings.dry_run || is_right {
         return;
     }
-    let done =
-        node.target_dir().map_err(|error| (Verb::OpenDirectory, error)).and_then(|dir| match dir {
-            Some(dir) => dress(run, node, finish, &dir),
-            None => Ok(()),
-        });
-    if let Err((verb, error)) = done {
-        if error.kind() == io::ErrorKind::Interrupted && run.cancel.is_cancelled() {
+    let dir = match node.target_dir() {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted && run.cancel.is_cancelled() => {
             return;
         }
-        let fault: Fault = node.target_fault(verb, b".", &error);
+        dir => dir.map_err(failed(node, Verb::OpenDirectory)),
+    };
+    let done = dir.and_then(|dir| dir.map_or(Ok(()), |dir| dress(run, node, finish, &dir)));
+    if let Err(fault) = done {
         run.fault(&mut worker.scratch.totals, fault);
     }
+}
+
+/// Makes faults at a node's own directory.
+fn failed(node: &Node, verb: Verb) -> impl Fn(io::Error) -> Fault + '_ {
+    move |error| node.target_fault(verb, b".", &error)
 }
 
 /// Gives a directory that was made passable the mode that it had.
@@ -77,11 +80,9 @@ fn narrow_again(worker: &mut Worker<'_>, node: &Node, finish: &Finish) {
     }
 }
 
-type Failed = (Verb, io::Error);
-
 /// Owner, extended attributes and ACLs, mode, times: in this order.
-fn dress(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Failed> {
-    let now = dir.metadata().map_err(|error| (Verb::LookAt, error))?;
+fn dress(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Fault> {
+    let now = dir.metadata().map_err(failed(node, Verb::LookAt))?;
     let wanted = &finish.wanted;
     let uid = wanted.uid.filter(|uid| *uid != now.uid);
     let gid = wanted.gid.filter(|gid| *gid != now.gid);
@@ -89,7 +90,7 @@ fn dress(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Faile
         return pretend(run, node, finish, dir);
     }
     if uid.is_some() || gid.is_some() {
-        let owned = dir.set_own_owner(uid, gid).map_err(|error| (Verb::SetOwner, error));
+        let owned = dir.set_own_owner(uid, gid).map_err(failed(node, Verb::SetOwner));
         if owned.is_err() {
             // As in rsync: who may use it is left as it is, the times are set all the same.
             set_times(run, node, finish, dir)?;
@@ -98,24 +99,23 @@ fn dress(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Faile
     }
     let mut acl_was_set = false;
     if run.settings.has_extra() {
-        let (source, target) = crate::descend::extra(run, node)
-            .map_err(|fault| (Verb::ReadAttributes, io::Error::other(fault.to_string())))?;
+        let (source, target) = crate::descend::extra(run, node)?;
         let source = source.with_mode(wanted.mode);
         acl_was_set = source.sets_mode(&target);
-        source.write(&target, dir.into()).map_err(|error| (Verb::SetAttributes, error))?;
+        source.write(&target, dir.into()).map_err(failed(node, Verb::SetAttributes))?;
     }
     let owned = uid.is_some() || gid.is_some();
     // Without -p a new directory keeps the set-group-id bit that it inherited.
     let inherits = finish.before.is_none() && run.settings.preserve.perms != Perms::Keep;
     let mode = wanted.mode | if inherits { now.mode & 0o2000 } else { 0 };
     if now.mode != mode || acl_was_set || (owned && mode & 0o6000 != 0) {
-        dir.set_own_mode(mode).map_err(|error| (Verb::SetMode, error))?;
+        dir.set_own_mode(mode).map_err(failed(node, Verb::SetMode))?;
     }
     set_times(run, node, finish, dir)
 }
 
 /// A time that counted as equal stays to the nanosecond where nothing was done in the directory.
-fn set_times(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Failed> {
+fn set_times(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Fault> {
     let Wanted { mtime, atime, .. } = finish.wanted;
     let window = run.settings.compare.modify_window_secs;
     let counts_as_equal =
@@ -127,19 +127,20 @@ fn set_times(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), F
         return Ok(());
     }
     let times = Times { mtime, atime };
-    dir.set_own_times(times).map_err(|error| (Verb::SetTimes, error))
+    dir.set_own_times(times).map_err(failed(node, Verb::SetTimes))
 }
 
 /// `--fake-super`: owner and mode go into an attribute.
-fn pretend(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Failed> {
+fn pretend(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Fault> {
     let (source, target) = if run.settings.has_extra() {
-        crate::descend::extra(run, node)
-            .map_err(|fault| (Verb::ReadAttributes, io::Error::other(fault.to_string())))?
+        crate::descend::extra(run, node)?
     } else {
         (Extra::default(), Extra::default())
     };
-    source.write(&target, dir.into()).map_err(|error| (Verb::SetAttributes, error))?;
-    crate::fake_super::write_directory(dir, &finish.wanted, &finish.source)
-        .map_err(|error| (Verb::SetAttributes, error))?;
-    set_times(run, node, finish, dir)
+    let written = source.write(&target, dir.into());
+    // Whatever became of the others, as for files.
+    let pretended = crate::fake_super::write_directory(dir, &finish.wanted, &finish.source);
+    let times = set_times(run, node, finish, dir);
+    written.and(pretended).map_err(failed(node, Verb::SetAttributes))?;
+    times
 }

@@ -293,7 +293,7 @@ mod tests {
         assert!(!fault.is_fatal());
         fault.cause = Cause::Os(30);
         assert!(fault.is_fatal());
-        fault.verb = "publish";
+        fault.verb = Verb::Publish;
         for (errno, is_fatal) in [(28, true), (122, true), (30, true), (13, false)] {
             fault.cause = Cause::Os(errno);
             assert_eq!(fault.is_fatal(), is_fatal, "{errno}");

@@ -27,6 +27,21 @@ fn pitfall_05_inplace_refuses_what_it_cannot_go_with() {
 }
 
 #[test]
+fn pitfall_05_backups_keep_the_attributes_that_are_brought_over() {
+    let tree = Tree::new()
+        .file("src/a", "new data")
+        .file("dst/a", "old")
+        .xattr("user.note", "kept")
+        .mode(0o640)
+        .mtime(1_600_000_007, 5)
+        .dir("dst/b");
+    for options in ["-aiX --inplace", "-aiX", "-ai --inplace", "-aiX --inplace --backup-dir=b"] {
+        let seen = check_args(&tree, &format!("{options} --backup --suffix=~ src/ dst"));
+        assert_eq!(seen.code(), 0, "{options}");
+    }
+}
+
+#[test]
 fn pitfall_05_inplace_delta_with_moved_blocks_is_right() {
     let old = vec![
         Segment::Numbers { from: 1000, len: 60_000 },

@@ -11,12 +11,13 @@ use std::sync::atomic::Ordering;
 use filter::{Perishable, Scope};
 use fs::{AccessTime, Dir, Listing};
 use model::settings::OneFileSystem;
-use model::{Cause, Item, ItemFlags, Kind, Metadata, RelPath, Topic, Verb, Verdict};
+use model::{Cause, Fault, Item, ItemFlags, Kind, Metadata, RelPath, Topic, Verb, Verdict};
 
 use crate::backup;
 use crate::merge_files::rules_in_force;
 use crate::node::Node;
 use crate::order::{SegmentId, compare_names};
+use crate::run::Run;
 use crate::scan::{node_kind, path_of, tell_filtered};
 use crate::task::Worker;
 
@@ -344,15 +345,20 @@ impl<'a> Doomed<'a> {
             return false;
         }
         let path = self.child_path(name);
-        if !worker.run.settings.dry_run
-            && let Err(error) = self.unlink(worker, name, kind, &path)
-        {
-            match error.kind() {
-                io::ErrorKind::NotFound => return true,
-                io::ErrorKind::DirectoryNotEmpty => self.say_not_empty(worker, &path),
-                _ => return self.fails(worker, Verb::Remove, &path, &error),
+        if !worker.run.settings.dry_run {
+            if gets_backup(worker.run, name, kind) {
+                if let Err(fault) = self.move_away(worker.run, name, &path) {
+                    worker.run.fault(&mut worker.scratch.totals, fault);
+                    return false;
+                }
+            } else if let Err(error) = self.unlink(name, kind) {
+                match error.kind() {
+                    io::ErrorKind::NotFound => return true,
+                    io::ErrorKind::DirectoryNotEmpty => self.say_not_empty(worker, &path),
+                    _ => return self.fails(worker, Verb::Remove, &path, &error),
+                }
+                return false;
             }
-            return false;
         }
         if told == Told::AsDeleted {
             self.tell(worker, &path, kind);
@@ -360,26 +366,19 @@ impl<'a> Doomed<'a> {
         true
     }
 
-    fn unlink(&self, worker: &Worker<'_>, name: &[u8], kind: Kind, path: &[u8]) -> io::Result<()> {
-        let run = worker.run;
-        let dir = self.dir();
+    fn move_away(&self, run: &Run, name: &[u8], path: &[u8]) -> Result<(), Fault> {
+        if self.path == self.node.path.as_bytes() {
+            return backup::move_away(run, self.node, self.dir(), name);
+        }
+        let parent = &path[..path.len() - name.len() - 1];
+        backup::move_away_below(run, self.node, self.dir(), parent, name)
+    }
+
+    fn unlink(&self, name: &[u8], kind: Kind) -> io::Result<()> {
         if kind == Kind::Directory {
-            return dir.remove_dir(name);
+            return self.dir().remove_dir(name);
         }
-        // A name that is nothing but the suffix is no backup of anything.
-        let suffix = &run.settings.backup.suffix;
-        let is_suffixed = name.len() > suffix.len() && name.ends_with(suffix);
-        let is_backup = run.settings.backup.dir.is_none() && is_suffixed;
-        if run.settings.backup.enabled && !is_backup {
-            let moved = if self.path == self.node.path.as_bytes() {
-                backup::move_away(run, self.node, dir, name)
-            } else {
-                let parent = &path[..path.len() - name.len() - 1];
-                backup::move_away_below(run, self.node, dir, parent, name)
-            };
-            return moved.map_err(|fault| io::Error::other(fault.to_string()));
-        }
-        dir.remove_file(name)
+        self.dir().remove_file(name)
     }
 
     fn say_not_empty(&self, worker: &Worker<'_>, path: &[u8]) {
@@ -412,6 +411,15 @@ impl<'a> Doomed<'a> {
         let told = (verdict, ItemFlags::empty());
         worker.run.conclude(&mut worker.scratch.totals, self.segment, told, item);
     }
+}
+
+/// True for what gets a backup name instead of being removed.
+fn gets_backup(run: &Run, name: &[u8], kind: Kind) -> bool {
+    let backup = &run.settings.backup;
+    // A name that is nothing but the suffix is no backup of anything.
+    let is_suffixed = name.len() > backup.suffix.len() && name.ends_with(&backup.suffix);
+    let is_backup = backup.dir.is_none() && is_suffixed;
+    backup.enabled && kind != Kind::Directory && !is_backup
 }
 
 /// True where another file system is mounted that must not be emptied.
