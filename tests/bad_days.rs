@@ -36,6 +36,12 @@ mod unreadable;
 #[path = "bad_days/changing.rs"]
 mod changing;
 
+#[path = "bad_days/in_place.rs"]
+mod in_place;
+
+#[path = "bad_days/what_stays.rs"]
+mod what_stays;
+
 #[path = "bad_days/moments.rs"]
 mod moments;
 

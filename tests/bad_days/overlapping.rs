@@ -51,6 +51,30 @@ fn a_directory_onto_itself_loses_nothing() {
 }
 
 #[test]
+fn names_of_one_file_that_are_their_own_destination_are_not_removed() {
+    // Onto themselves; onto further names of theirs, where some are there and some are not.
+    for (there, destination) in [(&[][..], "d/"), (&["a"], "e/"), (&["b", "c"], "e/"), (&[], "e/")]
+    {
+        let [rsync, lanesync] = ["rsync", "lanesync"].map(|tool| {
+            let lab = Lab::new();
+            lab.file("d/a", "three names");
+            lab.dir("e");
+            for name in ["b", "c"] {
+                fs::hard_link(lab.path("d/a"), lab.path("d").join(name)).unwrap();
+            }
+            for name in there {
+                fs::hard_link(lab.path("d/a"), lab.path("e").join(name)).unwrap();
+            }
+            let line = format!("-aH --remove-source-files d/ {destination}");
+            let run = if tool == "rsync" { lab.rsync(&line) } else { lab.lanesync(&line) };
+            let code = run.go().code;
+            (code, lab::names(&lab.path("d")), lab::names(&lab.path("e")))
+        });
+        assert_eq!(lanesync, rsync, "{there:?} {destination}");
+    }
+}
+
+#[test]
 fn a_file_onto_itself_loses_nothing() {
     for options in ["-a", "-aI", "-ac --inplace", "-a --remove-source-files", "-aI --delay-updates"]
     {

@@ -503,12 +503,14 @@ fn pretend_named(
     (wanted, extra): (&Wanted, &Extra),
 ) -> Result<(), (Verb, io::Error)> {
     let name = entry.target_name();
-    let carrier = Carrier::Name(dir, name);
+    let mut attempts = Attempts::default();
     if run.settings.has_extra() {
-        extra.write(&Extra::default(), carrier).map_err(|error| (Verb::SetAttributes, error))?;
+        let written = extra.write(&Extra::default(), Carrier::Name(dir, name));
+        attempts.note(Verb::SetAttributes, written);
     }
-    fake_super::write_name(dir, name, wanted, &entry.source)
-        .map_err(|error| (Verb::SetAttributes, error))?;
+    let pretended = fake_super::write_name(dir, name, wanted, &entry.source);
+    attempts.note(Verb::SetAttributes, pretended);
     let times = Times { mtime: wanted.mtime, atime: wanted.atime };
-    dir.set_times(name, times).map_err(|error| (Verb::SetTimes, error))
+    attempts.note(Verb::SetTimes, dir.set_times(name, times));
+    attempts.end()
 }

@@ -233,7 +233,7 @@ fn copy(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Cost {
     }
     let content = crate::entries::Elsewhere { dir: found.dir.clone(), metadata: found.metadata };
     let entry = Entry { content: Some(Box::new(content)), ..entry };
-    whole::run_small(worker, FileJob { entry, flags, opened: None, is_redone: false });
+    whole::run_small(worker, FileJob::new(entry, flags, None));
     Cost::Create
 }
 

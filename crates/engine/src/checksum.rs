@@ -1,6 +1,7 @@
 //! Checksums of file content, by rsync's names (`--checksum-choice`).
 
 use std::io;
+use std::ops::Range;
 
 use blake3::Hasher as Blake3;
 use fs::{Copier, File};
@@ -76,8 +77,13 @@ pub(crate) fn hex(digest: &[u8]) -> String {
 
 /// The checksum of the first `len` bytes of a file.
 pub(crate) fn of_file(algorithm: Checksum, file: &File, len: u64) -> io::Result<Vec<u8>> {
+    of_range(algorithm, file, 0..len)
+}
+
+/// The checksum of a range of a file, or of what of it there is.
+pub(crate) fn of_range(algorithm: Checksum, file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
     let mut state = State::new(algorithm);
-    Copier::new().read_range(file, 0..len, &mut |bytes| {
+    Copier::new().read_range(file, range, &mut |bytes| {
         state.update(bytes);
         Ok(())
     })?;

@@ -27,6 +27,7 @@ use crate::order::OrderedLog;
 use crate::run::Run;
 use crate::task::{Cost, Task, Worker};
 use crate::telling::Told;
+use crate::transfer::whole::{self, Brought};
 use collecting::{Key, Shard};
 
 /// Members of groups that are not complete, kept small.
@@ -76,6 +77,15 @@ struct Followers {
     /// How many, from the front, are told behind the leader; the others where their names stand.
     with_leader: usize,
     source: Metadata,
+}
+
+/// How far an entry that has its content got its attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dressed {
+    /// It has all of them.
+    Wholly,
+    /// One could not be set: its source, and those of its followers, stay.
+    Partly,
 }
 
 /// Groups that are not complete, and followers whose leader is in work.
@@ -280,7 +290,7 @@ fn give_up_members(worker: &mut Worker<'_>, members: Vec<Member>) {
 }
 
 /// The leader is in place: the others are linked to it.
-pub(crate) fn leader_is_there(worker: &mut Worker<'_>, leader: &Entry) {
+pub(crate) fn leader_is_there(worker: &mut Worker<'_>, leader: &Entry, dressed: Dressed) {
     let Some(followers) = worker.run.links.take(leader.group) else { return };
     if key(&leader.source) != key(&followers.source) {
         // Another file took its name while it was read: it is no link to the others.
@@ -293,9 +303,10 @@ pub(crate) fn leader_is_there(worker: &mut Worker<'_>, leader: &Entry) {
     {
         match member.entry(worker.run, &source) {
             Ok(entry) if at < with_leader => {
-                follow(worker, leader, Entry { segment: leader.segment, ..entry });
+                let entry = Entry { segment: leader.segment, ..entry };
+                follow(worker, (leader, dressed), entry);
             }
-            Ok(entry) => follow(worker, leader, entry),
+            Ok(entry) => follow(worker, (leader, dressed), entry),
             Err(fault) => member.tell_failed(worker, source, fault),
         }
         member.settle(worker);
@@ -336,14 +347,32 @@ fn go_on_without(worker: &mut Worker<'_>, followers: Followers) {
     }
 }
 
-fn follow(worker: &mut Worker<'_>, leader: &Entry, mut entry: Entry) {
-    let run = worker.run;
-    let already = match link_to(worker, leader, &mut entry) {
-        Ok(Linked::Before) => true,
-        Ok(Linked::Now) => false,
-        Ok(Linked::Not) => return,
+fn follow(worker: &mut Worker<'_>, (leader, dressed): (&Entry, Dressed), mut entry: Entry) {
+    let linked = match link_to(worker, leader, &mut entry) {
+        Ok(Some(linked)) => linked,
+        // What is in the way stays there, which has been told.
+        Ok(None) => return,
         Err(fault) => return entry.fail(worker, fault),
     };
+    let flags = match differences(worker.run, &entry, &linked) {
+        Ok(flags) => flags,
+        Err(fault) => return entry.fail(worker, fault),
+    };
+    let verdict = match (linked.already, entry.existing.is_some()) {
+        (true, _) => Verdict::Equal,
+        (false, true) => Verdict::Updated,
+        (false, false) => Verdict::Copied,
+    };
+    let told = (!linked.already).then(|| leader.path().as_bytes().into());
+    entry.conclude(worker, verdict, Told { flags, leader: told, written_bytes: 0 });
+    if dressed == Dressed::Wholly {
+        let brought = Brought { source: leader.source, copy: linked.copy };
+        whole::remove_source(worker, &entry, &brought);
+    }
+}
+
+/// The letters of a follower.
+fn differences(run: &Run, entry: &Entry, linked: &Linked) -> Result<ItemFlags, Fault> {
     let mut flags = ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK;
     match entry.existing.filter(|existing| existing.kind == entry.source.kind) {
         Some(existing) => {
@@ -351,42 +380,40 @@ fn follow(worker: &mut Worker<'_>, leader: &Entry, mut entry: Entry) {
             if entry.source.kind == Kind::File {
                 flags.set(ItemFlags::SIZE, existing.size != entry.source.size);
             }
-            flags |= attributes::extra_differences(run, &entry).unwrap_or(ItemFlags::empty());
-            if !already && !run.settings.preserve.mtimes.files {
+            flags |= attributes::extra_differences(run, entry)?;
+            if !linked.already && !run.settings.preserve.mtimes.files {
                 flags |= ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER;
             }
         }
         None => flags |= ItemFlags::NEW,
     }
-    let verdict = match (already, entry.existing.is_some()) {
-        (true, _) => Verdict::Equal,
-        (false, true) => Verdict::Updated,
-        (false, false) => Verdict::Copied,
-    };
-    let leader = (!already).then(|| leader.path().as_bytes().into());
-    entry.conclude(worker, verdict, Told { flags, leader, written_bytes: 0 });
-    remove_source(worker, &entry);
+    Ok(flags)
 }
 
-/// What came of linking a follower to its leader.
-enum Linked {
-    /// It was that already.
-    Before,
-    Now,
-    /// Something is in the way and stays there, which has been told.
-    Not,
+/// How a follower came to its leader.
+#[derive(Default)]
+struct Linked {
+    /// It was linked to it before.
+    already: bool,
+    /// The inode that both have now; `None` in a dry run.
+    copy: Option<Metadata>,
 }
 
-/// Links a follower to its leader.
-fn link_to(worker: &mut Worker<'_>, leader: &Entry, entry: &mut Entry) -> Result<Linked, Fault> {
+/// Links a follower to its leader; `None` where something is in the way and stays there, which has
+/// been told.
+fn link_to(
+    worker: &mut Worker<'_>,
+    leader: &Entry,
+    entry: &mut Entry,
+) -> Result<Option<Linked>, Fault> {
     let run = worker.run;
     let (Some(from), Some(to)) = (&leader.target_dir, &entry.target_dir) else {
-        return Ok(Linked::Now);
+        return Ok(Some(Linked::default()));
     };
     let (from_name, to_name) = (leader.target_name(), entry.target_name());
     let copy = match from.stat(from_name) {
         Ok(copy) => copy,
-        Err(_) if run.settings.dry_run => return Ok(Linked::Now),
+        Err(_) if run.settings.dry_run => return Ok(Some(Linked::default())),
         Err(error) => return Err(leader.target_fault(Verb::LookAt, &error)),
     };
     let now = to.stat(to_name).ok();
@@ -395,17 +422,17 @@ fn link_to(worker: &mut Worker<'_>, leader: &Entry, entry: &mut Entry) -> Result
         entry.existing = run.stat(to, to_name).ok();
     }
     if now.is_some_and(|now| now.is_same_inode(&copy)) {
-        return Ok(Linked::Before);
+        return Ok(Some(Linked { already: true, copy: Some(copy) }));
     }
     if run.settings.dry_run {
-        return Ok(Linked::Now);
+        return Ok(Some(Linked::default()));
     }
     entry.node.touch();
     let (from, to) = (from.clone(), to.clone());
     if let Some(existing) = now {
         if existing.kind == Kind::Directory {
             if !delete::obstacle(worker, entry, &existing) {
-                return Ok(Linked::Not);
+                return Ok(None);
             }
         } else if run.settings.backup.enabled {
             backup::keep(run, entry)?;
@@ -421,16 +448,5 @@ fn link_to(worker: &mut Worker<'_>, leader: &Entry, entry: &mut Entry) -> Result
         result => result,
     };
     linked.map_err(|error| entry.target_fault(Verb::Link, &error))?;
-    Ok(Linked::Now)
-}
-
-fn remove_source(worker: &mut Worker<'_>, entry: &Entry) {
-    let settings = &worker.run.settings;
-    if settings.write.remove_source_files
-        && !settings.dry_run
-        && let Err(error) = entry.source_dir.remove_file(&entry.name)
-    {
-        let fault = entry.source_fault(Verb::Remove, &error);
-        worker.run.fault(&mut worker.scratch.totals, fault);
-    }
+    Ok(Some(Linked { already: false, copy: Some(copy) }))
 }

@@ -258,8 +258,10 @@ impl Run {
             return attributes::dress(file, born, wanted, extra, inherited);
         }
         let real = Wanted { mode: born.mode, uid: None, gid: None, ..*wanted };
-        attributes::dress(file, born, &real, extra, inherited)?;
-        fake_super::write_file(file, wanted, source).map_err(|error| (Verb::SetAttributes, error))
+        let dressed = attributes::dress(file, born, &real, extra, inherited);
+        // As in rsync: what it pretends to be is written whatever became of the real attributes.
+        let pretended = fake_super::write_file(file, wanted, source);
+        dressed.and(pretended.map_err(|error| (Verb::SetAttributes, error)))
     }
 
     /// True where device nodes are made.

@@ -14,10 +14,10 @@ use crate::hard_links::{Group, Incomplete};
 use crate::names::Names;
 use crate::node::Node;
 use crate::order::SegmentId;
-use crate::parked::Parked;
 use crate::run::{Run, Scratch};
 use crate::transfer::LongFile;
 use crate::transfer::big::BigFile;
+use crate::transfer::partial::Waiting;
 use crate::{delete, descend, entries, finalize, hard_links, scan, transfer};
 
 /// The names found in one directory, shared by the tasks that go through them.
@@ -53,7 +53,7 @@ pub(crate) enum Task {
     /// Bring over groups of hard links of which not all members were found.
     Incomplete(Box<Incomplete>),
     /// Put a complete file that waits into place.
-    PutInPlace(Box<Parked>),
+    PutInPlace(Box<Waiting>),
     /// Delete what was put off until all else is done.
     Delete(Box<Deletions>),
 }
@@ -129,7 +129,7 @@ impl Task {
             Self::Range(big) => &big.node().run,
             Self::Links(group) => &group.node().run,
             Self::Incomplete(left) => left.run(),
-            Self::PutInPlace(parked) => &parked.node().run,
+            Self::PutInPlace(waiting) => &waiting.parked.node().run,
             Self::Delete(deletions) => &deletions.node().run,
         }
     }
@@ -157,9 +157,9 @@ impl sched::Task for Task {
             Self::Range(big) => transfer::big::run_range(&mut worker, &big),
             Self::Links(group) => hard_links::run(&mut worker, *group),
             Self::Incomplete(left) => hard_links::run_incomplete(&mut worker, left),
-            Self::PutInPlace(parked) => match parked.resume(&mut worker) {
+            Self::PutInPlace(waiting) => match waiting.parked.resume(&mut worker) {
                 Ok(entry) => {
-                    transfer::partial::put_in_place(&mut worker, &entry);
+                    transfer::partial::put_in_place(&mut worker, &entry, waiting.dressed);
                     finalize::settle(&mut worker, entry.node);
                 }
                 Err(node) => finalize::settle(&mut worker, node),
@@ -195,7 +195,7 @@ impl Task {
             Self::Range(big) => transfer::big::give_up(worker, &big),
             Self::Links(group) => hard_links::give_up(worker, *group),
             Self::Incomplete(left) => hard_links::give_up_incomplete(worker, *left),
-            Self::PutInPlace(parked) => match parked.resume(worker) {
+            Self::PutInPlace(waiting) => match waiting.parked.resume(worker) {
                 Ok(entry) => {
                     transfer::partial::take_back(&entry);
                     hard_links::leader_failed(worker, &entry);

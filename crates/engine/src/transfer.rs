@@ -22,6 +22,9 @@ pub(crate) mod symlink;
 /// A device, pipe or socket.
 pub(crate) mod special;
 
+/// What has no content of its own and is made under its name.
+mod made;
+
 /// What becomes of a file that was not completed, and of files put into place at the end.
 pub(crate) mod partial;
 
@@ -67,7 +70,7 @@ pub(crate) fn run_long(worker: &mut Worker<'_>, file: LongFile) {
     let LongFile { parked, flags } = file;
     match parked.resume(worker) {
         Ok(entry) => {
-            let job = FileJob { entry, flags, opened: None, is_redone: false };
+            let job = FileJob { entry, flags, opened: None, begun: None, is_redone: false };
             whole::run(worker, job);
         }
         Err(node) => finalize::settle(worker, node),

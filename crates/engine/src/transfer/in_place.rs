@@ -10,36 +10,49 @@ use crate::backup;
 use crate::entries::Entry;
 use crate::run::Run;
 use crate::task::Worker;
-use crate::transfer::whole::{FileJob, Lacking, Problem, problem, sparse, target_dir};
+use crate::transfer::whole::{FileJob, Lacking, Problem, problem, sparse, target_dir, verify};
 
-/// Writes the file itself.
+/// Writes the file itself. A source that changed is read anew into the same open file, so that what
+/// is backed up is the file as it was before the first attempt.
+/// Test: `an_in_place_copy_backs_up_what_was_there_before_the_first_attempt`.
 pub(crate) fn write(
     worker: &mut Worker<'_>,
     job: &mut FileJob,
     source: &File,
 ) -> Result<(Copied, Lacking), Problem> {
-    let (run, entry) = (worker.run, &job.entry);
-    let target = open(run, entry)?;
-    let from = start(worker, job, source, &target)?;
-    let (run, entry) = (worker.run, &job.entry);
-    let holes = match (sparse(run, &entry.source), &entry.existing) {
-        // Old data lies where the holes shall be.
-        (Sparse::None, _) => Sparse::None,
-        (sparse, _) => sparse,
+    let target = match job.begun.take() {
+        Some(begun) => begun,
+        None => open(worker.run, &job.entry)?,
     };
+    let written = write_to(worker, job, (source, &target));
+    if let Err(Problem::Changed) = written {
+        job.begun = Some(target);
+    }
+    written
+}
+
+fn write_to(
+    worker: &mut Worker<'_>,
+    job: &mut FileJob,
+    (source, target): (&File, &File),
+) -> Result<(Copied, Lacking), Problem> {
+    let from = start(worker, job, source, target)?;
+    let (run, entry) = (worker.run, &job.entry);
+    let is_device = entry.existing.is_some_and(|existing| existing.kind.is_device());
+    // A device has no holes.
+    let holes = if is_device { Sparse::None } else { sparse(run, &entry.source) };
     let mut paced = 0;
     let mut pace = |bytes| {
         paced += bytes;
         run.pace(bytes)
     };
     let size = entry.source.size;
-    let copied = worker.scratch.copier.copy_range(source, &target, from..size, holes, &mut pace);
+    let copied = worker.scratch.copier.copy_range(source, target, from..size, holes, &mut pace);
     run.end_of_work(paced);
     let copied = copied.map_err(|error| problem(run, entry, error))?;
     if copied.short {
         return Err(Problem::Changed);
     }
-    let is_device = entry.existing.is_some_and(|existing| existing.kind.is_device());
     if !is_device {
         target.set_len(size).map_err(|error| entry.target_fault(Verb::SetLength, &error))?;
     }
@@ -47,8 +60,12 @@ pub(crate) fn write(
     if now.kind == Kind::File && (now.size != size || now.mtime != entry.source.mtime) {
         return Err(Problem::Changed);
     }
+    if run.settings.write.verify {
+        // What --append found there is trusted, or was compared.
+        verify(run, entry, (source, target), from..size)?;
+    }
     target.check_close().map_err(|error| entry.target_fault(Verb::Write, &error))?;
-    let lacking = if is_device { None } else { dress(run, entry, source, &target)? };
+    let lacking = if is_device { None } else { dress(run, entry, source, target)? };
     if run.settings.write.fsync {
         target.sync_all().map_err(|error| entry.target_fault(Verb::Sync, &error))?;
     }
@@ -95,7 +112,7 @@ fn start(
         Append::Verify => {
             let same = super::compare::same_range(worker.scratch, source, target, 0..existing.size);
             let same = same.map_err(|unreadable| unreadable.fault(entry))?;
-            job.is_redone = !same;
+            job.is_redone |= !same;
             Ok(if same { existing.size } else { 0 })
         }
     }

@@ -12,6 +12,7 @@ use model::settings::Partial;
 use model::{Fault, Verb};
 
 use crate::entries::Entry;
+use crate::hard_links::Dressed;
 use crate::order::OrderedLog;
 use crate::parked::Parked;
 use crate::run::Run;
@@ -86,25 +87,26 @@ fn open_holder(dir: &Dir, path: &Path, make: Make) -> io::Result<Dir> {
     let mut at = dir.clone();
     for component in path.components() {
         let name = component.as_os_str().as_bytes();
-        at = match at.open_child(name, AccessTime::Update) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && make == Make::IfMissing => {
-                match at.make_dir(name, 0o700) {
-                    // Another worker was faster.
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                        return Err(error);
-                    }
-                    _ => {}
-                }
-                at.open_child(name, AccessTime::Update)?
-            }
-            opened => opened?,
+        at = match make {
+            Make::IfMissing => at.open_or_make_child(name)?.0,
+            Make::Never => at.open_child(name, AccessTime::Update)?,
         };
     }
     Ok(at)
 }
 
+/// A complete file that waits for the end of the run.
+pub(crate) struct Waiting {
+    pub(crate) parked: Parked,
+    pub(crate) dressed: Dressed,
+}
+
 /// Puts a complete file aside until the end of the run.
-pub(crate) fn put_aside(run: &Run, entry: &Entry, staging: &mut Staging) -> Result<(), Fault> {
+pub(crate) fn put_aside(
+    run: &Run,
+    (entry, dressed): (&Entry, Dressed),
+    staging: &mut Staging,
+) -> Result<(), Fault> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let mut put = || -> io::Result<()> {
         let holder = open_holder(dir, Path::new(OsStr::from_bytes(WAITING_DIR)), Make::IfMissing)?;
@@ -114,7 +116,8 @@ pub(crate) fn put_aside(run: &Run, entry: &Entry, staging: &mut Staging) -> Resu
     entry.node.hold();
     hard_links::leader_is_put_aside(run, entry);
     let waiting = Entry { segment: OrderedLog::ROOT, content: None, ..entry.clone() };
-    run.later.lock().push(Task::PutInPlace(Box::new(Parked::new(waiting))));
+    let waiting = Waiting { parked: Parked::new(waiting), dressed };
+    run.later.lock().push(Task::PutInPlace(Box::new(waiting)));
     Ok(())
 }
 
@@ -137,7 +140,7 @@ pub(crate) fn sweep(run: &Run, dir: &Dir, name: &[u8]) -> bool {
 }
 
 /// Puts a waiting file into place.
-pub(crate) fn put_in_place(worker: &mut Worker<'_>, entry: &Entry) {
+pub(crate) fn put_in_place(worker: &mut Worker<'_>, entry: &Entry, dressed: Dressed) {
     let Some(dir) = &entry.target_dir else { return };
     let put = || -> Result<(), Fault> {
         let failed = |error: &io::Error| entry.target_fault(Verb::PutIntoPlace, error);
@@ -154,6 +157,9 @@ pub(crate) fn put_in_place(worker: &mut Worker<'_>, entry: &Entry) {
         Ok(())
     };
     match put() {
+        Ok(()) if dressed == Dressed::Partly => {
+            hard_links::leader_is_there(worker, entry, Dressed::Partly);
+        }
         Ok(()) => whole::content_is_safe(worker, entry),
         Err(fault) => {
             worker.run.fault(&mut worker.scratch.totals, fault);

@@ -1,14 +1,12 @@
 //! A device, pipe or socket.
 
+use fs::Dir;
 use model::{ItemFlags, Verb, Verdict};
 
-use crate::attributes::{self, AsksForExtra};
-use crate::entries::Entry;
-use crate::run::Run;
+use crate::entries::{Entry, keep_content};
 use crate::task::{Cost, Worker};
-use crate::telling::Told;
-use crate::transfer::whole::content_is_safe;
-use crate::{backup, basis, delete, fake_super, hard_links};
+use crate::transfer::made::{self, Making};
+use crate::{basis, delete, fake_super};
 
 /// Brings a node over.
 pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
@@ -18,7 +16,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
             && (!existing.kind.is_device() || existing.rdev == entry.source.rdev)
     });
     if same {
-        return crate::entries::keep_content(worker, &entry);
+        return keep_content(worker, &entry);
     }
     if !run.settings.basis.dirs.is_empty() && entry.existing.is_none() {
         match basis::bring_other(worker, entry, None) {
@@ -51,60 +49,14 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
         }
         None => flags |= ItemFlags::NEW,
     }
-    if !run.settings.dry_run
-        && let Err(fault) = make(worker, &entry)
-    {
-        entry.fail(worker, fault);
-        hard_links::leader_failed(worker, &entry);
-        return Cost::Change;
-    }
-    if !run.settings.dry_run
-        && let Err(fault) = dress(run, &entry)
-    {
-        // It is there and others may be linked to it.
-        entry.fail(worker, fault);
-        hard_links::leader_is_there(worker, &entry);
-        return Cost::Change;
-    }
-    if entry.is_matched {
-        flags = ItemFlags::LOCAL_CHANGE;
-    }
-    let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
-    entry.conclude(worker, verdict, Told::flags(flags));
-    content_is_safe(worker, &entry);
-    Cost::Change
-}
-
-fn make(worker: &Worker<'_>, entry: &Entry) -> Result<(), model::Fault> {
-    let run = worker.run;
-    let Some(dir) = &entry.target_dir else { return Ok(()) };
-    let name = entry.target_name();
-    entry.node.touch();
-    let failed = |error: &std::io::Error| entry.target_fault(Verb::MakeNode, error);
     let (kind, rdev) = (entry.source.kind, entry.source.rdev);
-    let make_as = |name: &[u8]| {
+    let make_as = |dir: &Dir, name: &[u8]| {
         if run.keeps_pretence() {
             fake_super::make_stand_in(dir, name, b"")
         } else {
             dir.make_node(name, kind, 0o600, rdev)
         }
     };
-    if entry.existing.is_some() {
-        if run.settings.backup.enabled {
-            backup::keep(run, entry)?;
-        }
-        fs::replace::replace_with(dir, name, make_as).map_err(|error| failed(&error))?;
-    } else {
-        make_as(name).map_err(|error| failed(&error))?;
-    }
-    Ok(())
-}
-
-fn dress(run: &Run, entry: &Entry) -> Result<(), model::Fault> {
-    let extra = if run.settings.has_extra() {
-        attributes::of_source(run, entry)?
-    } else {
-        attributes::Extra::default()
-    };
-    attributes::dress_named(run, &Entry { existing: None, ..entry.clone() }, &extra)
+    let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
+    made::bring(worker, &entry, (flags, verdict), &Making { verb: Verb::MakeNode, make: &make_as })
 }

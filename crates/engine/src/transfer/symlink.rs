@@ -1,14 +1,13 @@
 //! A symbolic link, replaced in one step where one is there already.
 
+use fs::Dir;
 use model::{ItemFlags, Kind, Topic, Verb, Verdict};
 
-use crate::attributes::{self, AsksForExtra};
-use crate::entries::{Entry, sent_target, stored_target};
+use crate::entries::{Entry, keep_content, sent_target, stored_target};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
-use crate::telling::Told;
-use crate::transfer::whole::content_is_safe;
-use crate::{backup, basis, delete, fake_super, hard_links, links};
+use crate::transfer::made::{self, Making};
+use crate::{basis, delete, fake_super, links};
 
 /// Brings a symlink over.
 pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
@@ -33,7 +32,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
     let stored = stored_target(run, &target);
     let is_link = entry.existing.is_some_and(|existing| existing.kind == Kind::Symlink);
     if is_link && same_target(run, &entry, &stored) {
-        return keep(worker, &entry);
+        return keep_content(worker, &entry);
     }
     if !run.settings.basis.dirs.is_empty() && entry.existing.is_none() {
         match basis::bring_other(worker, entry, Some(&stored)) {
@@ -52,20 +51,6 @@ fn same_target(run: &Run, entry: &Entry, stored: &[u8]) -> bool {
         return false;
     }
     run.read_link(dir, entry.target_name()).is_ok_and(|old| old == stored)
-}
-
-/// The link points to the right place: attributes are set where they differ.
-fn keep(worker: &mut Worker<'_>, entry: &Entry) -> Cost {
-    match attributes::bring(worker, entry) {
-        Ok(flags) => {
-            let significant = flags.is_significant();
-            let verdict = if significant { Verdict::Metadata } else { Verdict::Equal };
-            entry.conclude(worker, verdict, Told::flags(flags));
-            content_is_safe(worker, entry);
-        }
-        Err(fault) => entry.fail(worker, fault),
-    }
-    Cost::Change
 }
 
 /// Makes the link, in place of whatever has its name.
@@ -92,60 +77,13 @@ fn make(worker: &mut Worker<'_>, mut entry: Entry, stored: &[u8]) -> Cost {
         }
         None => flags |= ItemFlags::NEW,
     }
-    if !run.settings.dry_run
-        && let Err(fault) = make_for_real(worker, &entry, stored)
-    {
-        entry.fail(worker, fault);
-        hard_links::leader_failed(worker, &entry);
-        return Cost::Change;
-    }
-    if !run.settings.dry_run
-        && let Err(fault) = dress(run, &entry)
-    {
-        // It is there and others may be linked to it.
-        entry.fail(worker, fault);
-        hard_links::leader_is_there(worker, &entry);
-        return Cost::Change;
-    }
-    if entry.is_matched {
-        // rsync does not tell of what an exact copy in a basis tree gave.
-        flags = ItemFlags::LOCAL_CHANGE;
-    }
-    let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
-    entry.conclude(worker, verdict, Told::flags(flags));
-    content_is_safe(worker, &entry);
-    Cost::Change
-}
-
-fn make_for_real(worker: &Worker<'_>, entry: &Entry, stored: &[u8]) -> Result<(), model::Fault> {
-    let run = worker.run;
-    let Some(dir) = &entry.target_dir else { return Ok(()) };
-    let name = entry.target_name();
-    entry.node.touch();
-    let failed = |error: &std::io::Error| entry.target_fault(Verb::MakeLink, error);
-    let make_as = |name: &[u8]| {
+    let make_as = |dir: &Dir, name: &[u8]| {
         if run.keeps_pretence() {
             fake_super::make_stand_in(dir, name, stored)
         } else {
             dir.make_symlink(stored, name)
         }
     };
-    if entry.existing.is_some() {
-        if run.settings.backup.enabled {
-            backup::keep(run, entry)?;
-        }
-        fs::replace::replace_with(dir, name, make_as).map_err(|error| failed(&error))?;
-    } else {
-        make_as(name).map_err(|error| failed(&error))?;
-    }
-    Ok(())
-}
-
-fn dress(run: &Run, entry: &Entry) -> Result<(), model::Fault> {
-    let extra = if run.settings.has_extra() {
-        attributes::of_source(run, entry)?
-    } else {
-        attributes::Extra::default()
-    };
-    attributes::dress_named(run, &Entry { existing: None, ..entry.clone() }, &extra)
+    let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
+    made::bring(worker, &entry, (flags, verdict), &Making { verb: Verb::MakeLink, make: &make_as })
 }

@@ -1,6 +1,7 @@
 //! A regular file, written whole into a staging file and published by one rename or link.
 
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use fs::copy::CopyError;
@@ -11,6 +12,7 @@ use model::{Cause, Fault, Gauges, ItemFlags, Kind, Metadata, Summary, Topic, Ver
 
 use crate::attributes::{self, AsksForExtra, Born, Extra};
 use crate::entries::Entry;
+use crate::hard_links::Dressed;
 use crate::node::Node;
 use crate::run::Run;
 use crate::task::Worker;
@@ -30,6 +32,14 @@ pub(crate) struct FileJob {
     pub(crate) opened: Option<File>,
     /// `--append-verify` found other content and wrote all of it.
     pub(crate) is_redone: bool,
+    /// The file that an earlier attempt began to write in place, backed up or new.
+    pub(crate) begun: Option<File>,
+}
+
+impl FileJob {
+    pub(crate) fn new(entry: Entry, flags: ItemFlags, opened: Option<File>) -> Self {
+        Self { entry, flags, opened, is_redone: false, begun: None }
+    }
 }
 
 /// Why a file was not brought over.
@@ -102,7 +112,7 @@ pub(crate) fn conclude(
             job.entry.fail_in_transfer(worker, fault, job.flags);
             if !worker.run.settings.write.delay_updates {
                 // Others may be linked to it; its source stays, for it has what the copy lacks.
-                hard_links::leader_is_there(worker, &job.entry);
+                hard_links::leader_is_there(worker, &job.entry, Dressed::Partly);
             }
         }
         Ok((copied, None)) => {
@@ -126,7 +136,7 @@ pub(crate) fn conclude(
 /// Tells what a dry run would write.
 pub(crate) fn pretend(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags) {
     told_as_written(worker, entry, flags, Copied::default());
-    hard_links::leader_is_there(worker, entry);
+    hard_links::leader_is_there(worker, entry, Dressed::Wholly);
 }
 
 /// rsync writes a file whose appended form fails its check a second time, and tells of it again.
@@ -141,7 +151,7 @@ fn tell_again(worker: &mut Worker<'_>, entry: &Entry) {
 /// Tells what a dry run would copy from a basis tree.
 pub(crate) fn pretend_copy(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags) {
     entry.conclude(worker, Verdict::Copied, Told::flags(flags));
-    hard_links::leader_is_there(worker, entry);
+    hard_links::leader_is_there(worker, entry, Dressed::Wholly);
 }
 
 fn told_as_written(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags, copied: Copied) {
@@ -164,44 +174,42 @@ fn count_as_written(worker: &mut Worker<'_>, entry: &Entry, copied: Copied) {
 
 /// What follows when the destination has the content: links to it, and the source may go.
 pub(crate) fn content_is_safe(worker: &mut Worker<'_>, entry: &Entry) {
-    hard_links::leader_is_there(worker, entry);
-    let settings = &worker.run.settings;
-    if !settings.write.remove_source_files || settings.dry_run {
-        return;
-    }
-    if entry.existing_is_source() {
-        let cause = Cause::Refused("source and destination are one file; it was kept".into());
-        let fault = entry.source_fault(Verb::Remove, cause);
-        return worker.run.fault(&mut worker.scratch.totals, fault);
-    }
-    if entry.node.is_behind_link(entry.layer) {
-        let cause = Cause::Refused("it lies behind a symlink; it was kept".into());
-        let fault = entry.source_fault(Verb::Remove, cause);
-        return worker.run.fault(&mut worker.scratch.totals, fault);
-    }
-    let removed = entry.source_is_unchanged(worker.run).and_then(|unchanged| {
-        if unchanged {
-            entry.source_dir.remove_file(&entry.name)
-        } else {
-            Err(io::Error::other("it changed after it was copied; it was kept"))
-        }
-    });
-    if let Err(error) = removed {
-        let fault = entry.source_fault(Verb::Remove, &error);
-        worker.run.fault(&mut worker.scratch.totals, fault);
-    }
+    hard_links::leader_is_there(worker, entry, Dressed::Wholly);
+    remove_source(worker, entry, &Brought { source: entry.source, copy: entry.existing });
 }
 
-impl Entry {
-    /// True when source and destination are one inode.
-    pub(crate) fn existing_is_source(&self) -> bool {
-        self.existing.is_some_and(|existing| existing.is_same_inode(&self.source))
-    }
+/// What was brought over for an entry.
+pub(crate) struct Brought {
+    /// The source as it was when it was read.
+    pub(crate) source: Metadata,
+    /// What the destination had under the name, or has now.
+    pub(crate) copy: Option<Metadata>,
+}
 
-    /// True when the source is as it was when it was looked at.
-    fn source_is_unchanged(&self, run: &Run) -> io::Result<bool> {
-        let now = run.stat(&self.source_dir, &self.name)?;
-        Ok(self.is_followed || is_unchanged(&self.source, &now))
+/// Removes a source that is at the destination, where the settings ask for it: never one that is
+/// the destination, nor one that was written to since it was read.
+pub(crate) fn remove_source(worker: &mut Worker<'_>, entry: &Entry, brought: &Brought) {
+    let run = worker.run;
+    if !run.settings.write.remove_source_files || run.settings.dry_run {
+        return;
+    }
+    let kept = |why: &str| entry.source_fault(Verb::Remove, Cause::Refused(why.into()));
+    let remove = || -> Result<(), Fault> {
+        if brought.copy.is_some_and(|copy| copy.is_same_inode(&brought.source)) {
+            return Err(kept("source and destination are one file; it was kept"));
+        }
+        if entry.node.is_behind_link(entry.layer) {
+            return Err(kept("it lies behind a symlink; it was kept"));
+        }
+        let failed = |error: &io::Error| entry.source_fault(Verb::Remove, error);
+        let now = run.stat(&entry.source_dir, &entry.name).map_err(|error| failed(&error))?;
+        if !entry.is_followed && !is_unchanged(&brought.source, &now) {
+            return Err(kept("it changed after it was copied; it was kept"));
+        }
+        entry.source_dir.remove_file(&entry.name).map_err(|error| failed(&error))
+    };
+    if let Err(fault) = remove() {
+        run.fault(&mut worker.scratch.totals, fault);
     }
 }
 
@@ -397,7 +405,7 @@ impl Staged {
             return Err(Problem::Changed);
         }
         if run.settings.write.verify {
-            verify(run, entry, source, self.file())?;
+            verify(run, entry, (source, self.file()), 0..entry.source.size)?;
         }
         // Before the attributes: what is written back late would change the times.
         self.file().check_close().map_err(|error| entry.target_fault(Verb::Write, &error))?;
@@ -405,7 +413,8 @@ impl Staged {
         if run.settings.write.fsync {
             self.file().sync_all().map_err(|error| entry.target_fault(Verb::Sync, &error))?;
         }
-        self.publish(run, entry)?;
+        let dressed = if lacking.is_some() { Dressed::Partly } else { Dressed::Wholly };
+        self.publish(run, entry, dressed)?;
         Ok(lacking)
     }
 
@@ -436,12 +445,13 @@ impl Staged {
         }
     }
 
-    fn publish(&mut self, run: &Run, entry: &Entry) -> Result<(), Problem> {
+    fn publish(&mut self, run: &Run, entry: &Entry, dressed: Dressed) -> Result<(), Problem> {
         let dir = target_dir(entry)?;
         let name = entry.target_name();
         entry.node.touch();
         if run.settings.write.delay_updates {
-            return partial::put_aside(run, entry, &mut self.staging).map_err(Problem::from);
+            return partial::put_aside(run, (entry, dressed), &mut self.staging)
+                .map_err(Problem::from);
         }
         let mut replaces = entry.existing.is_some();
         if replaces && run.settings.backup.enabled {
@@ -481,12 +491,17 @@ pub(crate) fn target_dir(entry: &Entry) -> Result<&Dir, Problem> {
     })
 }
 
-/// Reads both files again and compares their checksums.
-fn verify(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<(), Problem> {
+/// Reads a range of both files again and compares their checksums.
+pub(crate) fn verify(
+    run: &Run,
+    entry: &Entry,
+    (source, target): (&File, &File),
+    range: Range<u64>,
+) -> Result<(), Problem> {
     let algorithm = run.settings.compare.checksum;
-    let expected = crate::checksum::of_file(algorithm, source, entry.source.size)
+    let expected = crate::checksum::of_range(algorithm, source, range.clone())
         .map_err(|error| entry.source_fault(Verb::Read, &error))?;
-    let got = crate::checksum::of_file(algorithm, target, entry.source.size)
+    let got = crate::checksum::of_range(algorithm, target, range)
         .map_err(|error| entry.target_fault(Verb::ReadBack, &error))?;
     if expected == got {
         return Ok(());

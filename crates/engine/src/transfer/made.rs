@@ -1,0 +1,76 @@
+//! What has no content of its own to transfer and is made under its name: a symlink, a device, a
+//! pipe, a socket. What is there already is replaced in one step.
+
+use std::io;
+
+use fs::Dir;
+use model::{Fault, ItemFlags, Verb, Verdict};
+
+use crate::attributes::{self, AsksForExtra, Extra};
+use crate::backup;
+use crate::entries::Entry;
+use crate::hard_links::{self, Dressed};
+use crate::run::Run;
+use crate::task::{Cost, Worker};
+use crate::telling::Told;
+use crate::transfer::whole::content_is_safe;
+
+/// How an entry is made.
+pub(super) struct Making<'a> {
+    /// What is told when it fails.
+    pub(super) verb: Verb,
+    /// Makes it under a name that is free.
+    pub(super) make: &'a dyn Fn(&Dir, &[u8]) -> io::Result<()>,
+}
+
+/// Makes an entry, dresses it and tells of it.
+pub(super) fn bring(
+    worker: &mut Worker<'_>,
+    entry: &Entry,
+    (flags, verdict): (ItemFlags, Verdict),
+    making: &Making<'_>,
+) -> Cost {
+    let run = worker.run;
+    if !run.settings.dry_run {
+        if let Err(fault) = make(run, entry, making) {
+            entry.fail(worker, fault);
+            hard_links::leader_failed(worker, entry);
+            return Cost::Change;
+        }
+        if let Err(fault) = dress(run, entry) {
+            // It is there and others may be linked to it.
+            entry.fail(worker, fault);
+            hard_links::leader_is_there(worker, entry, Dressed::Partly);
+            return Cost::Change;
+        }
+    }
+    // rsync does not tell of what an exact copy in a basis tree gave.
+    let flags = if entry.is_matched { ItemFlags::LOCAL_CHANGE } else { flags };
+    entry.conclude(worker, verdict, Told::flags(flags));
+    content_is_safe(worker, entry);
+    Cost::Change
+}
+
+fn make(run: &Run, entry: &Entry, making: &Making<'_>) -> Result<(), Fault> {
+    let Some(dir) = &entry.target_dir else { return Ok(()) };
+    let name = entry.target_name();
+    entry.node.touch();
+    let made = if entry.existing.is_some() {
+        if run.settings.backup.enabled {
+            backup::keep(run, entry)?;
+        }
+        fs::replace::replace_with(dir, name, |staging| (making.make)(dir, staging))
+    } else {
+        (making.make)(dir, name)
+    };
+    made.map_err(|error| entry.target_fault(making.verb, &error))
+}
+
+fn dress(run: &Run, entry: &Entry) -> Result<(), Fault> {
+    let extra = if run.settings.has_extra() {
+        attributes::of_source(run, entry)?
+    } else {
+        Extra::default()
+    };
+    attributes::dress_named(run, &Entry { existing: None, ..entry.clone() }, &extra)
+}
