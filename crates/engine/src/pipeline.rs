@@ -1,7 +1,6 @@
 //! The whole of a run: what is picked, the passes over the tree, what is left for the end.
 
 use std::collections::HashSet;
-use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -31,9 +30,6 @@ use crate::selection::{Excluded, Selection, Unreadable};
 use crate::task::Task;
 use crate::wanted::Wanted;
 
-/// Never more workers than this: where 64 server slots of 2 ms are saturated with room to spare.
-const AUTO_CEILING: usize = 256;
-
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -43,10 +39,6 @@ pub struct Outcome {
     pub stopped: Option<Stop>,
     /// True when it was cancelled from outside.
     pub cancelled: bool,
-    /// The destination directory was made.
-    pub made_destination: bool,
-    /// How many workers were at work at most.
-    pub peak_workers: usize,
 }
 
 /// Brings the destination into the state of the source.
@@ -72,22 +64,14 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     let run = Arc::new(shared);
     tell_unreadable(&run, &mut selection);
     tell_notes(&run, &selection, opened.as_ref());
-    let mut outcome = Outcome {
-        summary: Summary::default(),
-        stopped: None,
-        cancelled: false,
-        made_destination: opened.as_ref().is_some_and(|opened| opened.is_new),
-        peak_workers: 0,
-    };
     let settings = sched::Settings { workers, ..sched::Settings::default() };
     if !nothing {
         let top = Top { rules, selection, opened };
-        passes(&run, top, &settings, &mut outcome)?;
+        passes(&run, top, &settings)?;
     }
-    outcome.summary.merge(&run.totals());
-    outcome.stopped = run.stopped();
-    outcome.cancelled = around.cancel.is_cancelled() && outcome.stopped.is_none();
-    Ok(outcome)
+    let stopped = run.stopped();
+    let cancelled = around.cancel.is_cancelled() && stopped.is_none();
+    Ok(Outcome { summary: run.totals(), stopped, cancelled })
 }
 
 /// The source roots and all directories above them.
@@ -124,9 +108,7 @@ fn lies_in_a_source(top: &Top<'_>, opened: &Opened) -> bool {
 fn workers(job: &Job) -> sched::Workers {
     match job.settings.limits.workers {
         Workers::Fixed(count) => sched::Workers::Fixed(count),
-        Workers::Auto => sched::Workers::Auto {
-            ceiling: NonZeroUsize::new(AUTO_CEILING).unwrap_or(NonZeroUsize::MIN),
-        },
+        Workers::Auto => sched::Workers::default(),
     }
 }
 
@@ -137,12 +119,7 @@ struct Top<'a> {
     opened: Option<Opened>,
 }
 
-fn passes(
-    run: &Arc<Run>,
-    mut top: Top<'_>,
-    settings: &sched::Settings,
-    outcome: &mut Outcome,
-) -> Result<(), SetupError> {
+fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Result<(), SetupError> {
     let picked = Arc::new(std::mem::take(&mut top.selection.picked));
     let overlaps = top.opened.as_ref().is_some_and(|opened| lies_in_a_source(&top, opened));
     permit_deletions(run);
@@ -154,7 +131,6 @@ fn passes(
         // Groups of hard links and files put aside are done when the tree has been gone through.
         while !seeds.is_empty() {
             let ended = sched::run(settings, &run.cancel, seeds);
-            outcome.peak_workers = outcome.peak_workers.max(ended.peak_workers);
             if let sched::End::Panicked(message) = ended.end {
                 run.end(Stop::Internal(message.into()));
             }

@@ -42,14 +42,6 @@ pub struct Permit<'a> {
     amount: u64,
 }
 
-/// Like [`Permit`], for values that outlive the borrow of their budget.
-#[derive(Debug)]
-#[must_use = "a permit that is dropped at once permits nothing"]
-pub struct OwnedPermit {
-    budget: Arc<Budget>,
-    amount: u64,
-}
-
 impl Budget {
     /// A budget of `limit` permits; 0 counts as 1, for nothing could ever be taken from it.
     pub fn new(limit: u64) -> Self {
@@ -57,53 +49,14 @@ impl Budget {
         Self { limit, state: Mutex::new(State { free: limit, line: VecDeque::new() }) }
     }
 
-    /// How many permits there are in all.
-    pub fn limit(&self) -> u64 {
-        self.limit
-    }
-
-    /// How many permits are taken now.
-    pub fn in_use(&self) -> u64 {
-        self.limit - self.state.lock().free
-    }
-
     /// Takes `amount` permits, waiting for them. More than the limit is taken as the limit.
     pub fn acquire(&self, amount: u64, cancel: &Cancel) -> Result<Permit<'_>, Cancelled> {
-        let amount = self.take(amount, cancel)?;
-        Ok(Permit { budget: self, amount })
-    }
-
-    /// Takes `amount` permits if they are free and nobody waits.
-    pub fn try_acquire(&self, amount: u64) -> Option<Permit<'_>> {
-        let amount = amount.min(self.limit);
-        let granted = self.state.lock().grab(amount);
-        granted.then(|| Permit { budget: self, amount })
-    }
-
-    /// As [`acquire`](Self::acquire), with a permit that keeps the budget alive.
-    pub fn acquire_owned(
-        self: &Arc<Self>,
-        amount: u64,
-        cancel: &Cancel,
-    ) -> Result<OwnedPermit, Cancelled> {
-        let amount = self.take(amount, cancel)?;
-        Ok(OwnedPermit { budget: Arc::clone(self), amount })
-    }
-
-    /// As [`try_acquire`](Self::try_acquire), with a permit that keeps the budget alive.
-    pub fn try_acquire_owned(self: &Arc<Self>, amount: u64) -> Option<OwnedPermit> {
-        let amount = amount.min(self.limit);
-        let granted = self.state.lock().grab(amount);
-        granted.then(|| OwnedPermit { budget: Arc::clone(self), amount })
-    }
-
-    fn take(&self, amount: u64, cancel: &Cancel) -> Result<u64, Cancelled> {
         cancel.check()?;
         let amount = amount.min(self.limit);
         if !self.state.lock().grab(amount) {
             self.wait_in_line(amount, cancel)?;
         }
-        Ok(amount)
+        Ok(Permit { budget: self, amount })
     }
 
     fn wait_in_line(&self, need: u64, cancel: &Cancel) -> Result<(), Cancelled> {
@@ -174,20 +127,7 @@ impl Permit<'_> {
     }
 }
 
-impl OwnedPermit {
-    /// How many permits this stands for: what was asked for, or the limit if that is less.
-    pub fn amount(&self) -> u64 {
-        self.amount
-    }
-}
-
 impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        self.budget.give_back(self.amount);
-    }
-}
-
-impl Drop for OwnedPermit {
     fn drop(&mut self) {
         self.budget.give_back(self.amount);
     }

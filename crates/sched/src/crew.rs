@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::gauges::Counters;
+use crate::counters::Counters;
 
 /// One searching worker in `state`; the lower half counts them.
 const SEARCHING: u64 = 1;

@@ -9,7 +9,6 @@
 //!         or the oldest seed
 //!         or the oldest task of another worker's stack   (breadth: far from where it works)
 //!         or the oldest long task, since nothing else is left
-//!         or the oldest task that was to come last
 //!         or sleep until somebody spawns
 //!     task.run(cx)                                       (may spawn further tasks)
 //! }
@@ -55,8 +54,8 @@
 mod bell;
 mod budget;
 mod cancel;
+mod counters;
 mod crew;
-mod gauges;
 mod meter;
 mod queue;
 mod rate;
@@ -65,9 +64,8 @@ mod task;
 mod tuner;
 mod worker;
 
-pub use budget::{Budget, OwnedPermit, Permit};
+pub use budget::{Budget, Permit};
 pub use cancel::{Cancel, Cancelled};
-pub use gauges::{Gauges, Reading};
 pub use meter::Class;
 pub use rate::RateLimit;
 pub use run::{End, Outcome, Settings, Workers, run};

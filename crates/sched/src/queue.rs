@@ -63,10 +63,8 @@ pub(crate) struct Found<T> {
 /// Where a task came from, as far as its worker must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The worker's own deque, or a shelf.
-    Shelf,
-    /// Another worker's deque.
-    Theft,
+    /// A deque, or the shelf of seeds.
+    Common,
     /// The shelf of long tasks; to be told by [`Queues::long_done`].
     Long,
 }
@@ -75,7 +73,6 @@ pub(crate) enum Origin {
 pub(crate) struct Queues<T> {
     pub(crate) seeds: Shelf<T>,
     pub(crate) long: Shelf<T>,
-    pub(crate) last: Shelf<T>,
     long_running: AtomicUsize,
     /// Filled from the front as workers join, before their threads start.
     stealers: Box<[OnceLock<Stealer<T>>]>,
@@ -87,7 +84,6 @@ impl<T> Queues<T> {
         Self {
             seeds: Shelf::new(),
             long: Shelf::new(),
-            last: Shelf::new(),
             long_running: AtomicUsize::new(0),
             stealers: (0..ceiling).map(|_| OnceLock::new()).collect(),
             joined: AtomicUsize::new(0),
@@ -107,15 +103,13 @@ impl<T> Queues<T> {
     /// A long task below the cap, the newest of the own deque, or a seed.
     pub(crate) fn take_near(&self, own: &Deque<T>, active: usize) -> Option<Found<T>> {
         self.take_long(active.div_ceil(2))
-            .or_else(|| own.pop().map(|task| Found { task, origin: Origin::Shelf }))
-            .or_else(|| self.seeds.pop().map(|task| Found { task, origin: Origin::Shelf }))
+            .or_else(|| own.pop().map(|task| Found { task, origin: Origin::Common }))
+            .or_else(|| self.seeds.pop().map(|task| Found { task, origin: Origin::Common }))
     }
 
-    /// The oldest task of another worker, a long task above the cap, or one that was to come last.
+    /// The oldest task of another worker, or a long task above the cap.
     pub(crate) fn take_far(&self, thief: usize, victim: &mut usize) -> Option<Found<T>> {
-        self.steal(thief, victim)
-            .or_else(|| self.take_long(usize::MAX))
-            .or_else(|| self.last.pop().map(|task| Found { task, origin: Origin::Shelf }))
+        self.steal(thief, victim).or_else(|| self.take_long(usize::MAX))
     }
 
     pub(crate) fn long_done(&self) {
@@ -128,7 +122,6 @@ impl<T> Queues<T> {
         !self.seeds.is_empty()
             || !self.long.is_empty()
             || self.deques().any(|deque| !deque.is_empty())
-            || !self.last.is_empty()
     }
 
     fn take_long(&self, cap: usize) -> Option<Found<T>> {
@@ -151,7 +144,7 @@ impl<T> Queues<T> {
         for index in (first..joined).chain(0..first).filter(|&index| index != thief) {
             if let Some(task) = self.stealers.get(index).and_then(steal_from) {
                 *victim = index;
-                return Some(Found { task, origin: Origin::Theft });
+                return Some(Found { task, origin: Origin::Common });
             }
         }
         None
@@ -188,13 +181,12 @@ mod tests {
         let queues = Queues::new(2);
         let (own, other) = (queues.join(0), queues.join(1));
         for number in [1, 2] {
-            queues.last.push(60 + number);
             queues.long.push(10 + number);
             queues.seeds.push(30 + number);
             own.push(20 + number);
             other.push(40 + number);
         }
-        assert_eq!(drain(&queues, &own, 2), [11, 22, 21, 31, 32, 41, 42, 12, 61, 62]);
+        assert_eq!(drain(&queues, &own, 2), [11, 22, 21, 31, 32, 41, 42, 12]);
     }
 
     #[test]

@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::cancel::Cancel;
+use crate::counters::Counters;
 use crate::crew::{Call, Crew};
-use crate::gauges::{Counters, Gauges};
 use crate::meter::{Meter, Tally};
 use crate::queue::Queues;
 use crate::task::Task;
@@ -41,6 +41,14 @@ pub enum Workers {
     },
 }
 
+impl Default for Workers {
+    /// As many as pay off, up to 256: where 64 server slots at 2 ms each are saturated with room to
+    /// spare.
+    fn default() -> Self {
+        Self::Auto { ceiling: NonZeroUsize::MIN.saturating_add(255) }
+    }
+}
+
 /// How to run.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -48,19 +56,11 @@ pub struct Settings {
     pub workers: Workers,
     /// The stack of each worker thread.
     pub stack_bytes: usize,
-    /// Where a reporter reads how the run goes; keep a clone.
-    pub gauges: Gauges,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        // 256: where 64 server slots at 2 ms each are saturated with room to spare.
-        let ceiling = NonZeroUsize::MIN.saturating_add(255);
-        Self {
-            workers: Workers::Auto { ceiling },
-            stack_bytes: DEFAULT_STACK_BYTES,
-            gauges: Gauges::new(),
-        }
+        Self { workers: Workers::default(), stack_bytes: DEFAULT_STACK_BYTES }
     }
 }
 
@@ -85,14 +85,10 @@ pub struct Outcome {
     pub tasks: u64,
     /// Tasks that were queued when the run was cancelled.
     pub abandoned: u64,
-    /// Tasks that were taken from another worker's stack.
-    pub steals: u64,
     /// Threads that were started.
     pub peak_workers: usize,
     /// How many workers were allowed at the end: what the tuner found.
     pub active_workers: usize,
-    /// Time that started workers slept, summed.
-    pub idle: Duration,
 }
 
 /// Runs `seeds` and all that they spawn, and returns when no task is left. Seeds are taken oldest
@@ -108,7 +104,6 @@ pub fn run<T: Task>(
         Workers::Auto { ceiling } => (ceiling.get(), cores.saturating_mul(2)),
     };
     let counters = Arc::new(Counters::default());
-    settings.gauges.follow(&counters);
     let shared = prepare(counters, ceiling, start, cancel, seeds);
     let tuning = match settings.workers {
         Workers::Fixed(_) => None,
@@ -252,10 +247,8 @@ fn outcome<T>(shared: &Shared<T>) -> Outcome {
         end,
         tasks: finished.tasks.load(Ordering::Relaxed),
         abandoned: finished.abandoned.load(Ordering::Relaxed),
-        steals: finished.steals.load(Ordering::Relaxed),
         peak_workers: counters.started.load(Ordering::Relaxed),
         active_workers: counters.active.load(Ordering::Relaxed),
-        idle: Duration::from_nanos(finished.idle_nanos.load(Ordering::Relaxed)),
     }
 }
 

@@ -60,13 +60,6 @@ impl<T: Task> Context<'_, T> {
         self.shared.queues.long.len()
     }
 
-    /// Puts a task on the shared queue for what is done when nothing else can be, oldest first.
-    pub fn spawn_last(&self, task: T) {
-        self.count();
-        self.shared.queues.last.push(task);
-        self.shared.crew.announce();
-    }
-
     /// Tells the tuner that `operations` operations of `class` took so long together, one after
     /// the other. Tell it of each operation or small file, not of batches: the tuner needs about
     /// two samples per worker before it moves. Leave out waits for budgets, rate and locks.

@@ -4,14 +4,13 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use crossbeam_deque::Worker as Deque;
 use parking_lot::Mutex;
 
 use crate::cancel::Cancel;
+use crate::counters::Counters;
 use crate::crew::{Crew, Wake};
-use crate::gauges::Counters;
 use crate::meter::Meter;
 use crate::queue::{Found, Origin, Queues};
 use crate::task::{Context, Task};
@@ -86,9 +85,7 @@ impl<T: Task> Worker<'_, T> {
     }
 
     fn park(&mut self) -> Step {
-        let parked = Instant::now();
         let wake = self.cx.shared.crew.park(self.cx.index, || self.cx.shared.queues.has_work());
-        self.score.idle += parked.elapsed();
         match wake {
             Wake::Search => Step::Again,
             Wake::Close => Step::End,
@@ -112,7 +109,6 @@ impl<T: Task> Worker<'_, T> {
         if origin == Origin::Long {
             cx.shared.queues.long_done();
         }
-        self.score.steals += u64::from(origin == Origin::Theft);
         self.score.abandoned += u64::from(cancelled);
         self.score.tasks += u64::from(!cancelled);
         if cx.shared.counters.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -140,17 +136,12 @@ impl<T> Shared<T> {
 struct Score {
     tasks: u64,
     abandoned: u64,
-    steals: u64,
-    idle: Duration,
 }
 
 impl Score {
     fn add_to(&self, counters: &Counters) {
         let finished = &counters.finished;
-        let idle = u64::try_from(self.idle.as_nanos()).unwrap_or(u64::MAX);
         finished.tasks.fetch_add(self.tasks, Ordering::Relaxed);
         finished.abandoned.fetch_add(self.abandoned, Ordering::Relaxed);
-        finished.steals.fetch_add(self.steals, Ordering::Relaxed);
-        finished.idle_nanos.fetch_add(idle, Ordering::Relaxed);
     }
 }

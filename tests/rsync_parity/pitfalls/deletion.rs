@@ -275,12 +275,6 @@ fn check_missing(tree: &Tree, options: &str) -> Observation {
     check_items(&Scenario::new(tree.clone(), &missing(options)))
 }
 
-/// What we and rsync make of a scenario in which they differ.
-fn observe_both(scenario: &Scenario) -> [Observation; 2] {
-    let scratch = scratch_dir();
-    [Tool::under_test(), Tool::reference()].map(|tool| observe(&tool, scenario, scratch.path()))
-}
-
 #[test]
 fn pitfall_03_missing_arguments_are_deleted_unless_a_rule_keeps_them() {
     let tree = tree_of_missing().file("dst/x/f", "precious");

@@ -70,15 +70,14 @@ fn one_worker_runs_in_a_fixed_order() {
     };
     let last = note("second seed");
     let first = task(move |cx| {
-        cx.spawn_last(note("last"));
         cx.spawn(note("old"));
         cx.spawn_long(note("long 1"));
         cx.spawn(note("new"));
         cx.spawn_long(note("long 2"));
     });
     let outcome = run(&fixed(1), &Cancel::new(), [first, last]);
-    assert_eq!(*order.lock(), ["long 1", "long 2", "new", "old", "second seed", "last"]);
-    assert_eq!((outcome.tasks, outcome.steals, outcome.peak_workers), (7, 0, 1));
+    assert_eq!(*order.lock(), ["long 1", "long 2", "new", "old", "second seed"]);
+    assert_eq!((outcome.tasks, outcome.peak_workers), (6, 1));
 }
 
 #[test]
@@ -140,9 +139,8 @@ fn short_runs_end_many_times_over() {
         let outcome = run_one(1 + round % 4, |cx| {
             cx.spawn(task(|_| ()));
             cx.spawn_long(task(|_| ()));
-            cx.spawn_last(task(|_| ()));
         });
-        assert_eq!(outcome.tasks, 4);
+        assert_eq!(outcome.tasks, 3);
     }
 }
 
@@ -225,11 +223,7 @@ fn cancelling_abandons_what_is_queued() {
         for number in 0..30 {
             let job: Job = Box::new(|cx| assert!(cx.cancel().sleep(Duration::MAX).is_err()));
             let late = Closure { job, abandoned: Some(Arc::clone(&queued)) };
-            match number % 3 {
-                0 => cx.spawn(late),
-                1 => cx.spawn_long(late),
-                _ => cx.spawn_last(late),
-            }
+            if number % 2 == 0 { cx.spawn(late) } else { cx.spawn_long(late) }
         }
         cx.cancel().cancel();
         assert!(cx.cancelled());
@@ -281,23 +275,6 @@ fn without_threads_the_caller_works() {
     assert_eq!((outcome.end, ran.load(Ordering::SeqCst)), (End::Done, 10));
 }
 
-#[test]
-fn gauges_follow_the_run() {
-    let settings = fixed(3);
-    let gauges = settings.gauges.clone();
-    let inside = gauges.clone();
-    let seed = task(move |cx| {
-        cx.spawn_last(task(|_| ()));
-        let reading = inside.read();
-        assert_eq!(reading.active_workers, 3);
-        assert!((1..=3).contains(&reading.busy_workers));
-        assert!((1..=3).contains(&reading.started_workers));
-        assert!(reading.queued_tasks <= 1);
-    });
-    assert_eq!(run(&settings, &Cancel::new(), [seed]).end, End::Done);
-    assert_eq!(gauges.read().queued_tasks, 0);
-}
-
 /// Keeps itself alive, with reported latencies of its choice, until `stop`.
 fn tell(latency: fn(usize) -> u64, stop: fn(usize) -> bool, done: &Arc<AtomicBool>) -> Closure {
     let done = Arc::clone(done);
@@ -343,7 +320,6 @@ struct Tree {
 enum How {
     Near,
     Long,
-    Last,
 }
 
 struct Node {
@@ -361,14 +337,13 @@ impl Task for Node {
             match how {
                 How::Near => cx.spawn(child),
                 How::Long => cx.spawn_long(child),
-                How::Last => cx.spawn_last(child),
             }
         }
     }
 }
 
 fn trees() -> impl Strategy<Value = Tree> {
-    let how = prop_oneof![4 => Just(How::Near), 1 => Just(How::Long), 1 => Just(How::Last)];
+    let how = prop_oneof![4 => Just(How::Near), 1 => Just(How::Long)];
     prop::collection::vec((any::<prop::sample::Index>(), how), 0..400).prop_map(|nodes| {
         let mut children = vec![Vec::new(); nodes.len() + 1];
         for (place, (parent, how)) in nodes.into_iter().enumerate() {
