@@ -11,9 +11,10 @@ use std::process::ExitCode;
 use cli::Request;
 
 fn main() -> ExitCode {
+    let umask = fs::process::clear_umask();
     let arguments = std::env::args_os().skip(1).collect();
-    let exit = match cli::read(arguments, &cli::Process) {
-        Ok(Request::Sync(invocation)) => commands::sync::run(*invocation),
+    let exit = match cli::read(arguments, &cli::Process { umask }) {
+        Ok(Request::Sync(invocation)) => commands::sync::run(*invocation, umask),
         Ok(Request::Tell(text)) => cli::tell(&text),
         Err(refusal) => {
             cli::complain(&refusal);

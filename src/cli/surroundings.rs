@@ -37,7 +37,10 @@ pub(crate) trait Surroundings {
 
 /// The surroundings of this process.
 #[derive(Debug)]
-pub(crate) struct Process;
+pub(crate) struct Process {
+    /// The umask that it was started with.
+    pub(crate) umask: u32,
+}
 
 impl Surroundings for Process {
     fn variable(&self, name: &str) -> Option<OsString> {
@@ -53,7 +56,7 @@ impl Surroundings for Process {
     }
 
     fn umask(&self) -> u32 {
-        fs::process::umask()
+        self.umask
     }
 
     fn user_id(&self, name: &[u8]) -> Option<u32> {

@@ -14,8 +14,8 @@ use super::signals::Watch;
 use crate::cli::{Invocation, Refusal, complain};
 use crate::exit_code::{Ending, Exit};
 
-/// Runs it to its end.
-pub(crate) fn run(invocation: Invocation) -> Exit {
+/// Runs it to its end; `umask` is what the process was started with and has cleared.
+pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
     let Invocation { job, rules, report, log_file, warnings } = invocation;
     for warning in &warnings {
         warn(warning);
@@ -34,7 +34,7 @@ pub(crate) fn run(invocation: Invocation) -> Exit {
     let log = log_file.as_deref().and_then(open_log);
     let reporter = Arc::new(Reporter::new(report, stdout, stderr, log, Arc::clone(&gauges)));
     let sink: Arc<dyn Sink> = Arc::clone(&reporter) as Arc<dyn Sink>;
-    let (ending, summary) = bring_over(&job, rules, &Surroundings { sink, gauges, cancel });
+    let (ending, summary) = bring_over(&job, rules, &Surroundings { sink, gauges, cancel, umask });
     let ending = match ending {
         Ending::Complete if watch.saw_one() => Ending::Interrupted,
         ending => ending,

@@ -113,6 +113,8 @@ pub struct Surroundings {
     pub gauges: Arc<Gauges>,
     /// Stops the run.
     pub cancel: Cancel,
+    /// The mode bits that new entries do not get; the kernel takes none off any more.
+    pub umask: u32,
 }
 
 /// Descriptors that are open all the time: standard streams, logs, roots.
@@ -166,7 +168,7 @@ impl Run {
             destination_inode: destination.map(|(_, metadata)| (metadata.dev, metadata.ino)),
             source_inodes: HashSet::new(),
             made_destination: opened.is_some_and(|opened| opened.is_new),
-            umask: fs::process::umask(),
+            umask: around.umask,
             basis_roots: crate::pipeline::basis_roots(job, destination_root.as_ref()),
             destination_root,
             temp_dir,

@@ -1,14 +1,12 @@
 //! Moving bytes between two open files, by the cheapest way that their file systems offer.
 //!
 //! Three ways, tried in this order: sharing the data (reflink), letting the kernel copy, reading and
-//! writing. What a pair of devices cannot do is remembered for the whole process, so that the
-//! question costs one failed call and not one for each file.
+//! writing. What a pair of devices cannot do is remembered by each [`Copier`], so that the
+//! question costs it one failed call and not one for each file.
 
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::Errno;
 
@@ -89,44 +87,31 @@ impl From<CopyError> for io::Error {
 
 type CopyResult<T> = Result<T, CopyError>;
 
-/// Copies between files; each worker has one, for the buffer.
+/// Copies between files; each worker has one, for the buffer and for what it found out.
 #[derive(Debug, Default)]
 pub struct Copier {
     buffer: Vec<u8>,
-    shortcuts: Shortcuts,
-    last_route: Option<(RouteKey, Arc<Route>)>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Shortcuts {
-    #[default]
-    Allowed,
-    Off,
+    /// The latest first.
+    routes: Vec<(RouteKey, Route)>,
+    /// What is taken to be so of a pair of devices before it was tried.
+    untried: Route,
 }
 
 /// Source device and destination device.
 type RouteKey = (u64, u64);
 
 /// What was found out about a pair of devices.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Route {
-    lacks_clone: AtomicBool,
-    lacks_kernel_copy: AtomicBool,
-}
-
-static ROUTES: Mutex<Vec<(RouteKey, Arc<Route>)>> = Mutex::new(Vec::new());
-
-/// Who hears of each piece, and whether it must see the bytes.
-enum Watcher<'a> {
-    Count(&'a mut dyn FnMut(u64) -> io::Result<()>),
-    Bytes(&'a mut dyn FnMut(&[u8]) -> io::Result<()>),
+    lacks_clone: bool,
+    lacks_kernel_copy: bool,
 }
 
 /// One copy under way.
 struct Transfer<'a> {
     src: &'a File,
     dst: &'a File,
-    watcher: Watcher<'a>,
+    observer: &'a mut dyn FnMut(u64) -> io::Result<()>,
     copied: Copied,
 }
 
@@ -136,24 +121,15 @@ impl Copier {
         Self::default()
     }
 
-    /// A copier that only reads and writes: data is never shared and never copied by the kernel or
-    /// by a server.
-    pub fn without_shortcuts() -> Self {
-        Self { shortcuts: Shortcuts::Off, ..Self::default() }
-    }
-
     /// Makes `dst` share all data of `src`, as `src` is now; `false` where the file systems cannot.
     pub fn clone_whole(&mut self, src: &File, dst: &File) -> CopyResult<bool> {
-        if self.shortcuts == Shortcuts::Off {
-            return Ok(false);
-        }
         let route = self.route(src, dst)?;
-        if route.lacks_clone.load(Ordering::Relaxed) {
+        if route.lacks_clone {
             return Ok(false);
         }
         if let Err(error) = sys::clone_file(src.as_fd(), dst.as_fd()) {
             // Whatever the reason: it does not say which side failed; reading and writing will.
-            note_lack(error, &route.lacks_clone);
+            note_lack(error, &mut route.lacks_clone);
             return Ok(false);
         }
         dst.note_written(u64::MAX);
@@ -197,20 +173,14 @@ impl Copier {
         sparse: Sparse,
         observer: &mut dyn FnMut(u64) -> io::Result<()>,
     ) -> CopyResult<Copied> {
-        self.copy_watched(Transfer::new(src, dst, Watcher::Count(observer)), range, sparse)
-    }
-
-    /// Like [`copy_range`](Self::copy_range), by reading and writing, with every byte of the source
-    /// shown to `reader` in order, holes as zeros.
-    pub fn copy_range_reading(
-        &mut self,
-        src: &File,
-        dst: &File,
-        range: Range<u64>,
-        sparse: Sparse,
-        reader: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-    ) -> CopyResult<Copied> {
-        self.copy_watched(Transfer::new(src, dst, Watcher::Bytes(reader)), range, sparse)
+        let mut transfer = Transfer { src, dst, observer, copied: Copied::default() };
+        let is_small = range.end.saturating_sub(range.start) < SHORTCUT_MIN_BYTES;
+        match sparse {
+            Sparse::FindZeros => self.copy_finding_zeros(&mut transfer, range)?,
+            Sparse::KeepHoles if !is_small => self.copy_extents(&mut transfer, range)?,
+            Sparse::KeepHoles | Sparse::None => self.copy_data(&mut transfer, range)?,
+        }
+        Ok(transfer.copied)
     }
 
     /// Shows every byte of a range to `reader` in order, without copying; returns how many there
@@ -231,21 +201,6 @@ impl Copier {
             offset += read as u64;
         }
         Ok(offset - range.start)
-    }
-
-    fn copy_watched(
-        &mut self,
-        mut transfer: Transfer<'_>,
-        range: Range<u64>,
-        sparse: Sparse,
-    ) -> CopyResult<Copied> {
-        let is_small = range.end.saturating_sub(range.start) < SHORTCUT_MIN_BYTES;
-        match sparse {
-            Sparse::FindZeros => self.copy_finding_zeros(&mut transfer, range)?,
-            Sparse::KeepHoles if !is_small => self.copy_extents(&mut transfer, range)?,
-            Sparse::KeepHoles | Sparse::None => self.copy_data(&mut transfer, range)?,
-        }
-        Ok(transfer.copied)
     }
 
     fn copy_extents(&mut self, transfer: &mut Transfer<'_>, range: Range<u64>) -> CopyResult<()> {
@@ -271,12 +226,9 @@ impl Copier {
 
     fn copy_data(&mut self, transfer: &mut Transfer<'_>, range: Range<u64>) -> CopyResult<()> {
         let Range { mut start, end } = range;
-        if matches!(transfer.watcher, Watcher::Count(_))
-            && self.shortcuts == Shortcuts::Allowed
-            && end.saturating_sub(start) >= SHORTCUT_MIN_BYTES
-        {
+        if end.saturating_sub(start) >= SHORTCUT_MIN_BYTES {
             let route = self.route(transfer.src, transfer.dst)?;
-            start = transfer.copy_in_kernel(start..end, &route)?;
+            start = transfer.copy_in_kernel(start..end, route)?;
         }
         while start < end {
             let buffer = self.buffer_for(end - start);
@@ -284,7 +236,7 @@ impl Copier {
             let read = transfer.src.read_at(buffer, start).map_err(CopyError::Source)?;
             transfer.write(&self.buffer[..read], start)?;
             start += read as u64;
-            transfer.note_data(&self.buffer[..read])?;
+            transfer.note_data(read as u64)?;
             if read < wanted {
                 transfer.copied.short = true;
                 break;
@@ -321,35 +273,22 @@ impl Copier {
         &mut self.buffer[..len]
     }
 
-    fn route(&mut self, src: &File, dst: &File) -> CopyResult<Arc<Route>> {
+    fn route(&mut self, src: &File, dst: &File) -> CopyResult<&mut Route> {
         let source = src.device().map_err(CopyError::Source)?;
         let key = (source, dst.device().map_err(CopyError::Destination)?);
-        if let Some((last, route)) = &self.last_route
-            && *last == key
-        {
-            return Ok(Arc::clone(route));
+        match self.routes.iter().position(|(known, _)| *known == key) {
+            Some(at) => self.routes.swap(0, at),
+            None => self.routes.insert(0, (key, self.untried)),
         }
-        let mut routes = ROUTES.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = routes.iter().find(|(known, _)| *known == key).map(|(_, route)| route);
-        let route = known.map_or_else(Arc::default, Arc::clone);
-        if known.is_none() {
-            routes.push((key, Arc::clone(&route)));
-        }
-        drop(routes);
-        self.last_route = Some((key, Arc::clone(&route)));
-        Ok(route)
+        Ok(&mut self.routes[0].1)
     }
 }
 
-impl<'a> Transfer<'a> {
-    fn new(src: &'a File, dst: &'a File, watcher: Watcher<'a>) -> Self {
-        Self { src, dst, watcher, copied: Copied::default() }
-    }
-
+impl Transfer<'_> {
     /// Copies until the end of the range or until the kernel stops; says where that was.
-    fn copy_in_kernel(&mut self, range: Range<u64>, route: &Route) -> CopyResult<u64> {
+    fn copy_in_kernel(&mut self, range: Range<u64>, route: &mut Route) -> CopyResult<u64> {
         let mut offset = range.start;
-        while offset < range.end && !route.lacks_kernel_copy.load(Ordering::Relaxed) {
+        while offset < range.end && !route.lacks_kernel_copy {
             let piece = (range.end - offset).min(KERNEL_PIECE_BYTES);
             self.dst.note_written(offset + piece);
             let len = usize::try_from(piece).expect("a piece is 8 MiB at most");
@@ -358,13 +297,11 @@ impl<'a> Transfer<'a> {
                 Ok(0) => break,
                 Ok(count) => {
                     offset += count as u64;
-                    self.copied.read_bytes += count as u64;
-                    self.copied.written_bytes += count as u64;
-                    self.tell(count as u64)?;
+                    self.note_data(count as u64)?;
                 }
                 Err(error) => {
                     // The call does not say which side failed; reading and writing the rest will.
-                    note_lack(error, &route.lacks_kernel_copy);
+                    note_lack(error, &mut route.lacks_kernel_copy);
                     break;
                 }
             }
@@ -373,51 +310,30 @@ impl<'a> Transfer<'a> {
     }
 
     fn tell(&mut self, count: u64) -> CopyResult<()> {
-        match &mut self.watcher {
-            Watcher::Count(observer) => observer(count).map_err(CopyError::Observer),
-            Watcher::Bytes(_) => Ok(()),
-        }
+        (self.observer)(count).map_err(CopyError::Observer)
     }
 
     fn write(&self, bytes: &[u8], offset: u64) -> CopyResult<()> {
         self.dst.write_all_at(bytes, offset).map_err(CopyError::Destination)
     }
 
-    fn note_data(&mut self, bytes: &[u8]) -> CopyResult<()> {
-        self.copied.written_bytes += bytes.len() as u64;
-        self.note_read(bytes)
+    fn note_data(&mut self, count: u64) -> CopyResult<()> {
+        self.copied.written_bytes += count;
+        self.note_read(count)
     }
 
-    fn note_read(&mut self, bytes: &[u8]) -> CopyResult<()> {
-        self.copied.read_bytes += bytes.len() as u64;
-        let told = match &mut self.watcher {
-            _ if bytes.is_empty() => Ok(()),
-            Watcher::Count(observer) => observer(bytes.len() as u64),
-            Watcher::Bytes(reader) => reader(bytes),
-        };
-        told.map_err(CopyError::Observer)
+    fn note_read(&mut self, count: u64) -> CopyResult<()> {
+        self.copied.read_bytes += count;
+        if count == 0 { Ok(()) } else { self.tell(count) }
     }
 
-    /// Passes a hole of the source: no data, but a hasher must see its zeros.
+    /// Passes a hole of the source.
     fn pass_hole(&mut self, hole: Range<u64>) -> CopyResult<()> {
         if hole.is_empty() {
             return Ok(());
         }
         self.dst.clear(hole.clone()).map_err(CopyError::Destination)?;
-        let len = hole.end - hole.start;
-        self.copied.read_bytes += len;
-        match &mut self.watcher {
-            Watcher::Count(observer) => observer(len).map_err(CopyError::Observer),
-            Watcher::Bytes(reader) => {
-                let mut rest = len;
-                while rest > 0 {
-                    let piece = piece_of(&ZEROS, rest);
-                    reader(piece).map_err(CopyError::Observer)?;
-                    rest -= piece.len() as u64;
-                }
-                Ok(())
-            }
-        }
+        self.note_read(hole.end - hole.start)
     }
 
     fn write_with_holes(&mut self, bytes: &[u8], offset: u64) -> CopyResult<()> {
@@ -435,7 +351,7 @@ impl<'a> Transfer<'a> {
             rest = &rest[run..];
             at = end;
         }
-        self.note_read(bytes)
+        self.note_read(bytes.len() as u64)
     }
 }
 
@@ -457,10 +373,8 @@ fn leading_run(bytes: &[u8], offset: u64) -> (usize, bool) {
 
 /// Remembers the errors that hold for every pair of files on these devices. Others are about the two
 /// files (alignment, swap files, append-only files, a sandbox) or about a disk that fails or is full.
-fn note_lack(error: Errno, lacks: &AtomicBool) {
-    if matches!(error, Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::NOTTY) {
-        lacks.store(true, Ordering::Relaxed);
-    }
+fn note_lack(error: Errno, lacks: &mut bool) {
+    *lacks |= matches!(error, Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::NOTTY);
 }
 
 #[cfg(test)]

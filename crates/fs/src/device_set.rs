@@ -1,4 +1,8 @@
 //! A small set of devices that any thread may ask without waiting.
+//!
+//! Sets live as long as the process, which makes one run: asking again in each directory would cost
+//! a system call for each. A number stands for another file system only after an umount, and what a
+//! run works on is busy and cannot be unmounted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -75,19 +75,6 @@ pub struct Times {
     pub atime: Option<Timestamp>,
 }
 
-/// What a file system says of itself (statfs(2)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileSystem {
-    /// The type, a number of statfs(2).
-    pub magic: u64,
-    /// Size of the file system.
-    pub total_bytes: u64,
-    /// What an ordinary user may still write.
-    pub available_bytes: u64,
-    /// How many more files fit; 0 where the file system does not count them.
-    pub available_files: u64,
-}
-
 const OPEN_DIR: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 const OPEN_FILE: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
@@ -147,7 +134,7 @@ impl Dir {
     }
 
     /// Opens this directory again: a handle with a position of its own.
-    pub fn reopen(&self) -> io::Result<Self> {
+    pub(crate) fn reopen(&self) -> io::Result<Self> {
         Self::open_handle(self.as_fd())
     }
 
@@ -304,14 +291,6 @@ impl Dir {
         }
     }
 
-    /// Swaps two names in one step. Fails with [`io::ErrorKind::InvalidInput`] or
-    /// [`io::ErrorKind::Unsupported`] where the file system cannot.
-    pub fn exchange(&self, name: &[u8], other: &Self, other_name: &[u8]) -> io::Result<()> {
-        let (name, other_name) = (component(name)?, component(other_name)?);
-        let flags = RenameFlags::EXCHANGE;
-        Ok(with_room(other, || rustix::fs::renameat_with(self, name, other, other_name, flags))?)
-    }
-
     /// Removes a name that is not a directory.
     pub fn remove_file(&self, name: &[u8]) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(self, component(name)?, AtFlags::empty())?)
@@ -384,31 +363,9 @@ impl Dir {
         Ok(File::created(self.open(name, flags, mode)?, self.0.device.get().copied()))
     }
 
-    /// What the file system below this directory says of itself.
-    pub fn statfs(&self) -> io::Result<FileSystem> {
-        let answer = rustix::fs::fstatvfs(self)?;
-        let magic = sys::file_system_magic(self.as_fd())?;
-        Ok(FileSystem {
-            magic,
-            total_bytes: answer.f_blocks.saturating_mul(answer.f_frsize),
-            available_bytes: answer.f_bavail.saturating_mul(answer.f_frsize),
-            available_files: answer.f_favail,
-        })
-    }
-
-    /// How many bytes an ordinary user may still write here.
-    pub fn space_left(&self) -> io::Result<u64> {
-        Ok(self.statfs()?.available_bytes)
-    }
-
     /// Waits until everything written to this file system is on its disk.
     pub fn sync_filesystem(&self) -> io::Result<()> {
         Ok(retry_on_intr(|| rustix::fs::syncfs(self))?)
-    }
-
-    /// Waits until the names of this directory are on its disk.
-    pub fn sync_names(&self) -> io::Result<()> {
-        Ok(retry_on_intr(|| rustix::fs::fsync(self))?)
     }
 
     /// Whether another file system is mounted on this name, a bind mount included. `name` itself

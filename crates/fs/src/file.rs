@@ -109,11 +109,6 @@ impl File {
         Ok(rustix::fs::fchmod(self, Mode::from_bits_truncate(mode))?)
     }
 
-    /// Waits until the data, and what is needed to find it, are on the disk.
-    pub fn sync_data(&self) -> io::Result<()> {
-        Ok(retry_on_intr(|| rustix::fs::fdatasync(self))?)
-    }
-
     /// Waits until the data and all attributes are on the disk.
     pub fn sync_all(&self) -> io::Result<()> {
         Ok(retry_on_intr(|| rustix::fs::fsync(self))?)
@@ -128,7 +123,7 @@ impl File {
     /// Turns a range into a hole that reads as zeros; the length stays.
     ///
     /// Fails with [`io::ErrorKind::Unsupported`] where the file system cannot.
-    pub fn punch_hole(&self, range: Range<u64>) -> io::Result<()> {
+    pub(crate) fn punch_hole(&self, range: Range<u64>) -> io::Result<()> {
         if range.is_empty() {
             return Ok(());
         }
@@ -167,12 +162,12 @@ impl File {
 
     /// The parts of `range` that hold data, in order; what lies between reads as zeros. Where the
     /// file system does not tell, all of `range` is one part.
-    pub fn data_extents(&self, range: Range<u64>) -> DataExtents<'_> {
+    pub(crate) fn data_extents(&self, range: Range<u64>) -> DataExtents<'_> {
         DataExtents { file: self, rest: range }
     }
 
     /// Takes the lock of the whole file if nobody holds it; it lasts until the file is closed.
-    pub fn lock_exclusive_now(&self) -> io::Result<bool> {
+    pub(crate) fn lock_exclusive_now(&self) -> io::Result<bool> {
         match retry_on_intr(|| rustix::fs::flock(self, FlockOperation::NonBlockingLockExclusive)) {
             Ok(()) => Ok(true),
             Err(Errno::WOULDBLOCK) => Ok(false),
@@ -204,7 +199,7 @@ impl AsFd for File {
 
 /// What [`File::data_extents`] gives.
 #[derive(Debug)]
-pub struct DataExtents<'a> {
+pub(crate) struct DataExtents<'a> {
     file: &'a File,
     rest: Range<u64>,
 }

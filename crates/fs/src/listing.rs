@@ -1,9 +1,8 @@
 //! All names of one directory.
 //!
-//! Names lie one after another in one block of memory, with 16 bytes of bookkeeping each, so that a
+//! Names lie one after another in one block of memory, with 8 bytes of bookkeeping each, so that a
 //! directory of a million names stays small and the names of a small one cost two allocations.
 
-use std::cmp::Ordering;
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -24,8 +23,6 @@ pub struct Listing {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     offset_low: u32,
-    ino_low: u32,
-    ino_high: u32,
     name_len: u16,
     offset_high: u8,
     kind: u8,
@@ -43,7 +40,7 @@ impl Listing {
     /// Reads an open directory from its position to its end.
     pub(crate) fn read(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let mut listing = Self::default();
-        let read = sys::list_names(fd, |name, kind, ino| listing.push(name, kind, ino));
+        let read = sys::list_names(fd, |name, kind| listing.push(name, kind));
         match read {
             Err(error) if listing.is_empty() => return Err(error),
             read => listing.error = read.err(),
@@ -52,7 +49,7 @@ impl Listing {
         Ok(listing)
     }
 
-    fn push(&mut self, name: &[u8], kind: Option<Kind>, ino: u64) -> io::Result<()> {
+    fn push(&mut self, name: &[u8], kind: Option<Kind>) -> io::Result<()> {
         if matches!(name, b"." | b"..") {
             return Ok(());
         }
@@ -61,12 +58,9 @@ impl Listing {
         }
         let offset = self.names.len() as u64;
         let (offset_low, offset_high) = halves(offset);
-        let (ino_low, ino_high) = halves(ino);
         let too_large = |_| io::Error::from(io::ErrorKind::OutOfMemory);
         self.entries.push(Entry {
             offset_low,
-            ino_low,
-            ino_high,
             name_len: u16::try_from(name.len()).map_err(too_large)?,
             offset_high: u8::try_from(offset_high).map_err(too_large)?,
             kind: kind.map_or(0, kind_code),
@@ -102,7 +96,7 @@ impl Listing {
     ///
     /// When `index` is not below `len()`.
     pub fn name(&self, index: usize) -> &[u8] {
-        name_of(&self.names, &self.entries[index])
+        name_of(&self.names, self.entries[index])
     }
 
     /// What the directory says of the kind of the entry; `None` when it does not say.
@@ -114,65 +108,26 @@ impl Listing {
         kind_from_code(self.entries[index].kind)
     }
 
-    /// The inode number that the directory gives. On a mount point it is the covered one.
-    ///
-    /// # Panics
-    ///
-    /// When `index` is not below `len()`.
-    pub fn ino(&self, index: usize) -> u64 {
-        whole(self.entries[index].ino_low, self.entries[index].ino_high)
-    }
-
     /// Names and hints in the present order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], Option<Kind>)> {
-        self.entries.iter().map(|entry| view(&self.names, entry))
+        self.entries.iter().map(|entry| view(&self.names, *entry))
     }
 
     /// Sorts by bytes of the names; makes [`find`](Self::find) fast.
     pub fn sort_by_name(&mut self) {
         let names = &self.names;
-        self.entries.sort_unstable_by(|a, b| name_of(names, a).cmp(name_of(names, b)));
+        self.entries.sort_unstable_by(|a, b| name_of(names, *a).cmp(name_of(names, *b)));
         self.sorted = Sorted::ByName;
-    }
-
-    /// Sorts by an order of names and hints.
-    pub fn sort_by(
-        &mut self,
-        mut order: impl FnMut((&[u8], Option<Kind>), (&[u8], Option<Kind>)) -> Ordering,
-    ) {
-        let names = &self.names;
-        self.entries.sort_unstable_by(|a, b| order(view(names, a), view(names, b)));
-        self.sorted = Sorted::No;
-    }
-
-    /// Sorts by inode number: the order in which cold disks are read fastest.
-    pub fn sort_by_ino(&mut self) {
-        self.entries.sort_unstable_by_key(|entry| whole(entry.ino_low, entry.ino_high));
-        self.sorted = Sorted::No;
-    }
-
-    /// Keeps the entries for which `keep` is true, in their order.
-    pub fn retain(&mut self, mut keep: impl FnMut(&[u8], Option<Kind>) -> bool) {
-        let names = &self.names;
-        self.entries.retain(|entry| {
-            let (name, kind) = view(names, entry);
-            keep(name, kind)
-        });
     }
 
     /// Where a name stands: by halves after [`sort_by_name`](Self::sort_by_name), else by looking
     /// at all.
     pub fn find(&self, name: &[u8]) -> Option<usize> {
-        let named = |entry: &Entry| name_of(&self.names, entry);
+        let named = |entry: &Entry| name_of(&self.names, *entry);
         match self.sorted {
             Sorted::ByName => self.entries.binary_search_by(|entry| named(entry).cmp(name)).ok(),
             Sorted::No => self.entries.iter().position(|entry| named(entry) == name),
         }
-    }
-
-    /// Whether a name is there; see [`find`](Self::find).
-    pub fn contains(&self, name: &[u8]) -> bool {
-        self.find(name).is_some()
     }
 
     /// Why the directory could not be read to its end; names may be missing then.
@@ -186,13 +141,13 @@ impl Listing {
     }
 }
 
-fn name_of<'a>(names: &'a [u8], entry: &Entry) -> &'a [u8] {
+fn name_of(names: &[u8], entry: Entry) -> &[u8] {
     let start = whole(entry.offset_low, entry.offset_high.into());
     let start = usize::try_from(start).expect("an offset into memory fits");
     &names[start..start + usize::from(entry.name_len)]
 }
 
-fn view<'a>(names: &'a [u8], entry: &Entry) -> (&'a [u8], Option<Kind>) {
+fn view(names: &[u8], entry: Entry) -> (&[u8], Option<Kind>) {
     (name_of(names, entry), kind_from_code(entry.kind))
 }
 

@@ -2,6 +2,9 @@
 //!
 //! A look-up that fails and a name that is not there both give `None`: the caller falls back to the
 //! number, never to an id of its own choice.
+//!
+//! Answers are kept as long as the process, which makes one run, so that all of a run sees one state
+//! of the accounts and a server on the network is asked once.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! Files that the operator named: filter lists, lists of files, passwords, logs.
+//! Files that the operator named: filter lists, lists of files, logs.
 //!
 //! A link on the way to one is followed only if root or we ourselves made it; see `walk`.
 
@@ -7,30 +7,15 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::process;
-use crate::walk::{self, Walk};
+use crate::walk::Walk;
 
 /// Reads a whole file; `-` is standard input.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Reads a whole file that nobody but its owner may read, and that root or we ourselves own. `-`
-/// is standard input.
-pub fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = open(path)?;
-    let stat = rustix::fs::fstat(&file)?;
-    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-    let is_our_own = stat.st_uid == 0 || stat.st_uid == process::effective_uid();
-    if is_file && (stat.st_mode & 0o077 != 0 || !is_our_own) {
-        return Err(walk::refusal("a secret that others can read"));
-    }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -47,19 +32,10 @@ pub fn append(path: &Path) -> io::Result<File> {
     Walk::new(path, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)?.open()
 }
 
-/// Opens a file for writing and empties it; creates it where it is missing.
-pub fn create(path: &Path) -> io::Result<File> {
-    let file = Walk::new(path, OFlags::WRONLY | OFlags::CREATE)?.open()?;
-    if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) == FileType::RegularFile {
-        rustix::fs::ftruncate(&file, 0)?;
-    }
-    Ok(file)
-}
-
 /// Makes a directory that the operator asked for, such as a destination that is not there yet. Links
 /// on the way to it are followed, as by [`Dir::open_operator`](crate::Dir::open_operator).
 pub fn make_dir(path: &Path) -> io::Result<()> {
-    let mode = Mode::from_bits_truncate(0o777 & !walk::mask());
+    let mode = Mode::from_bits_truncate(0o777 & !process::cleared_umask());
     Ok(rustix::fs::mkdirat(CWD, path, mode)?)
 }
 

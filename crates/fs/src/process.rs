@@ -7,6 +7,7 @@ use rustix::process::{Resource, Rlimit};
 /// Open files that a run asks for: enough for any number of workers, and what servers allow.
 const OPEN_FILES_CAP: u64 = 65_536;
 
+/// The umask that was cleared. It belongs to the process, so what is known of it does, too.
 static UMASK: OnceLock<u32> = OnceLock::new();
 
 /// True when the process acts as root.
@@ -20,19 +21,25 @@ pub fn effective_uid() -> u32 {
 }
 
 /// The group that the process acts as.
-pub fn effective_gid() -> u32 {
+pub(crate) fn effective_gid() -> u32 {
     rustix::process::getegid().as_raw()
 }
 
-/// The umask that the process was started with. The first call sets the umask of the process to
-/// zero, so that modes given to the kernel mean what they say; call it before any worker starts.
-pub fn umask() -> u32 {
+/// Sets the umask of the process to zero, so that modes given to the kernel mean what they say, and
+/// returns the one that the process was started with. Called once, before there are threads: from
+/// then on this crate takes the umask off itself, where it makes what the operator named.
+pub fn clear_umask() -> u32 {
     *UMASK.get_or_init(|| rustix::process::umask(rustix::fs::Mode::empty()).bits())
 }
 
 /// Whether modes given to the kernel mean what they say.
 pub(crate) fn is_umask_cleared() -> bool {
     UMASK.get().is_some()
+}
+
+/// The umask that the kernel does not apply any more.
+pub(crate) fn cleared_umask() -> u32 {
+    UMASK.get().copied().unwrap_or(0)
 }
 
 /// Raises the number of files the process may have open, as far as it may and sense goes; returns
@@ -51,19 +58,14 @@ pub fn raise_open_files() -> u64 {
     }
 }
 
-/// Name of this host; empty when the kernel has none.
-pub fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_umask_is_read_once_and_cleared() {
-        let first = umask();
-        assert_eq!(umask(), first);
+    fn the_umask_is_cleared_once() {
+        let first = clear_umask();
+        assert_eq!((clear_umask(), cleared_umask()), (first, first));
         assert!(is_umask_cleared());
         let scratch = tempfile::tempdir().unwrap();
         let dir = crate::Dir::open_operator(scratch.path()).unwrap();
@@ -76,6 +78,5 @@ mod tests {
         let limit = raise_open_files();
         assert!(limit > 0);
         assert_eq!(raise_open_files(), limit);
-        assert!(!host_name().is_empty());
     }
 }

@@ -127,7 +127,7 @@ impl Walk {
     }
 
     fn make(&self, name: &[u8]) -> io::Result<()> {
-        let mode = Mode::from_bits_truncate(0o777 & !mask());
+        let mode = Mode::from_bits_truncate(0o777 & !process::cleared_umask());
         match rustix::fs::mkdirat(&self.dir, name, mode) {
             // Another worker or run was faster.
             Ok(()) | Err(Errno::EXIST) => Ok(()),
@@ -141,7 +141,7 @@ impl Walk {
 
     fn create(&self, name: &[u8]) -> Result<OwnedFd, Errno> {
         let flags = self.flags | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
-        openat(&self.dir, name, flags, 0o666 & !mask())
+        openat(&self.dir, name, flags, 0o666 & !process::cleared_umask())
     }
 
     /// Goes on with the target of a link, if its maker is trusted; gives the file when a link of
@@ -182,11 +182,6 @@ impl Walk {
         }
         Ok(file.into())
     }
-}
-
-/// The umask that the kernel does not apply any more.
-pub(crate) fn mask() -> u32 {
-    if process::is_umask_cleared() { process::umask() } else { 0 }
 }
 
 fn start_of(dir: impl AsFd, path: &[u8]) -> io::Result<OwnedFd> {

@@ -1,8 +1,7 @@
 //! Pitfalls 3, 9 and 10: what is deleted, what is kept aside, and where deletion stops.
 
 use super::{assert_there, check_args, check_items};
-use crate::support::parity::{Observation, Output, Scenario, Scope, check, observe};
-use crate::support::run::{Tool, scratch_dir};
+use crate::support::parity::{Observation, Output, Scenario, Scope, check};
 use crate::support::snapshot::Also;
 use crate::support::tree::{Kind, Tree, is_root};
 

@@ -49,8 +49,6 @@ fn outcomes(dir: &Dir, bad: &[u8]) -> Vec<(&'static str, Option<io::ErrorKind>)>
         ("rename from", kind(dir.rename(bad, dir, new, replace))),
         ("rename to", kind(dir.rename(good, dir, bad, replace))),
         ("rename refusing", kind(dir.rename(good, dir, bad, Existing::Refuse))),
-        ("exchange", kind(dir.exchange(good, dir, bad))),
-        ("exchange other", kind(dir.exchange(bad, dir, good))),
         ("remove_file", kind(dir.remove_file(bad))),
         ("remove_dir", kind(dir.remove_dir(bad))),
         ("set_times", kind(dir.set_times(bad, now))),
@@ -182,13 +180,18 @@ fn links_are_renamed_and_removed_themselves(dir: &Dir) {
     dir.rename(b"second", dir, b"to_dir", Existing::Replace).unwrap();
     // A rename between two names of one inode does nothing, by POSIX.
     dir.create_file(b"plain", 0o600).unwrap();
-    dir.exchange(b"plain", dir, b"to_dir").unwrap();
+    exchange(dir, b"plain", b"to_dir");
     assert_eq!(dir.stat(b"plain").unwrap().kind, Kind::Symlink);
     dir.rename(b"to_dir", dir, b"dangling", Existing::Replace).unwrap();
     assert_eq!(dir.stat(b"dangling").unwrap().kind, Kind::File);
     assert!(dir.remove_dir(b"plain").is_err());
     dir.remove_file(b"plain").unwrap();
     dir.remove_file(b"to_file").unwrap();
+}
+
+/// Swaps two names in one step.
+fn exchange(dir: &Dir, one: &[u8], other: &[u8]) {
+    rustix::fs::renameat_with(dir, one, dir, other, RenameFlags::EXCHANGE).unwrap();
 }
 
 #[test]
@@ -214,7 +217,7 @@ fn a_directory_swapped_for_a_link_all_the_time_is_entered_only_as_itself() {
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 for _ in 0..4000 {
-                    swaps.exchange(b"real", &swaps, b"to_dir").unwrap();
+                    exchange(&swaps, b"real", b"to_dir");
                 }
             });
             for _ in 0..2000 {
@@ -352,14 +355,8 @@ fn mount_roots_are_told_from_directories() {
 }
 
 #[test]
-fn a_file_system_tells_its_size() {
-    on_each_file_system(|_, dir| {
-        let found = dir.statfs().unwrap();
-        assert!(found.magic != 0 && found.total_bytes >= found.available_bytes);
-        assert_eq!(found.total_bytes > 0, dir.space_left().unwrap() > 0);
-        dir.sync_filesystem().unwrap();
-        dir.sync_names().unwrap();
-    });
+fn a_file_system_is_waited_for() {
+    on_each_file_system(|_, dir| dir.sync_filesystem().unwrap());
 }
 
 #[test]

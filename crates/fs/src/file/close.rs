@@ -4,7 +4,7 @@
 //! a duplicate tells before the file gets its name.
 
 use std::io;
-use std::os::fd::{AsFd, IntoRawFd};
+use std::os::fd::AsFd;
 
 use crate::device_set::DeviceSet;
 use crate::file::File;
@@ -21,11 +21,7 @@ pub(super) fn check(file: &File) -> io::Result<()> {
     if is_local(file)? {
         return Ok(());
     }
-    let duplicate = rustix::io::fcntl_dupfd_cloexec(file, 0)?.into_raw_fd();
-    #[expect(unsafe_code, reason = "the result of close(2) has no other way out")]
-    // SAFETY: the descriptor is ours alone since `into_raw_fd`, and is not used afterwards.
-    let closed = unsafe { rustix::io::try_close(duplicate) };
-    Ok(closed?)
+    sys::close(rustix::io::fcntl_dupfd_cloexec(file, 0)?)
 }
 
 fn is_local(file: &File) -> io::Result<bool> {

@@ -102,7 +102,7 @@ fn the_mode_it_is_born_with_is_told_and_a_named_one_is_private() {
 fn a_default_acl_is_seen_in_the_mode_it_is_born_with() {
     use crate::acl::{self, Acl, Which};
     on_each_file_system(|_, dir| {
-        process::umask();
+        process::clear_umask();
         acl::write(dir.into(), Which::Default, Some(&Acl::from_mode(0o700))).unwrap();
         let staging = staged(dir, Naming::AnonymousIfPossible, b"");
         assert_eq!(staging.born_mode(), 0o600);

@@ -22,16 +22,16 @@ use crate::room::with_room;
 /// 32 to 64 KiB of directory entries for each call is where the cost of an entry stops falling.
 const LIST_BUFFER_BYTES: usize = 64 * 1024;
 
-/// Tells `each` name, kind and inode number of every entry, `.` and `..` included, until it fails.
+/// Tells `each` name and kind of every entry, `.` and `..` included, until it fails.
 pub(crate) fn list_names(
     fd: BorrowedFd<'_>,
-    mut each: impl FnMut(&[u8], Option<Kind>, u64) -> io::Result<()>,
+    mut each: impl FnMut(&[u8], Option<Kind>) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(LIST_BUFFER_BYTES);
     let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
     while let Some(entry) = entries.next() {
         let entry = entry?;
-        each(entry.file_name().to_bytes(), kind_of(entry.file_type()), entry.ino())?;
+        each(entry.file_name().to_bytes(), kind_of(entry.file_type()))?;
     }
     Ok(())
 }
@@ -82,6 +82,11 @@ pub(crate) fn path_of_fd(fd: BorrowedFd<'_>) -> String {
 pub(crate) fn file_system_magic(fd: BorrowedFd<'_>) -> io::Result<u64> {
     #[expect(clippy::cast_sign_loss, reason = "a magic number is a bit pattern")]
     Ok(rustix::fs::fstatfs(fd)?.f_type as u64)
+}
+
+/// Closes a descriptor and tells what that says.
+pub(crate) fn close(fd: OwnedFd) -> io::Result<()> {
+    Ok(raw::close(fd)?)
 }
 
 /// Whether an open file lies in /proc.

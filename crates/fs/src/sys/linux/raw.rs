@@ -1,11 +1,11 @@
-//! System calls that rustix has no safe form of yet: `fchmodat2` and those on extended attributes
-//! of a name below an open directory.
+//! System calls that rustix has no safe form of yet: `fchmodat2`, those on extended attributes of a
+//! name below an open directory, and `close` with its answer.
 //!
 //! The only place of the crate with `unsafe`. Each function takes safe types, passes one system
 //! call on, and answers as rustix does.
 
 use std::ffi::{CStr, c_int, c_long, c_uint};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -148,6 +148,16 @@ pub(super) fn remove_xattr_at(
         syscall(REMOVEXATTRAT, dir.as_raw_fd(), name.as_ptr(), NOFOLLOW, attribute.as_ptr())
     };
     outcome(answer).map(drop)
+}
+
+/// `close(2)`, with what it says.
+pub(super) fn close(fd: OwnedFd) -> Result<(), Errno> {
+    let fd = fd.into_raw_fd();
+    #[expect(unsafe_code, reason = "dropping a descriptor hides the answer")]
+    // SAFETY: the descriptor is ours alone since `into_raw_fd`, and is not used afterwards.
+    unsafe {
+        rustix::io::try_close(fd)
+    }
 }
 
 /// The C library answers -1 and keeps the reason aside.
