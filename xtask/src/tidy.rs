@@ -40,6 +40,8 @@ Checks all files that git tracks or would add:
   names       no module is called util, helpers, manager and the like
   words       no notes to self, no references to line numbers, no paths of one machine
   reasons     each unsafe says why it is sound, each switched-off lint says why
+  unsafe      lies in fs::sys and nowhere else
+  width       no line of prose in a document is wider than 110
   changes     notes of changes are called <issue>-<word>.md
   links       what documents link to is there
   commands    chores and options that documents show are there
@@ -85,9 +87,11 @@ const RULES: &[Rule] = &[
     words::no_line_numbers,
     words::no_paths_of_one_machine,
     reasons::unsafe_says_why,
+    reasons::unsafe_is_at_home,
     reasons::lints_say_why,
     documents::names_of_change_notes,
     documents::links_lead_somewhere,
+    documents::prose_is_wrapped,
     documents::documents_named_in_code_exist,
     commands::chores_exist,
     commands::options_exist,

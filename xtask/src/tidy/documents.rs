@@ -1,5 +1,7 @@
 //! Documents: what they link to is there, and notes of changes can be found by their names.
 
+use std::collections::HashSet;
+
 use super::Finding;
 use super::tree::{File, Tree};
 
@@ -30,6 +32,27 @@ fn is_name_of_note(name: &str) -> bool {
         && word.bytes().all(is_of_word)
 }
 
+/// What fits a window beside another one.
+const WIDTH_MAX: usize = 110;
+
+/// Prose is wrapped. Tables cannot be, and a line may be as long as the one link that it is.
+pub(super) fn prose_is_wrapped(tree: &Tree) -> Vec<Finding> {
+    let is_too_wide = |line: &str| {
+        let is_table = line.trim_start().starts_with('|');
+        let is_link = line.contains("](") || line.contains("://");
+        line.chars().count() > WIDTH_MAX && !is_table && !is_link
+    };
+    let mut findings = Vec::new();
+    for file in tree.documents() {
+        let code = blocks_of_code(&file.text);
+        let wide =
+            file.lines().filter(|(number, line)| !code.contains(number) && is_too_wide(line));
+        let what = format!("wider than {WIDTH_MAX} characters: wrap it");
+        findings.extend(wide.map(|(number, _)| Finding::at(&file.path, number, what.clone())));
+    }
+    findings
+}
+
 /// Relative links of documents lead to files that are there.
 pub(super) fn links_lead_somewhere(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -49,17 +72,25 @@ pub(super) fn links_lead_somewhere(tree: &Tree) -> Vec<Finding> {
 
 /// Lines outside code blocks, with their numbers, code in them blanked out.
 fn prose(text: &str) -> Vec<(usize, String)> {
+    let code = blocks_of_code(text);
+    let lines = (1..).zip(text.lines()).filter(|(number, _)| !code.contains(number));
+    let blanked = |line: &str| line.split('`').step_by(2).collect::<Vec<_>>().join("``");
+    lines.map(|(number, line)| (number, blanked(line))).collect()
+}
+
+/// The numbers of the lines of code blocks, their fences included.
+fn blocks_of_code(text: &str) -> HashSet<usize> {
     let mut is_code = false;
-    let mut lines = Vec::new();
-    for (at, line) in text.lines().enumerate() {
-        if line.trim_start().starts_with("```") {
-            is_code = !is_code;
-        } else if !is_code {
-            let outside = line.split('`').step_by(2).collect::<Vec<_>>().join("``");
-            lines.push((at + 1, outside));
-        }
-    }
-    lines
+    let mut is_of_block = |line: &str| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        is_code || is_fence
+    };
+    (1..)
+        .zip(text.lines())
+        .filter(|(_, line)| is_of_block(line))
+        .map(|(number, _)| number)
+        .collect()
 }
 
 /// Targets of links: `[text](target)` and `[name]: target`.
@@ -114,8 +145,20 @@ fn documents_named(line: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{documents_named_in_code_exist, links_lead_somewhere, names_of_change_notes};
-    use crate::tidy::testing::says;
+    use super::{
+        documents_named_in_code_exist, links_lead_somewhere, names_of_change_notes,
+        prose_is_wrapped,
+    };
+    use crate::tidy::testing::{check, says};
+
+    #[test]
+    fn prose_that_is_too_wide_is_found() {
+        let wide = "words ".repeat(20);
+        let fits = "w".repeat(110);
+        check(prose_is_wrapped, "a.md", &format!("{fits}\n{wide}\n\n{wide}\n"), &[2, 4]);
+        check(prose_is_wrapped, "a.md", &format!("| {wide} |\n- [b]({wide})\n"), &[]);
+        check(prose_is_wrapped, "a.md", &format!("```\n{wide}\n```\n{wide}\n"), &[4]);
+    }
 
     #[test]
     fn notes_have_an_issue_and_a_word() {

@@ -34,6 +34,22 @@ fn beginning(code: &[&str], source: &[&str], at: usize) -> usize {
     (0..at).rev().take_while(belongs).last().unwrap_or(at)
 }
 
+/// Where `unsafe` may be.
+const HOME_OF_UNSAFE: [&str; 2] = ["crates/fs/src/sys.rs", "crates/fs/src/sys/"];
+
+/// `unsafe` appears where what differs between operating systems is, and nowhere else.
+pub(super) fn unsafe_is_at_home(tree: &Tree) -> Vec<Finding> {
+    let is_abroad = |file: &&File| !HOME_OF_UNSAFE.iter().any(|home| file.path.starts_with(home));
+    let mut findings = Vec::new();
+    for file in tree.rust().filter(is_abroad) {
+        let code = code_of(&file.text);
+        let lines = code.lines().enumerate().filter(|(_, line)| has_word(line, "unsafe"));
+        let finding = |(at, _)| Finding::at(&file.path, at + 1, "unsafe outside of fs::sys");
+        findings.extend(lines.map(finding));
+    }
+    findings
+}
+
 /// Each lint that is switched off says why.
 pub(super) fn lints_say_why(tree: &Tree) -> Vec<Finding> {
     tree.rust().flat_map(without_reason).collect()
@@ -59,7 +75,7 @@ fn without_reason(file: &File) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::{lints_say_why, unsafe_says_why};
+    use super::{lints_say_why, unsafe_is_at_home, unsafe_says_why};
     use crate::tidy::testing::check;
 
     #[test]
@@ -78,6 +94,15 @@ mod tests {
             "// SAFETY: told.\n#[expect(\n    unsafe_code,\n)]\nunsafe impl Send for A {}\n";
         check(unsafe_says_why, "a.rs", spread, &[]);
         check(unsafe_says_why, "a.rs", "#![deny(unsafe_code)] // unsafe\n\"unsafe\"\n", &[]);
+    }
+
+    #[test]
+    fn unsafe_is_found_outside_of_its_home() {
+        let text = "#![deny(unsafe_code)]\n// unsafe\nunsafe { f() }\n";
+        check(unsafe_is_at_home, "crates/fs/src/dir.rs", text, &[3]);
+        check(unsafe_is_at_home, "src/sys/linux.rs", text, &[3]);
+        check(unsafe_is_at_home, "crates/fs/src/sys/linux/raw.rs", text, &[]);
+        check(unsafe_is_at_home, "crates/fs/src/sys.rs", text, &[]);
     }
 
     #[test]
