@@ -236,8 +236,8 @@ pub(crate) static SECTIONS: &[Section] = &[
         opt(Opt::ModifyWindow, "modify-window",
             "times may differ by NUM seconds; -1: compare nanoseconds")
             .short('@').number("NUM"),
-        opt(Opt::Fuzzy, "fuzzy", "start from a file with a similar name")
-            .short('y').no(&["no-fuzzy", "no-y"]),
+        opt(Opt::Fuzzy, "fuzzy", "no effect: no delta starts from a similar file")
+            .short('y').no(&["no-fuzzy", "no-y"]).harmless(),
     ]},
     Section { title: "Links", options: &[
         opt(Opt::Links, "links", "keep symlinks as they are").short('l').no(&["no-links", "no-l"]),
