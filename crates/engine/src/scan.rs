@@ -305,39 +305,10 @@ fn match_destination(worker: &mut Worker<'_>, node: &Node, names: &mut Names) ->
     if node.renamed.is_some() || (only_picked && !node.has_unread_content) {
         return extraneous;
     }
-    let listed = node.target_dir().and_then(|dir| match dir {
-        Some(dir) => dir.list().map(|listing| Some((dir, listing))),
-        None => Ok(None),
-    });
-    let (dir, mut listing) = match listed {
-        Ok(Some(found)) => found,
-        Ok(None) => return extraneous,
-        Err(error) => {
-            let fault = node.target_fault(Verb::List, b".", &error);
-            worker.run.fault(&mut worker.scratch.totals, fault);
-            return extraneous;
-        }
-    };
-    let whole = listing.error().is_none();
-    if let Some(error) = listing.error() {
-        let fault = node.target_fault(Verb::List, b".", error);
-        worker.run.fault(&mut worker.scratch.totals, fault);
-    }
+    let Some((dir, mut listing)) = list_destination(worker, node) else { return extraneous };
     listing.sort_by_name();
-    let mut matched = vec![false; listing.len()];
-    let (arena, refs) = names.all_mut();
-    for entry in refs {
-        let found = listing.find(entry.name_in(arena));
-        if let Some(at) = found {
-            matched[at] = true;
-        }
-        entry.presence = match found {
-            Some(_) => Presence::Listed,
-            None if whole => Presence::Absent,
-            None => Presence::Unknown,
-        };
-    }
     extraneous.seen = listing.len() as u64;
+    let matched = note_presence(names, &listing);
     for at in (0..listing.len()).filter(|at| !matched[*at]) {
         let name = listing.name(at);
         if partial::sweep(worker.run, &dir, name) {
@@ -347,6 +318,40 @@ fn match_destination(worker: &mut Worker<'_>, node: &Node, names: &mut Names) ->
         }
     }
     extraneous
+}
+
+/// Lists the destination directory; what cannot be read is told.
+fn list_destination(worker: &mut Worker<'_>, node: &Node) -> Option<(Dir, Listing)> {
+    let list = |dir: Dir| dir.list().map(|listing| (dir, listing));
+    let found = match node.target_dir().and_then(|dir| dir.map(list).transpose()) {
+        Ok(found) => found?,
+        Err(error) => {
+            let fault = node.target_fault(Verb::List, b".", &error);
+            worker.run.fault(&mut worker.scratch.totals, fault);
+            return None;
+        }
+    };
+    if let Some(error) = found.1.error() {
+        let fault = node.target_fault(Verb::List, b".", error);
+        worker.run.fault(&mut worker.scratch.totals, fault);
+    }
+    Some(found)
+}
+
+/// Notes which names a sorted listing of the destination has; returns which of its own are among
+/// them.
+fn note_presence(names: &mut Names, listing: &Listing) -> Vec<bool> {
+    let absent = if listing.error().is_none() { Presence::Absent } else { Presence::Unknown };
+    let mut matched = vec![false; listing.len()];
+    let (arena, refs) = names.all_mut();
+    for entry in refs {
+        let found = listing.find(entry.name_in(arena));
+        entry.presence = found.map_or(absent, |at| {
+            matched[at] = true;
+            Presence::Listed
+        });
+    }
+    matched
 }
 
 /// True when a name is a staging file: one left behind by a killed run is removed, one in use by
