@@ -47,6 +47,7 @@ fn help_fits_beside_the_options() {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "asks the real rsync")]
 fn rsync(arguments: &[&str]) -> String {
     let output = Command::new("rsync")
         .args(arguments)
