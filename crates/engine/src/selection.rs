@@ -546,7 +546,23 @@ fn freeze(branches: BTreeMap<Box<[u8]>, Branch>) -> Picked {
 
 #[cfg(test)]
 mod tests {
-    use super::{split_last, split_relative};
+    use super::{held_at_the_base, split_last, split_relative};
+
+    #[test]
+    fn a_listed_line_leads_no_higher_than_its_base() {
+        for (line, below) in [
+            ("a//b", "a/b"),
+            ("../../a/../b", "b"),
+            ("a/", "a/."),
+            ("a/.", "a/."),
+            ("a/..", "."),
+            ("/", "."),
+            ("./a", "a"),
+        ] {
+            assert_eq!(held_at_the_base(line.as_bytes(), false), below.as_bytes(), "{line}");
+        }
+        assert_eq!(held_at_the_base(b"./a/", true), b"./a/.");
+    }
 
     #[test]
     fn a_trailing_slash_or_dot_names_the_content() {

@@ -2,8 +2,15 @@
 //!
 //! Why: a path looked up by string can be redirected while it is walked. Every operation here takes
 //! one component below a directory that is held open, so there is nothing to redirect, and none
-//! follows a symbolic link unless its name says so. Guarded by the tests
-//! `a_link_swapped_in_is_never_followed` and `refuses_everything_that_is_not_one_component`.
+//! follows a symbolic link unless its name says so.
+//!
+//! Errors are those of the kernel, unchanged. Whatever takes a name fails with
+//! [`io::ErrorKind::InvalidInput`] for what is not one component, with [`io::ErrorKind::NotFound`]
+//! for a name that must be there and is not, and with [`io::ErrorKind::PermissionDenied`] for what
+//! the process may not do; below, only what else callers go by is told.
+//!
+//! Guarded by the tests `a_link_swapped_in_is_never_followed` and
+//! `refuses_everything_that_is_not_one_component`.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -81,11 +88,16 @@ const OPEN_FILE: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::C
 
 impl Dir {
     /// Opens a directory that the operator typed: links are followed, once, here.
+    ///
+    /// Fails with [`io::ErrorKind::NotFound`] where nothing is, and with
+    /// [`io::ErrorKind::NotADirectory`] where something else is.
     pub fn open_operator(path: &Path) -> io::Result<Self> {
         Ok(Self::from_fd(retry_on_intr(|| rustix::fs::openat(CWD, path, OPEN_DIR, Mode::empty()))?))
     }
 
     /// Opens a directory below this one.
+    ///
+    /// Fails with [`io::ErrorKind::NotADirectory`] for anything else, a link included.
     pub fn open_child(&self, name: &[u8], atime: AccessTime) -> io::Result<Self> {
         let flags = OPEN_DIR.union(OFlags::NOFOLLOW);
         Ok(Self::from_fd(self.open_with_atime(name, flags, atime)?))
@@ -108,12 +120,16 @@ impl Dir {
 
     /// Opens the directory that this one lies in now. It may have been moved since it was opened
     /// from there: the caller compares inodes.
+    ///
+    /// Fails with [`io::ErrorKind::PermissionDenied`] where the process may not search.
     pub fn open_parent(&self) -> io::Result<Self> {
         let open = || rustix::fs::openat(self, c"..", OPEN_DIR, Mode::empty());
         Ok(Self::from_fd(retry_on_intr(open)?))
     }
 
     /// Opens a directory below this one, or the directory that a link below this one points to.
+    ///
+    /// Fails with [`io::ErrorKind::NotFound`] for a link that leads to nothing, too.
     pub fn open_child_following(&self, name: &[u8]) -> io::Result<Self> {
         Ok(Self::from_fd(self.open(name, OPEN_DIR, 0)?))
     }
@@ -154,6 +170,8 @@ impl Dir {
     }
 
     /// Metadata of this directory.
+    ///
+    /// Fails when the file system does, as a server that forgot the directory (`ESTALE`).
     pub fn metadata(&self) -> io::Result<Metadata> {
         let metadata = metadata_of(&rustix::fs::fstat(self)?)?;
         self.0.device.get_or_init(|| metadata.dev);
@@ -198,6 +216,8 @@ impl Dir {
     }
 
     /// Metadata of what a name leads to, through any links.
+    ///
+    /// Fails with [`io::ErrorKind::NotFound`] for a link that leads to nothing, too.
     pub fn stat_following(&self, name: &[u8]) -> io::Result<Metadata> {
         metadata_of(&retry_on_intr(|| {
             rustix::fs::statat(self, component(name)?, AtFlags::empty())
@@ -205,6 +225,8 @@ impl Dir {
     }
 
     /// The target of a link.
+    ///
+    /// Fails with [`io::ErrorKind::InvalidInput`] for what is no link.
     pub fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
         let target = rustix::fs::readlinkat(self, component(name)?, Vec::with_capacity(256))?;
         Ok(target.into_bytes())
@@ -212,18 +234,25 @@ impl Dir {
 
     /// Makes a directory. The kernel heeds the permission and sticky bits of `mode`, less the
     /// umask.
+    ///
+    /// Fails with [`io::ErrorKind::AlreadyExists`] for a name that is taken, by whatever.
     pub fn make_dir(&self, name: &[u8], mode: u32) -> io::Result<()> {
         let (name, mode) = (component(name)?, Mode::from_bits_truncate(mode));
         Ok(with_room(self, || rustix::fs::mkdirat(self, name, mode))?)
     }
 
     /// Makes a link with this target.
+    ///
+    /// Fails with [`io::ErrorKind::AlreadyExists`] for a name that is taken, by whatever.
     pub fn make_symlink(&self, target: &[u8], name: &[u8]) -> io::Result<()> {
         let name = component(name)?;
         Ok(with_room(self, || rustix::fs::symlinkat(target, self, name))?)
     }
 
     /// Makes a pipe, a socket or a device.
+    ///
+    /// Fails with [`io::ErrorKind::AlreadyExists`] for a name that is taken, by whatever, and with
+    /// [`io::ErrorKind::InvalidInput`] for a kind that is none of these.
     pub fn make_node(
         &self,
         name: &[u8],
@@ -246,6 +275,10 @@ impl Dir {
     }
 
     /// Gives a file, or a link itself, a second name.
+    ///
+    /// Fails with [`io::ErrorKind::AlreadyExists`] for a name that is taken, with
+    /// [`io::ErrorKind::CrossesDevices`] between file systems, and with
+    /// [`io::ErrorKind::TooManyLinks`] when the inode has as many as it can.
     pub fn hard_link(&self, name: &[u8], to: &Self, to_name: &[u8]) -> io::Result<()> {
         let (name, to_name) = (component(name)?, component(to_name)?);
         Ok(with_room(to, || rustix::fs::linkat(self, name, to, to_name, AtFlags::empty()))?)
@@ -255,6 +288,11 @@ impl Dir {
     ///
     /// Where the file system cannot refuse by itself, [`Existing::Refuse`] is made of a hard link
     /// and a removal, and for what cannot be linked of a look and a rename, which leaves a gap.
+    ///
+    /// Fails with [`io::ErrorKind::AlreadyExists`] as [`Existing::Refuse`] asks, with
+    /// [`io::ErrorKind::CrossesDevices`] between file systems, and with
+    /// [`io::ErrorKind::IsADirectory`], [`io::ErrorKind::NotADirectory`] or
+    /// [`io::ErrorKind::DirectoryNotEmpty`] where one kind cannot replace the other.
     pub fn rename(
         &self,
         name: &[u8],
@@ -292,11 +330,17 @@ impl Dir {
     }
 
     /// Removes a name that is not a directory.
+    ///
+    /// Fails with [`io::ErrorKind::IsADirectory`] for a directory.
     pub fn remove_file(&self, name: &[u8]) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(self, component(name)?, AtFlags::empty())?)
     }
 
     /// Removes an empty directory.
+    ///
+    /// Fails with [`io::ErrorKind::DirectoryNotEmpty`] while something is in it, with
+    /// [`io::ErrorKind::NotADirectory`] for anything else, and with
+    /// [`io::ErrorKind::ResourceBusy`] for a mount point.
     pub fn remove_dir(&self, name: &[u8]) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(self, component(name)?, AtFlags::REMOVEDIR)?)
     }
@@ -340,6 +384,8 @@ impl Dir {
     }
 
     /// Opens a file for reading. The open of a pipe does not wait for a writer; a link fails.
+    ///
+    /// Fails with `ELOOP` for a link.
     pub fn open_file(&self, name: &[u8], atime: AccessTime) -> io::Result<File> {
         let flags = OPEN_FILE.union(OFlags::RDONLY).union(OFlags::NOFOLLOW);
         Ok(File::opened(self.open_with_atime(name, flags, atime)?))
@@ -357,6 +403,8 @@ impl Dir {
     }
 
     /// Creates a file that was not there; opens it for reading and writing.
+    ///
+    /// Fails with [`io::ErrorKind::AlreadyExists`] for a name that is taken, by a link, too.
     pub fn create_file(&self, name: &[u8], mode: u32) -> io::Result<File> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -364,6 +412,8 @@ impl Dir {
     }
 
     /// Waits until everything written to this file system is on its disk.
+    ///
+    /// Fails with what went wrong when something was written back, whoever wrote it.
     pub fn sync_filesystem(&self) -> io::Result<()> {
         Ok(retry_on_intr(|| rustix::fs::syncfs(self))?)
     }

@@ -2,6 +2,9 @@
 //!
 //! Reads and writes name their offset, so that many workers can share one file. Attributes are set
 //! through the open file, so that a name swapped meanwhile changes nothing.
+//!
+//! Errors are those of the kernel, unchanged; an interrupted call is made again and no error. Below,
+//! only what callers go by is told.
 
 use std::io;
 use std::ops::Range;
@@ -60,6 +63,8 @@ impl File {
     }
 
     /// Reads until `buffer` is full or the file ends; says how many bytes there are.
+    ///
+    /// Fails with [`io::ErrorKind::IsADirectory`] or as the disk or the server does.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -73,6 +78,10 @@ impl File {
     }
 
     /// Writes all of `bytes` at `offset`.
+    ///
+    /// Fails with [`io::ErrorKind::StorageFull`] or [`io::ErrorKind::QuotaExceeded`] when there is no
+    /// room, and with [`io::ErrorKind::FileTooLarge`] beyond what the file system can hold. What was
+    /// written before stays.
     pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.note_written(offset + bytes.len() as u64);
         let mut written = 0;
@@ -88,6 +97,8 @@ impl File {
     }
 
     /// Cuts the file, or extends it by a hole, to `len` bytes.
+    ///
+    /// Fails with [`io::ErrorKind::FileTooLarge`] beyond what the file system can hold.
     pub fn set_len(&self, len: u64) -> io::Result<()> {
         with_room(self, || retry_on_intr(|| rustix::fs::ftruncate(self, len)))?;
         self.written_until.fetch_min(len, Ordering::Relaxed);
@@ -100,6 +111,8 @@ impl File {
     }
 
     /// Sets owner and group of the open file; `None` leaves it.
+    ///
+    /// Fails with [`io::ErrorKind::PermissionDenied`] for ids that the process may not give.
     pub fn set_owner(&self, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
         dir::set_owner_of(self.as_fd(), uid, gid)
     }
@@ -110,12 +123,17 @@ impl File {
     }
 
     /// Waits until the data and all attributes are on the disk.
+    ///
+    /// Fails with what went wrong when the file was written back: it is not on the disk then.
     pub fn sync_all(&self) -> io::Result<()> {
         Ok(retry_on_intr(|| rustix::fs::fsync(self))?)
     }
 
     /// Hears now what closing the file would say: network file systems write, and so may fail, when
     /// a descriptor is closed. Costs nothing on the file systems that are known to be local.
+    ///
+    /// Fails as close(2) would, for instance with [`io::ErrorKind::StorageFull`] or
+    /// [`io::ErrorKind::QuotaExceeded`] of a server.
     pub fn check_close(&self) -> io::Result<()> {
         close::check(self)
     }
@@ -132,6 +150,8 @@ impl File {
 
     /// Makes a range read as zeros: nothing is done where nothing was ever written, else a hole is
     /// punched, else zeros are written. The length stays, or grows if zeros had to be written.
+    ///
+    /// Fails as [`write_all_at`](Self::write_all_at) does.
     pub fn clear(&self, range: Range<u64>) -> io::Result<()> {
         if range.start >= self.written_until.load(Ordering::Relaxed) {
             return Ok(());
@@ -153,6 +173,9 @@ impl File {
     }
 
     /// Reserves space for `len` bytes from the start, without changing the length.
+    ///
+    /// Fails with [`io::ErrorKind::Unsupported`] where the file system cannot, and with
+    /// [`io::ErrorKind::StorageFull`] when there is no room.
     pub fn preallocate(&self, len: u64) -> io::Result<()> {
         if len == 0 {
             return Ok(());
