@@ -40,3 +40,6 @@ mod pitfalls;
 
 #[path = "rsync_parity/second_run.rs"]
 mod second_run;
+
+#[path = "rsync_parity/links.rs"]
+mod links;

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
@@ -38,15 +39,21 @@ const LEVELS: usize = 2000;
 
 /// A chain of directories far below what a path can say, with a file at its end.
 fn deep(root: &Path, text: &str) {
+    let file = chain(root, LEVELS);
+    let flags = OFlags::CREATE | OFlags::WRONLY;
+    let file = rustix::fs::openat(&file, "file", flags, Mode::from_bits_truncate(0o644)).unwrap();
+    File::from(file).write_all_at(text.as_bytes(), 0).unwrap();
+}
+
+/// A chain of so many directories; gives the last.
+fn chain(root: &Path, levels: usize) -> rustix::fd::OwnedFd {
     fs::create_dir_all(root).unwrap();
     let mut at = open_dir(root);
-    for _ in 0..LEVELS {
+    for _ in 0..levels {
         rustix::fs::mkdirat(&at, "deeper", Mode::from_bits_truncate(0o755)).unwrap();
         at = rustix::fs::openat(&at, "deeper", OFlags::DIRECTORY, Mode::empty()).unwrap();
     }
-    let flags = OFlags::CREATE | OFlags::WRONLY;
-    let file = rustix::fs::openat(&at, "file", flags, Mode::from_bits_truncate(0o644)).unwrap();
-    File::from(file).write_all_at(text.as_bytes(), 0).unwrap();
+    at
 }
 
 fn open_dir(path: &Path) -> rustix::fd::OwnedFd {
@@ -96,6 +103,55 @@ fn two_thousand_levels_are_copied() {
     copies_deep("-aHAX --workers 1", None);
 }
 
+const VERY_DEEP: usize = 20_000;
+
+#[test]
+fn twenty_thousand_levels_are_looked_at() {
+    let lab = Lab::new();
+    chain(&lab.path("src"), VERY_DEEP);
+    let said = lab.lanesync("-an --stats src/ dst/").go().expect(0).stdout;
+    assert!(said.contains("dir: 20,001"), "{said}");
+}
+
+#[test]
+fn very_deep_trees_without_files_are_pruned() {
+    let lab = Lab::new();
+    chain(&lab.path("src/empty"), VERY_DEEP);
+    lab.file("src/full/deeper/file", "x");
+    let said = lab.lanesync("-amn -i src/ dst/").open_files(256).go().expect(0).stdout;
+    let names: Vec<_> = said.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!(names, ["directory", "./", "full/", "full/deeper/", "full/deeper/file"]);
+}
+
+#[test]
+fn twenty_thousand_levels_are_copied() {
+    let lab = Lab::new();
+    chain(&lab.path("src"), VERY_DEEP);
+    for line in ["-a src/ dst/", "-aX --workers 1 src/ other/"] {
+        lab.lanesync(line).open_files(1024).go().expect(0);
+    }
+    for copy in ["dst", "other"] {
+        assert_eq!(depth(&lab.path(copy)).0, VERY_DEEP);
+        let [left, right] = ["src", copy].map(|root| lab.path(root).join("deeper/deeper"));
+        assert_eq!(left.metadata().unwrap().mtime(), right.metadata().unwrap().mtime());
+    }
+}
+
+#[test]
+fn a_very_deep_run_ends_when_it_is_told_to() {
+    let lab = Lab::new();
+    chain(&lab.path("src"), VERY_DEEP);
+    let mut run = lab.lanesync("-a src/ dst/").open_files(256).start();
+    let some = lab.path("dst").join(vec!["deeper"; 200].join("/"));
+    run.until("200 levels are there", || some.exists());
+    std::thread::sleep(Duration::from_millis(300));
+    let began = Instant::now();
+    run.signal(rustix::process::Signal::TERM);
+    run.wait().expect_one_of(&[0, 20]);
+    // A debug build on a busy machine; what this stands against took minutes.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
 #[test]
 fn two_thousand_levels_are_copied_with_few_descriptors() {
     copies_deep("-a", Some(256));
@@ -136,6 +192,56 @@ fn many_directories_side_by_side_are_copied_with_few_descriptors() {
         lab.lanesync(&line).open_files(256).go().expect(0);
         lab.assert_same("src", "dst");
     }
+}
+
+#[test]
+fn what_waits_in_many_directories_holds_no_descriptors() {
+    let lab = Lab::new();
+    lab.dir("out");
+    for dir in 0..400 {
+        let file = lab.file(format!("src/dir{dir:03}/file"), "x");
+        fs::hard_link(file, lab.path(format!("out/{dir}"))).unwrap();
+    }
+    lab::age(&lab.path("src"));
+    lab::duplicate(&lab.path("src"), &lab.path("basis"));
+    for options in ["-aH", "-aH --workers 8", "-a --delay-updates", "-aH --link-dest=../basis"] {
+        fs::remove_dir_all(lab.path("dst")).ok();
+        lab.lanesync(&format!("{options} src/ dst/")).open_files(256).go().expect(0);
+        lab.assert_same("src", "dst");
+    }
+}
+
+#[test]
+fn members_of_one_group_in_many_directories_hold_no_descriptors() {
+    let lab = Lab::new();
+    let first = lab.file("src/first", "x");
+    for dir in 0..400 {
+        lab.dir(format!("src/dir{dir:03}"));
+        fs::hard_link(&first, lab.path(format!("src/dir{dir:03}/twin"))).unwrap();
+    }
+    lab::age(&lab.path("src"));
+    for workers in [1, 8] {
+        fs::remove_dir_all(lab.path("dst")).ok();
+        let line = format!("-aH --workers {workers} src/ dst/");
+        lab.lanesync(&line).open_files(256).go().expect(0);
+        assert_eq!(lab.path("dst/first").metadata().unwrap().nlink(), 401);
+        // Of what is there already, one member leads, and all are looked at.
+        lab.lanesync(&line).open_files(256).go().expect(0);
+        lab.assert_same("src", "dst");
+    }
+}
+
+#[test]
+fn long_files_in_many_directories_wait_without_descriptors() {
+    let lab = Lab::new();
+    for dir in 0..400 {
+        let file = lab.file(format!("src/dir{dir:03}/file"), "the start");
+        File::options().write(true).open(file).unwrap().set_len(1 << 20).unwrap();
+    }
+    lab::age(&lab.path("src"));
+    // One worker lists while the other copies, and copies slowly.
+    lab.lanesync("-a --workers 2 --bwlimit=200m src/ dst/").open_files(256).go().expect(0);
+    lab.assert_same("src", "dst");
 }
 
 /// A sparse file of 1 TiB with a little data in it.

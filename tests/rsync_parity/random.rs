@@ -124,7 +124,7 @@ fn is_unsettled(case: &Case, first: &Observation, scratch: &std::path::Path) -> 
         })
 }
 
-fn number_from_env(name: &str) -> Option<u64> {
+pub(crate) fn number_from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 

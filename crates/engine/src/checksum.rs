@@ -12,6 +12,9 @@ use sha1::Sha1;
 use xxhash_rust::xxh3::Xxh3;
 use xxhash_rust::xxh64::Xxh64;
 
+/// Read at once: many workers may be at it, and readahead does the rest.
+const READ_BYTES: usize = 32 << 10;
+
 /// A checksum in the making.
 enum State {
     Xxh3(Box<Xxh3>),
@@ -83,7 +86,9 @@ pub(crate) fn of_file(algorithm: Checksum, file: &File, len: u64) -> io::Result<
 /// The checksum of a range of a file, or of what of it there is.
 pub(crate) fn of_range(algorithm: Checksum, file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
     let mut state = State::new(algorithm);
-    Copier::new().read_range(file, range, &mut |bytes| {
+    let mut reader = Copier::new();
+    reader.limit_buffer(READ_BYTES);
+    reader.read_range(file, range, &mut |bytes| {
         state.update(bytes);
         Ok(())
     })?;

@@ -8,25 +8,89 @@
 
 use std::collections::VecDeque;
 
-use model::{Event, Sink};
+use model::{Event, Item, Sink};
 use parking_lot::Mutex;
 
 /// Handle of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentId(u32);
 
+/// What is to be handed on. Kept small: with `-H` a tree may wait here for its last file.
 enum Piece {
+    Item(Box<Item>),
+    Other(Box<Event>),
+    Child(SegmentId),
+}
+
+impl Piece {
+    fn new(event: Event) -> Self {
+        match event {
+            Event::Item(item) => Self::Item(item),
+            other => Self::Other(Box::new(other)),
+        }
+    }
+}
+
+/// Pieces in order; without any, no more than a pointer.
+#[derive(Default)]
+struct Pieces(Option<Box<VecDeque<Piece>>>);
+
+impl Pieces {
+    fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn push(&mut self, piece: Piece) {
+        let pieces = self.0.get_or_insert_with(|| Box::new(VecDeque::with_capacity(1)));
+        pieces.push_back(piece);
+    }
+
+    /// The child that comes next, or takes the event that does.
+    fn next(&mut self) -> Option<Next> {
+        let pieces = self.0.as_mut()?;
+        if let Some(Piece::Child(child)) = pieces.front() {
+            return Some(Next::Child(*child));
+        }
+        let first = pieces.pop_front();
+        if pieces.is_empty() {
+            self.0 = None;
+        }
+        match first? {
+            Piece::Item(item) => Some(Next::Event(Event::Item(item))),
+            Piece::Other(event) => Some(Next::Event(*event)),
+            Piece::Child(child) => Some(Next::Child(child)),
+        }
+    }
+
+    /// Drops the child that came next.
+    fn drop_first(&mut self) {
+        if let Some(pieces) = &mut self.0 {
+            pieces.pop_front();
+            if pieces.is_empty() {
+                self.0 = None;
+            }
+        }
+    }
+}
+
+enum Next {
     Event(Event),
     Child(SegmentId),
 }
 
-#[derive(Default)]
 struct Segment {
-    parent: Option<SegmentId>,
-    pieces: VecDeque<Piece>,
+    /// The root is its own parent.
+    parent: SegmentId,
     closed: bool,
     /// Everything before this segment has been handed on: its events need not wait.
     is_front: bool,
+    pieces: Pieces,
+}
+
+impl Segment {
+    fn new(parent: SegmentId, is_front: bool) -> Self {
+        Self { parent, closed: false, is_front, pieces: Pieces::default() }
+    }
 }
 
 #[derive(Default)]
@@ -46,7 +110,7 @@ impl OrderedLog {
 
     /// A log that orders items, or one that only passes messages on.
     pub(crate) fn new(orders_items: bool) -> Self {
-        let root = Segment { is_front: true, ..Segment::default() };
+        let root = Segment::new(Self::ROOT, true);
         let segments = Segments { slots: vec![root], free: Vec::new() };
         Self { segments: orders_items.then(|| Mutex::new(segments)) }
     }
@@ -65,7 +129,7 @@ impl OrderedLog {
         if slot.is_front && slot.pieces.is_empty() {
             sink.accept(event);
         } else {
-            slot.pieces.push_back(Piece::Event(event));
+            slot.pieces.push(Piece::new(event));
         }
     }
 
@@ -80,7 +144,7 @@ impl Segments {
     fn open(&mut self, parent: SegmentId) -> SegmentId {
         let parent_slot = &self.slots[parent.0 as usize];
         let is_front = parent_slot.is_front && parent_slot.pieces.is_empty();
-        let segment = Segment { parent: Some(parent), is_front, ..Segment::default() };
+        let segment = Segment::new(parent, is_front);
         let id = if let Some(id) = self.free.pop() {
             self.slots[id.0 as usize] = segment;
             id
@@ -88,7 +152,7 @@ impl Segments {
             self.slots.push(segment);
             SegmentId(u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 open segments"))
         };
-        self.slots[parent.0 as usize].pieces.push_back(Piece::Child(id));
+        self.slots[parent.0 as usize].pieces.push(Piece::Child(id));
         id
     }
 
@@ -105,19 +169,14 @@ impl Segments {
         loop {
             let slot = &mut self.slots[at.0 as usize];
             slot.is_front = true;
-            match slot.pieces.front() {
-                Some(Piece::Event(_)) => {
-                    if let Some(Piece::Event(event)) = slot.pieces.pop_front() {
-                        sink.accept(event);
-                    }
-                }
-                Some(Piece::Child(child)) => at = *child,
-                None if !slot.closed => return,
+            match slot.pieces.next() {
+                Some(Next::Event(event)) => sink.accept(event),
+                Some(Next::Child(child)) => at = child,
+                None if !slot.closed || at == OrderedLog::ROOT => return,
                 None => {
-                    let Some(parent) = slot.parent else { return };
-                    self.slots[at.0 as usize] = Segment::default();
+                    let parent = slot.parent;
                     self.free.push(at);
-                    self.slots[parent.0 as usize].pieces.pop_front();
+                    self.slots[parent.0 as usize].pieces.drop_first();
                     at = parent;
                 }
             }

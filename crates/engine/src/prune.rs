@@ -9,6 +9,9 @@ use crate::node::{Content, Node};
 use crate::scan::{node_kind, path_of};
 use crate::selection::{InRoot, Pick};
 
+/// Levels that stay open on the way down; those above are reached again from below.
+const OPEN_LEVELS: usize = 8;
+
 /// True when no file would be transferred from a directory. Ends at the first file found, so that
 /// it seldom costs more than one listing.
 pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8]) -> bool {
@@ -19,7 +22,8 @@ pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8]) -> bool {
     path_of(node, name, &mut path);
     let opened = node.layer_dir(layer).and_then(|dir| dir.open_child(name, node.run.access_time()));
     // What cannot be read is not known to be empty: it is entered, and the fault told there.
-    opened.is_ok_and(|dir| holds_nothing(node, &dir, &path, &node.source_scope))
+    let Ok(dir) = opened else { return false };
+    holds_nothing(node, &dir, &path, &node.source_scope)
 }
 
 /// The same of a directory that was picked, by its name or by one below it.
@@ -57,37 +61,98 @@ fn goes_down(node: &Node) -> bool {
 }
 
 fn holds_nothing(node: &Node, dir: &Dir, path: &[u8], scope: &filter::Scope) -> bool {
-    let Some(rel_path) = RelPath::new(path) else { return false };
-    let entered = rules_in_force(scope, &rel_path, std::slice::from_ref(dir));
-    let (Ok(scope), Ok(listing)) = (entered, dir.list()) else { return false };
-    if listing.error().is_some() {
-        return false;
-    }
-    let mut directories = Vec::new();
-    let mut child = path.to_vec();
-    for (name, hint) in listing.iter() {
-        let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
-        child.truncate(path.len());
-        child.push(b'/');
-        child.extend_from_slice(name);
-        let verdict = scope.check(
-            &child,
-            node_kind(kind),
-            filter::Side::Sender,
-            filter::Perishable::Honoured,
-        );
-        match kind {
-            _ if verdict.is_excluded() => {}
-            Some(Kind::Directory) => directories.push(name),
-            _ => return false,
+    let search = Search { node, path: path.to_vec(), levels: Vec::new() };
+    search.finds_nothing(dir.clone(), scope).unwrap_or(false)
+}
+
+/// A search for a file. Without recursion, for trees may be deeper than a stack.
+/// Test: `extremes::very_deep_trees_without_files_are_pruned`.
+struct Search<'a> {
+    node: &'a Node,
+    /// The path of the deepest level below the transfer root.
+    path: Vec<u8>,
+    levels: Vec<Level>,
+}
+
+/// A directory that is searched.
+struct Level {
+    /// Closed while it is far above the deepest level.
+    dir: Option<Dir>,
+    inode: (u64, u64),
+    scope: filter::Scope,
+    /// The directories in it that are left to be searched.
+    left: Vec<Box<[u8]>>,
+    /// How long the path is of the directory that it lies in.
+    above_len: usize,
+}
+
+impl Search<'_> {
+    /// Whether there is no file at or below a directory; `None` when that cannot be known.
+    fn finds_nothing(mut self, dir: Dir, scope: &filter::Scope) -> Option<bool> {
+        let above_len = self.path.len();
+        if !self.enter(dir, scope, above_len)? {
+            return Some(false);
         }
+        while let Some(level) = self.levels.last_mut() {
+            if self.node.run.cancel.is_cancelled() {
+                return None;
+            }
+            let Some(name) = level.left.pop() else {
+                self.leave()?;
+                continue;
+            };
+            let dir = level.dir.as_ref()?.open_child(&name, self.node.run.access_time()).ok()?;
+            let scope = level.scope.clone();
+            let above_len = self.path.len();
+            self.path.push(b'/');
+            self.path.extend_from_slice(&name);
+            if !self.enter(dir, &scope, above_len)? {
+                return Some(false);
+            }
+        }
+        Some(true)
     }
-    !goes_down(node)
-        || directories.into_iter().all(|name| {
-            let mut below = path.to_vec();
-            below.push(b'/');
-            below.extend_from_slice(name);
-            dir.open_child(name, node.run.access_time())
-                .is_ok_and(|dir| holds_nothing(node, &dir, &below, &scope))
-        })
+
+    /// Looks at what is in a directory; false when there is a file.
+    fn enter(&mut self, dir: Dir, above: &filter::Scope, above_len: usize) -> Option<bool> {
+        let path = RelPath::new(&self.path)?;
+        let scope = rules_in_force(above, &path, std::slice::from_ref(&dir)).ok()?;
+        let listing = dir.list().ok().filter(|listing| listing.error().is_none())?;
+        let mut left = Vec::new();
+        let mut child = self.path.clone();
+        for (name, hint) in listing.iter() {
+            let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
+            child.truncate(self.path.len());
+            child.push(b'/');
+            child.extend_from_slice(name);
+            let (kind_of_node, side) = (node_kind(kind), filter::Side::Sender);
+            let verdict = scope.check(&child, kind_of_node, side, filter::Perishable::Honoured);
+            match kind {
+                _ if verdict.is_excluded() => {}
+                Some(Kind::Directory) if goes_down(self.node) => left.push(name.into()),
+                Some(Kind::Directory) => {}
+                _ => return Some(false),
+            }
+        }
+        let metadata = dir.metadata().ok()?;
+        let inode = (metadata.dev, metadata.ino);
+        self.levels.push(Level { dir: Some(dir), inode, scope, left, above_len });
+        if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1) {
+            self.levels[far].dir = None;
+        }
+        Some(true)
+    }
+
+    /// Goes back to the level above, which is opened again if need be.
+    fn leave(&mut self) -> Option<()> {
+        let done = self.levels.pop()?;
+        self.path.truncate(done.above_len);
+        let Some(above) = self.levels.last_mut().filter(|above| above.dir.is_none()) else {
+            return Some(());
+        };
+        let dir = done.dir?.open_parent().ok()?;
+        let metadata = dir.metadata().ok()?;
+        above.dir = ((metadata.dev, metadata.ino) == above.inode).then_some(dir);
+        above.dir.as_ref().map(|_| ())
+    }
 }

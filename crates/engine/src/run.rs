@@ -46,6 +46,27 @@ pub(crate) struct Scratch {
     pub(crate) totals: Summary,
     pub(crate) buffer: Vec<u8>,
     pub(crate) other_buffer: Vec<u8>,
+    /// How much may be in flight for this worker.
+    pub(crate) flight_bytes: usize,
+}
+
+/// What all workers together hold of files at a time. Up to 32 workers have all that pays off; with
+/// more of them each has less, since they are many where each call takes long and few bytes are on
+/// their way at a time.
+const FLIGHT_BYTES: usize = 8 << 20;
+
+impl Scratch {
+    /// Fits the buffers to the number of workers that may be at work.
+    pub(crate) fn fit(&mut self, workers: usize) {
+        let bytes = FLIGHT_BYTES / workers.max(1);
+        if bytes == self.flight_bytes {
+            return;
+        }
+        self.flight_bytes = bytes;
+        self.copier.limit_buffer(bytes);
+        self.buffer = Vec::new();
+        self.other_buffer = Vec::new();
+    }
 }
 
 /// Shared by all tasks of one run.

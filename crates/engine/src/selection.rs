@@ -185,22 +185,7 @@ impl Selection {
         base: &Base,
         line: &[u8],
     ) -> Result<(), SetupError> {
-        let mut kept: Vec<&[u8]> = Vec::new();
-        for component in line.split(|&byte| byte == b'/') {
-            match component {
-                b"" | b"." => {}
-                b".." => drop(kept.pop()),
-                name => kept.push(name),
-            }
-        }
-        let lists_content = line.ends_with(b"/") || line.ends_with(b"/.") || kept.is_empty();
-        let mut below = kept.join(&b'/');
-        if line.starts_with(b"./") && settings.traverse.relative {
-            below.splice(0..0, *b"./");
-        }
-        if lists_content {
-            below.extend_from_slice(if kept.is_empty() { b"." } else { b"/." });
-        }
+        let below = held_at_the_base(line, settings.traverse.relative);
         if settings.traverse.relative {
             // "/./" cuts a line as it cuts an argument.
             let Some(at) = line.windows(3).position(|window| window == b"/./") else {
@@ -542,6 +527,26 @@ fn freeze(branches: BTreeMap<Box<[u8]>, Branch>) -> Picked {
         below: (!branch.below.is_empty()).then(|| Arc::new(freeze(branch.below))),
     });
     Picked { names: names.collect() }
+}
+
+/// A line of `--files-from` without `..`, which leads no higher than to the base. With `-R` a "./"
+/// in front of it is kept.
+fn held_at_the_base(line: &[u8], relative: bool) -> Vec<u8> {
+    let mut kept: Vec<&[u8]> = Vec::new();
+    for component in line.split(|&byte| byte == b'/') {
+        match component {
+            b"" | b"." => {}
+            b".." => drop(kept.pop()),
+            name => kept.push(name),
+        }
+    }
+    let lists_content = line.ends_with(b"/") || line.ends_with(b"/.") || kept.is_empty();
+    let mut below = if relative && line.starts_with(b"./") { b"./".to_vec() } else { Vec::new() };
+    below.extend(kept.join(&b'/'));
+    if lists_content {
+        below.extend_from_slice(if kept.is_empty() { b"." } else { b"/." });
+    }
+    below
 }
 
 #[cfg(test)]

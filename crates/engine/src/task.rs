@@ -142,6 +142,7 @@ impl sched::Task for Task {
         let mut worker = Worker { run: &run, scratch: &mut scratch, context };
         Gauges::set(&run.gauges.workers_busy, context.busy_workers() as u64);
         Gauges::set(&run.gauges.workers_active, context.active_workers() as u64);
+        worker.scratch.fit(context.active_workers());
         run.watch_the_clock();
         let Ok(_open_files) = run.open_files() else {
             return self.give_up(&mut worker);

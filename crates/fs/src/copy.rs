@@ -19,6 +19,9 @@ const SHORTCUT_MIN_BYTES: u64 = 64 * 1024;
 /// Large enough that calls do not matter, small enough to stay in the cache of a core.
 const BUFFER_BYTES: usize = 256 * 1024;
 
+/// The least that is moved at once: below this, calls cost more than what they move.
+const BUFFER_MIN_BYTES: usize = 16 * 1024;
+
 /// What the kernel copies in one call: between two of them a run can be cancelled or slowed down.
 const KERNEL_PIECE_BYTES: u64 = 8 * 1024 * 1024;
 
@@ -91,6 +94,8 @@ type CopyResult<T> = Result<T, CopyError>;
 #[derive(Debug, Default)]
 pub struct Copier {
     buffer: Vec<u8>,
+    /// What the buffer shall have; 0 means the most.
+    buffer_bytes: usize,
     /// The latest first.
     routes: Vec<(RouteKey, Route)>,
     /// What is taken to be so of a pair of devices before it was tried.
@@ -119,6 +124,16 @@ impl Copier {
     /// A copier; its buffer is allocated when first needed.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Moves at most `bytes` at once from now on, within what makes sense, so that many copiers do
+    /// not hold much together.
+    pub fn limit_buffer(&mut self, bytes: usize) {
+        let bytes = bytes.clamp(BUFFER_MIN_BYTES, BUFFER_BYTES);
+        self.buffer_bytes = bytes;
+        if self.buffer.len() > bytes {
+            self.buffer = Vec::new();
+        }
     }
 
     /// Makes `dst` share all data of `src`, as `src` is now; `false` where the file systems cannot.
@@ -266,10 +281,11 @@ impl Copier {
     }
 
     fn buffer_for(&mut self, len: u64) -> &mut [u8] {
-        if self.buffer.is_empty() {
-            self.buffer = vec![0; BUFFER_BYTES];
+        let size = if self.buffer_bytes == 0 { BUFFER_BYTES } else { self.buffer_bytes };
+        if self.buffer.len() < size {
+            self.buffer = vec![0; size];
         }
-        let len = usize::try_from(len).map_or(BUFFER_BYTES, |len| len.min(BUFFER_BYTES));
+        let len = usize::try_from(len).map_or(size, |len| len.min(size));
         &mut self.buffer[..len]
     }
 

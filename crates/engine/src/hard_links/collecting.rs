@@ -166,3 +166,13 @@ impl Shard {
         self.dead_bytes = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_waits_is_small() {
+        assert_eq!(size_of::<Slot>(), 48);
+    }
+}

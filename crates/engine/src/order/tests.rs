@@ -6,7 +6,7 @@ use model::{Event, Message, Sink, Topic};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
-use super::{OrderedLog, SegmentId, compare_names, compare_paths};
+use super::{OrderedLog, Piece, Segment, SegmentId, compare_names, compare_paths};
 
 #[derive(Default)]
 struct Heard(Mutex<Vec<String>>);
@@ -45,6 +45,11 @@ fn directories_come_last_and_sort_with_their_slash() {
     assert_eq!(compare_paths(b"a/z", b"b"), Ordering::Greater);
     assert_eq!(compare_paths(b"a/b/c", b"a/b/d"), Ordering::Less);
     assert_eq!(compare_paths(b"a/z", b"a/b/a"), Ordering::Less);
+}
+
+#[test]
+fn what_waits_is_small() {
+    assert_eq!((size_of::<Segment>(), size_of::<Piece>()), (16, 16));
 }
 
 proptest! {

@@ -12,8 +12,11 @@ use crate::task::{Cost, Worker};
 use crate::transfer::whole::stopped;
 use crate::transfer::{RANGED_FROM_BYTES, big};
 
-/// Bytes that are compared at once: both buffers fit a second-level cache.
-const PIECE_BYTES: usize = 128 << 10;
+/// Bytes that are compared at once, at most: both buffers fit a second-level cache.
+const PIECE_MAX_BYTES: usize = 128 << 10;
+
+/// The least that is read at once: below this, calls cost more than what they read.
+const PIECE_MIN_BYTES: usize = 8 << 10;
 
 /// A side that could not be read.
 #[derive(Debug)]
@@ -99,11 +102,12 @@ pub(crate) fn same_range(
     target: &File,
     range: Range<u64>,
 ) -> Result<bool, Unreadable> {
-    scratch.buffer.resize(PIECE_BYTES, 0);
-    scratch.other_buffer.resize(PIECE_BYTES, 0);
+    let piece_bytes = (scratch.flight_bytes / 2).clamp(PIECE_MIN_BYTES, PIECE_MAX_BYTES);
+    scratch.buffer.resize(piece_bytes, 0);
+    scratch.other_buffer.resize(piece_bytes, 0);
     let mut at = range.start;
     while at < range.end {
-        let len = usize::try_from(range.end - at).map_or(PIECE_BYTES, |len| len.min(PIECE_BYTES));
+        let len = usize::try_from(range.end - at).map_or(piece_bytes, |len| len.min(piece_bytes));
         let failed = |side| move |error| Unreadable { side, error };
         let left_len =
             source.read_at(&mut scratch.buffer[..len], at).map_err(failed(Side::Source))?;

@@ -39,6 +39,30 @@ fn copiers() -> [Copier; 2] {
 }
 
 #[test]
+fn a_small_buffer_moves_the_same_bytes_in_smaller_pieces() {
+    on_each_file_system(|_, dir| {
+        let bytes = noise(600 * KIB);
+        let src = filled(dir, "src", &bytes);
+        let mut copier = plain_copier();
+        for (limit, largest) in [(1 << 30, 256 * KIB), (40 * 1024, 40 * KIB), (1, 16 * KIB)] {
+            copier.limit_buffer(limit);
+            let dst = dir.create_file(b"dst", 0o600).unwrap();
+            let mut piece = 0;
+            let mut observer = |count| {
+                piece = piece.max(count);
+                Ok(())
+            };
+            let (len, none) = (600 * KIB, Sparse::None);
+            copier.copy_whole(&src, &dst, len, none, &mut observer).unwrap();
+            assert_eq!(piece, largest, "{limit}");
+            assert!(bytes_of(&dst) == bytes, "{limit}");
+            dir.remove_file(b"dst").unwrap();
+        }
+        dir.remove_file(b"src").unwrap();
+    });
+}
+
+#[test]
 fn copies_every_size_around_the_limits() {
     on_each_file_system(|_, dir| {
         let limit = SHORTCUT_MIN_BYTES;
