@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use model::{Event, Item, Sink};
+use model::{Event, Item, RelPath, Sink};
 use parking_lot::Mutex;
 
 /// Handle of a segment.
@@ -201,7 +201,7 @@ pub(crate) fn compare_names(
 }
 
 /// Compares two entries that are not directories by their whole paths, in the order of speech.
-pub(crate) fn compare_paths(left: &[u8], right: &[u8]) -> std::cmp::Ordering {
+fn compare_paths(left: &[u8], right: &[u8]) -> std::cmp::Ordering {
     let (mut left, mut right) = (left, right);
     loop {
         let (left_name, left_rest) = split_component(left);
@@ -214,6 +214,28 @@ pub(crate) fn compare_paths(left: &[u8], right: &[u8]) -> std::cmp::Ordering {
             }
             _ => return ordering,
         }
+    }
+}
+
+/// Where an entry that is no directory stands in the order of speech.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Place(RelPath);
+
+impl Place {
+    pub(crate) fn new(dir: &RelPath, name: &[u8]) -> Self {
+        Self(dir.child(name))
+    }
+}
+
+impl Ord for Place {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        compare_paths(self.0.as_bytes(), other.0.as_bytes())
+    }
+}
+
+impl PartialOrd for Place {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
     }
 }
 

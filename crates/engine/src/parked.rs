@@ -10,7 +10,7 @@ use model::{Fault, Metadata, Verb};
 use crate::entries::Entry;
 use crate::hard_links::{self, GroupId};
 use crate::node::Node;
-use crate::order::{OrderedLog, SegmentId};
+use crate::order::{OrderedLog, Place, SegmentId};
 use crate::task::Worker;
 use crate::{finalize, telling};
 
@@ -42,6 +42,16 @@ impl Parked {
             layer: entry.layer,
             is_followed: entry.is_followed,
         }
+    }
+
+    /// Where it stands in the order of speech.
+    pub(crate) fn place(&self) -> Place {
+        Place::new(&self.node.path, &self.name)
+    }
+
+    /// Tells of it, from now on, behind all that was told before.
+    pub(crate) fn speak_last(&mut self) {
+        self.segment = self.node.run.log.open(OrderedLog::ROOT);
     }
 
     pub(crate) fn node(&self) -> &Arc<Node> {
@@ -83,7 +93,7 @@ impl Parked {
         let Self { node, name, source, segment, group, .. } = self;
         telling::failed(worker, &node, &name, source, segment, fault);
         hard_links::leader_is_lost(worker, group);
-        close(worker, segment);
+        worker.run.log.close(segment, &*worker.run.sink);
         node
     }
 
@@ -91,13 +101,7 @@ impl Parked {
     pub(crate) fn give_up(self, worker: &mut Worker<'_>) {
         telling::stopped(worker, &self.node, &self.name, self.source, self.segment);
         hard_links::leader_is_lost(worker, self.group);
-        close(worker, self.segment);
+        worker.run.log.close(self.segment, &*worker.run.sink);
         finalize::settle(worker, self.node);
-    }
-}
-
-fn close(worker: &Worker<'_>, segment: SegmentId) {
-    if segment != OrderedLog::ROOT {
-        worker.run.log.close(segment, &*worker.run.sink);
     }
 }

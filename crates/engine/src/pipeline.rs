@@ -28,6 +28,7 @@ use crate::run::{Run, Stop, Surroundings};
 use crate::scan::Pass;
 use crate::selection::{Excluded, Selection, Unreadable};
 use crate::task::Task;
+use crate::transfer::partial::Waiting;
 use crate::wanted::Wanted;
 
 /// How a run ended.
@@ -150,7 +151,8 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
 fn left_for_later(run: &Arc<Run>, top: &Top<'_>) -> Vec<Task> {
     let mut tasks = run.links.take_incomplete(run);
     if tasks.is_empty() {
-        tasks = std::mem::take(&mut *run.later.lock());
+        let waiting = Waiting::in_order(std::mem::take(&mut *run.later.lock()));
+        tasks = waiting.into_iter().map(Task::PutInPlace).collect();
     }
     if tasks.is_empty() {
         tasks = run.links.take_orphans();

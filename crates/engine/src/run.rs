@@ -25,7 +25,7 @@ use crate::hard_links::HardLinks;
 use crate::identity::{Identity, Power};
 use crate::order::{OrderedLog, SegmentId};
 use crate::scan::Pass;
-use crate::task::Task;
+use crate::transfer::partial::Waiting;
 use crate::wanted::Wanted;
 
 /// Why a run ended before all was done.
@@ -106,8 +106,8 @@ pub(crate) struct Run {
     pub(crate) temp_dir: Option<Dir>,
     /// `--compare-dest` and kin; `None` for those that cannot be opened.
     pub(crate) basis_roots: Vec<Option<Dir>>,
-    /// Work for when the tree has been gone through.
-    pub(crate) later: Mutex<Vec<Task>>,
+    /// Complete files that are put into place when the tree has been gone through.
+    pub(crate) later: Mutex<Vec<Box<Waiting>>>,
     /// Directories in which something is deleted when all else is done.
     pub(crate) put_off: Mutex<Vec<PutOff>>,
     /// Descriptors of the tasks at work.

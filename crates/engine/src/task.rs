@@ -161,6 +161,7 @@ impl sched::Task for Task {
             Self::PutInPlace(waiting) => match waiting.parked.resume(&mut worker) {
                 Ok(entry) => {
                     transfer::partial::put_in_place(&mut worker, &entry, waiting.dressed);
+                    run.log.close(entry.segment, &*run.sink);
                     finalize::settle(&mut worker, entry.node);
                 }
                 Err(node) => finalize::settle(&mut worker, node),
@@ -200,6 +201,7 @@ impl Task {
                 Ok(entry) => {
                     transfer::partial::take_back(&entry);
                     hard_links::leader_failed(worker, &entry);
+                    worker.run.log.close(entry.segment, &*worker.run.sink);
                     finalize::settle(worker, entry.node);
                 }
                 Err(node) => finalize::settle(worker, node),

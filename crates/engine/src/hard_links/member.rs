@@ -3,12 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
-use model::{Cause, Fault, Kind, Metadata, RelPath, Verb};
+use model::{Cause, Fault, Kind, Metadata, Verb};
 
 use crate::entries::{self, Entry};
 use crate::names::Presence;
 use crate::node::Node;
-use crate::order::{OrderedLog, SegmentId, compare_paths};
+use crate::order::{OrderedLog, Place, SegmentId};
 use crate::run::Run;
 use crate::task::Worker;
 use crate::{finalize, telling};
@@ -23,25 +23,9 @@ pub(crate) struct Member {
     pub(crate) presence: Presence,
 }
 
-/// Where a member stands in the order of speech.
-#[derive(PartialEq, Eq)]
-pub(super) struct Place(RelPath);
-
-impl Ord for Place {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        compare_paths(self.0.as_bytes(), other.0.as_bytes())
-    }
-}
-
-impl PartialOrd for Place {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 impl Member {
     pub(super) fn place(&self) -> Place {
-        Place(self.node.path.child(&self.name))
+        Place::new(&self.node.path, &self.name)
     }
 
     /// Looks at the source.

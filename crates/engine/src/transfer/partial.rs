@@ -16,7 +16,7 @@ use crate::hard_links::Dressed;
 use crate::order::OrderedLog;
 use crate::parked::Parked;
 use crate::run::Run;
-use crate::task::{Task, Worker};
+use crate::task::Worker;
 use crate::transfer::whole::{self, Problem, Staged};
 use crate::{backup, hard_links};
 
@@ -101,6 +101,17 @@ pub(crate) struct Waiting {
     pub(crate) dressed: Dressed,
 }
 
+impl Waiting {
+    /// Gives those that wait for the end of the run their places, in the order of speech.
+    pub(crate) fn in_order(mut waiting: Vec<Box<Self>>) -> Vec<Box<Self>> {
+        waiting.sort_by_cached_key(|waiting| waiting.parked.place());
+        for waiting in &mut waiting {
+            waiting.parked.speak_last();
+        }
+        waiting
+    }
+}
+
 /// Puts a complete file aside until the end of the run.
 pub(crate) fn put_aside(
     run: &Run,
@@ -117,7 +128,7 @@ pub(crate) fn put_aside(
     hard_links::leader_is_put_aside(run, entry);
     let waiting = Entry { segment: OrderedLog::ROOT, content: None, ..entry.clone() };
     let waiting = Waiting { parked: Parked::new(waiting), dressed };
-    run.later.lock().push(Task::PutInPlace(Box::new(waiting)));
+    run.later.lock().push(Box::new(waiting));
     Ok(())
 }
 
