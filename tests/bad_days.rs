@@ -69,6 +69,9 @@ mod sources;
 #[path = "bad_days/mounts.rs"]
 mod mounts;
 
+#[path = "bad_days/publishing.rs"]
+mod publishing;
+
 #[path = "bad_days/delete_limit.rs"]
 mod delete_limit;
 

@@ -316,3 +316,37 @@ fn big_files_that_change_while_many_read_them_in_pieces_are_never_torn() {
 fn big_files_that_change_are_never_torn_by_a_comparison_of_content() {
     big("-ac");
 }
+
+/// Copies a big file over an old one, slowly, and appends to it while `goes_on` says so.
+fn appended_to(goes_on: &dyn Fn(usize) -> bool) -> (Lab, lab::Done) {
+    let lab = Lab::new();
+    let log = lab.file("src/log", lab::content(1, 40 << 20));
+    lab.file("dst/log", "old");
+    let mut run = lab.lanesync("-a --bwlimit=40m src/ dst/").start();
+    let is_staged = || lab::names(&lab.path("dst")).len() > 1;
+    run.until("the copy began", is_staged);
+    let mut file = OpenOptions::new().append(true).open(&log).unwrap();
+    let mut times = 0;
+    while !run.has_ended() && goes_on(times) {
+        file.write_all(b"one more line\n").unwrap();
+        times += 1;
+        thread::sleep(Duration::from_millis(20));
+    }
+    let done = run.wait();
+    (lab, done)
+}
+
+#[test]
+fn a_big_file_that_changed_once_is_read_anew() {
+    let (lab, done) = appended_to(&|times| times < 1);
+    done.expect(0);
+    lab.assert_same("src", "dst");
+}
+
+#[test]
+fn a_big_file_that_changes_all_the_time_is_given_up_and_the_old_one_stays() {
+    let (lab, done) = appended_to(&|_| true);
+    done.expect(23).complains(&["source", "read three times", "src/log", "changed"]);
+    assert_eq!(fs::read(lab.path("dst/log")).unwrap(), b"old");
+    assert_eq!(lab::names(&lab.path("dst")).len(), 1);
+}

@@ -22,8 +22,14 @@ pub(crate) fn keep(run: &Run, entry: &Entry) -> Result<(), Fault> {
     let keep = || {
         let (holder, backup_name) = old.cleared_place(run)?;
         let link = |staging: &[u8]| dir.hard_link(old.name, &holder, staging);
-        fs::replace::replace_with(&holder, &backup_name, link)
-            .or_else(|_| old.move_to(run, &holder, &backup_name))
+        match fs::replace::replace_with(&holder, &backup_name, link) {
+            // The name stays until the new entry takes it. Test:
+            // `a_backup_on_another_file_system_leaves_the_name_in_place`.
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                old.copy_to(run, &holder, &backup_name)
+            }
+            linked => linked.or_else(|_| old.move_to(run, &holder, &backup_name)),
+        }
     };
     keep().map_err(|error| old.fault(&error))?;
     tell(run, entry);

@@ -13,7 +13,7 @@ use crate::node::{Handle, Node};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
 use crate::telling::Told;
-use crate::transfer::whole::{self, FileJob};
+use crate::transfer::whole::{self, Brought, FileJob};
 use crate::wanted::{Quick, Wanted, quick_check, same_time};
 
 /// How well a candidate matches.
@@ -165,6 +165,11 @@ fn omit(worker: &mut Worker<'_>, entry: &Entry) -> Result<Cost, Box<Entry>> {
     }
     let copy = Entry { existing: Some(entry.source), ..entry.clone() };
     copy.conclude(worker, Verdict::Equal, Told::default());
+    if entry.source.kind == Kind::File {
+        // As in rsync, which keeps links and nodes.
+        let brought = Brought { source: entry.source, copy: entry.existing };
+        whole::remove_source(worker, entry, &brought);
+    }
     Ok(Cost::Change)
 }
 

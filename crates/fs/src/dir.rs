@@ -39,6 +39,8 @@ struct Inner {
     fd: OwnedFd,
     /// Device of the directory, once somebody asked.
     device: OnceLock<u64>,
+    /// Number of the mount, once somebody asked; `None` in it where the kernel cannot tell.
+    mount_id: OnceLock<Option<u64>>,
     /// Whether the position of `fd` was used up by a listing.
     listed: AtomicBool,
     /// Whether files born here get their mode from a default ACL, once somebody asked.
@@ -164,6 +166,7 @@ impl Dir {
         Self(Arc::new(Inner {
             fd,
             device: OnceLock::new(),
+            mount_id: OnceLock::new(),
             listed: AtomicBool::new(false),
             default_acl: OnceLock::new(),
         }))
@@ -402,6 +405,12 @@ impl Dir {
         Ok(File::opened(self.open(name, flags, 0)?))
     }
 
+    /// Opens a file for writing in place, which needs no permission to read it. A link fails.
+    pub fn open_for_writing(&self, name: &[u8]) -> io::Result<File> {
+        let flags = OPEN_FILE.union(OFlags::WRONLY).union(OFlags::NOFOLLOW);
+        Ok(File::opened(self.open(name, flags, 0)?))
+    }
+
     /// Creates a file that was not there; opens it for reading and writing.
     ///
     /// Fails with [`io::ErrorKind::AlreadyExists`] for a name that is taken, by a link, too.
@@ -430,7 +439,17 @@ impl Dir {
     /// Number of the mount that this directory lies in, a bind mount being one of its own; `None`
     /// where the kernel cannot tell.
     pub fn mount_id(&self) -> io::Result<Option<u64>> {
-        sys::mount_id(self.as_fd())
+        if let Some(known) = self.0.mount_id.get() {
+            return Ok(*known);
+        }
+        let answer = sys::mount_id(self.as_fd())?;
+        Ok(*self.0.mount_id.get_or_init(|| answer))
+    }
+
+    /// Whether a name can be renamed from here into another directory, as far as mounts and devices
+    /// tell; asks the kernel once for each directory.
+    pub fn can_rename_into(&self, to: &Self) -> io::Result<bool> {
+        Ok(self.device()? == to.device()? && self.mount_id()? == to.mount_id()?)
     }
 
     /// The device that files made here are known to lie on, without asking the kernel.

@@ -39,6 +39,8 @@ pub enum Verb {
     List,
     /// Read content.
     Read,
+    /// Read content that changes each time.
+    ReadThreeTimes,
     /// Read the target of a symlink.
     ReadLink,
     /// Read the filter rules of a directory.
@@ -113,6 +115,7 @@ impl Verb {
             Self::LookAt => "look at",
             Self::List => "list",
             Self::Read => "read",
+            Self::ReadThreeTimes => "read three times",
             Self::ReadLink => "read link",
             Self::ReadFilterRules => "read filter rules of",
             Self::ReadAttributes => "read attributes of",

@@ -252,6 +252,17 @@ fn pitfall_08_compare_dest_leaves_equal_files_out_and_copy_dest_copies_them() {
 }
 
 #[test]
+fn pitfall_08_what_compare_dest_leaves_out_goes_from_the_source_if_that_is_asked_for() {
+    let tree = snapshots().symlink("src/l", "same").symlink("new1/l", "same");
+    for options in ["", "-H", "-n", "--checksum"] {
+        let args = format!("-ai {options} --compare-dest=../new1 --remove-source-files src/ dst");
+        let seen = check_args(&tree, &args);
+        assert_eq!(seen.tree.has("src/same"), options == "-n", "{options}");
+        assert_there(&seen, &["new1/same", "src/l"], &["dst/same"]);
+    }
+}
+
+#[test]
 fn pitfall_08_an_older_file_in_the_destination_is_linked_over() {
     let tree = snapshots().file("dst/same", "stale content");
     let seen = check_args(&tree, "-ai --link-dest=../new1 src/ dst");

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use fs::copy::CopyError;
 use fs::{Copied, File};
-use model::{Cause, Side, Verb};
+use model::{Side, Verb};
 use parking_lot::{Mutex, RwLock};
 
 use crate::entries::Entry;
@@ -17,7 +17,8 @@ use crate::finalize;
 use crate::node::Node;
 use crate::task::{Task, Worker};
 use crate::transfer::whole::{
-    FileJob, Lacking, Problem, Staged, conclude, open_source, problem, sparse, stopped,
+    ATTEMPTS, FileJob, Lacking, Problem, Staged, changes_always, conclude, open_source, problem,
+    refresh, sparse, stopped,
 };
 use crate::transfer::{compare, partial};
 
@@ -26,8 +27,16 @@ use crate::transfer::{compare, partial};
 const RANGE_BYTES: u64 = 16 << 20;
 
 enum Work {
-    Copy { job: FileJob, staged: Staged },
-    Compare { entry: Entry, target: File },
+    /// `attempt` counts from one.
+    Copy {
+        job: FileJob,
+        staged: Staged,
+        attempt: u32,
+    },
+    Compare {
+        entry: Entry,
+        target: File,
+    },
 }
 
 /// A big file in work.
@@ -74,13 +83,18 @@ impl BigFile {
 }
 
 /// Begins to copy a big file. Its node is held and its segment is its own.
-pub(crate) fn begin_copy(worker: &mut Worker<'_>, mut job: FileJob) {
+pub(crate) fn begin_copy(worker: &mut Worker<'_>, job: FileJob) {
+    try_copy(worker, job, 1);
+}
+
+fn try_copy(worker: &mut Worker<'_>, mut job: FileJob, attempt: u32) {
     match open_copy(worker, &mut job) {
         Ok((source, Opened::Staged(staged))) => {
             let node = Arc::clone(&job.entry.node);
             let size = job.entry.source.size;
-            start(worker, node, (source, size), Work::Copy { job, staged: *staged });
+            start(worker, node, (source, size), Work::Copy { job, staged: *staged, attempt });
         }
+        Err(Problem::Changed) => try_again(worker, job, attempt),
         Ok((_, Opened::Done(lacking))) => {
             let size = job.entry.source.size;
             let copied = Copied { read_bytes: size, ..Copied::default() };
@@ -88,6 +102,16 @@ pub(crate) fn begin_copy(worker: &mut Worker<'_>, mut job: FileJob) {
         }
         Err(problem) => end(worker, &job, Err(problem)),
     }
+}
+
+/// Reads a file that changed anew; after the last attempt it is left as it is.
+fn try_again(worker: &mut Worker<'_>, mut job: FileJob, attempt: u32) {
+    if attempt < ATTEMPTS {
+        refresh(worker.run, &mut job.entry);
+        return try_copy(worker, job, attempt + 1);
+    }
+    let problem = changes_always(&job.entry);
+    end(worker, &job, Err(problem));
 }
 
 /// What opening both sides led to.
@@ -165,7 +189,7 @@ pub(crate) fn run_range(worker: &mut Worker<'_>, big: &BigFile) {
     if let Some(work) = &*big.work.read() {
         while let Some(range) = big.claim() {
             let result = match work {
-                Work::Copy { job, staged } => copy_range(worker, big, (job, staged), range),
+                Work::Copy { job, staged, .. } => copy_range(worker, big, (job, staged), range),
                 Work::Compare { entry, target } => {
                     compare_range(worker, big, (entry, target), range)
                 }
@@ -246,26 +270,8 @@ fn leave(worker: &mut Worker<'_>, big: &BigFile) {
     let Some(work) = big.work.write().take() else { return };
     worker.run.end_of_work(big.paced_bytes.load(Ordering::Relaxed));
     match work {
-        Work::Copy { job, mut staged } => {
-            let result = match problem {
-                None => staged.complete(worker.run, &job.entry, &big.source),
-                Some(problem) => Err(problem),
-            };
-            let result = match result {
-                Ok(lacking) => {
-                    let written_bytes = big.written_bytes.load(Ordering::Relaxed);
-                    Ok((Copied { read_bytes: big.size, written_bytes, short: false }, lacking))
-                }
-                Err(Problem::Changed) => Err(Problem::Fault(
-                    job.entry.source_fault(Verb::Read, Cause::ChangedDuringCopy),
-                )),
-                Err(problem) => {
-                    let unbroken = Some(big.unbroken());
-                    partial::keep(worker.run, &job.entry, staged, (&problem, unbroken));
-                    Err(problem)
-                }
-            };
-            end(worker, &job, result);
+        Work::Copy { job, staged, attempt } => {
+            end_copy(worker, big, (job, staged, attempt), problem);
         }
         Work::Compare { entry, .. } => {
             let (node, segment) = (Arc::clone(&entry.node), entry.segment);
@@ -284,6 +290,34 @@ fn leave(worker: &mut Worker<'_>, big: &BigFile) {
             finalize::settle(worker, node);
         }
     }
+}
+
+/// Publishes a big file whose ranges are there.
+fn end_copy(
+    worker: &mut Worker<'_>,
+    big: &BigFile,
+    (job, mut staged, attempt): (FileJob, Staged, u32),
+    problem: Option<Problem>,
+) {
+    let result = match problem {
+        None => staged.complete(worker.run, &job.entry, &big.source),
+        Some(Problem::Changed) => Err(Problem::Changed),
+        Some(problem) => {
+            // Only what a copy left undone is a part; a copy that failed its check is none.
+            partial::keep(worker.run, &job.entry, staged, (&problem, Some(big.unbroken())));
+            return end(worker, &job, Err(problem));
+        }
+    };
+    drop(staged);
+    let result = match result {
+        Err(Problem::Changed) => return try_again(worker, job, attempt),
+        Ok(lacking) => {
+            let written_bytes = big.written_bytes.load(Ordering::Relaxed);
+            Ok((Copied { read_bytes: big.size, written_bytes, short: false }, lacking))
+        }
+        Err(problem) => Err(problem),
+    };
+    end(worker, &job, result);
 }
 
 /// Tells how a big copy ended and settles its node.

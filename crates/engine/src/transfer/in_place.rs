@@ -1,7 +1,7 @@
 //! A regular file written over its old content (rsync(1), `--inplace`, `--append`,
 //! `--write-devices`): the named exception to "the old file or the new one, whole".
 
-use fs::{Copied, File, Sparse};
+use fs::{Copied, Dir, File, Sparse};
 use model::settings::Append;
 use model::{Kind, Metadata, Verb};
 
@@ -79,20 +79,28 @@ fn open(run: &Run, entry: &Entry) -> Result<File, Problem> {
         if run.settings.backup.enabled {
             backup::copy(run, entry)?;
         }
-        match dir.open_for_update(name) {
-            // As rsync does: what its owner may not write is made writable. It gets its mode at the
-            // end.
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                let mode = entry.existing.map_or(0, |existing| existing.mode) | 0o600;
-                dir.set_mode(name, mode).and_then(|()| dir.open_for_update(name))
-            }
-            opened => opened,
-        }
+        open_existing(run, entry, dir)
     } else {
         entry.node.touch();
         dir.create_file(name, 0o600)
     };
     Ok(opened.map_err(|error| entry.target_fault(Verb::Open, &error))?)
+}
+
+/// Opens what is there. As in rsync, what its owner may not write is made writable; it gets its mode
+/// at the end.
+fn open_existing(run: &Run, entry: &Entry, dir: &Dir) -> std::io::Result<File> {
+    let name = entry.target_name();
+    // What is there is compared first, or read back at the end.
+    let reads = run.settings.write.append == Append::Verify || run.settings.write.verify;
+    let open = || if reads { dir.open_for_update(name) } else { dir.open_for_writing(name) };
+    match open() {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            let mode = entry.existing.map_or(0, |existing| existing.mode) | 0o600;
+            dir.set_mode(name, mode).and_then(|()| open())
+        }
+        opened => opened,
+    }
 }
 
 /// Where writing begins: behind what is there already, with `--append`.

@@ -21,8 +21,8 @@ use crate::transfer::{RANGED_FROM_BYTES, big, in_place, partial};
 use crate::wanted::Wanted;
 use crate::{backup, finalize, hard_links};
 
-/// How often a file that changes while it is read is read anew.
-const ATTEMPTS: u32 = 3;
+/// How often a file that changes while it is read is read in all; see [`changes_always`].
+pub(crate) const ATTEMPTS: u32 = 3;
 
 /// A regular file whose content is to be written.
 pub(crate) struct FileJob {
@@ -89,11 +89,7 @@ pub(crate) fn run_small(worker: &mut Worker<'_>, mut job: FileJob) {
         attempt += 1;
         match write(worker, &mut job) {
             Err(Problem::Changed) if attempt < ATTEMPTS => refresh(worker.run, &mut job.entry),
-            Err(Problem::Changed) => {
-                break Err(Problem::Fault(
-                    job.entry.source_fault(Verb::Read, Cause::ChangedDuringCopy),
-                ));
-            }
+            Err(Problem::Changed) => break Err(changes_always(&job.entry)),
             result => break result,
         }
     };
@@ -155,11 +151,11 @@ pub(crate) fn pretend_copy(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFl
 }
 
 fn told_as_written(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags, copied: Copied) {
-    let verdict = if entry.existing.is_none() { Verdict::Copied } else { Verdict::Updated };
     if flags.contains(ItemFlags::TRANSFER) {
         count_as_written(worker, entry, copied);
     }
     let told = Told { flags, leader: None, written_bytes: copied.written_bytes };
+    let verdict = if entry.existing.is_none() { Verdict::Copied } else { Verdict::Updated };
     entry.conclude(worker, verdict, told);
 }
 
@@ -221,8 +217,13 @@ pub(crate) fn is_unchanged(before: &Metadata, after: &Metadata) -> bool {
         && before.kind == after.kind
 }
 
+/// A file that changed at each attempt to read it.
+pub(crate) fn changes_always(entry: &Entry) -> Problem {
+    entry.source_fault(Verb::ReadThreeTimes, Cause::ChangedDuringCopy).into()
+}
+
 /// Looks at the source again before the next attempt.
-fn refresh(run: &Run, entry: &mut Entry) {
+pub(crate) fn refresh(run: &Run, entry: &mut Entry) {
     let now = if entry.is_followed {
         entry.source_dir.stat_following(&entry.name)
     } else {
@@ -376,7 +377,7 @@ impl Staged {
         let mode = if owner_stays && is_settable { wanted.mode & 0o777 } else { 0o600 };
         let anonymous = entry.existing.is_none() && run.publishes_at_once();
         let naming = if anonymous { Naming::AnonymousIfPossible } else { Naming::Named };
-        let holder = run.temp_dir.as_ref().unwrap_or(dir);
+        let holder = holder(run, entry, dir)?;
         let staging = Staging::create(holder, entry.target_name(), mode, naming)
             .map_err(|error| entry.target_fault(Verb::CreateStaging, &error))?;
         let gid = birth_group(&entry.node, staging.file())
@@ -470,6 +471,16 @@ impl Staged {
         partial::forget(run, entry);
         Ok(())
     }
+}
+
+/// Where the staging file of an entry is made: in `--temp-dir`, if a rename leads from there to the
+/// final name. Copying it once more would gain nothing over making it where it is needed.
+fn holder<'a>(run: &'a Run, entry: &Entry, dir: &'a Dir) -> Result<&'a Dir, Problem> {
+    let Some(temp_dir) = &run.temp_dir else { return Ok(dir) };
+    let reaches = temp_dir
+        .can_rename_into(dir)
+        .map_err(|error| entry.target_fault(Verb::CreateStaging, &error))?;
+    Ok(if reaches { temp_dir } else { dir })
 }
 
 /// Group that files made in a node's destination directory are born with.

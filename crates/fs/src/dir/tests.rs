@@ -58,6 +58,7 @@ fn outcomes(dir: &Dir, bad: &[u8]) -> Vec<(&'static str, Option<io::ErrorKind>)>
         ("open_file", kind(dir.open_file(bad, AccessTime::Update))),
         ("open_file_following", kind(dir.open_file_following(bad, AccessTime::Update))),
         ("open_for_update", kind(dir.open_for_update(bad))),
+        ("open_for_writing", kind(dir.open_for_writing(bad))),
         ("create_file", kind(dir.create_file(bad, 0o600))),
         ("is_mount_root", kind(dir.is_mount_root(bad))),
     ]
@@ -136,6 +137,7 @@ fn links_are_not_opened(dir: &Dir) {
         assert!(dir.open_file(b"to_dir", atime).is_err());
     }
     assert!(dir.open_for_update(b"to_file").is_err());
+    assert!(dir.open_for_writing(b"to_file").is_err());
     assert_eq!(dir.stat(b"to_file").unwrap().kind, Kind::Symlink);
     assert!(!dir.is_mount_root(b"to_dir").unwrap());
     assert_eq!(dir.read_link(b"to_file").unwrap(), b"secret/file");
