@@ -97,7 +97,7 @@ impl Case {
     }
 
     /// True if -a or the short option `letter` is on and `off` is not.
-    fn keeps(&self, letter: &str, off: &str) -> bool {
+    pub(crate) fn keeps(&self, letter: &str, off: &str) -> bool {
         let short = |group: &Group| {
             let is_cluster = group[0].starts_with(b"-") && !group[0].starts_with(b"--");
             is_cluster

@@ -5,7 +5,8 @@
 
 use super::case::Case;
 use crate::support::parity::{Aspect, Difference, Observation};
-use crate::support::run::Exit;
+use crate::support::run::{Exit, RunAs};
+use crate::support::tree::{Kind, Node};
 
 /// True if `difference` is one that rsync might have with itself in this case.
 pub(crate) fn is_left_to_chance(
@@ -27,6 +28,141 @@ pub(crate) fn is_left_to_chance(
         || reference.stderr().contains("gen_entry_copy_xattrs: openat")
         || is_changed_through_another_name(case, difference)
         || is_basis_out_of_reach(case, reference)
+        || is_refused_without_access_time(case, reference)
+        || is_mode_by_another_process(case, difference)
+        || is_mode_of_another_file(case, difference)
+        || is_left_passable(case, difference)
+        || is_backup_made_writable(case, difference)
+        || is_told_though_it_failed(case, reference, difference)
+        || is_rule_from_above_another_source(case)
+        || is_touched_though_left_alone(case, difference)
+        || is_kept_for_a_missing_source(case, reference, difference)
+}
+
+/// --open-noatime: rsync copies no file of another user, since only the owner may leave access times
+/// alone; to read it in the usual way is the better end.
+fn is_refused_without_access_time(case: &Case, reference: &Observation) -> bool {
+    case.has("--open-noatime")
+        && case.run_as == RunAs::User
+        && reference.stderr().contains("[sender] send_files failed to open")
+        && reference.stderr().contains("Operation not permitted (1)")
+}
+
+/// -X without -p: rsync's receiver sets the attributes of what its generator has made, and the
+/// source's mode with them, which nobody asked for.
+fn is_mode_by_another_process(case: &Case, difference: &Difference) -> bool {
+    let Some((mode, _)) = difference.text.split_once(" | ") else { return false };
+    let name = last_name(&difference.path);
+    let is_of_source = |node: &Node| {
+        node.path.starts_with(b"src")
+            && (last_name(&node.path) == name || node.path == b"src")
+            && !node.xattrs.is_empty()
+            && u32::from_str_radix(mode.trim(), 8).is_ok_and(|mode| mode == node.mode)
+    };
+    case.has("-X")
+        && !case.keeps("p", "--no-perms")
+        && difference.field == "mode"
+        && case.tree.nodes.iter().any(is_of_source)
+}
+
+/// --fuzzy without -p: rsync gives a new file the mode of the file that it found to be like it.
+fn is_mode_of_another_file(case: &Case, difference: &Difference) -> bool {
+    case.has("--fuzzy") && !case.keeps("p", "--no-perms") && difference.field == "mode"
+}
+
+/// An ordinary user's directories are passable while they are worked in. rsync takes that back only
+/// where the owner may not write in the end, and tells of the mode again in every run.
+fn is_left_passable(case: &Case, difference: &Difference) -> bool {
+    let modes = octal_pair(&difference.text);
+    case.run_as == RunAs::User
+        && difference.field == "mode"
+        && modes.is_some_and(|(theirs, ours)| theirs == ours | 0o700 && ours & 0o200 != 0)
+}
+
+/// rsync makes what it deletes writable first, as an ordinary user: also a file that only moves to
+/// its backup name, and all its other names with it.
+fn is_backup_made_writable(case: &Case, difference: &Difference) -> bool {
+    let modes = octal_pair(&difference.text);
+    (case.has("-b") || case.has_prefix("--backup"))
+        && case.run_as == RunAs::User
+        && difference.field == "mode"
+        && modes.is_some_and(|(theirs, ours)| theirs == ours | 0o200)
+}
+
+/// rsync's generator tells of a directory or node before it tries to change it.
+fn is_told_though_it_failed(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let stderr = reference.stderr();
+    let failures = [
+        "[generator] chgrp ",
+        "[generator] chown ",
+        "[generator] failed to set times on",
+        "[generator] failed to set permissions on",
+        "[generator] failed to write xattr user.rsync.%stat",
+    ];
+    let is_refused = failures.iter().any(|failure| stderr.contains(failure));
+    // A dry run tells even of what has no place to go to.
+    let stays = case.has("-n") || stderr.contains("*** Skipping any contents from this failed");
+    let is_below_what_stays =
+        case.has("--ignore-existing") && stays && has_file_for_directory(case);
+    let is_in_the_way = reference.stdout().contains("could not make way for ");
+    let is_told = is_refused || is_below_what_stays || (case.has("-n") && is_in_the_way);
+    difference.aspect == Aspect::Output && is_told
+}
+
+/// True when the destination has something else where the source has a directory.
+fn has_file_for_directory(case: &Case) -> bool {
+    let nodes = || case.tree.nodes.iter();
+    let is_dir = |node: &Node| node.kind == Kind::Dir && node.path.starts_with(b"src/");
+    let is_file = |node: &Node| node.kind != Kind::Dir && !node.path.starts_with(b"src/");
+    nodes()
+        .filter(|node| is_file(node))
+        .any(|file| nodes().any(|dir| is_dir(dir) && last_name(&dir.path) == last_name(&file.path)))
+}
+
+/// -F with several sources: rsync looks above one of them for rules, and takes those for all.
+fn is_rule_from_above_another_source(case: &Case) -> bool {
+    (case.has("-F") || case.has("-FF")) && case.sources.len() > 1
+}
+
+/// --ignore-existing: rsync leaves a file alone where a directory should be, but gives it the
+/// directory's time.
+fn is_touched_though_left_alone(case: &Case, difference: &Difference) -> bool {
+    let there = case.tree.get(&difference.path);
+    case.has("--ignore-existing")
+        && difference.field == "mtime"
+        && there.is_some_and(|node| node.kind != Kind::Dir)
+}
+
+/// A source argument that is not there keeps lanesync from deleting anything, as docs/safety.md
+/// says; rsync goes on where only the last name of it is missing.
+fn is_kept_for_a_missing_source(
+    case: &Case,
+    reference: &Observation,
+    difference: &Difference,
+) -> bool {
+    let is_missing = reference.stderr().lines().any(|line| {
+        line.contains("[sender] link_stat \"") && line.contains("No such file or directory")
+    });
+    let is_kept = match (difference.aspect, difference.field) {
+        (Aspect::Tree, "existence") => difference.text.starts_with("nothing |"),
+        (Aspect::Tree, "mtime") => difference.text.starts_with("now |"),
+        (Aspect::Tree, "links to") => true,
+        (Aspect::Output, field) => field == "deletions",
+        (Aspect::Exit, _) => reference.run.exit == Exit::Code(25),
+        _ => false,
+    };
+    case.has_prefix("--del") && is_missing && is_kept
+}
+
+/// Both modes of a difference between modes.
+fn octal_pair(text: &str) -> Option<(u32, u32)> {
+    let (theirs, ours) = text.split_once(" | ")?;
+    let mode = |text: &str| u32::from_str_radix(text.trim(), 8).ok();
+    Some((mode(theirs)?, mode(ours)?))
+}
+
+fn last_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
 }
 
 /// A basis file that an ordinary user may neither link nor read: rsync has removed the
@@ -101,8 +237,15 @@ fn is_access_time_cut(case: &Case, difference: &Difference) -> bool {
 /// generator goes on; going on and saying so is the better end.
 fn is_backup_without_a_name(case: &Case, reference: &Observation) -> bool {
     (case.has("-b") || case.has("--backup"))
-        && reference.stderr().contains("File name too long")
-        && reference.run.exit != Exit::Code(0)
+        && ((reference.stderr().contains("File name too long")
+            && reference.run.exit != Exit::Code(0))
+            || reference.stdout().lines().any(is_device_without_a_backup))
+}
+
+/// rsync moves a device to its backup name, and where that fails deletes it.
+fn is_device_without_a_backup(line: &str) -> bool {
+    line.strip_prefix("make_bak: skipping non-regular file ")
+        .is_some_and(|path| last_name(path.as_bytes()).len() > 250)
 }
 
 /// A per-directory rule file with an error ends the run when the scan meets it; how much has been
@@ -123,7 +266,9 @@ fn is_deletion_after_fault(case: &Case, reference: &Observation, difference: &Di
     let deletes_meanwhile = ["--delete", "--del", "--delete-during", "--delete-delay"]
         .iter()
         .any(|option| case.has(option));
-    if !deletes_meanwhile || !stderr.contains("[sender]") {
+    let stops_deletion =
+        stderr.contains("[sender]") || stderr.contains("[generator] readlink_stat(\"");
+    if !deletes_meanwhile || !stops_deletion {
         return false;
     }
     let parts_of = |dir: &str| {
@@ -132,12 +277,14 @@ fn is_deletion_after_fault(case: &Case, reference: &Observation, difference: &Di
     };
     // What is deleted may live on as a backup.
     let was_there = || {
-        let path = difference.path.strip_suffix(b"~").unwrap_or(&difference.path);
-        case.tree.get(&difference.path).is_some() || case.tree.get(path).is_some()
+        let suffixes: [&[u8]; 4] = [b"", b"~", b".old", b".txt"];
+        let old_name = |suffix: &&[u8]| difference.path.strip_suffix(*suffix);
+        suffixes.iter().filter_map(old_name).any(|path| case.tree.get(path).is_some())
     };
     let failed_dir = unreadable_dirs(&stderr).any(parts_of);
     match (difference.aspect, difference.field) {
         (Aspect::Tree, "existence") => was_there() && !failed_dir,
+        (Aspect::Tree, "links to") => !failed_dir,
         // The directory that something was deleted from, or not.
         (Aspect::Tree, "mtime") => difference.text.contains("now") && !failed_dir,
         (Aspect::Output, field) => field == "deletions",
