@@ -80,6 +80,11 @@ impl Case {
         self.groups.iter().any(|group| group[0].starts_with(start.as_bytes()))
     }
 
+    /// True if links of the source are followed.
+    pub(crate) fn follows_links(&self) -> bool {
+        ["-L", "-k", "--copy-unsafe-links"].iter().any(|option| self.has(option))
+    }
+
     /// What can be compared with these options.
     pub(crate) fn scope(&self) -> Scope {
         let itemizes = ["-i", "-ii", "-vi", "-vvi"].iter().any(|option| self.has(option))

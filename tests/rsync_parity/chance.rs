@@ -35,8 +35,82 @@ pub(crate) fn is_left_to_chance(
         || is_backup_made_writable(case, difference)
         || is_told_though_it_failed(case, reference, difference)
         || is_rule_from_above_another_source(case)
-        || is_touched_though_left_alone(case, difference)
+        || is_touched_though_left_alone(case, reference, difference)
         || is_kept_for_a_missing_source(case, reference, difference)
+        || is_temporary_file_in_the_source(case, difference)
+        || is_mirrored_at_another_time(case, reference, difference)
+        || is_anchored_below_a_wildcard(case, difference)
+        || is_attribute_behind_a_link(case, difference)
+        || is_basis_behind_a_link(case, difference)
+}
+
+/// --temp-dir in a directory that is itself copied, through a link: its time changes while it is
+/// read.
+fn is_temporary_file_in_the_source(case: &Case, difference: &Difference) -> bool {
+    case.has_prefix("--temp-dir")
+        && case.follows_links()
+        && difference.field == "mtime"
+        && difference.text.contains("now")
+}
+
+/// --backup-dir: rsync gives its directories what those that they mirror have at the moment, which
+/// may be set before or after; and its own checks refuse a way through `..` with --inplace.
+fn is_mirrored_at_another_time(
+    case: &Case,
+    reference: &Observation,
+    difference: &Difference,
+) -> bool {
+    let path = &difference.path;
+    let is_backup = path.starts_with(b"bk") || path.starts_with(b"dst/bk");
+    let sets_owners = ["--usermap", "--groupmap", "--chown", "--chmod"];
+    let is_early = is_backup
+        && sets_owners.iter().any(|option| case.has_prefix(option))
+        && matches!(difference.field, "uid" | "gid" | "mode");
+    let is_late = path == b"dst" && difference.field == "mtime" && case.has("--backup-dir=bk");
+    let is_refused = case.has("--backup-dir=../bk")
+        && reference.stderr().contains("[generator] stat \"")
+        && reference.stderr().contains("/../bk")
+        && (is_backup || difference.aspect == Aspect::Exit);
+    case.has_prefix("--backup-dir") && (is_early || is_late || is_refused)
+}
+
+/// rsync puts the directory of a rule file in front of its anchored patterns and forgets that the
+/// name may have characters in it that mean something in a pattern.
+fn is_anchored_below_a_wildcard(case: &Case, difference: &Difference) -> bool {
+    let has_rule_files = case.has("-F") || case.has("-FF") || case.has("-f");
+    let is_left_out = match difference.field {
+        "existence" => true,
+        "mtime" => difference.text.contains("now"),
+        _ => false,
+    };
+    has_rule_files && is_left_out && difference.path.iter().any(|byte| b"\\*?[".contains(byte))
+}
+
+/// -X with links that are followed: rsync reads the attributes of the link, which has none.
+fn is_attribute_behind_a_link(case: &Case, difference: &Difference) -> bool {
+    let name = last_name(&difference.path);
+    let is_link = |node: &Node| {
+        matches!(node.kind, Kind::Symlink(_))
+            && node.path.starts_with(b"src")
+            && last_name(&node.path) == name
+    };
+    case.has("-X")
+        && case.follows_links()
+        && difference.field == "xattrs"
+        && difference.text.starts_with("[] |")
+        && case.tree.nodes.iter().any(is_link)
+}
+
+/// --link-dest: rsync finds a basis file also where a link of the basis tree leads to.
+fn is_basis_behind_a_link(case: &Case, difference: &Difference) -> bool {
+    let is_found = difference.field == "links to" || difference.aspect == Aspect::Output;
+    let is_link = |node: &Node| {
+        node.path.starts_with(b"alt") && matches!(node.kind, Kind::Symlink(_) | Kind::HardLink(_))
+    };
+    case.has_prefix("--link-dest")
+        && case.follows_links()
+        && is_found
+        && case.tree.nodes.iter().any(is_link)
 }
 
 /// --open-noatime: rsync copies no file of another user, since only the owner may leave access times
@@ -44,7 +118,9 @@ pub(crate) fn is_left_to_chance(
 fn is_refused_without_access_time(case: &Case, reference: &Observation) -> bool {
     case.has("--open-noatime")
         && case.run_as == RunAs::User
-        && reference.stderr().contains("[sender] send_files failed to open")
+        && ["[sender] send_files failed to open", "[sender] opendir"]
+            .iter()
+            .any(|failure| reference.stderr().contains(failure))
         && reference.stderr().contains("Operation not permitted (1)")
 }
 
@@ -80,10 +156,11 @@ fn is_left_passable(case: &Case, difference: &Difference) -> bool {
 }
 
 /// rsync makes what it deletes writable first, as an ordinary user: also a file that only moves to
-/// its backup name, and all its other names with it.
+/// its backup name, with all its other names, and a directory that then cannot be removed.
 fn is_backup_made_writable(case: &Case, difference: &Difference) -> bool {
     let modes = octal_pair(&difference.text);
-    (case.has("-b") || case.has_prefix("--backup"))
+    let is_deleted = case.has_prefix("--del") || case.has("-b") || case.has_prefix("--backup");
+    is_deleted
         && case.run_as == RunAs::User
         && difference.field == "mode"
         && modes.is_some_and(|(theirs, ours)| theirs == ours | 0o200)
@@ -104,7 +181,8 @@ fn is_told_though_it_failed(case: &Case, reference: &Observation, difference: &D
     let stays = case.has("-n") || stderr.contains("*** Skipping any contents from this failed");
     let is_below_what_stays =
         case.has("--ignore-existing") && stays && has_file_for_directory(case);
-    let is_in_the_way = reference.stdout().contains("could not make way for ");
+    let is_in_the_way = reference.stdout().contains("could not make way for ")
+        || stderr.contains("[generator] readlink_stat(\"");
     let is_told = is_refused || is_below_what_stays || (case.has("-n") && is_in_the_way);
     difference.aspect == Aspect::Output && is_told
 }
@@ -125,12 +203,22 @@ fn is_rule_from_above_another_source(case: &Case) -> bool {
 }
 
 /// --ignore-existing: rsync leaves a file alone where a directory should be, but gives it the
-/// directory's time.
-fn is_touched_though_left_alone(case: &Case, difference: &Difference) -> bool {
+/// directory's time, and wants to delete in it, which fails and ends all deletion.
+fn is_touched_though_left_alone(
+    case: &Case,
+    reference: &Observation,
+    difference: &Difference,
+) -> bool {
     let there = case.tree.get(&difference.path);
-    case.has("--ignore-existing")
-        && difference.field == "mtime"
-        && there.is_some_and(|node| node.kind != Kind::Dir)
+    let is_touched = difference.field == "mtime" && there.is_some_and(|it| it.kind != Kind::Dir);
+    let stderr = reference.stderr();
+    let ends_deletion = case.has_prefix("--del")
+        && stderr.contains("[generator] opendir \"")
+        && stderr.contains("Not a directory (20)");
+    let is_kept = difference.aspect == Aspect::Exit
+        || (matches!(difference.field, "existence" | "links to") && there.is_some())
+        || (difference.field == "mtime" && difference.text.contains("now"));
+    case.has("--ignore-existing") && (is_touched || (ends_deletion && is_kept))
 }
 
 /// A source argument that is not there keeps lanesync from deleting anything, as docs/safety.md
@@ -225,12 +313,18 @@ fn is_access_time_cut(case: &Case, difference: &Difference) -> bool {
     let seconds = |text: &str| text.trim().split('.').next().map(str::to_owned);
     // Its own scan reads directories, and may do so after their times were set.
     let is_read_later = |text: &str| text.trim() == "now";
+    // Whichever of its names is read first, a link was read under all of them.
+    let is_read_before = |text: &str| {
+        let node = case.tree.nodes.iter().find(|node| {
+            node.path.starts_with(b"src") && last_name(&node.path) == last_name(&difference.path)
+        });
+        text.trim() == "now" && node.is_some_and(|node| matches!(node.kind, Kind::HardLink(_)))
+    };
     case.has("-U")
         && difference.field == "atime"
-        && difference
-            .text
-            .split_once('|')
-            .is_some_and(|(left, right)| is_read_later(left) || seconds(left) == seconds(right))
+        && difference.text.split_once('|').is_some_and(|(left, right)| {
+            is_read_later(left) || is_read_before(right) || seconds(left) == seconds(right)
+        })
 }
 
 /// A backup whose name would be too long: rsync's receiver gives up the whole run with 11, its

@@ -307,9 +307,10 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
         flags |= masked(run, entry.source.kind, source.differences(&target));
         leave_mode_to_acl(run, &mut flags, (&source, &target), &wanted, existing);
     }
-    let untold_times = has_untold_times(run, &wanted, existing);
+    let times = times_to_set(run, &wanted, (existing, flags));
+    let sets_times = times.mtime.is_some() || times.atime.is_some();
     let pretends = run.keeps_pretence();
-    if run.settings.dry_run || !(flags.is_significant() || untold_times || pretends) {
+    if run.settings.dry_run || !(flags.is_significant() || sets_times || pretends) {
         return Ok(flags);
     }
     let Some(dir) = &entry.target_dir else { return Ok(flags) };
@@ -338,21 +339,24 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
     } else if must_set_mode(&wanted, existing, flags, source.sets_mode(&target) || widened) {
         attempts.note(Verb::SetMode, dir.set_mode(name, attempts.permitted(wanted.mode)));
     }
-    let times = Times { mtime: wanted.mtime, atime: wanted.atime };
-    if flags.intersects(ItemFlags::MTIME | ItemFlags::ATIME) || untold_times {
+    if sets_times {
         attempts.note(Verb::SetTimes, dir.set_times(name, times));
     }
     attempts.end().map_err(|(verb, error)| entry.target_fault(verb, &error))?;
     Ok(told)
 }
 
-/// True when a time is set that differs in what no letter tells: fractions of a second with `-c`,
-/// and the access time of a link.
-fn has_untold_times(run: &Run, wanted: &Wanted, existing: &Metadata) -> bool {
-    let exact = run.settings.compare.content == ContentCheck::Checksum
-        && wanted.mtime.is_some_and(|mtime| mtime != existing.mtime);
-    // That of a link may have changed since it was looked at, by reading it.
-    exact || (existing.kind == Kind::Symlink && wanted.atime.is_some())
+/// The times that differ: those that letters tell of, and with `-c` fractions of a second. The access
+/// time of a link may have changed since it was looked at, by reading it.
+fn times_to_set(run: &Run, wanted: &Wanted, (existing, flags): (&Metadata, ItemFlags)) -> Times {
+    let exact =
+        run.settings.compare.content == ContentCheck::Checksum && existing.kind == Kind::File;
+    let is_other = |mtime: &model::Timestamp| exact && *mtime != existing.mtime;
+    let is_link = existing.kind == Kind::Symlink;
+    Times {
+        mtime: wanted.mtime.filter(|mtime| flags.contains(ItemFlags::MTIME) || is_other(mtime)),
+        atime: wanted.atime.filter(|_| flags.contains(ItemFlags::ATIME) || is_link),
+    }
 }
 
 /// As in rsync, a file whose special bits may have gone with its owner is looked at again once that

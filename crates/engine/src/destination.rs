@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use filter::{Perishable, Rules, Scope, Side};
 use fs::{AccessTime, Dir};
+use model::settings::Symlinks;
 use model::{Job, Kind, Metadata, RelPath, Verb};
 
 use crate::error::SetupError;
@@ -48,9 +49,9 @@ pub(crate) fn open(
     let Some(destination) = destination else { return Ok(None) };
     let path = destination.path.as_path();
     let typed = path.as_os_str().as_bytes();
-    let empty_root = is_empty_root(rules, selection);
-    let single = empty_root || single_entry(rules, selection)?;
-    match Dir::open_operator(path) {
+    let empty_root = is_empty_root(job, rules, selection);
+    let single = empty_root || single_entry(job, rules, selection)?;
+    match open_directory(path) {
         Ok(dir) => return opened(dir, path, Before::Anything).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
@@ -71,7 +72,7 @@ pub(crate) fn open(
     if job.settings.traverse.make_path && !job.settings.dry_run {
         let made = make_parents(path, typed.ends_with(b"/") || !single)?;
         if made > 0 && (!single || typed.ends_with(b"/")) {
-            let dir = Dir::open_operator(path).map_err(failed(Verb::Open, path))?;
+            let dir = open_directory(path).map_err(failed(Verb::Open, path))?;
             let mut opened = opened(dir, path, Before::Anything)?;
             let directories = if made == 1 { "directory" } else { "directories" };
             opened.note = Some(format!("created {made} {directories} for {}", path.display()));
@@ -100,12 +101,18 @@ pub(crate) fn open(
         }));
     }
     make_directory(path)?;
-    let dir = Dir::open_operator(path).map_err(failed(Verb::Open, path))?;
+    let dir = open_directory(path).map_err(failed(Verb::Open, path))?;
     let mut opened = opened(dir, path, Before::Empty)?;
     opened.is_new = true;
     opened.is_one_entry = quietly;
     opened.note = note;
     Ok(Some(opened))
+}
+
+/// Opens a directory that was typed. A link on the way is followed only if root or we ourselves made
+/// it: nobody else decides where things go.
+fn open_directory(path: &Path) -> io::Result<Dir> {
+    fs::below::open_dir_below(&Dir::open_operator(Path::new("."))?, path)
 }
 
 fn opened(dir: Dir, path: &Path, listing: Before) -> Result<Opened, SetupError> {
@@ -130,7 +137,7 @@ fn into_parent(job: &Job, path: &Path) -> Result<Opened, SetupError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    match Dir::open_operator(parent) {
+    match open_directory(parent) {
         Ok(dir) => Ok(Opened { renamed: name, ..opened(dir, parent, Before::Anything)? }),
         Err(_) if job.settings.dry_run && job.settings.traverse.make_path => Ok(Opened {
             dir: None,
@@ -158,7 +165,7 @@ fn created(path: &Path) -> String {
 
 /// True when the sources amount to one entry, or to nothing: it arrives under the last name of
 /// the destination. As in rsync, a directory without content is one entry, too.
-fn single_entry(rules: &Arc<Rules>, selection: &Selection) -> Result<bool, SetupError> {
+fn single_entry(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> Result<bool, SetupError> {
     if selection.roots.is_empty() && selection.missing.is_empty() {
         return Ok(true);
     }
@@ -179,19 +186,23 @@ fn single_entry(rules: &Arc<Rules>, selection: &Selection) -> Result<bool, Setup
     }
     let path = RelPath::root().child(&pick.name);
     let opened = dir.open_child(&pick.name, AccessTime::Keep);
-    Ok(opened.is_ok_and(|dir| gives_nothing(rules, &root.shown, &path, &dir)))
+    Ok(opened.is_ok_and(|dir| gives_nothing(job, rules, &root.shown, &path, &dir)))
 }
 
-/// True when a directory is empty, or rules leave out all that is in it.
-fn gives_nothing(rules: &Arc<Rules>, root: &[u8], path: &RelPath, dir: &Dir) -> bool {
+/// True when a directory is empty, or all that is in it is left out by rules or leads nowhere.
+fn gives_nothing(job: &Job, rules: &Arc<Rules>, root: &[u8], path: &RelPath, dir: &Dir) -> bool {
     let Ok(listing) = dir.list() else { return false };
-    if listing.is_empty() || rules.is_empty() {
+    let follows = job.settings.links.symlinks == Symlinks::Follow;
+    if listing.is_empty() || (rules.is_empty() && !follows) {
         return listing.is_empty();
     }
     let above = Scope::root(Arc::clone(rules), &absolute(root));
     let Ok(scope) = rules_in_force(&above, path, std::slice::from_ref(dir)) else { return false };
     listing.iter().all(|(name, hint)| {
         let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
+        if follows && kind == Some(Kind::Symlink) && dir.stat_following(name).is_err() {
+            return true;
+        }
         let path = path.child(name);
         let (path, kind) = (path.as_bytes(), node_kind(kind));
         scope.check(path, kind, Side::Sender, Perishable::Honoured).is_excluded()
@@ -199,10 +210,10 @@ fn gives_nothing(rules: &Arc<Rules>, root: &[u8], path: &RelPath, dir: &Dir) -> 
 }
 
 /// True when the source is one directory's content and there is none.
-fn is_empty_root(rules: &Arc<Rules>, selection: &Selection) -> bool {
+fn is_empty_root(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> bool {
     let [root] = selection.roots.as_slice() else { return false };
     let nothing_else = selection.picked.names.is_empty() && selection.missing.is_empty();
-    let gives_nothing = || gives_nothing(rules, &root.shown, &RelPath::root(), &root.dir);
+    let gives_nothing = || gives_nothing(job, rules, &root.shown, &RelPath::root(), &root.dir);
     nothing_else && root.is_sent && gives_nothing()
 }
 

@@ -377,13 +377,14 @@ fn differences(run: &Run, entry: &Entry, linked: &Linked) -> Result<ItemFlags, F
     match entry.existing.filter(|existing| existing.kind == entry.source.kind) {
         Some(existing) => {
             flags |= entry.wanted(run).differences(&run.settings, &existing);
+            if !linked.already && !crate::wanted::keeps_mtime(&run.settings, entry.source.kind) {
+                flags |= ItemFlags::MTIME;
+                flags.set(ItemFlags::TIME_OF_TRANSFER, !run.settings.preserve.mtimes.files);
+            }
             if entry.source.kind == Kind::File {
                 flags.set(ItemFlags::SIZE, existing.size != entry.source.size);
             }
             flags |= attributes::extra_differences(run, entry)?;
-            if !linked.already && !run.settings.preserve.mtimes.files {
-                flags |= ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER;
-            }
         }
         None => flags |= ItemFlags::NEW,
     }

@@ -481,10 +481,11 @@ impl Base {
         if is_slashed {
             self.check_link(&dir, name)?;
         }
-        match dir.stat_following(name) {
-            followed if settings.links.symlinks == Symlinks::Follow => followed,
+        // Only where it is asked for: looking through a link changes its access time.
+        match settings.links.symlinks {
+            Symlinks::Follow => dir.stat_following(name),
             // A link to nothing, with a slash behind it, is still a link.
-            Ok(followed) if is_slashed => Ok(followed),
+            _ if is_slashed => Ok(dir.stat_following(name).unwrap_or(metadata)),
             _ => Ok(metadata),
         }
     }

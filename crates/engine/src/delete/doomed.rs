@@ -35,6 +35,16 @@ pub(super) enum Told {
     Silently,
 }
 
+/// Whether a directory was entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Open,
+    /// It could not be; as in rsync it goes if it is empty all the same.
+    Unreadable,
+    /// It stays.
+    Closed,
+}
+
 /// A directory in which entries are removed, and the way down into the tree that goes now.
 pub(super) struct Doomed<'a> {
     node: &'a Node,
@@ -114,8 +124,10 @@ impl<'a> Doomed<'a> {
         if kind != Kind::Directory {
             return self.remove_one(worker, name, kind, told);
         }
-        if !self.enter(worker, name) {
-            return false;
+        match self.enter(worker, name) {
+            Way::Open => {}
+            Way::Unreadable => return self.remove_one(worker, name, kind, told),
+            Way::Closed => return false,
         }
         loop {
             self.empty_deepest(worker);
@@ -139,10 +151,11 @@ impl<'a> Doomed<'a> {
             let name: Box<[u8]> = level.listing.name(index).into();
             let is_gone = !self.is_protected(worker, &name, kind)
                 && if kind == Kind::Directory {
-                    if self.enter(worker, &name) {
-                        continue;
+                    match self.enter(worker, &name) {
+                        Way::Open => continue,
+                        Way::Unreadable => self.remove_one(worker, &name, kind, Told::AsDeleted),
+                        Way::Closed => false,
                     }
-                    false
                 } else {
                     self.remove_one(worker, &name, kind, Told::AsDeleted)
                 };
@@ -203,16 +216,20 @@ impl<'a> Doomed<'a> {
         path
     }
 
-    /// Opens a directory and makes it the deepest level; false when it stays, which has been told.
-    fn enter(&mut self, worker: &mut Worker<'_>, name: &[u8]) -> bool {
+    /// Opens a directory and makes it the deepest level; why it could not has been told.
+    fn enter(&mut self, worker: &mut Worker<'_>, name: &[u8]) -> Way {
         let path = self.child_path(name);
         let existing = match self.dir().stat(name) {
             Ok(existing) => existing,
-            Err(error) => return self.fails(worker, Verb::List, &path, &error),
+            Err(error) => {
+                self.fails(worker, Verb::List, &path, &error);
+                return Way::Closed;
+            }
         };
         if worker.run.source_inodes.contains(&(existing.dev, existing.ino)) {
             let why = Cause::Refused("it holds the source; it was kept".into());
-            return self.fails(worker, Verb::Remove, &path, why);
+            self.fails(worker, Verb::Remove, &path, why);
+            return Way::Closed;
         }
         let mode = self.make_writable(worker, name, &existing);
         match self.open(name, &existing, &path) {
@@ -238,14 +255,15 @@ impl<'a> Doomed<'a> {
                 });
                 self.path = path;
                 self.close_far_level();
-                true
+                Way::Open
             }
             Err(cause) => {
                 if let Some(mode) = mode {
                     // What stays is as it was, as far as that can be had.
                     drop(self.dir().set_mode(name, mode));
                 }
-                self.fails(worker, Verb::List, &path, cause)
+                self.fails(worker, Verb::List, &path, cause);
+                Way::Unreadable
             }
         }
     }
