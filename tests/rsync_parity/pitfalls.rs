@@ -10,6 +10,9 @@ use crate::support::tree::Tree;
 #[path = "pitfalls/content.rs"]
 mod content;
 
+#[path = "pitfalls/corners.rs"]
+mod corners;
+
 #[path = "pitfalls/deletion.rs"]
 mod deletion;
 
