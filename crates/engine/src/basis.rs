@@ -33,6 +33,11 @@ struct Candidate {
 
 /// The directories of the basis trees that mirror a node's.
 fn mirrors(node: &Node) -> impl Iterator<Item = Dir> {
+    (0..node.run.basis_roots.len()).filter_map(|number| mirror_at(node, number))
+}
+
+/// The directory of one basis tree.
+fn mirror_at(node: &Node, number: usize) -> Option<Dir> {
     let roots = &node.run.basis_roots;
     let handles = node.basis.get_or_init(|| {
         let below = |root: &Dir| {
@@ -43,10 +48,8 @@ fn mirrors(node: &Node) -> impl Iterator<Item = Dir> {
         };
         roots.iter().map(|root| root.as_ref().and_then(below)).collect()
     });
-    roots.iter().zip(handles).filter_map(|(root, handle)| {
-        let root = root.as_ref()?;
-        handle.as_ref()?.get(&node.run.open_dirs, || mirror(root, node)).ok()
-    })
+    let (root, handle) = (roots[number].as_ref()?, handles[number].as_ref()?);
+    handle.get(&node.run.open_dirs, || mirror(root, node)).ok()
 }
 
 fn mirror(root: &Dir, node: &Node) -> io::Result<Dir> {
@@ -272,18 +275,14 @@ pub(crate) fn directory(
     wanted: impl Fn(Metadata) -> Wanted,
 ) -> Result<Option<ItemFlags>, Fault> {
     let run = &*node.run;
-    let mut copies = mirrors(node).peekable();
-    if copies.peek().is_none() {
-        return Ok(None);
-    }
-    let extra = crate::descend::extra(run, node)?.0;
     let mut first = None;
-    for dir in copies {
-        let Ok(basis) = dir.metadata() else { continue };
+    for number in 0..run.basis_roots.len() {
+        let Some(basis) = mirrored_directory(node, number) else { continue };
         let mut flags = wanted(basis).differences(&run.settings, &basis);
-        if run.settings.has_extra() {
+        if let (true, Some(dir)) = (run.settings.has_extra(), mirror_at(node, number)) {
             let copy = Extra::of_target(run, &node.source_scope, (&dir).into())
                 .map_err(|error| node.target_fault(Verb::ReadAttributes, b".", &error))?;
+            let extra = crate::descend::extra(run, node)?.0;
             flags |= attributes::directory_differences(run, &extra, &copy);
         }
         let mtimes = run.settings.preserve.mtimes;
@@ -301,4 +300,13 @@ pub(crate) fn directory(
         first.get_or_insert(flags);
     }
     Ok(first)
+}
+
+/// What a basis tree has in the place of a directory. It need not be one that can be opened.
+fn mirrored_directory(node: &Node, number: usize) -> Option<Metadata> {
+    let metadata = match (&node.parent, node.path.components().last()) {
+        (Some(parent), Some(name)) => mirror_at(parent, number)?.stat(name).ok()?,
+        _ => mirror_at(node, number)?.metadata().ok()?,
+    };
+    (metadata.kind == Kind::Directory).then_some(metadata)
 }

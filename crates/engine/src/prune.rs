@@ -49,7 +49,11 @@ fn brings_nothing(
     let Some(scope) = entered else { return false };
     pick.below.iter().flat_map(|below| &below.names).all(|below| {
         let Some(of) = below.roots.iter().find(|other| other.root == of.root) else { return true };
-        let opened = dir.open_child_following(&below.name);
+        let opened = if of.is_slashed || below.below.is_some() {
+            dir.open_child_following(&below.name)
+        } else {
+            dir.open_child(&below.name, node.run.access_time())
+        };
         let path = [path, b"/", &below.name].concat();
         opened.is_ok_and(|dir| brings_nothing(node, &dir, &path, (below, of), &scope))
     })
