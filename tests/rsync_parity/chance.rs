@@ -8,13 +8,17 @@ use crate::support::parity::{Aspect, Difference, Observation};
 use crate::support::run::{Exit, RunAs};
 use crate::support::tree::{Kind, Node};
 
+#[path = "chance/arguments.rs"]
+mod arguments;
+
 /// True if `difference` is one that rsync might have with itself in this case.
 pub(crate) fn is_left_to_chance(
     case: &Case,
     reference: &Observation,
     difference: &Difference,
 ) -> bool {
-    is_torn_off(case, reference, difference)
+    arguments::is_excused(case, reference, difference)
+        || is_torn_off(case, reference, difference)
         || is_deletion_after_fault(case, reference, difference)
         || is_directory_time_of_redo(reference, difference)
         || is_stray_time(case, difference)

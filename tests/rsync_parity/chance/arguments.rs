@@ -1,0 +1,195 @@
+//! What rsync leaves to chance, or gets wrong, in what its arguments and lists name.
+
+use crate::case::Case;
+use crate::support::parity::{Aspect, Difference, Observation};
+use crate::support::tree::{Kind, Node};
+
+/// True if `difference` is one that rsync might have with itself, or with its own manual.
+pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    is_link_in_place_of_another_kind(case, difference)
+        || is_special_source_kept(case, difference)
+        || is_source_behind_a_link(case, reference, difference)
+        || is_source_of_a_lacking_copy(case, reference, difference)
+        || is_appended_to_what_is_like_it(case, difference)
+        || is_mode_of_another_kind(case, difference)
+        || is_basis_behind_a_link(case, difference)
+        || is_one_missing_entry(case, difference)
+        || is_full_name_of_another_source(case, difference)
+        || is_rule_of_a_directory_passed(case, difference)
+        || is_omitted_and_removed(case, difference)
+        || is_looked_at_after_removal(case, difference)
+}
+
+/// -H: where a link is to replace something of another kind, rsync tells of it as a change of that
+/// in a dry run, or without -t, and as new in others.
+fn is_link_in_place_of_another_kind(case: &Case, difference: &Difference) -> bool {
+    let is_same_but_new = |(theirs, ours): (&str, &str)| {
+        theirs.starts_with('h')
+            && theirs.get(..2) == ours.get(..2)
+            && theirs.get(11..) == ours.get(11..)
+            && ours.get(2..11) == Some("+++++++++")
+    };
+    case.has("-H")
+        && difference.field == "links"
+        && first_lines(difference).is_some_and(is_same_but_new)
+}
+
+/// --remove-source-files with a basis tree: rsync keeps a link, device or pipe whose copy a basis
+/// tree gave, against its manual, and removes it in the next run.
+fn is_special_source_kept(case: &Case, difference: &Difference) -> bool {
+    let is_other = |node: &Node| !matches!(node.kind, Kind::Dir | Kind::File(_));
+    let is_gone = difference.text.ends_with("| nothing")
+        && case.tree.get(&difference.path).is_some_and(is_other);
+    let is_its_place = difference.field == "mtime" && difference.text.ends_with("| now");
+    case.has("--remove-source-files")
+        && has_basis(case)
+        && difference.path.starts_with(b"src")
+        && (is_gone || is_its_place)
+}
+
+/// --remove-source-files with -L or -k: rsync copies what lies behind a link to a directory, and
+/// then refuses to go there to remove it.
+fn is_source_behind_a_link(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let is_removed = matches!(difference.field, "existence" | "mtime" | "exit" | "links to");
+    case.has("--remove-source-files")
+        && reference.stderr().contains("sender failed to secure-open-parent")
+        && is_removed
+}
+
+/// --remove-source-files: rsync removes a source whose copy lacks its owner; docs/safety.md keeps
+/// it.
+fn is_source_of_a_lacking_copy(
+    case: &Case,
+    reference: &Observation,
+    difference: &Difference,
+) -> bool {
+    let stderr = reference.stderr();
+    let is_lacking = ["chown", "chgrp"].iter().any(|verb| {
+        let failed = format!("[generator] {verb} \"");
+        stderr.contains(&failed) || stderr.contains(&failed.replace("generator", "receiver"))
+    });
+    let is_kept = match difference.field {
+        "existence" => difference.text.starts_with("nothing |"),
+        "mtime" => difference.text.starts_with("now |"),
+        "links to" => true,
+        _ => false,
+    };
+    case.has("--remove-source-files")
+        && is_lacking
+        && difference.path.starts_with(b"src")
+        && is_kept
+}
+
+/// --append with --fuzzy: rsync takes the length of the file that is like it for the
+/// destination's, and leaves out files that are not there at all.
+fn is_appended_to_what_is_like_it(case: &Case, difference: &Difference) -> bool {
+    let is_made = match (difference.aspect, difference.field) {
+        (Aspect::Output, _) => true,
+        (Aspect::Tree, "existence") => difference.text.starts_with("nothing |"),
+        (Aspect::Tree, "mtime") => difference.text.ends_with("| now"),
+        (Aspect::Tree, field) => matches!(field, "size" | "content"),
+        _ => false,
+    };
+    (case.has("--append") || case.has("--append-verify")) && case.has("--fuzzy") && is_made
+}
+
+/// Without -p a device or pipe gets the mode of whatever it replaces, and from a link all of 0777;
+/// a regular file in the same place does not.
+fn is_mode_of_another_kind(case: &Case, difference: &Difference) -> bool {
+    let replaced = case.tree.get(&difference.path);
+    let name = last_name(&difference.path);
+    let is_other = |node: &Node| {
+        node.path.starts_with(b"src/")
+            && last_name(&node.path) == name
+            && !matches!(node.kind, Kind::Dir | Kind::File(_) | Kind::Symlink(_))
+    };
+    !case.keeps("p", "--no-perms")
+        && difference.field == "mode"
+        && replaced.is_some_and(|node| !node.path.starts_with(b"src"))
+        && case.tree.nodes.iter().any(is_other)
+}
+
+/// rsync goes through a link in a basis tree, wherever it leads, and links to what it finds there.
+fn is_basis_behind_a_link(case: &Case, difference: &Difference) -> bool {
+    let follows = ["-L", "-k", "--copy-unsafe-links"].iter().any(|option| case.has(option));
+    let is_link = |node: &Node| {
+        node.path.starts_with(b"alt") && matches!(node.kind, Kind::Symlink(_) | Kind::HardLink(_))
+    };
+    let is_linked = difference.aspect == Aspect::Output
+        || matches!(difference.field, "links to" | "mode" | "mtime" | "existence");
+    follows && has_basis(case) && case.tree.nodes.iter().any(is_link) && is_linked
+}
+
+/// --delete-missing-args: to rsync a single name that is missing is a single file, so that --mkpath
+/// makes all but the last part of the destination.
+fn is_one_missing_entry(case: &Case, difference: &Difference) -> bool {
+    case.has("--delete-missing-args")
+        && case.has("--mkpath")
+        && difference.field == "existence"
+        && difference.path == case.destination
+        && difference.text.starts_with("nothing |")
+}
+
+/// %f with several sources: lanesync knows an entry's name, and names the first source that it
+/// may be from.
+fn is_full_name_of_another_source(case: &Case, difference: &Difference) -> bool {
+    let is_same_entry = |(theirs, ours): (&str, &str)| {
+        theirs.get(..11) == ours.get(..11) && theirs.rsplit('/').next() == ours.rsplit('/').next()
+    };
+    case.has("--out-format=%i %f%L")
+        && case.sources.len() > 1
+        && first_lines(difference).is_some_and(is_same_entry)
+}
+
+/// Names of a list or with -R, and rule files in directories: rsync asks the rules of whatever
+/// directory it passed last, also for names elsewhere.
+fn is_rule_of_a_directory_passed(case: &Case, difference: &Difference) -> bool {
+    let has_rules = |word: &Vec<u8>| word.starts_with(b":") || word.starts_with(b"dir-merge");
+    let reads_rules = case.has("-F")
+        || case.has("-FF")
+        || case.has("-f:C")
+        || case.groups.iter().flatten().any(has_rules);
+    let names_some = case.has_prefix("--files-from") || case.has("-R");
+    let is_left_out = match (difference.aspect, difference.field) {
+        (Aspect::Output, _) => true,
+        (Aspect::Tree, "existence") => difference.text.starts_with("nothing |"),
+        (Aspect::Tree, "mtime") => difference.text.ends_with("| now"),
+        _ => false,
+    };
+    reads_rules && names_some && is_left_out
+}
+
+/// --remove-source-files with --compare-dest: rsync removes what a basis tree has and the
+/// destination has not.
+fn is_omitted_and_removed(case: &Case, difference: &Difference) -> bool {
+    case.has("--remove-source-files")
+        && case.has_prefix("--compare-dest")
+        && difference.path.starts_with(b"src")
+        && (difference.text.starts_with("nothing |") || difference.text.starts_with("now |"))
+}
+
+/// --remove-source-files with a list that names an entry and its directory: whether that is looked
+/// at before the entry is removed is a race.
+fn is_looked_at_after_removal(case: &Case, difference: &Difference) -> bool {
+    case.has("--remove-source-files")
+        && case.has_prefix("--files-from")
+        && difference.aspect == Aspect::Output
+        && difference.text.contains("/|")
+}
+
+fn has_basis(case: &Case) -> bool {
+    ["--link-dest", "--copy-dest", "--compare-dest"].iter().any(|option| case.has_prefix(option))
+}
+
+/// The first lines that differ, of rsync's output and of ours.
+fn first_lines(difference: &Difference) -> Option<(&str, &str)> {
+    let (_, lines) = difference.text.split_once(": ")?;
+    let (theirs, ours) = lines.split_once("` | `")?;
+    let first = |lines: &'_ str| lines.find("`, `").unwrap_or(lines.len());
+    let (theirs, ours) = (theirs.strip_prefix('`')?, ours.strip_suffix('`').unwrap_or(ours));
+    Some((&theirs[..first(theirs)], &ours[..first(ours)]))
+}
+
+fn last_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
+}
