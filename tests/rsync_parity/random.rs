@@ -1,8 +1,8 @@
 //! The random differential test: as many cases as asked for, over a few threads.
 //!
-//! `PARITY_CASES=2000` runs more, `PARITY_BASE=7000` begins at another seed, `PARITY_FAILURES=90` goes
-//! on for longer, `PARITY_SEED=42` runs
-//! that one case and prints it as a script even when it passes.
+//! `PARITY_CASES=2000` runs more, `PARITY_BASE=7000` begins at another seed, `PARITY_FAILURES=90`
+//! goes on for longer, `PARITY_SEED=42` runs that one case and prints it as a script even when it
+//! passes.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

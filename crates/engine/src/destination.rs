@@ -214,7 +214,7 @@ fn is_empty_root(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> bool {
     let [root] = selection.roots.as_slice() else { return false };
     let nothing_else = selection.picked.names.is_empty() && selection.missing.is_empty();
     let gives_nothing = || gives_nothing(job, rules, &root.shown, &RelPath::root(), &root.dir);
-    nothing_else && root.is_sent && gives_nothing()
+    nothing_else && selection.picks == 1 && root.is_sent && gives_nothing()
 }
 
 fn selection_has_directory(selection: &Selection) -> bool {

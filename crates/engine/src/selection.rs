@@ -261,12 +261,12 @@ impl Selection {
             let base = crate::pipeline::absolute(&base.shown);
             self.named.push(join(&base, &components.join(&b'/')).into_vec());
         }
+        self.picks += 1;
         if components.is_empty() {
             let root = self.root(base, entry, content);
             self.roots[usize::from(root)].is_sent = true;
             return Ok(());
         }
-        self.picks += 1;
         let named = InRoot { root: 0, content, reason: Reason::Named, is_slashed: lists_content };
         self.pick(top, settings, base, &components, named)
     }

@@ -18,6 +18,10 @@ pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
         || is_rule_of_a_directory_passed(case, difference)
         || is_omitted_and_removed(case, difference)
         || is_looked_at_after_removal(case, difference)
+        || is_link_known_to_a_basis_tree(case, difference)
+        || is_empty_and_named_twice(case, difference)
+        || is_rule_of_another_source(case, difference)
+        || is_backup_of_what_was_kept(case, reference, difference)
 }
 
 /// -H: where a link is to replace something of another kind, rsync tells of it as a change of that
@@ -144,19 +148,16 @@ fn is_full_name_of_another_source(case: &Case, difference: &Difference) -> bool 
 /// Names of a list or with -R, and rule files in directories: rsync asks the rules of whatever
 /// directory it passed last, also for names elsewhere.
 fn is_rule_of_a_directory_passed(case: &Case, difference: &Difference) -> bool {
-    let has_rules = |word: &Vec<u8>| word.starts_with(b":") || word.starts_with(b"dir-merge");
-    let reads_rules = case.has("-F")
-        || case.has("-FF")
-        || case.has("-f:C")
-        || case.groups.iter().flatten().any(has_rules);
     let names_some = case.has_prefix("--files-from") || case.has("-R");
     let is_left_out = match (difference.aspect, difference.field) {
         (Aspect::Output, _) => true,
+        // What is left out leaves a single entry, which needs another destination.
+        (Aspect::Exit, _) => difference.text == "Code(3) | Code(11)",
         (Aspect::Tree, "existence") => difference.text.starts_with("nothing |"),
         (Aspect::Tree, "mtime") => difference.text.ends_with("| now"),
         _ => false,
     };
-    reads_rules && names_some && is_left_out
+    reads_directory_rules(case) && names_some && is_left_out
 }
 
 /// --remove-source-files with --compare-dest: rsync removes what a basis tree has and the
@@ -175,6 +176,58 @@ fn is_looked_at_after_removal(case: &Case, difference: &Difference) -> bool {
         && case.has_prefix("--files-from")
         && difference.aspect == Aspect::Output
         && difference.text.contains("/|")
+}
+
+/// -H with a basis tree: rsync tells of a further name as a change of the basis tree's, with
+/// --link-dest not at all if that is the same inode; lanesync tells of a new link.
+fn is_link_known_to_a_basis_tree(case: &Case, difference: &Difference) -> bool {
+    case.has("-H")
+        && has_basis(case)
+        && difference.field == "links"
+        && difference.text.contains("| `h")
+        && difference.text.contains("+++++++++ ")
+}
+
+/// -m: rsync keeps an empty directory that two arguments name.
+fn is_empty_and_named_twice(case: &Case, difference: &Difference) -> bool {
+    let is_kept = match difference.field {
+        "existence" => difference.text.starts_with('d') && difference.text.ends_with("| nothing"),
+        "mtime" => difference.text.starts_with("now |"),
+        _ => difference.aspect == Aspect::Output && difference.text.contains("`cd"),
+    };
+    case.has("-m") && case.sources.len() > 1 && is_kept
+}
+
+/// Rule files of directories that several sources have: lanesync reads the first one's for all.
+fn is_rule_of_another_source(case: &Case, difference: &Difference) -> bool {
+    let is_shown = difference.aspect == Aspect::Output
+        || matches!(difference.field, "existence" | "mtime" | "links to");
+    reads_directory_rules(case) && case.sources.len() > 1 && is_shown
+}
+
+/// A source argument that is not there keeps lanesync from deleting anything, and so from keeping
+/// what was deleted as a backup.
+fn is_backup_of_what_was_kept(
+    case: &Case,
+    reference: &Observation,
+    difference: &Difference,
+) -> bool {
+    let stderr = reference.stderr();
+    let is_missing = stderr.contains("[sender] link_stat "")
+        && stderr.contains("failed: No such file or directory");
+    let is_backup = difference.field == "existence"
+        && difference.text.ends_with("| nothing")
+        && !difference.path.starts_with(b"src");
+    // Deletion before the transfer shows in the times of directories.
+    let is_place = difference.aspect == Aspect::Output && difference.text.contains("`.d..t...... ");
+    let makes_backups = case.has("-b") || case.has_prefix("--backup-dir");
+    case.has_prefix("--del") && is_missing && ((makes_backups && is_backup) || is_place)
+}
+
+fn reads_directory_rules(case: &Case) -> bool {
+    let is_rule = |word: &Vec<u8>| word.starts_with(b":") || word.starts_with(b"dir-merge");
+    ["-F", "-FF", "-C", "-f:C"].iter().any(|option| case.has(option))
+        || case.groups.iter().flatten().any(is_rule)
 }
 
 fn has_basis(case: &Case) -> bool {
