@@ -8,7 +8,7 @@
 //! A member that waits is a name in a directory and no more: the destination is looked at, and
 //! directories are opened, when its turn has come.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -108,13 +108,12 @@ impl HardLinks {
         groups.into_values().map(|followers| followers.group().task()).collect()
     }
 
-    /// The groups that the scan left incomplete, as tasks that go through them.
-    pub(crate) fn take_incomplete(&self, run: &Arc<Run>) -> Vec<Task> {
+    /// The groups that the scan left incomplete, as a task that goes through them.
+    pub(crate) fn take_incomplete(&self, run: &Arc<Run>) -> Option<Task> {
         let shards = self.collecting.iter().map(|shard| std::mem::take(&mut *shard.lock()));
-        let filled = shards.filter(|shard| !shard.is_empty());
-        filled
-            .map(|shard| Task::Incomplete(Box::new(Incomplete { run: Arc::clone(run), shard })))
-            .collect()
+        let shards: VecDeque<Shard> = shards.filter(|shard| !shard.is_empty()).collect();
+        let run = Arc::clone(run);
+        (!shards.is_empty()).then(|| Task::Incomplete(Box::new(Incomplete { run, shards })))
     }
 
     fn keep(&self, followers: Followers) -> Option<GroupId> {
@@ -161,13 +160,24 @@ pub(crate) fn register(worker: &mut Worker<'_>, mut member: Member, source: &Met
     Cost::Compare
 }
 
-/// Groups of one shard that are left when the scan is over.
+/// Groups that are left when the scan is over.
 pub(crate) struct Incomplete {
     run: Arc<Run>,
-    shard: Shard,
+    shards: VecDeque<Shard>,
 }
 
 impl Incomplete {
+    /// The next group. Shards take turns: names found one after the other are mostly those of
+    /// neighbouring inodes, and told in nearly that order they need not wait.
+    fn next(&mut self) -> Option<Group> {
+        let mut shard = self.shards.pop_front()?;
+        let (key, members) = shard.take_one()?;
+        if !shard.is_empty() {
+            self.shards.push_back(shard);
+        }
+        Some(Group::new(key, members, None))
+    }
+
     pub(crate) fn run(&self) -> &Arc<Run> {
         &self.run
     }
@@ -175,11 +185,8 @@ impl Incomplete {
 
 /// Goes through some of the groups that are left, and hands on the others.
 pub(crate) fn run_incomplete(worker: &mut Worker<'_>, mut left: Box<Incomplete>) {
-    let groups: Vec<Group> = std::iter::from_fn(|| left.shard.take_one())
-        .take(BATCH)
-        .map(|(key, members)| Group::new(key, members, None))
-        .collect();
-    if !left.shard.is_empty() {
+    let groups: Vec<Group> = std::iter::from_fn(|| left.next()).take(BATCH).collect();
+    if !left.shards.is_empty() {
         worker.spawn(Task::Incomplete(left));
     }
     for group in groups {
@@ -189,8 +196,8 @@ pub(crate) fn run_incomplete(worker: &mut Worker<'_>, mut left: Box<Incomplete>)
 
 /// Settles groups that are not begun.
 pub(crate) fn give_up_incomplete(worker: &mut Worker<'_>, mut left: Incomplete) {
-    while let Some((_, members)) = left.shard.take_one() {
-        give_up_members(worker, members);
+    while let Some(group) = left.next() {
+        give_up(worker, group);
     }
 }
 

@@ -149,7 +149,7 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
 }
 
 fn left_for_later(run: &Arc<Run>, top: &Top<'_>) -> Vec<Task> {
-    let mut tasks = run.links.take_incomplete(run);
+    let mut tasks: Vec<Task> = run.links.take_incomplete(run).into_iter().collect();
     if tasks.is_empty() {
         let waiting = Waiting::in_order(std::mem::take(&mut *run.later.lock()));
         tasks = waiting.into_iter().map(Task::PutInPlace).collect();

@@ -213,7 +213,7 @@ fn is_backup_of_what_was_kept(
     difference: &Difference,
 ) -> bool {
     let stderr = reference.stderr();
-    let is_missing = stderr.contains("[sender] link_stat "")
+    let is_missing = stderr.contains("[sender] link_stat")
         && stderr.contains("failed: No such file or directory");
     let is_backup = difference.field == "existence"
         && difference.text.ends_with("| nothing")
