@@ -93,8 +93,10 @@ fn names_found_on_several_ways_are_one_group_whatever_the_number_of_workers() {
         let how = || script(&scenario);
         for run in &runs {
             let mut differences = compare(&reference, run, scope);
-            // Which name leads depends in rsync on how far its list was when it came to the group.
-            differences.retain(|difference| difference.aspect != Aspect::Output);
+            // In a dry run rsync tells of a link to what is not there as of one that is right.
+            if scenario.args.iter().any(|arg| arg == b"-n") {
+                differences.retain(|difference| difference.aspect != Aspect::Output);
+            }
             let text = || complaint(&scenario, &differences, &reference, run);
             assert!(differences.is_empty(), "seed {seed}: {}\n{}", text(), how());
         }
