@@ -1,5 +1,6 @@
 //! File systems that lack something: told for each path, exit 23, and the rest is copied.
 
+use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
 use crate::lab::{self, Lab};
@@ -37,6 +38,14 @@ fn an_extended_attribute_that_is_too_large_is_told_and_the_rest_is_copied() {
         "No space left on device",
     ]);
     assert_eq!(lab::contents(&ours), lab::contents(&theirs), "left is ours, right is rsync's");
+    for name in ["big", "bigdir"] {
+        let mode_and_time = |root: &std::path::Path| {
+            let metadata = std::fs::metadata(root.join(name)).unwrap();
+            (metadata.mode(), metadata.mtime())
+        };
+        assert_eq!(mode_and_time(&ours), mode_and_time(&theirs), "{name}");
+        assert_eq!(mode_and_time(&ours), mode_and_time(&lab.path("src")), "{name}");
+    }
     let again = lab.lanesync("-aX src/ ours/").go();
     again.expect(23);
 }

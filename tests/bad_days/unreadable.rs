@@ -1,6 +1,7 @@
 //! What may not be read: reported, the rest copied, and nothing removed on the strength of it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::lab::{self, Lab};
 
@@ -98,5 +99,20 @@ fn the_first_of_hard_links_that_cannot_be_read_does_not_hold_the_run_up() {
         let done = lab.lanesync(&format!("{options} src/ dst/")).user().go().expect(23);
         done.complains(&["source", "src/first", "Permission denied"]);
         assert!(lab.path("dst/zzz").exists());
+    }
+}
+
+#[test]
+fn a_directory_that_is_not_entered_keeps_its_mode() {
+    let lab = Lab::new();
+    lab.file("src/x/.rsync-filter", "no such rule");
+    lab.dir("dst/x");
+    lab::give_to_user(&lab.path("src"));
+    lab::give_to_user(&lab.path("dst"));
+    lab::set_mode(&lab.path("dst/x"), 0o500);
+    for when in ["", "--delete-before", "--delete-after"] {
+        lab.lanesync(&format!("-aF {when} src/ dst/")).user().go().expect(23);
+        let mode = fs::metadata(lab.path("dst/x")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o500, "{when}");
     }
 }

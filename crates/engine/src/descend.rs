@@ -165,23 +165,28 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     let existing_metadata = existing.map(|(metadata, _)| metadata);
     let wanted = wanted(run, way.node, &source, existing_metadata);
     let parent = target_dir.as_ref().filter(|_| !is_left_out);
-    let target = match make_target(worker, way, parent, existing, &wanted) {
-        Ok(target) => target,
-        Err(fault) => {
-            way.fail(worker, source, fault);
-            return None;
-        }
-    };
     if run.stays_on_file_system(&way.node.layers[usize::from(way.entry.layer)], &source, way.pick())
     {
         for layer in &mut layers {
             layer.content = Content::Picked;
         }
     }
-    pass_on_acl(run, way, &layers, &target);
-    let existing = existing.map(|(found, _)| found);
-    let child = Entered { source, existing, wanted, target, is_left_out };
-    build(worker, way, child, layers, unopened.is_none())
+    let child = match make_target(worker, way, parent, existing, &wanted) {
+        Ok(target) => {
+            pass_on_acl(run, way, &layers, &target);
+            let existing = existing.map(|(found, _)| found);
+            let entered = Entered { source, existing, wanted, target, is_left_out };
+            build(worker, way, entered, layers, unopened.is_none())
+        }
+        Err(fault) => {
+            way.fail(worker, source, fault);
+            None
+        }
+    };
+    if child.is_none() {
+        narrow_again(worker, way, parent, existing);
+    }
+    child
 }
 
 fn look_at_source(way: &Way<'_>) -> Result<Metadata, Fault> {
@@ -365,13 +370,9 @@ fn make_target(
             (Before::Empty, ThroughLink::No)
         }
     };
-    if let Some((metadata, ThroughLink::No)) = existing
-        && !run.identity.is_root
-        && metadata.mode & 0o700 != 0o700
-        && !run.settings.dry_run
-    {
+    if let Some(mode) = too_narrow(way, existing) {
         // As rsync does: made passable for as long as it is worked in.
-        parent.set_mode(name, metadata.mode | 0o700).map_err(failed(Verb::MakePassable))?;
+        parent.set_mode(name, mode | 0o700).map_err(failed(Verb::MakePassable))?;
     }
     let open = || match through_link {
         ThroughLink::No => parent.open_child(name, AccessTime::Update),
@@ -438,6 +439,35 @@ fn pass_on_acl(run: &Run, way: &Way<'_>, layers: &[Layer], target: &Target) {
     }
     if let Ok(list) = acl::read((&source).into(), Which::Default) {
         drop(acl::write((&target).into(), Which::Default, list.as_ref()));
+    }
+}
+
+/// The mode of a directory in which its owner cannot work. One that only leads to a named entry is
+/// left alone, as in rsync.
+fn too_narrow(way: &Way<'_>, existing: Option<(Metadata, ThroughLink)>) -> Option<u32> {
+    let run = &way.node.run;
+    let (metadata, ThroughLink::No) = existing? else { return None };
+    let is_widened = metadata.kind == Kind::Directory
+        && metadata.mode & 0o700 != 0o700
+        && way.reason() != Some(Reason::Path)
+        && !run.identity.is_root
+        && !run.settings.dry_run;
+    is_widened.then_some(metadata.mode)
+}
+
+/// A directory that was made passable and is not entered gets the mode back that it had. One that is
+/// entered is narrowed when it is finished.
+fn narrow_again(
+    worker: &mut Worker<'_>,
+    way: &Way<'_>,
+    parent: Option<&Dir>,
+    existing: Option<(Metadata, ThroughLink)>,
+) {
+    let (Some(parent), Some(mode)) = (parent, too_narrow(way, existing)) else { return };
+    let is_wide = parent.stat(way.target_name()).is_ok_and(|now| now.mode != mode);
+    if is_wide && let Err(error) = parent.set_mode(way.target_name(), mode) {
+        let fault = way.node.target_fault(Verb::SetMode, way.name(), &error);
+        worker.run.fault(&mut worker.scratch.totals, fault);
     }
 }
 
@@ -557,12 +587,6 @@ pub(crate) fn compare(
 
 /// Extended attributes and ACLs of a directory at both sides.
 pub(crate) fn extra(run: &Run, node: &Node) -> Result<(Extra, Extra), Fault> {
-    let layer = node.itself;
-    let source = node.layers.first().map_or(Ok(Extra::default()), |_| {
-        let dir = node.layer_dir(layer);
-        dir.and_then(|dir| Extra::of_source(run, &node.source_scope, Carrier::from(&dir)))
-            .map_err(|error| node.source_fault(Verb::ReadAttributes, layer, b".", &error))
-    })?;
     let target = node
         .target_dir()
         .and_then(|dir| match dir {
@@ -570,6 +594,15 @@ pub(crate) fn extra(run: &Run, node: &Node) -> Result<(Extra, Extra), Fault> {
             None => Ok(Extra::default()),
         })
         .map_err(|error| node.target_fault(Verb::ReadAttributes, b".", &error))?;
+    let source = if node.layers.is_empty() {
+        // Where they cannot be known the destination keeps what it has.
+        closed_source(run, node).unwrap_or_else(|| target.clone())
+    } else {
+        let layer = node.itself;
+        let dir = node.layer_dir(layer);
+        dir.and_then(|dir| Extra::of_source(run, &node.source_scope, Carrier::from(&dir)))
+            .map_err(|error| node.source_fault(Verb::ReadAttributes, layer, b".", &error))?
+    };
     Ok((source, target))
 }
 
@@ -584,6 +617,17 @@ pub(crate) fn conclude(worker: &mut Worker<'_>, node: &Node) {
         Item { flags, ..Item::new(node.path.clone(), metadata, verdict) }
     };
     run.conclude(&mut worker.scratch.totals, node.segment, (verdict, flags), item);
+}
+
+/// Those of a source directory that cannot be opened, read by its name.
+fn closed_source(run: &Run, node: &Node) -> Option<Extra> {
+    let parent = node.parent.as_ref()?;
+    let name = node.path.file_name();
+    let layers = 0..u16::try_from(parent.layers.len()).ok()?;
+    let mut dirs = layers.filter_map(|layer| parent.layer_dir(layer).ok());
+    let is_directory = |dir: &Dir| dir.stat(name).is_ok_and(|found| found.kind == Kind::Directory);
+    let dir = dirs.find(is_directory)?;
+    Extra::of_source(run, &node.source_scope, Carrier::Name(&dir, name)).ok()
 }
 
 /// Counts a directory and prepares its line.

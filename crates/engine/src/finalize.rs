@@ -80,38 +80,59 @@ fn narrow_again(worker: &mut Worker<'_>, node: &Node, finish: &Finish) {
     }
 }
 
-/// Owner, extended attributes and ACLs, mode, times: in this order.
+/// Owner, extended attributes and ACLs, mode, times: in this order, and as many as can be set.
 fn dress(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Fault> {
+    if run.keeps_pretence() {
+        return pretend(run, node, finish, dir);
+    }
     let now = dir.metadata().map_err(failed(node, Verb::LookAt))?;
     let wanted = &finish.wanted;
     let uid = wanted.uid.filter(|uid| *uid != now.uid);
     let gid = wanted.gid.filter(|gid| *gid != now.gid);
-    if run.keeps_pretence() {
-        return pretend(run, node, finish, dir);
-    }
-    if uid.is_some() || gid.is_some() {
-        let owned = dir.set_own_owner(uid, gid).map_err(failed(node, Verb::SetOwner));
-        if owned.is_err() {
-            // As in rsync: who may use it is left as it is, the times are set all the same.
-            set_times(run, node, finish, dir)?;
-            return owned;
-        }
-    }
-    let mut acl_was_set = false;
-    if run.settings.has_extra() {
-        let (source, target) = crate::descend::extra(run, node)?;
-        let source = source.with_mode(wanted.mode);
-        acl_was_set = source.sets_mode(&target);
-        source.write(&target, dir.into()).map_err(failed(node, Verb::SetAttributes))?;
-    }
     let owned = uid.is_some() || gid.is_some();
+    if owned && let Err(error) = dir.set_own_owner(uid, gid) {
+        // As in rsync: who may use it is left as it is, the times are set all the same.
+        set_times(run, node, finish, dir)?;
+        return Err(failed(node, Verb::SetOwner)(error));
+    }
+    let (access_acl, extra_set) = bring_extra(run, node, finish, dir);
     // Without -p a new directory keeps the set-group-id bit that it inherited.
     let inherits = finish.before.is_none() && run.settings.preserve.perms != Perms::Keep;
     let mode = wanted.mode | if inherits { now.mode & 0o2000 } else { 0 };
-    if now.mode != mode || acl_was_set || (owned && mode & 0o6000 != 0) {
-        dir.set_own_mode(mode).map_err(failed(node, Verb::SetMode))?;
+    let mut mode_set = Ok(());
+    if now.mode != mode || access_acl == AccessAcl::Set || (owned && mode & 0o6000 != 0) {
+        mode_set = dir.set_own_mode(mode).map_err(failed(node, Verb::SetMode));
     }
-    set_times(run, node, finish, dir)
+    let times_set = set_times(run, node, finish, dir);
+    extra_set.and(mode_set).and(times_set)
+}
+
+/// Whether an access ACL may have been set, which sets mode bits too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AccessAcl {
+    Set,
+    Kept,
+}
+
+/// Extended attributes and ACLs.
+fn bring_extra(
+    run: &Run,
+    node: &Node,
+    finish: &Finish,
+    dir: &Dir,
+) -> (AccessAcl, Result<(), Fault>) {
+    if !run.settings.has_extra() {
+        return (AccessAcl::Kept, Ok(()));
+    }
+    match crate::descend::extra(run, node) {
+        Ok((source, target)) => {
+            let source = source.with_mode(finish.wanted.mode);
+            let written = source.write(&target, dir.into());
+            let acl = if source.sets_mode(&target) { AccessAcl::Set } else { AccessAcl::Kept };
+            (acl, written.map_err(failed(node, Verb::SetAttributes)))
+        }
+        Err(fault) => (AccessAcl::Kept, Err(fault)),
+    }
 }
 
 /// A time that counted as equal stays to the nanosecond where nothing was done in the directory.
@@ -132,15 +153,17 @@ fn set_times(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), F
 
 /// `--fake-super`: owner and mode go into an attribute.
 fn pretend(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Fault> {
-    let (source, target) = if run.settings.has_extra() {
-        crate::descend::extra(run, node)?
+    let extra = if run.settings.has_extra() {
+        crate::descend::extra(run, node)
     } else {
-        (Extra::default(), Extra::default())
+        Ok((Extra::default(), Extra::default()))
     };
-    let written = source.write(&target, dir.into());
+    let written = extra.and_then(|(source, target)| {
+        source.write(&target, dir.into()).map_err(failed(node, Verb::SetAttributes))
+    });
     // Whatever became of the others, as for files.
-    let pretended = crate::fake_super::write_directory(dir, &finish.wanted, &finish.source);
+    let pretended = crate::fake_super::write_directory(dir, &finish.wanted, &finish.source)
+        .map_err(failed(node, Verb::SetAttributes));
     let times = set_times(run, node, finish, dir);
-    written.and(pretended).map_err(failed(node, Verb::SetAttributes))?;
-    times
+    written.and(pretended).and(times)
 }

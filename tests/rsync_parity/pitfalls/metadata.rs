@@ -1,7 +1,7 @@
 //! Pitfalls 13, 14 and 15: modes, owners in disguise, and links of all kinds.
 
 use super::{assert_there, check_args, check_items};
-use crate::support::parity::Scenario;
+use crate::support::parity::{Scenario, Scope, check};
 use crate::support::snapshot::Stamp;
 use crate::support::tree::{Acl, Kind, Tree, is_root};
 
@@ -317,4 +317,36 @@ fn pitfall_15_capabilities_outlive_a_change_of_owner() {
             assert_eq!(seen.code(), 0, "{options}");
         }
     }
+}
+
+#[test]
+fn pitfall_15_attributes_of_a_directory_that_cannot_be_entered_are_kept() {
+    let user = |uid| Acl { users: vec![(uid, 5)], groups: Vec::new(), group_obj: 4, mask: 5 };
+    let tree = Tree::new()
+        .dir("src/x")
+        .mode(0o444)
+        .xattr("user.foo", "1")
+        .xattr("user.new", "2")
+        .acl(user(12))
+        .dir("dst/x")
+        .xattr("user.foo", "1")
+        .xattr("user.old", "3")
+        .acl(user(13));
+    for options in ["-aXi", "-aAi", "-aAXi", "-ai"] {
+        let scenario = Scenario::new(tree.clone(), &format!("{options} src/ dst")).by_user();
+        let seen = check(&scenario, Scope::default());
+        assert_eq!(seen.code(), 23, "{options}");
+        assert!(seen.tree.at("dst/x").xattrs.contains_key(&b"user.foo"[..]), "{options}");
+    }
+}
+
+#[test]
+fn pitfall_18_a_directory_that_only_leads_on_is_not_made_passable() {
+    let tree =
+        Tree::new().file("src/x/y/f", "f").dir("dst/x").mode(0o500).dir("dst/x/y").mode(0o500);
+    let args = "-aRi --no-implied-dirs src/./x/y/f dst";
+    let seen = check_items(&Scenario::new(tree.clone(), args).by_user());
+    assert_eq!((seen.code(), seen.tree.at("dst/x/y").mode), (23, 0o500));
+    let seen = check_items(&Scenario::new(tree, "-aRi src/./x/y/f dst").by_user());
+    assert_there(&seen, &["dst/x/y/f"], &[]);
 }
