@@ -307,3 +307,82 @@ fn data_that_became_a_hole_is_a_hole_at_the_destination() {
         }
     }
 }
+
+/// Makes directories `src/0000`, `src/0001` and so on, each with a file of its own and a directory
+/// `common` that all have.
+fn many_sources(lab: &Lab, count: usize) -> Vec<String> {
+    let names: Vec<String> = (0..count).map(|at| format!("{at:04}")).collect();
+    for name in &names {
+        lab.file(format!("src/{name}/file-{name}"), name);
+        lab.file(format!("src/{name}/common/also-{name}"), name);
+    }
+    lab::age(&lab.path("src"));
+    names
+}
+
+#[test]
+fn three_thousand_listed_directories_fit_few_descriptors() {
+    let lab = Lab::new();
+    let names = many_sources(&lab, 3000);
+    lab.file("src/2000/common/.rules", "- also-2000\n- .rules\n");
+    lab.file("list", names.iter().map(|name| format!("{name}/\n")).collect::<String>());
+    for (pass, options) in ["", "--delete-before", "--filter=:_.rules"].into_iter().enumerate() {
+        for (program, root) in [("rsync", "theirs"), ("lanesync", "ours")] {
+            lab.file(format!("{root}{pass}/common/extra"), "extra");
+            let words = format!("-ar --no-R --files-from=list {options} src/ {root}{pass}/");
+            let run = if program == "rsync" { lab.rsync(&words) } else { lab.lanesync(&words) };
+            run.open_files(256).go().expect(0);
+        }
+        lab.assert_same(&format!("theirs{pass}"), &format!("ours{pass}"));
+    }
+    assert!(lab.path("ours0/common/also-2000").exists() && lab.path("ours0/common/extra").exists());
+    assert!(!lab.path("ours1/common/extra").exists());
+    assert!(!lab.path("ours2/common/also-2000").exists());
+}
+
+#[test]
+fn more_directories_than_can_be_told_apart_are_refused() {
+    let lab = Lab::new();
+    lab.dir("src");
+    let mut lines = String::new();
+    for number in 0..=65_536 {
+        fs::create_dir(lab.path(format!("src/{number}"))).unwrap();
+        lines.push_str(&format!("{number}/\n"));
+    }
+    lab.file("list", lines);
+    let words = "-ar --no-R --files-from=list src/ dst/";
+    let said = lab.lanesync(words).go().expect(1).stderr;
+    assert!(said.contains("more than 65,536 directories"), "{said}");
+    assert!(!lab.path("dst").exists());
+    fs::remove_dir(lab.path("src/65536")).unwrap();
+    lab.lanesync(&format!("{words} --ignore-missing-args")).go().expect(0);
+}
+
+/// The sources as arguments that stand for their content.
+fn content_of(names: &[String]) -> String {
+    names.iter().map(|name| format!("src/{name}/ ")).collect()
+}
+
+#[test]
+fn two_thousand_source_arguments_fit_few_descriptors() {
+    let lab = Lab::new();
+    let names = many_sources(&lab, 2000);
+    let sources = content_of(&names);
+    lab.rsync(&format!("-a {sources} theirs/")).go().expect(0);
+    lab.lanesync(&format!("-a {sources} ours/")).open_files(256).go().expect(0);
+    lab.assert_same("theirs", "ours");
+}
+
+#[test]
+fn files_listed_from_many_directories_fit_few_descriptors() {
+    let lab = Lab::new();
+    let names = many_sources(&lab, 1000);
+    let lines = names.iter().map(|name| format!("{name}/file-{name}\n{name}/common\n"));
+    lab.file("list", lines.collect::<String>());
+    let words = "-a --no-R --files-from=list src/";
+    lab.rsync(&format!("{words} theirs/")).go().expect(0);
+    lab.lanesync(&format!("{words} ours/")).open_files(256).go().expect(0);
+    // The roots themselves are not in the transfer.
+    ["theirs", "ours"].map(|root| lab::set_mtime(&lab.path(root), 0));
+    lab.assert_same("theirs", "ours");
+}

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::attributes::{self, AsksForExtra, Extra};
 use crate::layers::{can_read_attributes, open_layers};
-use crate::merge_files::rules_in_force;
+use crate::merge_files::{rules_among, rules_in_force};
 use crate::names::{NameRef, Presence};
 use crate::node::{
     Before, Content, Finish, Ground, Handle, Layer, Line, Node, Origin, Target, ThroughLink,
@@ -298,8 +298,8 @@ fn clear_the_way(
 /// place to go to then.
 fn leave_existing(worker: &mut Worker<'_>, way: &Way<'_>, found: &Metadata, layers: &[Layer]) {
     let holds_something = |layer: &Layer| {
-        let listed = layer.handle.if_open().map(|dir| dir.list());
-        listed.is_none_or(|listing| listing.is_ok_and(|names| !names.is_empty()))
+        let Ok(dir) = way.node.child_layer_dir(layer) else { return true };
+        dir.list().is_ok_and(|names| !names.is_empty())
     };
     if layers.iter().any(holds_something) {
         let why = "something else is there, which --ignore-existing leaves alone";
@@ -671,13 +671,9 @@ pub(crate) fn scopes(
     if !parent.source_scope.needs_reading() {
         return Ok((parent.source_scope.clone(), parent.receiver_scope.clone()));
     }
-    let sources: Vec<Dir> = layers.iter().filter_map(|layer| layer.handle.if_open()).collect();
-    let targets: Vec<Dir> = match target {
-        Target::Present { handle, .. } => handle.if_open().into_iter().collect(),
-        Target::Absent => Vec::new(),
-    };
-    let source = rules_in_force(&parent.source_scope, path, &sources)?;
-    let receiver = rules_in_force(&parent.receiver_scope, path, &targets)?;
+    let sources = || layers.iter().map(|layer| parent.child_layer_dir(layer));
+    let source = rules_among(&parent.source_scope, path, sources)?;
+    let receiver = rules_in_force(&parent.receiver_scope, path, target.if_open().as_slice())?;
     Ok((source, receiver))
 }
 

@@ -39,6 +39,36 @@ pub(crate) struct Opened {
     pub(crate) note: Option<String>,
 }
 
+/// How the sources arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    /// In the destination, a directory.
+    Inside,
+    /// As a single entry, under the last name of the destination.
+    Renamed,
+    /// Nothing but the root of a source that has no content. As in rsync that is one entry; the
+    /// directory that it arrives in must be there, and nothing is told of the new one.
+    EmptyRoot,
+}
+
+impl Arrival {
+    fn of(
+        job: &Job,
+        rules: &Arc<Rules>,
+        selection: &Selection,
+        path: &Path,
+    ) -> Result<Self, SetupError> {
+        if path.as_os_str().as_bytes().ends_with(b"/") {
+            return Ok(Self::Inside);
+        }
+        if is_empty_root(job, rules, selection) {
+            return Ok(Self::EmptyRoot);
+        }
+        let is_single = single_entry(job, rules, selection)?;
+        Ok(if is_single { Self::Renamed } else { Self::Inside })
+    }
+}
+
 /// Opens or makes the destination of a job.
 pub(crate) fn open(
     job: &Job,
@@ -48,65 +78,56 @@ pub(crate) fn open(
     let destination = job.destination.as_ref().filter(|_| !job.settings.traverse.list_only);
     let Some(destination) = destination else { return Ok(None) };
     let path = destination.path.as_path();
-    let typed = path.as_os_str().as_bytes();
-    let empty_root = is_empty_root(job, rules, selection);
-    let single = empty_root || single_entry(job, rules, selection)?;
-    match open_directory(path) {
-        Ok(dir) => return opened(dir, path, Before::Anything).map(Some),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            if !single || empty_root || typed.ends_with(b"/") {
-                let why = if selection_has_directory(selection) {
-                    "a directory cannot replace it: remove it first or choose another destination"
-                } else {
-                    "several sources need a directory to go into"
-                };
-                return Err(SetupError::NotADirectory { path: path.to_owned(), why });
-            }
-            return into_parent(job, path).map(Some);
-        }
-        Err(cause) => {
-            return Err(SetupError::Destination { verb: Verb::Open, path: path.to_owned(), cause });
-        }
-    }
+    let arrival = Arrival::of(job, rules, selection, path)?;
+    let opened = match open_directory(path) {
+        Ok(dir) => opened(dir, path, Before::Anything),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make(job, path, arrival),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => match arrival {
+            Arrival::Renamed => into_parent(job, path),
+            Arrival::Inside | Arrival::EmptyRoot => Err(not_a_directory(path, selection)),
+        },
+        Err(cause) => Err(failed(Verb::Open, path)(cause)),
+    };
+    opened.map(Some)
+}
+
+fn not_a_directory(path: &Path, selection: &Selection) -> SetupError {
+    let why = if selection.picked.names.len() <= 1 {
+        "a directory cannot replace it: remove it first or choose another destination"
+    } else {
+        "several sources need a directory to go into"
+    };
+    SetupError::NotADirectory { path: path.to_owned(), why }
+}
+
+/// Makes a destination that is not there, or opens what a single entry goes into.
+fn make(job: &Job, path: &Path, arrival: Arrival) -> Result<Opened, SetupError> {
     if job.settings.traverse.make_path && !job.settings.dry_run {
-        let made = make_parents(path, typed.ends_with(b"/") || !single)?;
-        if made > 0 && (!single || typed.ends_with(b"/")) {
+        let made = make_parents(path, arrival)?;
+        if made > 0 && arrival == Arrival::Inside {
             let dir = open_directory(path).map_err(failed(Verb::Open, path))?;
-            let mut opened = opened(dir, path, Before::Anything)?;
             let directories = if made == 1 { "directory" } else { "directories" };
-            opened.note = Some(format!("created {made} {directories} for {}", path.display()));
-            return Ok(Some(opened));
+            let note = Some(format!("created {made} {directories} for {}", path.display()));
+            return Ok(Opened { note, ..opened(dir, path, Before::Anything)? });
         }
     }
-    if single && !empty_root && !typed.ends_with(b"/") {
-        return into_parent(job, path).map(Some);
-    }
-    let quietly = empty_root && !typed.ends_with(b"/");
-    if quietly {
-        // As rsync: the one entry that there is arrives under the last name, in a directory that
-        // must be there.
-        into_parent(job, path)?;
-    }
-    let note = (!quietly).then(|| created(path));
-    if job.settings.dry_run {
-        return Ok(Some(Opened {
-            dir: None,
-            listing: Before::Empty,
-            shown: typed.into(),
-            renamed: None,
-            is_new: true,
-            is_one_entry: quietly,
-            note,
-        }));
-    }
-    make_directory(path)?;
-    let dir = open_directory(path).map_err(failed(Verb::Open, path))?;
-    let mut opened = opened(dir, path, Before::Empty)?;
-    opened.is_new = true;
-    opened.is_one_entry = quietly;
-    opened.note = note;
-    Ok(Some(opened))
+    let note = match arrival {
+        Arrival::Inside => Some(created(path)),
+        Arrival::Renamed => return into_parent(job, path),
+        Arrival::EmptyRoot => {
+            into_parent(job, path)?;
+            None
+        }
+    };
+    let before = if job.settings.dry_run {
+        not_made(path)
+    } else {
+        make_directory(path)?;
+        let dir = open_directory(path).map_err(failed(Verb::Open, path))?;
+        opened(dir, path, Before::Empty)?
+    };
+    let is_one_entry = arrival == Arrival::EmptyRoot;
+    Ok(Opened { is_new: true, is_one_entry, note, ..before })
 }
 
 /// Opens a directory that was typed. A link on the way is followed only if root or we ourselves made
@@ -117,17 +138,20 @@ fn open_directory(path: &Path) -> io::Result<Dir> {
 
 fn opened(dir: Dir, path: &Path, listing: Before) -> Result<Opened, SetupError> {
     let metadata = dir.metadata().map_err(failed(Verb::Open, path))?;
-    let shown = path.as_os_str().as_bytes().into();
-    let dir = Some((dir, metadata));
-    Ok(Opened {
-        dir,
-        listing,
-        shown,
+    Ok(Opened { dir: Some((dir, metadata)), listing, ..not_made(path) })
+}
+
+/// A destination that a dry run does not make.
+fn not_made(path: &Path) -> Opened {
+    Opened {
+        dir: None,
+        listing: Before::Empty,
+        shown: path.as_os_str().as_bytes().into(),
         renamed: None,
         is_new: false,
         is_one_entry: false,
         note: None,
-    })
+    }
 }
 
 /// A single file that arrives as the last component of the destination.
@@ -139,15 +163,9 @@ fn into_parent(job: &Job, path: &Path) -> Result<Opened, SetupError> {
     };
     match open_directory(parent) {
         Ok(dir) => Ok(Opened { renamed: name, ..opened(dir, parent, Before::Anything)? }),
-        Err(_) if job.settings.dry_run && job.settings.traverse.make_path => Ok(Opened {
-            dir: None,
-            listing: Before::Empty,
-            shown: parent.as_os_str().as_bytes().into(),
-            renamed: name,
-            is_new: false,
-            is_one_entry: false,
-            note: None,
-        }),
+        Err(_) if job.settings.dry_run && job.settings.traverse.make_path => {
+            Ok(Opened { renamed: name, ..not_made(parent) })
+        }
         Err(cause) => Err(SetupError::Destination {
             verb: Verb::EnterDirectory,
             path: parent.to_owned(),
@@ -179,14 +197,14 @@ fn single_entry(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> Result<
         return Ok(false);
     }
     let root = &selection.roots[usize::from(in_root.root)];
-    let dir = &root.dir;
-    let metadata = dir.stat(&pick.name).map_err(SetupError::from_io(&pick.name))?;
+    let found = root.dir().and_then(|dir| Ok((dir.stat(&pick.name)?, dir)));
+    let (metadata, dir) = found.map_err(SetupError::from_io(&pick.name))?;
     if metadata.kind != Kind::Directory || in_root.content == Content::Picked {
         return Ok(true);
     }
     let path = RelPath::root().child(&pick.name);
     let opened = dir.open_child(&pick.name, AccessTime::Keep);
-    Ok(opened.is_ok_and(|dir| gives_nothing(job, rules, &root.shown, &path, &dir)))
+    Ok(opened.is_ok_and(|dir| gives_nothing(job, rules, &root.place.shown, &path, &dir)))
 }
 
 /// True when a directory is empty, or all that is in it is left out by rules or leads nowhere.
@@ -213,12 +231,11 @@ fn gives_nothing(job: &Job, rules: &Arc<Rules>, root: &[u8], path: &RelPath, dir
 fn is_empty_root(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> bool {
     let [root] = selection.roots.as_slice() else { return false };
     let nothing_else = selection.picked.names.is_empty() && selection.missing.is_empty();
-    let gives_nothing = || gives_nothing(job, rules, &root.shown, &RelPath::root(), &root.dir);
+    let gives_nothing = || {
+        let (shown, path) = (&root.place.shown, RelPath::root());
+        root.dir().is_ok_and(|dir| gives_nothing(job, rules, shown, &path, &dir))
+    };
     nothing_else && selection.picks == 1 && root.is_sent && gives_nothing()
-}
-
-fn selection_has_directory(selection: &Selection) -> bool {
-    selection.picked.names.len() <= 1
 }
 
 fn make_directory(path: &Path) -> Result<(), SetupError> {
@@ -226,9 +243,10 @@ fn make_directory(path: &Path) -> Result<(), SetupError> {
     fs::operator::make_dir(&trimmed).map_err(failed(Verb::MakeDirectory, path))
 }
 
-/// `--mkpath`: every missing component of the destination but the last, or all.
-fn make_parents(path: &Path, whole: bool) -> Result<usize, SetupError> {
-    let target = if whole { Some(path) } else { path.parent() };
+/// `--mkpath`: every missing component of the destination, or all but the name of a single entry.
+/// Returns how many were made.
+fn make_parents(path: &Path, arrival: Arrival) -> Result<usize, SetupError> {
+    let target = if arrival == Arrival::Inside { Some(path) } else { path.parent() };
     let mut ancestors: Vec<&Path> = target.into_iter().flat_map(Path::ancestors).collect();
     ancestors.reverse();
     let mut made = 0;

@@ -23,6 +23,11 @@ pub enum SetupError {
         /// The argument.
         path: Box<[u8]>,
     },
+    /// More directories are named than a run can tell apart.
+    #[error(
+        "source: the paths lie in more than 65,536 directories; name a directory above them, or use -R"
+    )]
+    TooManySources,
     /// Several files, or a directory, cannot go into what is no directory.
     #[error("destination: {path:?} is not a directory; {why}")]
     NotADirectory {
@@ -82,7 +87,13 @@ impl SetupError {
 
     /// True when the command line is at fault (exit code 1).
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::TempDir { .. } | Self::ParentInRelativePath { .. } | Self::Filter(_))
+        matches!(
+            self,
+            Self::TempDir { .. }
+                | Self::ParentInRelativePath { .. }
+                | Self::TooManySources
+                | Self::Filter(_)
+        )
     }
 
     /// True when making or writing something failed (exit code 11), false when the choice of

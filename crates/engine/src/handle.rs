@@ -54,6 +54,16 @@ impl Handle {
         Self { slot: Arc::new(Mutex::new(Some(dir))), inode: (metadata.dev, metadata.ino) }
     }
 
+    /// A directory that is opened when it is needed: one of too many.
+    pub(crate) fn closed(metadata: &Metadata) -> Self {
+        Self { slot: Arc::default(), inode: (metadata.dev, metadata.ino) }
+    }
+
+    /// Another handle to the same directory; the one may be closed while the other is open.
+    pub(crate) fn another(&self) -> Self {
+        Self { slot: Arc::new(Mutex::new(self.if_open())), inode: self.inode }
+    }
+
     /// The directory, opened by `open` if it is not open.
     pub(crate) fn get(
         &self,
@@ -86,9 +96,12 @@ impl Handle {
         }
     }
 
-    /// Counts the directory among those that may be closed.
+    /// Counts the directory, if it is open, among those that may be closed.
     pub(crate) fn lend(&self, dirs: &OpenDirs) {
-        dirs.add(&self.slot);
+        let is_open = self.slot.lock().is_some();
+        if is_open {
+            dirs.add(&self.slot);
+        }
     }
 
     /// Opens the directory again, if it was closed, as the one that `below` lies in. What is found
@@ -147,6 +160,19 @@ mod tests {
         handles[0].get(&dirs, || Ok(open("/"))).unwrap();
         assert_eq!(is_open(), [true, false, true]);
         assert!(handles[1].get(&dirs, || Ok(open("/proc"))).is_err());
+    }
+
+    #[test]
+    fn one_that_is_closed_takes_no_room() {
+        let dirs = OpenDirs::new(1);
+        let root = open("/");
+        let (first, closed) = (handle(&root), Handle::closed(&root.metadata().unwrap()));
+        first.lend(&dirs);
+        closed.lend(&dirs);
+        assert!(first.if_open().is_some());
+        closed.get(&dirs, || Ok(open("/"))).unwrap();
+        assert!(first.if_open().is_none());
+        assert!(closed.another().if_open().is_some());
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::run::Run;
 use crate::selection::{Pick, Reason};
 use crate::task::Worker;
 
+/// Layers of one directory that are open from the start: more are rare, and thousands would not fit.
+const OPEN_LAYERS: usize = 4;
+
 /// Opens the source directories that feed a child; with the last fault, which has been told, when
 /// one cannot be opened.
 pub(crate) fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>, Option<Fault>) {
@@ -26,9 +29,14 @@ pub(crate) fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>
             Ok((dir, metadata)) => {
                 let above = &way.node.layers[usize::from(parent_layer)];
                 let is_named = way.reason() == Some(Reason::Named);
+                let handle = if layers.len() < OPEN_LAYERS {
+                    Handle::new(dir, &metadata)
+                } else {
+                    Handle::closed(&metadata)
+                };
                 layers.push(Layer {
                     origin: Origin::Child { parent_layer, name: way.name().into(), through_link },
-                    handle: Handle::new(dir, &metadata),
+                    handle,
                     content,
                     root_device: if is_named { metadata.dev } else { above.root_device },
                     root: above.root,
@@ -67,10 +75,7 @@ fn open_layer(
     through_link: ThroughLink,
 ) -> io::Result<(Dir, Metadata)> {
     let parent = way.node.layer_dir(parent_layer)?;
-    let dir = match through_link {
-        ThroughLink::No => parent.open_child(way.name(), way.node.run.access_time())?,
-        ThroughLink::Follow => parent.open_child_following(way.name())?,
-    };
+    let dir = way.node.run.open_source(&parent, way.name(), through_link)?;
     let metadata = dir.metadata()?;
     if !way.node.run.identity.is_root {
         // A directory that may be listed but not searched is as good as unreadable.
@@ -95,19 +100,24 @@ fn contributions(run: &Run, way: &Way<'_>) -> Vec<(u16, Content)> {
     let recursive = run.settings.traverse.depth == Depth::Recursive;
     let found_by_listing = if recursive { Content::Listed } else { Content::Picked };
     let mut layers: Vec<(u16, Content)> = Vec::with_capacity(1);
-    let mut add = |layer, content| match layers.iter_mut().find(|(known, _)| *known == layer) {
-        Some((_, known)) if content == Content::Listed => *known = content,
-        Some(_) => {}
-        None => layers.push((layer, content)),
+    let mut highest = None;
+    let mut add = |layer, content| {
+        // Mostly they come in order: then none is searched for.
+        let is_higher = highest < Some(layer);
+        highest = highest.max(Some(layer));
+        let same = |(known, _): &&mut (u16, Content)| *known == layer;
+        match if is_higher { None } else { layers.iter_mut().find(same) } {
+            Some((_, known)) if content == Content::Listed => *known = content,
+            Some(_) => {}
+            None => layers.push((layer, content)),
+        }
     };
     let is_listed = |layer: u16| way.node.layers[usize::from(layer)].content == Content::Listed;
     if is_listed(way.entry.layer) {
         add(way.entry.layer, found_by_listing);
     }
-    for (name, layer) in &way.found.also_in {
-        if **name == *way.name() && is_listed(*layer) {
-            add(*layer, found_by_listing);
-        }
+    for layer in way.found.also_in(way.name()).filter(|layer| is_listed(*layer)) {
+        add(layer, found_by_listing);
     }
     for in_root in way.pick().into_iter().flat_map(|pick| &pick.roots) {
         let layer = way.node.layer_of_root(in_root.root);

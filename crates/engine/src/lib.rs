@@ -16,6 +16,9 @@ mod selection;
 /// From the destination argument to an open directory.
 mod destination;
 
+/// How the descriptors of the process are shared out.
+mod descriptors;
+
 /// What all tasks of a run share.
 mod run;
 

@@ -17,6 +17,15 @@ pub(crate) fn rules_in_force(
     path: &RelPath,
     dirs: &[Dir],
 ) -> Result<Scope, RuleError> {
+    rules_among(above, path, || dirs.iter().cloned().map(Ok))
+}
+
+/// The same of directories that are not all open: each is opened for as long as it is asked.
+pub(crate) fn rules_among<I: Iterator<Item = io::Result<Dir>>>(
+    above: &Scope,
+    path: &RelPath,
+    dirs: impl Fn() -> I,
+) -> Result<Scope, RuleError> {
     let below = if path.is_root() { &b""[..] } else { path.as_bytes() };
     above.enter(below, &mut |file| {
         if file.starts_with(b"/") {
@@ -26,8 +35,8 @@ pub(crate) fn rules_in_force(
             Some(rest) => rest.strip_prefix(b"/").unwrap_or(rest),
             None => return Ok(None),
         };
-        for dir in dirs {
-            if let Some(rules) = read(dir, name)? {
+        for dir in dirs() {
+            if let Some(rules) = read(&dir?, name)? {
                 return Ok(Some(rules));
             }
         }

@@ -75,7 +75,7 @@ impl Names {
     /// Sorts as rsync does and drops the later of equal names: of a directory and something else
     /// the directory stays, otherwise the one of the earlier layer.
     ///
-    /// Returns the further layers of directories that several layers have.
+    /// Returns the further layers of directories that several layers have, by name.
     pub(crate) fn sort(&mut self) -> Vec<(Box<[u8]>, u16)> {
         let arena = std::mem::take(&mut self.arena);
         let name = |entry: &NameRef| entry.name_in(&arena);

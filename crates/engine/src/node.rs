@@ -16,6 +16,7 @@ pub(crate) use crate::handle::Handle;
 use crate::order::SegmentId;
 use crate::run::{Run, join};
 use crate::selection::Picked;
+use crate::selection::place::Place;
 use crate::wanted::Wanted;
 
 /// How many directories on the way to one that is opened again are passed before one is kept open.
@@ -24,8 +25,8 @@ const KEPT_ON_THE_WAY: usize = 64;
 /// Where a layer's directory is opened from.
 #[derive(Debug)]
 pub(crate) enum Origin {
-    /// A directory that the user named; shown as typed.
-    Root(Box<[u8]>),
+    /// A directory that the user named.
+    Root(Place),
     /// A name in a layer of the parent node.
     Child { parent_layer: u16, name: Box<[u8]>, through_link: ThroughLink },
 }
@@ -67,6 +68,16 @@ pub(crate) enum Target {
     Present { handle: Handle, through_link: ThroughLink, listing: Before, ground: Ground },
     /// It is not there and will not be: a dry run, or nothing but a list is wanted.
     Absent,
+}
+
+impl Target {
+    /// The directory, if it is there and open now.
+    pub(crate) fn if_open(&self) -> Option<Dir> {
+        match self {
+            Self::Present { handle, .. } => handle.if_open(),
+            Self::Absent => None,
+        }
+    }
 }
 
 /// The file system and mount of the destination directory that the user named: deletion stays
@@ -184,22 +195,34 @@ impl Node {
                 break open;
             }
             match (&here.origin, &node.parent) {
+                (Origin::Root(place), _) => {
+                    break here.handle.get(&self.run.open_dirs, || place.open())?;
+                }
                 (Origin::Child { parent_layer, .. }, Some(parent)) => {
                     way.push(here);
                     (node, layer) = (parent, *parent_layer);
                 }
-                _ => return Err(io::Error::other("the root of a source was closed")),
+                (Origin::Child { .. }, None) => {
+                    return Err(io::Error::other("a source directory lies in none"));
+                }
             }
         };
         for (left, below) in way.into_iter().enumerate().rev() {
             let Origin::Child { name, through_link, .. } = &below.origin else { continue };
-            dir = match through_link {
-                ThroughLink::No => dir.open_child(name, self.run.access_time())?,
-                ThroughLink::Follow => dir.open_child_following(name)?,
-            };
+            dir = self.run.open_source(&dir, name, *through_link)?;
             self.passed(&below.handle, &dir, left)?;
         }
         Ok(dir)
+    }
+
+    /// The open directory of a layer of a child that is not in the tree yet.
+    pub(crate) fn child_layer_dir(&self, layer: &Layer) -> io::Result<Dir> {
+        layer.handle.get(&self.run.open_dirs, || match &layer.origin {
+            Origin::Root(place) => place.open(),
+            Origin::Child { parent_layer, name, through_link } => {
+                self.run.open_source(&self.layer_dir(*parent_layer)?, name, *through_link)
+            }
+        })
     }
 
     /// Checks a directory on the way down. Some stay open, so that whoever comes next has no long
@@ -217,6 +240,10 @@ impl Node {
 
     /// The layer that descends from a root.
     pub(crate) fn layer_of_root(&self, root: u16) -> Option<u16> {
+        // In the transfer root each layer has the number of its root.
+        if self.layers.get(usize::from(root)).is_some_and(|layer| layer.root == root) {
+            return Some(root);
+        }
         let at = self.layers.iter().position(|layer| layer.root == root)?;
         u16::try_from(at).ok()
     }
@@ -329,7 +356,7 @@ impl Node {
         let (mut node, mut layer) = (self, layer);
         let root = loop {
             match (node.layers.get(usize::from(layer)).map(|layer| &layer.origin), &node.parent) {
-                (Some(Origin::Root(shown)), _) => break &shown[..],
+                (Some(Origin::Root(place)), _) => break &place.shown[..],
                 (Some(Origin::Child { parent_layer, name, .. }), Some(parent)) => {
                     names.push(name);
                     (node, layer) = (parent, *parent_layer);
@@ -402,5 +429,18 @@ impl Run {
         // With -U reading must not change what is to be brought over.
         let keeps = self.settings.traverse.open_noatime || self.settings.preserve.atimes;
         if keeps { AccessTime::Keep } else { AccessTime::Update }
+    }
+
+    /// Opens a directory of the source.
+    pub(crate) fn open_source(
+        &self,
+        parent: &Dir,
+        name: &[u8],
+        through_link: ThroughLink,
+    ) -> io::Result<Dir> {
+        match through_link {
+            ThroughLink::No => parent.open_child(name, self.access_time()),
+            ThroughLink::Follow => parent.open_child_following(name),
+        }
     }
 }

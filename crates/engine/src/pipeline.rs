@@ -17,16 +17,17 @@ use parking_lot::Mutex;
 
 use crate::delete;
 use crate::descend;
+use crate::descriptors::Descriptors;
 use crate::destination::{self, Opened};
 use crate::error::SetupError;
-use crate::merge_files::rules_in_force;
+use crate::merge_files::{rules_among, rules_in_force};
 use crate::node::{
     Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Target, ThroughLink,
 };
 use crate::order::OrderedLog;
-use crate::run::{Run, Stop, Surroundings};
+use crate::run::{Limits, Run, Stop, Surroundings};
 use crate::scan::Pass;
-use crate::selection::{Excluded, Selection, Unreadable};
+use crate::selection::{Excluded, Root, Selection, Unreadable};
 use crate::task::Task;
 use crate::transfer::partial::Waiting;
 use crate::wanted::Wanted;
@@ -46,7 +47,8 @@ pub struct Outcome {
 ///
 /// Paths that fail are faults: they go to the sink and into the summary, and the run goes on.
 pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outcome, SetupError> {
-    let mut selection = Selection::new(job, rules)?;
+    let descriptors = Descriptors::raise();
+    let mut selection = Selection::new(job, rules, descriptors.roots)?;
     refuse_empty_source(job, &selection)?;
     let nothing = selection.roots.is_empty() && selection.missing.is_empty();
     let opened = destination::open(job, rules, &selection)?;
@@ -54,7 +56,8 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     let ceiling = match workers {
         sched::Workers::Fixed(count) | sched::Workers::Auto { ceiling: count } => count.get(),
     };
-    let mut shared = Run::new(job, around, opened.as_ref(), ceiling)?;
+    let limits = Limits { workers: ceiling, descriptors };
+    let mut shared = Run::new(job, around, opened.as_ref(), limits)?;
     shared.missing = std::mem::take(&mut selection.missing);
     shared.source_inodes = inodes_up_to_the_top(&selection);
     let links = &job.settings.links;
@@ -79,7 +82,11 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
 fn inodes_up_to_the_top(selection: &Selection) -> HashSet<(u64, u64)> {
     let mut inodes = HashSet::new();
     for root in &selection.roots {
-        add_inodes_up_to_the_top(&root.dir, root.metadata, &mut inodes);
+        // What cannot be opened any more is told of when it is listed.
+        match root.dir() {
+            Ok(dir) => add_inodes_up_to_the_top(&dir, root.metadata, &mut inodes),
+            Err(_) => drop(inodes.insert((root.metadata.dev, root.metadata.ino))),
+        }
     }
     inodes
 }
@@ -234,8 +241,8 @@ fn refuse_empty_source(job: &Job, selection: &Selection) -> Result<(), SetupErro
         return Ok(());
     }
     for root in selection.roots.iter().filter(|root| root.content == Content::Listed) {
-        if root.dir.list().is_ok_and(|listing| listing.is_empty()) {
-            let path = Path::new(std::ffi::OsStr::from_bytes(&root.shown)).to_owned();
+        if root.dir().and_then(|dir| dir.list()).is_ok_and(|listing| listing.is_empty()) {
+            let path = Path::new(std::ffi::OsStr::from_bytes(&root.place.shown)).to_owned();
             return Err(SetupError::EmptySource { path });
         }
     }
@@ -248,20 +255,9 @@ fn root_node(
     top: &Top<'_>,
     picked: &Arc<crate::selection::Picked>,
 ) -> Result<Node, SetupError> {
-    let layers: Vec<Layer> = top.selection.roots.iter().enumerate().map(layer).collect();
-    let target = match top.opened.as_ref().and_then(|opened| opened.dir.as_ref().zip(Some(opened)))
-    {
-        Some(((dir, metadata), opened)) => Target::Present {
-            ground: Ground::of(dir)
-                .map_err(|error| run.destination_fault(Verb::LookAt, &RelPath::root(), &error))?,
-            handle: Handle::new(dir.clone(), metadata),
-            through_link: ThroughLink::No,
-            // After the first pass it holds what that pass made.
-            listing: if run.pass().transfers() { opened.listing } else { Before::Anything },
-        },
-        None => Target::Absent,
-    };
-    let (source_scope, receiver_scope) = root_scopes(top, &layers, &target)?;
+    let layers = (0..=u16::MAX).zip(&top.selection.roots).map(layer).collect();
+    let target = root_target(run, top)?;
+    let (source_scope, receiver_scope) = root_scopes(top, &target)?;
     let itself = top.selection.roots.iter().position(|root| root.is_sent).unwrap_or(0);
     let mut node = Node {
         run: Arc::clone(run),
@@ -289,28 +285,47 @@ fn root_node(
         basis: OnceLock::new(),
     };
     if let Some(root) = top.selection.roots.iter().find(|root| root.is_sent) {
-        let is_new = top.opened.as_ref().is_none_or(|opened| opened.is_new);
-        let existing = top.opened.as_ref().and_then(|opened| opened.dir.as_ref());
-        // Looked at again: a pass that deletes may have come before.
-        let existing = existing.filter(|_| !is_new).and_then(|(dir, _)| dir.metadata().ok());
-        let wanted = descend::wanted(run, &node, &root.metadata, existing);
-        let is_one_entry = top.opened.as_ref().is_some_and(|opened| opened.is_one_entry);
-        let flags = if existing.is_none() && is_one_entry {
-            // Nothing at the basis trees stands for a root that is made for one entry.
-            ItemFlags::NEW | ItemFlags::LOCAL_CHANGE
-        } else {
-            descend::compare(run, &node, existing.as_ref(), (&root.metadata, &wanted))?
-        };
-        let differs = existing.is_none() || flags.is_significant();
-        widen_root(run, &node, existing.as_ref())?;
-        pass_on_from_root(run, &node, &wanted)?;
-        node.finish = Some(Finish { source: root.metadata, wanted, before: existing, differs });
-        // Only a dry run meets a destination that is not there and, by --existing, is not made.
-        if existing.is_some() || !(run.settings.dry_run && run.settings.compare.existing_only) {
-            speak_of_root(run, &node, existing.is_none(), flags);
-        }
+        compare_root(run, top, root, &mut node)?;
     }
     Ok(node)
+}
+
+fn root_target(run: &Run, top: &Top<'_>) -> Result<Target, SetupError> {
+    let Some(opened) = &top.opened else { return Ok(Target::Absent) };
+    let Some((dir, metadata)) = &opened.dir else { return Ok(Target::Absent) };
+    let failed = |error| run.destination_fault(Verb::LookAt, &RelPath::root(), &error);
+    Ok(Target::Present {
+        ground: Ground::of(dir).map_err(failed)?,
+        handle: Handle::new(dir.clone(), metadata),
+        through_link: ThroughLink::No,
+        // After the first pass it holds what that pass made.
+        listing: if run.pass().transfers() { opened.listing } else { Before::Anything },
+    })
+}
+
+/// Compares the top directory of the source with the destination, and prepares its line and end.
+fn compare_root(run: &Run, top: &Top<'_>, root: &Root, node: &mut Node) -> Result<(), SetupError> {
+    let is_new = top.opened.as_ref().is_none_or(|opened| opened.is_new);
+    let existing = top.opened.as_ref().and_then(|opened| opened.dir.as_ref());
+    // Looked at again: a pass that deletes may have come before.
+    let existing = existing.filter(|_| !is_new).and_then(|(dir, _)| dir.metadata().ok());
+    let wanted = descend::wanted(run, node, &root.metadata, existing);
+    let is_one_entry = top.opened.as_ref().is_some_and(|opened| opened.is_one_entry);
+    let flags = if existing.is_none() && is_one_entry {
+        // Nothing at the basis trees stands for a root that is made for one entry.
+        ItemFlags::NEW | ItemFlags::LOCAL_CHANGE
+    } else {
+        descend::compare(run, node, existing.as_ref(), (&root.metadata, &wanted))?
+    };
+    let differs = existing.is_none() || flags.is_significant();
+    widen_root(run, node, existing.as_ref())?;
+    pass_on_from_root(run, node, &wanted)?;
+    node.finish = Some(Finish { source: root.metadata, wanted, before: existing, differs });
+    // Only a dry run meets a destination that is not there and, by --existing, is not made.
+    if existing.is_some() || !(run.settings.dry_run && run.settings.compare.existing_only) {
+        speak_of_root(run, node, existing.is_none(), flags);
+    }
+    Ok(())
 }
 
 /// As rsync: a destination that its owner cannot write to is made passable for the run.
@@ -341,17 +356,17 @@ fn pass_on_from_root(run: &Run, node: &Node, wanted: &Wanted) -> Result<(), Setu
     passed_on.map_err(|error| node.target_fault(Verb::SetMode, b".", &error).into())
 }
 
-fn layer((number, root): (usize, &crate::selection::Root)) -> Layer {
+fn layer((number, root): (u16, &Root)) -> Layer {
     Layer {
-        origin: Origin::Root(root.shown.clone()),
-        handle: Handle::new(root.dir.clone(), &root.metadata),
+        origin: Origin::Root(root.place.clone()),
+        handle: root.handle.another(),
         content: root.content,
         root_device: root.metadata.dev,
-        root: u16::try_from(number).expect("a command line has fewer than 65,536 sources"),
+        root: number,
     }
 }
 
-fn speak_of_root(run: &Arc<Run>, node: &Node, is_new: bool, flags: ItemFlags) {
+fn speak_of_root(run: &Run, node: &Node, is_new: bool, flags: ItemFlags) {
     if !run.pass().transfers() {
         return;
     }
@@ -361,7 +376,7 @@ fn speak_of_root(run: &Arc<Run>, node: &Node, is_new: bool, flags: ItemFlags) {
 
 /// The rules of the command line, before any merge file of a directory is read.
 fn base_scope(rules: &Arc<Rules>, selection: &Selection) -> Scope {
-    let root = selection.roots.first().map_or(&b"."[..], |root| &root.shown);
+    let root = selection.roots.first().map_or(&b"."[..], |root| &root.place.shown);
     Scope::root(Arc::clone(rules), &absolute(root))
 }
 
@@ -377,26 +392,18 @@ pub(crate) fn absolute(shown: &[u8]) -> Vec<u8> {
     fs::below::absolute(path).into_os_string().into_encoded_bytes()
 }
 
-fn root_scopes(
-    top: &Top<'_>,
-    layers: &[Layer],
-    target: &Target,
-) -> Result<(Scope, Scope), SetupError> {
+fn root_scopes(top: &Top<'_>, target: &Target) -> Result<(Scope, Scope), SetupError> {
     let source = base_scope(top.rules, &top.selection);
     let receiver = receiver_base(top);
     if !source.needs_reading() {
         return Ok((source, receiver));
     }
     // A directory that only names were picked from has no say on the others.
-    let listed = layers.iter().filter(|layer| layer.content == Content::Listed);
-    let sources: Vec<Dir> = listed.filter_map(|layer| layer.handle.if_open()).collect();
-    let targets: Vec<Dir> = match target {
-        Target::Present { handle, .. } => handle.if_open().into_iter().collect(),
-        Target::Absent => Vec::new(),
-    };
-    let source = rules_in_force(&source, &RelPath::root(), &sources);
-    let receiver = rules_in_force(&receiver, &RelPath::root(), &targets);
-    Ok((source?, receiver?))
+    let roots = &top.selection.roots;
+    let listed = || roots.iter().filter(|root| root.content == Content::Listed).map(Root::dir);
+    let source = rules_among(&source, &RelPath::root(), listed)?;
+    let receiver = rules_in_force(&receiver, &RelPath::root(), target.if_open().as_slice())?;
+    Ok((source, receiver))
 }
 
 /// The directories of the basis trees, relative to the destination.

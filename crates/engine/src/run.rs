@@ -17,6 +17,7 @@ use sched::{Budget, Cancel, Cancelled, Permit, RateLimit};
 
 use crate::attributes::{self, Born, Extra};
 use crate::delete::later::PutOff;
+use crate::descriptors::{self, Descriptors};
 use crate::destination::Opened;
 use crate::error::SetupError;
 use crate::fake_super;
@@ -138,22 +139,21 @@ pub struct Surroundings {
     pub umask: u32,
 }
 
-/// Descriptors that are open all the time: standard streams, logs, roots.
-const ALWAYS_OPEN: u64 = 24;
-
-/// The most descriptors that a task opens for itself: both directories and those above them while
-/// they are opened again, the file, its basis and its staging file.
-const OPEN_FILES_PER_TASK: u64 = 8;
-
-/// Directories that stay open at most: more would save next to nothing.
-const OPEN_DIRS_MAX: u64 = 4096;
+/// How much a run may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Workers at most.
+    pub(crate) workers: usize,
+    /// What may be open at once.
+    pub(crate) descriptors: Descriptors,
+}
 
 impl Run {
     pub(crate) fn new(
         job: &Job,
         around: &Surroundings,
         opened: Option<&Opened>,
-        workers: usize,
+        limits: Limits,
     ) -> Result<Self, SetupError> {
         let mut settings = job.settings.clone();
         settings.dry_run |= settings.traverse.list_only;
@@ -167,10 +167,6 @@ impl Run {
             }
             _ => None,
         };
-        let open_files = fs::process::raise_open_files();
-        let open_files = open_files.saturating_sub(ALWAYS_OPEN).max(OPEN_FILES_PER_TASK);
-        // Half of them for directories that stay open.
-        let open_dirs = (open_files / 2).min(OPEN_DIRS_MAX);
         Ok(Self {
             sink: Arc::clone(&around.sink),
             gauges: Arc::clone(&around.gauges),
@@ -195,15 +191,15 @@ impl Run {
             temp_dir,
             later: Mutex::default(),
             put_off: Mutex::default(),
-            open_files: Budget::new(open_files - open_dirs),
-            open_dirs: OpenDirs::new(usize::try_from(open_dirs).unwrap_or(usize::MAX)),
+            open_files: Budget::new(limits.descriptors.tasks),
+            open_dirs: OpenDirs::new(limits.descriptors.dirs),
             reads_new_files: !settings.dry_run && !settings.traverse.list_only,
             missing: Vec::new(),
             backup_root: Mutex::new(None),
             scans: AtomicUsize::new(0),
             began: Instant::now(),
             stop: Mutex::new(None),
-            workers: (0..workers).map(|_| Mutex::default()).collect(),
+            workers: (0..limits.workers).map(|_| Mutex::default()).collect(),
             settings,
         })
     }
@@ -222,7 +218,7 @@ impl Run {
     /// Waits until a task may open what it needs, so that many workers do not run into the limit
     /// of the process.
     pub(crate) fn open_files(&self) -> Result<Permit<'_>, Cancelled> {
-        self.open_files.acquire(OPEN_FILES_PER_TASK, &self.cancel)
+        self.open_files.acquire(descriptors::PER_TASK, &self.cancel)
     }
 
     /// One more task that may find entries.

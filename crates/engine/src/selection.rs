@@ -5,7 +5,8 @@
 //! whole path, `/./` cuts it. The result is a tree of picked names; everything below a picked
 //! directory is found by listing it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,19 +16,35 @@ use fs::Dir;
 use model::settings::{Depth, MissingArgs, Settings, Symlinks};
 use model::{Job, Kind, Metadata};
 
+use self::place::{Base, Place};
 use crate::error::SetupError;
-use crate::node::Content;
+use crate::node::{Content, Handle};
 use crate::run::join;
+
+/// The directories that names are looked up from.
+pub(crate) mod place;
 
 /// A directory of the source side that the user named.
 #[derive(Debug)]
 pub(crate) struct Root {
-    pub(crate) dir: Dir,
+    pub(crate) handle: Handle,
+    pub(crate) place: Place,
     pub(crate) metadata: Metadata,
-    pub(crate) shown: Box<[u8]>,
     pub(crate) content: Content,
     /// The directory itself is in the transfer, not only what is in it.
     pub(crate) is_sent: bool,
+}
+
+impl Root {
+    /// Its directory, opened for as long as the caller holds it unless it is open anyway.
+    pub(crate) fn dir(&self) -> io::Result<Dir> {
+        if let Some(dir) = self.handle.if_open() {
+            return Ok(dir);
+        }
+        let dir = self.place.open()?;
+        self.handle.check(&dir)?;
+        Ok(dir)
+    }
 }
 
 /// How a picked name came to be picked.
@@ -73,7 +90,7 @@ pub(crate) struct Unreadable {
     pub(crate) typed: Box<[u8]>,
     /// What it would be called at the destination.
     pub(crate) name: Box<[u8]>,
-    pub(crate) error: std::io::Error,
+    pub(crate) error: io::Error,
 }
 
 /// An argument that a filter rule leaves out.
@@ -105,30 +122,29 @@ pub(crate) struct Selection {
     pub(crate) picks: usize,
     /// The picked paths from the root of the file system, where hard links are looked for.
     named: Vec<Vec<u8>>,
+    /// The numbers of the roots, by device, inode and what they are shown as.
+    numbers: HashMap<(u64, u64, Box<[u8]>), u16>,
+    /// How many roots stay open.
+    open_max: usize,
 }
 
 #[derive(Default)]
 struct Branch {
     roots: Vec<InRoot>,
+    /// The highest number of a root among them.
+    highest: Option<u16>,
     below: BTreeMap<Box<[u8]>, Self>,
 }
 
 impl Selection {
-    /// Reads the arguments of a job.
-    pub(crate) fn new(job: &Job, rules: &Arc<Rules>) -> Result<Self, SetupError> {
-        let mut selection = Self::default();
+    /// Reads the arguments of a job; of the directories that they name `open_max` stay open.
+    pub(crate) fn new(job: &Job, rules: &Arc<Rules>, open_max: usize) -> Result<Self, SetupError> {
+        let mut selection = Self { open_max, ..Self::default() };
         let mut top = BTreeMap::new();
         let settings = &Wishes { settings: &job.settings, rules };
         if let Some(files) = &job.settings.traverse.files_from {
             let base = job.sources.first().map_or(Path::new("."), |source| source.path.as_path());
-            let base = Base {
-                dir: Dir::open_operator(base).map_err(|cause| SetupError::ChangeDirectory {
-                    path: base.to_owned(),
-                    cause,
-                })?,
-                shown: base.as_os_str().as_bytes().into(),
-                trusts_links: settings.trusts_listed_links(),
-            };
+            let base = Base::anchored(base, settings.trusts_listed_links())?;
             for file in files {
                 selection.add_listed(&mut top, settings, &base, file)?;
             }
@@ -161,13 +177,8 @@ impl Selection {
         } else {
             split_last(argument)
         };
-        let opened = Dir::open_operator(Path::new(std::ffi::OsStr::from_bytes(base)));
-        // A directory that may be listed but not searched is as good as unreadable.
-        match opened.and_then(|dir| dir.check_search().map(|()| dir)) {
-            Ok(dir) => {
-                let base = Base { dir, shown: base.into(), trusts_links: true };
-                self.add_below(top, settings, &base, below, argument)
-            }
+        match Base::typed(base) {
+            Ok(base) => self.add_below(top, settings, &base, below, argument),
             // As in rsync: only the last component may be missing by permission.
             Err(error) => {
                 let (typed, name) = (argument.into(), below.into());
@@ -189,7 +200,7 @@ impl Selection {
         if settings.traverse.relative {
             // "/./" cuts a line as it cuts an argument.
             let Some(at) = line.windows(3).position(|window| window == b"/./") else {
-                return self.add_below(top, settings, base, &below, &join(&base.shown, line));
+                return self.add_below(top, settings, base, &below, &join(&base.place.shown, line));
             };
             return match base.open(&line[..at]) {
                 Ok(inner) => self.add_listed(top, settings, &inner, &line[at + 3..]),
@@ -201,7 +212,9 @@ impl Selection {
         }
         let (dir, name) = split_last(&below);
         match base.open(dir) {
-            Ok(inner) => self.add_below(top, settings, &inner, name, &join(&base.shown, line)),
+            Ok(inner) => {
+                self.add_below(top, settings, &inner, name, &join(&base.place.shown, line))
+            }
             Err(error) => {
                 self.note_missing(settings, name, line, error);
                 Ok(())
@@ -218,57 +231,71 @@ impl Selection {
         below: &[u8],
         typed: &[u8],
     ) -> Result<(), SetupError> {
-        let mut components: Vec<&[u8]> =
-            below.split(|&byte| byte == b'/').filter(|name| !name.is_empty()).collect();
-        let lists_content =
-            below.ends_with(b"/") || components.last().is_none_or(|last| *last == b".");
-        components.retain(|name| *name != b".");
-        if components.iter().any(|name| *name == b"..") {
-            return Err(SetupError::ParentInRelativePath { path: typed.into() });
-        }
-        // A leading "./" names the root as the first of the directories on the way.
-        if below.starts_with(b"./") && settings.sends_implied_root(base) {
+        let below = Below::new(below, typed)?;
+        if below.names_root && settings.sends_implied_root(base) {
             let metadata = base.dir.metadata().map_err(SetupError::from_io(typed))?;
-            let root = self.root(base, metadata, Content::Picked);
-            self.roots[usize::from(root)].is_sent = true;
+            self.send(base, metadata, Content::Picked)?;
         }
-        let entry = match base.find(&components, settings, lists_content) {
+        let entry = match base.find(&below.components, settings, below.lists_content) {
             Ok(entry) => entry,
+            Err(error) if settings.deletes_at_destination(&error) => {
+                return self.add_way_to_missing(top, settings, base, &below.components);
+            }
             Err(error) => {
-                if settings.deletes_at_destination(&error) {
-                    return self.add_way_to_missing(top, settings, base, &components);
-                }
-                self.note_missing(settings, &components.join(&b'/'), typed, error);
+                self.note_missing(settings, &below.path(), typed, error);
                 return Ok(());
             }
         };
-        if entry.kind == Kind::Directory && settings.traverse.depth == Depth::Files {
-            let name = if components.is_empty() { b".".to_vec() } else { components.join(&b'/') };
-            self.skipped.push(name.into());
+        if self.passes_over(settings, base, &below, entry.kind) {
             return Ok(());
         }
-        let content = match settings.traverse.depth {
-            Depth::Recursive => Content::Listed,
-            Depth::Directories if lists_content => Content::Listed,
-            _ => Content::Picked,
-        };
-        if let Some(rule) = settings.leave_out(base, &components, entry.kind) {
-            let name = components.join(&b'/').into();
-            self.excluded.push(Excluded { name, kind: entry.kind, rule });
-            return Ok(());
+        self.note_picked(settings, base, &below);
+        let content = settings.content(below.lists_content);
+        if below.components.is_empty() {
+            return self.send(base, entry, content);
         }
+        let is_slashed = below.lists_content;
+        let named = InRoot { root: 0, content, reason: Reason::Named, is_slashed };
+        self.pick(top, settings, base, &below.components, named)
+    }
+
+    /// Notes an argument that is not in the transfer, though it is there: a directory where nothing
+    /// asks for directories, or what a rule leaves out.
+    fn passes_over(
+        &mut self,
+        settings: &Wishes<'_>,
+        base: &Base,
+        below: &Below<'_>,
+        kind: Kind,
+    ) -> bool {
+        if kind == Kind::Directory && settings.traverse.depth == Depth::Files {
+            let is_root = below.components.is_empty();
+            self.skipped.push(if is_root { b".".as_slice().into() } else { below.path().into() });
+            return true;
+        }
+        let Some(rule) = settings.leave_out(base, &below.components, kind) else { return false };
+        self.excluded.push(Excluded { name: below.path().into(), kind, rule });
+        true
+    }
+
+    fn note_picked(&mut self, settings: &Wishes<'_>, base: &Base, below: &Below<'_>) {
         if settings.links.hard_links {
-            let base = crate::pipeline::absolute(&base.shown);
-            self.named.push(join(&base, &components.join(&b'/')).into_vec());
+            let base = crate::pipeline::absolute(&base.place.shown);
+            self.named.push(join(&base, &below.path()).into_vec());
         }
         self.picks += 1;
-        if components.is_empty() {
-            let root = self.root(base, entry, content);
-            self.roots[usize::from(root)].is_sent = true;
-            return Ok(());
-        }
-        let named = InRoot { root: 0, content, reason: Reason::Named, is_slashed: lists_content };
-        self.pick(top, settings, base, &components, named)
+    }
+
+    /// Takes a root itself into the transfer.
+    fn send(
+        &mut self,
+        base: &Base,
+        metadata: Metadata,
+        content: Content,
+    ) -> Result<(), SetupError> {
+        let root = self.root(base, metadata, content)?;
+        self.roots[usize::from(root)].is_sent = true;
+        Ok(())
     }
 
     /// Picks a path; `last` is what becomes of its last component.
@@ -280,8 +307,8 @@ impl Selection {
         components: &[&[u8]],
         last: InRoot,
     ) -> Result<(), SetupError> {
-        let metadata = base.dir.metadata().map_err(SetupError::from_io(&base.shown))?;
-        let root = self.root(base, metadata, Content::Picked);
+        let metadata = base.dir.metadata().map_err(SetupError::from_io(&base.place.shown))?;
+        let root = self.root(base, metadata, Content::Picked)?;
         let on_the_way =
             if settings.traverse.implied_dirs { Reason::Implied } else { Reason::Path };
         let way = InRoot { root, content: Content::Picked, reason: on_the_way, is_slashed: false };
@@ -307,7 +334,7 @@ impl Selection {
         let mut way = components.split_last().map_or(&[][..], |(_, way)| way);
         let is_gone = |len: &usize| base.find(&way[..*len], settings, true).is_err();
         if let Some(gone) = (1..=way.len()).find(is_gone) {
-            self.vanished.push(join(&base.shown, &way[..gone].join(&b'/')));
+            self.vanished.push(join(&base.place.shown, &way[..gone].join(&b'/')));
             way = &way[..gone - 1];
         } else {
             self.missing.push(components.join(&b'/').into());
@@ -321,20 +348,29 @@ impl Selection {
     }
 
     /// The number of a root, added if it is new.
-    fn root(&mut self, base: &Base, metadata: Metadata, content: Content) -> u16 {
-        let known = self
-            .roots
-            .iter()
-            .position(|root| root.metadata.is_same_inode(&metadata) && root.shown == base.shown);
-        let at = known.unwrap_or_else(|| {
-            let (dir, shown) = (base.dir.clone(), base.shown.clone());
-            self.roots.push(Root { dir, metadata, shown, content, is_sent: false });
-            self.roots.len() - 1
-        });
-        if content == Content::Listed {
-            self.roots[at].content = content;
+    fn root(
+        &mut self,
+        base: &Base,
+        metadata: Metadata,
+        content: Content,
+    ) -> Result<u16, SetupError> {
+        let key = (metadata.dev, metadata.ino, base.place.shown.clone());
+        if let Some(&number) = self.numbers.get(&key) {
+            if content == Content::Listed {
+                self.roots[usize::from(number)].content = content;
+            }
+            return Ok(number);
         }
-        u16::try_from(at).expect("a command line has fewer than 65,536 sources")
+        let number = u16::try_from(self.roots.len()).map_err(|_| SetupError::TooManySources)?;
+        let handle = if self.roots.len() < self.open_max {
+            Handle::new(base.dir.clone(), &metadata)
+        } else {
+            Handle::closed(&metadata)
+        };
+        let place = base.place.clone();
+        self.roots.push(Root { handle, place, metadata, content, is_sent: false });
+        self.numbers.insert(key, number);
+        Ok(number)
     }
 
     fn note_missing(
@@ -342,11 +378,11 @@ impl Selection {
         settings: &Wishes<'_>,
         below: &[u8],
         typed: &[u8],
-        error: std::io::Error,
+        error: io::Error,
     ) {
         match settings.traverse.missing_args {
-            MissingArgs::Ignore if error.kind() == std::io::ErrorKind::NotFound => {}
-            MissingArgs::Delete if error.kind() == std::io::ErrorKind::NotFound => {
+            MissingArgs::Ignore if error.kind() == io::ErrorKind::NotFound => {}
+            MissingArgs::Delete if error.kind() == io::ErrorKind::NotFound => {
                 self.missing.push(below.into());
             }
             _ => {
@@ -381,9 +417,18 @@ impl Wishes<'_> {
     }
 
     /// True when a name that cannot be looked at for `error` is to be deleted at the destination.
-    fn deletes_at_destination(&self, error: &std::io::Error) -> bool {
+    fn deletes_at_destination(&self, error: &io::Error) -> bool {
         self.settings.traverse.missing_args == MissingArgs::Delete
-            && error.kind() == std::io::ErrorKind::NotFound
+            && error.kind() == io::ErrorKind::NotFound
+    }
+
+    /// What of a named directory belongs to the transfer.
+    fn content(&self, lists_content: bool) -> Content {
+        match self.settings.traverse.depth {
+            Depth::Recursive => Content::Listed,
+            Depth::Directories if lists_content => Content::Listed,
+            _ => Content::Picked,
+        }
     }
 
     /// True when the root is one of the implied directories that are sent.
@@ -401,7 +446,8 @@ impl Wishes<'_> {
         if self.rules.is_empty() || components.is_empty() {
             return None;
         }
-        let scope = Scope::root(Arc::clone(self.rules), &crate::pipeline::absolute(&base.shown));
+        let scope =
+            Scope::root(Arc::clone(self.rules), &crate::pipeline::absolute(&base.place.shown));
         let path = components.join(&b'/');
         let kind = crate::scan::node_kind(Some(kind));
         match scope.check(&path, kind, filter::Side::Sender, filter::Perishable::Honoured) {
@@ -413,81 +459,44 @@ impl Wishes<'_> {
 
 impl Branch {
     fn add(&mut self, new: InRoot) {
-        match self.roots.iter_mut().find(|known| known.root == new.root) {
-            Some(known) => {
-                if new.content == Content::Listed {
-                    known.content = new.content;
-                }
-                if new.reason == Reason::Named {
-                    known.reason = new.reason;
-                }
-                known.is_slashed |= new.is_slashed;
-            }
-            None => self.roots.push(new),
+        // Mostly they come in the order of their numbers: then none is searched for.
+        let is_higher = self.highest < Some(new.root);
+        self.highest = self.highest.max(Some(new.root));
+        let is_same = |known: &&mut InRoot| known.root == new.root;
+        let known = if is_higher { None } else { self.roots.iter_mut().rev().find(is_same) };
+        let Some(known) = known else { return self.roots.push(new) };
+        if new.content == Content::Listed {
+            known.content = new.content;
         }
+        if new.reason == Reason::Named {
+            known.reason = new.reason;
+        }
+        known.is_slashed |= new.is_slashed;
     }
 }
 
-/// A directory from which picked names are looked up.
-struct Base {
-    dir: Dir,
-    shown: Box<[u8]>,
-    /// Links are followed whoever owns them.
-    trusts_links: bool,
+/// The components of a path below a root.
+struct Below<'a> {
+    components: Vec<&'a [u8]>,
+    /// It stands for the content: it ends in a slash or a dot.
+    lists_content: bool,
+    /// It begins with "./", which names the root as the first of the directories on the way.
+    names_root: bool,
 }
 
-impl Base {
-    /// A directory below this one, on a path that the user typed.
-    fn open(&self, below: &[u8]) -> std::io::Result<Self> {
-        let mut dir = self.dir.clone();
-        for name in below.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b".")) {
-            self.check_link(&dir, name)?;
-            dir = dir.open_child_following(name)?;
+impl<'a> Below<'a> {
+    fn new(below: &'a [u8], typed: &[u8]) -> Result<Self, SetupError> {
+        let components = components(below);
+        if components.contains(&&b".."[..]) {
+            return Err(SetupError::ParentInRelativePath { path: typed.into() });
         }
-        Ok(Self { dir, shown: join(&self.shown, below), trusts_links: self.trusts_links })
+        let mut ending = below.rsplit(|&byte| byte == b'/');
+        let lists_content = ending.next().is_none_or(|last| matches!(last, b"" | b"."));
+        Ok(Self { components, lists_content, names_root: below.starts_with(b"./") })
     }
 
-    /// Fails where a link is not to be followed: it is another user's.
-    fn check_link(&self, dir: &Dir, name: &[u8]) -> std::io::Result<()> {
-        if self.trusts_links {
-            return Ok(());
-        }
-        let metadata = dir.stat(name)?;
-        let own = [0, fs::process::effective_uid()];
-        if metadata.kind == Kind::Symlink && !own.contains(&metadata.uid) {
-            return Err(std::io::Error::other("a link of another user is not followed"));
-        }
-        Ok(())
-    }
-
-    /// Looks a picked name up: the way to it may lead through links, it itself is looked at as
-    /// `-L` and `-k` say.
-    fn find(
-        &self,
-        components: &[&[u8]],
-        settings: &Wishes<'_>,
-        is_slashed: bool,
-    ) -> std::io::Result<Metadata> {
-        let Some((name, way)) = components.split_last() else { return self.dir.metadata() };
-        let mut dir = self.dir.clone();
-        for component in way {
-            self.check_link(&dir, component)?;
-            dir = dir.open_child_following(component)?;
-        }
-        let metadata = dir.stat(name)?;
-        if metadata.kind != Kind::Symlink {
-            return Ok(metadata);
-        }
-        if is_slashed {
-            self.check_link(&dir, name)?;
-        }
-        // Only where it is asked for: looking through a link changes its access time.
-        match settings.links.symlinks {
-            Symlinks::Follow => dir.stat_following(name),
-            // A link to nothing, with a slash behind it, is still a link.
-            _ if is_slashed => Ok(dir.stat_following(name).unwrap_or(metadata)),
-            _ => Ok(metadata),
-        }
+    fn path(&self) -> Vec<u8> {
+        self.components.join(&b'/')
     }
 }
 

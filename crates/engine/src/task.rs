@@ -23,8 +23,17 @@ use crate::{delete, descend, entries, finalize, hard_links, scan, transfer};
 /// The names found in one directory, shared by the tasks that go through them.
 pub(crate) struct Found {
     pub(crate) names: Names,
-    /// Directories that further layers have too.
+    /// Directories that further layers have too, by name.
     pub(crate) also_in: Vec<(Box<[u8]>, u16)>,
+}
+
+impl Found {
+    /// The further layers that have a directory.
+    pub(crate) fn also_in(&self, name: &[u8]) -> impl Iterator<Item = u16> {
+        let first = self.also_in.partition_point(|(other, _)| **other < *name);
+        let same = self.also_in[first..].iter().take_while(move |(other, _)| **other == *name);
+        same.map(|(_, layer)| *layer)
+    }
 }
 
 /// Where a task stands in a list of names.

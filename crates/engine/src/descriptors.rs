@@ -1,0 +1,60 @@
+//! How the descriptors that the process may have are shared out.
+//!
+//! Directories that are open only to save opening them again get a share that leaves the tasks
+//! enough.
+
+/// Open all the time: standard streams, logs, roots of the destination and of basis trees.
+const ALWAYS: u64 = 24;
+
+/// The most that a task opens for itself: both directories and those above them while they are
+/// opened again, the file, its basis and its staging file.
+pub(crate) const PER_TASK: u64 = 8;
+
+/// Directories of one kind that stay open at most: more would save next to nothing.
+const DIRS_MAX: u64 = 4096;
+
+/// How many descriptors each part of a run may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Descriptors {
+    /// Source directories that were named and stay open to the end.
+    pub(crate) roots: usize,
+    /// Directories that stay open between the tasks that work in them.
+    pub(crate) dirs: usize,
+    /// Left for the tasks at work.
+    pub(crate) tasks: u64,
+}
+
+impl Descriptors {
+    /// Raises the limit of the process and shares it out.
+    pub(crate) fn raise() -> Self {
+        Self::of_limit(fs::process::raise_open_files())
+    }
+
+    /// An eighth for roots, three eighths for other directories, the rest for tasks.
+    fn of_limit(limit: u64) -> Self {
+        let free = limit.saturating_sub(ALWAYS).max(PER_TASK);
+        let (roots, dirs) = ((free / 8).min(DIRS_MAX), (free * 3 / 8).min(DIRS_MAX));
+        let count = |share| usize::try_from(share).unwrap_or(usize::MAX);
+        Self { roots: count(roots), dirs: count(dirs), tasks: free - roots - dirs }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shares_fit_the_limit() {
+        for limit in [ALWAYS + PER_TASK, 64, 256, 1024, 65_536] {
+            let Descriptors { roots, dirs, tasks } = Descriptors::of_limit(limit);
+            assert!(roots > 0 && dirs > 0 && tasks >= (limit - ALWAYS) / 2, "{limit}");
+            assert!(ALWAYS + roots as u64 + dirs as u64 + tasks <= limit, "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_is_too_low_leaves_something_to_everybody() {
+        let Descriptors { roots, dirs, tasks } = Descriptors::of_limit(3);
+        assert!(roots > 0 && dirs > 0 && tasks > 0);
+    }
+}

@@ -1,0 +1,127 @@
+//! The directories that arguments and listed lines start from, and how they are opened again.
+//!
+//! The user typed the way to them, so it may lead through links; where a line of `--files-from`
+//! must not lead through those of other users, they are refused each time.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use fs::Dir;
+use model::settings::Symlinks;
+use model::{Kind, Metadata};
+
+use super::Wishes;
+use crate::error::SetupError;
+use crate::run::join;
+
+/// Where a directory is that the user named.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// The directory that `--files-from` starts from; `None` for an argument.
+    anchor: Option<Dir>,
+    /// The way from there; of an argument the path as typed.
+    way: Box<[u8]>,
+    /// As a person would look for it.
+    pub(crate) shown: Box<[u8]>,
+    /// Links are followed whoever owns them.
+    trusts_links: bool,
+}
+
+impl Place {
+    /// Opens the directory. Whoever had it open before insists on the inode that it had.
+    pub(crate) fn open(&self) -> io::Result<Dir> {
+        match &self.anchor {
+            Some(anchor) => self.open_below(anchor, &self.way),
+            None => Dir::open_operator(Path::new(OsStr::from_bytes(&self.way))),
+        }
+    }
+
+    /// A directory on a path that the user typed.
+    fn open_below(&self, dir: &Dir, way: &[u8]) -> io::Result<Dir> {
+        let mut dir = dir.clone();
+        for name in super::components(way) {
+            self.check_link(&dir, name)?;
+            dir = dir.open_child_following(name)?;
+        }
+        Ok(dir)
+    }
+
+    /// Fails where a link is not to be followed: it is another user's.
+    fn check_link(&self, dir: &Dir, name: &[u8]) -> io::Result<()> {
+        if self.trusts_links {
+            return Ok(());
+        }
+        let metadata = dir.stat(name)?;
+        let own = [0, fs::process::effective_uid()];
+        if metadata.kind == Kind::Symlink && !own.contains(&metadata.uid) {
+            return Err(io::Error::other("a link of another user is not followed"));
+        }
+        Ok(())
+    }
+}
+
+/// A directory from which picked names are looked up.
+pub(super) struct Base {
+    pub(super) dir: Dir,
+    pub(super) place: Place,
+}
+
+impl Base {
+    /// The directory of an argument.
+    pub(super) fn typed(path: &[u8]) -> io::Result<Self> {
+        let place =
+            Place { anchor: None, way: path.into(), shown: path.into(), trusts_links: true };
+        let dir = place.open()?;
+        // A directory that may be listed but not searched is as good as unreadable.
+        dir.check_search()?;
+        Ok(Self { dir, place })
+    }
+
+    /// The directory that the lines of `--files-from` are below.
+    pub(super) fn anchored(path: &Path, trusts_links: bool) -> Result<Self, SetupError> {
+        let failed = |cause| SetupError::ChangeDirectory { path: path.to_owned(), cause };
+        let dir = Dir::open_operator(path).map_err(failed)?;
+        let (anchor, shown) = (Some(dir.clone()), path.as_os_str().as_bytes().into());
+        let place = Place { anchor, way: Box::default(), shown, trusts_links };
+        Ok(Self { dir, place })
+    }
+
+    /// A directory below this one.
+    pub(super) fn open(&self, below: &[u8]) -> io::Result<Self> {
+        let dir = self.place.open_below(&self.dir, below)?;
+        let (way, shown) = (join(&self.place.way, below), join(&self.place.shown, below));
+        Ok(Self { dir, place: Place { way, shown, ..self.place.clone() } })
+    }
+
+    /// Looks a picked name up: the way to it may lead through links, it itself is looked at as
+    /// `-L` and `-k` say.
+    pub(super) fn find(
+        &self,
+        components: &[&[u8]],
+        settings: &Wishes<'_>,
+        is_slashed: bool,
+    ) -> io::Result<Metadata> {
+        let Some((name, way)) = components.split_last() else { return self.dir.metadata() };
+        let mut dir = self.dir.clone();
+        for component in way {
+            self.place.check_link(&dir, component)?;
+            dir = dir.open_child_following(component)?;
+        }
+        let metadata = dir.stat(name)?;
+        if metadata.kind != Kind::Symlink {
+            return Ok(metadata);
+        }
+        if is_slashed {
+            self.place.check_link(&dir, name)?;
+        }
+        // Only where it is asked for: looking through a link changes its access time.
+        match settings.links.symlinks {
+            Symlinks::Follow => dir.stat_following(name),
+            // A link to nothing, with a slash behind it, is still a link.
+            _ if is_slashed => Ok(dir.stat_following(name).unwrap_or(metadata)),
+            _ => Ok(metadata),
+        }
+    }
+}
