@@ -78,6 +78,11 @@ impl Handle {
         Err(io::Error::other("another directory took its place while it was in use"))
     }
 
+    /// True when it is the directory that such metadata belongs to.
+    pub(crate) fn is_of(&self, metadata: &Metadata) -> bool {
+        self.inode == (metadata.dev, metadata.ino)
+    }
+
     /// Keeps a directory that was opened again and checked.
     pub(crate) fn keep(&self, dirs: &OpenDirs, dir: &Dir) {
         let before = self.slot.lock().replace(dir.clone());

@@ -127,8 +127,8 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
     for pass in Pass::of(&run.settings, overlaps) {
         run.begin_pass(*pass);
         let before = run.totals();
-        let root = root_node(run, &top, &picked)?;
-        let mut seeds = vec![Task::Expand(Arc::new(root))];
+        let root = Arc::new(root_node(run, &top, &picked)?);
+        let mut seeds = vec![Task::Expand(Arc::clone(&root))];
         // Groups of hard links and files put aside are done when the tree has been gone through.
         while !seeds.is_empty() {
             let ended = sched::run(settings, &run.cancel, seeds);
@@ -138,6 +138,7 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
             // After a cancellation these are only settled.
             seeds = left_for_later(run, &top);
         }
+        insist_on_the_end(run, &root);
         if !pass.transfers() {
             run.keep_only_deletions(&before);
         }
@@ -146,6 +147,19 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
         }
     }
     Ok(())
+}
+
+/// A pass that nobody cancelled has done all that it began; anything else is a bug of ours, and must
+/// not look like success.
+fn insist_on_the_end(run: &Run, root: &Node) {
+    if run.cancel.is_cancelled() {
+        return;
+    }
+    if root.is_held() {
+        run.end(Stop::Internal("a directory was not finished".into()));
+    } else if !run.links.is_empty() {
+        run.end(Stop::Internal("hard links were not made".into()));
+    }
 }
 
 fn left_for_later(run: &Arc<Run>, top: &Top<'_>) -> Vec<Task> {

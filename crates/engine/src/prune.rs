@@ -1,8 +1,10 @@
 //! `-m`: whether a directory holds anything but directories (rsync(1), `--prune-empty-dirs`).
 
+use std::io;
+
 use fs::Dir;
-use model::settings::Depth;
-use model::{Kind, RelPath};
+use model::settings::{Depth, Symlinks};
+use model::{Kind, Metadata, RelPath};
 
 use crate::merge_files::rules_in_force;
 use crate::node::{Content, Node};
@@ -14,13 +16,13 @@ const OPEN_LEVELS: usize = 8;
 
 /// True when no file would be transferred from a directory. Ends at the first file found, so that
 /// it seldom costs more than one listing.
-pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8]) -> bool {
+pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8], is_followed: bool) -> bool {
     if !goes_down(node) {
         return true;
     }
     let mut path = Vec::new();
     path_of(node, name, &mut path);
-    let opened = node.layer_dir(layer).and_then(|dir| dir.open_child(name, node.run.access_time()));
+    let opened = node.layer_dir(layer).and_then(|dir| open(node, &dir, name, is_followed));
     // What cannot be read is not known to be empty: it is entered, and the fault told there.
     let Ok(dir) = opened else { return false };
     holds_nothing(node, &dir, &path, &node.source_scope)
@@ -84,8 +86,8 @@ struct Level {
     dir: Option<Dir>,
     inode: (u64, u64),
     scope: filter::Scope,
-    /// The directories in it that are left to be searched.
-    left: Vec<Box<[u8]>>,
+    /// The directories in it that are left to be searched, and whether a link leads there.
+    left: Vec<(Box<[u8]>, bool)>,
     /// How long the path is of the directory that it lies in.
     above_len: usize,
 }
@@ -105,7 +107,8 @@ impl Search<'_> {
                 self.leave()?;
                 continue;
             };
-            let dir = level.dir.as_ref()?.open_child(&name, self.node.run.access_time()).ok()?;
+            let (name, is_followed) = name;
+            let dir = open(self.node, level.dir.as_ref()?, &name, is_followed).ok()?;
             let scope = level.scope.clone();
             let above_len = self.path.len();
             self.path.push(b'/');
@@ -125,7 +128,7 @@ impl Search<'_> {
         let mut left = Vec::new();
         let mut child = self.path.clone();
         for (name, hint) in listing.iter() {
-            let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
+            let (kind, is_followed) = kind_of(self.node, &dir, name, hint);
             child.truncate(self.path.len());
             child.push(b'/');
             child.extend_from_slice(name);
@@ -133,18 +136,29 @@ impl Search<'_> {
             let verdict = scope.check(&child, kind_of_node, side, filter::Perishable::Honoured);
             match kind {
                 _ if verdict.is_excluded() => {}
-                Some(Kind::Directory) if goes_down(self.node) => left.push(name.into()),
+                Some(Kind::Directory) if goes_down(self.node) => {
+                    left.push((name.into(), is_followed))
+                }
                 Some(Kind::Directory) => {}
                 _ => return Some(false),
             }
         }
         let metadata = dir.metadata().ok()?;
         let inode = (metadata.dev, metadata.ino);
+        if follows_links(self.node) && self.leads_back(&metadata) {
+            return None;
+        }
         self.levels.push(Level { dir: Some(dir), inode, scope, left, above_len });
         if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1) {
             self.levels[far].dir = None;
         }
         Some(true)
+    }
+
+    /// True when a link led back to a directory on the way; the fault is told where it is entered.
+    fn leads_back(&self, metadata: &Metadata) -> bool {
+        let inode = (metadata.dev, metadata.ino);
+        self.levels.iter().any(|level| level.inode == inode) || self.node.lies_in(metadata)
     }
 
     /// Goes back to the level above, which is opened again if need be.
@@ -158,5 +172,31 @@ impl Search<'_> {
         let metadata = dir.metadata().ok()?;
         above.dir = ((metadata.dev, metadata.ino) == above.inode).then_some(dir);
         above.dir.as_ref().map(|_| ())
+    }
+}
+
+fn open(node: &Node, dir: &Dir, name: &[u8], is_followed: bool) -> io::Result<Dir> {
+    if is_followed {
+        dir.open_child_following(name)
+    } else {
+        dir.open_child(name, node.run.access_time())
+    }
+}
+
+/// True when links to directories may be gone through.
+fn follows_links(node: &Node) -> bool {
+    let links = &node.run.settings.links;
+    links.symlinks == Symlinks::Follow || links.copy_dirlinks
+}
+
+/// What a name is; a link to a directory is one where the settings say so.
+fn kind_of(node: &Node, dir: &Dir, name: &[u8], hint: Option<Kind>) -> (Option<Kind>, bool) {
+    let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
+    let leads_to_directory =
+        || dir.stat_following(name).is_ok_and(|behind| behind.kind == Kind::Directory);
+    if kind == Some(Kind::Symlink) && follows_links(node) && leads_to_directory() {
+        (Some(Kind::Directory), true)
+    } else {
+        (kind, false)
     }
 }

@@ -305,7 +305,11 @@ impl Run {
     /// Waits for as long as the rate limit asks, counts the bytes, and ends a copy that is
     /// cancelled.
     pub(crate) fn pace(&self, bytes: u64) -> io::Result<()> {
-        let waited = self.rate.take(bytes, &self.cancel);
+        self.watch_the_clock();
+        let waited = self.rate.take_until(bytes, &self.cancel, self.deadline());
+        if waited.is_err() && !self.cancel.is_cancelled() {
+            self.end(Stop::TimeIsUp);
+        }
         Gauges::add(&self.gauges.transferred_bytes, bytes);
         Gauges::add(&self.gauges.done_bytes, bytes);
         waited.map_err(|_| io::ErrorKind::Interrupted.into())
@@ -415,6 +419,12 @@ impl Run {
     /// Why the run was ended, if it was from inside.
     pub(crate) fn stopped(&self) -> Option<Stop> {
         self.stop.lock().clone()
+    }
+
+    /// When the time of the run is up.
+    fn deadline(&self) -> Option<Instant> {
+        let left = self.settings.limits.stop_at?.duration_since(SystemTime::now());
+        Instant::now().checked_add(left.unwrap_or_default())
     }
 
     /// Ends the run when its time is up.

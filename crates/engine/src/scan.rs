@@ -123,7 +123,10 @@ fn add_listing(
             continue;
         }
         let prunes = worker.run.settings.traverse.prune_empty_dirs;
-        if prunes && kind == Some(Kind::Directory) && prune::is_empty(node, layer, name) {
+        if prunes
+            && kind == Some(Kind::Directory)
+            && prune::is_empty(node, layer, name, is_followed)
+        {
             leave_out(worker, node, name, "there is nothing in it to bring over");
             continue;
         }
