@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use fs::acl::{self, Which};
 use fs::xattr::Node as Carrier;
 use fs::{AccessTime, Dir};
 use model::settings::{OneFileSystem, Perms};
@@ -24,7 +23,7 @@ use crate::run::Run;
 use crate::selection::{Pick, Reason};
 use crate::task::{Found, Position, Task, Worker};
 use crate::wanted::Wanted;
-use crate::{basis, delete, finalize, scan};
+use crate::{basis, delete, finalize, inheritance, scan};
 
 /// Why `-xx` leaves a directory out.
 pub(crate) const IS_ANOTHER_FILE_SYSTEM: &str = "another file system is mounted there";
@@ -173,7 +172,9 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     }
     let child = match make_target(worker, way, parent, existing, &wanted) {
         Ok(target) => {
-            pass_on_acl(run, way, &layers, &target);
+            if way.reason() != Some(Reason::Path) {
+                inheritance::pass_on_acl(run, &layers, &target);
+            }
             let existing = existing.map(|(found, _)| found);
             let entered = Entered { source, existing, wanted, target, is_left_out };
             build(worker, way, entered, layers, unopened.is_none())
@@ -394,7 +395,8 @@ fn make_target(
         && way.reason() != Some(Reason::Path)
         && !run.settings.dry_run
     {
-        pass_on(run, &dir, &metadata, wanted, listing).map_err(failed(Verb::SetMode))?;
+        inheritance::pass_on(run, &dir, &metadata, wanted, listing)
+            .map_err(failed(Verb::SetMode))?;
     }
     let ground = match way.node.ground().filter(|_| way.reason() != Some(Reason::Named)) {
         Some(above) => above,
@@ -402,49 +404,6 @@ fn make_target(
     };
     let handle = Handle::new(dir, &metadata);
     Ok(Target::Present { handle, through_link, listing, ground })
-}
-
-/// Sets at once what is passed on to all that is made in a directory: the set-group-id bit and, with
-/// it, the group. The rest waits until the directory is finished.
-pub(crate) fn pass_on(
-    run: &Run,
-    dir: &Dir,
-    now: &Metadata,
-    wanted: &Wanted,
-    listing: Before,
-) -> io::Result<()> {
-    let keeps_inherited =
-        matches!(listing, Before::Empty) && run.settings.preserve.perms != Perms::Keep;
-    let bit = match run.keeps_pretence() {
-        true => 0,
-        false if keeps_inherited => now.mode & 0o2000,
-        false => wanted.mode & 0o2000,
-    };
-    let gid = wanted.gid.filter(|gid| bit != 0 && *gid != now.gid && !run.keeps_pretence());
-    if bit == now.mode & 0o2000 && gid.is_none() {
-        return Ok(());
-    }
-    // A group that cannot be set is told when the directory is finished.
-    drop(dir.set_own_owner(None, gid));
-    dir.set_own_mode(now.mode & !0o2000 | bit)
-}
-
-/// `-A` without `-p`: what is made in a directory is born with what its default ACL allows, which
-/// is the source's from the start. A fault is told when the directory is finished.
-fn pass_on_acl(run: &Run, way: &Way<'_>, layers: &[Layer], target: &Target) {
-    let preserve = &run.settings.preserve;
-    if !preserve.acls || preserve.perms == Perms::Keep || run.settings.dry_run {
-        return;
-    }
-    let Target::Present { handle, through_link: ThroughLink::No, .. } = target else { return };
-    let source = layers.first().and_then(|layer| layer.handle.if_open());
-    let (Some(source), Some(target)) = (source, handle.if_open()) else { return };
-    if !run.pass().transfers() || way.reason() == Some(Reason::Path) {
-        return;
-    }
-    if let Ok(list) = acl::read((&source).into(), Which::Default) {
-        drop(acl::write((&target).into(), Which::Default, list.as_ref()));
-    }
 }
 
 /// The mode of a directory in which its owner cannot work. One that only leads to a named entry is

@@ -16,7 +16,6 @@ use model::{
 use parking_lot::Mutex;
 
 use crate::delete;
-use crate::descend;
 use crate::destination::{self, Opened};
 use crate::error::SetupError;
 use crate::merge_files::rules_in_force;
@@ -30,6 +29,7 @@ use crate::selection::{Excluded, Selection, Unreadable};
 use crate::task::Task;
 use crate::transfer::partial::Waiting;
 use crate::wanted::Wanted;
+use crate::{descend, inheritance};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -350,7 +350,7 @@ fn pass_on_from_root(run: &Run, node: &Node, wanted: &Wanted) -> Result<(), Setu
     }
     let passed_on = node.target_dir().and_then(|dir| {
         let Some(dir) = dir else { return Ok(()) };
-        descend::pass_on(run, &dir, &dir.metadata()?, wanted, listing)
+        inheritance::pass_on(run, &dir, &dir.metadata()?, wanted, listing)
     });
     passed_on.map_err(|error| node.target_fault(Verb::SetMode, b".", &error).into())
 }
