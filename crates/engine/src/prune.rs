@@ -29,7 +29,7 @@ pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8], is_followed: bool) 
 }
 
 /// The same of a directory that was picked, by its name or by one below it.
-pub(crate) fn pick_is_empty(node: &Node, layer: u16, pick: &Pick, of: &InRoot) -> bool {
+pub(crate) fn pick_is_empty(node: &Node, layer: u16, pick: &Pick, of: InRoot) -> bool {
     let mut path = Vec::new();
     path_of(node, &pick.name, &mut path);
     let opened = node.layer_dir(layer).and_then(|dir| dir.open_child_following(&pick.name));
@@ -40,7 +40,7 @@ fn brings_nothing(
     node: &Node,
     dir: &Dir,
     path: &[u8],
-    (pick, of): (&Pick, &InRoot),
+    (pick, of): (&Pick, InRoot),
     scope: &filter::Scope,
 ) -> bool {
     if of.content == Content::Listed && !holds_nothing(node, dir, path, scope) {
@@ -50,7 +50,8 @@ fn brings_nothing(
         .and_then(|path| rules_in_force(scope, &path, std::slice::from_ref(dir)).ok());
     let Some(scope) = entered else { return false };
     pick.below.iter().flat_map(|below| &below.names).all(|below| {
-        let Some(of) = below.roots.iter().find(|other| other.root == of.root) else { return true };
+        let in_root = below.roots.iter().find(|other| other.root == of.root);
+        let Some(of) = in_root.copied() else { return true };
         let opened = if of.is_slashed || below.below.is_some() {
             dir.open_child_following(&below.name)
         } else {

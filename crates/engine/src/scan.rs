@@ -174,7 +174,7 @@ fn add_pick(
         let prunes = node.run.settings.traverse.prune_empty_dirs;
         if prunes
             && kind == Some(Kind::Directory)
-            && prune::pick_is_empty(node, layer, pick, in_root)
+            && prune::pick_is_empty(node, layer, pick, *in_root)
         {
             leave_out(worker, node, &pick.name, "there is nothing in it to bring over");
             continue;
