@@ -112,7 +112,14 @@ pub(crate) fn open(
 /// Opens a directory that was typed. A link on the way is followed only if root or we ourselves made
 /// it: nobody else decides where things go.
 fn open_directory(path: &Path) -> io::Result<Dir> {
-    fs::below::open_dir_below(&Dir::open_operator(Path::new("."))?, path)
+    match fs::below::open_dir_below(&Dir::open_operator(Path::new("."))?, path) {
+        // A link to nothing leads nowhere, whoever made it.
+        Err(refused) => match Dir::open_operator(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
+            _ => Err(refused),
+        },
+        opened => opened,
+    }
 }
 
 fn opened(dir: Dir, path: &Path, listing: Before) -> Result<Opened, SetupError> {

@@ -143,6 +143,8 @@ fn nobody_else_decides_where_things_go() {
     let seen = check_args(&tree, "-r src/ link");
     assert_eq!(seen.code(), 3);
     assert_there(&seen, &[], &["real/f"]);
+    let nowhere = Tree::new().file("src/f", "x").symlink("link", "nowhere").owner(1234, 0);
+    assert_eq!(check_args(&nowhere, "-p src/f link").code(), 0);
 }
 
 #[test]
@@ -203,4 +205,17 @@ fn backups_are_kept_as_the_run_keeps_things() {
     let tree = Tree::new().dir("src").dir("dst/d").default_acl(acl).file("dst/d/f", "x");
     let seen = check_args(&tree, "-aA --delete --backup-dir=bk src/ dst");
     assert!(!seen.tree.at("dst/bk/d").xattrs.is_empty());
+}
+
+#[test]
+fn files_of_rules_end_their_lines_as_said_before_them() {
+    let tree = Tree::new().file("src/x", "x").file("src/y", "y").file("rules", "- x\n- z\n");
+    let lines = Tree::new().file("src/x", "x").file("src/y", "y").file("rules", "x\nz\n");
+    let seen = check_args(&lines, "-r --exclude-from=rules -0 src/ dst");
+    assert_there(&seen, &["dst/y"], &["dst/x"]);
+    let seen = check_args(&lines, "-r -0 --exclude-from=rules src/ dst");
+    assert_there(&seen, &["dst/x", "dst/y"], &[]);
+    let scenario = Scenario::new(tree, "-r").arg("--filter=merge rules").arg("-0");
+    let seen = check_items(&scenario.arg("src/").arg("dst"));
+    assert_there(&seen, &["dst/y"], &["dst/x"]);
 }
