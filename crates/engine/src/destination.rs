@@ -18,7 +18,7 @@ use crate::merge_files::rules_in_force;
 use crate::node::{Before, Content};
 use crate::pipeline::absolute;
 use crate::scan::node_kind;
-use crate::selection::Selection;
+use crate::selection::{Pick, Selection};
 
 /// The destination, ready to be written below.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub(crate) fn open(
         Ok(dir) => return opened(dir, path, Before::Anything).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            if !single || empty_root || typed.ends_with(b"/") {
+            if !single || empty_root || typed.ends_with(b"/") || picks_a_directory(selection) {
                 let why = if selection_has_directory(selection) {
                     "a directory cannot replace it: remove it first or choose another destination"
                 } else {
@@ -222,6 +222,18 @@ fn is_empty_root(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> bool {
     let nothing_else = selection.picked.names.is_empty() && selection.missing.is_empty();
     let gives_nothing = || gives_nothing(job, rules, &root.shown, &RelPath::root(), &root.dir);
     nothing_else && selection.picks == 1 && root.is_sent && gives_nothing()
+}
+
+/// True when a name that was picked is a directory: it takes no file's place as the destination.
+fn picks_a_directory(selection: &Selection) -> bool {
+    let is_directory = |pick: &Pick| {
+        let mut found = pick.roots.iter().map(|in_root| {
+            let root = &selection.roots[usize::from(in_root.root)];
+            root.dir.stat(&pick.name)
+        });
+        found.any(|found| found.is_ok_and(|metadata| metadata.kind == Kind::Directory))
+    };
+    selection.picked.names.iter().any(is_directory)
 }
 
 fn selection_has_directory(selection: &Selection) -> bool {
