@@ -70,11 +70,6 @@ impl Rules {
         self.edit(|list| list.push_file(contents, patterns(meaning), context, file, &mut no_files))
     }
 
-    /// Says how rules end in the files that are read from here on, as `--from0` does.
-    pub fn set_from0(&mut self, on: bool) {
-        self.options.from0 = on;
-    }
-
     /// Adds what `-C` adds: the `.cvsignore` file of each directory, then the patterns CVS ignores
     /// anyway.
     pub fn push_cvs(&mut self) -> Result<(), RuleError> {

@@ -9,6 +9,7 @@ fn what_was_moved_is_not_deleted_at_the_destination() {
     let tree = Tree::new()
         .file("src/sub/file", "x")
         .file("src/top", "x")
+        .hard_link("src/sub/second", "src/sub/file")
         .file("dst/sub/extra", "e")
         .file("dst/extra", "e");
     for when in ["--delete-after", "--delete-delay", "--delete --max-delete=9", "--delete-before"] {
@@ -16,15 +17,23 @@ fn what_was_moved_is_not_deleted_at_the_destination() {
         let gone = ["dst/extra", "dst/sub/extra", "src/top", "src/sub/file"];
         assert_there(&seen, &["dst/top", "dst/sub/file"], &gone);
         check_args(&tree, &format!("-am --remove-source-files {when} src/ dst"));
+        let seen = check_args(&tree, &format!("-aH --remove-source-files {when} src/ dst"));
+        assert_there(&seen, &["dst/sub/file", "dst/sub/second"], &gone);
     }
 }
 
 #[test]
 fn nothing_is_moved_out_of_where_a_link_leads() {
-    let tree = Tree::new().file("other/file", "x").symlink("src/link", "../other");
-    let seen = check_args(&tree, "-aL --remove-source-files src/ dst");
-    assert_eq!(seen.code(), 23);
-    assert_there(&seen, &["other/file", "dst/link/file"], &[]);
+    let tree = Tree::new()
+        .file("other/file", "x")
+        .hard_link("other/second", "other/file")
+        .symlink("src/link", "../other");
+    for args in ["-aL", "-aLH"] {
+        let seen = check_args(&tree, &format!("{args} --remove-source-files src/ dst"));
+        assert_eq!(seen.code(), 23);
+        let there = ["other/file", "other/second", "dst/link/file", "dst/link/second"];
+        assert_there(&seen, &there, &[]);
+    }
 }
 
 #[test]
