@@ -1,10 +1,13 @@
 //! `-m`: whether a directory holds anything but directories (rsync(1), `--prune-empty-dirs`).
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 
 use fs::Dir;
 use model::settings::{Depth, Symlinks};
 use model::{Kind, Metadata, RelPath};
+use parking_lot::Mutex;
 
 use crate::merge_files::rules_in_force;
 use crate::node::{Content, Node};
@@ -13,6 +16,24 @@ use crate::selection::{InRoot, Pick};
 
 /// Levels that stay open on the way down; those above are reached again from below.
 const OPEN_LEVELS: usize = 8;
+
+/// Directories that a search went through on its way to a file, and that are not entered yet: asked
+/// for themselves they need no search.
+#[derive(Default)]
+pub(crate) struct KnownFull {
+    hasher: RandomState,
+    known: Mutex<HashSet<Known>>,
+}
+
+/// Device and inode, and the path's hash: the same directory may be found on another way, where other
+/// rules are in force.
+type Known = ((u64, u64), u64);
+
+impl KnownFull {
+    fn key(&self, inode: (u64, u64), path: &[u8]) -> Known {
+        (inode, self.hasher.hash_one(path))
+    }
+}
 
 /// True when no file would be transferred from a directory. Ends at the first file found, so that
 /// it seldom costs more than one listing.
@@ -25,7 +46,21 @@ pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8], is_followed: bool) 
     let opened = node.layer_dir(layer).and_then(|dir| open(node, &dir, name, is_followed));
     // What cannot be read is not known to be empty: it is entered, and the fault told there.
     let Ok(dir) = opened else { return false };
-    holds_nothing(node, &dir, &path, &node.source_scope)
+    let known = &node.run.known_full;
+    let Some(inode) = inode_of(&dir) else { return false };
+    if known.known.lock().remove(&known.key(inode, &path)) {
+        return false;
+    }
+    let mut search = Search { node, path, levels: Vec::new() };
+    let found = search.finds_nothing(dir, &node.source_scope);
+    if found == Some(false) {
+        search.remember_the_way();
+    }
+    found.unwrap_or(false)
+}
+
+fn inode_of(dir: &Dir) -> Option<(u64, u64)> {
+    dir.metadata().ok().map(|metadata| (metadata.dev, metadata.ino))
 }
 
 /// The same of a directory that was picked, by its name or by one below it.
@@ -68,7 +103,7 @@ fn goes_down(node: &Node) -> bool {
 }
 
 fn holds_nothing(node: &Node, dir: &Dir, path: &[u8], scope: &filter::Scope) -> bool {
-    let search = Search { node, path: path.to_vec(), levels: Vec::new() };
+    let mut search = Search { node, path: path.to_vec(), levels: Vec::new() };
     search.finds_nothing(dir.clone(), scope).unwrap_or(false)
 }
 
@@ -95,7 +130,7 @@ struct Level {
 
 impl Search<'_> {
     /// Whether there is no file at or below a directory; `None` when that cannot be known.
-    fn finds_nothing(mut self, dir: Dir, scope: &filter::Scope) -> Option<bool> {
+    fn finds_nothing(&mut self, dir: Dir, scope: &filter::Scope) -> Option<bool> {
         let above_len = self.path.len();
         if !self.enter(dir, scope, above_len)? {
             return Some(false);
@@ -121,11 +156,23 @@ impl Search<'_> {
         Some(true)
     }
 
+    /// Notes the directories that lead to the file that was found, the first aside: who asked for
+    /// that one knows now.
+    fn remember_the_way(&self) {
+        let known = &self.node.run.known_full;
+        let ends = self.levels.iter().skip(1).map(|level| level.above_len);
+        let ends: Vec<usize> = ends.chain([self.path.len()]).collect();
+        let way = self.levels.iter().zip(ends).skip(1);
+        let keys = way.map(|(level, end)| known.key(level.inode, &self.path[..end]));
+        known.known.lock().extend(keys);
+    }
+
     /// Looks at what is in a directory; false when there is a file.
     fn enter(&mut self, dir: Dir, above: &filter::Scope, above_len: usize) -> Option<bool> {
         let path = RelPath::new(&self.path)?;
         let scope = rules_in_force(above, &path, std::slice::from_ref(&dir)).ok()?;
         let listing = dir.list().ok().filter(|listing| listing.error().is_none())?;
+        let mut has_file = false;
         let mut left = Vec::new();
         let mut child = self.path.clone();
         for (name, hint) in listing.iter() {
@@ -141,7 +188,10 @@ impl Search<'_> {
                     left.push((name.into(), is_followed))
                 }
                 Some(Kind::Directory) => {}
-                _ => return Some(false),
+                _ => {
+                    has_file = true;
+                    break;
+                }
             }
         }
         let metadata = dir.metadata().ok()?;
@@ -153,7 +203,7 @@ impl Search<'_> {
         if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1) {
             self.levels[far].dir = None;
         }
-        Some(true)
+        Some(!has_file)
     }
 
     /// True when a link led back to a directory on the way; the fault is told where it is entered.

@@ -24,6 +24,7 @@ use crate::handle::OpenDirs;
 use crate::hard_links::HardLinks;
 use crate::identity::{Identity, Power};
 use crate::order::{OrderedLog, SegmentId};
+use crate::prune::KnownFull;
 use crate::scan::Pass;
 use crate::transfer::partial::Waiting;
 use crate::wanted::Wanted;
@@ -114,6 +115,8 @@ pub(crate) struct Run {
     open_files: Budget,
     /// Directories that stay open between the tasks that work in them.
     pub(crate) open_dirs: OpenDirs,
+    /// What is known of directories before they are entered (`-m`).
+    pub(crate) known_full: KnownFull,
     /// New files are opened without being looked at first.
     pub(crate) reads_new_files: bool,
     /// Destination entries of source arguments that do not exist (`--delete-missing-args`).
@@ -197,6 +200,7 @@ impl Run {
             put_off: Mutex::default(),
             open_files: Budget::new(open_files - open_dirs),
             open_dirs: OpenDirs::new(usize::try_from(open_dirs).unwrap_or(usize::MAX)),
+            known_full: KnownFull::default(),
             reads_new_files: !settings.dry_run && !settings.traverse.list_only,
             missing: Vec::new(),
             backup_root: Mutex::new(None),
@@ -478,5 +482,20 @@ pub(crate) fn join(root: &[u8], below: &[u8]) -> Box<[u8]> {
         (b"" | b".", _) => below.into(),
         _ if root.ends_with(b"/") => [root, below].concat().into(),
         _ => [root, b"/", below].concat().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_workers_has_little_in_flight() {
+        for workers in [1, 2, 32, 33, 100, 256, 1000] {
+            let mut scratch = Scratch::default();
+            scratch.fit(workers);
+            assert!(scratch.flight_bytes * workers <= FLIGHT_BYTES, "{workers}");
+            assert_eq!(scratch.flight_bytes >= 256 << 10, workers <= 32, "{workers}");
+        }
     }
 }
