@@ -235,6 +235,32 @@ fn members_of_one_group_in_many_directories_hold_no_descriptors() {
 }
 
 #[test]
+fn very_many_links_wait_and_keep_their_names() {
+    let lab = Lab::new();
+    let long = "name".repeat(20);
+    for dir in ["src/first", "src/then", "out"] {
+        lab.dir(dir);
+    }
+    for number in 0..6000 {
+        let file = lab.path(format!("src/first/{long}{number}"));
+        File::create(&file).unwrap();
+        // Most are found again in the order in which they wait, some never.
+        let twin = match number % 7 {
+            0 => format!("out/{number}"),
+            1 => format!("src/then/later{number}"),
+            _ => format!("src/then/{long}{number}"),
+        };
+        fs::hard_link(&file, lab.path(twin)).unwrap();
+    }
+    lab::age(&lab.path("src"));
+    for workers in [1, 8] {
+        fs::remove_dir_all(lab.path("dst")).ok();
+        lab.lanesync(&format!("-aH --workers {workers} src/ dst/")).go().expect(0);
+        lab.assert_same("src", "dst");
+    }
+}
+
+#[test]
 fn long_files_in_many_directories_wait_without_descriptors() {
     let lab = Lab::new();
     for dir in 0..400 {

@@ -146,7 +146,9 @@ mod tests {
         let dirs = OpenDirs::new(2);
         let root = open("/");
         let handles = [handle(&root), handle(&root), handle(&root)];
-        handles.iter().for_each(|handle| handle.lend(&dirs));
+        for handle in &handles {
+            handle.lend(&dirs);
+        }
         let is_open = || handles.each_ref().map(|handle| handle.if_open().is_some());
         assert_eq!(is_open(), [false, true, true]);
         handles[0].get(&dirs, || Ok(open("/"))).unwrap();
