@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use fs::xattr::Node as Carrier;
 use fs::{AccessTime, Dir};
 use model::settings::{OneFileSystem, Perms};
-use model::{Cause, Fault, Gauges, Item, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
+use model::{Cause, Fault, Item, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
 use parking_lot::Mutex;
 
 use crate::attributes::{self, AsksForExtra, Extra};
-use crate::layers::{can_read_attributes, open_layers};
+use crate::layers::{can_read_attributes, leave_existing, open_layers};
 use crate::merge_files::rules_in_force;
 use crate::names::{NameRef, Presence};
 use crate::node::{
-    Before, Content, Finish, Ground, Handle, Layer, Line, Node, Origin, Target, ThroughLink,
+    Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Target, ThroughLink,
 };
 use crate::order::SegmentId;
 use crate::run::Run;
@@ -62,7 +62,7 @@ pub(crate) struct Way<'a> {
     pub(crate) node: &'a Arc<Node>,
     pub(crate) found: &'a Found,
     pub(crate) entry: &'a NameRef,
-    segment: SegmentId,
+    pub(crate) segment: SegmentId,
 }
 
 impl<'a> Way<'a> {
@@ -93,7 +93,7 @@ impl<'a> Way<'a> {
         }
     }
 
-    fn fail(&self, worker: &mut Worker<'_>, metadata: Metadata, fault: Fault) {
+    pub(crate) fn fail(&self, worker: &mut Worker<'_>, metadata: Metadata, fault: Fault) {
         crate::telling::failed(worker, self.node, self.name(), metadata, self.segment, fault);
     }
 
@@ -103,14 +103,19 @@ impl<'a> Way<'a> {
     }
 
     /// Counts the directory as left out by a setting.
-    fn skip(&self, worker: &mut Worker<'_>, metadata: Metadata, reason: impl FnOnce() -> String) {
+    pub(crate) fn skip(
+        &self,
+        worker: &mut Worker<'_>,
+        metadata: Metadata,
+        reason: impl FnOnce() -> String,
+    ) {
         let verdict = Verdict::Skipped;
         let item = || Item::new(self.path(), metadata, verdict).because(reason());
         let told = (verdict, ItemFlags::empty());
         worker.run.conclude(&mut worker.scratch.totals, self.segment, told, item);
     }
 
-    fn path(&self) -> model::RelPath {
+    pub(crate) fn path(&self) -> model::RelPath {
         self.node.path.child(self.name())
     }
 }
@@ -298,24 +303,6 @@ fn clear_the_way(
         }
         _ => Ok(existing),
     }
-}
-
-/// `--ignore-existing`: what is there stays, though no directory; what the source has below has no
-/// place to go to then.
-fn leave_existing(worker: &mut Worker<'_>, way: &Way<'_>, found: &Metadata, layers: &[Layer]) {
-    let holds_something = |layer: &Layer| {
-        let listed = layer.handle.if_open().map(|dir| dir.list());
-        listed.is_none_or(|listing| listing.is_ok_and(|names| !names.is_empty()))
-    };
-    if layers.iter().any(holds_something) {
-        let why = "something else is there, which --ignore-existing leaves alone";
-        let fault =
-            way.node.target_fault(Verb::MakeDirectory, way.name(), Cause::Refused(why.into()));
-        return way.fail(worker, *found, fault);
-    }
-    worker.run.say(way.segment, Topic::Skip, || [way.path().as_bytes(), b" exists"].concat());
-    worker.scratch.totals.listed.add(Kind::Directory, 1);
-    way.skip(worker, *found, || "--ignore-existing leaves alone what is there".to_owned());
 }
 
 /// The attributes that a directory shall have.
@@ -518,7 +505,7 @@ fn build(
         let keeps_own =
             matches!(node.target, Target::Present { through_link: ThroughLink::Follow, .. });
         node.finish = (!keeps_own).then_some(Finish { source, wanted, before: existing, differs });
-        speak(worker, &node, existing.is_none(), flags);
+        crate::telling::speak_of_directory(worker, &node, existing.is_none(), flags);
     }
     Some(node)
 }
@@ -570,19 +557,6 @@ pub(crate) fn extra(run: &Run, node: &Node) -> Result<(Extra, Extra), Fault> {
     Ok((source, target))
 }
 
-/// Tells what became of a directory, once what is extraneous in it has been told.
-pub(crate) fn conclude(worker: &mut Worker<'_>, node: &Node) {
-    let (Some(line), Some(finish)) = (node.line.lock().take(), &node.finish) else { return };
-    let Line { verdict, flags } = line;
-    let run = worker.run;
-    let item = || {
-        let mode = crate::wanted::source_mode(&run.settings, &finish.source);
-        let metadata = Metadata { mode, ..finish.source };
-        Item { flags, ..Item::new(node.path.clone(), metadata, verdict) }
-    };
-    run.conclude(&mut worker.scratch.totals, node.segment, (verdict, flags), item);
-}
-
 /// Those of a source directory that cannot be opened, read by its name.
 fn closed_source(run: &Run, node: &Node) -> Option<Extra> {
     let parent = node.parent.as_ref()?;
@@ -592,36 +566,6 @@ fn closed_source(run: &Run, node: &Node) -> Option<Extra> {
     let is_directory = |dir: &Dir| dir.stat(name).is_ok_and(|found| found.kind == Kind::Directory);
     let dir = dirs.find(is_directory)?;
     Extra::of_source(run, &node.source_scope, Carrier::Name(&dir, name)).ok()
-}
-
-/// Counts a directory and prepares its line.
-fn speak(worker: &mut Worker<'_>, node: &Node, is_new: bool, flags: ItemFlags) {
-    speak_to(worker.run, &mut worker.scratch.totals, node, is_new, flags);
-}
-
-/// Counts a directory in `totals` and prepares its line.
-pub(crate) fn speak_to(
-    run: &Run,
-    totals: &mut model::Summary,
-    node: &Node,
-    is_new: bool,
-    flags: ItemFlags,
-) {
-    if node.finish.is_none() || !run.pass().transfers() {
-        return;
-    }
-    let verdict = match (is_new, flags.is_significant()) {
-        (true, _) => Verdict::Copied,
-        (false, true) => Verdict::Metadata,
-        (false, false) => Verdict::Equal,
-    };
-    totals.listed.add(Kind::Directory, 1);
-    if flags.contains(ItemFlags::NEW) {
-        totals.created.add(Kind::Directory, 1);
-    }
-    *node.line.lock() = Some(Line { verdict, flags });
-    Gauges::add(&run.gauges.listed_entries, 1);
-    Gauges::add(&run.gauges.done_entries, 1);
 }
 
 /// The rules in force in a directory: those of the source's merge files, and for deletions those
@@ -643,14 +587,4 @@ pub(crate) fn scopes(
     let source = rules_in_force(&parent.source_scope, path, &sources)?;
     let receiver = rules_in_force(&parent.receiver_scope, path, &targets)?;
     Ok((source, receiver))
-}
-
-impl Run {
-    /// True when `-x` keeps the run out of a directory: another file system than the source
-    /// argument's is mounted there.
-    fn stays_on_file_system(&self, layer: &Layer, source: &Metadata, pick: Option<&Pick>) -> bool {
-        self.settings.traverse.one_file_system != OneFileSystem::Cross
-            && pick.is_none()
-            && source.dev != layer.root_device
-    }
 }

@@ -11,7 +11,7 @@ use crate::entries::Entry;
 use crate::hard_links::{self, GroupId};
 use crate::node::Node;
 use crate::order::{OrderedLog, Place, SegmentId};
-use crate::task::{Task, Worker};
+use crate::task::Worker;
 use crate::{finalize, telling};
 
 /// An entry that waits. It holds its node.

@@ -166,7 +166,7 @@ fn left_for_later(run: &Arc<Run>, top: &Top<'_>) -> Vec<Task> {
     let mut tasks: Vec<Task> = run.links.take_incomplete(run).into_iter().collect();
     if tasks.is_empty() {
         let waiting = Waiting::in_order(std::mem::take(&mut *run.later.lock()));
-        tasks = waiting.into_iter().map(Task::PutInPlace).collect();
+        tasks = waiting.into_iter().map(Box::new).map(Task::PutInPlace).collect();
     }
     if tasks.is_empty() {
         tasks = run.links.take_orphans();
@@ -370,7 +370,7 @@ fn speak_of_root(run: &Arc<Run>, node: &Node, is_new: bool, flags: ItemFlags) {
         return;
     }
     let mut scratch = run.scratch(0);
-    descend::speak_to(run, &mut scratch.totals, node, is_new, flags);
+    crate::telling::speak_to(run, &mut scratch.totals, node, is_new, flags);
 }
 
 /// The rules of the command line, before any merge file of a directory is read.

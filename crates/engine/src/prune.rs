@@ -185,7 +185,7 @@ impl Search<'_> {
             match kind {
                 _ if verdict.is_excluded() => {}
                 Some(Kind::Directory) if goes_down(self.node) => {
-                    left.push((name.into(), is_followed))
+                    left.push((name.into(), is_followed));
                 }
                 Some(Kind::Directory) => {}
                 _ => {

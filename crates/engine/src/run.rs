@@ -108,7 +108,7 @@ pub(crate) struct Run {
     /// `--compare-dest` and kin; `None` for those that cannot be opened.
     pub(crate) basis_roots: Vec<Option<Dir>>,
     /// Complete files that are put into place when the tree has been gone through.
-    pub(crate) later: Mutex<Vec<Box<Waiting>>>,
+    pub(crate) later: Mutex<Vec<Waiting>>,
     /// Directories in which something is deleted when all else is done.
     pub(crate) put_off: Mutex<Vec<PutOff>>,
     /// Descriptors of the tasks at work.

@@ -38,7 +38,7 @@ pub(crate) fn expand(worker: &mut Worker<'_>, node: Arc<Node>) {
             delete::extraneous(worker, &node, &extraneous.names, rules);
         }
     }
-    descend::conclude(worker, &node);
+    crate::telling::conclude_directory(worker, &node);
     begin(worker, node, Found { names, also_in });
 }
 

@@ -184,7 +184,7 @@ impl Task {
         match self {
             Self::Expand(node) => {
                 worker.run.end_scan();
-                descend::conclude(worker, &node);
+                crate::telling::conclude_directory(worker, &node);
                 worker.run.log.close(node.segment, &*worker.run.sink);
                 finalize::settle(worker, node);
             }

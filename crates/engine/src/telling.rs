@@ -6,7 +6,7 @@ use model::{
 };
 
 use crate::entries::Entry;
-use crate::node::Node;
+use crate::node::{Line, Node};
 use crate::order::SegmentId;
 use crate::run::Run;
 use crate::task::Worker;
@@ -101,6 +101,54 @@ impl Told {
     pub(crate) fn flags(flags: ItemFlags) -> Self {
         Self { flags, ..Self::default() }
     }
+}
+
+/// Tells what became of a directory, once what is extraneous in it has been told.
+pub(crate) fn conclude_directory(worker: &mut Worker<'_>, node: &Node) {
+    let (Some(line), Some(finish)) = (node.line.lock().take(), &node.finish) else { return };
+    let Line { verdict, flags } = line;
+    let run = worker.run;
+    let item = || {
+        let mode = crate::wanted::source_mode(&run.settings, &finish.source);
+        let metadata = Metadata { mode, ..finish.source };
+        Item { flags, ..Item::new(node.path.clone(), metadata, verdict) }
+    };
+    run.conclude(&mut worker.scratch.totals, node.segment, (verdict, flags), item);
+}
+
+/// Counts a directory and prepares its line.
+pub(crate) fn speak_of_directory(
+    worker: &mut Worker<'_>,
+    node: &Node,
+    is_new: bool,
+    flags: ItemFlags,
+) {
+    speak_to(worker.run, &mut worker.scratch.totals, node, is_new, flags);
+}
+
+/// Counts a directory in `totals` and prepares its line.
+pub(crate) fn speak_to(
+    run: &Run,
+    totals: &mut Summary,
+    node: &Node,
+    is_new: bool,
+    flags: ItemFlags,
+) {
+    if node.finish.is_none() || !run.pass().transfers() {
+        return;
+    }
+    let verdict = match (is_new, flags.is_significant()) {
+        (true, _) => Verdict::Copied,
+        (false, true) => Verdict::Metadata,
+        (false, false) => Verdict::Equal,
+    };
+    totals.listed.add(Kind::Directory, 1);
+    if flags.contains(ItemFlags::NEW) {
+        totals.created.add(Kind::Directory, 1);
+    }
+    *node.line.lock() = Some(Line { verdict, flags });
+    Gauges::add(&run.gauges.listed_entries, 1);
+    Gauges::add(&run.gauges.done_entries, 1);
 }
 
 impl Entry {

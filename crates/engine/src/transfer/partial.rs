@@ -103,7 +103,7 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     /// Gives those that wait for the end of the run their places, in the order of speech.
-    pub(crate) fn in_order(mut waiting: Vec<Box<Self>>) -> Vec<Box<Self>> {
+    pub(crate) fn in_order(mut waiting: Vec<Self>) -> Vec<Self> {
         waiting.sort_by_cached_key(|waiting| waiting.parked.place());
         for waiting in &mut waiting {
             waiting.parked.speak_last();
@@ -128,7 +128,7 @@ pub(crate) fn put_aside(
     hard_links::leader_is_put_aside(run, entry);
     let waiting = Entry { segment: OrderedLog::ROOT, content: None, ..entry.clone() };
     let waiting = Waiting { parked: Parked::new(waiting), dressed };
-    run.later.lock().push(Box::new(waiting));
+    run.later.lock().push(waiting);
     Ok(())
 }
 
