@@ -160,7 +160,7 @@ impl sched::Task for Task {
             Self::Incomplete(left) => hard_links::run_incomplete(&mut worker, left),
             Self::PutInPlace(waiting) => match waiting.parked.resume(&mut worker) {
                 Ok(entry) => {
-                    transfer::partial::put_in_place(&mut worker, &entry, waiting.dressed);
+                    transfer::partial::put_in_place(&mut worker, &entry, waiting.told);
                     run.log.close(entry.segment, &*run.sink);
                     finalize::settle(&mut worker, entry.node);
                 }
@@ -200,6 +200,9 @@ impl Task {
             Self::PutInPlace(waiting) => match waiting.parked.resume(worker) {
                 Ok(entry) => {
                     transfer::partial::take_back(&entry);
+                    if waiting.told.is_some() {
+                        entry.stop(worker);
+                    }
                     hard_links::leader_failed(worker, &entry);
                     worker.run.log.close(entry.segment, &*worker.run.sink);
                     finalize::settle(worker, entry.node);

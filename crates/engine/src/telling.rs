@@ -164,11 +164,25 @@ impl Entry {
         run.conclude(totals, self.segment, (verdict, flags), || self.item(run, verdict, told));
     }
 
-    /// Tells a second time of an entry that has its verdict.
-    pub(crate) fn tell_again(&self, run: &Run, verdict: Verdict, told: Told) {
+    /// Tells of an entry that counts at another time.
+    pub(crate) fn tell_line(&self, run: &Run, verdict: Verdict, told: Told) {
         if run.wants(verdict, told.flags.is_significant()) {
             let item = Box::new(self.item(run, verdict, told));
-            run.log.push(self.segment, Event::Again(item), &*run.sink);
+            run.log.push(self.segment, Event::Line(item), &*run.sink);
+        }
+    }
+
+    /// Counts an entry whose line was told when its content was complete.
+    pub(crate) fn settle(&self, worker: &mut Worker<'_>, verdict: Verdict, told: Told) {
+        done(worker, self.source.size);
+        let (run, totals) = (worker.run, &mut worker.scratch.totals);
+        totals.verdicts.add(verdict);
+        if verdict == Verdict::Copied && told.flags.contains(ItemFlags::NEW) {
+            totals.created.add(self.source.kind, 1);
+        }
+        if run.wants(verdict, told.flags.is_significant()) {
+            let item = Box::new(self.item(run, verdict, told));
+            run.log.push(self.segment, Event::Settled(item), &*run.sink);
         }
     }
 
