@@ -161,7 +161,10 @@ impl Selection {
         } else {
             split_last(argument)
         };
-        let opened = Dir::open_operator(Path::new(std::ffi::OsStr::from_bytes(base)));
+        let path = Path::new(std::ffi::OsStr::from_bytes(base));
+        let is_listed = below == b".";
+        let opened =
+            if is_listed { Dir::open_operator(path) } else { Dir::open_operator_to_search(path) };
         // A directory that may be listed but not searched is as good as unreadable.
         match opened.and_then(|dir| dir.check_search().map(|()| dir)) {
             Ok(dir) => {

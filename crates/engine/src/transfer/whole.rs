@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use fs::copy::CopyError;
 use fs::staging::{Naming, Staging};
 use fs::{Copied, Dir, File, Sparse};
-use model::settings::Staging as StagingChoice;
+use model::settings::{Staging as StagingChoice, Symlinks};
 use model::{Cause, Fault, Gauges, ItemFlags, Kind, Metadata, Summary, Topic, Verb, Verdict};
 
 use crate::attributes::{self, AsksForExtra, Born, Extra};
@@ -213,6 +213,9 @@ pub(crate) fn remove_source(worker: &mut Worker<'_>, entry: &Entry, brought: &Br
         }
         if entry.node.is_behind_link(entry.layer) {
             return Err(kept("it lies behind a symlink; it was kept"));
+        }
+        if entry.is_followed && run.settings.links.symlinks != Symlinks::Follow {
+            return Err(kept("it is a symlink; it was kept"));
         }
         let failed = |error: &io::Error| entry.source_fault(Verb::Remove, error);
         let now = run.stat(&entry.source_dir, &entry.name).map_err(|error| failed(&error))?;
