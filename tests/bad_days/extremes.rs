@@ -118,9 +118,12 @@ fn very_deep_trees_without_files_are_pruned() {
     let lab = Lab::new();
     chain(&lab.path("src/empty"), VERY_DEEP);
     lab.file("src/full/deeper/file", "x");
+    // Looked through once, not once for each level.
+    deep(&lab.path("src/long"), "found");
     let said = lab.lanesync("-amn -i src/ dst/").open_files(256).go().expect(0).stdout;
     let names: Vec<_> = said.lines().filter_map(|line| line.split(' ').nth(1)).collect();
-    assert_eq!(names, ["directory", "./", "full/", "full/deeper/", "full/deeper/file"]);
+    assert_eq!(names[..5], ["directory", "./", "full/", "full/deeper/", "full/deeper/file"]);
+    assert_eq!(names.len(), 5 + 1 + LEVELS + 1);
 }
 
 #[test]
@@ -232,6 +235,32 @@ fn members_of_one_group_in_many_directories_hold_no_descriptors() {
 }
 
 #[test]
+fn very_many_links_wait_and_keep_their_names() {
+    let lab = Lab::new();
+    let long = "name".repeat(20);
+    for dir in ["src/first", "src/then", "out"] {
+        lab.dir(dir);
+    }
+    for number in 0..6000 {
+        let file = lab.path(format!("src/first/{long}{number}"));
+        File::create(&file).unwrap();
+        // Most are found again in the order in which they wait, some never.
+        let twin = match number % 7 {
+            0 => format!("out/{number}"),
+            1 => format!("src/then/later{number}"),
+            _ => format!("src/then/{long}{number}"),
+        };
+        fs::hard_link(&file, lab.path(twin)).unwrap();
+    }
+    lab::age(&lab.path("src"));
+    for workers in [1, 8] {
+        fs::remove_dir_all(lab.path("dst")).ok();
+        lab.lanesync(&format!("-aH --workers {workers} src/ dst/")).go().expect(0);
+        lab.assert_same("src", "dst");
+    }
+}
+
+#[test]
 fn long_files_in_many_directories_wait_without_descriptors() {
     let lab = Lab::new();
     for dir in 0..400 {
@@ -325,7 +354,8 @@ fn three_thousand_listed_directories_fit_few_descriptors() {
     let lab = Lab::new();
     let names = many_sources(&lab, 3000);
     lab.file("src/2000/common/.rules", "- also-2000\n- .rules\n");
-    lab.file("list", names.iter().map(|name| format!("{name}/\n")).collect::<String>());
+    let lines: Vec<String> = names.iter().map(|name| format!("{name}/\n")).collect();
+    lab.file("list", lines.concat());
     for (pass, options) in ["", "--delete-before", "--filter=:_.rules"].into_iter().enumerate() {
         for (program, root) in [("rsync", "theirs"), ("lanesync", "ours")] {
             lab.file(format!("{root}{pass}/common/extra"), "extra");
@@ -344,12 +374,11 @@ fn three_thousand_listed_directories_fit_few_descriptors() {
 fn more_directories_than_can_be_told_apart_are_refused() {
     let lab = Lab::new();
     lab.dir("src");
-    let mut lines = String::new();
-    for number in 0..=65_536 {
+    let lines = (0..=65_536).map(|number| {
         fs::create_dir(lab.path(format!("src/{number}"))).unwrap();
-        lines.push_str(&format!("{number}/\n"));
-    }
-    lab.file("list", lines);
+        format!("{number}/\n")
+    });
+    lab.file("list", lines.collect::<Vec<String>>().concat());
     let words = "-ar --no-R --files-from=list src/ dst/";
     let said = lab.lanesync(words).go().expect(1).stderr;
     assert!(said.contains("more than 65,536 directories"), "{said}");
@@ -360,7 +389,7 @@ fn more_directories_than_can_be_told_apart_are_refused() {
 
 /// The sources as arguments that stand for their content.
 fn content_of(names: &[String]) -> String {
-    names.iter().map(|name| format!("src/{name}/ ")).collect()
+    names.iter().map(|name| format!("src/{name}/")).collect::<Vec<String>>().join(" ")
 }
 
 #[test]
@@ -378,11 +407,13 @@ fn files_listed_from_many_directories_fit_few_descriptors() {
     let lab = Lab::new();
     let names = many_sources(&lab, 1000);
     let lines = names.iter().map(|name| format!("{name}/file-{name}\n{name}/common\n"));
-    lab.file("list", lines.collect::<String>());
+    lab.file("list", lines.collect::<Vec<String>>().concat());
     let words = "-a --no-R --files-from=list src/";
     lab.rsync(&format!("{words} theirs/")).go().expect(0);
     lab.lanesync(&format!("{words} ours/")).open_files(256).go().expect(0);
     // The roots themselves are not in the transfer.
-    ["theirs", "ours"].map(|root| lab::set_mtime(&lab.path(root), 0));
+    for root in ["theirs", "ours"] {
+        lab::set_mtime(&lab.path(root), 0);
+    }
     lab.assert_same("theirs", "ours");
 }

@@ -148,3 +148,19 @@ fn a_hard_link_to_the_source_at_the_destination_is_not_damaged() {
         assert_eq!(fs::read(lab.path("dst/file")).unwrap(), b"precious", "{options}");
     }
 }
+
+#[test]
+fn a_link_back_to_a_directory_above_ends_and_is_told() {
+    for options in ["-aL", "-ak", "-aLn", "-aL --delete-after", "-aLm"] {
+        let lab = Lab::new();
+        lab.file("src/top", "top");
+        lab.file("src/sub/inner", "inner");
+        lab.file("dst/extra", "extra");
+        symlink("..", lab.path("src/sub/up")).unwrap();
+        lab.rsync(&format!("{options} src/ theirs/")).go().expect(23);
+        let done = lab.lanesync(&format!("{options} src/ dst/")).go().expect(23);
+        done.complains(&["source: follow", "src/sub/up", "leads back"]);
+        assert!(lab.path("dst/extra").exists(), "{options}");
+        assert_eq!(lab.path("dst/sub/inner").exists(), !options.contains('n'), "{options}");
+    }
+}

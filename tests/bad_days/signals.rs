@@ -1,7 +1,7 @@
 //! Signals: a decent end with 20, the summary, and nothing left behind; a pause does no harm.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -149,4 +149,15 @@ fn a_signal_during_a_long_deletion_ends_it() {
     run.signal(Signal::TERM);
     let done = run.wait().expect(20);
     assert!(count() > 50, "it went on to the end: {done}");
+}
+
+#[test]
+fn the_end_of_the_time_ends_a_file_that_waits_for_its_rate() {
+    let lab = Lab::new();
+    // 200 seconds of work for a run of one minute, the least that can be asked for.
+    lab.file("src/file", content(1, 20 << 20));
+    let began = Instant::now();
+    lab.lanesync("-a --bwlimit=100 --stop-after=1 src/ dst/").go().expect(30);
+    assert!(began.elapsed() < Duration::from_secs(90), "{:?}", began.elapsed());
+    assert!(lab::names(&lab.path("dst")).is_empty(), "half a file has a name");
 }

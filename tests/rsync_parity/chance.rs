@@ -87,6 +87,14 @@ fn is_anchored_below_a_wildcard(case: &Case, difference: &Difference) -> bool {
         "mtime" => difference.text.contains("now"),
         _ => false,
     };
+    let is_odd = |node: &Node| {
+        let name = last_name(&node.path);
+        let dir = &node.path[..node.path.len() - name.len()];
+        name.starts_with(b".") && dir.iter().any(|byte| b"\\*?[".contains(byte))
+    };
+    if difference.field == "items" {
+        return has_rule_files && case.tree.nodes.iter().any(is_odd);
+    }
     has_rule_files && is_left_out && difference.path.iter().any(|byte| b"\\*?[".contains(byte))
 }
 
@@ -164,10 +172,24 @@ fn is_left_passable(case: &Case, difference: &Difference) -> bool {
 fn is_backup_made_writable(case: &Case, difference: &Difference) -> bool {
     let modes = octal_pair(&difference.text);
     let is_deleted = case.has_prefix("--del") || case.has("-b") || case.has_prefix("--backup");
-    is_deleted
-        && case.run_as == RunAs::User
-        && difference.field == "mode"
-        && modes.is_some_and(|(theirs, ours)| theirs == ours | 0o200)
+    // Another name that stays is told as changed if that comes first.
+    let is_linked = || case.tree.nodes.iter().any(|node| matches!(node.kind, Kind::HardLink(_)));
+    let is_changed = match difference.field {
+        "mode" => modes.is_some_and(|(theirs, ours)| theirs == ours | 0o200),
+        "items" => is_linked() && differs_in_letters(&difference.text, "p"),
+        _ => false,
+    };
+    is_deleted && case.run_as == RunAs::User && is_changed
+}
+
+/// True when the first lines that differ do so in some of these letters alone.
+fn differs_in_letters(text: &str, letters: &str) -> bool {
+    let first = |lines: &str| {
+        let line = lines.split('`').nth(1).unwrap_or_default();
+        let (item, name) = line.split_at_checked(11).unwrap_or((line, ""));
+        format!("{}{name}", item.replace(|letter| letters.contains(letter), "."))
+    };
+    text.split_once(" | ").is_some_and(|(theirs, ours)| first(theirs) == first(ours))
 }
 
 /// rsync's generator tells of a directory or node before it tries to change it.
@@ -222,7 +244,8 @@ fn is_touched_though_left_alone(
     let is_kept = difference.aspect == Aspect::Exit
         || (matches!(difference.field, "existence" | "links to") && there.is_some())
         || (difference.field == "mtime" && difference.text.contains("now"));
-    case.has("--ignore-existing") && (is_touched || (ends_deletion && is_kept))
+    let is_untold = difference.field == "deletions";
+    case.has("--ignore-existing") && (is_touched || (ends_deletion && (is_kept || is_untold)))
 }
 
 /// A source argument that is not there keeps lanesync from deleting anything, as docs/safety.md

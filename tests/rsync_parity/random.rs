@@ -141,7 +141,8 @@ fn does_as_rsync_does_on_random_trees_and_options() {
     let count = number_from_env("PARITY_CASES").unwrap_or(200);
     let base = number_from_env("PARITY_BASE").unwrap_or(1);
     println!("seeds {base} to {} against `{}`", base + count - 1, tool.shown());
-    let enough = number_from_env("PARITY_FAILURES").map_or(FAILURES_SHOWN, |count| count as usize);
+    let enough = number_from_env("PARITY_FAILURES")
+        .map_or(FAILURES_SHOWN, |count| usize::try_from(count).unwrap_or(usize::MAX));
     let tally = run_cases(base, count, &tool, enough);
     report(&tally, count);
     assert!(

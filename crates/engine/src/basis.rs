@@ -143,10 +143,12 @@ fn same_content(worker: &mut Worker<'_>, entry: &Entry, dir: &Dir, metadata: &Me
         Quick::MustRead => {
             let both = || -> io::Result<(File, File)> {
                 let access_time = worker.run.access_time();
-                Ok((
-                    entry.source_dir.open_file(&entry.name, access_time)?,
-                    dir.open_file(&entry.name, AccessTime::Keep)?,
-                ))
+                let source = if entry.is_followed {
+                    entry.source_dir.open_file_following(&entry.name, access_time)?
+                } else {
+                    entry.source_dir.open_file(&entry.name, access_time)?
+                };
+                Ok((source, dir.open_file(&entry.name, AccessTime::Keep)?))
             };
             both().is_ok_and(|(left, right)| {
                 let range = 0..entry.source.size;

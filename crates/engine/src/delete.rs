@@ -58,23 +58,14 @@ pub(crate) fn extraneous(
             return worker.run.fault(&mut worker.scratch.totals, fault);
         }
     };
-    let doomed = Doomed::new(node, &dir, node.path.as_bytes(), segment).under(rules);
+    let mut doomed = Doomed::new(node, &dir, node.path.as_bytes(), segment).under(rules);
     let mut doomed_names = in_order(&dir, names.len(), |index| (&*names[index].0, names[index].1));
     // What a rule or a mount keeps is said before anything goes, as rsync says it.
     doomed_names.retain(|(index, kind)| !doomed.is_protected(worker, &names[*index].0, *kind));
     if doomed_names.is_empty() || is_kept_mount_content(worker, node, &dir) {
         return;
     }
-    remove_all(worker, node, doomed, (names, doomed_names));
-}
-
-fn remove_all(
-    worker: &mut Worker<'_>,
-    node: &Node,
-    mut doomed: Doomed<'_>,
-    (names, order): (&[(Box<[u8]>, Option<Kind>)], Vec<(usize, Kind)>),
-) {
-    for (index, kind) in order {
+    for (index, kind) in doomed_names {
         if worker.is_cancelled() {
             break;
         }

@@ -5,26 +5,25 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use fs::acl::{self, Which};
 use fs::xattr::Node as Carrier;
 use fs::{AccessTime, Dir};
 use model::settings::{OneFileSystem, Perms};
-use model::{Cause, Fault, Gauges, Item, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
+use model::{Cause, Fault, Item, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
 use parking_lot::Mutex;
 
 use crate::attributes::{self, AsksForExtra, Extra};
-use crate::layers::{can_read_attributes, open_layers};
+use crate::layers::{can_read_attributes, leave_existing, open_layers};
 use crate::merge_files::{rules_among, rules_in_force};
 use crate::names::{NameRef, Presence};
 use crate::node::{
-    Before, Content, Finish, Ground, Handle, Layer, Line, Node, Origin, Target, ThroughLink,
+    Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Target, ThroughLink,
 };
 use crate::order::SegmentId;
 use crate::run::Run;
 use crate::selection::{Pick, Reason};
 use crate::task::{Found, Position, Task, Worker};
 use crate::wanted::Wanted;
-use crate::{basis, delete, finalize, scan};
+use crate::{basis, delete, finalize, inheritance, scan};
 
 /// Why `-xx` leaves a directory out.
 pub(crate) const IS_ANOTHER_FILE_SYSTEM: &str = "another file system is mounted there";
@@ -63,7 +62,7 @@ pub(crate) struct Way<'a> {
     pub(crate) node: &'a Arc<Node>,
     pub(crate) found: &'a Found,
     pub(crate) entry: &'a NameRef,
-    segment: SegmentId,
+    pub(crate) segment: SegmentId,
 }
 
 impl<'a> Way<'a> {
@@ -94,7 +93,7 @@ impl<'a> Way<'a> {
         }
     }
 
-    fn fail(&self, worker: &mut Worker<'_>, metadata: Metadata, fault: Fault) {
+    pub(crate) fn fail(&self, worker: &mut Worker<'_>, metadata: Metadata, fault: Fault) {
         crate::telling::failed(worker, self.node, self.name(), metadata, self.segment, fault);
     }
 
@@ -104,14 +103,19 @@ impl<'a> Way<'a> {
     }
 
     /// Counts the directory as left out by a setting.
-    fn skip(&self, worker: &mut Worker<'_>, metadata: Metadata, reason: impl FnOnce() -> String) {
+    pub(crate) fn skip(
+        &self,
+        worker: &mut Worker<'_>,
+        metadata: Metadata,
+        reason: impl FnOnce() -> String,
+    ) {
         let verdict = Verdict::Skipped;
         let item = || Item::new(self.path(), metadata, verdict).because(reason());
         let told = (verdict, ItemFlags::empty());
         worker.run.conclude(&mut worker.scratch.totals, self.segment, told, item);
     }
 
-    fn path(&self) -> model::RelPath {
+    pub(crate) fn path(&self) -> model::RelPath {
         self.node.path.child(self.name())
     }
 }
@@ -173,7 +177,9 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     }
     let child = match make_target(worker, way, parent, existing, &wanted) {
         Ok(target) => {
-            pass_on_acl(run, way, &layers, &target);
+            if way.reason() != Some(Reason::Path) {
+                inheritance::pass_on_acl(run, &layers, &target);
+            }
             let existing = existing.map(|(found, _)| found);
             let entered = Entered { source, existing, wanted, target, is_left_out };
             build(worker, way, entered, layers, unopened.is_none())
@@ -202,6 +208,11 @@ fn look_at_source(way: &Way<'_>) -> Result<Metadata, Fault> {
     })?;
     if metadata.kind != Kind::Directory {
         return Err(way.node.source_fault(Verb::List, layer, name, Cause::ChangedDuringCopy));
+    }
+    // What was asked for by name ends with that name.
+    if way.entry.is_followed && way.entry.picked == 0 && way.node.lies_in(&metadata) {
+        let cause = Cause::Refused("the link leads back to a directory that it lies in".into());
+        return Err(way.node.source_fault(Verb::Follow, layer, name, cause));
     }
     Ok(metadata)
 }
@@ -294,24 +305,6 @@ fn clear_the_way(
     }
 }
 
-/// `--ignore-existing`: what is there stays, though no directory; what the source has below has no
-/// place to go to then.
-fn leave_existing(worker: &mut Worker<'_>, way: &Way<'_>, found: &Metadata, layers: &[Layer]) {
-    let holds_something = |layer: &Layer| {
-        let Ok(dir) = way.node.child_layer_dir(layer) else { return true };
-        dir.list().is_ok_and(|names| !names.is_empty())
-    };
-    if layers.iter().any(holds_something) {
-        let why = "something else is there, which --ignore-existing leaves alone";
-        let fault =
-            way.node.target_fault(Verb::MakeDirectory, way.name(), Cause::Refused(why.into()));
-        return way.fail(worker, *found, fault);
-    }
-    worker.run.say(way.segment, Topic::Skip, || [way.path().as_bytes(), b" exists"].concat());
-    worker.scratch.totals.listed.add(Kind::Directory, 1);
-    way.skip(worker, *found, || "--ignore-existing leaves alone what is there".to_owned());
-}
-
 /// The attributes that a directory shall have.
 pub(crate) fn wanted(
     run: &Run,
@@ -389,7 +382,8 @@ fn make_target(
         && way.reason() != Some(Reason::Path)
         && !run.settings.dry_run
     {
-        pass_on(run, &dir, &metadata, wanted, listing).map_err(failed(Verb::SetMode))?;
+        inheritance::pass_on(run, &dir, &metadata, wanted, listing)
+            .map_err(failed(Verb::SetMode))?;
     }
     let ground = match way.node.ground().filter(|_| way.reason() != Some(Reason::Named)) {
         Some(above) => above,
@@ -397,49 +391,6 @@ fn make_target(
     };
     let handle = Handle::new(dir, &metadata);
     Ok(Target::Present { handle, through_link, listing, ground })
-}
-
-/// Sets at once what is passed on to all that is made in a directory: the set-group-id bit and, with
-/// it, the group. The rest waits until the directory is finished.
-pub(crate) fn pass_on(
-    run: &Run,
-    dir: &Dir,
-    now: &Metadata,
-    wanted: &Wanted,
-    listing: Before,
-) -> io::Result<()> {
-    let keeps_inherited =
-        matches!(listing, Before::Empty) && run.settings.preserve.perms != Perms::Keep;
-    let bit = match run.keeps_pretence() {
-        true => 0,
-        false if keeps_inherited => now.mode & 0o2000,
-        false => wanted.mode & 0o2000,
-    };
-    let gid = wanted.gid.filter(|gid| bit != 0 && *gid != now.gid && !run.keeps_pretence());
-    if bit == now.mode & 0o2000 && gid.is_none() {
-        return Ok(());
-    }
-    // A group that cannot be set is told when the directory is finished.
-    drop(dir.set_own_owner(None, gid));
-    dir.set_own_mode(now.mode & !0o2000 | bit)
-}
-
-/// `-A` without `-p`: what is made in a directory is born with what its default ACL allows, which
-/// is the source's from the start. A fault is told when the directory is finished.
-fn pass_on_acl(run: &Run, way: &Way<'_>, layers: &[Layer], target: &Target) {
-    let preserve = &run.settings.preserve;
-    if !preserve.acls || preserve.perms == Perms::Keep || run.settings.dry_run {
-        return;
-    }
-    let Target::Present { handle, through_link: ThroughLink::No, .. } = target else { return };
-    let source = layers.first().and_then(|layer| layer.handle.if_open());
-    let (Some(source), Some(target)) = (source, handle.if_open()) else { return };
-    if !run.pass().transfers() || way.reason() == Some(Reason::Path) {
-        return;
-    }
-    if let Ok(list) = acl::read((&source).into(), Which::Default) {
-        drop(acl::write((&target).into(), Which::Default, list.as_ref()));
-    }
 }
 
 /// The mode of a directory in which its owner cannot work. One that only leads to a named entry is
@@ -554,7 +505,7 @@ fn build(
         let keeps_own =
             matches!(node.target, Target::Present { through_link: ThroughLink::Follow, .. });
         node.finish = (!keeps_own).then_some(Finish { source, wanted, before: existing, differs });
-        speak(worker, &node, existing.is_none(), flags);
+        crate::telling::speak_of_directory(worker, &node, existing.is_none(), flags);
     }
     Some(node)
 }
@@ -606,19 +557,6 @@ pub(crate) fn extra(run: &Run, node: &Node) -> Result<(Extra, Extra), Fault> {
     Ok((source, target))
 }
 
-/// Tells what became of a directory, once what is extraneous in it has been told.
-pub(crate) fn conclude(worker: &mut Worker<'_>, node: &Node) {
-    let (Some(line), Some(finish)) = (node.line.lock().take(), &node.finish) else { return };
-    let Line { verdict, flags } = line;
-    let run = worker.run;
-    let item = || {
-        let mode = crate::wanted::source_mode(&run.settings, &finish.source);
-        let metadata = Metadata { mode, ..finish.source };
-        Item { flags, ..Item::new(node.path.clone(), metadata, verdict) }
-    };
-    run.conclude(&mut worker.scratch.totals, node.segment, (verdict, flags), item);
-}
-
 /// Those of a source directory that cannot be opened, read by its name.
 fn closed_source(run: &Run, node: &Node) -> Option<Extra> {
     let parent = node.parent.as_ref()?;
@@ -628,36 +566,6 @@ fn closed_source(run: &Run, node: &Node) -> Option<Extra> {
     let is_directory = |dir: &Dir| dir.stat(name).is_ok_and(|found| found.kind == Kind::Directory);
     let dir = dirs.find(is_directory)?;
     Extra::of_source(run, &node.source_scope, Carrier::Name(&dir, name)).ok()
-}
-
-/// Counts a directory and prepares its line.
-fn speak(worker: &mut Worker<'_>, node: &Node, is_new: bool, flags: ItemFlags) {
-    speak_to(worker.run, &mut worker.scratch.totals, node, is_new, flags);
-}
-
-/// Counts a directory in `totals` and prepares its line.
-pub(crate) fn speak_to(
-    run: &Run,
-    totals: &mut model::Summary,
-    node: &Node,
-    is_new: bool,
-    flags: ItemFlags,
-) {
-    if node.finish.is_none() || !run.pass().transfers() {
-        return;
-    }
-    let verdict = match (is_new, flags.is_significant()) {
-        (true, _) => Verdict::Copied,
-        (false, true) => Verdict::Metadata,
-        (false, false) => Verdict::Equal,
-    };
-    totals.listed.add(Kind::Directory, 1);
-    if flags.contains(ItemFlags::NEW) {
-        totals.created.add(Kind::Directory, 1);
-    }
-    *node.line.lock() = Some(Line { verdict, flags });
-    Gauges::add(&run.gauges.listed_entries, 1);
-    Gauges::add(&run.gauges.done_entries, 1);
 }
 
 /// The rules in force in a directory: those of the source's merge files, and for deletions those
@@ -675,14 +583,4 @@ pub(crate) fn scopes(
     let source = rules_among(&parent.source_scope, path, sources)?;
     let receiver = rules_in_force(&parent.receiver_scope, path, target.if_open().as_slice())?;
     Ok((source, receiver))
-}
-
-impl Run {
-    /// True when `-x` keeps the run out of a directory: another file system than the source
-    /// argument's is mounted there.
-    fn stays_on_file_system(&self, layer: &Layer, source: &Metadata, pick: Option<&Pick>) -> bool {
-        self.settings.traverse.one_file_system != OneFileSystem::Cross
-            && pick.is_none()
-            && source.dev != layer.root_device
-    }
 }

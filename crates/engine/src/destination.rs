@@ -18,7 +18,7 @@ use crate::merge_files::rules_in_force;
 use crate::node::{Before, Content};
 use crate::pipeline::absolute;
 use crate::scan::node_kind;
-use crate::selection::Selection;
+use crate::selection::{Pick, Selection};
 
 /// The destination, ready to be written below.
 #[derive(Debug)]
@@ -83,8 +83,8 @@ pub(crate) fn open(
         Ok(dir) => opened(dir, path, Before::Anything),
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(job, path, arrival),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => match arrival {
-            Arrival::Renamed => into_parent(job, path),
-            Arrival::Inside | Arrival::EmptyRoot => Err(not_a_directory(path, selection)),
+            Arrival::Renamed if !picks_a_directory(selection) => into_parent(job, path),
+            _ => Err(not_a_directory(path, selection)),
         },
         Err(cause) => Err(failed(Verb::Open, path)(cause)),
     };
@@ -133,7 +133,14 @@ fn make(job: &Job, path: &Path, arrival: Arrival) -> Result<Opened, SetupError> 
 /// Opens a directory that was typed. A link on the way is followed only if root or we ourselves made
 /// it: nobody else decides where things go.
 fn open_directory(path: &Path) -> io::Result<Dir> {
-    fs::below::open_dir_below(&Dir::open_operator(Path::new("."))?, path)
+    match fs::below::open_dir_below(&Dir::open_operator(Path::new("."))?, path) {
+        // A link to nothing leads nowhere, whoever made it.
+        Err(refused) => match Dir::open_operator(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
+            _ => Err(refused),
+        },
+        opened => opened,
+    }
 }
 
 fn opened(dir: Dir, path: &Path, listing: Before) -> Result<Opened, SetupError> {
@@ -236,6 +243,18 @@ fn is_empty_root(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> bool {
         root.dir().is_ok_and(|dir| gives_nothing(job, rules, shown, &path, &dir))
     };
     nothing_else && selection.picks == 1 && root.is_sent && gives_nothing()
+}
+
+/// True when a name that was picked is a directory: it takes no file's place as the destination.
+fn picks_a_directory(selection: &Selection) -> bool {
+    let is_directory = |pick: &Pick| {
+        let mut found = pick.roots.iter().map(|in_root| {
+            let root = &selection.roots[usize::from(in_root.root)];
+            root.dir()?.stat(&pick.name)
+        });
+        found.any(|found| found.is_ok_and(|metadata| metadata.kind == Kind::Directory))
+    };
+    selection.picked.names.iter().any(is_directory)
 }
 
 fn make_directory(path: &Path) -> Result<(), SetupError> {

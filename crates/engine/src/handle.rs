@@ -88,6 +88,11 @@ impl Handle {
         Err(io::Error::other("another directory took its place while it was in use"))
     }
 
+    /// True when it is the directory that such metadata belongs to.
+    pub(crate) fn is_of(&self, metadata: &Metadata) -> bool {
+        self.inode == (metadata.dev, metadata.ino)
+    }
+
     /// Keeps a directory that was opened again and checked.
     pub(crate) fn keep(&self, dirs: &OpenDirs, dir: &Dir) {
         let before = self.slot.lock().replace(dir.clone());
@@ -154,7 +159,9 @@ mod tests {
         let dirs = OpenDirs::new(2);
         let root = open("/");
         let handles = [handle(&root), handle(&root), handle(&root)];
-        handles.iter().for_each(|handle| handle.lend(&dirs));
+        for handle in &handles {
+            handle.lend(&dirs);
+        }
         let is_open = || handles.each_ref().map(|handle| handle.if_open().is_some());
         assert_eq!(is_open(), [false, true, true]);
         handles[0].get(&dirs, || Ok(open("/"))).unwrap();

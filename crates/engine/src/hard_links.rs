@@ -108,6 +108,12 @@ impl HardLinks {
         groups.into_values().map(|followers| followers.group().task()).collect()
     }
 
+    /// True when no entry waits for another one.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.following.lock().is_empty()
+            && self.collecting.iter().all(|shard| shard.lock().is_empty())
+    }
+
     /// The groups that the scan left incomplete, as a task that goes through them.
     pub(crate) fn take_incomplete(&self, run: &Arc<Run>) -> Option<Task> {
         let shards = self.collecting.iter().map(|shard| std::mem::take(&mut *shard.lock()));

@@ -4,8 +4,8 @@ use std::io;
 
 use fs::Dir;
 use fs::xattr::Node as Carrier;
-use model::settings::Depth;
-use model::{Fault, Kind, Metadata, Verb};
+use model::settings::{Depth, OneFileSystem};
+use model::{Cause, Fault, Kind, Metadata, Topic, Verb};
 
 use crate::attributes::Extra;
 use crate::descend::Way;
@@ -126,4 +126,42 @@ fn contributions(run: &Run, way: &Way<'_>) -> Vec<(u16, Content)> {
         }
     }
     layers
+}
+
+/// `--ignore-existing`: what is there stays, though no directory; what the source has below has no
+/// place to go to then.
+pub(crate) fn leave_existing(
+    worker: &mut Worker<'_>,
+    way: &Way<'_>,
+    found: &Metadata,
+    layers: &[Layer],
+) {
+    let holds_something = |layer: &Layer| {
+        let Ok(dir) = way.node.child_layer_dir(layer) else { return true };
+        dir.list().is_ok_and(|names| !names.is_empty())
+    };
+    if layers.iter().any(holds_something) {
+        let why = "something else is there, which --ignore-existing leaves alone";
+        let fault =
+            way.node.target_fault(Verb::MakeDirectory, way.name(), Cause::Refused(why.into()));
+        return way.fail(worker, *found, fault);
+    }
+    worker.run.say(way.segment, Topic::Skip, || [way.path().as_bytes(), b" exists"].concat());
+    worker.scratch.totals.listed.add(Kind::Directory, 1);
+    way.skip(worker, *found, || "--ignore-existing leaves alone what is there".to_owned());
+}
+
+impl Run {
+    /// True when `-x` keeps the run out of a directory: another file system than the source
+    /// argument's is mounted there.
+    pub(crate) fn stays_on_file_system(
+        &self,
+        layer: &Layer,
+        source: &Metadata,
+        pick: Option<&Pick>,
+    ) -> bool {
+        self.settings.traverse.one_file_system != OneFileSystem::Cross
+            && pick.is_none()
+            && source.dev != layer.root_device
+    }
 }

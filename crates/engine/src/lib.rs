@@ -52,6 +52,9 @@ mod descend;
 /// The source directories that feed a directory.
 mod layers;
 
+/// What a directory passes on to what is made in it.
+mod inheritance;
+
 /// Entries that are not directories: compared and planned.
 mod entries;
 

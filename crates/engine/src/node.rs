@@ -238,6 +238,12 @@ impl Node {
         Ok(())
     }
 
+    /// True when a source directory is this one's or lies above it.
+    pub(crate) fn lies_in(&self, source: &Metadata) -> bool {
+        std::iter::successors(Some(self), |node| node.parent.as_deref())
+            .any(|node| node.layers.iter().any(|layer| layer.handle.is_of(source)))
+    }
+
     /// The layer that descends from a root.
     pub(crate) fn layer_of_root(&self, root: u16) -> Option<u16> {
         // In the transfer root each layer has the number of its root.
@@ -403,6 +409,11 @@ impl Node {
     /// One more task or child to wait for.
     pub(crate) fn hold(&self) {
         self.pending.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// True while tasks or children are not done.
+    pub(crate) fn is_held(&self) -> bool {
+        self.pending.load(Ordering::Acquire) > 0
     }
 
     /// One task or child less; true when it was the last.

@@ -33,6 +33,7 @@ impl Piece {
 
 /// Pieces in order; without any, no more than a pointer.
 #[derive(Default)]
+#[expect(clippy::box_collection, reason = "most segments are empty, and there may be many")]
 struct Pieces(Option<Box<VecDeque<Piece>>>);
 
 impl Pieces {

@@ -16,7 +16,6 @@ use model::{
 use parking_lot::Mutex;
 
 use crate::delete;
-use crate::descend;
 use crate::descriptors::Descriptors;
 use crate::destination::{self, Opened};
 use crate::error::SetupError;
@@ -31,6 +30,7 @@ use crate::selection::{Excluded, Root, Selection, Unreadable};
 use crate::task::Task;
 use crate::transfer::partial::Waiting;
 use crate::wanted::Wanted;
+use crate::{descend, inheritance};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -134,8 +134,8 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
     for pass in Pass::of(&run.settings, overlaps) {
         run.begin_pass(*pass);
         let before = run.totals();
-        let root = root_node(run, &top, &picked)?;
-        let mut seeds = vec![Task::Expand(Arc::new(root))];
+        let root = Arc::new(root_node(run, &top, &picked)?);
+        let mut seeds = vec![Task::Expand(Arc::clone(&root))];
         // Groups of hard links and files put aside are done when the tree has been gone through.
         while !seeds.is_empty() {
             let ended = sched::run(settings, &run.cancel, seeds);
@@ -145,6 +145,7 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
             // After a cancellation these are only settled.
             seeds = left_for_later(run, &top);
         }
+        insist_on_the_end(run, &root);
         if !pass.transfers() {
             run.keep_only_deletions(&before);
         }
@@ -155,11 +156,24 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
     Ok(())
 }
 
+/// A pass that nobody cancelled has done all that it began; anything else is a bug of ours, and must
+/// not look like success.
+fn insist_on_the_end(run: &Run, root: &Node) {
+    if run.cancel.is_cancelled() {
+        return;
+    }
+    if root.is_held() {
+        run.end(Stop::Internal("a directory was not finished".into()));
+    } else if !run.links.is_empty() {
+        run.end(Stop::Internal("hard links were not made".into()));
+    }
+}
+
 fn left_for_later(run: &Arc<Run>, top: &Top<'_>) -> Vec<Task> {
     let mut tasks: Vec<Task> = run.links.take_incomplete(run).into_iter().collect();
     if tasks.is_empty() {
         let waiting = Waiting::in_order(std::mem::take(&mut *run.later.lock()));
-        tasks = waiting.into_iter().map(Task::PutInPlace).collect();
+        tasks = waiting.into_iter().map(Box::new).map(Task::PutInPlace).collect();
     }
     if tasks.is_empty() {
         tasks = run.links.take_orphans();
@@ -351,7 +365,7 @@ fn pass_on_from_root(run: &Run, node: &Node, wanted: &Wanted) -> Result<(), Setu
     }
     let passed_on = node.target_dir().and_then(|dir| {
         let Some(dir) = dir else { return Ok(()) };
-        descend::pass_on(run, &dir, &dir.metadata()?, wanted, listing)
+        inheritance::pass_on(run, &dir, &dir.metadata()?, wanted, listing)
     });
     passed_on.map_err(|error| node.target_fault(Verb::SetMode, b".", &error).into())
 }
@@ -371,7 +385,7 @@ fn speak_of_root(run: &Run, node: &Node, is_new: bool, flags: ItemFlags) {
         return;
     }
     let mut scratch = run.scratch(0);
-    descend::speak_to(run, &mut scratch.totals, node, is_new, flags);
+    crate::telling::speak_to(run, &mut scratch.totals, node, is_new, flags);
 }
 
 /// The rules of the command line, before any merge file of a directory is read.

@@ -1,8 +1,13 @@
 //! `-m`: whether a directory holds anything but directories (rsync(1), `--prune-empty-dirs`).
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+
 use fs::Dir;
-use model::settings::Depth;
-use model::{Kind, RelPath};
+use model::settings::{Depth, Symlinks};
+use model::{Kind, Metadata, RelPath};
+use parking_lot::Mutex;
 
 use crate::merge_files::rules_in_force;
 use crate::node::{Content, Node};
@@ -12,22 +17,54 @@ use crate::selection::{InRoot, Pick};
 /// Levels that stay open on the way down; those above are reached again from below.
 const OPEN_LEVELS: usize = 8;
 
+/// Directories that a search went through on its way to a file, and that are not entered yet: asked
+/// for themselves they need no search.
+#[derive(Default)]
+pub(crate) struct KnownFull {
+    hasher: RandomState,
+    known: Mutex<HashSet<Known>>,
+}
+
+/// Device and inode, and the path's hash: the same directory may be found on another way, where other
+/// rules are in force.
+type Known = ((u64, u64), u64);
+
+impl KnownFull {
+    fn key(&self, inode: (u64, u64), path: &[u8]) -> Known {
+        (inode, self.hasher.hash_one(path))
+    }
+}
+
 /// True when no file would be transferred from a directory. Ends at the first file found, so that
 /// it seldom costs more than one listing.
-pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8]) -> bool {
+pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8], is_followed: bool) -> bool {
     if !goes_down(node) {
         return true;
     }
     let mut path = Vec::new();
     path_of(node, name, &mut path);
-    let opened = node.layer_dir(layer).and_then(|dir| dir.open_child(name, node.run.access_time()));
+    let opened = node.layer_dir(layer).and_then(|dir| open(node, &dir, name, is_followed));
     // What cannot be read is not known to be empty: it is entered, and the fault told there.
     let Ok(dir) = opened else { return false };
-    holds_nothing(node, &dir, &path, &node.source_scope)
+    let known = &node.run.known_full;
+    let Some(inode) = inode_of(&dir) else { return false };
+    if known.known.lock().remove(&known.key(inode, &path)) {
+        return false;
+    }
+    let mut search = Search { node, path, levels: Vec::new() };
+    let found = search.finds_nothing(dir, &node.source_scope);
+    if found == Some(false) {
+        search.remember_the_way();
+    }
+    found.unwrap_or(false)
+}
+
+fn inode_of(dir: &Dir) -> Option<(u64, u64)> {
+    dir.metadata().ok().map(|metadata| (metadata.dev, metadata.ino))
 }
 
 /// The same of a directory that was picked, by its name or by one below it.
-pub(crate) fn pick_is_empty(node: &Node, layer: u16, pick: &Pick, of: &InRoot) -> bool {
+pub(crate) fn pick_is_empty(node: &Node, layer: u16, pick: &Pick, of: InRoot) -> bool {
     let mut path = Vec::new();
     path_of(node, &pick.name, &mut path);
     let opened = node.layer_dir(layer).and_then(|dir| dir.open_child_following(&pick.name));
@@ -38,7 +75,7 @@ fn brings_nothing(
     node: &Node,
     dir: &Dir,
     path: &[u8],
-    (pick, of): (&Pick, &InRoot),
+    (pick, of): (&Pick, InRoot),
     scope: &filter::Scope,
 ) -> bool {
     if of.content == Content::Listed && !holds_nothing(node, dir, path, scope) {
@@ -48,7 +85,8 @@ fn brings_nothing(
         .and_then(|path| rules_in_force(scope, &path, std::slice::from_ref(dir)).ok());
     let Some(scope) = entered else { return false };
     pick.below.iter().flat_map(|below| &below.names).all(|below| {
-        let Some(of) = below.roots.iter().find(|other| other.root == of.root) else { return true };
+        let in_root = below.roots.iter().find(|other| other.root == of.root);
+        let Some(of) = in_root.copied() else { return true };
         let opened = if of.is_slashed || below.below.is_some() {
             dir.open_child_following(&below.name)
         } else {
@@ -65,7 +103,7 @@ fn goes_down(node: &Node) -> bool {
 }
 
 fn holds_nothing(node: &Node, dir: &Dir, path: &[u8], scope: &filter::Scope) -> bool {
-    let search = Search { node, path: path.to_vec(), levels: Vec::new() };
+    let mut search = Search { node, path: path.to_vec(), levels: Vec::new() };
     search.finds_nothing(dir.clone(), scope).unwrap_or(false)
 }
 
@@ -84,15 +122,15 @@ struct Level {
     dir: Option<Dir>,
     inode: (u64, u64),
     scope: filter::Scope,
-    /// The directories in it that are left to be searched.
-    left: Vec<Box<[u8]>>,
+    /// The directories in it that are left to be searched, and whether a link leads there.
+    left: Vec<(Box<[u8]>, bool)>,
     /// How long the path is of the directory that it lies in.
     above_len: usize,
 }
 
 impl Search<'_> {
     /// Whether there is no file at or below a directory; `None` when that cannot be known.
-    fn finds_nothing(mut self, dir: Dir, scope: &filter::Scope) -> Option<bool> {
+    fn finds_nothing(&mut self, dir: Dir, scope: &filter::Scope) -> Option<bool> {
         let above_len = self.path.len();
         if !self.enter(dir, scope, above_len)? {
             return Some(false);
@@ -105,7 +143,8 @@ impl Search<'_> {
                 self.leave()?;
                 continue;
             };
-            let dir = level.dir.as_ref()?.open_child(&name, self.node.run.access_time()).ok()?;
+            let (name, is_followed) = name;
+            let dir = open(self.node, level.dir.as_ref()?, &name, is_followed).ok()?;
             let scope = level.scope.clone();
             let above_len = self.path.len();
             self.path.push(b'/');
@@ -117,15 +156,27 @@ impl Search<'_> {
         Some(true)
     }
 
+    /// Notes the directories that lead to the file that was found, the first aside: who asked for
+    /// that one knows now.
+    fn remember_the_way(&self) {
+        let known = &self.node.run.known_full;
+        let ends = self.levels.iter().skip(1).map(|level| level.above_len);
+        let ends: Vec<usize> = ends.chain([self.path.len()]).collect();
+        let way = self.levels.iter().zip(ends).skip(1);
+        let keys = way.map(|(level, end)| known.key(level.inode, &self.path[..end]));
+        known.known.lock().extend(keys);
+    }
+
     /// Looks at what is in a directory; false when there is a file.
     fn enter(&mut self, dir: Dir, above: &filter::Scope, above_len: usize) -> Option<bool> {
         let path = RelPath::new(&self.path)?;
         let scope = rules_in_force(above, &path, std::slice::from_ref(&dir)).ok()?;
         let listing = dir.list().ok().filter(|listing| listing.error().is_none())?;
+        let mut has_file = false;
         let mut left = Vec::new();
         let mut child = self.path.clone();
         for (name, hint) in listing.iter() {
-            let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
+            let (kind, is_followed) = kind_of(self.node, &dir, name, hint);
             child.truncate(self.path.len());
             child.push(b'/');
             child.extend_from_slice(name);
@@ -133,18 +184,32 @@ impl Search<'_> {
             let verdict = scope.check(&child, kind_of_node, side, filter::Perishable::Honoured);
             match kind {
                 _ if verdict.is_excluded() => {}
-                Some(Kind::Directory) if goes_down(self.node) => left.push(name.into()),
+                Some(Kind::Directory) if goes_down(self.node) => {
+                    left.push((name.into(), is_followed));
+                }
                 Some(Kind::Directory) => {}
-                _ => return Some(false),
+                _ => {
+                    has_file = true;
+                    break;
+                }
             }
         }
         let metadata = dir.metadata().ok()?;
         let inode = (metadata.dev, metadata.ino);
+        if follows_links(self.node) && self.leads_back(&metadata) {
+            return None;
+        }
         self.levels.push(Level { dir: Some(dir), inode, scope, left, above_len });
         if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1) {
             self.levels[far].dir = None;
         }
-        Some(true)
+        Some(!has_file)
+    }
+
+    /// True when a link led back to a directory on the way; the fault is told where it is entered.
+    fn leads_back(&self, metadata: &Metadata) -> bool {
+        let inode = (metadata.dev, metadata.ino);
+        self.levels.iter().any(|level| level.inode == inode) || self.node.lies_in(metadata)
     }
 
     /// Goes back to the level above, which is opened again if need be.
@@ -158,5 +223,31 @@ impl Search<'_> {
         let metadata = dir.metadata().ok()?;
         above.dir = ((metadata.dev, metadata.ino) == above.inode).then_some(dir);
         above.dir.as_ref().map(|_| ())
+    }
+}
+
+fn open(node: &Node, dir: &Dir, name: &[u8], is_followed: bool) -> io::Result<Dir> {
+    if is_followed {
+        dir.open_child_following(name)
+    } else {
+        dir.open_child(name, node.run.access_time())
+    }
+}
+
+/// True when links to directories may be gone through.
+fn follows_links(node: &Node) -> bool {
+    let links = &node.run.settings.links;
+    links.symlinks == Symlinks::Follow || links.copy_dirlinks
+}
+
+/// What a name is; a link to a directory is one where the settings say so.
+fn kind_of(node: &Node, dir: &Dir, name: &[u8], hint: Option<Kind>) -> (Option<Kind>, bool) {
+    let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
+    let leads_to_directory =
+        || dir.stat_following(name).is_ok_and(|behind| behind.kind == Kind::Directory);
+    if kind == Some(Kind::Symlink) && follows_links(node) && leads_to_directory() {
+        (Some(Kind::Directory), true)
+    } else {
+        (kind, false)
     }
 }

@@ -25,6 +25,7 @@ use crate::handle::OpenDirs;
 use crate::hard_links::HardLinks;
 use crate::identity::{Identity, Power};
 use crate::order::{OrderedLog, SegmentId};
+use crate::prune::KnownFull;
 use crate::scan::Pass;
 use crate::transfer::partial::Waiting;
 use crate::wanted::Wanted;
@@ -108,13 +109,15 @@ pub(crate) struct Run {
     /// `--compare-dest` and kin; `None` for those that cannot be opened.
     pub(crate) basis_roots: Vec<Option<Dir>>,
     /// Complete files that are put into place when the tree has been gone through.
-    pub(crate) later: Mutex<Vec<Box<Waiting>>>,
+    pub(crate) later: Mutex<Vec<Waiting>>,
     /// Directories in which something is deleted when all else is done.
     pub(crate) put_off: Mutex<Vec<PutOff>>,
     /// Descriptors of the tasks at work.
     open_files: Budget,
     /// Directories that stay open between the tasks that work in them.
     pub(crate) open_dirs: OpenDirs,
+    /// What is known of directories before they are entered (`-m`).
+    pub(crate) known_full: KnownFull,
     /// New files are opened without being looked at first.
     pub(crate) reads_new_files: bool,
     /// Destination entries of source arguments that do not exist (`--delete-missing-args`).
@@ -193,6 +196,7 @@ impl Run {
             put_off: Mutex::default(),
             open_files: Budget::new(limits.descriptors.tasks),
             open_dirs: OpenDirs::new(limits.descriptors.dirs),
+            known_full: KnownFull::default(),
             reads_new_files: !settings.dry_run && !settings.traverse.list_only,
             missing: Vec::new(),
             backup_root: Mutex::new(None),
@@ -301,7 +305,11 @@ impl Run {
     /// Waits for as long as the rate limit asks, counts the bytes, and ends a copy that is
     /// cancelled.
     pub(crate) fn pace(&self, bytes: u64) -> io::Result<()> {
-        let waited = self.rate.take(bytes, &self.cancel);
+        self.watch_the_clock();
+        let waited = self.rate.take_until(bytes, &self.cancel, self.deadline());
+        if waited.is_err() && !self.cancel.is_cancelled() {
+            self.end(Stop::TimeIsUp);
+        }
         Gauges::add(&self.gauges.transferred_bytes, bytes);
         Gauges::add(&self.gauges.done_bytes, bytes);
         waited.map_err(|_| io::ErrorKind::Interrupted.into())
@@ -413,6 +421,12 @@ impl Run {
         self.stop.lock().clone()
     }
 
+    /// When the time of the run is up.
+    fn deadline(&self) -> Option<Instant> {
+        let left = self.settings.limits.stop_at?.duration_since(SystemTime::now());
+        Instant::now().checked_add(left.unwrap_or_default())
+    }
+
     /// Ends the run when its time is up.
     pub(crate) fn watch_the_clock(&self) {
         if self.settings.limits.stop_at.is_some_and(|moment| SystemTime::now() >= moment) {
@@ -464,5 +478,20 @@ pub(crate) fn join(root: &[u8], below: &[u8]) -> Box<[u8]> {
         (b"" | b".", _) => below.into(),
         _ if root.ends_with(b"/") => [root, below].concat().into(),
         _ => [root, b"/", below].concat().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_workers_has_little_in_flight() {
+        for workers in [1, 2, 32, 33, 100, 256, 1000] {
+            let mut scratch = Scratch::default();
+            scratch.fit(workers);
+            assert!(scratch.flight_bytes * workers <= FLIGHT_BYTES, "{workers}");
+            assert_eq!(scratch.flight_bytes >= 256 << 10, workers <= 32, "{workers}");
+        }
     }
 }

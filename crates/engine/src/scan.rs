@@ -38,7 +38,7 @@ pub(crate) fn expand(worker: &mut Worker<'_>, node: Arc<Node>) {
             delete::extraneous(worker, &node, &extraneous.names, rules);
         }
     }
-    descend::conclude(worker, &node);
+    crate::telling::conclude_directory(worker, &node);
     begin(worker, node, Found { names, also_in });
 }
 
@@ -123,7 +123,10 @@ fn add_listing(
             continue;
         }
         let prunes = worker.run.settings.traverse.prune_empty_dirs;
-        if prunes && kind == Some(Kind::Directory) && prune::is_empty(node, layer, name) {
+        if prunes
+            && kind == Some(Kind::Directory)
+            && prune::is_empty(node, layer, name, is_followed)
+        {
             leave_out(worker, node, name, "there is nothing in it to bring over");
             continue;
         }
@@ -171,7 +174,7 @@ fn add_pick(
         let prunes = node.run.settings.traverse.prune_empty_dirs;
         if prunes
             && kind == Some(Kind::Directory)
-            && prune::pick_is_empty(node, layer, pick, in_root)
+            && prune::pick_is_empty(node, layer, pick, *in_root)
         {
             leave_out(worker, node, &pick.name, "there is nothing in it to bring over");
             continue;

@@ -177,7 +177,7 @@ impl Selection {
         } else {
             split_last(argument)
         };
-        match Base::typed(base) {
+        match Base::typed(base, below == b".") {
             Ok(base) => self.add_below(top, settings, &base, below, argument),
             // As in rsync: only the last component may be missing by permission.
             Err(error) => {

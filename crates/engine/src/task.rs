@@ -169,7 +169,7 @@ impl sched::Task for Task {
             Self::Incomplete(left) => hard_links::run_incomplete(&mut worker, left),
             Self::PutInPlace(waiting) => match waiting.parked.resume(&mut worker) {
                 Ok(entry) => {
-                    transfer::partial::put_in_place(&mut worker, &entry, waiting.dressed);
+                    transfer::partial::put_in_place(&mut worker, &entry, waiting.told);
                     run.log.close(entry.segment, &*run.sink);
                     finalize::settle(&mut worker, entry.node);
                 }
@@ -193,7 +193,7 @@ impl Task {
         match self {
             Self::Expand(node) => {
                 worker.run.end_scan();
-                descend::conclude(worker, &node);
+                crate::telling::conclude_directory(worker, &node);
                 worker.run.log.close(node.segment, &*worker.run.sink);
                 finalize::settle(worker, node);
             }
@@ -209,6 +209,9 @@ impl Task {
             Self::PutInPlace(waiting) => match waiting.parked.resume(worker) {
                 Ok(entry) => {
                     transfer::partial::take_back(&entry);
+                    if waiting.told.is_some() {
+                        entry.stop(worker);
+                    }
                     hard_links::leader_failed(worker, &entry);
                     worker.run.log.close(entry.segment, &*worker.run.sink);
                     finalize::settle(worker, entry.node);

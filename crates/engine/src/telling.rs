@@ -6,7 +6,7 @@ use model::{
 };
 
 use crate::entries::Entry;
-use crate::node::Node;
+use crate::node::{Line, Node};
 use crate::order::SegmentId;
 use crate::run::Run;
 use crate::task::Worker;
@@ -103,6 +103,54 @@ impl Told {
     }
 }
 
+/// Tells what became of a directory, once what is extraneous in it has been told.
+pub(crate) fn conclude_directory(worker: &mut Worker<'_>, node: &Node) {
+    let (Some(line), Some(finish)) = (node.line.lock().take(), &node.finish) else { return };
+    let Line { verdict, flags } = line;
+    let run = worker.run;
+    let item = || {
+        let mode = crate::wanted::source_mode(&run.settings, &finish.source);
+        let metadata = Metadata { mode, ..finish.source };
+        Item { flags, ..Item::new(node.path.clone(), metadata, verdict) }
+    };
+    run.conclude(&mut worker.scratch.totals, node.segment, (verdict, flags), item);
+}
+
+/// Counts a directory and prepares its line.
+pub(crate) fn speak_of_directory(
+    worker: &mut Worker<'_>,
+    node: &Node,
+    is_new: bool,
+    flags: ItemFlags,
+) {
+    speak_to(worker.run, &mut worker.scratch.totals, node, is_new, flags);
+}
+
+/// Counts a directory in `totals` and prepares its line.
+pub(crate) fn speak_to(
+    run: &Run,
+    totals: &mut Summary,
+    node: &Node,
+    is_new: bool,
+    flags: ItemFlags,
+) {
+    if node.finish.is_none() || !run.pass().transfers() {
+        return;
+    }
+    let verdict = match (is_new, flags.is_significant()) {
+        (true, _) => Verdict::Copied,
+        (false, true) => Verdict::Metadata,
+        (false, false) => Verdict::Equal,
+    };
+    totals.listed.add(Kind::Directory, 1);
+    if flags.contains(ItemFlags::NEW) {
+        totals.created.add(Kind::Directory, 1);
+    }
+    *node.line.lock() = Some(Line { verdict, flags });
+    Gauges::add(&run.gauges.listed_entries, 1);
+    Gauges::add(&run.gauges.done_entries, 1);
+}
+
 impl Entry {
     /// Counts the entry and tells what became of it.
     pub(crate) fn conclude(&self, worker: &mut Worker<'_>, verdict: Verdict, told: Told) {
@@ -116,11 +164,25 @@ impl Entry {
         run.conclude(totals, self.segment, (verdict, flags), || self.item(run, verdict, told));
     }
 
-    /// Tells a second time of an entry that has its verdict.
-    pub(crate) fn tell_again(&self, run: &Run, verdict: Verdict, told: Told) {
+    /// Tells of an entry that counts at another time.
+    pub(crate) fn tell_line(&self, run: &Run, verdict: Verdict, told: Told) {
         if run.wants(verdict, told.flags.is_significant()) {
             let item = Box::new(self.item(run, verdict, told));
-            run.log.push(self.segment, Event::Again(item), &*run.sink);
+            run.log.push(self.segment, Event::Line(item), &*run.sink);
+        }
+    }
+
+    /// Counts an entry whose line was told when its content was complete.
+    pub(crate) fn settle(&self, worker: &mut Worker<'_>, verdict: Verdict, told: Told) {
+        done(worker, self.source.size);
+        let (run, totals) = (worker.run, &mut worker.scratch.totals);
+        totals.verdicts.add(verdict);
+        if verdict == Verdict::Copied && told.flags.contains(ItemFlags::NEW) {
+            totals.created.add(self.source.kind, 1);
+        }
+        if run.wants(verdict, told.flags.is_significant()) {
+            let item = Box::new(self.item(run, verdict, told));
+            run.log.push(self.segment, Event::Settled(item), &*run.sink);
         }
     }
 

@@ -97,6 +97,19 @@ impl Dir {
         Ok(Self::from_fd(retry_on_intr(|| rustix::fs::openat(CWD, path, OPEN_DIR, Mode::empty()))?))
     }
 
+    /// As [`open_operator`](Self::open_operator), for one that need not be listed: who may search it
+    /// and not read it gets it, too, for looking up names and opening what they stand for.
+    pub fn open_operator_to_search(path: &Path) -> io::Result<Self> {
+        Self::open_operator(path).or_else(|error| {
+            if error.kind() != io::ErrorKind::PermissionDenied {
+                return Err(error);
+            }
+            let flags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+            let fd = retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::empty()))?;
+            Ok(Self::from_fd(fd))
+        })
+    }
+
     /// Opens a directory below this one.
     ///
     /// Fails with [`io::ErrorKind::NotADirectory`] for anything else, a link included.

@@ -207,9 +207,11 @@ pub enum Event {
     /// An entry has its verdict. In order: by directory, sorted as rsync's, whatever the workers
     /// did first.
     Item(Box<Item>),
-    /// An entry that has its verdict was brought over a second time, and rsync tells of it again.
-    /// It counts once.
-    Again(Box<Item>),
+    /// A line of rsync's for an entry whose verdict was told before or comes later: brought over a
+    /// second time, or complete and not yet in its place. It counts once.
+    Line(Box<Item>),
+    /// An entry whose line was told before has its verdict.
+    Settled(Box<Item>),
     /// A path failed. Out of order, at once.
     Fault(Fault),
     /// A note, in order where it belongs to an entry.

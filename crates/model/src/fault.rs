@@ -43,6 +43,8 @@ pub enum Verb {
     ReadThreeTimes,
     /// Read the target of a symlink.
     ReadLink,
+    /// Go where a symlink leads.
+    Follow,
     /// Read the filter rules of a directory.
     ReadFilterRules,
     /// Read extended attributes and ACLs.
@@ -117,6 +119,7 @@ impl Verb {
             Self::Read => "read",
             Self::ReadThreeTimes => "read three times",
             Self::ReadLink => "read link",
+            Self::Follow => "follow",
             Self::ReadFilterRules => "read filter rules of",
             Self::ReadAttributes => "read attributes of",
             Self::OpenBasis => "open the basis of",

@@ -57,7 +57,10 @@ impl JsonOutput {
                 self.log_lines.item(item, &mut self.outputs);
             }
             // The log has rsync's lines; here each entry has one record.
-            Event::Again(item) => self.log_lines.item(item, &mut self.outputs),
+            Event::Line(item) => self.log_lines.item(item, &mut self.outputs),
+            Event::Settled(item) => {
+                self.outputs.print_record(&Record::Item(ItemRecord::new(item)).to_line());
+            }
             Event::Fault(fault) => {
                 self.outputs.print_record(&Record::Fault(FaultRecord::new(fault)).to_line());
                 let text = format!("lanesync: {fault}");

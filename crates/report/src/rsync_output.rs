@@ -74,7 +74,8 @@ impl RsyncOutput {
 
     pub(crate) fn accept(&mut self, event: &Event) {
         match event {
-            Event::Item(item) | Event::Again(item) => self.item(item),
+            Event::Item(item) | Event::Line(item) => self.item(item),
+            Event::Settled(_) => {}
             Event::Message(message) => self.message(message),
             Event::Fault(fault) => {
                 let text = format!("lanesync: {fault}");

@@ -64,6 +64,16 @@ impl RateLimit {
 
     /// Returns when `bytes` may be moved. A draw that is cancelled stays drawn.
     pub fn take(&self, bytes: u64, cancel: &Cancel) -> Result<(), Cancelled> {
+        self.take_until(bytes, cancel, None)
+    }
+
+    /// Like [`take`](Self::take); fails too when `deadline` comes first.
+    pub fn take_until(
+        &self,
+        bytes: u64,
+        cancel: &Cancel,
+        deadline: Option<Instant>,
+    ) -> Result<(), Cancelled> {
         cancel.check()?;
         if !self.limited.load(Ordering::Acquire) {
             return Ok(());
@@ -77,10 +87,15 @@ impl RateLimit {
             }
             ticket
         };
-        self.wait_for(ticket, cancel)
+        self.wait_for(ticket, cancel, deadline)
     }
 
-    fn wait_for(&self, ticket: Ticket, cancel: &Cancel) -> Result<(), Cancelled> {
+    fn wait_for(
+        &self,
+        ticket: Ticket,
+        cancel: &Cancel,
+        deadline: Option<Instant>,
+    ) -> Result<(), Cancelled> {
         let sleeper = cancel.listen();
         self.state.lock().sleepers.push(Arc::clone(&sleeper.bell));
         let outcome = loop {
@@ -91,7 +106,11 @@ impl RateLimit {
             if left.is_zero() {
                 break Ok(());
             }
-            sleeper.bell.wait(Some(left));
+            let time = deadline.map(|end| end.saturating_duration_since(Instant::now()));
+            if time == Some(Duration::ZERO) {
+                break Err(Cancelled);
+            }
+            sleeper.bell.wait(Some(time.map_or(left, |time| time.min(left))));
         };
         self.state.lock().sleepers.retain(|bell| !Arc::ptr_eq(bell, &sleeper.bell));
         outcome

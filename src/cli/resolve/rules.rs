@@ -39,6 +39,8 @@ pub(super) fn build(
                 per_directory += 1;
                 list.push_per_directory(per_directory)?;
             }
+            // As in rsync: files that were read before stay as they are.
+            Opt::From0 => list.rules.set_from0(flag.is_on()),
             _ => list.take(flag)?,
         }
     }

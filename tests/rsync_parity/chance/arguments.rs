@@ -60,18 +60,17 @@ fn is_source_behind_a_link(case: &Case, reference: &Observation, difference: &Di
         && is_removed
 }
 
-/// --remove-source-files: rsync removes a source whose copy lacks its owner; docs/safety.md keeps
-/// it.
+/// --remove-source-files: rsync removes a source whose copy lacks its owner or mode;
+/// docs/safety.md keeps it.
 fn is_source_of_a_lacking_copy(
     case: &Case,
     reference: &Observation,
     difference: &Difference,
 ) -> bool {
     let stderr = reference.stderr();
-    let is_lacking = ["chown", "chgrp"].iter().any(|verb| {
-        let failed = format!("[generator] {verb} \"");
-        stderr.contains(&failed) || stderr.contains(&failed.replace("generator", "receiver"))
-    });
+    let is_lacking = ["] chown \"", "] chgrp \"", "] failed to set permissions on \""]
+        .iter()
+        .any(|failure| stderr.contains(failure));
     let is_kept = match difference.field {
         "existence" => difference.text.starts_with("nothing |"),
         "mtime" => difference.text.starts_with("now |"),

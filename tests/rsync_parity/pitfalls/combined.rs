@@ -199,3 +199,15 @@ fn a_new_time_of_what_changes_is_told_without_t() {
         assert!(ours.stdout().contains(line), "{}", ours.stdout());
     }
 }
+
+#[test]
+fn a_destination_that_is_a_file_gives_way_to_no_directory() {
+    let tree = Tree::new().dir("src/empty").file("file", "kept").file("src/one", "1");
+    for args in ["-ai src/empty file", "-di src/empty file", "-ai src/empty/ file"] {
+        let seen = check_args(&tree, args);
+        assert_eq!(seen.code(), 3, "{args}");
+        assert_eq!(seen.tree.at("file").size, 4, "{args}");
+    }
+    let seen = check_args(&tree, "-ai src/one file");
+    assert_eq!(seen.tree.at("file").size, 1);
+}

@@ -9,6 +9,7 @@ fn what_was_moved_is_not_deleted_at_the_destination() {
     let tree = Tree::new()
         .file("src/sub/file", "x")
         .file("src/top", "x")
+        .hard_link("src/sub/second", "src/sub/file")
         .file("dst/sub/extra", "e")
         .file("dst/extra", "e");
     for when in ["--delete-after", "--delete-delay", "--delete --max-delete=9", "--delete-before"] {
@@ -16,15 +17,23 @@ fn what_was_moved_is_not_deleted_at_the_destination() {
         let gone = ["dst/extra", "dst/sub/extra", "src/top", "src/sub/file"];
         assert_there(&seen, &["dst/top", "dst/sub/file"], &gone);
         check_args(&tree, &format!("-am --remove-source-files {when} src/ dst"));
+        let seen = check_args(&tree, &format!("-aH --remove-source-files {when} src/ dst"));
+        assert_there(&seen, &["dst/sub/file", "dst/sub/second"], &gone);
     }
 }
 
 #[test]
 fn nothing_is_moved_out_of_where_a_link_leads() {
-    let tree = Tree::new().file("other/file", "x").symlink("src/link", "../other");
-    let seen = check_args(&tree, "-aL --remove-source-files src/ dst");
-    assert_eq!(seen.code(), 23);
-    assert_there(&seen, &["other/file", "dst/link/file"], &[]);
+    let tree = Tree::new()
+        .file("other/file", "x")
+        .hard_link("other/second", "other/file")
+        .symlink("src/link", "../other");
+    for args in ["-aL", "-aLH"] {
+        let seen = check_args(&tree, &format!("{args} --remove-source-files src/ dst"));
+        assert_eq!(seen.code(), 23);
+        let there = ["other/file", "other/second", "dst/link/file", "dst/link/second"];
+        assert_there(&seen, &there, &[]);
+    }
 }
 
 #[test]
@@ -143,6 +152,8 @@ fn nobody_else_decides_where_things_go() {
     let seen = check_args(&tree, "-r src/ link");
     assert_eq!(seen.code(), 3);
     assert_there(&seen, &[], &["real/f"]);
+    let nowhere = Tree::new().file("src/f", "x").symlink("link", "nowhere").owner(1234, 0);
+    assert_eq!(check_args(&nowhere, "-p src/f link").code(), 0);
 }
 
 #[test]
@@ -203,4 +214,17 @@ fn backups_are_kept_as_the_run_keeps_things() {
     let tree = Tree::new().dir("src").dir("dst/d").default_acl(acl).file("dst/d/f", "x");
     let seen = check_args(&tree, "-aA --delete --backup-dir=bk src/ dst");
     assert!(!seen.tree.at("dst/bk/d").xattrs.is_empty());
+}
+
+#[test]
+fn files_of_rules_end_their_lines_as_said_before_them() {
+    let tree = Tree::new().file("src/x", "x").file("src/y", "y").file("rules", "- x\n- z\n");
+    let lines = Tree::new().file("src/x", "x").file("src/y", "y").file("rules", "x\nz\n");
+    let seen = check_args(&lines, "-r --exclude-from=rules -0 src/ dst");
+    assert_there(&seen, &["dst/y"], &["dst/x"]);
+    let seen = check_args(&lines, "-r -0 --exclude-from=rules src/ dst");
+    assert_there(&seen, &["dst/x", "dst/y"], &[]);
+    let scenario = Scenario::new(tree, "-r").arg("--filter=merge rules").arg("-0");
+    let seen = check_items(&scenario.arg("src/").arg("dst"));
+    assert_there(&seen, &["dst/y"], &["dst/x"]);
 }

@@ -350,3 +350,28 @@ fn pitfall_18_a_directory_that_only_leads_on_is_not_made_passable() {
     let seen = check_items(&Scenario::new(tree, "-aRi src/./x/y/f dst").by_user());
     assert_there(&seen, &["dst/x/y/f"], &[]);
 }
+
+#[test]
+fn pitfall_15_empty_directories_behind_links_are_pruned() {
+    let tree = Tree::new()
+        .dir("elsewhere/empty/deep")
+        .file("full/f", "f")
+        .file("src/file", "f")
+        .symlink("src/empty", "../elsewhere")
+        .symlink("src/full", "../full")
+        .dir("src/sub")
+        .symlink("src/sub/link", "../../elsewhere");
+    for options in ["-aimL", "-aimk", "-aim"] {
+        let seen = check_args(&tree, &format!("{options} src/ dst"));
+        assert_there(&seen, &["dst/full"], &[]);
+        assert_eq!(seen.tree.has("dst/sub"), options == "-aim", "{options}");
+    }
+}
+
+#[test]
+fn pitfall_15_a_followed_link_is_linked_from_a_basis_tree() {
+    let tree = Tree::new().file("real", "r").symlink("src/l", "../real").file("old/l", "r");
+    for options in ["-acLi", "-aLi"] {
+        check_args(&tree, &format!("{options} --link-dest=../old src/ dst"));
+    }
+}

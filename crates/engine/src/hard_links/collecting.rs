@@ -155,6 +155,7 @@ impl Shard {
     }
 
     /// Rids the arena of the names that belong to no member.
+    /// Test: `extremes::very_many_links_wait_and_keep_their_names`.
     fn bury(&mut self) {
         let mut alive = Vec::with_capacity(self.names.len() - self.dead_bytes);
         for slot in self.slots.iter_mut().filter(|slot| slot.node.is_some()) {

@@ -27,14 +27,18 @@ pub(crate) struct Place {
     pub(crate) shown: Box<[u8]>,
     /// Links are followed whoever owns them.
     trusts_links: bool,
+    /// It may be one that can be searched and not be read: only names are looked up in it.
+    is_only_searched: bool,
 }
 
 impl Place {
     /// Opens the directory. Whoever had it open before insists on the inode that it had.
     pub(crate) fn open(&self) -> io::Result<Dir> {
+        let path = Path::new(OsStr::from_bytes(&self.way));
         match &self.anchor {
             Some(anchor) => self.open_below(anchor, &self.way),
-            None => Dir::open_operator(Path::new(OsStr::from_bytes(&self.way))),
+            None if self.is_only_searched => Dir::open_operator_to_search(path),
+            None => Dir::open_operator(path),
         }
     }
 
@@ -69,10 +73,15 @@ pub(super) struct Base {
 }
 
 impl Base {
-    /// The directory of an argument.
-    pub(super) fn typed(path: &[u8]) -> io::Result<Self> {
-        let place =
-            Place { anchor: None, way: path.into(), shown: path.into(), trusts_links: true };
+    /// The directory of an argument, which stands for its content or for a name in it.
+    pub(super) fn typed(path: &[u8], is_listed: bool) -> io::Result<Self> {
+        let place = Place {
+            anchor: None,
+            way: path.into(),
+            shown: path.into(),
+            trusts_links: true,
+            is_only_searched: !is_listed,
+        };
         let dir = place.open()?;
         // A directory that may be listed but not searched is as good as unreadable.
         dir.check_search()?;
@@ -84,7 +93,8 @@ impl Base {
         let failed = |cause| SetupError::ChangeDirectory { path: path.to_owned(), cause };
         let dir = Dir::open_operator(path).map_err(failed)?;
         let (anchor, shown) = (Some(dir.clone()), path.as_os_str().as_bytes().into());
-        let place = Place { anchor, way: Box::default(), shown, trusts_links };
+        let way = Box::default();
+        let place = Place { anchor, way, shown, trusts_links, is_only_searched: false };
         Ok(Self { dir, place })
     }
 

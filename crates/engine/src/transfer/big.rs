@@ -30,7 +30,7 @@ enum Work {
     /// `attempt` counts from one.
     Copy {
         job: FileJob,
-        staged: Staged,
+        staged: Box<Staged>,
         attempt: u32,
     },
     Compare {
@@ -92,7 +92,7 @@ fn try_copy(worker: &mut Worker<'_>, mut job: FileJob, attempt: u32) {
         Ok((source, Opened::Staged(staged))) => {
             let node = Arc::clone(&job.entry.node);
             let size = job.entry.source.size;
-            start(worker, node, (source, size), Work::Copy { job, staged: *staged, attempt });
+            start(worker, node, (source, size), Work::Copy { job, staged, attempt });
         }
         Err(Problem::Changed) => try_again(worker, job, attempt),
         Ok((_, Opened::Done(lacking))) => {
@@ -271,7 +271,7 @@ fn leave(worker: &mut Worker<'_>, big: &BigFile) {
     worker.run.end_of_work(big.paced_bytes.load(Ordering::Relaxed));
     match work {
         Work::Copy { job, staged, attempt } => {
-            end_copy(worker, big, (job, staged, attempt), problem);
+            end_copy(worker, big, (job, *staged, attempt), problem);
         }
         Work::Compare { entry, .. } => {
             let (node, segment) = (Arc::clone(&entry.node), entry.segment);

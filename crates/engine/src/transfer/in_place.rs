@@ -57,7 +57,8 @@ fn write_to(
         target.set_len(size).map_err(|error| entry.target_fault(Verb::SetLength, &error))?;
     }
     let now = source.metadata().map_err(|error| entry.source_fault(Verb::LookAt, &error))?;
-    if now.kind == Kind::File && (now.size != size || now.mtime != entry.source.mtime) {
+    let before = entry.content.as_ref().map_or(&entry.source, |content| &content.metadata);
+    if now.kind == Kind::File && (now.size != before.size || now.mtime != before.mtime) {
         return Err(Problem::Changed);
     }
     if run.settings.write.verify {

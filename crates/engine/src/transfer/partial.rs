@@ -9,7 +9,7 @@ use std::path::Path;
 use fs::staging::Staging;
 use fs::{AccessTime, Dir, Existing};
 use model::settings::Partial;
-use model::{Fault, Verb};
+use model::{Fault, Verb, Verdict};
 
 use crate::entries::Entry;
 use crate::hard_links::Dressed;
@@ -17,6 +17,7 @@ use crate::order::OrderedLog;
 use crate::parked::Parked;
 use crate::run::Run;
 use crate::task::Worker;
+use crate::telling::Told;
 use crate::transfer::whole::{self, Problem, Staged};
 use crate::{backup, hard_links};
 
@@ -98,12 +99,14 @@ fn open_holder(dir: &Dir, path: &Path, make: Make) -> io::Result<Dir> {
 /// A complete file that waits for the end of the run.
 pub(crate) struct Waiting {
     pub(crate) parked: Parked,
-    pub(crate) dressed: Dressed,
+    /// What it counts as in its place; `None` where an attribute could not be set and it has
+    /// failed already.
+    pub(crate) told: Option<(Verdict, Told)>,
 }
 
 impl Waiting {
     /// Gives those that wait for the end of the run their places, in the order of speech.
-    pub(crate) fn in_order(mut waiting: Vec<Box<Self>>) -> Vec<Box<Self>> {
+    pub(crate) fn in_order(mut waiting: Vec<Self>) -> Vec<Self> {
         waiting.sort_by_cached_key(|waiting| waiting.parked.place());
         for waiting in &mut waiting {
             waiting.parked.speak_last();
@@ -112,12 +115,8 @@ impl Waiting {
     }
 }
 
-/// Puts a complete file aside until the end of the run.
-pub(crate) fn put_aside(
-    run: &Run,
-    (entry, dressed): (&Entry, Dressed),
-    staging: &mut Staging,
-) -> Result<(), Fault> {
+/// Puts a complete file aside until the end of the run; [`wait`] follows.
+pub(crate) fn put_aside(run: &Run, entry: &Entry, staging: &mut Staging) -> Result<(), Fault> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let mut put = || -> io::Result<()> {
         let holder = open_holder(dir, Path::new(OsStr::from_bytes(WAITING_DIR)), Make::IfMissing)?;
@@ -126,10 +125,13 @@ pub(crate) fn put_aside(
     put().map_err(|error| entry.target_fault(Verb::PutAside, &error))?;
     entry.node.hold();
     hard_links::leader_is_put_aside(run, entry);
-    let waiting = Entry { segment: OrderedLog::ROOT, content: None, ..entry.clone() };
-    let waiting = Waiting { parked: Parked::new(waiting), dressed };
-    run.later.lock().push(Box::new(waiting));
     Ok(())
+}
+
+/// Lets a file that was put aside wait for its place.
+pub(crate) fn wait(run: &Run, entry: &Entry, told: Option<(Verdict, Told)>) {
+    let entry = Entry { segment: OrderedLog::ROOT, content: None, ..entry.clone() };
+    run.later.lock().push(Waiting { parked: Parked::new(entry), told });
 }
 
 /// Removes a waiting file that will not be put into place: the run ends before.
@@ -151,7 +153,7 @@ pub(crate) fn sweep(run: &Run, dir: &Dir, name: &[u8]) -> bool {
 }
 
 /// Puts a waiting file into place.
-pub(crate) fn put_in_place(worker: &mut Worker<'_>, entry: &Entry, dressed: Dressed) {
+pub(crate) fn put_in_place(worker: &mut Worker<'_>, entry: &Entry, told: Option<(Verdict, Told)>) {
     let Some(dir) = &entry.target_dir else { return };
     let put = || -> Result<(), Fault> {
         let failed = |error: &io::Error| entry.target_fault(Verb::PutIntoPlace, error);
@@ -167,13 +169,19 @@ pub(crate) fn put_in_place(worker: &mut Worker<'_>, entry: &Entry, dressed: Dres
         drop(dir.remove_dir(WAITING_DIR));
         Ok(())
     };
-    match put() {
-        Ok(()) if dressed == Dressed::Partly => {
-            hard_links::leader_is_there(worker, entry, Dressed::Partly);
+    match (put(), told) {
+        (Ok(()), Some((verdict, told))) => {
+            entry.settle(worker, verdict, told);
+            whole::content_is_safe(worker, entry);
         }
-        Ok(()) => whole::content_is_safe(worker, entry),
-        Err(fault) => {
-            worker.run.fault(&mut worker.scratch.totals, fault);
+        // Its source, and those of its followers, stay.
+        (Ok(()), None) => hard_links::leader_is_there(worker, entry, Dressed::Partly),
+        (Err(fault), told) => {
+            if told.is_some() {
+                entry.fail(worker, fault);
+            } else {
+                worker.run.fault(&mut worker.scratch.totals, fault);
+            }
             hard_links::leader_failed(worker, entry);
         }
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use fs::copy::CopyError;
 use fs::staging::{Naming, Staging};
 use fs::{Copied, Dir, File, Sparse};
-use model::settings::Staging as StagingChoice;
+use model::settings::{Staging as StagingChoice, Symlinks};
 use model::{Cause, Fault, Gauges, ItemFlags, Kind, Metadata, Summary, Topic, Verb, Verdict};
 
 use crate::attributes::{self, AsksForExtra, Born, Extra};
@@ -106,7 +106,9 @@ pub(crate) fn conclude(
         Ok((copied, Some(fault))) => {
             count_as_written(worker, &job.entry, copied);
             job.entry.fail_in_transfer(worker, fault, job.flags);
-            if !worker.run.settings.write.delay_updates {
+            if worker.run.settings.write.delay_updates {
+                partial::wait(worker.run, &job.entry, None);
+            } else {
                 // Others may be linked to it; its source stays, for it has what the copy lacks.
                 hard_links::leader_is_there(worker, &job.entry, Dressed::Partly);
             }
@@ -116,7 +118,10 @@ pub(crate) fn conclude(
             if job.is_redone {
                 tell_again(worker, &job.entry);
             }
-            if !worker.run.settings.write.delay_updates {
+            if worker.run.settings.write.delay_updates {
+                let told = (verdict(&job.entry), as_told(job.flags, copied));
+                partial::wait(worker.run, &job.entry, Some(told));
+            } else {
                 content_is_safe(worker, &job.entry);
             }
         }
@@ -141,7 +146,7 @@ fn tell_again(worker: &mut Worker<'_>, entry: &Entry) {
     let text = || [entry.path().as_bytes(), note].concat();
     worker.run.say(entry.segment, Topic::Warning, text);
     let flags = ItemFlags::TRANSFER | ItemFlags::MTIME;
-    entry.tell_again(worker.run, Verdict::Updated, Told::flags(flags));
+    entry.tell_line(worker.run, Verdict::Updated, Told::flags(flags));
 }
 
 /// Tells what a dry run would copy from a basis tree.
@@ -154,9 +159,21 @@ fn told_as_written(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags, cop
     if flags.contains(ItemFlags::TRANSFER) {
         count_as_written(worker, entry, copied);
     }
-    let told = Told { flags, leader: None, written_bytes: copied.written_bytes };
-    let verdict = if entry.existing.is_none() { Verdict::Copied } else { Verdict::Updated };
-    entry.conclude(worker, verdict, told);
+    let settings = &worker.run.settings;
+    if settings.write.delay_updates && !settings.dry_run {
+        // It counts when it has its name.
+        entry.tell_line(worker.run, verdict(entry), as_told(flags, copied));
+    } else {
+        entry.conclude(worker, verdict(entry), as_told(flags, copied));
+    }
+}
+
+fn verdict(entry: &Entry) -> Verdict {
+    if entry.existing.is_none() { Verdict::Copied } else { Verdict::Updated }
+}
+
+fn as_told(flags: ItemFlags, copied: Copied) -> Told {
+    Told { flags, leader: None, written_bytes: copied.written_bytes }
 }
 
 fn count_as_written(worker: &mut Worker<'_>, entry: &Entry, copied: Copied) {
@@ -196,6 +213,9 @@ pub(crate) fn remove_source(worker: &mut Worker<'_>, entry: &Entry, brought: &Br
         }
         if entry.node.is_behind_link(entry.layer) {
             return Err(kept("it lies behind a symlink; it was kept"));
+        }
+        if entry.is_followed && run.settings.links.symlinks != Symlinks::Follow {
+            return Err(kept("it is a symlink; it was kept"));
         }
         let failed = |error: &io::Error| entry.source_fault(Verb::Remove, error);
         let now = run.stat(&entry.source_dir, &entry.name).map_err(|error| failed(&error))?;
@@ -414,8 +434,7 @@ impl Staged {
         if run.settings.write.fsync {
             self.file().sync_all().map_err(|error| entry.target_fault(Verb::Sync, &error))?;
         }
-        let dressed = if lacking.is_some() { Dressed::Partly } else { Dressed::Wholly };
-        self.publish(run, entry, dressed)?;
+        self.publish(run, entry)?;
         Ok(lacking)
     }
 
@@ -446,13 +465,12 @@ impl Staged {
         }
     }
 
-    fn publish(&mut self, run: &Run, entry: &Entry, dressed: Dressed) -> Result<(), Problem> {
+    fn publish(&mut self, run: &Run, entry: &Entry) -> Result<(), Problem> {
         let dir = target_dir(entry)?;
         let name = entry.target_name();
         entry.node.touch();
         if run.settings.write.delay_updates {
-            return partial::put_aside(run, (entry, dressed), &mut self.staging)
-                .map_err(Problem::from);
+            return partial::put_aside(run, entry, &mut self.staging).map_err(Problem::from);
         }
         let mut replaces = entry.existing.is_some();
         if replaces && run.settings.backup.enabled {
