@@ -358,7 +358,8 @@ fn three_thousand_listed_directories_fit_few_descriptors() {
     lab.file("list", lines.concat());
     for (pass, options) in ["", "--delete-before", "--filter=:_.rules"].into_iter().enumerate() {
         for (program, root) in [("rsync", "theirs"), ("lanesync", "ours")] {
-            lab.file(format!("{root}{pass}/common/extra"), "extra");
+            let extra = lab.file(format!("{root}{pass}/common/extra"), "extra");
+            lab::set_mtime(&extra, 1_500_000_000);
             let words = format!("-ar --no-R --files-from=list {options} src/ {root}{pass}/");
             let run = if program == "rsync" { lab.rsync(&words) } else { lab.lanesync(&words) };
             run.open_files(256).go().expect(0);
