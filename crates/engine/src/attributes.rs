@@ -307,7 +307,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
         flags |= masked(run, entry.source.kind, source.differences(&target));
         leave_mode_to_acl(run, &mut flags, (&source, &target), &wanted, existing);
     }
-    let times = times_to_set(run, &wanted, (existing, flags));
+    let times = times_to_set(run, &wanted, existing, flags);
     let sets_times = times.mtime.is_some() || times.atime.is_some();
     let pretends = run.keeps_pretence();
     if run.settings.dry_run || !(flags.is_significant() || sets_times || pretends) {
@@ -324,7 +324,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
         // As rsync tells it: what was lost on the way is what has to be changed.
         told.set(ItemFlags::XATTR, source.differences(&target).contains(ItemFlags::XATTR));
         if existing.mode & 0o6000 != 0 && existing.kind != Kind::Symlink {
-            told = told_after_owner(run, dir, name, (&wanted, told));
+            told = told_after_owner(run, dir, name, &wanted, told);
         }
     }
     let mut widened = false;
@@ -348,7 +348,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
 
 /// The times that differ: those that letters tell of, and with `-c` fractions of a second. The access
 /// time of a link may have changed since it was looked at, by reading it.
-fn times_to_set(run: &Run, wanted: &Wanted, (existing, flags): (&Metadata, ItemFlags)) -> Times {
+fn times_to_set(run: &Run, wanted: &Wanted, existing: &Metadata, flags: ItemFlags) -> Times {
     let exact =
         run.settings.compare.content == ContentCheck::Checksum && existing.kind == Kind::File;
     let is_other = |mtime: &model::Timestamp| exact && *mtime != existing.mtime;
@@ -365,7 +365,8 @@ fn told_after_owner(
     run: &Run,
     dir: &Dir,
     name: &[u8],
-    (wanted, flags): (&Wanted, ItemFlags),
+    wanted: &Wanted,
+    flags: ItemFlags,
 ) -> ItemFlags {
     let Ok(now) = dir.stat(name) else { return flags };
     let mut looked_at = ItemFlags::OWNER | ItemFlags::GROUP;
@@ -425,29 +426,38 @@ impl Attempts {
     }
 }
 
+/// Extended attributes and ACLs of a file that is given its attributes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExtraChange<'a> {
+    /// Those that it shall have.
+    pub(crate) wanted: &'a Extra,
+    /// Those that it has, by its birth or from before.
+    pub(crate) present: &'a Extra,
+}
+
 /// Gives a file that is complete and not yet published its attributes, as many as can be set.
 pub(crate) fn dress(
     file: &File,
     born: Born,
     wanted: &Wanted,
-    extra: &Extra,
-    inherited: &Extra,
+    extra: ExtraChange<'_>,
 ) -> Result<(), (Verb, io::Error)> {
     let uid = wanted.uid.filter(|uid| *uid != born.uid);
     let gid = wanted.gid.filter(|gid| *gid != born.gid);
     let mut attempts = Attempts::default();
-    let mut inherited = Cow::Borrowed(inherited);
+    let ExtraChange { wanted: extra, present } = extra;
+    let mut present = Cow::Borrowed(present);
     if uid.is_some() || gid.is_some() {
         attempts.owner(file.set_owner(uid, gid));
-        if !inherited.xattrs.is_empty() {
-            inherited.to_mut().forget_lost_capability(file.into());
+        if !present.xattrs.is_empty() {
+            present.to_mut().forget_lost_capability(file.into());
         }
     }
-    if *extra != *inherited {
-        attempts.note(Verb::SetAttributes, extra.write(&inherited, file.into()));
+    if *extra != *present {
+        attempts.note(Verb::SetAttributes, extra.write(&present, file.into()));
     }
     let special = wanted.mode & 0o6000 != 0;
-    if born.mode != wanted.mode || special || extra.sets_mode(&inherited) {
+    if born.mode != wanted.mode || special || extra.sets_mode(&present) {
         attempts.note(Verb::SetMode, file.set_mode(attempts.permitted(wanted.mode)));
     }
     if wanted.mtime.is_some() || wanted.atime.is_some() {
@@ -464,7 +474,7 @@ pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: &Extra) -> Result<(),
     let wanted = entry.wanted(run);
     let set = || -> Result<(), (Verb, io::Error)> {
         if run.keeps_pretence() {
-            return pretend_named(run, entry, dir, (&wanted, extra));
+            return pretend_named(run, entry, dir, &wanted, extra);
         }
         let made = dir.stat(name).map_err(|error| (Verb::LookAt, error))?;
         let uid = wanted.uid.filter(|uid| *uid != made.uid);
@@ -504,7 +514,8 @@ fn pretend_named(
     run: &Run,
     entry: &Entry,
     dir: &Dir,
-    (wanted, extra): (&Wanted, &Extra),
+    wanted: &Wanted,
+    extra: &Extra,
 ) -> Result<(), (Verb, io::Error)> {
     let name = entry.target_name();
     let mut attempts = Attempts::default();

@@ -110,9 +110,11 @@ impl Old<'_> {
     /// with the attributes of those that they mirror.
     fn place(&self, run: &Run) -> io::Result<(Dir, Vec<u8>)> {
         let backup_name = [self.name, &*run.settings.backup.suffix].concat();
-        let Some(root) = run.backup_root()? else { return Ok((self.dir.clone(), backup_name)) };
+        let Some(root) = run.destination.backup_root(&run.settings.backup)? else {
+            return Ok((self.dir.clone(), backup_name));
+        };
         let mut holder = root.clone();
-        let mut mirrored = run.destination_root.clone();
+        let mut mirrored = run.destination.root.clone();
         for component in self.path.components() {
             mirrored = mirrored.and_then(|above| above.open_child_following(component).ok());
             let (below, made) = holder.open_or_make_child(component)?;

@@ -33,12 +33,12 @@ struct Candidate {
 
 /// The directories of the basis trees that mirror a node's.
 fn mirrors(node: &Node) -> impl Iterator<Item = Dir> {
-    (0..node.run.basis_roots.len()).filter_map(|number| mirror_at(node, number))
+    (0..node.run.destination.basis_roots.len()).filter_map(|number| mirror_at(node, number))
 }
 
 /// The directory of one basis tree.
 fn mirror_at(node: &Node, number: usize) -> Option<Dir> {
-    let roots = &node.run.basis_roots;
+    let roots = &node.run.destination.basis_roots;
     let handles = node.basis.get_or_init(|| {
         let below = |root: &Dir| {
             let dir = mirror(root, node).ok()?;
@@ -278,7 +278,7 @@ pub(crate) fn directory(
 ) -> Result<Option<ItemFlags>, Fault> {
     let run = &*node.run;
     let mut first = None;
-    for number in 0..run.basis_roots.len() {
+    for number in 0..run.destination.basis_roots.len() {
         let Some(basis) = mirrored_directory(node, number) else { continue };
         let mut flags = wanted(basis).differences(&run.settings, &basis);
         if let (true, Some(dir)) = (run.settings.has_extra(), mirror_at(node, number)) {

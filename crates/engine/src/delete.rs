@@ -25,6 +25,9 @@ mod doomed;
 /// Deletions that wait for the end of the transfer.
 pub(crate) mod later;
 
+/// What may be deleted, and how much.
+pub(crate) mod permission;
+
 /// Why a directory on which another file system is mounted stays in the way.
 const IS_MOUNTED: &str =
     "another file system is mounted there; unmount it, or use --delete-across-mounts";
@@ -245,7 +248,7 @@ fn is_absence(error: &io::Error) -> bool {
 
 fn missing_stays(worker: &mut Worker<'_>, path: &[u8], cause: Cause) {
     let path = RelPath::new(path).unwrap_or_else(RelPath::root);
-    let fault = worker.run.destination_fault(Verb::Remove, &path, cause);
+    let fault = worker.run.destination.fault(Verb::Remove, &path, cause);
     worker.run.fault(&mut worker.scratch.totals, fault);
 }
 

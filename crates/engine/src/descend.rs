@@ -2,21 +2,19 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use fs::xattr::Node as Carrier;
 use fs::{AccessTime, Dir};
 use model::settings::{OneFileSystem, Perms};
 use model::{Cause, Fault, Item, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
-use parking_lot::Mutex;
 
 use crate::attributes::{self, AsksForExtra, Extra};
 use crate::layers::{can_read_attributes, leave_existing, open_layers};
 use crate::merge_files::{rules_among, rules_in_force};
 use crate::names::{NameRef, Presence};
 use crate::node::{
-    Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Target, ThroughLink,
+    Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Sides, Target, ThroughLink,
 };
 use crate::order::SegmentId;
 use crate::run::Run;
@@ -221,8 +219,8 @@ fn look_at_source(way: &Way<'_>) -> Result<Metadata, Fault> {
 fn is_left_out(worker: &mut Worker<'_>, way: &Way<'_>, source: &Metadata) -> bool {
     let run = worker.run;
     let traverse = &run.settings.traverse;
-    if run.destination_inode == Some((source.dev, source.ino)) {
-        if run.made_destination {
+    if run.destination.is_root(source) {
+        if run.destination.is_new {
             return true;
         }
         let cause = Cause::Refused(
@@ -369,7 +367,7 @@ fn make_target(
     }
     let open = || match through_link {
         ThroughLink::No => parent.open_child(name, AccessTime::Update),
-        ThroughLink::Follow => run.open_target_beneath(&way.path()),
+        ThroughLink::Follow => run.destination.open_beneath(&way.path()),
     };
     let dir = match open() {
         // A dry run does not make a directory passable; it goes on as if it were empty.
@@ -458,31 +456,14 @@ fn build(
         *parent_layer == way.entry.layer
     };
     let itself = layers.iter().position(is_itself).unwrap_or(0);
-    let mut node = Node {
-        run: Arc::clone(&way.node.run),
-        parent: Some(Arc::clone(way.node)),
-        path,
-        layers,
-        itself: u16::try_from(itself).unwrap_or(0),
-        picked: way.pick().and_then(|pick| pick.below.clone()),
-        target,
-        renamed: None,
-        arrives_as: way.node.renamed.clone(),
-        source_scope,
-        receiver_scope,
-        segment: way.segment,
-        line: Mutex::new(None),
-        finish: None,
-        is_put_off: AtomicBool::new(false),
-        touched: AtomicBool::new(false),
-        is_left_out: way.node.is_left_out || entered.is_left_out,
-        has_unread_content: !whole,
-        incomplete: AtomicBool::new(!whole || way.node.incomplete.load(Ordering::Relaxed)),
-        pending: AtomicUsize::new(1),
-        birth_group: AtomicU64::new(0),
-        default_acl: OnceLock::new(),
-        basis: OnceLock::new(),
-    };
+    let sides = Sides { layers, itself, target, source_scope, receiver_scope };
+    let mut node = Node::child(way.node, path, way.segment, sides);
+    node.picked = way.pick().and_then(|pick| pick.below.clone());
+    node.is_left_out |= entered.is_left_out;
+    if !whole {
+        node.has_unread_content = true;
+        node.incomplete = AtomicBool::new(true);
+    }
     if node.is_left_out {
         worker.scratch.totals.listed.add(Kind::Directory, 1);
         way.skip(worker, source, || {
@@ -520,7 +501,7 @@ pub(crate) fn compare(
     let Some(existing) = existing else {
         let parent = node.parent.as_deref().unwrap_or(node);
         let changed = |basis| self::wanted(run, parent, source, Some(basis));
-        let known = if run.basis_roots.is_empty() {
+        let known = if run.destination.basis_roots.is_empty() {
             None
         } else {
             basis::directory(node, source, changed)?

@@ -5,8 +5,8 @@
 //! nearest ancestor that is open, follows no link, and insists on the inode that was there before.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use fs::{AccessTime, Dir};
 use model::{Cause, Fault, ItemFlags, Metadata, RelPath, Side, Verb, Verdict};
@@ -171,14 +171,70 @@ pub(crate) struct Node {
     /// Tasks and children not done yet.
     pub(crate) pending: AtomicUsize,
     /// Group of a file made in the destination directory, plus one; 0 while unknown.
-    pub(crate) birth_group: std::sync::atomic::AtomicU64,
+    pub(crate) birth_group: AtomicU64,
     /// The default ACL of the destination directory, once it was asked for.
-    pub(crate) default_acl: std::sync::OnceLock<Option<fs::Acl>>,
+    pub(crate) default_acl: OnceLock<Option<fs::Acl>>,
     /// The directories of the basis trees that mirror this one.
-    pub(crate) basis: std::sync::OnceLock<Vec<Option<Handle>>>,
+    pub(crate) basis: OnceLock<Vec<Option<Handle>>>,
+}
+
+/// What a directory is on both sides when its node is made.
+pub(crate) struct Sides {
+    pub(crate) layers: Vec<Layer>,
+    /// The layer whose directory gives the attributes.
+    pub(crate) itself: usize,
+    pub(crate) target: Target,
+    pub(crate) source_scope: filter::Scope,
+    pub(crate) receiver_scope: filter::Scope,
 }
 
 impl Node {
+    /// The node of the transfer root, with one task to wait for.
+    pub(crate) fn root(run: &Arc<Run>, segment: SegmentId, sides: Sides) -> Self {
+        let Sides { layers, itself, target, source_scope, receiver_scope } = sides;
+        Self {
+            run: Arc::clone(run),
+            parent: None,
+            path: RelPath::root(),
+            layers,
+            itself: u16::try_from(itself).unwrap_or(0),
+            picked: None,
+            target,
+            renamed: None,
+            arrives_as: None,
+            source_scope,
+            receiver_scope,
+            segment,
+            line: Mutex::new(None),
+            finish: None,
+            is_put_off: AtomicBool::new(false),
+            touched: AtomicBool::new(false),
+            is_left_out: false,
+            has_unread_content: false,
+            incomplete: AtomicBool::new(false),
+            pending: AtomicUsize::new(1),
+            birth_group: AtomicU64::new(0),
+            default_acl: OnceLock::new(),
+            basis: OnceLock::new(),
+        }
+    }
+
+    /// The node of a directory in another one's, which hands on what holds for all below it.
+    pub(crate) fn child(
+        parent: &Arc<Self>,
+        path: RelPath,
+        segment: SegmentId,
+        sides: Sides,
+    ) -> Self {
+        let mut node = Self::root(&parent.run, segment, sides);
+        node.parent = Some(Arc::clone(parent));
+        node.path = path;
+        node.arrives_as.clone_from(&parent.renamed);
+        node.is_left_out = parent.is_left_out;
+        node.incomplete = AtomicBool::new(parent.incomplete.load(Ordering::Relaxed));
+        node
+    }
+
     /// The open directory of a layer.
     pub(crate) fn layer_dir(&self, layer: u16) -> io::Result<Dir> {
         let handle = &self.layers[usize::from(layer)].handle;
@@ -287,7 +343,7 @@ impl Node {
             match (handle.if_open(), through_link, &node.parent) {
                 (Some(open), ..) => break open,
                 (None, ThroughLink::Follow, _) => {
-                    break self.run.open_target_beneath(&node.path)?;
+                    break self.run.destination.open_beneath(&node.path)?;
                 }
                 (None, ThroughLink::No, Some(parent)) => {
                     way.push((node, handle));
@@ -393,7 +449,7 @@ impl Node {
     pub(crate) fn target_fault(&self, verb: Verb, name: &[u8], cause: impl Into<Cause>) -> Fault {
         let name = self.target_name(name);
         let path = if name == b"." { self.path.clone() } else { self.path.child(name) };
-        self.run.destination_fault(verb, &path, cause)
+        self.run.destination.fault(verb, &path, cause)
     }
 
     /// The name that an entry has at the destination.

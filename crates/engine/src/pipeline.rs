@@ -3,17 +3,15 @@
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use filter::{Rules, Scope};
 use fs::Dir;
-use model::settings::{DeleteLimit, DeleteWhen, Symlinks, Workers};
+use model::settings::{DeleteWhen, Symlinks, Workers};
 use model::{
     Cause, Fault, Item, ItemFlags, Job, Kind, Metadata, RelPath, Side, Summary, Topic, Verb,
     Verdict,
 };
-use parking_lot::Mutex;
 
 use crate::delete;
 use crate::descriptors::Descriptors;
@@ -21,7 +19,7 @@ use crate::destination::{self, Opened};
 use crate::error::SetupError;
 use crate::merge_files::{rules_among, rules_in_force};
 use crate::node::{
-    Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Target, ThroughLink,
+    Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Sides, Target, ThroughLink,
 };
 use crate::order::OrderedLog;
 use crate::run::{Limits, Run, Stop, Surroundings};
@@ -58,8 +56,8 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     };
     let limits = Limits { workers: ceiling, descriptors };
     let mut shared = Run::new(job, around, opened.as_ref(), limits)?;
-    shared.missing = std::mem::take(&mut selection.missing);
-    shared.source_inodes = inodes_up_to_the_top(&selection);
+    shared.deletion.missing = std::mem::take(&mut selection.missing);
+    shared.deletion.source_inodes = inodes_up_to_the_top(&selection);
     let links = &job.settings.links;
     shared.meets_entries_again = links.symlinks == Symlinks::Follow
         || links.copy_dirlinks
@@ -130,7 +128,7 @@ struct Top<'a> {
 fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Result<(), SetupError> {
     let picked = Arc::new(std::mem::take(&mut top.selection.picked));
     let overlaps = top.opened.as_ref().is_some_and(|opened| lies_in_a_source(&top, opened));
-    permit_deletions(run);
+    run.deletion.permit(run.settings.delete.limit);
     for pass in Pass::of(&run.settings, overlaps) {
         run.begin_pass(*pass);
         let before = run.totals();
@@ -150,7 +148,7 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
             run.keep_only_deletions(&before);
         }
         if *pass == Pass::Survey {
-            permit_deletions(run);
+            run.deletion.permit(run.settings.delete.limit);
         }
     }
     Ok(())
@@ -179,19 +177,6 @@ fn left_for_later(run: &Arc<Run>, top: &Top<'_>) -> Vec<Task> {
         tasks = run.links.take_orphans();
     }
     if tasks.is_empty() { delete::later::take(run, &receiver_base(top)) } else { tasks }
-}
-
-/// How many deletions `--max-delete` permits in all passes of the run together. A percentage is of
-/// what a survey has seen.
-fn permit_deletions(run: &Run) {
-    let left = match run.settings.delete.limit {
-        DeleteLimit::Unlimited => u64::MAX,
-        DeleteLimit::Entries(entries) => entries,
-        DeleteLimit::Percent(percent) => {
-            run.destination_entries.load(Ordering::Relaxed) * u64::from(percent) / 100
-        }
-    };
-    run.deletions_left.store(left, Ordering::Relaxed);
 }
 
 /// Tells of the arguments that cannot be read.
@@ -273,31 +258,10 @@ fn root_node(
     let target = root_target(run, top)?;
     let (source_scope, receiver_scope) = root_scopes(top, &target)?;
     let itself = top.selection.roots.iter().position(|root| root.is_sent).unwrap_or(0);
-    let mut node = Node {
-        run: Arc::clone(run),
-        parent: None,
-        path: RelPath::root(),
-        layers,
-        itself: u16::try_from(itself).unwrap_or(0),
-        picked: (!picked.names.is_empty()).then(|| Arc::clone(picked)),
-        target,
-        renamed: top.opened.as_ref().and_then(|opened| opened.renamed.clone()),
-        arrives_as: None,
-        source_scope,
-        receiver_scope,
-        segment: run.log.open(OrderedLog::ROOT),
-        line: Mutex::new(None),
-        finish: None,
-        is_put_off: AtomicBool::new(false),
-        touched: AtomicBool::new(false),
-        is_left_out: false,
-        has_unread_content: false,
-        incomplete: AtomicBool::new(false),
-        pending: AtomicUsize::new(1),
-        birth_group: AtomicU64::new(0),
-        default_acl: OnceLock::new(),
-        basis: OnceLock::new(),
-    };
+    let sides = Sides { layers, itself, target, source_scope, receiver_scope };
+    let mut node = Node::root(run, run.log.open(OrderedLog::ROOT), sides);
+    node.picked = (!picked.names.is_empty()).then(|| Arc::clone(picked));
+    node.renamed = top.opened.as_ref().and_then(|opened| opened.renamed.clone());
     if let Some(root) = top.selection.roots.iter().find(|root| root.is_sent) {
         compare_root(run, top, root, &mut node)?;
     }
@@ -307,7 +271,7 @@ fn root_node(
 fn root_target(run: &Run, top: &Top<'_>) -> Result<Target, SetupError> {
     let Some(opened) = &top.opened else { return Ok(Target::Absent) };
     let Some((dir, metadata)) = &opened.dir else { return Ok(Target::Absent) };
-    let failed = |error| run.destination_fault(Verb::LookAt, &RelPath::root(), &error);
+    let failed = |error| run.destination.fault(Verb::LookAt, &RelPath::root(), &error);
     Ok(Target::Present {
         ground: Ground::of(dir).map_err(failed)?,
         handle: Handle::new(dir.clone(), metadata),
@@ -418,24 +382,4 @@ fn root_scopes(top: &Top<'_>, target: &Target) -> Result<(Scope, Scope), SetupEr
     let source = rules_among(&source, &RelPath::root(), listed)?;
     let receiver = rules_in_force(&receiver, &RelPath::root(), target.if_open().as_slice())?;
     Ok((source, receiver))
-}
-
-/// The directories of the basis trees, relative to the destination.
-pub(crate) fn basis_roots(job: &Job, destination: Option<&Dir>) -> Vec<Option<Dir>> {
-    let open = |path: &std::path::PathBuf| match destination {
-        Some(dir) => fs::below::open_dir_below(dir, path).ok(),
-        None => basis_beside_absent(job, path),
-    };
-    job.settings.basis.dirs.iter().map(open).collect()
-}
-
-/// A basis tree in a dry run that would make the destination: the first `..` leads to where that
-/// would be made.
-fn basis_beside_absent(job: &Job, path: &Path) -> Option<Dir> {
-    if path.is_absolute() {
-        return Dir::open_operator(path).ok();
-    }
-    let destination = fs::below::absolute(&job.destination.as_ref()?.path);
-    let parent = Dir::open_operator(destination.parent()?).ok()?;
-    fs::below::open_dir_below(&parent, path.strip_prefix("..").ok()?).ok()
 }

@@ -1,22 +1,22 @@
 //! What all tasks of one run share: settings, counters, limits, and what has gone wrong so far.
 
-use std::collections::HashSet;
 use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 use fs::{Copier, Dir, File, xattr};
 use model::{
-    Cause, Event, Fault, Gauges, Interest, Job, Message, Metadata, RelPath, Settings, Side, Sink,
-    Summary, Topic, Verb, Verdict,
+    Cause, Event, Fault, Gauges, Interest, Job, Message, Metadata, Settings, Side, Sink, Summary,
+    Topic, Verb, Verdict,
 };
 use parking_lot::{Mutex, MutexGuard};
 use sched::{Budget, Cancel, Cancelled, Permit, RateLimit};
 
-use crate::attributes::{self, Born, Extra};
-use crate::delete::later::PutOff;
+use self::destination::Destination;
+use crate::attributes::{self, Born, ExtraChange};
+use crate::delete::permission::Permission;
 use crate::descriptors::{self, Descriptors};
 use crate::destination::Opened;
 use crate::error::SetupError;
@@ -29,6 +29,9 @@ use crate::prune::KnownFull;
 use crate::scan::Pass;
 use crate::transfer::partial::Waiting;
 use crate::wanted::Wanted;
+
+/// The destination of a run.
+pub(crate) mod destination;
 
 /// Why a run ended before all was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,33 +88,12 @@ pub(crate) struct Run {
     /// whole.
     pub(crate) meets_entries_again: bool,
     pub(crate) rate: RateLimit,
-    /// A directory or entry of the source could not be read: deletions are kept back.
-    pub(crate) source_fault: AtomicBool,
-    told_suppressed: AtomicBool,
-    /// Deletions still permitted by `--max-delete`.
-    pub(crate) deletions_left: AtomicU64,
-    /// Entries seen in destination directories, for `--max-delete=N%`.
-    pub(crate) destination_entries: AtomicU64,
-    /// The destination as typed, for messages.
-    pub(crate) shown_destination: Box<[u8]>,
-    /// The destination root, so that a source above it does not copy it into itself.
-    pub(crate) destination_inode: Option<(u64, u64)>,
-    /// The source roots and all directories above them: what is removed must hold none of them.
-    pub(crate) source_inodes: HashSet<(u64, u64)>,
-    /// The destination root did not exist before this run.
-    pub(crate) made_destination: bool,
+    pub(crate) destination: Destination,
+    pub(crate) deletion: Permission,
     /// `umask` of the process as it was started.
     pub(crate) umask: u32,
-    /// The destination root, for `--backup-dir`.
-    pub(crate) destination_root: Option<Dir>,
-    /// `--temp-dir`.
-    pub(crate) temp_dir: Option<Dir>,
-    /// `--compare-dest` and kin; `None` for those that cannot be opened.
-    pub(crate) basis_roots: Vec<Option<Dir>>,
     /// Complete files that are put into place when the tree has been gone through.
     pub(crate) later: Mutex<Vec<Waiting>>,
-    /// Directories in which something is deleted when all else is done.
-    pub(crate) put_off: Mutex<Vec<PutOff>>,
     /// Descriptors of the tasks at work.
     open_files: Budget,
     /// Directories that stay open between the tasks that work in them.
@@ -120,9 +102,6 @@ pub(crate) struct Run {
     pub(crate) known_full: KnownFull,
     /// New files are opened without being looked at first.
     pub(crate) reads_new_files: bool,
-    /// Destination entries of source arguments that do not exist (`--delete-missing-args`).
-    pub(crate) missing: Vec<Box<[u8]>>,
-    backup_root: Mutex<Option<Dir>>,
     scans: AtomicUsize,
     began: Instant,
     stop: Mutex<Option<Stop>>,
@@ -160,16 +139,6 @@ impl Run {
     ) -> Result<Self, SetupError> {
         let mut settings = job.settings.clone();
         settings.dry_run |= settings.traverse.list_only;
-        let destination = opened.and_then(|opened| opened.dir.as_ref());
-        let destination_root = destination.map(|(dir, _)| dir.clone());
-        let temp_dir = match (&settings.write.temp_dir, &destination_root) {
-            (Some(path), Some(dir)) if !settings.dry_run => {
-                let opened = fs::below::open_dir_below(dir, path);
-                let failed = |cause| SetupError::TempDir { path: path.clone(), cause };
-                Some(opened.map_err(failed)?)
-            }
-            _ => None,
-        };
         Ok(Self {
             sink: Arc::clone(&around.sink),
             gauges: Arc::clone(&around.gauges),
@@ -180,26 +149,14 @@ impl Run {
             links: HardLinks::default(),
             meets_entries_again: false,
             rate: RateLimit::new(settings.limits.bytes_per_sec.and_then(NonZeroU64::new)),
-            source_fault: AtomicBool::new(false),
-            told_suppressed: AtomicBool::new(false),
-            deletions_left: AtomicU64::new(u64::MAX),
-            destination_entries: AtomicU64::new(0),
-            shown_destination: opened.map_or_else(Box::default, |opened| opened.shown.clone()),
-            destination_inode: destination.map(|(_, metadata)| (metadata.dev, metadata.ino)),
-            source_inodes: HashSet::new(),
-            made_destination: opened.is_some_and(|opened| opened.is_new),
+            destination: Destination::new(job, &settings, opened)?,
+            deletion: Permission::default(),
             umask: around.umask,
-            basis_roots: crate::pipeline::basis_roots(job, destination_root.as_ref()),
-            destination_root,
-            temp_dir,
             later: Mutex::default(),
-            put_off: Mutex::default(),
             open_files: Budget::new(limits.descriptors.tasks),
             open_dirs: OpenDirs::new(limits.descriptors.dirs),
             known_full: KnownFull::default(),
             reads_new_files: !settings.dry_run && !settings.traverse.list_only,
-            missing: Vec::new(),
-            backup_root: Mutex::new(None),
             scans: AtomicUsize::new(0),
             began: Instant::now(),
             stop: Mutex::new(None),
@@ -256,13 +213,6 @@ impl Run {
         if self.keeps_pretence() { fake_super::pretended(file.into(), metadata) } else { metadata }
     }
 
-    /// Opens a destination directory whose path leads through links (`-K`): none of them may leave
-    /// the destination root.
-    pub(crate) fn open_target_beneath(&self, path: &RelPath) -> io::Result<Dir> {
-        let root = self.destination_root.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        root.open_beneath(path.as_bytes())
-    }
-
     /// True when owners and modes are kept in an attribute.
     pub(crate) fn keeps_pretence(&self) -> bool {
         self.identity.power == Power::Fake
@@ -275,13 +225,13 @@ impl Run {
         born: Born,
         wanted: &Wanted,
         source: &Metadata,
-        (extra, inherited): (&Extra, &Extra),
+        extra: ExtraChange<'_>,
     ) -> Result<(), (Verb, io::Error)> {
         if !self.keeps_pretence() {
-            return attributes::dress(file, born, wanted, extra, inherited);
+            return attributes::dress(file, born, wanted, extra);
         }
         let real = Wanted { mode: born.mode, uid: None, gid: None, ..*wanted };
-        let dressed = attributes::dress(file, born, &real, extra, inherited);
+        let dressed = attributes::dress(file, born, &real, extra);
         // As in rsync: what it pretends to be is written whatever became of the real attributes.
         let pretended = fake_super::write_file(file, wanted, source);
         dressed.and(pretended.map_err(|error| (Verb::SetAttributes, error)))
@@ -299,7 +249,7 @@ impl Run {
 
     /// True when a complete file gets its name at once, from the directory that it will be in.
     pub(crate) fn publishes_at_once(&self) -> bool {
-        self.temp_dir.is_none() && !self.settings.write.delay_updates
+        self.destination.temp_dir.is_none() && !self.settings.write.delay_updates
     }
 
     /// Waits for as long as the rate limit asks, counts the bytes, and ends a copy that is
@@ -319,19 +269,6 @@ impl Run {
     /// whole, or not at all.
     pub(crate) fn end_of_work(&self, paced_bytes: u64) {
         self.gauges.done_bytes.fetch_sub(paced_bytes, Ordering::Relaxed);
-    }
-
-    /// The root of `--backup-dir`, made when it is first needed; `None` without it.
-    pub(crate) fn backup_root(&self) -> io::Result<Option<Dir>> {
-        let (Some(path), Some(destination)) = (&self.settings.backup.dir, &self.destination_root)
-        else {
-            return Ok(None);
-        };
-        let mut root = self.backup_root.lock();
-        if root.is_none() {
-            *root = Some(fs::below::make_dirs_below(destination, path)?);
-        }
-        Ok(root.clone())
     }
 
     /// Keeps of a pass that only deletes what it deleted and what failed.
@@ -384,7 +321,7 @@ impl Run {
     /// Tells that part of the source could not be read: nothing is deleted any more.
     pub(crate) fn source_fault(&self, totals: &mut Summary, fault: Fault) {
         if !fault.is_vanished() {
-            self.source_fault.store(true, Ordering::Relaxed);
+            self.deletion.note_source_fault();
         }
         self.fault(totals, fault);
     }
@@ -393,13 +330,13 @@ impl Run {
     pub(crate) fn note_source(&self, fault: &Fault) {
         let changed = matches!(fault.cause, Cause::Vanished | Cause::ChangedDuringCopy);
         if fault.side == Side::Source && !changed {
-            self.source_fault.store(true, Ordering::Relaxed);
+            self.deletion.note_source_fault();
         }
     }
 
     /// Says, once, that deletions are kept back.
     pub(crate) fn tell_deletions_suppressed(&self, segment: SegmentId) {
-        if !self.told_suppressed.swap(true, Ordering::Relaxed) {
+        if self.deletion.is_first_kept_back() {
             let text = b"IO error encountered -- skipping file deletion";
             self.say(segment, Topic::Notice, || text.to_vec());
         }
@@ -407,7 +344,7 @@ impl Run {
 
     /// True while deletions are permitted by what is known of the source.
     pub(crate) fn may_delete(&self) -> bool {
-        self.settings.delete.ignore_errors || !self.source_fault.load(Ordering::Relaxed)
+        self.settings.delete.ignore_errors || !self.deletion.has_source_fault()
     }
 
     /// Ends the run: no new work is begun. The first reason stands.
@@ -457,17 +394,6 @@ impl Run {
             let text = text().into();
             self.log.push(segment, Event::Message(Message { topic, text }), &*self.sink);
         }
-    }
-
-    /// A fault at the destination, shown with its root.
-    pub(crate) fn destination_fault(
-        &self,
-        verb: Verb,
-        path: &RelPath,
-        cause: impl Into<Cause>,
-    ) -> Fault {
-        let path = join(&self.shown_destination, path.as_bytes());
-        Fault { side: Side::Destination, verb, path, cause: cause.into() }
     }
 }
 

@@ -24,9 +24,9 @@ pub(crate) fn expand(worker: &mut Worker<'_>, node: Arc<Node>) {
     let also_in = names.sort();
     let extraneous = match_destination(worker, &node, &mut names);
     worker.sample(Cost::List, began.elapsed(), 1);
-    worker.run.destination_entries.fetch_add(extraneous.seen, Ordering::Relaxed);
+    worker.run.deletion.count_seen(extraneous.seen);
     if node.parent.is_none() && worker.run.pass().transfers() {
-        for path in &node.run.missing {
+        for path in &node.run.deletion.missing {
             delete::missing_argument(worker, &node, path);
         }
     }
@@ -209,7 +209,7 @@ fn kind_of(
         let Some(target) = target() else {
             // Told when it is looked at; deletions must know of it now.
             node.incomplete.store(true, Ordering::Relaxed);
-            run.source_fault.store(true, Ordering::Relaxed);
+            run.deletion.note_source_fault();
             return (kind, true);
         };
         return (Some(target), true);

@@ -6,7 +6,6 @@
 //! Guarded by the tests `extremes::two_thousand_levels_are_removed*`.
 
 use std::io;
-use std::sync::atomic::Ordering;
 
 use filter::{Perishable, Scope};
 use fs::{AccessTime, Dir, Listing};
@@ -226,7 +225,7 @@ impl<'a> Doomed<'a> {
                 return Way::Closed;
             }
         };
-        if worker.run.source_inodes.contains(&(existing.dev, existing.ino)) {
+        if worker.run.deletion.holds_a_source(&existing) {
             let why = Cause::Refused("it holds the source; it was kept".into());
             self.fails(worker, Verb::Remove, &path, why);
             return Way::Closed;
@@ -413,7 +412,7 @@ impl<'a> Doomed<'a> {
         cause: impl Into<Cause>,
     ) -> bool {
         let path = RelPath::new(path).unwrap_or_else(|| self.node.path.clone());
-        let fault = worker.run.destination_fault(verb, &path, cause);
+        let fault = worker.run.destination.fault(verb, &path, cause);
         worker.run.fault(&mut worker.scratch.totals, fault);
         false
     }
@@ -449,14 +448,11 @@ pub(super) fn is_kept_mount(worker: &Worker<'_>, dir: &Dir, name: &[u8]) -> bool
 
 /// Takes one from what `--max-delete` permits.
 fn may_remove(worker: &mut Worker<'_>) -> bool {
-    let left = &worker.run.deletions_left;
-    let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-        if left == u64::MAX { Some(left) } else { left.checked_sub(1) }
-    });
-    if taken.is_err() {
+    let may = worker.run.deletion.take_one();
+    if !may {
         worker.scratch.totals.deletions_skipped += 1;
     }
-    taken.is_ok()
+    may
 }
 
 fn another_directory() -> io::Error {

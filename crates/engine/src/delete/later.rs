@@ -51,13 +51,13 @@ pub(crate) fn put_off(node: &Arc<Node>, names: Vec<Name>) {
     node.hold();
     // It waits with its directories closed.
     node.is_put_off.store(true, atomic::Ordering::Relaxed);
-    node.run.put_off.lock().push(PutOff { node: Arc::clone(node), names });
+    node.run.deletion.put_off.lock().push(PutOff { node: Arc::clone(node), names });
 }
 
 /// The deletions that were put off, in rsync's order. With a limit they go one after the other, so
 /// that the same ones are left over whatever the number of workers.
 pub(crate) fn take(run: &Run, rules: &Scope) -> Vec<Task> {
-    let mut put_off = std::mem::take(&mut *run.put_off.lock());
+    let mut put_off = std::mem::take(&mut *run.deletion.put_off.lock());
     put_off.sort_by(|left, right| compare_directories(&left.node, &right.node));
     let with_segment = |put_off| (put_off, run.log.open(OrderedLog::ROOT));
     let all = put_off.into_iter().map(with_segment);

@@ -92,7 +92,7 @@ fn try_copy(worker: &mut Worker<'_>, mut job: FileJob, attempt: u32) {
         Ok((source, Opened::Staged(staged))) => {
             let node = Arc::clone(&job.entry.node);
             let size = job.entry.source.size;
-            start(worker, node, (source, size), Work::Copy { job, staged, attempt });
+            start(worker, node, source, size, Work::Copy { job, staged, attempt });
         }
         Err(Problem::Changed) => try_again(worker, job, attempt),
         Ok((_, Opened::Done(lacking))) => {
@@ -159,10 +159,10 @@ pub(crate) fn begin_compare(worker: &mut Worker<'_>, mut entry: Entry, source: F
     node.hold();
     entry.segment = node.run.log.open(entry.segment);
     let size = entry.source.size;
-    start(worker, node, (source, size), Work::Compare { entry, target });
+    start(worker, node, source, size, Work::Compare { entry, target });
 }
 
-fn start(worker: &mut Worker<'_>, node: Arc<Node>, (source, size): (File, u64), work: Work) {
+fn start(worker: &mut Worker<'_>, node: Arc<Node>, source: File, size: u64, work: Work) {
     let ranges = usize::try_from(size.div_ceil(RANGE_BYTES)).unwrap_or(usize::MAX);
     let runners = worker.active_workers().clamp(1, ranges.max(1));
     let big = Arc::new(BigFile {
@@ -189,10 +189,8 @@ pub(crate) fn run_range(worker: &mut Worker<'_>, big: &BigFile) {
     if let Some(work) = &*big.work.read() {
         while let Some(range) = big.claim() {
             let result = match work {
-                Work::Copy { job, staged, .. } => copy_range(worker, big, (job, staged), range),
-                Work::Compare { entry, target } => {
-                    compare_range(worker, big, (entry, target), range)
-                }
+                Work::Copy { job, staged, .. } => copy_range(worker, big, job, staged, range),
+                Work::Compare { entry, target } => compare_range(worker, big, entry, target, range),
             };
             if let Err(problem) = result {
                 big.problem.lock().get_or_insert(problem);
@@ -206,7 +204,8 @@ pub(crate) fn run_range(worker: &mut Worker<'_>, big: &BigFile) {
 fn copy_range(
     worker: &mut Worker<'_>,
     big: &BigFile,
-    (job, staged): (&FileJob, &Staged),
+    job: &FileJob,
+    staged: &Staged,
     range: Range<u64>,
 ) -> Result<(), Problem> {
     let (run, entry) = (worker.run, &job.entry);
@@ -231,7 +230,8 @@ fn copy_range(
 fn compare_range(
     worker: &mut Worker<'_>,
     big: &BigFile,
-    (entry, target): (&Entry, &File),
+    entry: &Entry,
+    target: &File,
     range: Range<u64>,
 ) -> Result<(), Problem> {
     if worker.is_cancelled() {

@@ -5,7 +5,7 @@ use fs::{Copied, Dir, File, Sparse};
 use model::settings::Append;
 use model::{Kind, Metadata, Verb};
 
-use crate::attributes::{Born, Extra};
+use crate::attributes::{Born, Extra, ExtraChange};
 use crate::backup;
 use crate::entries::Entry;
 use crate::run::Run;
@@ -136,6 +136,7 @@ fn dress(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<Lacki
     let before = Extra::of_target(run, &entry.node.source_scope, target.into())
         .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))?;
     let born = Born { uid: born.uid, gid: born.gid, mode: born.mode };
-    let dressed = run.dress(target, born, &entry.wanted(run), &entry.source, (&extra, &before));
+    let extra = ExtraChange { wanted: &extra, present: &before };
+    let dressed = run.dress(target, born, &entry.wanted(run), &entry.source, extra);
     Ok(dressed.err().map(|(verb, error)| entry.target_fault(verb, &error)))
 }

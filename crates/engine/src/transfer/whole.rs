@@ -10,7 +10,7 @@ use fs::{Copied, Dir, File, Sparse};
 use model::settings::{Staging as StagingChoice, Symlinks};
 use model::{Cause, Fault, Gauges, ItemFlags, Kind, Metadata, Summary, Topic, Verb, Verdict};
 
-use crate::attributes::{self, AsksForExtra, Born, Extra};
+use crate::attributes::{self, AsksForExtra, Born, Extra, ExtraChange};
 use crate::entries::Entry;
 use crate::hard_links::Dressed;
 use crate::node::Node;
@@ -455,8 +455,8 @@ impl Staged {
         // A default ACL changes the mode a file is born with.
         let mode = if self.inherits { u32::MAX } else { self.born.mode };
         let born = Born { mode, ..self.born };
-        let dressed =
-            run.dress(self.file(), born, &self.wanted, &entry.source, (&extra, &inherited));
+        let extra = ExtraChange { wanted: &extra, present: &inherited };
+        let dressed = run.dress(self.file(), born, &self.wanted, &entry.source, extra);
         match dressed {
             // As in rsync: who may read a file whose mode cannot be set is not known, so it is not
             // published.
@@ -494,7 +494,7 @@ impl Staged {
 /// Where the staging file of an entry is made: in `--temp-dir`, if a rename leads from there to the
 /// final name. Copying it once more would gain nothing over making it where it is needed.
 fn holder<'a>(run: &'a Run, entry: &Entry, dir: &'a Dir) -> Result<&'a Dir, Problem> {
-    let Some(temp_dir) = &run.temp_dir else { return Ok(dir) };
+    let Some(temp_dir) = &run.destination.temp_dir else { return Ok(dir) };
     let reaches = temp_dir
         .can_rename_into(dir)
         .map_err(|error| entry.target_fault(Verb::CreateStaging, &error))?;

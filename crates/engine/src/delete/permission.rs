@@ -1,0 +1,76 @@
+//! What a run may delete, how much of it, and what of it waits.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use model::Metadata;
+use model::settings::DeleteLimit;
+use parking_lot::Mutex;
+
+use super::later::PutOff;
+
+/// What all tasks of a run know of its deletions.
+#[derive(Default)]
+pub(crate) struct Permission {
+    /// A directory or entry of the source could not be read.
+    source_fault: AtomicBool,
+    told_kept_back: AtomicBool,
+    /// Deletions still permitted by `--max-delete`; [`u64::MAX`] without it.
+    left: AtomicU64,
+    /// Entries seen in destination directories, for `--max-delete=N%`.
+    seen: AtomicU64,
+    /// The source roots and all directories above them: what is removed must hold none of them.
+    pub(crate) source_inodes: HashSet<(u64, u64)>,
+    /// Destination entries of source arguments that do not exist (`--delete-missing-args`).
+    pub(crate) missing: Vec<Box<[u8]>>,
+    /// Directories in which something is deleted when all else is done.
+    pub(crate) put_off: Mutex<Vec<PutOff>>,
+}
+
+impl Permission {
+    /// How many deletions `--max-delete` permits in all passes of the run together. A percentage is
+    /// of what a survey has seen.
+    pub(crate) fn permit(&self, limit: DeleteLimit) {
+        let left = match limit {
+            DeleteLimit::Unlimited => u64::MAX,
+            DeleteLimit::Entries(entries) => entries,
+            DeleteLimit::Percent(percent) => {
+                self.seen.load(Ordering::Relaxed) * u64::from(percent) / 100
+            }
+        };
+        self.left.store(left, Ordering::Relaxed);
+    }
+
+    /// Takes one from what is permitted; false when none is left.
+    pub(crate) fn take_one(&self) -> bool {
+        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            if left == u64::MAX { Some(left) } else { left.checked_sub(1) }
+        });
+        taken.is_ok()
+    }
+
+    /// Counts entries of a destination directory.
+    pub(crate) fn count_seen(&self, entries: u64) {
+        self.seen.fetch_add(entries, Ordering::Relaxed);
+    }
+
+    /// Notes that part of the source could not be read: deletions are kept back from now on.
+    pub(crate) fn note_source_fault(&self) {
+        self.source_fault.store(true, Ordering::Relaxed);
+    }
+
+    /// True when part of the source could not be read.
+    pub(crate) fn has_source_fault(&self) -> bool {
+        self.source_fault.load(Ordering::Relaxed)
+    }
+
+    /// True for the first who asks whether it is still to be told that deletions are kept back.
+    pub(crate) fn is_first_kept_back(&self) -> bool {
+        !self.told_kept_back.swap(true, Ordering::Relaxed)
+    }
+
+    /// True of a source root and of what it lies in.
+    pub(crate) fn holds_a_source(&self, existing: &Metadata) -> bool {
+        self.source_inodes.contains(&(existing.dev, existing.ino))
+    }
+}
