@@ -53,7 +53,7 @@ use std::path::PathBuf;
 use filter::Rules;
 use model::settings::{Backup, Delete, DeleteWhen, Depth, Partial, Settings, Symlinks};
 use model::{Destination, Interest, Job, Source, Topics};
-use report::settings::{Effect, KeptPath, Listing, Preserved, RunFacts, Transfer};
+use report::settings::{Effect, KeptPath, Listing, Preserved, Progress, RunFacts, Transfer};
 
 use super::config::{self, Config};
 use super::host::names_a_host;
@@ -210,12 +210,14 @@ impl Typed {
             interest: Interest::default(),
             topics: Topics::default(),
             tell_checksums: false,
+            tell_begun: false,
         };
         let mut job = job(raw, settings);
         report.run = facts_of(&job, shape);
         job.settings.interest = report.interest(log_file.is_some());
         job.settings.topics = report.topics();
         job.settings.tell_checksums = report.tells_checksums(log_file.is_some());
+        job.settings.tell_begun = report.progress == Progress::PerFile;
         Ok(Invocation { job, rules, report, log_file, warnings })
     }
 }

@@ -38,6 +38,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
     if next + 1 < directories.len() {
         node.hold();
         run.begin_scan();
+        run.begin_listing();
         let (node, found) = (Arc::clone(&node), Arc::clone(&found));
         worker.spawn(Task::Directories(Position { node, found, next: next + 1, segment }));
     } else {
@@ -49,6 +50,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
         // The child holds the parent until it is finished.
         scan::expand(worker, Arc::new(child));
     } else {
+        run.end_listing();
         run.log.close(own, &*run.sink);
         finalize::settle(worker, node);
     }

@@ -103,6 +103,7 @@ pub(crate) struct Run {
     /// New files are opened without being looked at first.
     pub(crate) reads_new_files: bool,
     scans: AtomicUsize,
+    listings: AtomicUsize,
     began: Instant,
     stop: Mutex<Option<Stop>>,
     workers: Vec<Mutex<Scratch>>,
@@ -158,6 +159,7 @@ impl Run {
             known_full: KnownFull::default(),
             reads_new_files: !settings.dry_run && !settings.traverse.list_only,
             scans: AtomicUsize::new(0),
+            listings: AtomicUsize::new(0),
             began: Instant::now(),
             stop: Mutex::new(None),
             workers: (0..limits.workers).map(|_| Mutex::default()).collect(),
@@ -174,6 +176,7 @@ impl Run {
     pub(crate) fn begin_pass(&self, pass: Pass) {
         *self.pass.lock() = pass;
         self.begin_scan();
+        self.begin_listing();
     }
 
     /// Waits until a task may open what it needs, so that many workers do not run into the limit
@@ -191,6 +194,18 @@ impl Run {
     pub(crate) fn end_scan(&self) {
         if self.scans.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.gauges.finish_scan(self.began.elapsed());
+        }
+    }
+
+    /// One more directory, or list of directories, that may hold others.
+    pub(crate) fn begin_listing(&self) {
+        self.listings.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One of them was listed or left out; the last one ends the list.
+    pub(crate) fn end_listing(&self) {
+        if self.listings.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.gauges.finish_list();
         }
     }
 

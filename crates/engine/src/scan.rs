@@ -57,8 +57,10 @@ fn begin(worker: &mut Worker<'_>, node: Arc<Node>, found: Found) {
     } else {
         node.hold();
         run.begin_scan();
+        run.begin_listing();
         worker.spawn(Task::Directories(position(directories)));
     }
+    run.end_listing();
     if found.names.files().is_empty() || !run.pass().transfers() {
         run.log.close(files, &*run.sink);
     } else {

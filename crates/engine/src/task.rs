@@ -193,12 +193,19 @@ impl Task {
         match self {
             Self::Expand(node) => {
                 worker.run.end_scan();
+                worker.run.end_listing();
                 crate::telling::conclude_directory(worker, &node);
                 worker.run.log.close(node.segment, &*worker.run.sink);
                 finalize::settle(worker, node);
             }
-            Self::Files(position) | Self::Directories(position) => {
+            Self::Files(position) => {
                 worker.run.end_scan();
+                worker.run.log.close(position.segment, &*worker.run.sink);
+                finalize::settle(worker, position.node);
+            }
+            Self::Directories(position) => {
+                worker.run.end_scan();
+                worker.run.end_listing();
                 worker.run.log.close(position.segment, &*worker.run.sink);
                 finalize::settle(worker, position.node);
             }

@@ -1,8 +1,11 @@
 //! What is told of an entry: its verdict is counted, and an item made of it where somebody listens.
 
+use std::sync::Arc;
+
 use model::settings::ContentCheck;
 use model::{
-    Cause, Event, Fault, Gauges, Item, ItemFlags, Kind, Metadata, Summary, Topic, Verb, Verdict,
+    Begun, Cause, Event, Fault, FileGauge, Gauges, Item, ItemFlags, Kind, Metadata, Summary, Topic,
+    Verb, Verdict,
 };
 
 use crate::entries::Entry;
@@ -186,7 +189,30 @@ impl Entry {
         }
     }
 
+    /// Tells that the transfer of a file begins, where somebody wants to see it go on.
+    pub(crate) fn tell_begun(&self, run: &Run, flags: ItemFlags) -> Option<Arc<FileGauge>> {
+        if !run.settings.tell_begun {
+            return None;
+        }
+        let gauge = Arc::new(FileGauge::begin());
+        let item = self.outline(run, self.written_verdict(), Told::flags(flags));
+        let begun = Begun { item, gauge: Arc::clone(&gauge) };
+        run.log.push(self.segment, Event::Begun(Box::new(begun)), &*run.sink);
+        Some(gauge)
+    }
+
+    /// The verdict of a file whose content was written.
+    pub(crate) fn written_verdict(&self) -> Verdict {
+        if self.existing.is_none() { Verdict::Copied } else { Verdict::Updated }
+    }
+
     fn item(&self, run: &Run, verdict: Verdict, told: Told) -> Item {
+        let checksum = self.checksum(run, told.flags);
+        Item { checksum, ..self.outline(run, verdict, told) }
+    }
+
+    /// What can be told without reading content.
+    fn outline(&self, run: &Run, verdict: Verdict, told: Told) -> Item {
         let mut metadata = self.source;
         metadata.mode = crate::wanted::source_mode(&run.settings, &self.source);
         Item {
@@ -194,7 +220,6 @@ impl Entry {
             link: self.link_text(run),
             leader: told.leader,
             written_bytes: told.written_bytes,
-            checksum: self.checksum(run, told.flags),
             ..Item::new(self.path(), metadata, verdict)
         }
     }

@@ -70,8 +70,7 @@ pub(crate) fn run_long(worker: &mut Worker<'_>, file: LongFile) {
     let LongFile { parked, flags } = file;
     match parked.resume(worker) {
         Ok(entry) => {
-            let job = FileJob { entry, flags, opened: None, begun: None, is_redone: false };
-            whole::run(worker, job);
+            whole::run(worker, FileJob::new(entry, flags, None));
         }
         Err(node) => finalize::settle(worker, node),
     }

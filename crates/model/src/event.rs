@@ -1,7 +1,10 @@
 //! Facts told to the report while a run goes on.
 
+use std::sync::Arc;
+
 use crate::entry::Metadata;
 use crate::fault::{Cause, Fault};
+use crate::gauges::FileGauge;
 use crate::item_flags::ItemFlags;
 use crate::rel_path::RelPath;
 
@@ -201,9 +204,21 @@ pub enum MessageClass {
     Warning,
 }
 
+/// A long file whose transfer has begun, and how far it is.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// The entry as it will be told if all goes well, without what is known at its end only.
+    pub item: Item,
+    /// Its bytes and its time.
+    pub gauge: Arc<FileGauge>,
+}
+
 /// A fact told to the report.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// The content of a long file is being brought over; told where the settings ask for it, in the
+    /// place of its item, which comes next of all items.
+    Begun(Box<Begun>),
     /// An entry has its verdict. In order: by directory, sorted as rsync's, whatever the workers
     /// did first.
     Item(Box<Item>),

@@ -3,8 +3,9 @@
 //! Plain atomics without locks: a reader may see one counter ahead of another, never a torn one.
 //! What must add up exactly is in the summary, not here.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How far a run has come.
 #[derive(Debug, Default)]
@@ -28,6 +29,7 @@ pub struct Gauges {
     pub workers_active: AtomicU64,
     scan_micros: AtomicU64,
     scan_finished: AtomicBool,
+    list_finished: AtomicBool,
 }
 
 impl Gauges {
@@ -41,8 +43,18 @@ impl Gauges {
         counter.store(value, Ordering::Relaxed);
     }
 
-    /// Says that the source was listed wholly and how long that took: from now on
-    /// `listed_entries` and `listed_bytes` do not change.
+    /// Says that every directory was listed: from now on `listed_entries` does not change.
+    pub fn finish_list(&self) {
+        self.list_finished.store(true, Ordering::Release);
+    }
+
+    /// True when every directory was listed.
+    pub fn is_list_finished(&self) -> bool {
+        self.list_finished.load(Ordering::Acquire)
+    }
+
+    /// Says that all that was listed was looked at and how long that took: from now on
+    /// `listed_bytes` does not change either.
     pub fn finish_scan(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.scan_micros.store(micros, Ordering::Relaxed);
@@ -56,11 +68,88 @@ impl Gauges {
     }
 }
 
+/// How far one file has come: shared by those who bring it over and who shows it.
+#[derive(Debug)]
+pub struct FileGauge {
+    began: Instant,
+    kept_bytes: AtomicU64,
+    moved_bytes: AtomicU64,
+    took: OnceLock<Duration>,
+}
+
+impl FileGauge {
+    /// The gauge of a file that begins now.
+    pub fn begin() -> Self {
+        Self {
+            began: Instant::now(),
+            kept_bytes: AtomicU64::new(0),
+            moved_bytes: AtomicU64::new(0),
+            took: OnceLock::new(),
+        }
+    }
+
+    /// Counts bytes that were there already and stay.
+    pub fn keep(&self, bytes: u64) {
+        self.kept_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that were brought over.
+    pub fn add(&self, bytes: u64) {
+        self.moved_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Forgets what was counted: the file is read anew.
+    pub fn restart(&self) {
+        self.kept_bytes.store(0, Ordering::Relaxed);
+        self.moved_bytes.store(0, Ordering::Relaxed);
+    }
+
+    /// Says that no more is brought over.
+    pub fn finish(&self) {
+        self.took.get_or_init(|| self.began.elapsed());
+    }
+
+    /// True when no more is brought over.
+    pub fn is_finished(&self) -> bool {
+        self.took.get().is_some()
+    }
+
+    /// How long it took, or has taken so far.
+    pub fn elapsed(&self) -> Duration {
+        self.took.get().copied().unwrap_or_else(|| self.began.elapsed())
+    }
+
+    /// Content brought over, bytes.
+    pub fn moved_bytes(&self) -> u64 {
+        self.moved_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Content that is there, bytes.
+    pub fn present_bytes(&self) -> u64 {
+        self.kept_bytes.load(Ordering::Relaxed) + self.moved_bytes()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::Gauges;
+    use super::{FileGauge, Gauges};
+
+    #[test]
+    fn the_time_of_a_file_stands_still_at_its_end() {
+        let gauge = FileGauge::begin();
+        gauge.keep(2);
+        gauge.add(3);
+        assert_eq!((gauge.moved_bytes(), gauge.present_bytes()), (3, 5));
+        assert!(!gauge.is_finished());
+        gauge.finish();
+        let took = gauge.elapsed();
+        std::thread::sleep(Duration::from_millis(1));
+        assert_eq!(gauge.elapsed(), took);
+        gauge.restart();
+        assert_eq!(gauge.present_bytes(), 0);
+    }
 
     #[test]
     fn a_scan_is_over_only_when_it_is_said_to_be() {

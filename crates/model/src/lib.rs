@@ -38,9 +38,11 @@ pub mod rel_path;
 
 pub use chmod::Chmod;
 pub use entry::{DeviceNumber, Kind, Metadata, Timestamp};
-pub use event::{Event, Interest, Item, Message, MessageClass, Sink, Topic, Topics, Verdict};
+pub use event::{
+    Begun, Event, Interest, Item, Message, MessageClass, Sink, Topic, Topics, Verdict,
+};
 pub use fault::{Cause, Fault, Side, Verb};
-pub use gauges::Gauges;
+pub use gauges::{FileGauge, Gauges};
 pub use id_map::{IdMap, IdPattern, IdRule};
 pub use item_flags::ItemFlags;
 pub use job::{Destination, Job, Source};

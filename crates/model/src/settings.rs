@@ -41,6 +41,8 @@ pub struct Settings {
     pub topics: Topics,
     /// `%C` in a format: items carry the checksum of their content.
     pub tell_checksums: bool,
+    /// Tell when the transfer of a long file begins.
+    pub tell_begun: bool,
 }
 
 /// Which entries are looked at.

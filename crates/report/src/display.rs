@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use model::{Item, Summary};
+use model::{Begun, Item, Summary};
 
 use crate::live::Live;
 use crate::outputs::Outputs;
+use crate::per_file::PerFile;
 use crate::progress::{Percent, Rate, Reading, Scan, Tail, per_second, rsync_line};
 use crate::settings::{HumanReadable, Progress, Settings, Volume};
 
@@ -33,7 +34,7 @@ impl Display {
             _ if settings.volume == Volume::Quiet => Self::None,
             Progress::Off => Self::None,
             Progress::TotalLine => Self::TotalLine(Box::new(TotalLine::new(numbers))),
-            Progress::PerFile => Self::PerFile(PerFile { numbers, files: 0 }),
+            Progress::PerFile => Self::PerFile(PerFile::new(numbers)),
             Progress::Live => {
                 Live::on_stderr(numbers).map_or(Self::None, |live| Self::Live(Box::new(live)))
             }
@@ -43,7 +44,11 @@ impl Display {
     /// Writes lines so that they do not mix with the display.
     pub(crate) fn above(&mut self, outputs: &mut Outputs, write: impl FnOnce(&mut Outputs)) {
         match self {
-            Self::None | Self::PerFile(_) => write(outputs),
+            Self::None => write(outputs),
+            Self::PerFile(files) => {
+                files.leave(outputs);
+                write(outputs);
+            }
             Self::TotalLine(line) => {
                 line.leave(outputs);
                 write(outputs);
@@ -55,22 +60,29 @@ impl Display {
     /// Ten times a second.
     pub(crate) fn tick(&mut self, elapsed: Duration, reading: &Reading, outputs: &mut Outputs) {
         match self {
-            Self::None | Self::PerFile(_) => {}
+            Self::None => {}
+            Self::PerFile(files) => files.tick(outputs),
             Self::TotalLine(line) => line.tick(elapsed, reading, outputs),
             Self::Live(live) => live.tick(elapsed, reading),
         }
     }
 
-    /// A file has been transferred and its line printed.
-    pub(crate) fn transferred(
-        &mut self,
-        item: &Item,
-        elapsed: Duration,
-        reading: &Reading,
-        outputs: &mut Outputs,
-    ) {
-        if let Self::PerFile(display) = self {
-            display.transferred(item, elapsed, reading, outputs);
+    /// The transfer of a long file has begun.
+    pub(crate) fn begun(&mut self, begun: &Begun, outputs: &mut Outputs) {
+        if let Self::PerFile(files) = self {
+            files.begun(begun, outputs);
+        }
+    }
+
+    /// True when the transfer of this entry was shown while it went on.
+    pub(crate) fn shows(&self, item: &Item) -> bool {
+        matches!(self, Self::PerFile(files) if files.shows(item))
+    }
+
+    /// A file has been transferred, or was given up.
+    pub(crate) fn transferred(&mut self, item: &Item, reading: &Reading, outputs: &mut Outputs) {
+        if let Self::PerFile(files) = self {
+            files.transferred(item, reading, outputs);
         }
     }
 
@@ -83,7 +95,11 @@ impl Display {
         outputs: &mut Outputs,
     ) -> LiveEnded {
         match std::mem::replace(self, Self::None) {
-            Self::None | Self::PerFile(_) => LiveEnded::No,
+            Self::None => LiveEnded::No,
+            Self::PerFile(mut files) => {
+                files.leave(outputs);
+                LiveEnded::No
+            }
             Self::TotalLine(mut line) => {
                 line.finish(elapsed, reading, summary, outputs);
                 LiveEnded::No
@@ -108,14 +124,25 @@ pub(crate) struct TotalLine {
 
 /// Where the next byte would go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cursor {
+pub(crate) enum Cursor {
     LineStart,
     AfterProgress,
 }
 
-impl TotalLine {
-    const INTERVAL: Duration = Duration::from_secs(1);
+impl Cursor {
+    /// Goes to a line of its own.
+    pub(crate) fn leave(&mut self, outputs: &mut Outputs) {
+        if *self == Self::AfterProgress {
+            outputs.print_raw(b"\n");
+            *self = Self::LineStart;
+        }
+    }
+}
 
+/// How far apart rsync draws its lines.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
+
+impl TotalLine {
     fn new(numbers: HumanReadable) -> Self {
         Self {
             numbers,
@@ -129,15 +156,12 @@ impl TotalLine {
 
     /// Goes to a line of its own for what is printed next.
     fn leave(&mut self, outputs: &mut Outputs) {
-        if self.cursor == Cursor::AfterProgress {
-            outputs.print_raw(b"\n");
-            self.cursor = Cursor::LineStart;
-        }
+        self.cursor.leave(outputs);
     }
 
     fn tick(&mut self, elapsed: Duration, reading: &Reading, outputs: &mut Outputs) {
         let rate = self.rate.update(elapsed, reading.transferred_bytes);
-        if elapsed.saturating_sub(self.told) < Self::INTERVAL {
+        if elapsed.saturating_sub(self.told) < INTERVAL {
             return;
         }
         self.told = elapsed;
@@ -186,28 +210,4 @@ fn time_left(reading: &Reading, bytes_per_sec: f64) -> Option<Duration> {
     let secs = crate::numbers::to_float(left_bytes) / bytes_per_sec;
     let is_known = reading.scan == Scan::Finished && secs.is_finite();
     is_known.then(|| Duration::try_from_secs_f64(secs).ok()).flatten()
-}
-
-/// `--progress`: the finished line of each file. Files are transferred at the same time, so the
-/// rate and the time are those of the run so far.
-pub(crate) struct PerFile {
-    numbers: HumanReadable,
-    files: u64,
-}
-
-impl PerFile {
-    fn transferred(
-        &mut self,
-        item: &Item,
-        elapsed: Duration,
-        reading: &Reading,
-        outputs: &mut Outputs,
-    ) {
-        self.files += 1;
-        let rate = per_second(reading.transferred_bytes, elapsed);
-        let tail = Tail::finished(self.files, reading);
-        let line = rsync_line(item.metadata.size, 100, rate, Some(elapsed), tail, self.numbers);
-        outputs.print_raw(line.as_bytes());
-        outputs.print_raw(b"\n");
-    }
 }

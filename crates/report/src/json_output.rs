@@ -52,6 +52,8 @@ impl JsonOutput {
 
     pub(crate) fn accept(&mut self, event: &Event) {
         match event {
+            // How far single files are is not told.
+            Event::Begun(_) => {}
             Event::Item(item) => {
                 self.outputs.print_record(&Record::Item(ItemRecord::new(item)).to_line());
                 self.log_lines.item(item, &mut self.outputs);

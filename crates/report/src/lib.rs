@@ -55,6 +55,9 @@ mod stats;
 /// What is shown while a run goes on.
 mod display;
 
+/// A line for each file.
+mod per_file;
+
 /// Readings, estimates, rsync's progress lines.
 mod progress;
 

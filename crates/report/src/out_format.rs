@@ -120,6 +120,13 @@ impl OutFormat {
         self.has(Escape::Checksum)
     }
 
+    /// True with `%b`, `%c` or `%C`: then a line can be written only when the content is there.
+    pub(crate) fn tells_what_came(&self) -> bool {
+        self.has(Escape::WrittenBytes)
+            || self.has(Escape::SignatureBytes)
+            || self.has(Escape::Checksum)
+    }
+
     fn has(&self, wanted: Escape) -> bool {
         let is_wanted =
             |piece: &Piece| matches!(piece, Piece::Escape { escape, .. } if *escape == wanted);

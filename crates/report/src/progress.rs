@@ -1,8 +1,9 @@
 //! How far a run is: readings of the gauges, estimates that never run backwards, and rsync's
 //! progress lines.
 //!
-//! While the source is being listed its size is known only from below, so there is no percentage:
-//! rsync's line shows 0 and `ir-chk`, the live display shows `>=`.
+//! While the source is being looked at its size is known only from below, so there is no percentage
+//! of it: rsync's line shows 0, the live display shows `>=`. The number of entries is known earlier,
+//! when all directories are listed: until then lines say `ir-chk`, as rsync's do.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,8 @@ pub(crate) struct Reading {
     pub(crate) workers_busy: u64,
     pub(crate) workers_active: u64,
     pub(crate) scan: Scan,
+    /// Whether `listed_entries` is known, which it is before the sizes are.
+    pub(crate) list: Scan,
 }
 
 /// Whether the totals are known.
@@ -40,10 +43,11 @@ pub(crate) enum Scan {
 impl Reading {
     pub(crate) fn of(gauges: &Gauges) -> Self {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        // First of all, so that totals read after it are final.
-        let scan = if gauges.scan_took().is_some() { Scan::Finished } else { Scan::Running };
+        let state = |is_over: bool| if is_over { Scan::Finished } else { Scan::Running };
         Self {
-            scan,
+            // First of all, so that totals read after them are final.
+            scan: state(gauges.scan_took().is_some()),
+            list: state(gauges.is_list_finished()),
             // What is done is read before what there is to do, so that it is never more.
             done_entries: read(&gauges.done_entries),
             done_bytes: read(&gauges.done_bytes),
@@ -167,14 +171,14 @@ pub(crate) enum Tail {
     /// A file is being transferred.
     Moving,
     /// A file is finished: how many are, and how many entries of how many are still to check.
-    Finished { transferred: u64, to_check: u64, listed: u64, scan: Scan },
+    Finished { transferred: u64, to_check: u64, listed: u64, list: Scan },
 }
 
 impl Tail {
     /// The end of a line that tells of finished files.
     pub(crate) fn finished(transferred: u64, reading: &Reading) -> Self {
-        let Reading { listed_entries: listed, done_entries, scan, .. } = *reading;
-        Self::Finished { transferred, to_check: listed.saturating_sub(done_entries), listed, scan }
+        let Reading { listed_entries: listed, done_entries, list, .. } = *reading;
+        Self::Finished { transferred, to_check: listed.saturating_sub(done_entries), listed, list }
     }
 }
 
@@ -198,8 +202,8 @@ pub(crate) fn rsync_line(
     let time = time.map_or_else(|| "  ??:??:??".to_owned(), |time| format!("{:>10}", hms(time)));
     let tail = match tail {
         Tail::Moving => "  ".to_owned(),
-        Tail::Finished { transferred, to_check, listed, scan } => {
-            let word = if scan == Scan::Finished { "to" } else { "ir" };
+        Tail::Finished { transferred, to_check, listed, list } => {
+            let word = if list == Scan::Finished { "to" } else { "ir" };
             format!(" (xfr#{transferred}, {word}-chk={to_check}/{listed})")
         }
     };

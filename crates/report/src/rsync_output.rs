@@ -6,17 +6,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::{Event, Gauges, Item, ItemFlags, Message, MessageClass, Summary, Topic, Topics};
+use model::{Begun, Event, Gauges, Item, ItemFlags, Message, MessageClass, Summary, Topic, Topics};
 
 use crate::display::{Display, LiveEnded};
 use crate::ended::{Ended, Endings};
 use crate::listing::{self, Columns};
 use crate::log_lines::{LogLines, context, write_mention};
 use crate::mention::Rules;
-use crate::out_format::{Context, OutFormat};
+use crate::out_format::{Context, OutFormat, short_name};
 use crate::outputs::Outputs;
 use crate::progress::Reading;
-use crate::settings::{Effect, Listing, Settings, Transfer, Volume};
+use crate::settings::{Effect, Listing, Progress, Settings, Transfer, Volume};
 use crate::stats;
 
 pub(crate) struct RsyncOutput {
@@ -74,6 +74,7 @@ impl RsyncOutput {
 
     pub(crate) fn accept(&mut self, event: &Event) {
         match event {
+            Event::Begun(begun) => self.begun(begun),
             Event::Item(item) | Event::Line(item) => self.item(item),
             Event::Settled(_) => {}
             Event::Message(message) => self.message(message),
@@ -123,6 +124,50 @@ impl RsyncOutput {
             return;
         }
         self.note_transfer();
+        let was_begun = self.display.shows(item);
+        let is_told_at_end = self.is_told_at_end();
+        if !was_begun {
+            self.mention_first(item);
+        }
+        let is_transfer = item.flags.contains(ItemFlags::TRANSFER);
+        if was_begun || is_transfer && self.settings.run.effect == Effect::Real {
+            let reading = Reading::of(&self.gauges);
+            self.display.transferred(item, &reading, &mut self.outputs);
+        }
+        if is_told_at_end {
+            self.mention(item);
+        }
+        self.log_lines.item(item, &mut self.outputs);
+    }
+
+    /// A long file: its name comes first, and what is shown of it goes on below.
+    fn begun(&mut self, begun: &Begun) {
+        self.note_transfer();
+        self.mention_first(&begun.item);
+        self.display.begun(begun, &mut self.outputs);
+    }
+
+    /// The line of an entry before its transfer; its bare name where progress is shown below and the
+    /// line comes later.
+    fn mention_first(&mut self, item: &Item) {
+        if !self.is_told_at_end() {
+            return self.mention(item);
+        }
+        let is_followed = self.settings.progress == Progress::PerFile
+            && self.settings.info.name >= 1
+            && item.flags.contains(ItemFlags::TRANSFER);
+        if is_followed {
+            self.print(&short_name(item));
+        }
+    }
+
+    /// As rsync: a line that says what a transfer came to is printed after it.
+    fn is_told_at_end(&self) -> bool {
+        self.format.as_ref().is_some_and(|(format, _)| format.tells_what_came())
+    }
+
+    /// The line of an entry, where it has one.
+    fn mention(&mut self, item: &Item) {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
         let is_told = match &self.format {
@@ -139,12 +184,6 @@ impl RsyncOutput {
             self.print(&text);
         }
         self.text = text;
-        if item.flags.contains(ItemFlags::TRANSFER) && self.settings.run.effect == Effect::Real {
-            let reading = Reading::of(&self.gauges);
-            let elapsed = self.started.elapsed();
-            self.display.transferred(item, elapsed, &reading, &mut self.outputs);
-        }
-        self.log_lines.item(item, &mut self.outputs);
     }
 
     fn message(&mut self, message: &Message) {

@@ -18,7 +18,7 @@ use crate::node::Node;
 use crate::task::{Task, Worker};
 use crate::transfer::whole::{
     ATTEMPTS, FileJob, Lacking, Problem, Staged, changes_always, conclude, open_source, problem,
-    refresh, sparse, stopped,
+    sparse, stopped,
 };
 use crate::transfer::{compare, partial};
 
@@ -107,7 +107,7 @@ fn try_copy(worker: &mut Worker<'_>, mut job: FileJob, attempt: u32) {
 /// Reads a file that changed anew; after the last attempt it is left as it is.
 fn try_again(worker: &mut Worker<'_>, mut job: FileJob, attempt: u32) {
     if attempt < ATTEMPTS {
-        refresh(worker.run, &mut job.entry);
+        job.refresh(worker.run);
         return try_copy(worker, job, attempt + 1);
     }
     let problem = changes_always(&job.entry);
@@ -135,7 +135,7 @@ fn open_copy(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<(File, Opened
             .map_err(|error| problem(run, entry, error))?;
     if shared {
         let lacking = staged.complete(run, entry, &source)?;
-        let paced = run.pace(entry.source.size).map_err(CopyError::Observer);
+        let paced = job.pace(run, entry.source.size).map_err(CopyError::Observer);
         run.end_of_work(entry.source.size);
         paced.map_err(|error| problem(run, entry, error))?;
         return Ok((source, Opened::Done(lacking)));
@@ -214,7 +214,7 @@ fn copy_range(
     let mut pace = |bytes| {
         passed += bytes;
         big.paced_bytes.fetch_add(bytes, Ordering::Relaxed);
-        run.pace(bytes)
+        job.pace(run, bytes)
     };
     let copied =
         worker.scratch.copier.copy_range(&big.source, staged.file(), range, holes, &mut pace);

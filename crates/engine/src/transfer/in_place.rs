@@ -37,6 +37,7 @@ fn write_to(
     (source, target): (&File, &File),
 ) -> Result<(Copied, Lacking), Problem> {
     let from = start(worker, job, source, target)?;
+    job.keeps(from);
     let (run, entry) = (worker.run, &job.entry);
     let is_device = entry.existing.is_some_and(|existing| existing.kind.is_device());
     // A device has no holes.
@@ -44,7 +45,7 @@ fn write_to(
     let mut paced = 0;
     let mut pace = |bytes| {
         paced += bytes;
-        run.pace(bytes)
+        job.pace(run, bytes)
     };
     let size = entry.source.size;
     let copied = worker.scratch.copier.copy_range(source, target, from..size, holes, &mut pace);

@@ -2,13 +2,16 @@
 
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use fs::copy::CopyError;
 use fs::staging::{Naming, Staging};
 use fs::{Copied, Dir, File, Sparse};
 use model::settings::{Staging as StagingChoice, Symlinks};
-use model::{Cause, Fault, Gauges, ItemFlags, Kind, Metadata, Summary, Topic, Verb, Verdict};
+use model::{
+    Cause, Fault, FileGauge, Gauges, ItemFlags, Kind, Metadata, Summary, Topic, Verb, Verdict,
+};
 
 use crate::attributes::{self, AsksForExtra, Born, Extra, ExtraChange};
 use crate::entries::Entry;
@@ -34,11 +37,36 @@ pub(crate) struct FileJob {
     pub(crate) is_redone: bool,
     /// The file that an earlier attempt began to write in place, backed up or new.
     pub(crate) begun: Option<File>,
+    /// What is told of it while it goes on, where somebody listens.
+    gauge: Option<Arc<FileGauge>>,
 }
 
 impl FileJob {
     pub(crate) fn new(entry: Entry, flags: ItemFlags, opened: Option<File>) -> Self {
-        Self { entry, flags, opened, is_redone: false, begun: None }
+        Self { entry, flags, opened, is_redone: false, begun: None, gauge: None }
+    }
+
+    /// Counts bytes that were there already and stay.
+    pub(crate) fn keeps(&self, bytes: u64) {
+        if let Some(gauge) = &self.gauge {
+            gauge.keep(bytes);
+        }
+    }
+
+    /// Waits as the rate limit asks, and counts the bytes for the run and the file.
+    pub(crate) fn pace(&self, run: &Run, bytes: u64) -> io::Result<()> {
+        if let Some(gauge) = &self.gauge {
+            gauge.add(bytes);
+        }
+        run.pace(bytes)
+    }
+
+    /// Looks at the source again before the next attempt.
+    pub(crate) fn refresh(&mut self, run: &Run) {
+        if let Some(gauge) = &self.gauge {
+            gauge.restart();
+        }
+        refresh(run, &mut self.entry);
     }
 }
 
@@ -63,8 +91,9 @@ impl From<Fault> for Problem {
 }
 
 /// Runs a long file as a task.
-pub(crate) fn run(worker: &mut Worker<'_>, job: FileJob) {
-    let node = std::sync::Arc::clone(&job.entry.node);
+pub(crate) fn run(worker: &mut Worker<'_>, mut job: FileJob) {
+    job.gauge = job.entry.tell_begun(worker.run, job.flags);
+    let node = Arc::clone(&job.entry.node);
     let segment = job.entry.segment;
     let ranged = job.entry.source.size >= RANGED_FROM_BYTES && worker.run.may_copy_in_ranges();
     if ranged {
@@ -88,7 +117,7 @@ pub(crate) fn run_small(worker: &mut Worker<'_>, mut job: FileJob) {
     let result = loop {
         attempt += 1;
         match write(worker, &mut job) {
-            Err(Problem::Changed) if attempt < ATTEMPTS => refresh(worker.run, &mut job.entry),
+            Err(Problem::Changed) if attempt < ATTEMPTS => job.refresh(worker.run),
             Err(Problem::Changed) => break Err(changes_always(&job.entry)),
             result => break result,
         }
@@ -102,6 +131,9 @@ pub(crate) fn conclude(
     job: &FileJob,
     result: Result<(Copied, Lacking), Problem>,
 ) {
+    if let Some(gauge) = &job.gauge {
+        gauge.finish();
+    }
     match result {
         Ok((copied, Some(fault))) => {
             count_as_written(worker, &job.entry, copied);
@@ -119,7 +151,7 @@ pub(crate) fn conclude(
                 tell_again(worker, &job.entry);
             }
             if worker.run.settings.write.delay_updates {
-                let told = (verdict(&job.entry), as_told(job.flags, copied));
+                let told = (job.entry.written_verdict(), as_told(job.flags, copied));
                 partial::wait(worker.run, &job.entry, Some(told));
             } else {
                 content_is_safe(worker, &job.entry);
@@ -160,16 +192,13 @@ fn told_as_written(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags, cop
         count_as_written(worker, entry, copied);
     }
     let settings = &worker.run.settings;
+    let (verdict, told) = (entry.written_verdict(), as_told(flags, copied));
     if settings.write.delay_updates && !settings.dry_run {
         // It counts when it has its name.
-        entry.tell_line(worker.run, verdict(entry), as_told(flags, copied));
+        entry.tell_line(worker.run, verdict, told);
     } else {
-        entry.conclude(worker, verdict(entry), as_told(flags, copied));
+        entry.conclude(worker, verdict, told);
     }
-}
-
-fn verdict(entry: &Entry) -> Verdict {
-    if entry.existing.is_none() { Verdict::Copied } else { Verdict::Updated }
 }
 
 fn as_told(flags: ItemFlags, copied: Copied) -> Told {
@@ -242,8 +271,7 @@ pub(crate) fn changes_always(entry: &Entry) -> Problem {
     entry.source_fault(Verb::ReadThreeTimes, Cause::ChangedDuringCopy).into()
 }
 
-/// Looks at the source again before the next attempt.
-pub(crate) fn refresh(run: &Run, entry: &mut Entry) {
+fn refresh(run: &Run, entry: &mut Entry) {
     let now = if entry.is_followed {
         entry.source_dir.stat_following(&entry.name)
     } else {
@@ -338,7 +366,7 @@ fn copy(
     let mut paced = 0;
     let mut pace = |bytes| {
         paced += bytes;
-        run.pace(bytes)
+        job.pace(run, bytes)
     };
     let copied =
         worker.scratch.copier.copy_whole(source, target, entry.source.size, sparse, &mut pace);

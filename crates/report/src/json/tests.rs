@@ -89,6 +89,7 @@ fn fault(path: &str, cause: Cause) -> Fault {
 
 fn progress() -> [String; 2] {
     let running = Reading {
+        list: Scan::Running,
         listed_entries: 12_345,
         listed_bytes: 2_000_000,
         done_entries: 1000,

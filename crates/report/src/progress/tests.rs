@@ -10,7 +10,7 @@ use crate::settings::HumanReadable;
 
 fn finished(transferred: u64) -> Tail {
     let reading =
-        Reading { listed_entries: 6, done_entries: 3, scan: Scan::Finished, ..Reading::default() };
+        Reading { listed_entries: 6, done_entries: 3, list: Scan::Finished, ..Reading::default() };
     Tail::finished(transferred, &reading)
 }
 
@@ -41,7 +41,7 @@ fn lines_have_the_shape_of_rsync() {
 }
 
 #[test]
-fn while_the_scan_goes_on_the_list_is_incomplete() {
+fn while_directories_are_listed_the_list_is_incomplete() {
     let reading = Reading { listed_entries: 9, ..Reading::default() };
     let tail = Tail::finished(1, &reading);
     let line = rsync_line(1, 0, 0.0, Some(Duration::ZERO), tail, HumanReadable::Grouped);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use model::{
-    Cause, Event, Fault, Gauges, Item, ItemFlags, Kind, Message, Side, Sink, Summary, Topic, Verb,
-    Verdict,
+    Begun, Cause, Event, Fault, FileGauge, Gauges, Item, ItemFlags, Kind, Message, Side, Sink,
+    Summary, Topic, Verb, Verdict,
 };
 
 use super::Reporter;
@@ -219,6 +219,45 @@ fn progress_of_files_follows_their_names() {
     let outcome = run(settings, events(), &summary(), Ended::WELL);
     assert!(outcome.stdout.contains("a\n\r              3 100% "), "{}", outcome.stdout);
     assert!(outcome.stdout.contains("(xfr#1, ir-chk=0/0)\n"), "{}", outcome.stdout);
+}
+
+/// A file of 3 bytes in work, as it is told when it begins and when it ends.
+fn long_file(moved_bytes: u64) -> [Event; 2] {
+    let mut item = item("a", Kind::File, Verdict::Copied);
+    item.flags = ItemFlags::NEW | ItemFlags::TRANSFER;
+    let gauge = FileGauge::begin();
+    gauge.add(moved_bytes);
+    let begun = Begun { item: item.clone(), gauge: Arc::new(gauge) };
+    [Event::Begun(Box::new(begun)), Event::Item(Box::new(item))]
+}
+
+#[test]
+fn a_long_file_is_named_once_and_before_its_progress() {
+    let mut settings = verbose(1);
+    settings.progress = Progress::PerFile;
+    let [begun, ended] = long_file(3);
+    let events = vec![begun, message(Topic::Notice, "by the way"), ended];
+    let outcome = run(settings.clone(), events, &summary(), Ended::WELL);
+    let lines: Vec<_> = outcome.stdout.lines().collect();
+    assert_eq!(lines[1], "a");
+    assert!(lines[2].starts_with("\r              3 100% "), "{lines:?}");
+    assert_eq!(lines[3], "by the way");
+    assert!(lines[4].ends_with(" (xfr#1, ir-chk=0/0)"), "{lines:?}");
+    assert_eq!(lines[5], "");
+
+    settings.items.out_format = Some(b"%n %b"[..].into());
+    let outcome = run(settings, long_file(3).into(), &summary(), Ended::WELL);
+    let lines: Vec<_> = outcome.stdout.lines().collect();
+    assert_eq!((lines[1], lines[3]), ("a", "a 0"), "{lines:?}");
+}
+
+#[test]
+fn a_long_file_that_is_given_up_is_not_said_to_be_there() {
+    let mut settings = verbose(1);
+    settings.progress = Progress::PerFile;
+    let outcome = run(settings, long_file(2).into(), &summary(), Ended::WELL);
+    assert!(outcome.stdout.contains("\na\n\r              2  66% "), "{}", outcome.stdout);
+    assert!(!outcome.stdout.contains("xfr#"), "{}", outcome.stdout);
 }
 
 #[test]
