@@ -204,6 +204,30 @@ fn itemized_lines() {
     }
 }
 
+/// `created directory fresh` is said to whoever asked for names or `%i`, not for any format.
+#[test]
+fn what_is_made_on_the_way_is_named_where_names_are() {
+    let mut named = Vec::new();
+    for options in [
+        "--out-format=%n",
+        "-i --out-format=%n",
+        "-v --out-format=%n",
+        "-P --out-format=%n",
+        "--info=name --out-format=%n",
+        "--out-format=%i",
+        "-v --info=name0",
+        "-v --info=name0 --out-format=%i",
+    ] {
+        let args = format!("-a {options} src/sub/deep/ fresh");
+        let scope = Scope { output: Output::Lines(mask::progress), also: Also::default() };
+        let seen = check(&Scenario::new(tree(), &args), scope);
+        if seen.stdout().contains("created directory fresh\n") {
+            named.push(options);
+        }
+    }
+    assert_eq!(named.len(), 4, "{named:?}");
+}
+
 #[test]
 fn deletion_lines() {
     let tree = Tree::new()
@@ -457,7 +481,7 @@ fn progress() {
         "-av --progress src/ fresh",
         "-a --info=progress1 src/new fresh",
         "-a --progress -n src/ dst",
-        "-aP --out-format=%n:%o src/ dst",
+        "-aP --out-format=%n:%o src/ fresh",
     ] {
         let seen = check(&Scenario::new(tree(), args), scope);
         assert_eq!(seen.code(), 0, "{args}");

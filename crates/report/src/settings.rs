@@ -144,6 +144,8 @@ pub struct Info {
     pub del: u8,
     /// `flist`: `sending incremental file list` and its kin.
     pub flist: u8,
+    /// What is made on the way: the level of `name`, but for a format that alone asks for names.
+    pub made: u8,
     /// `misc`: 1 among others directories made, 2 how content is brought over.
     pub misc: u8,
     /// `mount`: mount points.
@@ -173,6 +175,7 @@ impl Default for Info {
             copy: 0,
             del: 0,
             flist: 0,
+            made: 0,
             misc: 0,
             mount: 0,
             name: 0,

@@ -15,7 +15,7 @@ pub(crate) fn is_shown(topic: Topic, settings: &Settings) -> bool {
         Topic::Notice => true,
         Topic::Backup => info.backup >= 1,
         Topic::Filter => info.filter >= 1,
-        Topic::Made => info.name >= 1 || is_itemized(settings),
+        Topic::Made => info.made >= 1 || is_itemized(settings),
         Topic::Misc => info.misc >= 2,
         Topic::Nonreg => info.nonreg >= 1,
         Topic::Skip => info.skip >= 1,
@@ -58,7 +58,8 @@ mod tests {
         check(Info { misc: 1, ..nothing() }, &[]);
         check(Info { misc: 2, ..nothing() }, &[Topic::Misc]);
         check(Info { symsafe: 1, ..nothing() }, &[Topic::Symsafe]);
-        check(Info { name: 1, ..nothing() }, &[Topic::Made]);
+        check(Info { name: 1, ..nothing() }, &[]);
+        check(Info { made: 1, ..nothing() }, &[Topic::Made]);
     }
 
     #[test]

@@ -92,7 +92,8 @@ impl Typed {
 
     fn info_levels(&self) -> Info {
         let level = |word| self.info.level(word, self.verbosity, 0);
-        let has_format = self.plain.items.out_format.is_some() || self.itemize > 0;
+        let is_format_typed = self.plain.items.out_format.is_some();
+        let has_format = is_format_typed || self.itemize > 0;
         let shows_progress = self.progress == Some(true);
         let stats = match (self.stats, self.verbosity) {
             (false, _) => 0,
@@ -104,6 +105,11 @@ impl Typed {
             copy: level("copy"),
             del: level("del"),
             flist: self.info.level("flist", self.verbosity, if shows_progress { 2 } else { 0 }),
+            made: self.info.level(
+                "name",
+                self.verbosity,
+                u8::from(shows_progress && !is_format_typed),
+            ),
             misc: level("misc"),
             mount: level("mount"),
             name: self.info.level("name", self.verbosity, u8::from(has_format || shows_progress)),

@@ -53,7 +53,7 @@ fn verbose(level: u8) -> Settings {
     settings.items.out_format = Some(b"%n%L"[..].into());
     let info = &mut settings.info;
     (info.name, info.flist, info.del, info.misc, info.stats) = (level, 1, 1, level, 1);
-    (info.deltasum, info.skip) = (level - 1, level - 1);
+    (info.deltasum, info.skip, info.made) = (level - 1, level - 1, 1);
     settings
 }
 
