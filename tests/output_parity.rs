@@ -204,6 +204,21 @@ fn itemized_lines() {
     }
 }
 
+/// What is said on standard output before an error that ends the run is all that is said there.
+#[test]
+fn an_error_that_ends_the_run_has_no_statistics_after_it() {
+    for args in [
+        "-av src/ far/away/dir",
+        "-avv --stats src/ far/away/dir",
+        "-av src/new far/away/file",
+        "-av src/ src/new dst/same",
+    ] {
+        let seen = check_lines(args);
+        assert!(seen.code() == 3 || seen.code() == 11, "{args}: {}", seen.code());
+        assert!(!seen.stdout().contains("total size"), "{args}: {}", seen.stdout());
+    }
+}
+
 /// `created directory fresh` is said to whoever asked for names or `%i`, not for any format.
 #[test]
 fn what_is_made_on_the_way_is_named_where_names_are() {

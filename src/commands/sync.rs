@@ -7,7 +7,7 @@ use std::sync::Arc;
 use engine::{Stop, Surroundings};
 use filter::Rules;
 use model::{Event, Gauges, Job, Message, Sink, Summary, Topic};
-use report::{Closing, Ended, Endings, Reporter, Severity};
+use report::{Closing, Ended, Endings, Reporter, Severity, Statistics};
 use sched::Cancel;
 
 use super::signals::Watch;
@@ -44,7 +44,11 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
     let Some(reporter) = Arc::into_inner(reporter) else { return Exit::Internal };
     // What could not be said is no reason to hide that something else went wrong.
     let unseen = if exit == Exit::Success { Exit::FileIo } else { exit };
-    let endings = Endings { run: ended(exit), unseen: ended(unseen) };
+    let statistics = match ending {
+        Ending::Error(_) => Statistics::Withheld,
+        Ending::Complete | Ending::Interrupted | Ending::TimeIsOver => Statistics::Shown,
+    };
+    let endings = Endings { run: ended(exit), unseen: ended(unseen), statistics };
     if reporter.finish(&summary, endings) == endings.run { exit } else { unseen }
 }
 

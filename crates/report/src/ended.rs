@@ -19,6 +19,17 @@ pub struct Endings {
     /// When a part of it was lost: a run that was to be seen or logged and was not has not
     /// succeeded.
     pub unseen: Ended,
+    /// Whether the lines of statistics are printed.
+    pub statistics: Statistics,
+}
+
+/// Whether a run has statistics to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistics {
+    /// It has, also where it was interrupted or its time is over.
+    Shown,
+    /// As in rsync: an error ended it, and only that is said.
+    Withheld,
 }
 
 impl Endings {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use model::{Event, Gauges, Summary, Topic};
 
-use crate::ended::{Ended, Endings};
+use crate::ended::{Ended, Endings, Statistics};
 use crate::json::{
     FaultRecord, ItemRecord, MessageRecord, ProgressRecord, Record, Started, SummaryRecord,
 };
@@ -92,7 +92,9 @@ impl JsonOutput {
     }
 
     pub(crate) fn finish(&mut self, summary: &Summary, endings: Endings) -> Ended {
-        self.outputs.log(stats::log_closing(summary).as_bytes());
+        if endings.statistics == Statistics::Shown {
+            self.outputs.log(stats::log_closing(summary).as_bytes());
+        }
         if let Some(line) = endings.run.line() {
             self.outputs.log(line.as_bytes());
         }

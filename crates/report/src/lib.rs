@@ -88,6 +88,6 @@ mod clock;
 #[cfg(test)]
 mod testing;
 
-pub use ended::{Closing, Ended, Endings, Severity};
+pub use ended::{Closing, Ended, Endings, Severity, Statistics};
 pub use reporter::Reporter;
 pub use settings::Settings;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use model::{Begun, Event, Gauges, Item, ItemFlags, Message, MessageClass, Summary, Topic, Topics};
 
 use crate::display::{Display, LiveEnded};
-use crate::ended::{Ended, Endings};
+use crate::ended::{Ended, Endings, Statistics};
 use crate::listing::{self, Columns};
 use crate::log_lines::{LogLines, context, write_mention};
 use crate::mention::Rules;
@@ -93,11 +93,15 @@ impl RsyncOutput {
 
     pub(crate) fn finish(&mut self, summary: &Summary, endings: Endings) -> Ended {
         let elapsed = self.started.elapsed();
-        self.note_transfer();
+        if endings.statistics == Statistics::Shown {
+            self.note_transfer();
+        }
         self.open();
         let reading = Reading::of(&self.gauges);
         let live_ended = self.display.finish(elapsed, &reading, summary, &mut self.outputs);
-        self.print_statistics(summary, elapsed);
+        if endings.statistics == Statistics::Shown {
+            self.print_statistics(summary, elapsed);
+        }
         if live_ended == LiveEnded::Yes {
             let verdicts = stats::verdicts_that_occurred(summary, self.settings.numbers);
             self.outputs.warn(verdicts.as_bytes());

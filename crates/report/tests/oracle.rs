@@ -16,7 +16,7 @@ use model::{
     Event, Gauges, Item, ItemFlags, Kind, Metadata, RelPath, Sink, Summary, Timestamp, Verdict,
 };
 use report::settings::{Effect, HumanReadable, Itemize, NameEscapes, Preserved};
-use report::{Ended, Endings, Reporter, Settings};
+use report::{Ended, Endings, Reporter, Settings, Statistics};
 use tempfile::TempDir;
 
 /// What rsync prints.
@@ -59,7 +59,8 @@ fn ours(settings: Settings, items: Vec<Item>) -> Vec<u8> {
         reporter.accept(Event::Item(Box::new(item)));
     }
     let unseen = Ended { exit_code: 11, closing: None };
-    let ended = reporter.finish(&Summary::default(), Endings { run: Ended::WELL, unseen });
+    let endings = Endings { run: Ended::WELL, unseen, statistics: Statistics::Shown };
+    let ended = reporter.finish(&Summary::default(), endings);
     assert_eq!(ended, Ended::WELL, "all of it was written");
     stdout.0.lock().unwrap().clone()
 }

@@ -8,7 +8,7 @@ use model::{
 };
 
 use super::Reporter;
-use crate::ended::{Closing, Ended, Endings, Severity};
+use crate::ended::{Closing, Ended, Endings, Severity, Statistics};
 use crate::settings::{
     Effect, HumanReadable, Itemize, Listing, OutputStyle, Progress, Settings, Volume,
 };
@@ -18,6 +18,10 @@ const UNSEEN: Ended = Ended {
     exit_code: 11,
     closing: Some(Closing { severity: Severity::Error, sentence: "not seen" }),
 };
+
+fn endings(run: Ended) -> Endings {
+    Endings { run, unseen: UNSEEN, statistics: Statistics::Shown }
+}
 
 struct Outcome {
     stdout: String,
@@ -37,7 +41,7 @@ fn run(settings: Settings, events: Vec<Event>, summary: &Summary, ended: Ended) 
     for event in events {
         reporter.accept(event);
     }
-    let endings = Endings { run: ended, unseen: UNSEEN };
+    let endings = endings(ended);
     assert_eq!(reporter.finish(summary, endings), ended, "nothing is lost");
     Outcome { stdout: stdout.text(), stderr: stderr.text(), log: without_stamps(&log.text()) }
 }
@@ -301,7 +305,7 @@ fn a_closed_standard_output_is_an_error_at_the_end_and_no_panic() {
     for event in events() {
         reporter.accept(event);
     }
-    let ended = reporter.finish(&summary(), Endings { run: Ended::WELL, unseen: UNSEEN });
+    let ended = reporter.finish(&summary(), endings(Ended::WELL));
     assert_eq!(ended, UNSEEN);
     assert_eq!(
         stderr.text(),
@@ -320,7 +324,7 @@ fn the_last_record_has_the_exit_code_also_when_the_log_is_lost() {
         Some(Box::new(Closed)),
         Arc::new(Gauges::default()),
     );
-    let ended = reporter.finish(&summary(), Endings { run: Ended::WELL, unseen: UNSEEN });
+    let ended = reporter.finish(&summary(), endings(Ended::WELL));
     assert_eq!(ended, UNSEEN);
     let text = stdout.text();
     assert!(text.lines().last().unwrap().contains("\"exit_code\":11"), "{text}");
@@ -333,4 +337,22 @@ fn an_unfinished_reporter_stops_its_thread() {
     let stream = || Box::new(Capture::default());
     drop(Reporter::new(settings, stream(), stream(), None, Arc::clone(&gauges)));
     assert_eq!(Arc::strong_count(&gauges), 1);
+}
+
+#[test]
+fn after_an_error_that_ends_the_run_only_that_is_said() {
+    for style in [OutputStyle::Rsync, OutputStyle::Json] {
+        let streams = [Capture::default(), Capture::default(), Capture::default()];
+        let [stdout, stderr, log] = streams.clone().map(Box::new);
+        let settings = Settings { style, ..verbose(2) };
+        let reporter = Reporter::new(settings, stdout, stderr, Some(log), Arc::default());
+        let endings = Endings { statistics: Statistics::Withheld, ..endings(UNSEEN) };
+        reporter.finish(&summary(), endings);
+        let [stdout, stderr, log] = streams.map(|stream| stream.text());
+        for text in [&stdout, &log] {
+            assert!(!text.contains("sent ") && !text.contains("total"), "{text}");
+        }
+        assert!(stdout.contains("\"summary\"") == (style == OutputStyle::Json), "{stdout}");
+        assert_eq!(stderr, "lanesync error: not seen (code 11)\n");
+    }
 }
