@@ -219,6 +219,32 @@ fn an_error_that_ends_the_run_has_no_statistics_after_it() {
     }
 }
 
+/// When the sender removes is a race.
+fn removals_last(lines: Vec<&str>) -> Vec<&str> {
+    let is_removal = |line: &&str| line.starts_with("sender removed ");
+    let (mut removals, mut others): (Vec<_>, Vec<_>) = lines.into_iter().partition(is_removal);
+    removals.sort_unstable();
+    others.extend(removals);
+    others
+}
+
+#[test]
+fn sources_that_are_removed_are_named() {
+    for args in [
+        "-a --info=remove --remove-source-files src/ dst",
+        "-av --remove-source-files src/ dst",
+        "-avH --info=remove --remove-source-files src/ dst",
+        "-an --info=remove --remove-source-files src/ dst",
+    ] {
+        let seen = check_rearranged(tree(), args, |lines| removals_last(links_last(lines)));
+        let is_told = args.contains("--info=remove") && !args.contains("-an");
+        assert_eq!(seen.stdout().contains("sender removed sub/deep/x"), is_told, "{args}");
+    }
+    let args = "-avv --remove-source-files src/ fresh";
+    let seen = check_rearranged(tree(), args, |lines| removals_last(generator_first(lines)));
+    assert!(seen.stdout().contains("sender removed new\n"), "{}", seen.stdout());
+}
+
 /// `created directory fresh` is said to whoever asked for names or `%i`, not for any format.
 #[test]
 fn what_is_made_on_the_way_is_named_where_names_are() {

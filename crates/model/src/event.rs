@@ -139,6 +139,8 @@ pub enum Topic {
     Misc,
     /// `--info=nonreg`: `skipping non-regular file "x"`.
     Nonreg,
+    /// `--info=remove`: a source that was brought over is removed.
+    Removed,
     /// `--info=skip`: a setting leaves an entry out.
     Skip,
     /// `--info=symsafe`: an unsafe link is left out.
@@ -147,7 +149,7 @@ pub enum Topic {
 
 impl Topic {
     /// All topics.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Notice,
         Self::Warning,
         Self::Backup,
@@ -155,6 +157,7 @@ impl Topic {
         Self::Made,
         Self::Misc,
         Self::Nonreg,
+        Self::Removed,
         Self::Skip,
         Self::Symsafe,
     ];
@@ -165,7 +168,9 @@ impl Topic {
             Self::Notice | Self::Nonreg => MessageClass::Notice,
             Self::Warning => MessageClass::Warning,
             Self::Made | Self::Symsafe => MessageClass::Verbose,
-            Self::Backup | Self::Filter | Self::Misc | Self::Skip => MessageClass::Debug,
+            Self::Backup | Self::Filter | Self::Misc | Self::Removed | Self::Skip => {
+                MessageClass::Debug
+            }
         }
     }
 }

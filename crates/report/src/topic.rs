@@ -18,6 +18,7 @@ pub(crate) fn is_shown(topic: Topic, settings: &Settings) -> bool {
         Topic::Made => info.made >= 1 || is_itemized(settings),
         Topic::Misc => info.misc >= 2,
         Topic::Nonreg => info.nonreg >= 1,
+        Topic::Removed => info.remove >= 1,
         Topic::Skip => info.skip >= 1,
         Topic::Symsafe => info.symsafe >= 1,
     }
@@ -52,6 +53,7 @@ mod tests {
         };
         check(nothing(), &[]);
         check(Info::default(), &[Topic::Nonreg]);
+        check(Info { remove: 1, ..nothing() }, &[Topic::Removed]);
         check(Info { skip: 1, ..nothing() }, &[Topic::Skip]);
         check(Info { filter: 1, ..nothing() }, &[Topic::Filter]);
         check(Info { backup: 1, ..nothing() }, &[Topic::Backup]);

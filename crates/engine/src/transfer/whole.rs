@@ -253,8 +253,11 @@ pub(crate) fn remove_source(worker: &mut Worker<'_>, entry: &Entry, brought: &Br
         }
         entry.source_dir.remove_file(&entry.name).map_err(|error| failed(&error))
     };
-    if let Err(fault) = remove() {
-        run.fault(&mut worker.scratch.totals, fault);
+    match remove() {
+        Ok(()) => run.say(entry.segment, Topic::Removed, || {
+            [b"sender removed ", entry.path().as_bytes()].concat()
+        }),
+        Err(fault) => run.fault(&mut worker.scratch.totals, fault),
     }
 }
 
