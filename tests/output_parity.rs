@@ -219,6 +219,22 @@ fn an_error_that_ends_the_run_has_no_statistics_after_it() {
     }
 }
 
+#[test]
+fn a_path_kept_from_the_root_on_is_named_with_its_slash() {
+    for options in [
+        "-Rv src/sub @ROOT@/src/new",
+        "-Ri @ROOT@/src/sub",
+        "-Rii @ROOT@//src/./sub @ROOT@/src/sub/.",
+        "-R --out-format=%n|%f|%i @ROOT@/src/sub",
+        "-RP @ROOT@/src/new",
+    ] {
+        let args = format!("-a {options} fresh");
+        let scope = Scope { output: Output::Lines(mask::progress), also: Also::default() };
+        let seen = check(&Scenario::new(tree(), &args), scope);
+        assert!(seen.stdout().contains("/run/src/"), "{args}: {}", seen.stdout());
+    }
+}
+
 /// When the sender removes is a race.
 fn removals_last(lines: Vec<&str>) -> Vec<&str> {
     let is_removal = |line: &&str| line.starts_with("sender removed ");

@@ -1,4 +1,5 @@
-//! `%f`: the name of an entry as a person would type it at the source.
+//! Names as they were typed at the source: `%f`, and the slash of `%n` where a path is kept that
+//! begins at the root.
 //!
 //! An entry knows its path below the destination only, so the source argument it came from is
 //! found again by its shape; where several fit, the first one is named.
@@ -11,6 +12,17 @@ use crate::settings::KeptPath;
 /// The source arguments, taken apart.
 pub(crate) struct FullNames {
     sources: Vec<SourceName>,
+    /// With `-R`, for each argument, the paths of its entries and where they begin.
+    kept: Vec<(Below, Begin)>,
+}
+
+/// Where a path that is kept begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    /// At the root.
+    Root,
+    /// At this directory, or behind `/./`.
+    Here,
 }
 
 /// One source argument.
@@ -40,7 +52,21 @@ impl FullNames {
                 KeptPath::Listed => None,
             }
         };
-        Self { sources: sources.iter().filter_map(take_apart).collect() }
+        let kept: Vec<_> = match kept {
+            KeptPath::Whole => {
+                sources.iter().map(|source| kept_path(source.as_os_str().as_bytes())).collect()
+            }
+            KeptPath::Last | KeptPath::Listed => Vec::new(),
+        };
+        Self { sources: sources.iter().filter_map(take_apart).collect(), kept }
+    }
+
+    /// True when the argument that the entry at `path` came from is kept from the root on: the name
+    /// that the sender tells has the slash.
+    pub(crate) fn begins_at_root(&self, path: &[u8]) -> bool {
+        let named = self.kept.iter().find(|(below, _)| below.names(path));
+        let all = || self.kept.iter().find(|(below, _)| matches!(below, Below::Anything));
+        named.or_else(all).is_some_and(|(_, begin)| *begin == Begin::Root)
     }
 
     /// The full name of the entry at `path`. No slash in front, as in rsync.
@@ -56,6 +82,11 @@ impl FullNames {
 }
 
 impl Below {
+    /// Those of an argument of which this is kept.
+    fn kept(end: Vec<u8>) -> Self {
+        if matches!(&end[..], b"" | b".") { Self::Anything } else { Self::Along(end) }
+    }
+
     /// True when `path` is one of its paths by its beginning.
     fn names(&self, path: &[u8]) -> bool {
         match self {
@@ -69,6 +100,18 @@ impl Below {
 /// True when `path` is `upper` or lies below it.
 fn leads(upper: &[u8], path: &[u8]) -> bool {
     path.strip_prefix(upper).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// What `-R` keeps of an argument.
+fn kept_path(argument: &[u8]) -> (Below, Begin) {
+    let cut = argument.windows(3).position(|window| window == b"/./");
+    let (kept, begin) = match cut {
+        Some(cut) => (&argument[cut + 3..], Begin::Here),
+        None if argument.starts_with(b"/") => (argument, Begin::Root),
+        None => (argument, Begin::Here),
+    };
+    let components = kept.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b"."));
+    (Below::kept(components.collect::<Vec<_>>().join(&b'/')), begin)
 }
 
 /// A path without components that are a dot.
@@ -115,9 +158,7 @@ impl SourceName {
     fn relative(argument: &[u8]) -> Option<Self> {
         let cut = argument.windows(3).position(|window| window == b"/./")?;
         let ((prefix, _), (end, _)) = (trimmed(&argument[..cut]), trimmed(&argument[cut + 3..]));
-        let below =
-            if matches!(&end[..], b"" | b".") { Below::Anything } else { Below::Along(end) };
-        Some(Self { prefix, below })
+        Some(Self { prefix, below: Below::kept(end) })
     }
 }
 
@@ -150,6 +191,25 @@ mod tests {
         check(&["."], "a", "a");
         check(&["s/."], "a", "s/a");
         check(&[], "a", "a");
+    }
+
+    #[test]
+    fn a_path_kept_from_the_root_on_has_its_slash() {
+        let check = |sources: &[&str], path: &str, expected: bool| {
+            let sources: Vec<_> = sources.iter().map(Into::into).collect();
+            let begins = |kept| FullNames::new(&sources, kept).begins_at_root(path.as_bytes());
+            assert_eq!(begins(KeptPath::Whole), expected, "{sources:?} {path}");
+            assert!(!begins(KeptPath::Last) && !begins(KeptPath::Listed));
+        };
+        check(&["/a/b"], "a", true);
+        check(&["//a//b/."], "a/b/c", true);
+        check(&["/"], ".", true);
+        check(&["/"], "a", true);
+        check(&["a/b"], "a", false);
+        check(&["/a/./b"], "b", false);
+        check(&["/./b"], "b", false);
+        check(&["b", "/a"], "b/c", false);
+        check(&["b", "/a"], "a", true);
     }
 
     #[test]

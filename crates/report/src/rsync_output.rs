@@ -13,7 +13,7 @@ use crate::ended::{Ended, Endings, Statistics};
 use crate::listing::{self, Columns};
 use crate::log_lines::{LogLines, context, write_mention};
 use crate::mention::Rules;
-use crate::out_format::{Context, OutFormat, short_name};
+use crate::out_format::{Context, OutFormat, sent_name};
 use crate::outputs::Outputs;
 use crate::progress::Reading;
 use crate::settings::{Effect, Listing, Progress, Settings, Transfer, Volume};
@@ -161,7 +161,8 @@ impl RsyncOutput {
             && self.settings.info.name >= 1
             && item.flags.contains(ItemFlags::TRANSFER);
         if is_followed {
-            self.print(&short_name(item));
+            let name = sent_name(item, &self.context);
+            self.print(&name);
         }
     }
 
