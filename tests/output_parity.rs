@@ -219,6 +219,31 @@ fn an_error_that_ends_the_run_has_no_statistics_after_it() {
     }
 }
 
+/// They are told in the order in which the directory is read.
+#[test]
+fn unsafe_links_that_are_copied_are_named() {
+    let tree = Tree::new()
+        .file("outside", "x")
+        .symlink("src/out", "../outside")
+        .symlink("src/in", "sub/file")
+        .file("src/sub/file", "y")
+        .symlink("src/sub/out", "@ROOT@/outside")
+        .dir("dst");
+    for (args, names) in [
+        ("-av --copy-unsafe-links src/ dst", 2),
+        ("-avn --copy-unsafe-links src/ dst", 2),
+        ("-av --copy-unsafe-links --exclude=out src/ dst", 2),
+        ("-av --copy-unsafe-links --info=symsafe0 src/ dst", 0),
+        ("-ai --copy-unsafe-links src/ dst", 0),
+        ("-avL --copy-unsafe-links src/ dst", 0),
+        ("-av --copy-unsafe-links src/out dst", 1),
+    ] {
+        let seen = check_lines_of(tree.clone(), args);
+        let told = seen.stdout().matches("copying unsafe symlink \"").count();
+        assert_eq!(told, names, "{args}: {}", seen.stdout());
+    }
+}
+
 #[test]
 fn a_path_kept_from_the_root_on_is_named_with_its_slash() {
     for options in [

@@ -257,6 +257,7 @@ fn is_message(line: &str) -> bool {
         "not creating new ",
         "skipping non-regular",
         "ignoring unsafe",
+        "copying unsafe",
         "cannot delete",
         "Deletions stopped",
         "hiding",

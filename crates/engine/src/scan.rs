@@ -202,12 +202,15 @@ fn kind_of(
     let links = &run.settings.links;
     let target = || dir.stat_following(name).ok().map(|metadata| metadata.kind);
     let leaves_the_tree = || {
-        let target = dir.read_link(name);
-        target.is_ok_and(|target| {
-            links::is_unsafe(entries::sent_target(run, &target), &node.path, name)
-        })
+        let target = dir.read_link(name).ok()?;
+        links::is_unsafe(entries::sent_target(run, &target), &node.path, name).then_some(target)
     };
-    if links.symlinks == Symlinks::Follow || (links.copy_unsafe && leaves_the_tree()) {
+    let follows_all = links.symlinks == Symlinks::Follow;
+    let leaves = if links.copy_unsafe && !follows_all { leaves_the_tree() } else { None };
+    if let Some(target) = &leaves {
+        tell_copied(run, node, name, target);
+    }
+    if follows_all || leaves.is_some() {
         let Some(target) = target() else {
             // Told when it is looked at; deletions must know of it now.
             node.incomplete.store(true, Ordering::Relaxed);
@@ -220,6 +223,16 @@ fn kind_of(
         return (Some(Kind::Directory), true);
     }
     (kind, false)
+}
+
+/// Says that what an unsafe link points to is copied; as in rsync, whatever the rules say of it.
+fn tell_copied(run: &Run, node: &Node, name: &[u8], target: &[u8]) {
+    if run.pass().transfers() {
+        let path = || node.path.child(name);
+        run.say(node.segment, Topic::Symsafe, || {
+            [b"copying unsafe symlink \"", path().as_bytes(), b"\" -> \"", target, b"\""].concat()
+        });
+    }
 }
 
 fn is_excluded(
