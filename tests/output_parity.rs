@@ -245,6 +245,27 @@ fn unsafe_links_that_are_copied_are_named() {
 }
 
 #[test]
+fn directories_made_on_the_way_are_counted() {
+    for options in ["-av", "-anv", "-ai", "-ain"] {
+        for (paths, told) in [
+            ("src/new far/off/file", "created 2 directories for far/off\n"),
+            ("src/new far/off/", "created 2 directories for far/off\n"),
+            ("src/new ./far/file", "created 1 directory for ./far\n"),
+            ("src/ far/off/", "created 2 directories for far/off\n"),
+            ("src/ @ROOT@/far/off", "/run/far/off\n"),
+            ("src/new src/same dst/far/off", "created 2 directories for dst/far/off\n"),
+            ("src/new file", ""),
+            ("empty/ far/off", "created 1 directory for far\n"),
+            ("empty far/off", "created 1 directory for far\n"),
+        ] {
+            let args = format!("{options} --mkpath {paths}");
+            let seen = check_lines_of(tree().dir("empty"), &args);
+            assert!(seen.stdout().contains(told), "{args}: {}", seen.stdout());
+        }
+    }
+}
+
+#[test]
 fn a_path_kept_from_the_root_on_is_named_with_its_slash() {
     for options in [
         "-Rv src/sub @ROOT@/src/new",

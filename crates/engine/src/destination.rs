@@ -35,8 +35,8 @@ pub(crate) struct Opened {
     pub(crate) is_new: bool,
     /// The one entry that there is arrives under the last name, as a name in its directory.
     pub(crate) is_one_entry: bool,
-    /// What is to be told of directories that were made.
-    pub(crate) note: Option<String>,
+    /// What is to be told of directories that were made, or would be.
+    pub(crate) notes: Vec<Vec<u8>>,
 }
 
 /// How the sources arrive.
@@ -102,23 +102,26 @@ fn not_a_directory(path: &Path, selection: &Selection) -> SetupError {
 
 /// Makes a destination that is not there, or opens what a single entry goes into.
 fn make(job: &Job, path: &Path, arrival: Arrival) -> Result<Opened, SetupError> {
-    if job.settings.traverse.make_path && !job.settings.dry_run {
-        let made = make_parents(path, arrival)?;
-        if made > 0 && arrival == Arrival::Inside {
-            let dir = open_directory(path).map_err(failed(Verb::Open, path))?;
-            let directories = if made == 1 { "directory" } else { "directories" };
-            let note = Some(format!("created {made} {directories} for {}", path.display()));
-            return Ok(Opened { note, ..opened(dir, path, Before::Anything)? });
+    let mut notes = Vec::new();
+    if job.settings.traverse.make_path {
+        let target = if arrival == Arrival::Inside { Some(path) } else { path.parent() };
+        let missing = missing_directories(target);
+        notes.extend(target.and_then(|target| created_for(missing.len(), target)));
+        if !job.settings.dry_run {
+            make_directories(&missing)?;
+            if arrival == Arrival::Inside && !missing.is_empty() {
+                let dir = open_directory(path).map_err(failed(Verb::Open, path))?;
+                return Ok(Opened { notes, ..opened(dir, path, Before::Anything)? });
+            }
         }
     }
-    let note = match arrival {
-        Arrival::Inside => Some(created(path)),
-        Arrival::Renamed => return into_parent(job, path),
+    match arrival {
+        Arrival::Inside => notes.push(created(path)),
+        Arrival::Renamed => return Ok(Opened { notes, ..into_parent(job, path)? }),
         Arrival::EmptyRoot => {
             into_parent(job, path)?;
-            None
         }
-    };
+    }
     let before = if job.settings.dry_run {
         not_made(path)
     } else {
@@ -127,7 +130,7 @@ fn make(job: &Job, path: &Path, arrival: Arrival) -> Result<Opened, SetupError> 
         opened(dir, path, Before::Empty)?
     };
     let is_one_entry = arrival == Arrival::EmptyRoot;
-    Ok(Opened { is_new: true, is_one_entry, note, ..before })
+    Ok(Opened { is_new: true, is_one_entry, notes, ..before })
 }
 
 /// Opens a directory that was typed. A link on the way is followed only if root or we ourselves made
@@ -157,7 +160,7 @@ fn not_made(path: &Path) -> Opened {
         renamed: None,
         is_new: false,
         is_one_entry: false,
-        note: None,
+        notes: Vec::new(),
     }
 }
 
@@ -182,10 +185,23 @@ fn into_parent(job: &Job, path: &Path) -> Result<Opened, SetupError> {
 }
 
 /// What rsync says of a directory that it makes.
-fn created(path: &Path) -> String {
+fn created(path: &Path) -> Vec<u8> {
+    [b"created directory ", without_slash(path)].concat()
+}
+
+fn without_slash(path: &Path) -> &[u8] {
     let shown = path.as_os_str().as_bytes();
-    let shown = shown.strip_suffix(b"/").unwrap_or(shown);
-    format!("created directory {}", String::from_utf8_lossy(shown))
+    shown.strip_suffix(b"/").unwrap_or(shown)
+}
+
+/// What rsync says of the directories that it makes on the way; `None` where there are none.
+fn created_for(directories: usize, path: &Path) -> Option<Vec<u8>> {
+    let count = match directories {
+        0 => return None,
+        1 => "created 1 directory for ".to_owned(),
+        more => format!("created {more} directories for "),
+    };
+    Some([count.as_bytes(), without_slash(path)].concat())
 }
 
 /// True when the sources amount to one entry, or to nothing: it arrives under the last name of
@@ -262,23 +278,29 @@ fn make_directory(path: &Path) -> Result<(), SetupError> {
     fs::operator::make_dir(&trimmed).map_err(failed(Verb::MakeDirectory, path))
 }
 
-/// `--mkpath`: every missing component of the destination, or all but the name of a single entry.
-/// Returns how many were made.
-fn make_parents(path: &Path, arrival: Arrival) -> Result<usize, SetupError> {
-    let target = if arrival == Arrival::Inside { Some(path) } else { path.parent() };
-    let mut ancestors: Vec<&Path> = target.into_iter().flat_map(Path::ancestors).collect();
-    ancestors.reverse();
-    let mut made = 0;
-    for ancestor in ancestors.into_iter().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
-        match fs::operator::make_dir(ancestor) {
+/// `--mkpath`: those on the way to a directory, itself among them, that are not there, uppermost
+/// first. One that is there and cannot be opened shows what is wrong when the next is made in it.
+fn missing_directories(target: Option<&Path>) -> Vec<&Path> {
+    let is_missing = |path: &Path| {
+        open_directory(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    let ancestors = target.into_iter().flat_map(Path::ancestors);
+    let mut missing: Vec<_> =
+        ancestors.take_while(|path| !path.as_os_str().is_empty() && is_missing(path)).collect();
+    missing.reverse();
+    missing
+}
+
+fn make_directories(missing: &[&Path]) -> Result<(), SetupError> {
+    for path in missing {
+        match fs::operator::make_dir(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(failed(Verb::MakeDirectory, ancestor)(error));
+                return Err(failed(Verb::MakeDirectory, path)(error));
             }
-            Ok(()) => made += 1,
-            Err(_) => {}
+            _ => {}
         }
     }
-    Ok(made)
+    Ok(())
 }
 
 fn failed(verb: Verb, path: &Path) -> impl FnOnce(io::Error) -> SetupError {

@@ -209,8 +209,8 @@ fn tell_notes(run: &Run, selection: &Selection, opened: Option<&Opened>) {
         leave_out(run, Verdict::Excluded, (name, *kind), || rule.clone());
     }
     let something = !selection.roots.is_empty() || !selection.missing.is_empty();
-    if let Some(note) = opened.and_then(|opened| opened.note.as_ref()).filter(|_| something) {
-        run.say(OrderedLog::ROOT, Topic::Made, || note.as_bytes().to_vec());
+    for note in opened.into_iter().filter(|_| something).flat_map(|opened| &opened.notes) {
+        run.say(OrderedLog::ROOT, Topic::Made, || note.clone());
     }
 }
 
