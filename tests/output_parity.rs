@@ -12,6 +12,8 @@
 
 mod support;
 
+use std::os::unix::ffi::OsStrExt;
+
 use support::mask;
 use support::parity::{Observation, Output, Scenario, Scope, check, compare, complaint, observe};
 use support::run::{Tool, scratch_dir};
@@ -263,6 +265,40 @@ fn directories_made_on_the_way_are_counted() {
             assert!(seen.stdout().contains(told), "{args}: {}", seen.stdout());
         }
     }
+}
+
+/// In the log only control bytes are escaped; on standard error names look as in other lines.
+#[test]
+fn odd_names_are_written_alike_in_logs_and_errors() {
+    let names = [&b"high\xff"[..], "umlaut\u{e9}".as_bytes(), b"new\nline", b"\\#012x", b"esc\x1b"];
+    let [reference, ours] = [Tool::reference(), Tool::under_test()].map(|tool| {
+        let scratch = scratch_dir();
+        let root = scratch.path();
+        std::fs::create_dir(root.join("src")).unwrap();
+        for name in names {
+            std::fs::write(root.join("src").join(std::ffi::OsStr::from_bytes(name)), "").unwrap();
+        }
+        let setting = support::run::Setting {
+            cwd: root,
+            logs: root,
+            run_as: support::run::RunAs::Caller,
+            umask: 0o022,
+            env: &[],
+            before: "",
+        };
+        let args =
+            [&b"-a"[..], b"--log-file=log", b"src/", b"src/no\xfe", b"dst"].map(<[u8]>::to_vec);
+        let seen = support::run::run(&tool, &args, &setting);
+        let stderr = String::from_utf8(seen.stderr).unwrap();
+        assert!(stderr.contains("src/no\\#376\""), "{stderr}");
+        let log = std::fs::read(root.join("log")).unwrap();
+        let lines = log.split(|&byte| byte == b'\n').map(<[u8]>::to_vec);
+        let start = b">f+++++++++ ";
+        let at = |line: &[u8]| line.windows(start.len()).position(|window| window == start);
+        lines.filter_map(|line| at(&line).map(|at| line[at..].to_vec())).collect::<Vec<_>>()
+    });
+    assert_eq!(reference.len(), names.len());
+    assert_eq!(ours, reference);
 }
 
 #[test]

@@ -233,6 +233,13 @@ impl Fault {
         self.cause == Cause::Vanished
     }
 
+    /// The whole of it for a person, the path as it is: who shows it makes it safe.
+    pub fn text(&self) -> Vec<u8> {
+        let Self { side, verb, path, cause } = self;
+        let before = format!("{side}: {verb} \"");
+        [before.as_bytes(), path, format!("\": {cause}").as_bytes()].concat()
+    }
+
     /// True when nothing more can be written and the run must end (exit code 11).
     pub fn is_fatal(&self) -> bool {
         let kind = self.cause.errno().map(|errno| Error::from_raw_os_error(errno).kind());
@@ -250,8 +257,7 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { side, verb, path, cause } = self;
-        write!(formatter, "{side}: {verb} \"{}\": {cause}", path.escape_ascii())
+        formatter.write_str(&String::from_utf8_lossy(&self.text()))
     }
 }
 
@@ -266,13 +272,12 @@ mod tests {
         let fault = Fault {
             side: Side::Destination,
             verb: Verb::Publish,
-            path: Box::from(&b"a/b\n"[..]),
+            path: Box::from(&b"a/b\xff"[..]),
             cause: Cause::Os(13),
         };
-        assert_eq!(
-            fault.to_string(),
-            "destination: publish \"a/b\\n\": Permission denied (os error 13)"
-        );
+        let text = b"destination: publish \"a/b\xff\": Permission denied (os error 13)";
+        assert_eq!(fault.text(), text);
+        assert_eq!(fault.to_string(), String::from_utf8_lossy(text));
     }
 
     #[test]

@@ -65,9 +65,9 @@ impl JsonOutput {
             }
             Event::Fault(fault) => {
                 self.outputs.print_record(&Record::Fault(FaultRecord::new(fault)).to_line());
-                let text = format!("lanesync: {fault}");
-                self.outputs.warn(text.as_bytes());
-                self.outputs.log_now(text.as_bytes());
+                let text = [b"lanesync: ", &fault.text()[..]].concat();
+                self.outputs.warn(&text);
+                self.outputs.log_now(&text);
             }
             Event::Message(message) => {
                 let record = MessageRecord::new(message);

@@ -10,16 +10,15 @@ use crate::stream::Stream;
 pub(crate) struct LogFile {
     stream: Stream,
     clock: Clock,
-    escapes: NameEscapes,
     /// The second of the last line and its text: most lines share theirs with the one before.
     stamp: (i64, String),
     line: Vec<u8>,
 }
 
 impl LogFile {
-    pub(crate) fn new(inner: Box<dyn Write + Send>, clock: Clock, escapes: NameEscapes) -> Self {
+    pub(crate) fn new(inner: Box<dyn Write + Send>, clock: Clock) -> Self {
         let stream = Stream::new(inner, OutBuf::Block);
-        Self { stream, clock, escapes, stamp: (i64::MIN, String::new()), line: Vec::new() }
+        Self { stream, clock, stamp: (i64::MIN, String::new()), line: Vec::new() }
     }
 
     /// Writes a line; an empty one is left out.
@@ -34,7 +33,8 @@ impl LogFile {
         self.line.clear();
         let start = format!("{} [{}] ", self.stamp.1, std::process::id());
         self.line.extend_from_slice(start.as_bytes());
-        escape(text, self.escapes, &mut self.line);
+        // As in rsync: no name may forge a line, and each is told from all others.
+        escape(text, NameEscapes::ControlOnly, &mut self.line);
         self.stream.line(&self.line);
     }
 

@@ -43,7 +43,7 @@ impl Outputs {
             OutputStyle::Rsync => streams.messages,
             OutputStyle::Json => MessageStream::Stdout,
         };
-        let mut log = log.map(|file| LogFile::new(file, Clock::local(), streams.names));
+        let mut log = log.map(|file| LogFile::new(file, Clock::local()));
         if let Some(log) = &mut log {
             log.line(b"building file list");
         }

@@ -79,9 +79,9 @@ impl RsyncOutput {
             Event::Settled(_) => {}
             Event::Message(message) => self.message(message),
             Event::Fault(fault) => {
-                let text = format!("lanesync: {fault}");
-                self.display.above(&mut self.outputs, |outputs| outputs.warn(text.as_bytes()));
-                self.outputs.log_now(text.as_bytes());
+                let text = [b"lanesync: ", &fault.text()[..]].concat();
+                self.display.above(&mut self.outputs, |outputs| outputs.warn(&text));
+                self.outputs.log_now(&text);
             }
         }
     }

@@ -175,7 +175,7 @@ fn quiet_leaves_faults_and_the_log() {
     let outcome =
         run(settings, events, &summary(), Ended { exit_code: 23, closing: Some(closing) });
     assert_eq!(outcome.stdout, "");
-    let text = "lanesync: source: open \"s/\\x1b[0m\": Permission denied (os error 13)\n";
+    let text = "lanesync: source: open \"s/\\#033[0m\": Permission denied (os error 13)\n";
     let stderr = format!("{text}lanesync error: some files failed (code 23)\n");
     assert_eq!(outcome.stderr, stderr);
     assert!(outcome.log.contains(">f+++++++++ a\n"), "{}", outcome.log);
