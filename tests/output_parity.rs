@@ -792,6 +792,18 @@ fn usage_errors_end_with_rsyncs_codes() {
         ("-a --skip-compress=gz src/ dst", 0),
         ("-a --no-such-thing src/ dst", 1),
         ("-a --temp-dir=missing src/ dst", 1),
+        ("-an --temp-dir=missing src/ dst", 1),
+        ("-an --temp-dir=sub src/ dst", 1),
+        ("-an --temp-dir=src src/ fresh", 0),
+        ("-an --temp-dir=missing src/ fresh", 1),
+        ("-a --list-only --temp-dir=missing src/", 1),
+        ("-ac --checksum-choice=none src/ dst", 4),
+        ("-ac --checksum-choice=md5,none src/ dst", 4),
+        ("-a --checksum-choice=none src/ dst", 0),
+        ("-a --max-alloc=x src/ dst", 1),
+        ("-a --no-detach src/ dst", 1),
+        ("--config=x -a src/ dst", 1),
+        ("--dparam=a=b src/ dst", 1),
         ("-a --chown=a:b:c src/ dst", 0),
         ("-a --out-format=%n --log-format=%l src/ dst", 0),
         ("-a -e ssh src/ dst", 0),
@@ -810,4 +822,22 @@ fn usage_errors_end_with_rsyncs_codes() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn variables_are_checked_as_options_are() {
+    let scope = Scope { output: Output::Ignored, also: Also::default() };
+    for (args, value, code) in [
+        ("-a src/ dst", "x", 1),
+        ("-a src/ dst", "1", 1),
+        ("-a src/ dst", "2m", 0),
+        ("-a src/ dst", "0", 0),
+        ("-a src/ dst", "", 0),
+        ("-a --max-alloc=2m src/ dst", "x", 0),
+    ] {
+        let scenario = Scenario::new(tree(), args).env("RSYNC_MAX_ALLOC", value);
+        assert_eq!(check(&scenario, scope).code(), code, "{args} {value}");
+    }
+    let by_none = Scenario::new(tree(), "-ac src/ dst").env("RSYNC_CHECKSUM_LIST", "none");
+    assert_eq!(check(&by_none, scope).code(), 4);
 }

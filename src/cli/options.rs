@@ -170,6 +170,9 @@ pub(crate) struct Section {
 
 const NO_AGENT: &str = "an agent on another host is not there yet";
 const NO_BATCH: &str = "batches are not there yet; copy to a directory and carry that over";
+/// As in rsync, where these without `--daemon` are a mistake.
+const ONLY_DAEMON: &str = "it is for a daemon only, and this is none (--daemon)";
+
 const NO_DAEMON: &str = "there is no daemon; other hosts will be reached over ssh";
 
 /// The table.
@@ -437,9 +440,9 @@ pub(crate) static SECTIONS: &[Section] = &[
         opt(Opt::OnlyWriteBatch, "only-write-batch", "").text("FILE").not_yet(NO_BATCH),
         opt(Opt::ReadBatch, "read-batch", "").text("FILE").not_yet(NO_BATCH),
         opt(Opt::Daemon, "daemon", "").not_yet(NO_DAEMON),
-        opt(Opt::Config, "config", "").text("FILE").not_yet(NO_DAEMON),
-        opt(Opt::Dparam, "dparam", "").text("OVERRIDE").not_yet(NO_DAEMON),
-        opt(Opt::Detach, "detach", "").no(&["no-detach"]).not_yet(NO_DAEMON),
+        opt(Opt::Config, "config", "").text("FILE").not_here(ONLY_DAEMON),
+        opt(Opt::Dparam, "dparam", "").text("OVERRIDE").not_here(ONLY_DAEMON),
+        opt(Opt::Detach, "detach", "").no(&["no-detach"]).not_here(ONLY_DAEMON),
         opt(Opt::Server, "server", "").not_yet(NO_AGENT),
         opt(Opt::Sender, "sender", "").not_yet(NO_AGENT),
     ]},

@@ -92,18 +92,22 @@ pub(super) fn resolve(raw: &RawArgs, surroundings: &dyn Surroundings) -> Result<
 }
 
 fn refuse_what_is_not_there(raw: &RawArgs) -> Result<(), Refusal> {
-    for flag in raw.flags.iter().filter(|flag| flag.polarity == Polarity::On) {
+    let mut not_here = None;
+    for flag in &raw.flags {
         let status = options::all().find(|spec| spec.opt == flag.opt).map(|spec| spec.status);
+        let is_on = flag.polarity == Polarity::On;
         let name = &flag.spelling;
         match status {
-            Some(Status::NotYet(why)) => {
+            Some(Status::NotYet(why)) if is_on => {
                 return Err(Refusal::unsupported(format!("{name}: {why}")));
             }
-            Some(Status::NotHere(why)) => return Err(Refusal::usage(format!("{name}: {why}"))),
-            Some(Status::Supported | Status::Harmless) | None => {}
+            Some(Status::NotHere(why)) if is_on || flag.opt == Opt::Detach => {
+                not_here.get_or_insert_with(|| Refusal::usage(format!("{name}: {why}")));
+            }
+            _ => {}
         }
     }
-    Ok(())
+    not_here.map_or(Ok(()), Err)
 }
 
 fn check_paths(raw: &RawArgs) -> Result<(), Refusal> {

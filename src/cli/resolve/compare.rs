@@ -70,9 +70,12 @@ impl Typed {
         };
         let mut compare = self.plain;
         compare.checksum = choice.compare.unwrap_or_default();
-        // Without a checksum nothing can be compared by checksum, and rsync does not try.
-        let by_checksum = self.by_checksum && compare.checksum != Checksum::None;
-        compare.content = match (by_checksum, self.size_only, self.ignore_times) {
+        if self.by_checksum && compare.checksum == Checksum::None {
+            let sentence =
+                "-c compares by checksum, and the one that is chosen for that is \"none\"";
+            return Err(Refusal::unsupported(sentence));
+        }
+        compare.content = match (self.by_checksum, self.size_only, self.ignore_times) {
             (true, _, _) => ContentCheck::Checksum,
             (_, true, _) => ContentCheck::SizeOnly,
             (_, _, true) => ContentCheck::Never,

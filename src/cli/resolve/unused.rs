@@ -24,6 +24,7 @@ pub(super) fn check(raw: &RawArgs, surroundings: &dyn Surroundings) -> Result<()
     for flag in raw.flags.iter().filter(|flag| flag.is_on()) {
         check_flag(flag)?;
     }
+    check_variable(raw, surroundings)?;
     if is_in_force(raw, Opt::OldArgs) && is_in_force(raw, Opt::SecludedArgs) {
         return Err(Refusal::usage("--old-args and --secluded-args do not go together"));
     }
@@ -34,9 +35,7 @@ fn check_flag(flag: &RawFlag) -> Result<(), Refusal> {
     let size = || size::parse(flag.text()?, b'B').ok_or_else(|| flag.refuse("is not a size"));
     match flag.opt {
         Opt::BlockSize if size()? > LARGEST_BLOCK => Err(flag.refuse("is more than 128K")),
-        Opt::MaxAlloc if (1..SMALLEST_ALLOC).contains(&size()?) => {
-            Err(flag.refuse("is less than 1M and not 0"))
-        }
+        Opt::MaxAlloc => check_max_alloc(size()?).map_err(|what| flag.refuse(what)),
         Opt::CompressChoice if !COMPRESSIONS.contains(&&*flag.text()?.to_ascii_lowercase()) => {
             let known = COMPRESSIONS.join(", ");
             let sentence = flag.refuse(&format!("is not one of {known}")).sentence;
@@ -52,6 +51,22 @@ fn check_flag(flag: &RawFlag) -> Result<(), Refusal> {
         Opt::PasswordFile => Err(flag.refuse("is only for connections to a daemon")),
         _ => Ok(()),
     }
+}
+
+fn check_max_alloc(bytes: u64) -> Result<(), &'static str> {
+    if (1..SMALLEST_ALLOC).contains(&bytes) { Err("is less than 1M and not 0") } else { Ok(()) }
+}
+
+/// `RSYNC_MAX_ALLOC` stands for `--max-alloc` where that is not typed.
+fn check_variable(raw: &RawArgs, surroundings: &dyn Surroundings) -> Result<(), Refusal> {
+    let name = "RSYNC_MAX_ALLOC";
+    let value = surroundings.variable(name).unwrap_or_default();
+    if value.is_empty() || raw.flags.iter().any(|flag| flag.opt == Opt::MaxAlloc) {
+        return Ok(());
+    }
+    let value = value.to_string_lossy();
+    let checked = size::parse(&value, b'B').ok_or("is not a size").and_then(check_max_alloc);
+    checked.map_err(|what| Refusal::usage(format!("{name}={value} {what}")))
 }
 
 fn is_in_force(raw: &RawArgs, opt: Opt) -> bool {

@@ -37,14 +37,7 @@ impl Destination {
     ) -> Result<Self, SetupError> {
         let dir = opened.and_then(|opened| opened.dir.as_ref());
         let root = dir.map(|(dir, _)| dir.clone());
-        let temp_dir = match (&settings.write.temp_dir, &root) {
-            (Some(path), Some(dir)) if !settings.dry_run => {
-                let opened = fs::below::open_dir_below(dir, path);
-                let failed = |cause| SetupError::TempDir { path: path.clone(), cause };
-                Some(opened.map_err(failed)?)
-            }
-            _ => None,
-        };
+        let temp_dir = temp_dir(settings, root.as_ref())?;
         Ok(Self {
             shown: opened.map_or_else(Box::default, |opened| opened.shown.clone()),
             inode: dir.map(|(_, metadata)| (metadata.dev, metadata.ino)),
@@ -82,6 +75,18 @@ impl Destination {
         let path = join(&self.shown, path.as_bytes());
         Fault { side: Side::Destination, verb, path, cause: cause.into() }
     }
+}
+
+/// `--temp-dir`, which must be there also where nothing is written. As in rsync: without a destination
+/// it is looked for from where the process is.
+fn temp_dir(settings: &Settings, destination: Option<&Dir>) -> Result<Option<Dir>, SetupError> {
+    let Some(path) = &settings.write.temp_dir else { return Ok(None) };
+    let opened = match destination {
+        Some(dir) => fs::below::open_dir_below(dir, path),
+        None => Dir::open_operator(path),
+    };
+    let dir = opened.map_err(|cause| SetupError::TempDir { path: path.clone(), cause })?;
+    Ok(destination.filter(|_| !settings.dry_run).map(|_| dir))
 }
 
 /// The directories of the basis trees, relative to the destination.

@@ -284,7 +284,8 @@ fn what_counts_as_equal() {
     content("--size-only", ContentCheck::SizeOnly);
     content("-I --size-only", ContentCheck::SizeOnly);
     content("-Ic --size-only", ContentCheck::Checksum);
-    content("-c --cc=none", ContentCheck::Quick);
+    refuses("-c --cc=none", Exit::Unsupported, "none");
+    refuses("-c --cc=md5,none", Exit::Unsupported, "none");
     content("-c --cc=none,md5", ContentCheck::Checksum);
     let checksum = |line, expected| {
         let part = |got: &super::Invocation| {
@@ -583,6 +584,10 @@ fn what_changes_nothing_is_taken_and_checked() {
     }
     refuses("--block-size=1m", Exit::Usage, "128K");
     refuses("--max-alloc=1k", Exit::Usage, "1M");
+    for line in ["--detach", "--no-detach", "--config=x", "--dparam=a=b"] {
+        refuses(line, Exit::Usage, "daemon");
+    }
+    refuses("--no-detach --daemon", Exit::Unsupported, "daemon");
     refuses("--zc=x", Exit::Unsupported, "is not one of");
     refuses("--protocol=19", Exit::Protocol, "20 to 32");
     refuses("--contimeout=5", Exit::Usage, "daemon");
