@@ -3,45 +3,74 @@
 //! `host:path`, `host::module` and `rsync://host/module` do; a slash before the first colon says
 //! that the colon is part of a name. `[::1]:path` names an address.
 
-/// True when an argument names something on another host.
-pub(crate) fn names_a_host(argument: &[u8]) -> bool {
+/// What an argument names on another host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remote {
+    /// `host:path`: a path, reached over a remote shell.
+    Path,
+    /// `rsync://host/module`: a module of a daemon.
+    Url,
+    /// `host::module`: likewise.
+    Module,
+}
+
+impl Remote {
+    /// In words.
+    pub(crate) fn in_words(self) -> &'static str {
+        match self {
+            Self::Path => "a path on another host",
+            Self::Url => "the address of a daemon",
+            Self::Module => "a module of a daemon",
+        }
+    }
+}
+
+/// What an argument names on another host; `None` for a name on this machine.
+pub(crate) fn remote(argument: &[u8]) -> Option<Remote> {
     let scheme = b"rsync://";
     if argument.len() >= scheme.len() && argument[..scheme.len()].eq_ignore_ascii_case(scheme) {
-        return true;
+        return Some(Remote::Url);
     }
     let before_slash = argument.split(|byte| *byte == b'/').next().unwrap_or_default();
     let at = before_slash.iter().position(|byte| *byte == b'@').map_or(0, |at| at + 1);
-    match before_slash[at..].strip_prefix(b"[") {
-        Some(address) => address.windows(2).any(|pair| pair == b"]:"),
-        None => before_slash.contains(&b':'),
-    }
+    let host = &before_slash[at..];
+    let colon = if host.starts_with(b"[") {
+        host.windows(2).position(|pair| pair == b"]:").map(|bracket| bracket + 1)
+    } else {
+        host.iter().position(|byte| *byte == b':')
+    };
+    let is_module = |colon: usize| host.get(colon + 1) == Some(&b':');
+    colon.map(|colon| if is_module(colon) { Remote::Module } else { Remote::Path })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::names_a_host;
+    use super::Remote::{Module, Path, Url};
+    use super::remote;
 
     #[test]
     fn a_colon_before_the_first_slash_names_a_host() {
-        for host in [
-            "h:",
-            "h:p",
-            "u@h:p",
-            "h::m",
-            ":p",
-            "::m",
-            "rsync://h/m",
-            "RSYNC://h/m",
-            "C:\\x",
-            "[::1]:p",
-            "u@[fe80::1]:p",
-            "a b:c",
-            "rsync:/",
+        for (argument, expected) in [
+            ("h:", Path),
+            ("h:p", Path),
+            ("u@h:p", Path),
+            ("h::m", Module),
+            ("u@h::m/p", Module),
+            (":p", Path),
+            ("::m", Module),
+            ("rsync://h/m", Url),
+            ("RSYNC://h/m", Url),
+            ("C:\\x", Path),
+            ("[::1]:p", Path),
+            ("[::1]::m", Module),
+            ("u@[fe80::1]:p", Path),
+            ("a b:c", Path),
+            ("rsync:/", Path),
         ] {
-            assert!(names_a_host(host.as_bytes()), "{host}");
+            assert_eq!(remote(argument.as_bytes()), Some(expected), "{argument}");
         }
         for path in ["", "p", "./a:b", "a/b:c", "/a:b", "[x", "[a:b", "u@h"] {
-            assert!(!names_a_host(path.as_bytes()), "{path}");
+            assert_eq!(remote(path.as_bytes()), None, "{path}");
         }
     }
 }

@@ -56,7 +56,7 @@ use model::{Destination, Interest, Job, Source, Topics};
 use report::settings::{Effect, KeptPath, Listing, Preserved, Progress, RunFacts, Transfer};
 
 use super::config::{self, Config};
-use super::host::names_a_host;
+use super::host::remote;
 use super::options::{self, Opt, Polarity, Status};
 use super::raw::RawArgs;
 use super::refusal::Refusal;
@@ -118,10 +118,16 @@ fn check_paths(raw: &RawArgs) -> Result<(), Refusal> {
     if raw.paths.iter().any(|path| path.is_empty()) {
         return Err(Refusal::usage("an empty argument names nothing; write . for this directory"));
     }
-    if raw.paths.iter().any(|path| names_a_host(path.as_encoded_bytes())) {
-        let sentence = "reading and writing over ssh is not there yet; \
-                        a name with a colon on this machine is written ./name:x";
-        return Err(Refusal::unsupported(sentence));
+    for path in &raw.paths {
+        let path = path.as_encoded_bytes();
+        if let Some(remote) = remote(path) {
+            let (name, what) = (path.escape_ascii(), remote.in_words());
+            let sentence = format!(
+                "\"{name}\" is {what}, and other hosts are not there yet; a name with a colon on this \
+                 machine is written ./name:x"
+            );
+            return Err(Refusal::unsupported(sentence));
+        }
     }
     Ok(())
 }

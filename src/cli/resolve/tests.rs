@@ -83,7 +83,7 @@ fn paths_that_cannot_be_are_refused() {
     for host in ["h:p", "h::m", "rsync://h/m", "u@h:"] {
         let refusal = refusal(vec!["-a", "s", host]);
         assert_eq!(refusal.exit, Exit::Unsupported);
-        assert!(refusal.sentence.contains("over ssh is not there yet"), "{}", refusal.sentence);
+        assert!(refusal.sentence.contains("other hosts are not there yet"), "{}", refusal.sentence);
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use model::settings::{Depth, MissingArgs, OneFileSystem, Traverse};
 
 use super::{files_from, size};
-use crate::cli::host::names_a_host;
+use crate::cli::host::remote;
 use crate::cli::options::Opt;
 use crate::cli::raw::RawFlag;
 use crate::cli::refusal::Refusal;
@@ -146,7 +146,7 @@ fn read_list(
     if paths != 2 {
         return Err(Refusal::usage("--files-from needs one source and one destination"));
     }
-    if names_a_host(flag.bytes()) {
+    if remote(flag.bytes()).is_some() {
         return Err(flag.refuse("names another host, but both sides are on this one"));
     }
     let contents = surroundings
