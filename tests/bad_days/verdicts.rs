@@ -161,6 +161,39 @@ fn a_cancelled_run_has_an_item_for_each_entry_it_counts() {
     }
 }
 
+/// A link that was just made is no entry that was right already.
+#[test]
+fn what_a_basis_directory_has_is_told_as_what_became_of_it() {
+    let verdicts = |options: &str, destination: &str| {
+        let lab = Lab::new();
+        lab.file("src/file", "same");
+        std::os::unix::fs::symlink("x", lab.path("src/link")).unwrap();
+        lab.file("old/file", "other");
+        lab::age(&lab.path("src"));
+        lab.lanesync("-a src/ basis/").go().expect(0);
+        let line = format!("--json {options} src/ {destination}");
+        let done = lab.lanesync(&line).go().expect(0);
+        let all = records(&done);
+        let of = |name: &str| {
+            let item = all.iter().find(|record| record["path"] == name).unwrap();
+            item["verdict"].as_str().unwrap().to_owned()
+        };
+        let created = all.last().unwrap()["created"]["files"].as_u64();
+        assert_eq!(created, Some(0), "{options}: as rsync counts: {done}");
+        [of("file"), of("link")]
+    };
+    for dry in ["", "-n"] {
+        let check = |option: &str, destination: &str, expected: [&str; 2]| {
+            let options = format!("-a {dry} {option}=../basis");
+            assert_eq!(verdicts(&options, destination), expected, "{options} {destination}");
+        };
+        check("--link-dest", "new", ["copied", "copied"]);
+        check("--link-dest", "old", ["updated", "copied"]);
+        check("--copy-dest", "new", ["copied", "copied"]);
+        check("--compare-dest", "new", ["equal", "equal"]);
+    }
+}
+
 #[test]
 fn the_last_line_has_the_exit_code() {
     let check = |done: Done, code: i32| {

@@ -196,8 +196,9 @@ fn link(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Result<Cost
             entry.node.touch();
             let flags = ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK;
             let told = Told::flags(flags);
+            let verdict = entry.written_verdict();
             let made = Entry { existing: Some(found.metadata), ..entry };
-            made.conclude(worker, Verdict::Equal, told);
+            made.conclude(worker, verdict, told);
             whole::content_is_safe(worker, &made);
             Ok(Cost::Change)
         }

@@ -201,7 +201,7 @@ impl Entry {
         Some(gauge)
     }
 
-    /// The verdict of a file whose content was written.
+    /// The verdict of an entry that was written or linked.
     pub(crate) fn written_verdict(&self) -> Verdict {
         if self.existing.is_none() { Verdict::Copied } else { Verdict::Updated }
     }
