@@ -72,6 +72,13 @@ pub(crate) fn read(
     resolve::resolve(&raw::parse(arguments)?, surroundings)
 }
 
+/// True when `--json` is in force, as far as a command line can be read that may be turned down.
+pub(crate) fn asks_for_json(arguments: &[OsString]) -> bool {
+    let flags = arguments.iter().take_while(|word| *word != "--");
+    let last = flags.filter(|word| *word == "--json" || *word == "--no-json").last();
+    last.is_some_and(|word| word == "--json")
+}
+
 /// Writes to standard output. That nobody reads on is no fault: `lanesync --help | head`.
 pub(crate) fn tell(text: &str) -> Exit {
     let mut stdout = std::io::stdout();

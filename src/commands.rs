@@ -5,3 +5,14 @@ pub(crate) mod sync;
 
 /// Signals that end a run.
 mod signals;
+
+use crate::cli::{self, Refusal};
+
+/// Says why a command line is turned down, also in the records of `--json`.
+pub(crate) fn refuse(refusal: &Refusal, wants_json: bool) {
+    if wants_json {
+        let why = format!("lanesync: {}", refusal.sentence);
+        cli::tell(&report::refusal_records(&why, &sync::ended(refusal.exit)));
+    }
+    cli::complain(refusal);
+}

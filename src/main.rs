@@ -12,12 +12,13 @@ use cli::Request;
 
 fn main() -> ExitCode {
     let umask = fs::process::clear_umask();
-    let arguments = std::env::args_os().skip(1).collect();
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let wants_json = cli::asks_for_json(&arguments);
     let exit = match cli::read(arguments, &cli::Process { umask }) {
         Ok(Request::Sync(invocation)) => commands::sync::run(*invocation, umask),
         Ok(Request::Tell(text)) => cli::tell(&text),
         Err(refusal) => {
-            cli::complain(&refusal);
+            commands::refuse(&refusal, wants_json);
             refusal.exit
         }
     };

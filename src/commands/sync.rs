@@ -7,11 +7,12 @@ use std::sync::Arc;
 use engine::{Stop, Surroundings};
 use filter::Rules;
 use model::{Event, Gauges, Job, Message, Sink, Summary, Topic};
+use report::settings::OutputStyle;
 use report::{Closing, Ended, Endings, Reporter, Severity, Statistics};
 use sched::Cancel;
 
 use super::signals::Watch;
-use crate::cli::{Invocation, Refusal, complain};
+use crate::cli::{Invocation, Refusal};
 use crate::exit_code::{Ending, Exit};
 
 /// Runs it to its end; `umask` is what the process was started with and has cleared.
@@ -25,7 +26,8 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
         Ok(watch) => watch,
         Err(error) => {
             let sentence = format!("watch for signals: {error}");
-            complain(&Refusal { exit: Exit::FileIo, sentence });
+            let wants_json = report.style == OutputStyle::Json;
+            super::refuse(&Refusal { exit: Exit::FileIo, sentence }, wants_json);
             return Exit::FileIo;
         }
     };
@@ -103,7 +105,8 @@ fn warn(sentence: &str) {
     writeln!(io::stderr(), "lanesync: {sentence}").ok();
 }
 
-fn ended(exit: Exit) -> Ended {
+/// How a run ended, for the report.
+pub(super) fn ended(exit: Exit) -> Ended {
     let severity = if exit == Exit::Vanished { Severity::Warning } else { Severity::Error };
     let closing = (exit != Exit::Success).then(|| Closing { severity, sentence: exit.sentence() });
     Ended { exit_code: exit.code(), closing }

@@ -161,6 +161,30 @@ fn a_cancelled_run_has_an_item_for_each_entry_it_counts() {
     }
 }
 
+#[test]
+fn a_command_line_that_is_turned_down_has_its_records() {
+    for (line, code) in [
+        ("--json --bogus src/ dst", 1),
+        ("-a --json", 1),
+        ("-a --max-size=x src/ dst --json", 1),
+        ("--json src/ host:dst", 4),
+        ("--no-json --json --write-batch=x src/ dst", 4),
+    ] {
+        let done = Lab::new().lanesync(line).go();
+        assert_eq!(done.code, code, "{done}");
+        let [message, summary] = &records(&done)[..] else { panic!("two records: {done}") };
+        assert_eq!((&message["type"], &message["class"]), (&"message".into(), &"warning".into()));
+        let why = message["text"].as_str().unwrap();
+        assert!(done.stderr.starts_with(&format!("{why}\n")), "{done}");
+        assert_eq!(summary["type"], "summary");
+        assert_eq!(summary["exit_code"].as_i64(), Some(i64::from(code)));
+        assert!(done.stderr.contains(summary["sentence"].as_str().unwrap()), "{done}");
+    }
+    for line in ["--bogus src/ dst", "--json --no-json --bogus src/ dst", "--bogus -- --json"] {
+        assert_eq!(Lab::new().lanesync(line).go().stdout, "", "{line}");
+    }
+}
+
 /// A link that was just made is no entry that was right already.
 #[test]
 fn what_a_basis_directory_has_is_told_as_what_became_of_it() {

@@ -70,6 +70,9 @@ mod json_output;
 /// The records of `--json`.
 mod json;
 
+/// `--json` without a run.
+mod refusal;
+
 /// The streams of a run.
 mod outputs;
 
@@ -89,5 +92,6 @@ mod clock;
 mod testing;
 
 pub use ended::{Closing, Ended, Endings, Severity, Statistics};
+pub use refusal::refusal_records;
 pub use reporter::Reporter;
 pub use settings::Settings;
