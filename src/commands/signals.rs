@@ -1,8 +1,10 @@
 //! Signals that end a run.
 //!
 //! The first one asks for a decent end: what is in work is given up, staging files are removed, the
-//! summary is printed. A second one ends the process at once. What was ignored when the process was
-//! started stays ignored: that is how nohup(1) works. A closed pipe is no signal here but a write
+//! summary is printed. A second one ends the process at once. A hangup that was ignored when the process
+//! was started stays ignored: that is how nohup(1) works. The others are heeded also where they were,
+//! as in rsync: a script that starts a run with `&` has the shell ignore SIGINT for it, and may send
+//! one. A closed pipe is no signal here but a write
 //! error, since the runtime ignores SIGPIPE.
 
 use std::io;
@@ -34,7 +36,7 @@ impl Watch {
         let came = Arc::new(AtomicBool::new(false));
         let status = fs::operator::read_file(Path::new(STATUS)).unwrap_or_default();
         let status = String::from_utf8_lossy(&status);
-        let heeded = SIGNALS.into_iter().filter(|signal| !is_ignored(*signal, &status));
+        let heeded = SIGNALS.into_iter().filter(|signal| is_heeded(*signal, &status));
         for signal in heeded.clone() {
             // In this order: the first signal finds the flag down, and raises it only then.
             let code = Exit::Interrupted.code();
@@ -58,6 +60,11 @@ impl Watch {
     }
 }
 
+/// Whether a signal ends the run, whatever the process was started with.
+fn is_heeded(signal: i32, status: &str) -> bool {
+    signal != SIGHUP || !is_ignored(signal, status)
+}
+
 /// Whether the mask of ignored signals, as proc(5) shows it, has this one.
 fn is_ignored(signal: i32, status: &str) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -69,13 +76,13 @@ fn is_ignored(signal: i32, status: &str) -> bool {
 mod tests {
     use signal_hook::consts::{SIGHUP, SIGINT};
 
-    use super::is_ignored;
+    use super::is_heeded;
 
     #[test]
-    fn what_nohup_ignores_stays_ignored() {
-        let status = "Name:\tx\nSigIgn:\t0000000000000001\n";
-        assert!(is_ignored(SIGHUP, status));
-        assert!(!is_ignored(SIGINT, status));
-        assert!(!is_ignored(SIGHUP, ""));
+    fn only_a_hangup_stays_ignored() {
+        let status = "Name:\tx\nSigIgn:\t0000000000000003\n";
+        assert!(!is_heeded(SIGHUP, status));
+        assert!(is_heeded(SIGHUP, "") && is_heeded(SIGINT, ""));
+        assert!(is_heeded(SIGINT, status));
     }
 }

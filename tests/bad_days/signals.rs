@@ -51,6 +51,19 @@ fn ctrl_c_ends_the_run_decently() {
     goes_on(&interrupts(Signal::INT, "--workers 1"), "");
 }
 
+/// As a script has it that starts a run with `&`.
+#[test]
+fn ctrl_c_ends_a_run_that_was_started_with_it_ignored() {
+    for program in ["rsync", env!("CARGO_BIN_EXE_lanesync")] {
+        let lab = Lab::new();
+        lab.file("src/big", content(1, 8 << 20));
+        let script = "\"$0\" -a --bwlimit=1m src/ dst/ & sleep 1; kill -INT $!; wait $!";
+        let mut shell = std::process::Command::new("sh");
+        let done = shell.args(["-c", script, program]).current_dir(lab.path("")).output().unwrap();
+        assert_eq!(done.status.code(), Some(20), "{program}: {done:?}");
+    }
+}
+
 #[test]
 fn a_termination_ends_the_run_decently() {
     goes_on(&interrupts(Signal::TERM, ""), "");
