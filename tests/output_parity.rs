@@ -12,6 +12,15 @@
 
 mod support;
 
+#[path = "output_parity/progress.rs"]
+mod progress;
+
+#[path = "output_parity/refusals.rs"]
+mod refusals;
+
+#[path = "output_parity/statistics.rs"]
+mod statistics;
+
 use std::os::unix::ffi::OsStrExt;
 
 use support::mask;
@@ -466,62 +475,6 @@ fn checksums_in_out_format() {
 }
 
 #[test]
-fn statistics_count_the_same() {
-    for args in [
-        "-a --stats src/ dst",
-        "-a --stats -h src/ dst",
-        "-a --stats -hh src/ dst",
-        "-a --stats -hhh src/ dst",
-        "-a --stats --no-h src/ dst",
-        "-av --stats src/ dst",
-        "-an --stats --delete src/ dst",
-        "-a --stats --delete src/ dst",
-        "-aH --stats src/ fresh",
-        "-r --stats src/ dst",
-        "-a --stats --exclude=* src/ dst",
-        "-a --stats --link-dest=../dst src/ fresh",
-        "-a --info=stats1 src/ dst",
-        "-a --info=stats2 src/ dst",
-        "-a --stats --max-size=10 src/ dst",
-    ] {
-        let seen = check_rearranged(tree(), args, without_verdicts);
-        assert_eq!(seen.code(), 0, "{args}");
-        let has = |text: &str| seen.stdout().contains(text);
-        assert!(has("Number of files: ") || args.contains("stats1"), "{args}: {}", seen.stdout());
-    }
-    // Delta statistics: rsync's own blocks decide, so only whole files are compared to the letter.
-    let seen = check_rearranged(tree(), "-aW --stats src/ dst", without_verdicts);
-    assert!(seen.stdout().contains("Matched data: 0 bytes"), "{}", seen.stdout());
-    for args in ["-a --stats src/ dst", "-rh --stats --delete --max-size=10 --exclude=x src/ dst"] {
-        assert_verdicts_add_up(tree(), args);
-    }
-}
-
-#[test]
-fn human_readable_levels() {
-    let tree = || {
-        Tree::new()
-            .segments("src/big", vec![Segment::Hole(12_345_678)])
-            .file("src/small", "x")
-            .mtime(0, 0)
-            .dir("dst")
-    };
-    for level in ["", "-h", "-hh", "-hhh", "--no-h", "-h -h --no-human-readable"] {
-        for args in ["-av", "-a --stats", "-r --list-only", "-a --out-format=%l_%n"] {
-            let tail = if args.contains("list") { "src/" } else { "src/ dst" };
-            let args = format!("{level} {args} {tail}");
-            let seen = check_rearranged(tree(), &args, without_verdicts);
-            let size = ["12,345,67", "1234567", "12.35M", "11.77M"];
-            assert!(
-                size.iter().any(|size| seen.stdout().contains(size)),
-                "{args}: {}",
-                seen.stdout()
-            );
-        }
-    }
-}
-
-#[test]
 fn listings() {
     for args in [
         "src/",
@@ -599,105 +552,6 @@ fn info_flags() {
 }
 
 #[test]
-fn quiet_says_nothing() {
-    for args in
-        ["-aq src/ dst", "-avq src/ dst", "-aqi src/ dst", "-qr src/ dst", "-aq --stats src/ dst"]
-    {
-        let seen = check_lines(args);
-        assert_eq!(seen.code(), 0, "{args}");
-        assert!(!seen.stdout().contains("sent "), "{args}: {}", seen.stdout());
-    }
-    let seen = check_lines("-aq src/ dst");
-    assert_eq!(seen.stdout(), "");
-}
-
-#[test]
-fn progress() {
-    let scope = Scope { output: Output::Lines(mask::progress), also: Also::default() };
-    for args in [
-        "-a --progress src/ dst",
-        "-aP src/ dst",
-        "-av --progress src/ fresh",
-        "-a --info=progress1 src/new fresh",
-        "-a --progress -n src/ dst",
-        "-aP --out-format=%n:%o src/ fresh",
-    ] {
-        let seen = check(&Scenario::new(tree(), args), scope);
-        assert_eq!(seen.code(), 0, "{args}");
-        assert!(
-            seen.stdout().contains("to-chk=") || args.contains("-n"),
-            "{args}: {}",
-            seen.stdout()
-        );
-    }
-}
-
-/// What `-P` draws of two long files with a bound on the rate: pieces as they are drawn, every number
-/// masked, those that are drawn again and again once.
-fn drawn_of_long_files(tool: &Tool) -> Vec<String> {
-    fn shape(drawn: &str) -> String {
-        let drawn = mask::numbers(drawn).replace("??:??:??", "N:N:N");
-        let drawn =
-            ["kB/s", "MB/s", "GB/s"].iter().fold(drawn, |text, unit| text.replace(unit, "B/s"));
-        drawn.split_whitespace().collect::<Vec<_>>().join(" ")
-    }
-    let tree = Tree::new().numbers("src/a", 1, 3_000_000).numbers("src/b", 1, 3_000_000).dir("dst");
-    let scenario = Scenario::new(tree, "-aP --bwlimit=1500 src/ dst");
-    let stdout = observe(tool, &scenario, scratch_dir().path()).stdout().replace("\r\n", "\n");
-    let moving = stdout.matches("  \r").count();
-    assert!(moving >= 3, "each file is shown while it goes on: {stdout:?}");
-    let mut pieces: Vec<_> = stdout.split(['\n', '\r']).map(shape).collect();
-    pieces.retain(|piece| !piece.is_empty());
-    pieces.dedup();
-    pieces
-}
-
-#[test]
-fn progress_goes_on_inside_long_files() {
-    let reference = drawn_of_long_files(&Tool::reference());
-    let moving = "N N% NB/s N:N:N";
-    let ended = format!("{moving} (xfr#N to-chk=N/N)");
-    let of_both = ["a", moving, &ended, "b", moving, &ended];
-    assert_eq!(reference[1..], of_both);
-    assert_eq!(drawn_of_long_files(&Tool::under_test()), reference);
-}
-
-#[test]
-fn progress_goes_on_inside_long_files_on_a_terminal() {
-    let on_terminal = |tool: Tool| {
-        let line = format!("script -qec \"{} $*\" /dev/null", tool.shown());
-        drawn_of_long_files(&Tool::new(&["sh", "-c", &line, "sh"]))
-    };
-    assert_eq!(on_terminal(Tool::under_test()), on_terminal(Tool::reference()));
-}
-
-/// Wrappers wait for it.
-#[test]
-fn the_last_file_leaves_nothing_to_check() {
-    for tool in [Tool::reference(), Tool::under_test()] {
-        for args in ["-aP src/ fresh", "-aP src/new fresh", "-aP src/sub fresh"] {
-            let seen = observe(&tool, &Scenario::new(tree(), args), scratch_dir().path());
-            let stdout = seen.stdout();
-            let last = stdout.lines().rfind(|line| line.contains("xfr#")).unwrap_or_default();
-            assert!(last.contains(", to-chk=0/"), "{args}: {stdout}");
-        }
-    }
-}
-
-/// The last line of progress over all files; those before depend on speed.
-#[test]
-fn progress_over_all_files_ends_alike() {
-    fn last(line: &str) -> String {
-        let line = line.replace("\\r", "\r");
-        mask::progress(line.rsplit('\r').next().unwrap_or_default())
-    }
-    let tree = Tree::new().numbers("src/a", 1, 5000).numbers("src/b", 1, 7000).dir("dst");
-    let scope = Scope { output: Output::Lines(last), also: Also::default() };
-    let seen = check(&Scenario::new(tree, "-a --info=progress2 src/ dst"), scope);
-    assert!(seen.stdout().contains("12,000 100%"), "{}", seen.stdout());
-}
-
-#[test]
 fn log_files() {
     for args in [
         "-a --log-file=log src/ dst",
@@ -735,109 +589,4 @@ fn log_of(args: &str, tool: &Tool) -> Vec<String> {
     // Date, time and process, then what is said.
     let said = text.lines().map(|line| line.splitn(4, ' ').nth(3).unwrap_or_default());
     without_verdicts(said.collect()).into_iter().map(mask::log).collect()
-}
-
-#[test]
-fn the_version_line_has_rsyncs_shape() {
-    /// Name, the word, and two versions: `NAME  version N  protocol version N`.
-    fn shape(line: &str) -> String {
-        let line = mask::numbers(line);
-        let words: Vec<_> = line.split(' ').skip(1).collect();
-        words.join(" ")
-    }
-    let scratch = scratch_dir();
-    for option in ["--version", "-V"] {
-        let first = |tool: &Tool| {
-            let seen = observe(tool, &Scenario::new(Tree::new(), option), scratch.path());
-            assert_eq!(seen.code(), 0);
-            shape(seen.stdout().lines().next().unwrap_or_default())
-        };
-        let reference = first(&Tool::reference());
-        assert_eq!(reference, " version N  protocol version N");
-        assert_eq!(first(&Tool::under_test()), reference, "{option}");
-    }
-}
-
-#[test]
-fn usage_errors_end_with_rsyncs_codes() {
-    let table: &[(&str, i32)] = &[
-        ("", 1),
-        ("--bogus src/ dst", 1),
-        ("-a --max-delete=x --delete src/ dst", 1),
-        ("-a --max-size=big src/ dst", 1),
-        ("-a --bwlimit=fast src/ dst", 1),
-        ("-a --modify-window=x src/ dst", 1),
-        ("-a --chmod=zz src/ dst", 1),
-        ("-a --usermap=1 src/ dst", 1),
-        ("-a --filter=zz src/ dst", 1),
-        ("-a --suffix=a/b -b src/ dst", 1),
-        ("-a --partial-dir=p --inplace src/ dst", 1),
-        ("-a --append --whole-file src/ dst", 1),
-        ("-a --delete-before --delete-during src/ dst", 1),
-        ("-t --delete src/ dst", 1),
-        ("-a --link-dest=x --compare-dest=y src/ dst", 1),
-        ("-a --files-from=list src/ src/ dst", 1),
-        ("-a --checksum-choice=crc src/ dst", 4),
-        ("-a --compress-choice=rar -z src/ dst", 4),
-        ("-a --remove-source-files --bogus src/ dst", 1),
-        ("-a --info=nonsense src/ dst", 1),
-        ("-a --debug=nonsense src/ dst", 1),
-        ("-a --outbuf=x src/ dst", 1),
-        ("-a --stop-after=x src/ dst", 1),
-        ("-a --stop-at=x src/ dst", 1),
-        ("-a --fuzzy=x src/ dst", 1),
-        ("-a --recursive=no src/ dst", 1),
-        ("-a --exclude", 1),
-        ("-a --block-size=1x src/ dst", 1),
-        ("-a --skip-compress=gz src/ dst", 0),
-        ("-a --no-such-thing src/ dst", 1),
-        ("-a --temp-dir=missing src/ dst", 1),
-        ("-an --temp-dir=missing src/ dst", 1),
-        ("-an --temp-dir=sub src/ dst", 1),
-        ("-an --temp-dir=src src/ fresh", 0),
-        ("-an --temp-dir=missing src/ fresh", 1),
-        ("-a --list-only --temp-dir=missing src/", 1),
-        ("-ac --checksum-choice=none src/ dst", 4),
-        ("-ac --checksum-choice=md5,none src/ dst", 4),
-        ("-a --checksum-choice=none src/ dst", 0),
-        ("-a --max-alloc=x src/ dst", 1),
-        ("-a --no-detach src/ dst", 1),
-        ("--config=x -a src/ dst", 1),
-        ("--dparam=a=b src/ dst", 1),
-        ("-a --chown=a:b:c src/ dst", 0),
-        ("-a --out-format=%n --log-format=%l src/ dst", 0),
-        ("-a -e ssh src/ dst", 0),
-        ("-az --zl=3 src/ dst", 0),
-        ("-a --timeout=5 --contimeout=5 src/ dst", 1),
-    ];
-    let scope = Scope { output: Output::Ignored, also: Also::default() };
-    let mut wrong = Vec::new();
-    for (args, code) in table {
-        let seen = check(&Scenario::new(tree().file("list", "new\n"), args), scope);
-        if seen.code() != *code {
-            wrong.push((args, seen.code(), seen.stderr()));
-        }
-        if seen.code() == 1 {
-            assert!(!seen.stderr().is_empty(), "{args} says why");
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-#[test]
-fn variables_are_checked_as_options_are() {
-    let scope = Scope { output: Output::Ignored, also: Also::default() };
-    for (args, value, code) in [
-        ("-a src/ dst", "x", 1),
-        ("-a src/ dst", "1", 1),
-        ("-a src/ dst", "2m", 0),
-        ("-a src/ dst", "0", 0),
-        ("-a src/ dst", "", 0),
-        ("-a --max-alloc=2m src/ dst", "x", 0),
-    ] {
-        let scenario = Scenario::new(tree(), args).env("RSYNC_MAX_ALLOC", value);
-        assert_eq!(check(&scenario, scope).code(), code, "{args} {value}");
-    }
-    let by_none = Scenario::new(tree(), "-ac src/ dst").env("RSYNC_CHECKSUM_LIST", "none");
-    assert_eq!(check(&by_none, scope).code(), 4);
 }

@@ -210,7 +210,7 @@ fn look_at_source(way: &Way<'_>) -> Result<Metadata, Fault> {
         return Err(way.node.source_fault(Verb::List, layer, name, Cause::ChangedDuringCopy));
     }
     // What was asked for by name ends with that name.
-    if way.entry.is_followed && way.entry.picked == 0 && way.node.lies_in(&metadata) {
+    if way.entry.is_followed && way.entry.picked == 0 && way.node.lies_in(layer, &metadata) {
         let cause = Cause::Refused("the link leads back to a directory that it lies in".into());
         return Err(way.node.source_fault(Verb::Follow, layer, name, cause));
     }

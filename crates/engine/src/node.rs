@@ -294,10 +294,21 @@ impl Node {
         Ok(())
     }
 
-    /// True when a source directory is this one's or lies above it.
-    pub(crate) fn lies_in(&self, source: &Metadata) -> bool {
-        std::iter::successors(Some(self), |node| node.parent.as_deref())
-            .any(|node| node.layers.iter().any(|layer| layer.handle.is_of(source)))
+    /// True when a directory is that of a layer, or one that it lies in. Those of other sources do
+    /// not count: nothing leads from them to here.
+    pub(crate) fn lies_in(&self, layer: u16, source: &Metadata) -> bool {
+        let (mut node, mut layer) = (self, layer);
+        while let Some(at) = node.layers.get(usize::from(layer)) {
+            if at.handle.is_of(source) {
+                return true;
+            }
+            let (Origin::Child { parent_layer, .. }, Some(parent)) = (&at.origin, &node.parent)
+            else {
+                break;
+            };
+            (node, layer) = (parent, *parent_layer);
+        }
+        false
     }
 
     /// The layer that descends from a root.

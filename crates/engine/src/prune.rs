@@ -51,7 +51,7 @@ pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8], is_followed: bool) 
     if known.known.lock().remove(&known.key(inode, &path)) {
         return false;
     }
-    let mut search = Search { node, path, levels: Vec::new() };
+    let mut search = Search { node, layer, path, levels: Vec::new() };
     let found = search.finds_nothing(dir, &node.source_scope);
     if found == Some(false) {
         search.remember_the_way();
@@ -68,17 +68,18 @@ pub(crate) fn pick_is_empty(node: &Node, layer: u16, pick: &Pick, of: InRoot) ->
     let mut path = Vec::new();
     path_of(node, &pick.name, &mut path);
     let opened = node.layer_dir(layer).and_then(|dir| dir.open_child_following(&pick.name));
-    opened.is_ok_and(|dir| brings_nothing(node, &dir, &path, (pick, of), &node.source_scope))
+    opened.is_ok_and(|dir| brings_nothing(node, layer, &dir, &path, (pick, of), &node.source_scope))
 }
 
 fn brings_nothing(
     node: &Node,
+    layer: u16,
     dir: &Dir,
     path: &[u8],
     (pick, of): (&Pick, InRoot),
     scope: &filter::Scope,
 ) -> bool {
-    if of.content == Content::Listed && !holds_nothing(node, dir, path, scope) {
+    if of.content == Content::Listed && !holds_nothing(node, layer, dir, path, scope) {
         return false;
     }
     let entered = RelPath::new(path)
@@ -93,7 +94,7 @@ fn brings_nothing(
             dir.open_child(&below.name, node.run.access_time())
         };
         let path = [path, b"/", &below.name].concat();
-        opened.is_ok_and(|dir| brings_nothing(node, &dir, &path, (below, of), &scope))
+        opened.is_ok_and(|dir| brings_nothing(node, layer, &dir, &path, (below, of), &scope))
     })
 }
 
@@ -102,8 +103,8 @@ fn goes_down(node: &Node) -> bool {
     node.run.settings.traverse.depth == Depth::Recursive
 }
 
-fn holds_nothing(node: &Node, dir: &Dir, path: &[u8], scope: &filter::Scope) -> bool {
-    let mut search = Search { node, path: path.to_vec(), levels: Vec::new() };
+fn holds_nothing(node: &Node, layer: u16, dir: &Dir, path: &[u8], scope: &filter::Scope) -> bool {
+    let mut search = Search { node, layer, path: path.to_vec(), levels: Vec::new() };
     search.finds_nothing(dir.clone(), scope).unwrap_or(false)
 }
 
@@ -111,6 +112,8 @@ fn holds_nothing(node: &Node, dir: &Dir, path: &[u8], scope: &filter::Scope) -> 
 /// Test: `extremes::very_deep_trees_without_files_are_pruned`.
 struct Search<'a> {
     node: &'a Node,
+    /// The source that it is searched for.
+    layer: u16,
     /// The path of the deepest level below the transfer root.
     path: Vec<u8>,
     levels: Vec<Level>,
@@ -209,7 +212,8 @@ impl Search<'_> {
     /// True when a link led back to a directory on the way; the fault is told where it is entered.
     fn leads_back(&self, metadata: &Metadata) -> bool {
         let inode = (metadata.dev, metadata.ino);
-        self.levels.iter().any(|level| level.inode == inode) || self.node.lies_in(metadata)
+        self.levels.iter().any(|level| level.inode == inode)
+            || self.node.lies_in(self.layer, metadata)
     }
 
     /// Goes back to the level above, which is opened again if need be.
