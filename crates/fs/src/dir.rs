@@ -5,12 +5,16 @@
 //! follows a symbolic link unless its name says so.
 //!
 //! Errors are those of the kernel, unchanged. Whatever takes a name fails with
-//! [`io::ErrorKind::InvalidInput`] for what is not one component, with [`io::ErrorKind::NotFound`]
-//! for a name that must be there and is not, and with [`io::ErrorKind::PermissionDenied`] for what
+//! [`ErrorKind::InvalidInput`] for what is not one component, with [`ErrorKind::NotFound`]
+//! for a name that must be there and is not, and with [`ErrorKind::PermissionDenied`] for what
 //! the process may not do; below, only what else callers go by is told.
 //!
 //! Guarded by the tests `a_link_swapped_in_is_never_followed` and
 //! `refuses_everything_that_is_not_one_component`.
+//!
+//! [`ErrorKind::InvalidInput`]: std::io::ErrorKind::InvalidInput
+//! [`ErrorKind::NotFound`]: std::io::ErrorKind::NotFound
+//! [`ErrorKind::PermissionDenied`]: std::io::ErrorKind::PermissionDenied
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
