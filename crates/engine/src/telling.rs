@@ -20,23 +20,36 @@ use crate::{attributes, links};
 const RUN_ENDED: &str = "the run ended before it was brought over";
 
 impl Run {
-    /// Counts an entry, and tells of it where somebody listens. Nobody else counts verdicts, so that
-    /// there are as many items as the summary says.
-    /// Tests: `every_case_has_an_item_for_each_entry_it_counts`, `verdicts::*`.
+    /// Counts an entry, and tells of it where somebody listens.
     pub(crate) fn conclude(
         &self,
         totals: &mut Summary,
         segment: SegmentId,
-        (verdict, flags): (Verdict, ItemFlags),
+        told: (Verdict, ItemFlags),
         item: impl FnOnce() -> Item,
+    ) {
+        self.count(totals, segment, told, || Event::Item(Box::new(item())));
+    }
+
+    /// Counts an entry with the event that has its item. Nobody else counts verdicts, so that there
+    /// are as many items as the summary says.
+    /// Tests: `every_case_has_an_item_for_each_entry_it_counts`, `verdicts::*`.
+    fn count(
+        &self,
+        totals: &mut Summary,
+        segment: SegmentId,
+        (verdict, flags): (Verdict, ItemFlags),
+        event: impl FnOnce() -> Event,
     ) {
         totals.verdicts.add(verdict);
         // What a pass that only deletes counts besides is dropped at its end.
         let stands = || verdict == Verdict::Deleted || self.pass().transfers();
         if self.wants(verdict, flags.is_significant()) && stands() {
-            let item = item();
-            debug_assert_eq!(item.verdict, verdict, "what is told is what is counted");
-            self.log.push(segment, Event::Item(Box::new(item)), &*self.sink);
+            let event = event();
+            if let Event::Item(item) | Event::Settled(item) = &event {
+                debug_assert_eq!(item.verdict, verdict, "what is told is what is counted");
+            }
+            self.log.push(segment, event, &*self.sink);
         }
     }
 }
@@ -179,14 +192,12 @@ impl Entry {
     pub(crate) fn settle(&self, worker: &mut Worker<'_>, verdict: Verdict, told: Told) {
         done(worker, self.source.size);
         let (run, totals) = (worker.run, &mut worker.scratch.totals);
-        totals.verdicts.add(verdict);
         if verdict == Verdict::Copied && told.flags.contains(ItemFlags::NEW) {
             totals.created.add(self.source.kind, 1);
         }
-        if run.wants(verdict, told.flags.is_significant()) {
-            let item = Box::new(self.item(run, verdict, told));
-            run.log.push(self.segment, Event::Settled(item), &*run.sink);
-        }
+        let flags = told.flags;
+        let event = || Event::Settled(Box::new(self.item(run, verdict, told)));
+        run.count(totals, self.segment, (verdict, flags), event);
     }
 
     /// Tells that the transfer of a file begins, where somebody wants to see it go on.

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic;
 
-use filter::{RuleError, Scope};
+use filter::Scope;
 use model::settings::{DeleteLimit, DeleteWhen};
 use model::{Cause, Kind, Verb};
 
@@ -88,9 +88,8 @@ pub(crate) fn run(worker: &mut Worker<'_>, mut deletions: Deletions) {
     let Some((PutOff { node, names }, segment)) = deletions.left.pop_front() else { return };
     match rules_now(&node, &deletions.rules) {
         Ok(rules) => super::extraneous(worker, &node, &names, (segment, &rules)),
-        Err(error) => {
+        Err(cause) => {
             worker.scratch.totals.deletions_suppressed += names.len() as u64;
-            let cause = Cause::Refused(error.to_string().into());
             let fault = node.target_fault(Verb::ReadFilterRules, b".", cause);
             worker.run.fault(&mut worker.scratch.totals, fault);
         }
@@ -114,8 +113,9 @@ fn settle(worker: &mut Worker<'_>, node: Arc<Node>, segment: SegmentId) {
 }
 
 /// The receiver's rules; with `--delete-after` those of the merge files that the transfer has
-/// brought (rsync(1)).
-fn rules_now(node: &Node, base: &Scope) -> Result<Scope, RuleError> {
+/// brought (rsync(1)). Fails where a directory on the way cannot be opened: its rules may protect
+/// what is to be deleted.
+fn rules_now(node: &Node, base: &Scope) -> Result<Scope, Cause> {
     let decides_late = node.run.settings.delete.when == DeleteWhen::After;
     if !(decides_late && node.receiver_scope.needs_reading()) {
         return Ok(node.receiver_scope.clone());
@@ -125,7 +125,8 @@ fn rules_now(node: &Node, base: &Scope) -> Result<Scope, RuleError> {
         way.push(parent);
     }
     way.iter().rev().try_fold(base.clone(), |above, node| {
-        let dir = node.target_dir().ok().flatten();
+        let dir = node.target_dir().map_err(|error| Cause::from(&error))?;
         rules_in_force(&above, &node.path, dir.as_slice())
+            .map_err(|error| Cause::Refused(error.to_string().into()))
     })
 }
