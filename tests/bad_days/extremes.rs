@@ -299,7 +299,7 @@ fn assert_tebibyte(path: &Path) {
 fn a_sparse_file_of_a_tebibyte_keeps_its_holes() {
     let lab = Lab::new();
     tebibyte(&lab.file("src/sparse", ""));
-    for options in ["-a", "-a --workers 1", "-a --inplace"] {
+    for options in ["-a", "-a --workers 1", "-a --inplace", "-aS", "-aS --inplace"] {
         fs::remove_dir_all(lab.path("dst")).ok();
         lab.lanesync(&format!("{options} src/ dst/")).go().expect(0);
         assert_tebibyte(&lab.path("dst/sparse"));

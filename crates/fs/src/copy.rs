@@ -37,7 +37,7 @@ pub enum Sparse {
     None,
     /// Holes of the source become holes, except in ranges below 64 KiB.
     KeepHoles,
-    /// Blocks of zeros become holes.
+    /// Holes of the source and blocks of zeros become holes.
     FindZeros,
 }
 
@@ -191,9 +191,10 @@ impl Copier {
         let mut transfer = Transfer { src, dst, observer, copied: Copied::default() };
         let is_small = range.end.saturating_sub(range.start) < SHORTCUT_MIN_BYTES;
         match sparse {
-            Sparse::FindZeros => self.copy_finding_zeros(&mut transfer, range)?,
-            Sparse::KeepHoles if !is_small => self.copy_extents(&mut transfer, range)?,
-            Sparse::KeepHoles | Sparse::None => self.copy_data(&mut transfer, range)?,
+            Sparse::KeepHoles | Sparse::FindZeros if !is_small => {
+                self.copy_extents(&mut transfer, range, sparse)?;
+            }
+            _ => self.copy_extent(&mut transfer, range, sparse)?,
         }
         Ok(transfer.copied)
     }
@@ -218,13 +219,18 @@ impl Copier {
         Ok(offset - range.start)
     }
 
-    fn copy_extents(&mut self, transfer: &mut Transfer<'_>, range: Range<u64>) -> CopyResult<()> {
+    fn copy_extents(
+        &mut self,
+        transfer: &mut Transfer<'_>,
+        range: Range<u64>,
+        sparse: Sparse,
+    ) -> CopyResult<()> {
         let mut done = range.start;
         for extent in transfer.src.data_extents(range.clone()) {
             let extent = extent.map_err(CopyError::Source)?;
             transfer.pass_hole(done..extent.start)?;
             done = extent.end;
-            self.copy_data(transfer, extent)?;
+            self.copy_extent(transfer, extent, sparse)?;
             if transfer.copied.short {
                 return Ok(());
             }
@@ -237,6 +243,18 @@ impl Copier {
             transfer.copied.short = end < range.end;
         }
         Ok(())
+    }
+
+    fn copy_extent(
+        &mut self,
+        transfer: &mut Transfer<'_>,
+        extent: Range<u64>,
+        sparse: Sparse,
+    ) -> CopyResult<()> {
+        match sparse {
+            Sparse::FindZeros => self.copy_finding_zeros(transfer, extent),
+            Sparse::KeepHoles | Sparse::None => self.copy_data(transfer, extent),
+        }
     }
 
     fn copy_data(&mut self, transfer: &mut Transfer<'_>, range: Range<u64>) -> CopyResult<()> {
