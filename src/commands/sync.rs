@@ -60,6 +60,10 @@ fn bring_over(job: &Job, rules: Rules, around: &Surroundings) -> (Ending, Summar
         Ok(outcome) => {
             let ending = match outcome.stopped {
                 Some(Stop::Fatal(_)) => Ending::Error(Exit::FileIo),
+                Some(Stop::Unprepared(message)) => {
+                    tell(around, &message);
+                    Ending::Error(Exit::FileIo)
+                }
                 Some(Stop::TimeIsUp) => Ending::TimeIsOver,
                 Some(Stop::Internal(message)) => {
                     tell(around, &format!("a bug of lanesync ended the run: {message}"));

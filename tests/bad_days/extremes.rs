@@ -317,6 +317,23 @@ fn a_sparse_file_of_a_tebibyte_keeps_its_holes_on_ext4() {
 }
 
 #[test]
+fn sizes_that_add_up_to_more_than_a_number_holds_are_no_fault() {
+    for options in ["-a --stats", "-an --stats", "-a --json"] {
+        let lab = Lab::new();
+        // On disks the longest file is shorter.
+        lab.mount_tmpfs("src", "size=8m");
+        lab.mount_tmpfs("dst", "size=8m");
+        for name in ["src/a", "src/b", "src/c"] {
+            File::create(lab.path(name)).unwrap().set_len(i64::MAX as u64).unwrap();
+        }
+        lab.lanesync(&format!("{options} src/ dst/")).go().expect(0);
+        let copied = lab.path("dst/c").metadata().map(|copy| copy.len()).ok();
+        let is_dry = options.contains('n') && !options.contains("json");
+        assert_eq!(copied, (!is_dry).then_some(i64::MAX as u64), "{options}");
+    }
+}
+
+#[test]
 fn data_that_became_a_hole_is_a_hole_at_the_destination() {
     for options in ["-a", "-aS", "-a --inplace", "-aS --inplace", "-a --workers 1"] {
         for size in [300_000_u64, 40 << 20] {

@@ -415,6 +415,25 @@ fn a_listing_of_what_is_to_go_that_breaks_off_in_the_middle_is_told() {
 }
 
 #[test]
+fn a_fault_that_only_the_first_look_met_is_told_and_removes_nothing() {
+    for options in ["-aH --delete-before", "-aH --delete --max-delete=90%"] {
+        let lab = Lab::new();
+        trees(&lab);
+        let faults = vec!["readdir:EIO:b:times=1".parse().unwrap()];
+        let config = testfs::Config { faults, ..testfs::Config::new(lab.path("new")) };
+        let mount = testfs::Mount::at(config, &lab.dir("mnt")).unwrap();
+        let done = lab.lanesync(&format!("{options} mnt/ old/")).go();
+        assert_eq!(mount.stats().faults, 1);
+        assert_eq!(done.code, 23, "{options}: {done}");
+        done.complains(&["source: list", "mnt/b", EIO]);
+        assert!(lab.path("old/extra").exists() && lab.path("old/b/extra").exists(), "{options}");
+        lab.lanesync(&format!("{options} mnt/ old/")).go().expect(0);
+        drop(mount);
+        lab.assert_same("new", "old");
+    }
+}
+
+#[test]
 fn the_path_of_a_rule_is_below_the_mount() {
     // The other tests rely on this: without a name, a rule is about the root.
     let lab = Lab::new();

@@ -47,15 +47,18 @@ fn an_empty_source_can_be_refused() {
     for when in ["--delete", "--delete-after", "--delete-before", "--del"] {
         let lab = Lab::new();
         lab.dir("src");
-        lab.dir("full/sub");
         lab.file("dst/extra", "extra");
+        lab.file("dst/src/extra", "extra");
         let done = lab.lanesync(&format!("-a {when} --no-empty-source src/ dst/")).go();
         assert_ne!(done.code, 0, "{done}");
         assert!(done.stderr.contains("src") && done.stderr.contains("empty"), "{done}");
         assert!(lab.path("dst/extra").exists());
         lab.lanesync("-a --no-empty-source src/ dst/").go().expect(0);
-        let named = lab.lanesync(&format!("-a {when} --no-empty-source src dst/")).go();
-        assert!(lab.path("dst/extra").exists() || named.code == 0, "{named}");
+        for named in ["src", "./src", "-R src", "-r . src", "missing src"] {
+            let line = format!("-a {when} --no-empty-source {named} dst/");
+            lab.lanesync(&line).go().expect(3).complains(&["source", "src", "empty"]);
+            assert!(lab.path("dst/src/extra").exists(), "{line}");
+        }
     }
 }
 
@@ -104,4 +107,15 @@ fn a_list_of_names_with_missing_ones_copies_the_others_and_removes_nothing() {
     assert!(lab.path("dst/gone").exists());
     assert_eq!(fs::read(lab.path("dst/dir/here")).unwrap(), b"x");
     assert!(lab::names(&lab.path("dst")).contains(std::path::Path::new("here")));
+}
+
+#[test]
+fn a_basis_tree_that_cannot_be_opened_is_told() {
+    let lab = Lab::new();
+    lab.file("src/file", "x");
+    lab.file("there/file", "x");
+    for option in ["--link-dest", "--copy-dest", "--compare-dest"] {
+        let line = format!("-a {option}=../there {option}=../nowhere src/ dst{option}/");
+        lab.lanesync(&line).go().expect(0).complains(&[option, "../nowhere", "No such file"]);
+    }
 }

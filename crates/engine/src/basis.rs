@@ -46,9 +46,9 @@ fn mirror_at(node: &Node, number: usize) -> Option<Dir> {
             handle.lend(&node.run.open_dirs);
             Some(handle)
         };
-        roots.iter().map(|root| root.as_ref().and_then(below)).collect()
+        roots.iter().map(below).collect()
     });
-    let (root, handle) = (roots[number].as_ref()?, handles[number].as_ref()?);
+    let (root, handle) = (&roots[number], handles[number].as_ref()?);
     handle.get(&node.run.open_dirs, || mirror(root, node)).ok()
 }
 

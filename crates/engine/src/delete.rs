@@ -68,8 +68,15 @@ pub(crate) fn extraneous(
     if doomed_names.is_empty() || is_kept_mount_content(worker, node, &dir) {
         return;
     }
-    for (index, kind) in doomed_names {
+    let mut doomed_names = doomed_names.into_iter();
+    while let Some((index, kind)) = doomed_names.next() {
         if worker.is_cancelled() {
+            break;
+        }
+        if !worker.run.may_delete() {
+            // The source has failed elsewhere since the first of them went.
+            worker.scratch.totals.deletions_suppressed += 1 + doomed_names.len() as u64;
+            worker.run.tell_deletions_suppressed(segment);
             break;
         }
         if doomed.remove(worker, &names[index].0, kind, Told::AsDeleted) {
@@ -129,9 +136,15 @@ pub(crate) fn remove_obstacle(
             Err(cause) => obstacle_stays(worker, node, name, existing, segment, cause),
         };
     }
-    if existing.kind == Kind::Directory && is_kept_mount(worker, dir, name) {
-        let cause = Cause::Refused(IS_MOUNTED.into());
-        return obstacle_stays(worker, node, name, existing, segment, cause);
+    if existing.kind == Kind::Directory {
+        let cause = match is_kept_mount(worker, dir, name) {
+            Ok(false) => None,
+            Ok(true) => Some(Cause::Refused(IS_MOUNTED.into())),
+            Err(error) => Some(Cause::from(&error)),
+        };
+        if let Some(cause) = cause {
+            return obstacle_stays(worker, node, name, existing, segment, cause);
+        }
     }
     let mut doomed = Doomed::new(node, dir, node.path.as_bytes(), segment);
     if doomed.remove(worker, name, existing.kind, Told::Silently) {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use fs::{Dir, File};
 use model::settings::{Append, ContentCheck, Symlinks};
-use model::{Cause, Fault, Gauges, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
+use model::{Cause, Fault, Gauges, ItemFlags, Kind, Metadata, Topic, Verb, Verdict, add_bytes};
 
 use crate::descend::IS_IN_NO_DIRECTORY;
 use crate::hard_links::{self, GroupId, Member};
@@ -222,7 +222,7 @@ fn count(worker: &mut Worker<'_>, source: &Metadata) {
     let totals = &mut worker.scratch.totals;
     totals.listed.add(source.kind, 1);
     if matches!(source.kind, Kind::File | Kind::Symlink) {
-        totals.listed_bytes += source.size;
+        add_bytes(&mut totals.listed_bytes, source.size);
         Gauges::add(&worker.run.gauges.listed_bytes, source.size);
     }
 }

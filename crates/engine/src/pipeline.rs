@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use filter::{Rules, Scope};
 use fs::Dir;
-use model::settings::{DeleteWhen, Symlinks, Workers};
+use model::settings::{BasisAction, Symlinks, Workers};
 use model::{
     Cause, Fault, Item, ItemFlags, Job, Kind, Metadata, RelPath, Side, Summary, Topic, Verb,
     Verdict,
@@ -47,7 +47,10 @@ pub struct Outcome {
 pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outcome, SetupError> {
     let descriptors = Descriptors::raise();
     let mut selection = Selection::new(job, rules, descriptors.roots)?;
-    refuse_empty_source(job, &selection)?;
+    if let Some(empty) = selection.empty.take() {
+        let path = Path::new(std::ffi::OsStr::from_bytes(&empty)).to_owned();
+        return Err(SetupError::EmptySource { path });
+    }
     let nothing = selection.roots.is_empty() && selection.missing.is_empty();
     let opened = destination::open(job, rules, &selection)?;
     let workers = workers(job);
@@ -71,9 +74,21 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
         let top = Top { rules, selection, opened };
         passes(&run, top, &settings)?;
     }
+    tell_passing_fault(&run);
     let stopped = run.stopped();
     let cancelled = around.cancel.is_cancelled() && stopped.is_none();
     Ok(Outcome { summary: run.totals(), stopped, cancelled })
+}
+
+/// Tells of a fault that kept deletions back and was gone when the tree was gone through again: what
+/// was to be deleted is still there.
+fn tell_passing_fault(run: &Run) {
+    if let Some(fault) = run.deletion.take_untold()
+        && run.pass().transfers()
+        && run.totals().faults == 0
+    {
+        run.fault(&mut run.scratch(0).totals, fault);
+    }
 }
 
 /// The source roots and all directories above them.
@@ -129,10 +144,18 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
     let picked = Arc::new(std::mem::take(&mut top.selection.picked));
     let overlaps = top.opened.as_ref().is_some_and(|opened| lies_in_a_source(&top, opened));
     run.deletion.permit(run.settings.delete.limit);
-    for pass in Pass::of(&run.settings, overlaps) {
+    for (number, pass) in Pass::of(&run.settings, overlaps).iter().enumerate() {
         run.begin_pass(*pass);
         let before = run.totals();
-        let root = Arc::new(root_node(run, &top, &picked)?);
+        let root = match root_node(run, &top, &picked) {
+            Ok(root) => Arc::new(root),
+            Err(error) if number == 0 => return Err(error),
+            // What the passes before it did is done, and counted.
+            Err(error) => {
+                run.end(Stop::Unprepared(error.to_string().into()));
+                break;
+            }
+        };
         let mut seeds = vec![Task::Expand(Arc::clone(&root))];
         // Groups of hard links and files put aside are done when the tree has been gone through.
         while !seeds.is_empty() {
@@ -197,8 +220,17 @@ fn tell_unreadable(run: &Run, selection: &mut Selection) {
     }
 }
 
-/// Tells which directories are left out, and which were made.
+/// Tells which directories are left out, which were made, and which cannot be used.
 fn tell_notes(run: &Run, selection: &Selection, opened: Option<&Opened>) {
+    for (path, error) in &run.destination.lacking_basis_roots {
+        let option = match run.settings.basis.action {
+            BasisAction::Omit => "--compare-dest",
+            BasisAction::Copy => "--copy-dest",
+            BasisAction::Link => "--link-dest",
+        };
+        let text = || format!("{option}={}: {error}; the run goes on without it", path.display());
+        run.say(OrderedLog::ROOT, Topic::Warning, || text().into_bytes());
+    }
     for name in &selection.skipped {
         let text = || [b"skipping directory ", &name[..]].concat();
         run.say(OrderedLog::ROOT, Topic::Notice, text);
@@ -232,20 +264,6 @@ fn argument_path(name: &[u8]) -> RelPath {
     let components = name.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b"."));
     let path = components.collect::<Vec<_>>().join(&b'/');
     RelPath::new(&path).unwrap_or_else(RelPath::root)
-}
-
-fn refuse_empty_source(job: &Job, selection: &Selection) -> Result<(), SetupError> {
-    let delete = &job.settings.delete;
-    if !delete.refuse_empty_source || delete.when == DeleteWhen::Never {
-        return Ok(());
-    }
-    for root in selection.roots.iter().filter(|root| root.content == Content::Listed) {
-        if root.dir().and_then(|dir| dir.list()).is_ok_and(|listing| listing.is_empty()) {
-            let path = Path::new(std::ffi::OsStr::from_bytes(&root.place.shown)).to_owned();
-            return Err(SetupError::EmptySource { path });
-        }
-    }
-    Ok(())
 }
 
 /// The node of the transfer root.

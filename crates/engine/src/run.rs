@@ -38,6 +38,8 @@ pub(crate) mod destination;
 pub enum Stop {
     /// Nothing more can be written, or a root cannot be opened.
     Fatal(Fault),
+    /// A later pass over the tree could not begin.
+    Unprepared(Box<str>),
     /// `--stop-at` or `--stop-after`.
     TimeIsUp,
     /// A task panicked: a bug of ours.
@@ -320,7 +322,11 @@ impl Run {
     pub(crate) fn fault(&self, totals: &mut Summary, fault: Fault) {
         if fault.side == Side::Source && !self.pass().transfers() {
             // The pass that transfers tells of it; here it only keeps deletions back.
-            return self.note_source(&fault);
+            self.note_source(&fault);
+            if !fault.is_vanished() {
+                self.deletion.keep_untold(fault);
+            }
+            return;
         }
         if fault.is_vanished() {
             totals.vanished += 1;

@@ -11,18 +11,21 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use filter::{Rules, Scope};
+use filter::Rules;
 use fs::Dir;
-use model::settings::{Depth, MissingArgs, Settings, Symlinks};
+use model::settings::{Depth, MissingArgs};
 use model::{Job, Kind, Metadata};
 
 use self::place::{Base, Place};
+use self::wishes::Wishes;
 use crate::error::SetupError;
 use crate::node::{Content, Handle};
 use crate::run::join;
 
 /// The directories that names are looked up from.
 pub(crate) mod place;
+/// What options and rules want of the arguments.
+mod wishes;
 
 /// A directory of the source side that the user named.
 #[derive(Debug)]
@@ -118,6 +121,8 @@ pub(crate) struct Selection {
     pub(crate) skipped: Vec<Box<[u8]>>,
     /// Arguments that a filter rule leaves out.
     pub(crate) excluded: Vec<Excluded>,
+    /// The first argument that is an empty directory, where that is refused.
+    pub(crate) empty: Option<Box<[u8]>>,
     /// How often a name was picked; one that is named twice counts twice.
     pub(crate) picks: usize,
     /// The picked paths from the root of the file system, where hard links are looked for.
@@ -251,6 +256,14 @@ impl Selection {
         }
         self.note_picked(settings, base, &below);
         let content = settings.content(below.lists_content);
+        let is_listed = entry.kind == Kind::Directory && content == Content::Listed;
+        // What cannot be listed deletes nothing, and is told of when it is entered.
+        if is_listed
+            && settings.refuses_empty()
+            && base.is_empty(&below.components).unwrap_or(false)
+        {
+            self.empty.get_or_insert_with(|| typed.into());
+        }
         if below.components.is_empty() {
             return self.send(base, entry, content);
         }
@@ -389,70 +402,6 @@ impl Selection {
                 let (typed, name) = (typed.into(), below.into());
                 self.unreadable.push(Unreadable { typed, name, error });
             }
-        }
-    }
-}
-
-/// What the arguments are read by.
-struct Wishes<'a> {
-    settings: &'a Settings,
-    rules: &'a Arc<Rules>,
-}
-
-impl std::ops::Deref for Wishes<'_> {
-    type Target = Settings;
-
-    fn deref(&self) -> &Settings {
-        self.settings
-    }
-}
-
-impl Wishes<'_> {
-    /// False when a name of `--files-from` leads through no link that another user may have set.
-    fn trusts_listed_links(&self) -> bool {
-        let links = &self.settings.links;
-        let follows =
-            links.symlinks == Symlinks::Follow || links.copy_dirlinks || links.copy_unsafe;
-        follows || !self.settings.traverse.relative
-    }
-
-    /// True when a name that cannot be looked at for `error` is to be deleted at the destination.
-    fn deletes_at_destination(&self, error: &io::Error) -> bool {
-        self.settings.traverse.missing_args == MissingArgs::Delete
-            && error.kind() == io::ErrorKind::NotFound
-    }
-
-    /// What of a named directory belongs to the transfer.
-    fn content(&self, lists_content: bool) -> Content {
-        match self.settings.traverse.depth {
-            Depth::Recursive => Content::Listed,
-            Depth::Directories if lists_content => Content::Listed,
-            _ => Content::Picked,
-        }
-    }
-
-    /// True when the root is one of the implied directories that are sent.
-    fn sends_implied_root(&self, base: &Base) -> bool {
-        let traverse = &self.settings.traverse;
-        traverse.relative
-            && traverse.implied_dirs
-            && traverse.depth != Depth::Files
-            && self.leave_out(base, &[b"."], Kind::Directory).is_none()
-    }
-
-    /// The rule that leaves an argument out: those of the command line alone, no merge file is
-    /// asked.
-    fn leave_out(&self, base: &Base, components: &[&[u8]], kind: Kind) -> Option<String> {
-        if self.rules.is_empty() || components.is_empty() {
-            return None;
-        }
-        let scope =
-            Scope::root(Arc::clone(self.rules), &crate::pipeline::absolute(&base.place.shown));
-        let path = components.join(&b'/');
-        let kind = crate::scan::node_kind(Some(kind));
-        match scope.check(&path, kind, filter::Side::Sender, filter::Perishable::Honoured) {
-            filter::Verdict::Excluded(rule) => Some(scope.describe(rule).to_string()),
-            _ => None,
         }
     }
 }

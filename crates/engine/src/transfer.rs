@@ -28,6 +28,9 @@ mod made;
 /// What becomes of a file that was not completed, and of files put into place at the end.
 pub(crate) mod partial;
 
+/// Which ranges of a big file are left to take.
+mod ranges;
+
 use model::ItemFlags;
 
 use crate::finalize;

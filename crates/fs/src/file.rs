@@ -185,7 +185,7 @@ impl File {
 
     /// The parts of `range` that hold data, in order; what lies between reads as zeros. Where the
     /// file system does not tell, all of `range` is one part.
-    pub(crate) fn data_extents(&self, range: Range<u64>) -> DataExtents<'_> {
+    pub fn data_extents(&self, range: Range<u64>) -> DataExtents<'_> {
         DataExtents { file: self, rest: range }
     }
 
@@ -222,7 +222,7 @@ impl AsFd for File {
 
 /// What [`File::data_extents`] gives.
 #[derive(Debug)]
-pub(crate) struct DataExtents<'a> {
+pub struct DataExtents<'a> {
     file: &'a File,
     rest: Range<u64>,
 }

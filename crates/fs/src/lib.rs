@@ -61,6 +61,6 @@ pub mod below;
 pub use acl::Acl;
 pub use copy::{Copied, Copier, Sparse};
 pub use dir::{AccessTime, Dir, Existing, Made, Times};
-pub use file::File;
+pub use file::{DataExtents, File};
 pub use listing::Listing;
 pub use staging::{Naming, Staging};

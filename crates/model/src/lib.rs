@@ -48,4 +48,4 @@ pub use item_flags::ItemFlags;
 pub use job::{Destination, Job, Source};
 pub use rel_path::RelPath;
 pub use settings::Settings;
-pub use summary::{KindCounts, Summary, VerdictCounts};
+pub use summary::{KindCounts, Summary, VerdictCounts, add_bytes};

@@ -117,15 +117,22 @@ impl Summary {
         self.created.merge(&other.created);
         self.deleted.merge(&other.deleted);
         self.transferred_files += other.transferred_files;
-        self.listed_bytes += other.listed_bytes;
-        self.transferred_bytes += other.transferred_bytes;
-        self.written_bytes += other.written_bytes;
-        self.literal_bytes += other.literal_bytes;
+        // Sparse files can claim more bytes together than there are numbers for.
+        add_bytes(&mut self.listed_bytes, other.listed_bytes);
+        add_bytes(&mut self.transferred_bytes, other.transferred_bytes);
+        add_bytes(&mut self.written_bytes, other.written_bytes);
+        add_bytes(&mut self.literal_bytes, other.literal_bytes);
         self.faults += other.faults;
         self.vanished += other.vanished;
         self.deletions_skipped += other.deletions_skipped;
         self.deletions_suppressed += other.deletions_suppressed;
     }
+}
+
+/// Adds sizes, whose sum stays at its highest when it would be higher still: they are what a tree
+/// claims.
+pub fn add_bytes(sum: &mut u64, bytes: u64) {
+    *sum = sum.saturating_add(bytes);
 }
 
 #[cfg(test)]

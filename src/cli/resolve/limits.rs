@@ -74,12 +74,16 @@ fn timestamp(point: &Zoned) -> Timestamp {
     Timestamp { secs, nanos: u32::try_from(nanos).unwrap_or(0) }
 }
 
+/// As many workers can be asked for as a machine may have threads to spare.
+const WORKERS_MAX: usize = 4096;
+
 /// A number of workers, or `auto`.
 pub(in crate::cli) fn workers(text: &str) -> Option<Workers> {
     if text == "auto" {
         return Some(Workers::Auto);
     }
-    text.parse::<NonZeroUsize>().ok().map(Workers::Fixed)
+    let count = text.parse::<NonZeroUsize>().ok()?;
+    (count.get() <= WORKERS_MAX).then_some(Workers::Fixed(count))
 }
 
 /// Bytes a second, rounded to the unit; 0 is no limit.

@@ -181,11 +181,22 @@ impl<'a> Doomed<'a> {
             }
             return true;
         }
-        let is_mounted = kind == Kind::Directory && is_kept_mount(worker, self.dir(), name);
-        if is_mounted {
-            self.tell_mounted(worker, &path);
+        if kind != Kind::Directory {
+            return false;
         }
-        is_mounted
+        match is_kept_mount(worker, self.dir(), name) {
+            Ok(false) => false,
+            Ok(true) => {
+                self.tell_mounted(worker, &path);
+                true
+            }
+            // Removing it finds out for itself.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => {
+                self.fails(worker, Verb::LookAt, &path, Cause::from(&error));
+                true
+            }
+        }
     }
 
     /// Tells that a mounted file system stays: as asked for with `-x`, else to be mended.
@@ -440,10 +451,10 @@ fn gets_backup(run: &Run, name: &[u8], kind: Kind) -> bool {
 }
 
 /// True where another file system is mounted that must not be emptied.
-pub(super) fn is_kept_mount(worker: &Worker<'_>, dir: &Dir, name: &[u8]) -> bool {
+pub(super) fn is_kept_mount(worker: &Worker<'_>, dir: &Dir, name: &[u8]) -> io::Result<bool> {
     let settings = &worker.run.settings;
     let stays = settings.traverse.one_file_system != OneFileSystem::Cross;
-    (stays || !settings.delete.across_mounts) && dir.is_mount_root(name).unwrap_or(false)
+    Ok((stays || !settings.delete.across_mounts) && dir.is_mount_root(name)?)
 }
 
 /// Takes one from what `--max-delete` permits.

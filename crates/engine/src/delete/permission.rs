@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use model::Metadata;
 use model::settings::DeleteLimit;
+use model::{Fault, Metadata};
 use parking_lot::Mutex;
 
 use super::later::PutOff;
@@ -14,6 +14,8 @@ use super::later::PutOff;
 pub(crate) struct Permission {
     /// A directory or entry of the source could not be read.
     source_fault: AtomicBool,
+    /// The first fault of the source that a pass met which leaves telling to the last pass.
+    untold_fault: Mutex<Option<Fault>>,
     told_kept_back: AtomicBool,
     /// Deletions still permitted by `--max-delete`; [`u64::MAX`] without it.
     left: AtomicU64,
@@ -62,6 +64,16 @@ impl Permission {
     /// True when part of the source could not be read.
     pub(crate) fn has_source_fault(&self) -> bool {
         self.source_fault.load(Ordering::Relaxed)
+    }
+
+    /// Keeps a fault that the pass that transfers will tell of, if it meets it, too.
+    pub(crate) fn keep_untold(&self, fault: Fault) {
+        self.untold_fault.lock().get_or_insert(fault);
+    }
+
+    /// What was kept.
+    pub(crate) fn take_untold(&self) -> Option<Fault> {
+        self.untold_fault.lock().take()
     }
 
     /// True for the first who asks whether it is still to be told that deletions are kept back.

@@ -23,8 +23,10 @@ pub(crate) struct Destination {
     pub(crate) is_new: bool,
     /// `--temp-dir`.
     pub(crate) temp_dir: Option<Dir>,
-    /// `--compare-dest` and kin; `None` for those that cannot be opened.
-    pub(crate) basis_roots: Vec<Option<Dir>>,
+    /// `--compare-dest` and kin.
+    pub(crate) basis_roots: Vec<Dir>,
+    /// Those of them that cannot be opened, and why.
+    pub(crate) lacking_basis_roots: Vec<(PathBuf, io::Error)>,
     backup_root: Mutex<Option<Dir>>,
 }
 
@@ -38,12 +40,14 @@ impl Destination {
         let dir = opened.and_then(|opened| opened.dir.as_ref());
         let root = dir.map(|(dir, _)| dir.clone());
         let temp_dir = temp_dir(settings, root.as_ref())?;
+        let (basis_roots, lacking_basis_roots) = basis_roots(job, root.as_ref());
         Ok(Self {
             shown: opened.map_or_else(Box::default, |opened| opened.shown.clone()),
             inode: dir.map(|(_, metadata)| (metadata.dev, metadata.ino)),
             is_new: opened.is_some_and(|opened| opened.is_new),
             temp_dir,
-            basis_roots: basis_roots(job, root.as_ref()),
+            basis_roots,
+            lacking_basis_roots,
             backup_root: Mutex::new(None),
             root,
         })
@@ -89,22 +93,31 @@ fn temp_dir(settings: &Settings, destination: Option<&Dir>) -> Result<Option<Dir
     Ok(destination.filter(|_| !settings.dry_run).map(|_| dir))
 }
 
-/// The directories of the basis trees, relative to the destination.
-fn basis_roots(job: &Job, destination: Option<&Dir>) -> Vec<Option<Dir>> {
-    let open = |path: &PathBuf| match destination {
-        Some(dir) => fs::below::open_dir_below(dir, path).ok(),
-        None => basis_beside_absent(job, path),
-    };
-    job.settings.basis.dirs.iter().map(open).collect()
+/// The directories of the basis trees, relative to the destination, and those that cannot be opened.
+fn basis_roots(job: &Job, destination: Option<&Dir>) -> (Vec<Dir>, Vec<(PathBuf, io::Error)>) {
+    let (mut roots, mut lacking) = (Vec::new(), Vec::new());
+    for path in &job.settings.basis.dirs {
+        let opened = match destination {
+            Some(dir) => fs::below::open_dir_below(dir, path),
+            None => basis_beside_absent(job, path),
+        };
+        match opened {
+            Ok(dir) => roots.push(dir),
+            Err(error) => lacking.push((path.clone(), error)),
+        }
+    }
+    (roots, lacking)
 }
 
 /// A basis tree in a dry run that would make the destination: the first `..` leads to where that
 /// would be made.
-fn basis_beside_absent(job: &Job, path: &Path) -> Option<Dir> {
+fn basis_beside_absent(job: &Job, path: &Path) -> io::Result<Dir> {
     if path.is_absolute() {
-        return Dir::open_operator(path).ok();
+        return Dir::open_operator(path);
     }
-    let destination = fs::below::absolute(&job.destination.as_ref()?.path);
-    let parent = Dir::open_operator(destination.parent()?).ok()?;
-    fs::below::open_dir_below(&parent, path.strip_prefix("..").ok()?).ok()
+    let nowhere = || io::Error::from(io::ErrorKind::NotFound);
+    let destination = job.destination.as_ref().ok_or_else(nowhere)?;
+    let destination = fs::below::absolute(&destination.path);
+    let parent = Dir::open_operator(destination.parent().ok_or_else(nowhere)?)?;
+    fs::below::open_dir_below(&parent, path.strip_prefix("..").map_err(|_| nowhere())?)
 }

@@ -12,7 +12,7 @@ use fs::Dir;
 use model::settings::Symlinks;
 use model::{Kind, Metadata};
 
-use super::Wishes;
+use super::wishes::Wishes;
 use crate::error::SetupError;
 use crate::run::join;
 
@@ -105,6 +105,20 @@ impl Base {
         Ok(Self { dir, place: Place { way, shown, ..self.place.clone() } })
     }
 
+    /// True of a directory with nothing in it.
+    pub(super) fn is_empty(&self, components: &[&[u8]]) -> io::Result<bool> {
+        Ok(self.enter(components)?.list()?.is_empty())
+    }
+
+    fn enter(&self, way: &[&[u8]]) -> io::Result<Dir> {
+        let mut dir = self.dir.clone();
+        for component in way {
+            self.place.check_link(&dir, component)?;
+            dir = dir.open_child_following(component)?;
+        }
+        Ok(dir)
+    }
+
     /// Looks a picked name up: the way to it may lead through links, it itself is looked at as
     /// `-L` and `-k` say.
     pub(super) fn find(
@@ -114,11 +128,7 @@ impl Base {
         is_slashed: bool,
     ) -> io::Result<Metadata> {
         let Some((name, way)) = components.split_last() else { return self.dir.metadata() };
-        let mut dir = self.dir.clone();
-        for component in way {
-            self.place.check_link(&dir, component)?;
-            dir = dir.open_child_following(component)?;
-        }
+        let dir = self.enter(way)?;
         let metadata = dir.stat(name)?;
         if metadata.kind != Kind::Symlink {
             return Ok(metadata);

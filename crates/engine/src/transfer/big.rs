@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use fs::copy::CopyError;
-use fs::{Copied, File};
+use fs::{Copied, File, Sparse};
 use model::{Side, Verb};
 use parking_lot::{Mutex, RwLock};
 
@@ -16,15 +16,12 @@ use crate::entries::Entry;
 use crate::finalize;
 use crate::node::Node;
 use crate::task::{Task, Worker};
+use crate::transfer::ranges::{RANGE_BYTES, Ranges};
 use crate::transfer::whole::{
     ATTEMPTS, FileJob, Lacking, Problem, Staged, changes_always, conclude, open_source, problem,
     sparse, stopped,
 };
 use crate::transfer::{compare, partial};
-
-/// What one runner takes at a time: long enough to stream, short enough that two workers end a
-/// big file at about the same moment.
-const RANGE_BYTES: u64 = 16 << 20;
 
 enum Work {
     /// `attempt` counts from one.
@@ -46,12 +43,10 @@ pub(crate) struct BigFile {
     size: u64,
     /// Runners share it; the last one takes it.
     work: RwLock<Option<Work>>,
-    next: AtomicU64,
+    ranges: Ranges,
     runners: AtomicUsize,
     written_bytes: AtomicU64,
     paced_bytes: AtomicU64,
-    /// What was copied from the start of each range, in no order.
-    copied: Mutex<Vec<Range<u64>>>,
     differs: AtomicBool,
     problem: Mutex<Option<Problem>>,
 }
@@ -61,24 +56,13 @@ impl BigFile {
         &self.node
     }
 
-    fn claim(&self) -> Option<Range<u64>> {
-        let start = self.next.fetch_add(RANGE_BYTES, Ordering::Relaxed);
-        (start < self.size).then(|| start..self.size.min(start + RANGE_BYTES))
-    }
-
-    /// How many bytes from the start are there without a gap. Ranges are copied at once, so that what
-    /// lies behind the first that was interrupted is of no use to whoever goes on.
-    fn unbroken(&self) -> u64 {
-        let mut copied = std::mem::take(&mut *self.copied.lock());
-        copied.sort_unstable_by_key(|range| range.start);
-        copied
-            .iter()
-            .fold(0, |end, range| if range.start <= end { end.max(range.end) } else { end })
-    }
-
-    /// Lets the other runners end early.
-    fn stop_claims(&self) {
-        self.next.store(self.size, Ordering::Relaxed);
+    /// The next range. What is compared is read on both sides, holes or not.
+    fn claim(&self, work: &Work) -> Option<Range<u64>> {
+        let skips_holes = match work {
+            Work::Copy { job, .. } => sparse(&self.node.run, &job.entry.source) != Sparse::None,
+            Work::Compare { .. } => false,
+        };
+        self.ranges.take(skips_holes.then_some(&self.source))
     }
 }
 
@@ -170,11 +154,10 @@ fn start(worker: &mut Worker<'_>, node: Arc<Node>, source: File, size: u64, work
         source,
         size,
         work: RwLock::new(Some(work)),
-        next: AtomicU64::new(0),
+        ranges: Ranges::of(size),
         runners: AtomicUsize::new(runners),
         written_bytes: AtomicU64::new(0),
         paced_bytes: AtomicU64::new(0),
-        copied: Mutex::default(),
         differs: AtomicBool::new(false),
         problem: Mutex::new(None),
     });
@@ -187,14 +170,14 @@ fn start(worker: &mut Worker<'_>, node: Arc<Node>, source: File, size: u64, work
 /// Takes ranges until none is left.
 pub(crate) fn run_range(worker: &mut Worker<'_>, big: &BigFile) {
     if let Some(work) = &*big.work.read() {
-        while let Some(range) = big.claim() {
+        while let Some(range) = big.claim(work) {
             let result = match work {
                 Work::Copy { job, staged, .. } => copy_range(worker, big, job, staged, range),
                 Work::Compare { entry, target } => compare_range(worker, big, entry, target, range),
             };
             if let Err(problem) = result {
                 big.problem.lock().get_or_insert(problem);
-                big.stop_claims();
+                big.ranges.stop();
             }
         }
     }
@@ -218,7 +201,7 @@ fn copy_range(
     };
     let copied =
         worker.scratch.copier.copy_range(&big.source, staged.file(), range, holes, &mut pace);
-    big.copied.lock().push(begin..begin + passed);
+    big.ranges.note_done(begin..begin + passed);
     let copied = copied.map_err(|error| problem(run, entry, error))?;
     if copied.short {
         return Err(Problem::Changed);
@@ -245,7 +228,7 @@ fn compare_range(
     };
     if !matches!(same, Ok(true)) {
         let is_first = !big.differs.swap(true, Ordering::Relaxed);
-        big.stop_claims();
+        big.ranges.stop();
         if let (Err(unreadable), true) = (same, is_first) {
             // It cannot be known to be equal: it is replaced, and its disk is told of.
             worker.run.fault(&mut worker.scratch.totals, unreadable.fault(entry));
@@ -257,7 +240,7 @@ fn compare_range(
 /// Settles a runner that is not begun.
 pub(crate) fn give_up(worker: &mut Worker<'_>, big: &BigFile) {
     big.problem.lock().get_or_insert(Problem::Stopped);
-    big.stop_claims();
+    big.ranges.stop();
     leave(worker, big);
 }
 
@@ -304,7 +287,7 @@ fn end_copy(
         Some(Problem::Changed) => Err(Problem::Changed),
         Some(problem) => {
             // Only what a copy left undone is a part; a copy that failed its check is none.
-            partial::keep(worker.run, &job.entry, staged, (&problem, Some(big.unbroken())));
+            partial::keep(worker.run, &job.entry, staged, (&problem, Some(big.ranges.unbroken())));
             return end(worker, &job, Err(problem));
         }
     };

@@ -11,6 +11,7 @@ use fs::{Copied, Dir, File, Sparse};
 use model::settings::{Staging as StagingChoice, Symlinks};
 use model::{
     Cause, Fault, FileGauge, Gauges, ItemFlags, Kind, Metadata, Summary, Topic, Verb, Verdict,
+    add_bytes,
 };
 
 use crate::attributes::{self, AsksForExtra, Born, Extra, ExtraChange};
@@ -208,9 +209,9 @@ fn as_told(flags: ItemFlags, copied: Copied) -> Told {
 fn count_as_written(worker: &mut Worker<'_>, entry: &Entry, copied: Copied) {
     let totals = &mut worker.scratch.totals;
     totals.transferred_files += 1;
-    totals.transferred_bytes += entry.source.size;
-    totals.literal_bytes += copied.read_bytes;
-    totals.written_bytes += copied.written_bytes;
+    add_bytes(&mut totals.transferred_bytes, entry.source.size);
+    add_bytes(&mut totals.literal_bytes, copied.read_bytes);
+    add_bytes(&mut totals.written_bytes, copied.written_bytes);
     Gauges::add(&worker.run.gauges.transferred_files, 1);
 }
 

@@ -509,6 +509,7 @@ fn limits_and_the_configuration_file() {
     workers("workers = 8", "--workers 2", Some(2));
     workers("workers = 8", "--workers=auto", None);
     refuses("--workers=0", Exit::Usage, "--workers=0");
+    refuses("--workers=4097", Exit::Usage, "--workers=4097");
     let fake = Fake {
         variables: vec![("XDG_CONFIG_HOME", "/x"), ("HOME", "/home/u")],
         files: vec![("/x/lanesync/config", "no-empty-source = true")],

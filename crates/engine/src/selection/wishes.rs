@@ -1,0 +1,86 @@
+//! What the options and rules of a job want of its arguments.
+
+use std::io;
+use std::sync::Arc;
+
+use filter::{Rules, Scope};
+use model::Kind;
+use model::settings::{DeleteWhen, Depth, MissingArgs, Settings, Symlinks};
+
+use super::place::Base;
+use crate::node::Content;
+
+/// What the arguments are read by.
+pub(super) struct Wishes<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) rules: &'a Arc<Rules>,
+}
+
+impl std::ops::Deref for Wishes<'_> {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        self.settings
+    }
+}
+
+impl Wishes<'_> {
+    /// False when a name of `--files-from` leads through no link that another user may have set.
+    pub(super) fn trusts_listed_links(&self) -> bool {
+        let links = &self.settings.links;
+        let follows =
+            links.symlinks == Symlinks::Follow || links.copy_dirlinks || links.copy_unsafe;
+        follows || !self.settings.traverse.relative
+    }
+
+    /// True when a name that cannot be looked at for `error` is to be deleted at the destination.
+    pub(super) fn deletes_at_destination(&self, error: &io::Error) -> bool {
+        self.settings.traverse.missing_args == MissingArgs::Delete
+            && error.kind() == io::ErrorKind::NotFound
+    }
+
+    /// What of a named directory belongs to the transfer.
+    pub(super) fn content(&self, lists_content: bool) -> Content {
+        match self.settings.traverse.depth {
+            Depth::Recursive => Content::Listed,
+            Depth::Directories if lists_content => Content::Listed,
+            _ => Content::Picked,
+        }
+    }
+
+    /// True when an empty directory must not empty its copy (`--no-empty-source`).
+    pub(super) fn refuses_empty(&self) -> bool {
+        let delete = &self.settings.delete;
+        delete.refuse_empty_source && delete.when != DeleteWhen::Never
+    }
+
+    /// True when the root is one of the implied directories that are sent.
+    pub(super) fn sends_implied_root(&self, base: &Base) -> bool {
+        let traverse = &self.settings.traverse;
+        traverse.relative
+            && traverse.implied_dirs
+            && traverse.depth != Depth::Files
+            && self.leave_out(base, &[b"."], Kind::Directory).is_none()
+    }
+
+    /// The rule that leaves an argument out: those of the command line alone, no merge file is
+    /// asked.
+    pub(super) fn leave_out(
+        &self,
+        base: &Base,
+        components: &[&[u8]],
+        kind: Kind,
+    ) -> Option<String> {
+        if self.rules.is_empty() || components.is_empty() {
+            return None;
+        }
+        let scope =
+            Scope::root(Arc::clone(self.rules), &crate::pipeline::absolute(&base.place.shown));
+        let path = components.join(&b'/');
+        let kind = crate::scan::node_kind(Some(kind));
+        match scope.check(&path, kind, filter::Side::Sender, filter::Perishable::Honoured) {
+            filter::Verdict::Excluded(rule) => Some(scope.describe(rule).to_string()),
+            _ => None,
+        }
+    }
+}
