@@ -38,7 +38,6 @@ pub(crate) fn is_left_to_chance(
         || is_left_passable(case, difference)
         || is_backup_made_writable(case, difference)
         || is_told_though_it_failed(case, reference, difference)
-        || is_rule_from_above_another_source(case)
         || is_touched_though_left_alone(case, reference, difference)
         || is_kept_for_a_missing_source(case, reference, difference)
         || is_temporary_file_in_the_source(case, difference)
@@ -221,11 +220,6 @@ fn has_file_for_directory(case: &Case) -> bool {
     nodes()
         .filter(|node| is_file(node))
         .any(|file| nodes().any(|dir| is_dir(dir) && last_name(&dir.path) == last_name(&file.path)))
-}
-
-/// -F with several sources: rsync looks above one of them for rules, and takes those for all.
-fn is_rule_from_above_another_source(case: &Case) -> bool {
-    (case.has("-F") || case.has("-FF")) && case.sources.len() > 1
 }
 
 /// --ignore-existing: rsync leaves a file alone where a directory should be, but gives it the

@@ -240,11 +240,11 @@ pub(crate) fn of_source(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
     let read = || {
         if entry.is_followed {
             let file = entry.source_dir.open_file_following(&entry.name, run.access_time())?;
-            return Extra::of_source(run, &entry.node.source_scope, (&file).into());
+            return Extra::of_source(run, entry.node.scope_of(entry.layer), (&file).into());
         }
         Extra::of_source(
             run,
-            &entry.node.source_scope,
+            entry.node.scope_of(entry.layer),
             Carrier::Name(&entry.source_dir, &entry.name),
         )
     };
@@ -254,7 +254,7 @@ pub(crate) fn of_source(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
 /// The destination's extended attributes and ACLs, by name.
 fn of_target(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
     let Some(dir) = &entry.target_dir else { return Ok(Extra::default()) };
-    Extra::of_target(run, &entry.node.source_scope, Carrier::Name(dir, entry.target_name()))
+    Extra::of_target(run, entry.node.scope_of(entry.layer), Carrier::Name(dir, entry.target_name()))
         .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))
 }
 
@@ -485,7 +485,7 @@ pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: &Extra) -> Result<(),
         }
         let carrier = Carrier::Name(dir, name);
         if run.settings.has_extra() {
-            match Extra::of_target(run, &entry.node.source_scope, carrier) {
+            match Extra::of_target(run, entry.node.scope_of(entry.layer), carrier) {
                 Ok(inherited) => {
                     let extra = extra.clone().with_mode(wanted.mode);
                     attempts.note(Verb::SetAttributes, extra.write(&inherited, carrier));

@@ -11,7 +11,7 @@ use model::{Cause, Fault, Item, ItemFlags, Kind, Metadata, Topic, Verb, Verdict}
 
 use crate::attributes::{self, AsksForExtra, Extra};
 use crate::layers::{can_read_attributes, leave_existing, open_layers};
-use crate::merge_files::{rules_among, rules_in_force};
+use crate::merge_files::{rules_in_force, rules_of};
 use crate::names::{NameRef, Presence};
 use crate::node::{
     Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Sides, Target, ThroughLink,
@@ -435,15 +435,14 @@ fn build(
     worker: &mut Worker<'_>,
     way: &Way<'_>,
     entered: Entered,
-    layers: Vec<Layer>,
+    mut layers: Vec<Layer>,
     whole: bool,
 ) -> Option<Node> {
     let run = worker.run;
     let path = way.path();
     let Entered { source, existing, wanted, target, .. } = entered;
-    let scopes = scopes(way.node, &path, &layers, &target);
-    let (source_scope, receiver_scope) = match scopes {
-        Ok(scopes) => scopes,
+    let receiver_scope = match enter_scopes(way.node, &path, &mut layers, &target) {
+        Ok(receiver_scope) => receiver_scope,
         Err(error) => {
             let cause = Cause::Refused(error.to_string().into());
             let fault = way.node.source_fault(Verb::ReadFilterRules, 0, way.name(), cause);
@@ -458,6 +457,8 @@ fn build(
         *parent_layer == way.entry.layer
     };
     let itself = layers.iter().position(is_itself).unwrap_or(0);
+    let source_scope =
+        layers.get(itself).map_or(&way.node.source_scope, |layer| &layer.scope).clone();
     let sides = Sides { layers, itself, target, source_scope, receiver_scope };
     let mut node = Node::child(way.node, path, way.segment, sides);
     node.picked = way.pick().and_then(|pick| pick.below.clone());
@@ -551,19 +552,19 @@ fn closed_source(run: &Run, node: &Node) -> Option<Extra> {
     Extra::of_source(run, &node.source_scope, Carrier::Name(&dir, name)).ok()
 }
 
-/// The rules in force in a directory: those of the source's merge files, and for deletions those
-/// of the destination's.
-pub(crate) fn scopes(
+/// Reads the merge files of a directory: each layer's gives that layer its rules. Returns those of
+/// the destination, for deletions.
+fn enter_scopes(
     parent: &Node,
     path: &model::RelPath,
-    layers: &[Layer],
+    layers: &mut [Layer],
     target: &Target,
-) -> Result<(filter::Scope, filter::Scope), filter::RuleError> {
-    if !parent.source_scope.needs_reading() {
-        return Ok((parent.source_scope.clone(), parent.receiver_scope.clone()));
+) -> Result<filter::Scope, filter::RuleError> {
+    if !parent.receiver_scope.needs_reading() {
+        return Ok(parent.receiver_scope.clone());
     }
-    let sources = || layers.iter().map(|layer| parent.child_layer_dir(layer));
-    let source = rules_among(&parent.source_scope, path, sources)?;
-    let receiver = rules_in_force(&parent.receiver_scope, path, target.if_open().as_slice())?;
-    Ok((source, receiver))
+    for layer in layers {
+        layer.scope = rules_of(&layer.scope, path, || parent.child_layer_dir(layer).map(Some))?;
+    }
+    rules_in_force(&parent.receiver_scope, path, target.if_open().as_ref())
 }

@@ -238,7 +238,7 @@ fn gives_nothing(job: &Job, rules: &Arc<Rules>, root: &[u8], path: &RelPath, dir
         return listing.is_empty();
     }
     let above = Scope::root(Arc::clone(rules), &absolute(root));
-    let Ok(scope) = rules_in_force(&above, path, std::slice::from_ref(dir)) else { return false };
+    let Ok(scope) = rules_in_force(&above, path, Some(dir)) else { return false };
     listing.iter().all(|(name, hint)| {
         let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
         if follows && kind == Some(Kind::Symlink) && dir.stat_following(name).is_err() {

@@ -40,6 +40,8 @@ pub(crate) fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>
                     content,
                     root_device: if is_named { metadata.dev } else { above.root_device },
                     root: above.root,
+                    source: above.source,
+                    scope: above.scope.clone(),
                 });
             }
             // Nothing in it is asked for (-d), so it need not be read.
@@ -64,7 +66,7 @@ fn is_leaf(pick: &Pick) -> bool {
 pub(crate) fn can_read_attributes(run: &Run, way: &Way<'_>) -> bool {
     let read = way.node.layer_dir(way.entry.layer).and_then(|dir| {
         let carrier = Carrier::Name(&dir, way.name());
-        Extra::of_source(run, &way.node.source_scope, carrier)
+        Extra::of_source(run, way.node.scope_of(way.entry.layer), carrier)
     });
     read.is_ok()
 }

@@ -10,21 +10,21 @@ use model::{Kind, RelPath};
 /// Merge files larger than this are refused: nobody writes so many rules by hand.
 const MERGE_FILE_MAX_BYTES: u64 = 16 << 20;
 
-/// The rules in force in a directory, `above` being those of its parent. The first of `dirs` that
-/// has a merge file gives it.
+/// The rules in force in a directory, `above` being those of its parent; `None` is a directory that
+/// is not there.
 pub(crate) fn rules_in_force(
     above: &Scope,
     path: &RelPath,
-    dirs: &[Dir],
+    dir: Option<&Dir>,
 ) -> Result<Scope, RuleError> {
-    rules_among(above, path, || dirs.iter().cloned().map(Ok))
+    rules_of(above, path, || Ok(dir.cloned()))
 }
 
-/// The same of directories that are not all open: each is opened for as long as it is asked.
-pub(crate) fn rules_among<I: Iterator<Item = io::Result<Dir>>>(
+/// The same of a directory that need not be open: it is opened for as long as it is asked.
+pub(crate) fn rules_of(
     above: &Scope,
     path: &RelPath,
-    dirs: impl Fn() -> I,
+    open: impl Fn() -> io::Result<Option<Dir>>,
 ) -> Result<Scope, RuleError> {
     let below = if path.is_root() { &b""[..] } else { path.as_bytes() };
     above.enter(below, &mut |file| {
@@ -35,12 +35,10 @@ pub(crate) fn rules_among<I: Iterator<Item = io::Result<Dir>>>(
             Some(rest) => rest.strip_prefix(b"/").unwrap_or(rest),
             None => return Ok(None),
         };
-        for dir in dirs() {
-            if let Some(rules) = read(&dir?, name)? {
-                return Ok(Some(rules));
-            }
+        match open()? {
+            Some(dir) => read(&dir, name),
+            None => Ok(None),
         }
-        Ok(None)
     })
 }
 

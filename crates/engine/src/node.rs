@@ -59,6 +59,10 @@ pub(crate) struct Layer {
     pub(crate) root_device: u64,
     /// Number of the root it descends from.
     pub(crate) root: u16,
+    /// Number of the source argument that named it first.
+    pub(crate) source: u32,
+    /// The rules in force in it: each source has its own merge files.
+    pub(crate) scope: filter::Scope,
 }
 
 /// The directory of the destination that belongs to a node.
@@ -152,6 +156,7 @@ pub(crate) struct Node {
     pub(crate) renamed: Option<Box<[u8]>>,
     /// The name that the directory itself has at the destination, where it is not its own.
     pub(crate) arrives_as: Option<Box<[u8]>>,
+    /// The rules of the layer whose directory gives the attributes.
     pub(crate) source_scope: filter::Scope,
     pub(crate) receiver_scope: filter::Scope,
     pub(crate) segment: SegmentId,
@@ -233,6 +238,16 @@ impl Node {
         node.is_left_out = parent.is_left_out;
         node.incomplete = AtomicBool::new(parent.incomplete.load(Ordering::Relaxed));
         node
+    }
+
+    /// The rules in force in a layer.
+    pub(crate) fn scope_of(&self, layer: u16) -> &filter::Scope {
+        &self.layers[usize::from(layer)].scope
+    }
+
+    /// The source argument that a layer belongs to.
+    pub(crate) fn source_of(&self, layer: u16) -> Option<u32> {
+        self.layers.get(usize::from(layer)).map(|layer| layer.source)
     }
 
     /// The open directory of a layer.

@@ -17,7 +17,7 @@ use crate::delete;
 use crate::descriptors::Descriptors;
 use crate::destination::{self, Opened};
 use crate::error::SetupError;
-use crate::merge_files::{rules_among, rules_in_force};
+use crate::merge_files::{rules_in_force, rules_of};
 use crate::node::{
     Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Sides, Target, ThroughLink,
 };
@@ -272,10 +272,15 @@ fn root_node(
     top: &Top<'_>,
     picked: &Arc<crate::selection::Picked>,
 ) -> Result<Node, SetupError> {
-    let layers = (0..=u16::MAX).zip(&top.selection.roots).map(layer).collect();
     let target = root_target(run, top)?;
-    let (source_scope, receiver_scope) = root_scopes(top, &target)?;
+    let numbered = (0..=u16::MAX).zip(&top.selection.roots);
+    let layers: Vec<Layer> =
+        numbered.map(|(number, root)| layer(top, number, root)).collect::<Result<_, _>>()?;
+    let receiver_scope =
+        rules_in_force(&receiver_base(top), &RelPath::root(), target.if_open().as_ref())?;
     let itself = top.selection.roots.iter().position(|root| root.is_sent).unwrap_or(0);
+    let source_scope =
+        layers.get(itself).map_or_else(|| base_scope(top, b"."), |layer| layer.scope.clone());
     let sides = Sides { layers, itself, target, source_scope, receiver_scope };
     let mut node = Node::root(run, run.log.open(OrderedLog::ROOT), sides);
     node.picked = (!picked.names.is_empty()).then(|| Arc::clone(picked));
@@ -352,14 +357,21 @@ fn pass_on_from_root(run: &Run, node: &Node, wanted: &Wanted) -> Result<(), Setu
     passed_on.map_err(|error| node.target_fault(Verb::SetMode, b".", &error).into())
 }
 
-fn layer((number, root): (u16, &Root)) -> Layer {
-    Layer {
+fn layer(top: &Top<'_>, number: u16, root: &Root) -> Result<Layer, SetupError> {
+    let mut scope = base_scope(top, &root.place.shown);
+    // A directory that only names were picked from has no say on the others.
+    if root.content == Content::Listed {
+        scope = rules_of(&scope, &RelPath::root(), || root.dir().map(Some))?;
+    }
+    Ok(Layer {
         origin: Origin::Root(root.place.clone()),
         handle: root.handle.another(),
         content: root.content,
         root_device: root.metadata.dev,
         root: number,
-    }
+        source: root.source,
+        scope,
+    })
 }
 
 fn speak_of_root(run: &Run, node: &Node, is_new: bool, flags: ItemFlags) {
@@ -370,34 +382,18 @@ fn speak_of_root(run: &Run, node: &Node, is_new: bool, flags: ItemFlags) {
     crate::telling::speak_to(run, &mut scratch.totals, node, is_new, flags);
 }
 
-/// The rules of the command line, before any merge file of a directory is read.
-fn base_scope(rules: &Arc<Rules>, selection: &Selection) -> Scope {
-    let root = selection.roots.first().map_or(&b"."[..], |root| &root.place.shown);
-    Scope::root(Arc::clone(rules), &absolute(root))
+/// The rules of the command line for a root, before any merge file of a directory is read.
+fn base_scope(top: &Top<'_>, root: &[u8]) -> Scope {
+    Scope::root(Arc::clone(top.rules), &absolute(root))
 }
 
 /// The same at the receiver.
 fn receiver_base(top: &Top<'_>) -> Scope {
-    let root = top.opened.as_ref().map_or(&b"."[..], |opened| &opened.shown);
-    Scope::root(Arc::clone(top.rules), &absolute(root))
+    base_scope(top, top.opened.as_ref().map_or(&b"."[..], |opened| &opened.shown))
 }
 
 /// A root as it reads from `/`.
 pub(crate) fn absolute(shown: &[u8]) -> Vec<u8> {
     let path = Path::new(std::ffi::OsStr::from_bytes(shown));
     fs::below::absolute(path).into_os_string().into_encoded_bytes()
-}
-
-fn root_scopes(top: &Top<'_>, target: &Target) -> Result<(Scope, Scope), SetupError> {
-    let source = base_scope(top.rules, &top.selection);
-    let receiver = receiver_base(top);
-    if !source.needs_reading() {
-        return Ok((source, receiver));
-    }
-    // A directory that only names were picked from has no say on the others.
-    let roots = &top.selection.roots;
-    let listed = || roots.iter().filter(|root| root.content == Content::Listed).map(Root::dir);
-    let source = rules_among(&source, &RelPath::root(), listed)?;
-    let receiver = rules_in_force(&receiver, &RelPath::root(), target.if_open().as_slice())?;
-    Ok((source, receiver))
 }

@@ -52,7 +52,7 @@ pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8], is_followed: bool) 
         return false;
     }
     let mut search = Search { node, layer, path, levels: Vec::new() };
-    let found = search.finds_nothing(dir, &node.source_scope);
+    let found = search.finds_nothing(dir, node.scope_of(layer));
     if found == Some(false) {
         search.remember_the_way();
     }
@@ -68,7 +68,8 @@ pub(crate) fn pick_is_empty(node: &Node, layer: u16, pick: &Pick, of: InRoot) ->
     let mut path = Vec::new();
     path_of(node, &pick.name, &mut path);
     let opened = node.layer_dir(layer).and_then(|dir| dir.open_child_following(&pick.name));
-    opened.is_ok_and(|dir| brings_nothing(node, layer, &dir, &path, (pick, of), &node.source_scope))
+    opened
+        .is_ok_and(|dir| brings_nothing(node, layer, &dir, &path, (pick, of), node.scope_of(layer)))
 }
 
 fn brings_nothing(
@@ -82,8 +83,7 @@ fn brings_nothing(
     if of.content == Content::Listed && !holds_nothing(node, layer, dir, path, scope) {
         return false;
     }
-    let entered = RelPath::new(path)
-        .and_then(|path| rules_in_force(scope, &path, std::slice::from_ref(dir)).ok());
+    let entered = RelPath::new(path).and_then(|path| rules_in_force(scope, &path, Some(dir)).ok());
     let Some(scope) = entered else { return false };
     pick.below.iter().flat_map(|below| &below.names).all(|below| {
         let in_root = below.roots.iter().find(|other| other.root == of.root);
@@ -173,7 +173,7 @@ impl Search<'_> {
     /// Looks at what is in a directory; false when there is a file.
     fn enter(&mut self, dir: Dir, above: &filter::Scope, above_len: usize) -> Option<bool> {
         let path = RelPath::new(&self.path)?;
-        let scope = rules_in_force(above, &path, std::slice::from_ref(&dir)).ok()?;
+        let scope = rules_in_force(above, &path, Some(&dir)).ok()?;
         let listing = dir.list().ok().filter(|listing| listing.error().is_none())?;
         let mut has_file = false;
         let mut left = Vec::new();

@@ -121,7 +121,7 @@ fn add_listing(
     for at in 0..listing.len() {
         let name = listing.name(at);
         let (kind, is_followed) = kind_of(worker.run, node, dir, name, listing.kind_hint(at));
-        if is_excluded(worker, node, name, kind, &mut path) {
+        if is_excluded(worker, (node, layer), name, kind, &mut path) {
             continue;
         }
         let prunes = worker.run.settings.traverse.prune_empty_dirs;
@@ -237,12 +237,12 @@ fn tell_copied(run: &Run, node: &Node, name: &[u8], target: &[u8]) {
 
 fn is_excluded(
     worker: &mut Worker<'_>,
-    node: &Node,
+    (node, layer): (&Node, u16),
     name: &[u8],
     kind: Option<Kind>,
     path: &mut Vec<u8>,
 ) -> bool {
-    let scope = &node.source_scope;
+    let scope = node.scope_of(layer);
     if scope.is_empty() {
         return false;
     }

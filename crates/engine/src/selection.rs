@@ -34,6 +34,8 @@ pub(crate) struct Root {
     pub(crate) place: Place,
     pub(crate) metadata: Metadata,
     pub(crate) content: Content,
+    /// Number of the source argument that named it first.
+    pub(crate) source: u32,
     /// The directory itself is in the transfer, not only what is in it.
     pub(crate) is_sent: bool,
 }
@@ -131,6 +133,8 @@ pub(crate) struct Selection {
     numbers: HashMap<(u64, u64, Box<[u8]>), u16>,
     /// How many roots stay open.
     open_max: usize,
+    /// Number of the source argument that is being read.
+    source: u32,
 }
 
 #[derive(Default)]
@@ -154,7 +158,8 @@ impl Selection {
                 selection.add_listed(&mut top, settings, &base, file)?;
             }
         } else {
-            for source in &job.sources {
+            for (source, number) in job.sources.iter().zip(0..) {
+                selection.source = number;
                 selection.add_argument(&mut top, settings, source.path.as_os_str().as_bytes())?;
             }
         }
@@ -380,8 +385,8 @@ impl Selection {
         } else {
             Handle::closed(&metadata)
         };
-        let place = base.place.clone();
-        self.roots.push(Root { handle, place, metadata, content, is_sent: false });
+        let (place, source) = (base.place.clone(), self.source);
+        self.roots.push(Root { handle, place, metadata, content, source, is_sent: false });
         self.numbers.insert(key, number);
         Ok(number)
     }
@@ -452,7 +457,8 @@ impl<'a> Below<'a> {
 /// `-R`: the part before `/./` and the part that is kept.
 fn split_relative(argument: &[u8]) -> (&[u8], &[u8]) {
     if let Some(at) = argument.windows(3).position(|window| window == b"/./") {
-        let base = if at == 0 { &b"/"[..] } else { &argument[..at] };
+        // Not the "/" of a path that is kept from there on.
+        let base = if at == 0 { &b"/."[..] } else { &argument[..at] };
         let below = &argument[at + 3..];
         return (base, if below.is_empty() { b"." } else { below });
     }
@@ -545,5 +551,6 @@ mod tests {
         assert_eq!(split_relative(b"a/b/c"), (&b"."[..], &b"a/b/c"[..]));
         assert_eq!(split_relative(b"/a/b"), (&b"/"[..], &b"/a/b"[..]));
         assert_eq!(split_relative(b"/a/./"), (&b"/a"[..], &b"."[..]));
+        assert_eq!(split_relative(b"/./a"), (&b"/."[..], &b"a"[..]));
     }
 }

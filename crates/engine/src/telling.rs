@@ -127,7 +127,8 @@ pub(crate) fn conclude_directory(worker: &mut Worker<'_>, node: &Node) {
     let item = || {
         let mode = crate::wanted::source_mode(&run.settings, &finish.source);
         let metadata = Metadata { mode, ..finish.source };
-        Item { flags, ..Item::new(node.path.clone(), metadata, verdict) }
+        let source = node.source_of(node.itself);
+        Item { flags, source, ..Item::new(node.path.clone(), metadata, verdict) }
     };
     run.conclude(&mut worker.scratch.totals, node.segment, (verdict, flags), item);
 }
@@ -231,6 +232,7 @@ impl Entry {
             link: self.link_text(run),
             leader: told.leader,
             written_bytes: told.written_bytes,
+            source: self.node.source_of(self.layer),
             ..Item::new(self.path(), metadata, verdict)
         }
     }
@@ -299,6 +301,7 @@ impl Entry {
         let mut item = Item::failed(self.path(), self.source, &fault);
         if fault.side == model::Side::Destination {
             item.flags = flags;
+            item.source = self.node.source_of(self.layer);
         }
         worker.run.fault(&mut worker.scratch.totals, fault);
         conclude_failed(worker, self.segment, item);

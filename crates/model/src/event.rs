@@ -53,6 +53,8 @@ pub struct Item {
     pub path: RelPath,
     /// The source's metadata (the destination's, when the entry is deleted).
     pub metadata: Metadata,
+    /// Number of the source argument that it came from; `None` for what was not brought over.
+    pub source: Option<u32>,
     /// What differed.
     pub flags: ItemFlags,
     /// What became of it.
@@ -78,6 +80,7 @@ impl Item {
         Self {
             path,
             metadata,
+            source: None,
             flags: ItemFlags::empty(),
             verdict,
             link: None,

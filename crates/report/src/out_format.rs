@@ -162,9 +162,7 @@ pub(crate) fn short_name(item: &Item) -> Vec<u8> {
 /// As rsync's sender names an entry; of what is removed it does not know.
 pub(crate) fn sent_name(item: &Item, context: &Context) -> Vec<u8> {
     let name = short_name(item);
-    let begins_at_root =
-        item.verdict != Verdict::Deleted && context.full_names.begins_at_root(item.path.as_bytes());
-    if begins_at_root { [b"/", &name[..]].concat() } else { name }
+    if context.full_names.begins_at_root(item.source) { [b"/", &name[..]].concat() } else { name }
 }
 
 /// The escape after a `%`, and what follows it: apostrophes, a minus, digits, apostrophes, letter.
@@ -228,7 +226,7 @@ fn value(escape: Escape, field: Field, item: &Item, context: &Context) -> Vec<u8
         Escape::Permissions if is_deleted => "---------".to_owned(),
         Escape::Permissions => permissions::letters(metadata.mode),
         Escape::FullName if is_deleted => return item.path.as_bytes().to_vec(),
-        Escape::FullName => return context.full_names.of(item.path.as_bytes()),
+        Escape::FullName => return context.full_names.of(item.source, item.path.as_bytes()),
         Escape::Name => return sent_name(item, context),
         Escape::Itemized => return itemize::letters(item).to_vec(),
         Escape::User if context.users == Preserved::No => "0".to_owned(),

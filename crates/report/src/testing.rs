@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use model::{Item, Kind, Metadata, RelPath, Timestamp, Verdict};
 
-/// An entry of 3 bytes, mode 0644, owned by 1:2, of 2024-01-02 03:04:05 UTC.
+/// An entry of 3 bytes, mode 0644, owned by 1:2, of 2024-01-02 03:04:05 UTC, from the first source.
 pub(crate) fn item(path: &str, kind: Kind, verdict: Verdict) -> Item {
     let time = Timestamp { secs: 1_704_164_645, nanos: 0 };
     let metadata = Metadata {
@@ -20,7 +20,8 @@ pub(crate) fn item(path: &str, kind: Kind, verdict: Verdict) -> Item {
         allocated_blocks: 8,
         ..Metadata::unknown(kind)
     };
-    Item::new(RelPath::new(path.as_bytes()).unwrap(), metadata, verdict)
+    let source = (verdict != Verdict::Deleted).then_some(0);
+    Item { source, ..Item::new(RelPath::new(path.as_bytes()).unwrap(), metadata, verdict) }
 }
 
 /// A stream that keeps what is written.

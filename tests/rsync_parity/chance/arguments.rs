@@ -14,7 +14,6 @@ pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
         || is_mode_of_another_kind(case, difference)
         || is_basis_behind_a_link(case, difference)
         || is_one_missing_entry(case, difference)
-        || is_full_name_of_another_source(case, difference)
         || is_rule_of_a_directory_passed(case, difference)
         || is_omitted_and_removed(case, difference)
         || is_looked_at_after_removal(case, difference)
@@ -133,17 +132,6 @@ fn is_one_missing_entry(case: &Case, difference: &Difference) -> bool {
         && difference.text.starts_with("nothing |")
 }
 
-/// %f with several sources: lanesync knows an entry's name, and names the first source that it
-/// may be from.
-fn is_full_name_of_another_source(case: &Case, difference: &Difference) -> bool {
-    let is_same_entry = |(theirs, ours): (&str, &str)| {
-        theirs.get(..11) == ours.get(..11) && theirs.rsplit('/').next() == ours.rsplit('/').next()
-    };
-    case.has("--out-format=%i %f%L")
-        && case.sources.len() > 1
-        && first_lines(difference).is_some_and(is_same_entry)
-}
-
 /// Names of a list or with -R, and rule files in directories: rsync asks the rules of whatever
 /// directory it passed last, also for names elsewhere.
 fn is_rule_of_a_directory_passed(case: &Case, difference: &Difference) -> bool {
@@ -197,11 +185,30 @@ fn is_empty_and_named_twice(case: &Case, difference: &Difference) -> bool {
     case.has("-m") && case.sources.len() > 1 && is_kept
 }
 
-/// Rule files of directories that several sources have: lanesync reads the first one's for all.
+/// Rule files of several sources: rsync takes those above the first for all and, while it lists and
+/// copies at once, those at the top of the first; below a directory that two of them have it takes
+/// the rules of one for both.
 fn is_rule_of_another_source(case: &Case, difference: &Difference) -> bool {
     let is_shown = difference.aspect == Aspect::Output
         || matches!(difference.field, "existence" | "mtime" | "links to");
-    reads_directory_rules(case) && case.sources.len() > 1 && is_shown
+    let tops: Vec<Vec<u8>> = case.sources.iter().map(|source| top_of(source)).collect();
+    let is_shared = |below: &[u8], top: &[u8]| {
+        let others = tops.iter().filter(|other| *other != top);
+        others.map(|other| [&other[..], below].concat()).any(|path| case.tree.get(&path).is_some())
+    };
+    let is_misread = |dir: &[u8]| {
+        tops.iter().any(|top| match dir.strip_prefix(&top[..]) {
+            Some(below) => below.is_empty() || is_shared(below, top),
+            None => top.starts_with(dir),
+        })
+    };
+    let is_rule_file = |node: &&Node| {
+        matches!(last_name(&node.path), b".rsync-filter" | b".rules" | b".cvsignore")
+    };
+    reads_directory_rules(case)
+        && case.sources.len() > 1
+        && is_shown
+        && case.tree.nodes.iter().filter(is_rule_file).any(|node| is_misread(dir_of(&node.path)))
 }
 
 /// A source argument that is not there keeps lanesync from deleting anything, and so from keeping
@@ -244,4 +251,22 @@ fn first_lines(difference: &Difference) -> Option<(&str, &str)> {
 
 fn last_name(path: &[u8]) -> &[u8] {
     path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
+}
+
+/// The directory of the tree that a source argument's paths begin in.
+fn top_of(source: &[u8]) -> Vec<u8> {
+    let names_content = source.ends_with(b"/") || source.ends_with(b"/.");
+    let components = source.split(|&byte| byte == b'/');
+    let mut way: Vec<&[u8]> =
+        components.filter(|part| !matches!(*part, b"" | b"." | b"@ROOT@")).collect();
+    if !names_content {
+        way.pop();
+    }
+    way.join(&b'/')
+}
+
+/// What stands before the last slash.
+fn dir_of(path: &[u8]) -> &[u8] {
+    let at = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+    &path[..at]
 }

@@ -190,6 +190,18 @@ fn names_in_full_hold_no_path_twice() {
 }
 
 #[test]
+fn names_in_full_are_those_of_the_source_that_has_them() {
+    let tree = Tree::new().file("src/d/a", "x").file("alt/d/a", "y").file("alt/d/b", "z");
+    for args in ["-a src/ alt/", "-a src alt", "-a src/d alt/d", "-Ra src/d alt/./d"] {
+        let scenario = Scenario::new(tree.clone(), args).arg("--out-format=%i %f").arg("dst");
+        let seen = check_items(&scenario);
+        for name in ["src/d/a", "alt/d/b"] {
+            assert!(seen.stdout().contains(&format!(">f+++++++++ {name}")), "{args}");
+        }
+    }
+}
+
+#[test]
 fn rules_about_attributes_replace_the_usual_choice() {
     let acl = Acl { users: vec![(1234, 7)], groups: vec![], group_obj: 5, mask: 7 };
     let tree = Tree::new().dir("src/d").acl(acl).xattr("user.a", "1");

@@ -145,6 +145,29 @@ fn pitfall_12_one_f_merges_and_two_also_leave_the_files_out() {
 }
 
 #[test]
+fn pitfall_12_each_source_has_rule_files_of_its_own() {
+    let tree = tree()
+        .file("src/foo/.rules", "- b.o\n")
+        .file("alt/foo/.rules", "- a\n- *lit\n")
+        .file("alt/foo/a2", "")
+        .file("alt/foo/b.o", "")
+        .file("alt/foo/bar/*lit", "")
+        .file("alt/foo/bar/b.o", "")
+        .file("alt/x/*lit", "");
+    // While rsync lists and copies at once it mixes them up below a directory of both.
+    for options in ["-ai --no-inc-recursive", "-aim"] {
+        let seen = check_args(&tree, &format!("{options} --filter=:_.rules src/ alt/ dst"));
+        assert_there(
+            &seen,
+            &["dst/foo/a", "dst/foo/a2", "dst/foo/b.o", "dst/foo/bar/b.o", "dst/x/*lit"],
+            &["dst/foo/bar/*lit"],
+        );
+    }
+    let seen = check_args(&tree, "-aim --filter=:_.rules alt/foo src/foo dst");
+    assert_there(&seen, &["dst/foo/a", "dst/foo/b.o"], &["dst/foo/bar/*lit"]);
+}
+
+#[test]
 fn pitfall_12_rules_at_the_destination_protect_there() {
     let tree = tree()
         .file("dst/.rules", "P kept\n- hidden\n")

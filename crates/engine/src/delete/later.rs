@@ -126,7 +126,7 @@ fn rules_now(node: &Node, base: &Scope) -> Result<Scope, Cause> {
     }
     way.iter().rev().try_fold(base.clone(), |above, node| {
         let dir = node.target_dir().map_err(|error| Cause::from(&error))?;
-        rules_in_force(&above, &node.path, dir.as_slice())
+        rules_in_force(&above, &node.path, dir.as_ref())
             .map_err(|error| Cause::Refused(error.to_string().into()))
     })
 }

@@ -131,10 +131,10 @@ fn start(
 fn dress(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<Lacking, Problem> {
     let born: Metadata =
         target.metadata().map_err(|error| entry.target_fault(Verb::LookAt, &error))?;
-    let extra = Extra::of_source(run, &entry.node.source_scope, source.into())
+    let extra = Extra::of_source(run, entry.node.scope_of(entry.layer), source.into())
         .map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))?
         .with_mode(entry.wanted(run).mode);
-    let before = Extra::of_target(run, &entry.node.source_scope, target.into())
+    let before = Extra::of_target(run, entry.node.scope_of(entry.layer), target.into())
         .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))?;
     let born = Born { uid: born.uid, gid: born.gid, mode: born.mode };
     let extra = ExtraChange { wanted: &extra, present: &before };
