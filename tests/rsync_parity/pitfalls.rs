@@ -7,6 +7,9 @@ use crate::support::parity::{Observation, Output, Scenario, Scope, check};
 use crate::support::snapshot::Also;
 use crate::support::tree::Tree;
 
+#[path = "pitfalls/attributes.rs"]
+mod attributes;
+
 #[path = "pitfalls/combined.rs"]
 mod combined;
 

@@ -30,7 +30,7 @@ const RSYNC_OWN: &[u8] = b"user.rsync.%";
 /// Where `--fake-super` keeps ACLs.
 const FAKE_ACCESS_ACL: &[u8] = b"user.rsync.%aacl";
 const FAKE_DEFAULT_ACL: &[u8] = b"user.rsync.%dacl";
-/// What `--fake-super` puts before names that only root may set.
+/// What stands before names that only root may set, where somebody else keeps them.
 const DISGUISE: &[u8] = b"user.rsync.";
 
 /// Extended attributes and ACLs of one entry.
@@ -55,6 +55,8 @@ impl Extra {
             return Ok(extra);
         }
         let pretends = run.keeps_pretence();
+        // Names that only root may set are kept under others; those that are there are as they are.
+        let disguises = side == Side::Source && run.identity.power != Power::Root;
         for name in xattr::list(carrier)? {
             match &*name {
                 // What a pretended entry has is in attributes of rsync's own.
@@ -74,7 +76,7 @@ impl Extra {
                 }
                 _ if carries(run, scope, side, &name) => {
                     if let Some(value) = xattr::get(carrier, &name)? {
-                        let name = if pretends { disguised(name) } else { name };
+                        let name = if disguises { disguised(name) } else { name };
                         extra.xattrs.push((name, value));
                     }
                 }
@@ -108,8 +110,8 @@ impl Extra {
     }
 
     /// These on an entry that gets this mode.
-    pub(crate) fn with_mode(mut self, mode: u32) -> Self {
-        self.access = self.access.map(|list| list.following_mode(mode));
+    pub(crate) fn with_mode_of(mut self, wanted: &Wanted) -> Self {
+        self.access = self.access.map(|list| list.following_mode(wanted.sent_mode, wanted.mode));
         self
     }
 
@@ -185,7 +187,7 @@ impl Extra {
     }
 }
 
-/// The name under which `--fake-super` keeps an attribute.
+/// The name under which `--fake-super`, or an ordinary user, keeps an attribute.
 fn disguised(name: Box<[u8]>) -> Box<[u8]> {
     if name.starts_with(b"user.") { name } else { [DISGUISE, &name].concat().into() }
 }
@@ -199,10 +201,9 @@ fn carries(run: &Run, scope: &filter::Scope, side: Side, name: &[u8]) -> bool {
         Xattrs::Keep => !is_own,
         Xattrs::KeepAll => true,
     };
-    let settable = if run.identity.power == Power::User {
-        name.starts_with(b"user.")
-    } else {
-        !name.starts_with(b"system.")
+    let settable = match (run.identity.power, side) {
+        (Power::User, _) | (Power::Fake, Side::Destination) => name.starts_with(b"user."),
+        _ => !name.starts_with(b"system."),
     };
     // Rules about attributes replace the usual choice.
     wanted
@@ -263,7 +264,7 @@ pub(crate) fn extra_differences(run: &Run, entry: &Entry) -> Result<ItemFlags, F
     if !run.settings.has_extra() || entry.existing.is_none() {
         return Ok(ItemFlags::empty());
     }
-    let source = of_source(run, entry)?.with_mode(entry.wanted(run).mode);
+    let source = of_source(run, entry)?.with_mode_of(&entry.wanted(run));
     Ok(masked(run, entry.source.kind, source.differences(&of_target(run, entry)?)))
 }
 
@@ -281,7 +282,7 @@ pub(crate) fn leave_mode_to_acl(
     wanted: &Wanted,
     existing: &Metadata,
 ) {
-    if source.sets_mode(target) && !run.settings.dry_run {
+    if flags.contains(ItemFlags::ACL) && source.sets_mode(target) && !run.settings.dry_run {
         flags.set(ItemFlags::PERMS, (wanted.mode ^ existing.mode) & 0o7000 != 0);
     }
 }
@@ -302,7 +303,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
     let mut flags = wanted.differences(&run.settings, existing);
     let (mut source, mut target) = (Extra::default(), Extra::default());
     if run.settings.has_extra() {
-        source = of_source(run, entry)?.with_mode(wanted.mode);
+        source = of_source(run, entry)?.with_mode_of(&wanted);
         target = of_target(run, entry)?;
         flags |= masked(run, entry.source.kind, source.differences(&target));
         leave_mode_to_acl(run, &mut flags, (&source, &target), &wanted, existing);
@@ -310,7 +311,8 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
     let times = times_to_set(run, &wanted, existing, flags);
     let sets_times = times.mtime.is_some() || times.atime.is_some();
     let pretends = run.keeps_pretence();
-    if run.settings.dry_run || !(flags.is_significant() || sets_times || pretends) {
+    let is_right = !(flags.is_significant() || sets_times || pretends || source != target);
+    if run.settings.dry_run || is_right {
         return Ok(flags);
     }
     let Some(dir) = &entry.target_dir else { return Ok(flags) };
@@ -347,15 +349,18 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
 }
 
 /// The times that differ: those that letters tell of, and with `-c` fractions of a second. The access
-/// time of a link may have changed since it was looked at, by reading it.
+/// time of a link may have changed since it was looked at, by reading it, which only its owner can
+/// mend.
 fn times_to_set(run: &Run, wanted: &Wanted, existing: &Metadata, flags: ItemFlags) -> Times {
     let exact =
         run.settings.compare.content == ContentCheck::Checksum && existing.kind == Kind::File;
     let is_other = |mtime: &model::Timestamp| exact && *mtime != existing.mtime;
     let is_link = existing.kind == Kind::Symlink;
+    let is_own = run.identity.is_root || existing.uid == run.identity.uid;
+    let is_read = |atime: &model::Timestamp| is_link && (is_own || *atime != existing.atime);
     Times {
         mtime: wanted.mtime.filter(|mtime| flags.contains(ItemFlags::MTIME) || is_other(mtime)),
-        atime: wanted.atime.filter(|_| flags.contains(ItemFlags::ATIME) || is_link),
+        atime: wanted.atime.filter(|atime| flags.contains(ItemFlags::ATIME) || is_read(atime)),
     }
 }
 
@@ -487,7 +492,7 @@ pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: &Extra) -> Result<(),
         if run.settings.has_extra() {
             match Extra::of_target(run, entry.node.scope_of(entry.layer), carrier) {
                 Ok(inherited) => {
-                    let extra = extra.clone().with_mode(wanted.mode);
+                    let extra = extra.clone().with_mode_of(&wanted);
                     attempts.note(Verb::SetAttributes, extra.write(&inherited, carrier));
                 }
                 Err(error) => attempts.note(Verb::ReadAttributes, Err(error)),
@@ -525,7 +530,9 @@ fn pretend_named(
     }
     let pretended = fake_super::write_name(dir, name, wanted, &entry.source);
     attempts.note(Verb::SetAttributes, pretended);
-    let times = Times { mtime: wanted.mtime, atime: wanted.atime };
+    // As in rsync: what stands for a link is a file, which -J does not concern.
+    let mtime = run.settings.preserve.mtimes.files.then_some(entry.source.mtime);
+    let times = Times { mtime, atime: wanted.atime };
     attempts.note(Verb::SetTimes, dir.set_times(name, times));
     attempts.end()
 }

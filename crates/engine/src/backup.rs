@@ -11,7 +11,7 @@ use model::{Fault, Kind, Metadata, RelPath, Topic, Verb};
 use crate::attributes::Extra;
 use crate::entries::Entry;
 use crate::fake_super;
-use crate::node::Node;
+use crate::node::{Finish, Node};
 use crate::run::Run;
 
 /// Gives the old entry of a name a second name, so that the first never points to nothing while it
@@ -115,11 +115,11 @@ impl Old<'_> {
         };
         let mut holder = root.clone();
         let mut mirrored = run.destination.root.clone();
-        for component in self.path.components() {
+        for (depth, component) in (1..).zip(self.path.components()) {
             mirrored = mirrored.and_then(|above| above.open_child_following(component).ok());
             let (below, made) = holder.open_or_make_child(component)?;
             if let (Made::Now, Some(mirrored)) = (made, &mirrored) {
-                self.mirror(run, mirrored, &below)?;
+                self.mirror(run, mirrored, &below, depth)?;
             }
             holder = below;
         }
@@ -127,12 +127,33 @@ impl Old<'_> {
     }
 
     /// Gives a directory that was just made the attributes of the one that it mirrors.
-    fn mirror(&self, run: &Run, mirrored: &Dir, made: &Dir) -> io::Result<()> {
+    fn mirror(&self, run: &Run, mirrored: &Dir, made: &Dir, depth: usize) -> io::Result<()> {
         let Ok(metadata) = mirrored.metadata() else { return Ok(()) };
+        let metadata = self.to_be(run, metadata, depth);
         // As with files: an owner that cannot be kept does not stand in the way.
-        drop(made.set_own_owner(Some(metadata.uid), Some(metadata.gid)));
+        let (uid, gid) = owner(run, &metadata);
+        drop(made.set_own_owner(uid, gid));
         self.keep_extra(run, mirrored.into(), made.into())?;
         made.set_own_mode(metadata.mode)
+    }
+
+    /// As in rsync, a directory that takes part in the transfer counts with the attributes that the
+    /// run gives it; what its owner may do there meanwhile stays.
+    fn to_be(&self, run: &Run, now: Metadata, depth: usize) -> Metadata {
+        if !run.pass().transfers() || run.keeps_pretence() {
+            return now;
+        }
+        let mut nodes = std::iter::successors(Some(self.node), |node| node.parent.as_deref());
+        let node = nodes.find(|node| node.path.components().count() == depth);
+        let Some(Finish { wanted, .. }) = node.and_then(|node| node.finish.as_ref()) else {
+            return now;
+        };
+        Metadata {
+            mode: wanted.mode | now.mode & 0o700,
+            uid: wanted.uid.unwrap_or(now.uid),
+            gid: wanted.gid.unwrap_or(now.gid),
+            ..now
+        }
     }
 
     fn move_to(&self, run: &Run, holder: &Dir, backup_name: &[u8]) -> io::Result<()> {

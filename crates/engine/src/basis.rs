@@ -94,7 +94,7 @@ fn with_reference(run: &Run, mut entry: Entry) -> Entry {
 
 /// The first entry of the same kind and name in the basis trees.
 fn reference(run: &Run, entry: &Entry) -> Option<Metadata> {
-    let mut found = mirrors(&entry.node).filter_map(|dir| run.stat(&dir, &entry.name).ok());
+    let mut found = mirrors(&entry.node).filter_map(|dir| run.stat(&dir, entry.target_name()).ok());
     found.find(|metadata| metadata.kind == entry.source.kind)
 }
 
@@ -102,7 +102,7 @@ fn reference(run: &Run, entry: &Entry) -> Option<Metadata> {
 fn best(worker: &mut Worker<'_>, entry: &Entry, kind: Kind) -> Option<Candidate> {
     let mut best: Option<Candidate> = None;
     for dir in mirrors(&entry.node) {
-        let Ok(metadata) = worker.run.stat(&dir, &entry.name) else { continue };
+        let Ok(metadata) = worker.run.stat(&dir, entry.target_name()) else { continue };
         if metadata.kind != kind || !same_content(worker, entry, &dir, &metadata) {
             continue;
         }
@@ -131,8 +131,7 @@ fn same_content(worker: &mut Worker<'_>, entry: &Entry, dir: &Dir, metadata: &Me
         return metadata.rdev == entry.source.rdev;
     }
     if metadata.kind == Kind::Symlink {
-        let target = |dir: &Dir| dir.read_link(&entry.name).ok();
-        return target(dir) == target(&entry.source_dir);
+        return same_target(worker.run, entry, dir);
     }
     if metadata.kind != Kind::File {
         return true;
@@ -148,7 +147,7 @@ fn same_content(worker: &mut Worker<'_>, entry: &Entry, dir: &Dir, metadata: &Me
                 } else {
                     entry.source_dir.open_file(&entry.name, access_time)?
                 };
-                Ok((source, dir.open_file(&entry.name, AccessTime::Keep)?))
+                Ok((source, dir.open_file(entry.target_name(), AccessTime::Keep)?))
             };
             both().is_ok_and(|(left, right)| {
                 let range = 0..entry.source.size;
@@ -157,6 +156,16 @@ fn same_content(worker: &mut Worker<'_>, entry: &Entry, dir: &Dir, metadata: &Me
             })
         }
     }
+}
+
+/// With `--fake-super` a link is kept as a file that stands for it, and a real one is none.
+fn same_target(run: &Run, entry: &Entry, dir: &Dir) -> bool {
+    let name = entry.target_name();
+    let is_real = || dir.stat(name).is_ok_and(|now| now.kind == Kind::Symlink);
+    if run.keeps_pretence() && is_real() {
+        return false;
+    }
+    run.read_link(dir, name).ok() == run.read_link(&entry.source_dir, &entry.name).ok()
 }
 
 /// `--compare-dest`: the destination does without the file; one that is there goes.
@@ -213,9 +222,9 @@ fn link(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Result<Cost
 fn link_into(entry: &Entry, dir: &Dir, found: &Candidate) -> io::Result<()> {
     let name = entry.target_name();
     if entry.existing.is_none() {
-        return found.dir.hard_link(&entry.name, dir, name);
+        return found.dir.hard_link(name, dir, name);
     }
-    fs::replace::replace_with(dir, name, |staging| found.dir.hard_link(&entry.name, dir, staging))
+    fs::replace::replace_with(dir, name, |staging| found.dir.hard_link(name, dir, staging))
 }
 
 /// The content is copied from the basis tree, the attributes from the source.

@@ -514,7 +514,7 @@ pub(crate) fn compare(
     let mut flags = wanted.differences(&run.settings, existing);
     if run.settings.has_extra() {
         let (source, target) = extra(run, node)?;
-        let source = source.with_mode(wanted.mode);
+        let source = source.with_mode_of(wanted);
         flags |= attributes::directory_differences(run, &source, &target);
     }
     Ok(flags)

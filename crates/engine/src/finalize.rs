@@ -126,7 +126,7 @@ fn bring_extra(
     }
     match crate::descend::extra(run, node) {
         Ok((source, target)) => {
-            let source = source.with_mode(finish.wanted.mode);
+            let source = source.with_mode_of(&finish.wanted);
             let written = source.write(&target, dir.into());
             let acl = if source.sets_mode(&target) { AccessAcl::Set } else { AccessAcl::Kept };
             (acl, written.map_err(failed(node, Verb::SetAttributes)))

@@ -12,6 +12,8 @@ pub(crate) struct Wanted {
     pub(crate) kind: Kind,
     /// Permission bits; those of the existing entry where they are left alone.
     pub(crate) mode: u32,
+    /// The source's permission bits, with `--chmod`.
+    pub(crate) sent_mode: u32,
     /// Owner, where it is set.
     pub(crate) uid: Option<u32>,
     /// Group, where it is set.
@@ -42,6 +44,7 @@ impl Wanted {
         Self {
             kind: source.kind,
             mode: wanted_mode(settings, source, existing, default_mask),
+            sent_mode: source_mode(settings, source),
             uid: identity.wanted_owner(source),
             gid: identity.wanted_group(source),
             mtime: keeps_mtime.then_some(source.mtime),

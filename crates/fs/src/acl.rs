@@ -201,13 +201,13 @@ impl Acl {
         Self { entries }
     }
 
-    /// This list for an entry of this mode, as rsync takes it over: an owning group that has just
-    /// what the mask allows means the group bits of the mode, and goes with them.
+    /// This list, sent with one mode, for an entry that gets another, as rsync takes it over: an
+    /// owning group that has just what the mode that was sent allows goes with the mode.
     #[must_use]
-    pub fn following_mode(&self, mode: u32) -> Self {
+    pub fn following_mode(&self, sent: u32, mode: u32) -> Self {
         let group_perms = self.perms_of(Tag::OwningGroup);
         let mut list = self.with_mode(mode);
-        if self.mask() == Some(group_perms) {
+        if group_perms == perms_at(sent, 3) {
             for entry in list.entries.iter_mut().filter(|entry| entry.tag == Tag::OwningGroup) {
                 entry.perms = perms_at(mode, 3);
             }

@@ -133,7 +133,7 @@ fn dress(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<Lacki
         target.metadata().map_err(|error| entry.target_fault(Verb::LookAt, &error))?;
     let extra = Extra::of_source(run, entry.node.scope_of(entry.layer), source.into())
         .map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))?
-        .with_mode(entry.wanted(run).mode);
+        .with_mode_of(&entry.wanted(run));
     let before = Extra::of_target(run, entry.node.scope_of(entry.layer), target.into())
         .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))?;
     let born = Born { uid: born.uid, gid: born.gid, mode: born.mode };

@@ -315,7 +315,7 @@ pub(crate) fn open_source(
 ) -> Result<File, Problem> {
     let entry = &mut job.entry;
     if let Some(content) = &entry.content {
-        match content.dir.open_file(&entry.name, fs::AccessTime::Keep) {
+        match content.dir.open_file(entry.target_name(), fs::AccessTime::Keep) {
             Ok(file) => return Ok(file),
             // The source has the same content; that the basis cannot be read is told.
             Err(error) => {
@@ -483,7 +483,7 @@ impl Staged {
         } else {
             Extra::default()
         };
-        let extra = extra.with_mode(self.wanted.mode);
+        let extra = extra.with_mode_of(&self.wanted);
         // A default ACL changes the mode a file is born with.
         let mode = if self.inherits { u32::MAX } else { self.born.mode };
         let born = Born { mode, ..self.born };

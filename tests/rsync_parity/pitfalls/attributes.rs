@@ -1,0 +1,129 @@
+//! Attributes in less common company: modes and ACLs with `--chmod`, attributes that an ordinary user
+//! keeps for others, `--fake-super`, and the directories of backups.
+
+use super::{check_args, check_items};
+use crate::support::parity::{Scenario, Scope, check};
+use crate::support::tree::{Acl, Tree};
+
+fn named_user(group_obj: u16) -> Acl {
+    Acl { users: vec![(1234, 1)], groups: Vec::new(), group_obj, mask: 5 }
+}
+
+#[test]
+fn an_equal_acl_follows_the_mode_that_chmod_gives() {
+    for group_obj in [4, 5] {
+        let acl = named_user(group_obj);
+        let tree = Tree::new()
+            .file("src/f", "x")
+            .acl(acl.clone())
+            .dir("src/d")
+            .acl(acl.clone())
+            .file("dst/f", "x")
+            .acl(acl.clone())
+            .dir("dst/d")
+            .acl(acl);
+        for (options, mode) in [
+            ("-aAi --chmod=644", 0o644),
+            ("-aAi --chmod=u=rwX,go=", 0o700),
+            ("-rtAi --chmod=u=rwX,go=", 0o700),
+        ] {
+            for destination in ["dst", "new"] {
+                let seen = check_args(&tree, &format!("{options} src/ {destination}"));
+                assert_eq!(seen.tree.at(&format!("{destination}/d")).mode, mode, "{options}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rules_about_attributes_let_an_ordinary_user_keep_them_for_others() {
+    let tree = Tree::new().file("src/f", "x").acl(named_user(4)).dir("dst");
+    for tree in [tree.clone(), tree.file("dst/f", "x")] {
+        let scenario = Scenario::new(tree, "-aXi --filter=-x_other src/ dst").by_user();
+        let seen = check_items(&scenario);
+        let kept = &b"user.rsync.system.posix_acl_access"[..];
+        assert!(seen.tree.at("dst/f").xattrs.contains_key(kept));
+    }
+}
+
+#[test]
+fn fake_super_leaves_alone_what_only_root_may_set() {
+    let tree = Tree::new()
+        .file("src/f", "x")
+        .xattr("trusted.note", "1")
+        .file("dst/f", "x")
+        .xattr("trusted.note", "1")
+        .xattr("trusted.other", "2");
+    let seen = check_args(&tree, "-aXi --fake-super src/ dst");
+    let xattrs = &seen.tree.at("dst/f").xattrs;
+    assert_eq!(xattrs.len(), 3);
+    assert!(xattrs.contains_key(&b"user.rsync.trusted.note"[..]));
+}
+
+#[test]
+fn what_stands_for_a_link_is_a_file() {
+    let tree = Tree::new()
+        .symlink("src/l", "x")
+        .symlink("real/l", "x")
+        .file("fake/l", "x")
+        .xattr("user.rsync.%stat", "120777 0,0 0:0")
+        .dir("dst");
+    for (options, line) in [
+        ("--link-dest=../real", "cLc........ l -> x"),
+        ("--link-dest=../fake", "hL          l -> x"),
+        ("--copy-dest=../real", "cLc........ l -> x"),
+        ("--compare-dest=../fake", ".L          l -> x"),
+        // Which is why -J does not concern it.
+        ("-J", "cL+++++++++ l -> x"),
+    ] {
+        let seen = check_args(&tree, &format!("-aii --fake-super {options} src/ dst"));
+        assert!(seen.stdout().contains(line), "{options}: {}", seen.stdout());
+    }
+}
+
+#[test]
+fn access_times_of_links_of_others_are_set_only_if_they_differ() {
+    let tree = Tree::new().symlink("src/l", "x").symlink("dst/l", "x").owner(0, 0);
+    let scenario = Scenario::new(tree, "-rlU src/ dst").by_user();
+    assert_eq!(check(&scenario, Scope::default()).code(), 0);
+}
+
+#[test]
+fn directories_of_backups_are_as_the_transfer_makes_those_that_they_mirror() {
+    let tree = Tree::new()
+        .dir("src/d")
+        .mode(0o700)
+        .file("src/d/f", "new")
+        .dir("dst/d")
+        .mode(0o750)
+        .owner(5, 6)
+        .file("dst/d/f", "old one")
+        .file("dst/d/gone", "gone")
+        .dir("dst/stray")
+        .mode(0o711)
+        .owner(5, 6)
+        .file("dst/stray/f", "gone");
+    for (options, mode, owner) in [
+        ("-a --delete", 0o700, (0, 0)),
+        ("-a --delete-after", 0o700, (0, 0)),
+        ("-a --delete-before", 0o750, (5, 6)),
+        ("-r --delete", 0o750, (0, 0)),
+        ("-a --delete --chown=1:2 --chmod=D770", 0o770, (1, 2)),
+    ] {
+        let seen = check_args(&tree, &format!("{options} --backup-dir=@ROOT@/bk src/ dst"));
+        let dir = seen.tree.at("bk/d");
+        assert_eq!((dir.mode, (dir.uid, dir.gid)), (mode, owner), "{options}");
+        assert_eq!(seen.tree.at("bk/stray").mode, 0o711, "{options}");
+    }
+}
+
+#[test]
+fn a_basis_tree_is_asked_for_the_name_at_the_destination() {
+    let tree = Tree::new().file("src/f", "x").file("old/f", "x").file("other/new", "x");
+    let seen = check_args(&tree, "-ai --link-dest=@ROOT@/old src/f new");
+    assert_eq!(seen.stdout(), ">f+++++++++ f\n");
+    let seen = check_args(&tree, "-aii --link-dest=@ROOT@/other src/f new");
+    assert_eq!(seen.stdout(), "hf          f\n");
+    let seen = check_args(&tree, "-aii --copy-dest=@ROOT@/other src/f new");
+    assert_eq!(seen.stdout(), "cf          f\n");
+}
