@@ -258,11 +258,7 @@ fn copy(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Cost {
 }
 
 /// Brings an entry that is no regular file over from a basis tree.
-pub(crate) fn bring_other(
-    worker: &mut Worker<'_>,
-    entry: Entry,
-    _target: Option<&[u8]>,
-) -> Result<Cost, Box<Entry>> {
+pub(crate) fn bring_other(worker: &mut Worker<'_>, entry: Entry) -> Result<Cost, Box<Entry>> {
     let kind = entry.source.kind;
     match (best(worker, &entry, kind), worker.run.settings.basis.action) {
         (Some(found), BasisAction::Omit) if found.quality == Match::Exact => omit(worker, &entry),

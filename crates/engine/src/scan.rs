@@ -203,7 +203,7 @@ fn kind_of(
     let target = || dir.stat_following(name).ok().map(|metadata| metadata.kind);
     let leaves_the_tree = || {
         let target = dir.read_link(name).ok()?;
-        links::is_unsafe(entries::sent_target(run, &target), &node.path, name).then_some(target)
+        links::is_unsafe(entries::sent_target(run, &target), &node.path).then_some(target)
     };
     let follows_all = links.symlinks == Symlinks::Follow;
     let leaves = if links.copy_unsafe && !follows_all { leaves_the_tree() } else { None };

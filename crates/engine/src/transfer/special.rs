@@ -19,7 +19,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
         return keep_content(worker, &entry);
     }
     if !run.settings.basis.dirs.is_empty() && entry.existing.is_none() {
-        match basis::bring_other(worker, entry, None) {
+        match basis::bring_other(worker, entry) {
             Ok(cost) => return cost,
             Err(unmet) => entry = *unmet,
         }

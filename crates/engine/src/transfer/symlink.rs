@@ -22,7 +22,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
         }
     };
     if run.settings.links.skip_unsafe
-        && links::is_unsafe(sent_target(run, &target), &entry.node.path, &entry.name)
+        && links::is_unsafe(sent_target(run, &target), &entry.node.path)
     {
         entry.skip(worker, Topic::Symsafe, |path| {
             [b"ignoring unsafe symlink \"", path, b"\" -> \"", &target, b"\""].concat()
@@ -35,7 +35,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
         return keep_content(worker, &entry);
     }
     if !run.settings.basis.dirs.is_empty() && entry.existing.is_none() {
-        match basis::bring_other(worker, entry, Some(&stored)) {
+        match basis::bring_other(worker, entry) {
             Ok(cost) => return cost,
             Err(unmet) => entry = *unmet,
         }
