@@ -93,7 +93,8 @@ fn is_directory_in(way: &Way<'_>, layer: u16) -> bool {
             .node
             .layer_dir(layer)
             .and_then(|dir| dir.stat_following(way.name()))
-            .is_ok_and(|metadata| metadata.kind == Kind::Directory)
+            // What cannot be looked at is told when it is opened.
+            .map_or(true, |metadata| metadata.kind == Kind::Directory)
 }
 
 /// The layers of the parent that have a directory of this name, and what of it belongs to the

@@ -31,10 +31,11 @@ pub(crate) fn rules_of(
         if file.starts_with(b"/") {
             return read_above(file);
         }
-        let name = match file.strip_prefix(below) {
-            Some(rest) => rest.strip_prefix(b"/").unwrap_or(rest),
-            None => return Ok(None),
+        let inside = match below {
+            b"" => Some(file),
+            _ => file.strip_prefix(below).and_then(|rest| rest.strip_prefix(b"/")),
         };
+        let Some(name) = inside else { return Ok(None) };
         match open()? {
             Some(dir) => read(&dir, name),
             None => Ok(None),

@@ -89,7 +89,9 @@ impl Names {
             });
             self.refs.dedup_by(|later, kept| {
                 let equal = name(later) == name(kept);
-                if equal && later.is_directory() && later.layer != kept.layer {
+                // One that could not be looked at may be a directory: whoever enters it will know.
+                let may_be_one = later.is_directory() || later.kind.is_none();
+                if equal && may_be_one && later.layer != kept.layer {
                     also_in.push((name(kept).into(), later.layer));
                 }
                 if equal && kept.picked == 0 {

@@ -165,7 +165,13 @@ fn add_pick(
 ) {
     for in_root in &pick.roots {
         let Some(layer) = node.layer_of_root(in_root.root) else { continue };
-        let Ok(dir) = node.layer_dir(layer) else { continue };
+        let dir = match node.layer_dir(layer) {
+            Ok(dir) => dir,
+            Err(error) => {
+                incomplete(worker, node, layer, &error);
+                continue;
+            }
+        };
         let (mut kind, mut is_followed) = kind_of(&node.run, node, &dir, &pick.name, None);
         let leads_on = in_root.reason != Reason::Named || pick.below.is_some();
         let is_directory =

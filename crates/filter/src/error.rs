@@ -59,6 +59,12 @@ pub enum Flaw {
     /// Merge files include one another without end.
     #[error("merge files are nested more than {max} deep", max = crate::list::MAX_MERGE_DEPTH)]
     TooDeep,
+    /// Merge files of directories say too much together.
+    #[error(
+        "merge files of this directory and those above it have more than {max} bytes",
+        max = crate::list::MAX_MERGE_BYTES
+    )]
+    TooMuch,
     /// Per-directory merge files name more and more per-directory merge files.
     #[error("more than {max} per-directory merge files are named", max = crate::merge::MAX_SLOTS)]
     TooManyMerges,

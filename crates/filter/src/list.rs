@@ -14,6 +14,10 @@ use crate::rules::RuleOptions;
 /// How deep merge files may include one another: the limit of rsync.
 pub(crate) const MAX_MERGE_DEPTH: usize = 32;
 
+/// How many bytes the merge files of a directory and of those above it may have together, what is
+/// included twice counted twice. A hostile tree must not make a few lines into millions of rules.
+pub(crate) const MAX_MERGE_BYTES: usize = 16 << 20;
+
 /// One place in a list.
 #[derive(Debug)]
 pub(crate) enum Item {
@@ -63,6 +67,8 @@ pub(crate) struct List<'a> {
     pub(crate) inherits: Inherits,
     /// How many files around one another are being read.
     depth: usize,
+    /// How many bytes files may still have.
+    pub(crate) bytes_left: usize,
 }
 
 /// Whether a list stands before an inherited one.
@@ -74,7 +80,7 @@ pub(crate) enum Inherits {
 
 impl<'a> List<'a> {
     pub(crate) fn new(options: &'a RuleOptions, slots: &'a mut Slots, items: Vec<Item>) -> Self {
-        Self { options, slots, items, inherits: Inherits::Yes, depth: 0 }
+        Self { options, slots, items, inherits: Inherits::Yes, depth: 0, bytes_left: usize::MAX }
     }
 
     /// Adds what one text says; an empty text says nothing.
@@ -107,6 +113,10 @@ impl<'a> List<'a> {
                             name: name.escape_ascii().to_string(),
                             source,
                         })?;
+                        self.bytes_left = self
+                            .bytes_left
+                            .checked_sub(contents.len())
+                            .ok_or_else(|| flawed(Flaw::TooMuch))?;
                         let inside = Template::inside(traits);
                         return self.push_file(&contents, inside, &context.included(), name, fetch);
                     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::ReadMerge;
 use crate::error::{Flaw, RuleError};
-use crate::list::{Context, Inherits, Item, List, Sought};
+use crate::list::{Context, Inherits, Item, List, MAX_MERGE_BYTES, Sought};
 use crate::parse::Template;
 use crate::pattern::{Anchor, last_name};
 use crate::rule::Traits;
@@ -42,6 +42,8 @@ enum Parents {
 pub(crate) struct Layer {
     pub(crate) items: Vec<Item>,
     pub(crate) below: Option<Arc<Self>>,
+    /// How many bytes all of these were in their files.
+    bytes: usize,
 }
 
 impl Slots {
@@ -224,20 +226,31 @@ impl<'a> Step<'a> {
     ) -> Result<(), RuleError> {
         let traits = self.slots().get(index).map_or(Traits::empty(), Slot::traits);
         let mut slots = self.slots().clone();
+        let inherited =
+            self.slots().get(index).and_then(Slot::rules).map_or(0, |layer| layer.bytes);
+        let too_much =
+            || RuleError::Syntax { place: path.escape_ascii().to_string(), flaw: Flaw::TooMuch };
         let mut list = List::new(self.options, &mut slots, Vec::new());
+        list.bytes_left =
+            MAX_MERGE_BYTES.checked_sub(inherited + contents.len()).ok_or_else(too_much)?;
         let mut fetch = |context: &Context, name: &[u8]| {
             read(&self.locate(context, name))?.ok_or_else(|| io::ErrorKind::NotFound.into())
         };
         list.push_file(contents, Template::inside(traits), context, path, &mut fetch)?;
-        let List { items, inherits, .. } = list;
+        let List { items, inherits, bytes_left, .. } = list;
+        let gone = if inherits == Inherits::Cleared { inherited } else { 0 };
+        let bytes = MAX_MERGE_BYTES - bytes_left - gone;
         if items.is_empty() && inherits == Inherits::Yes {
             return Ok(());
         }
         self.new = Some(slots);
         self.edit(index, |slot| {
             let below = slot.rules.take().filter(|_| inherits == Inherits::Yes);
-            slot.rules =
-                if items.is_empty() { below } else { Some(Arc::new(Layer { items, below })) };
+            slot.rules = if items.is_empty() {
+                below
+            } else {
+                Some(Arc::new(Layer { items, below, bytes }))
+            };
         });
         Ok(())
     }

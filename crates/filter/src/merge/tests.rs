@@ -226,3 +226,32 @@ fn resolving_goes_by_the_letters() {
     check("/a//b/", "./c/./d/../e", "/a/b/c/e");
     check("/", "", "/");
 }
+
+#[test]
+fn files_that_include_one_another_twice_are_refused_before_they_fill_the_memory() {
+    let line = format!("- {}\n", "x".repeat(1000));
+    let text: &'static str = line.repeat(1000).leak();
+    // Each of these stands for twice the one after it.
+    let names: Vec<&'static str> = (0..30).map(|number| &*format!("f{number}").leak()).collect();
+    let mut files = vec![(".f", ". f0\n"), ("f29", text)];
+    for pair in names.windows(2) {
+        files.push((pair[0], &*format!(". {0}\n. {0}\n", pair[1]).leak()));
+    }
+    let disk = Disk::new(&files);
+    let refused = disk.try_enter(&Disk::root(&[": .f"]), "").unwrap_err();
+    assert!(matches!(refused, RuleError::Syntax { flaw: Flaw::TooMuch, .. }), "{refused}");
+    assert!(disk.asked.borrow().len() < 100);
+}
+
+#[test]
+fn what_directories_add_to_one_another_is_bounded_unless_they_clear_it() {
+    let line = format!("- {}\n", "x".repeat(1000));
+    let [text, clear] = [line.repeat(9000), format!("!\n{}", line.repeat(6000))];
+    let [text, clear]: [&'static str; 2] = [text.leak(), clear.leak()];
+    let disk = Disk::new(&[(".f", text), ("a/.f", text), ("b/.f", clear), ("b/c/.f", text)]);
+    let top = disk.scope(&[": .f"], "");
+    let refused = disk.try_enter(&top, "a").unwrap_err();
+    assert!(matches!(refused, RuleError::Syntax { flaw: Flaw::TooMuch, .. }), "{refused}");
+    let long: &str = "x".repeat(1000).leak();
+    check(&disk.scope(&[": .f"], "b/c"), &["b/c/a", long], &[long]);
+}
