@@ -198,3 +198,29 @@ fn the_next_run_removes_the_staging_name_of_a_hard_link() {
     };
     staged_when_killed(&make, "-aH");
 }
+
+/// Where no directory is listed, the next run that brings the file over meets what was left of it.
+#[test]
+fn the_next_run_removes_the_staging_name_of_a_file_that_was_named_alone_or_staged_elsewhere() {
+    for (words, staging) in [
+        ("src/file dst/", "dst"),
+        ("-R src/./file dst/", "dst"),
+        ("--temp-dir=../tmp src/ dst/", "tmp"),
+        ("--temp-dir=../tmp src/file dst/", "tmp"),
+    ] {
+        let lab = Lab::new();
+        lab.file("src/file", content(1, 8 << 20));
+        lab.file("dst/file", "old");
+        lab.dir("tmp");
+        lab::age(&lab.path("src"));
+        let count = || fs::read_dir(lab.path(staging)).unwrap().count();
+        let before = count();
+        let mut run = lab.lanesync(&format!("-a --bwlimit=1m {words}")).start();
+        run.until("it has a staging name", || count() > before);
+        run.signal(Signal::KILL);
+        assert_eq!((run.wait().code, count()), (-9, before + 1), "{words}");
+        lab.lanesync(&format!("-a {words}")).go().expect(0);
+        assert_eq!(count(), before, "{words}");
+        assert!(fs::read(lab.path("dst/file")).unwrap() == content(1, 8 << 20), "{words}");
+    }
+}

@@ -7,7 +7,7 @@
 use std::io;
 
 use crate::dir::{self, Dir, Existing};
-use crate::staging::{NAME_ATTEMPTS, staging_name};
+use crate::staging::{make_unless_taken, staging_names};
 
 /// Makes something under a staging name by `make`, then renames it over `name`: whoever looks
 /// sees the old entry or the new one. A directory is not replaced.
@@ -18,11 +18,9 @@ pub fn replace_with(
 ) -> io::Result<()> {
     dir::component(name)?;
     let mut outcome = Err(io::ErrorKind::AlreadyExists.into());
-    for _ in 0..NAME_ATTEMPTS {
-        let staged = staging_name(name);
-        match make(&staged) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-            made => made?,
+    for staged in staging_names(name) {
+        if make_unless_taken(dir, &staged, || make(&staged))?.is_none() {
+            continue;
         }
         outcome = dir.rename(&staged, dir, name, Existing::Replace);
         match &outcome {

@@ -56,7 +56,7 @@ struct StagedName {
 const PRIVATE_MODE: u32 = 0o600;
 
 /// A random name that is taken this often was not chosen at random.
-pub(crate) const NAME_ATTEMPTS: usize = 64;
+const NAME_ATTEMPTS: usize = 64;
 
 /// File systems that know no files without a name.
 static WITHOUT_ANONYMOUS: DeviceSet = DeviceSet::new();
@@ -97,12 +97,9 @@ impl Staging {
     }
 
     fn create_named(dir: &Dir, final_name: &[u8]) -> io::Result<Self> {
-        for _ in 0..NAME_ATTEMPTS {
-            let name = staging_name(final_name);
-            let file = match dir.create_file(&name, PRIVATE_MODE) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                created => created?,
-            };
+        for name in staging_names(final_name) {
+            let create = || dir.create_file(&name, PRIVATE_MODE);
+            let Some(file) = make_unless_taken(dir, &name, create)? else { continue };
             let place = Place::Staged(StagedName { dir: dir.clone(), name });
             let is_ours = hold(&file)?;
             let found = file.metadata()?;
@@ -174,15 +171,11 @@ impl Staging {
     /// A file without a name cannot replace one: it gets a staging name first, already locked.
     fn take_name(&mut self, dir: &Dir, final_name: &[u8]) -> io::Result<()> {
         hold(&self.file)?;
-        for _ in 0..NAME_ATTEMPTS {
-            let name = staging_name(final_name);
-            match sys::link_anonymous(self.file.as_fd(), dir.as_fd(), &name) {
-                Ok(()) => {
-                    self.place = Place::Staged(StagedName { dir: dir.clone(), name });
-                    return Ok(());
-                }
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(error.into()),
+        for name in staging_names(final_name) {
+            let link = || Ok(sys::link_anonymous(self.file.as_fd(), dir.as_fd(), &name)?);
+            if make_unless_taken(dir, &name, link)?.is_some() {
+                self.place = Place::Staged(StagedName { dir: dir.clone(), name });
+                return Ok(());
             }
         }
         Err(io::ErrorKind::AlreadyExists.into())
@@ -256,8 +249,8 @@ fn remove_if_unlocked(dir: &Dir, name: &[u8]) -> io::Result<bool> {
     Ok(true)
 }
 
-// A staging name is `.PART.RRRRRRCCCCCC`: part of the final name, six random digits and six digits
-// that prove the rest. Later versions must know the names of earlier ones, so this is a format.
+// A staging name is `.PART.RRRRRRCCCCCC`: part of the final name, six digits that tell it from others
+// and six that prove the rest. Later versions must know the names of earlier ones, so this is a format.
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const HALF_LEN: usize = 6;
@@ -265,20 +258,46 @@ const SUFFIX_LEN: usize = 2 * HALF_LEN;
 const NAME_MAX_BYTES: usize = 255;
 const PART_MAX_BYTES: usize = NAME_MAX_BYTES - SUFFIX_LEN - 2;
 
-/// A new staging name beside `final_name`; for what is not a regular file and is staged by hand.
-pub fn staging_name(final_name: &[u8]) -> Vec<u8> {
+/// The staging names to try for `final_name`, in order. The first is always the same, so that a run
+/// meets what a killed one has left of the same file, wherever it is staged; the others are random.
+pub(crate) fn staging_names(final_name: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let first = staging_name(final_name, proof_of(final_name));
+    let random = || digits(RandomState::new().build_hasher().finish());
+    let others = std::iter::repeat_with(move || staging_name(final_name, random()));
+    std::iter::once(first).chain(others).take(NAME_ATTEMPTS)
+}
+
+/// Makes something under a staging name. One that a dead run has left there goes; one that is taken
+/// otherwise is `None`.
+pub(crate) fn make_unless_taken<T>(
+    dir: &Dir,
+    name: &[u8],
+    mut make: impl FnMut() -> io::Result<T>,
+) -> io::Result<Option<T>> {
+    let is_taken = |made: &io::Result<T>| {
+        made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists)
+    };
+    let mut made = make();
+    // What cannot be removed is left to another name.
+    if is_taken(&made) && remove_if_abandoned(dir, name).unwrap_or(false) {
+        made = make();
+    }
+    if is_taken(&made) { Ok(None) } else { made.map(Some) }
+}
+
+fn staging_name(final_name: &[u8], middle: [u8; HALF_LEN]) -> Vec<u8> {
     let part = part_of(final_name);
     let mut name = Vec::with_capacity(part.len() + SUFFIX_LEN + 2);
     name.push(b'.');
     name.extend_from_slice(part);
     name.push(b'.');
-    name.extend_from_slice(&digits(RandomState::new().build_hasher().finish()));
+    name.extend_from_slice(&middle);
     let proof = proof_of(&name);
     name.extend_from_slice(&proof);
     name
 }
 
-/// Whether a name proves that it was made by [`staging_name`]; chance gives such a name once in
+/// Whether a name proves that it is a staging name; chance gives such a name once in
 /// 56,800,235,584.
 pub fn is_staging_name(name: &[u8]) -> bool {
     let Some(dot) = name.len().checked_sub(SUFFIX_LEN + 1) else { return false };

@@ -29,7 +29,7 @@ fn an_equal_acl_follows_the_mode_that_chmod_gives() {
         ] {
             for destination in ["dst", "new"] {
                 let seen = check_args(&tree, &format!("{options} src/ {destination}"));
-                assert_eq!(seen.tree.at(&format!("{destination}/d")).mode, mode, "{options}");
+                assert_eq!(seen.tree.at(format!("{destination}/d")).mode, mode, "{options}");
             }
         }
     }
