@@ -360,6 +360,29 @@ fn a_file_that_cannot_be_replaced_keeps_its_name_although_a_backup_was_asked_for
     }
 }
 
+/// Whichever call on it fails, the old file has its name or its backup name.
+#[test]
+fn a_name_that_cannot_be_looked_at_is_not_taken_for_one_that_is_free() {
+    let mut failed = 0;
+    for calls_before in 0..16 {
+        let lab = Lab::new();
+        lab.file("src/a", "new");
+        fs::hard_link(lab.path("src/a"), lab.path("src/b")).unwrap();
+        for name in ["backing/a", "backing/b"] {
+            lab.file(name, "the old one");
+        }
+        let rule = format!("*:EIO:b:after={calls_before}:times=1");
+        let faults = vec![rule.parse().unwrap()];
+        let config = testfs::Config { faults, ..testfs::Config::new(lab.path("backing")) };
+        let _mount = testfs::Mount::at(config, &lab.dir("dst")).unwrap();
+        let done = lab.lanesync("-aH --backup src/ dst/").go();
+        let kept = |name: &str| fs::read(lab.path(name)).is_ok_and(|old| old == b"the old one");
+        assert!(kept("backing/b") || kept("backing/b~"), "after {calls_before} calls: {done}");
+        failed += usize::from(done.code == 23);
+    }
+    assert!(failed > 1, "{failed} runs failed");
+}
+
 /// A directory of so many names that it is listed in several calls, of which a later one fails.
 fn breaks_off(at: At, dir: &str, options: &str) {
     let lab = Lab::new();

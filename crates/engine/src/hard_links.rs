@@ -239,16 +239,18 @@ pub(crate) fn run(worker: &mut Worker<'_>, mut group: Group) {
 /// The metadata that all members share. One whose name has become another file is brought over by
 /// itself, one that cannot be looked at is told of.
 fn look_at_source(worker: &mut Worker<'_>, group: &mut Group) -> Option<Metadata> {
-    while group.source.is_none() && !group.members.is_empty() {
-        let member = &group.members[0];
+    if group.source.is_some() {
+        return group.source;
+    }
+    let mut members = std::mem::take(&mut group.members).into_iter();
+    while let Some(member) = members.next() {
         match member.look(worker.run) {
-            Ok(source) if key(&source) == group.key => group.source = Some(source),
-            Ok(source) => {
-                let member = group.members.remove(0);
-                member.bring_alone(worker, &source);
+            Ok(source) if key(&source) == group.key => {
+                group.members = std::iter::once(member).chain(members).collect();
+                return Some(source);
             }
+            Ok(source) => member.bring_alone(worker, &source),
             Err(error) => {
-                let member = group.members.remove(0);
                 let source = Metadata::unknown(Kind::File);
                 let fault = member.look_fault(&error);
                 worker.run.note_source(&fault);
@@ -256,7 +258,7 @@ fn look_at_source(worker: &mut Worker<'_>, group: &mut Group) -> Option<Metadata
             }
         }
     }
-    group.source
+    None
 }
 
 /// Members that a setting leaves alone have no copy to link to and take no part.
@@ -430,7 +432,11 @@ fn link_to(
         Err(_) if run.settings.dry_run => return Ok(Some(Linked::default())),
         Err(error) => return Err(leader.target_fault(Verb::LookAt, &error)),
     };
-    let now = to.stat(to_name).ok();
+    let now = match to.stat(to_name) {
+        Ok(now) => Some(now),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(entry.target_fault(Verb::LookAt, &error)),
+    };
     if now.is_some() {
         // What was given to the leader, this name may have got with it.
         entry.existing = run.stat(to, to_name).ok();
