@@ -165,6 +165,26 @@ fn a_signal_during_a_long_deletion_ends_it() {
 }
 
 #[test]
+fn a_shared_big_file_that_waits_for_its_rate_has_no_name_yet() {
+    for options in ["", "--delay-updates"] {
+        let lab = Lab::new();
+        lab.mount_image("disk", "xfs", 320, &["-f"]);
+        let big = content(1, 33 << 20);
+        lab.file("disk/src/big", &big);
+        lab.file("disk/dst/big", "old");
+        let names = lab::names(&lab.path("disk/dst"));
+        let line = format!("-a --bwlimit=1m {options} disk/src/ disk/dst/");
+        let mut run = lab.lanesync(&line).start();
+        run.until("it was begun", || lab::names(&lab.path("disk/dst")) != names);
+        std::thread::sleep(Duration::from_millis(400));
+        run.signal(Signal::INT);
+        run.wait().expect(20);
+        assert_eq!(lab::names(&lab.path("disk/dst")), names, "{options}");
+        assert_eq!(fs::read(lab.path("disk/dst/big")).unwrap(), b"old", "{options}");
+    }
+}
+
+#[test]
 fn the_end_of_the_time_ends_a_file_that_waits_for_its_rate() {
     let lab = Lab::new();
     // 200 seconds of work for a run of one minute, the least that can be asked for.

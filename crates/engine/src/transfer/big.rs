@@ -118,10 +118,12 @@ fn open_copy(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<(File, Opened
             .clone_whole(&source, staged.file())
             .map_err(|error| problem(run, entry, error))?;
     if shared {
-        let lacking = staged.complete(run, entry, &source)?;
+        // Before it has its name: who is interrupted here has brought nothing over.
+        // Test: `a_shared_big_file_that_waits_for_its_rate_has_no_name_yet`.
         let paced = job.pace(run, entry.source.size).map_err(CopyError::Observer);
         run.end_of_work(entry.source.size);
         paced.map_err(|error| problem(run, entry, error))?;
+        let lacking = staged.complete(run, entry, &source)?;
         return Ok((source, Opened::Done(lacking)));
     }
     if run.settings.write.preallocate && !entry.source.may_have_holes() {
