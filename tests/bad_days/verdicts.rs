@@ -161,6 +161,31 @@ fn a_cancelled_run_has_an_item_for_each_entry_it_counts() {
     }
 }
 
+/// Its owner cannot be set, and its directory, closed meanwhile, cannot be opened again.
+#[test]
+fn a_file_that_failed_and_cannot_be_put_into_place_counts_once() {
+    let lab = Lab::new();
+    for number in 0..40 {
+        let file = lab.file(format!("src/dir{number:02}/file"), "new");
+        std::os::unix::fs::lchown(file, Some(lab::USER), None).unwrap();
+    }
+    let mut missed = 0;
+    for opened_before in 0..4 {
+        let backing = lab.dir(format!("backing{opened_before}"));
+        let rules = ["chown:EPERM:*file*", &format!("opendir:EIO:dir05:after={opened_before}")];
+        let faults = rules.map(|rule| rule.parse().unwrap()).into();
+        let config = testfs::Config { faults, ..testfs::Config::new(backing) };
+        let point = format!("dst{opened_before}");
+        let _mount = testfs::Mount::at(config, &lab.dir(&point)).unwrap();
+        let line = format!("-a --json --delay-updates --workers 1 src/ {point}/");
+        let done = lab.lanesync(&line).open_files(64).go().expect(23);
+        assert_agree(&done);
+        missed += usize::from(done.stderr.contains("open directory \"dst"));
+        assert!(!done.stderr.contains("bug"), "{done}");
+    }
+    assert!(missed > 0, "no directory was opened again");
+}
+
 #[test]
 fn a_command_line_that_is_turned_down_has_its_records() {
     for (line, code) in [

@@ -58,9 +58,28 @@ impl Parked {
         &self.node
     }
 
-    /// The entry, with its directories. Where these cannot be reached any more that is told, and
-    /// what is left is the node that it holds.
+    /// The entry, with its directories. Where these cannot be reached any more it fails, and what is
+    /// left is the node that it holds.
     pub(crate) fn resume(self, worker: &mut Worker<'_>) -> Result<Entry, Arc<Node>> {
+        self.reach().map_err(|lost| {
+            let Lost { parked: Self { node, name, source, segment, .. }, fault } = &*lost;
+            worker.run.note_source(fault);
+            telling::failed(worker, node, name, *source, *segment, fault.clone());
+            lost.parked.let_go(worker)
+        })
+    }
+
+    /// As [`resume`](Self::resume), for one that has its verdict already.
+    /// Test: `a_file_that_failed_and_cannot_be_put_into_place_counts_once`.
+    pub(crate) fn resume_counted(self, worker: &mut Worker<'_>) -> Result<Entry, Arc<Node>> {
+        self.reach().map_err(|lost| {
+            worker.run.note_source(&lost.fault);
+            worker.run.fault(&mut worker.scratch.totals, lost.fault);
+            lost.parked.let_go(worker)
+        })
+    }
+
+    fn reach(self) -> Result<Entry, Box<Lost>> {
         let (node, name) = (&self.node, &self.name);
         let source_dir = node
             .layer_dir(self.layer)
@@ -69,7 +88,9 @@ impl Parked {
             node.target_dir().map_err(|error| node.target_fault(Verb::OpenDirectory, name, &error));
         let (source_dir, target_dir) = match (source_dir, target_dir) {
             (Ok(source_dir), Ok(target_dir)) => (source_dir, target_dir),
-            (Err(fault), _) | (_, Err(fault)) => return Err(self.fail(worker, fault)),
+            (Err(fault), _) | (_, Err(fault)) => {
+                return Err(Box::new(Lost { parked: self, fault }));
+            }
         };
         Ok(Entry {
             node: self.node,
@@ -88,20 +109,23 @@ impl Parked {
         })
     }
 
-    fn fail(self, worker: &mut Worker<'_>, fault: Fault) -> Arc<Node> {
-        worker.run.note_source(&fault);
-        let Self { node, name, source, segment, group, .. } = self;
-        telling::failed(worker, &node, &name, source, segment, fault);
-        hard_links::leader_is_lost(worker, group);
-        worker.run.log.close(segment, &*worker.run.sink);
-        node
-    }
-
     /// Settles an entry that is not begun.
     pub(crate) fn give_up(self, worker: &mut Worker<'_>) {
         telling::stopped(worker, &self.node, &self.name, self.source, self.segment);
+        let node = self.let_go(worker);
+        finalize::settle(worker, node);
+    }
+
+    /// Nothing more is told of it, and nobody is linked to it.
+    fn let_go(self, worker: &mut Worker<'_>) -> Arc<Node> {
         hard_links::leader_is_lost(worker, self.group);
         worker.run.log.close(self.segment, &*worker.run.sink);
-        finalize::settle(worker, self.node);
+        self.node
     }
+}
+
+/// An entry whose directories cannot be reached any more.
+struct Lost {
+    parked: Parked,
+    fault: Fault,
 }

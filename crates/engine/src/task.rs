@@ -167,14 +167,7 @@ impl sched::Task for Task {
             Self::Range(big) => transfer::big::run_range(&mut worker, &big),
             Self::Links(group) => hard_links::run(&mut worker, *group),
             Self::Incomplete(left) => hard_links::run_incomplete(&mut worker, left),
-            Self::PutInPlace(waiting) => match waiting.parked.resume(&mut worker) {
-                Ok(entry) => {
-                    transfer::partial::put_in_place(&mut worker, &entry, waiting.told);
-                    run.log.close(entry.segment, &*run.sink);
-                    finalize::settle(&mut worker, entry.node);
-                }
-                Err(node) => finalize::settle(&mut worker, node),
-            },
+            Self::PutInPlace(waiting) => transfer::partial::run(&mut worker, *waiting),
             Self::Delete(deletions) => delete::later::run(&mut worker, *deletions),
         }
     }
@@ -213,18 +206,7 @@ impl Task {
             Self::Range(big) => transfer::big::give_up(worker, &big),
             Self::Links(group) => hard_links::give_up(worker, *group),
             Self::Incomplete(left) => hard_links::give_up_incomplete(worker, *left),
-            Self::PutInPlace(waiting) => match waiting.parked.resume(worker) {
-                Ok(entry) => {
-                    transfer::partial::take_back(&entry);
-                    if waiting.told.is_some() {
-                        entry.stop(worker);
-                    }
-                    hard_links::leader_failed(worker, &entry);
-                    worker.run.log.close(entry.segment, &*worker.run.sink);
-                    finalize::settle(worker, entry.node);
-                }
-                Err(node) => finalize::settle(worker, node),
-            },
+            Self::PutInPlace(waiting) => transfer::partial::give_up(worker, *waiting),
             Self::Delete(deletions) => delete::later::give_up(worker, *deletions),
         }
     }

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use fs::staging::Staging;
 use fs::{AccessTime, Dir, Existing};
@@ -13,13 +14,14 @@ use model::{Fault, Verb, Verdict};
 
 use crate::entries::Entry;
 use crate::hard_links::Dressed;
+use crate::node::Node;
 use crate::order::OrderedLog;
 use crate::parked::Parked;
 use crate::run::Run;
 use crate::task::Worker;
 use crate::telling::Told;
 use crate::transfer::whole::{self, Problem, Staged};
-use crate::{backup, hard_links};
+use crate::{backup, finalize, hard_links};
 
 /// Where complete files wait for the end of the run (rsync(1), `--delay-updates`).
 const WAITING_DIR: &[u8] = b".~tmp~";
@@ -134,8 +136,45 @@ pub(crate) fn wait(run: &Run, entry: &Entry, told: Option<(Verdict, Told)>) {
     run.later.lock().push(Waiting { parked: Parked::new(entry), told });
 }
 
-/// Removes a waiting file that will not be put into place: the run ends before.
-pub(crate) fn take_back(entry: &Entry) {
+/// Puts a waiting file into place and lets go of its node.
+pub(crate) fn run(worker: &mut Worker<'_>, waiting: Waiting) {
+    let Waiting { parked, told } = waiting;
+    match resume(worker, parked, told.is_none()) {
+        Ok(entry) => {
+            put_in_place(worker, &entry, told);
+            settle(worker, entry);
+        }
+        Err(node) => finalize::settle(worker, node),
+    }
+}
+
+/// Settles a waiting file that will not be put into place: the run ends before.
+pub(crate) fn give_up(worker: &mut Worker<'_>, waiting: Waiting) {
+    let Waiting { parked, told } = waiting;
+    match resume(worker, parked, told.is_none()) {
+        Ok(entry) => {
+            take_back(&entry);
+            if told.is_some() {
+                entry.stop(worker);
+            }
+            hard_links::leader_failed(worker, &entry);
+            settle(worker, entry);
+        }
+        Err(node) => finalize::settle(worker, node),
+    }
+}
+
+fn resume(worker: &mut Worker<'_>, parked: Parked, has_failed: bool) -> Result<Entry, Arc<Node>> {
+    if has_failed { parked.resume_counted(worker) } else { parked.resume(worker) }
+}
+
+fn settle(worker: &mut Worker<'_>, entry: Entry) {
+    worker.run.log.close(entry.segment, &*worker.run.sink);
+    finalize::settle(worker, entry.node);
+}
+
+/// Removes a file that was put aside.
+fn take_back(entry: &Entry) {
     let Some(dir) = &entry.target_dir else { return };
     // What cannot be removed stays where the next run with --delay-updates replaces it.
     if let Ok(holder) = dir.open_child(WAITING_DIR, AccessTime::Update) {
@@ -152,8 +191,7 @@ pub(crate) fn sweep(run: &Run, dir: &Dir, name: &[u8]) -> bool {
         && dir.remove_dir(WAITING_DIR).is_ok()
 }
 
-/// Puts a waiting file into place.
-pub(crate) fn put_in_place(worker: &mut Worker<'_>, entry: &Entry, told: Option<(Verdict, Told)>) {
+fn put_in_place(worker: &mut Worker<'_>, entry: &Entry, told: Option<(Verdict, Told)>) {
     let Some(dir) = &entry.target_dir else { return };
     let put = || -> Result<(), Fault> {
         let failed = |error: &io::Error| entry.target_fault(Verb::PutIntoPlace, error);
