@@ -6,8 +6,9 @@
 //! found no room is taken again after the file system was flushed.
 //! Guarded by the test `an_xfs_that_holds_blocks_back_is_not_full`.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::{Errno, retry_on_intr};
 
@@ -31,17 +32,24 @@ fn is_lack(error: Errno) -> bool {
     matches!(error, Errno::NOSPC | Errno::DQUOT)
 }
 
-/// What is free on a file system: its id, blocks, inodes.
-type Free = (u64, u64, u64);
+/// What is free on a file system: blocks, inodes.
+type Free = (u64, u64);
 
 /// A file system that can be flushed.
 trait Flush {
+    /// Which file system it is.
+    fn device(&self) -> Option<u64>;
+
     fn flush(&self);
 
     fn free(&self) -> Option<Free>;
 }
 
 impl Flush for BorrowedFd<'_> {
+    fn device(&self) -> Option<u64> {
+        rustix::fs::fstat(self).ok().map(|stat| stat.st_dev)
+    }
+
     fn flush(&self) {
         // Whether it made room is told by the step that comes next.
         retry_on_intr(|| rustix::fs::syncfs(self)).ok();
@@ -49,15 +57,17 @@ impl Flush for BorrowedFd<'_> {
 
     fn free(&self) -> Option<Free> {
         let now = rustix::fs::fstatvfs(self).ok()?;
-        Some((now.f_fsid, now.f_bfree, now.f_ffree))
+        Some((now.f_bfree, now.f_ffree))
     }
 }
 
-/// The flushes of this process, one at a time.
+/// The flushes of this process. Each file system has its own, one at a time, since a flush may take
+/// long and is of use to all who lack room there, and to nobody else.
 struct Room {
-    flushed: Mutex<Flushed>,
+    systems: Mutex<BTreeMap<u64, Arc<Mutex<Flushed>>>>,
 }
 
+#[derive(Default)]
 struct Flushed {
     times: u64,
     /// While this is still what is free, another flush makes no room.
@@ -66,7 +76,7 @@ struct Flushed {
 
 impl Room {
     const fn new() -> Self {
-        Self { flushed: Mutex::new(Flushed { times: 0, left: None }) }
+        Self { systems: Mutex::new(BTreeMap::new()) }
     }
 
     #[cold]
@@ -76,10 +86,12 @@ impl Room {
         lack: Errno,
         mut step: impl FnMut() -> Result<T, Errno>,
     ) -> Result<T, Errno> {
-        let mut seen = self.flushed.lock().unwrap_or_else(PoisonError::into_inner).times;
+        let Some(device) = place.device() else { return Err(lack) };
+        let flushed = Arc::clone(lock(&self.systems).entry(device).or_default());
+        let mut seen = lock(&flushed).times;
         let mut lack = lack;
         for _ in 0..FLUSHES_MAX {
-            if !self.make(place, &mut seen) {
+            if !make(place, &flushed, &mut seen) {
                 break;
             }
             match step() {
@@ -89,20 +101,24 @@ impl Room {
         }
         Err(lack)
     }
+}
 
-    /// Flushes, unless another worker did since `seen`; false when it would be of no use.
-    fn make(&self, place: &impl Flush, seen: &mut u64) -> bool {
-        let mut flushed = self.flushed.lock().unwrap_or_else(PoisonError::into_inner);
-        if flushed.times == *seen {
-            if flushed.left.is_some() && flushed.left == place.free() {
-                return false;
-            }
-            place.flush();
-            *flushed = Flushed { times: flushed.times + 1, left: place.free() };
+/// Flushes, unless another worker did since `seen`; false when it would be of no use.
+fn make(place: &impl Flush, flushed: &Mutex<Flushed>, seen: &mut u64) -> bool {
+    let mut flushed = lock(flushed);
+    if flushed.times == *seen {
+        if flushed.left.is_some() && flushed.left == place.free() {
+            return false;
         }
-        *seen = flushed.times;
-        true
+        place.flush();
+        *flushed = Flushed { times: flushed.times + 1, left: place.free() };
     }
+    *seen = flushed.times;
+    true
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -113,19 +129,24 @@ mod tests {
     /// A disk of which a flush lets some blocks go.
     #[derive(Default)]
     struct Disk {
+        device: u64,
         held_back: Cell<u64>,
         free: Cell<u64>,
         flushes: Cell<u32>,
     }
 
     impl Flush for Disk {
+        fn device(&self) -> Option<u64> {
+            Some(self.device)
+        }
+
         fn flush(&self) {
             self.flushes.set(self.flushes.get() + 1);
             self.free.set(self.free.get() + self.held_back.take());
         }
 
         fn free(&self) -> Option<Free> {
-            Some((0, self.free.get(), 0))
+            Some((self.free.get(), 0))
         }
     }
 
@@ -173,10 +194,47 @@ mod tests {
 
     #[test]
     fn a_flush_of_another_worker_serves_as_well() {
-        let (room, disk) = (Room::new(), Disk::default());
+        let (flushed, disk) = (Mutex::default(), Disk::default());
         let (mut first, mut late) = (0, 0);
-        assert!(room.make(&disk, &mut first) && room.make(&disk, &mut late));
+        assert!(make(&disk, &flushed, &mut first) && make(&disk, &flushed, &mut late));
         assert_eq!((first, late, disk.flushes.get()), (1, 1, 1));
+    }
+
+    /// A disk during whose flush another one lacks room.
+    struct Slow<'a> {
+        room: &'a Room,
+        other: &'a Disk,
+    }
+
+    impl Flush for Slow<'_> {
+        fn device(&self) -> Option<u64> {
+            Some(self.other.device + 1)
+        }
+
+        fn flush(&self) {
+            let taken = self.room.once_more(self.other, Errno::NOSPC, || self.other.take());
+            assert_eq!(taken, Ok(()));
+        }
+
+        fn free(&self) -> Option<Free> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_flush_of_another_file_system_neither_serves_nor_is_waited_for() {
+        let (room, disk) = (Room::new(), Disk::default());
+        let other = Disk { device: 1, ..Disk::default() };
+        for disk in [&disk, &other] {
+            disk.held_back.set(2);
+            assert_eq!(room.once_more(disk, Errno::NOSPC, || disk.take()), Ok(()));
+            assert_eq!(disk.flushes.get(), 1);
+            disk.free.set(0);
+        }
+        other.held_back.set(3);
+        let slow = Slow { room: &room, other: &other };
+        assert_eq!(room.once_more(&slow, Errno::NOSPC, || Ok(())), Ok(()));
+        assert_eq!((disk.flushes.get(), other.flushes.get()), (1, 2));
     }
 
     #[test]
