@@ -381,8 +381,14 @@ fn is_deletion_after_fault(case: &Case, reference: &Observation, difference: &Di
     let deletes_meanwhile = ["--delete", "--del", "--delete-during", "--delete-delay"]
         .iter()
         .any(|option| case.has(option));
-    let stops_deletion =
-        stderr.contains("[sender]") || stderr.contains("[generator] readlink_stat(\"");
+    let faults = [
+        "[sender]",
+        "symlink has no referent",
+        "[generator] readlink_stat(\"",
+        // A fault at the destination, after which lanesync goes on elsewhere.
+        "[generator] opendir \"",
+    ];
+    let stops_deletion = faults.iter().any(|fault| stderr.contains(fault));
     if !deletes_meanwhile || !stops_deletion {
         return false;
     }

@@ -194,11 +194,12 @@ fn remove_if_empty(worker: &Worker<'_>, dir: &Dir, name: &[u8]) -> Result<(), Ca
 /// Removes the destination entry of a source argument that does not exist
 /// (`--delete-missing-args`).
 pub(crate) fn missing_argument(worker: &mut Worker<'_>, node: &Node, path: &[u8]) {
-    let at = path.iter().rposition(|&byte| byte == b'/');
-    let (parent, name) = at.map_or((&b"."[..], path), |at| (&path[..at], &path[at + 1..]));
     if hides(node, path) {
         return;
     }
+    let path = node.target_name(path);
+    let at = path.iter().rposition(|&byte| byte == b'/');
+    let (parent, name) = at.map_or((&b"."[..], path), |at| (&path[..at], &path[at + 1..]));
     let found = open_parent(worker, node, parent)
         .and_then(|dir| dir.map(|dir| dir.stat(name).map(|existing| (dir, existing))).transpose());
     let (dir, existing) = match found {

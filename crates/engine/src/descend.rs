@@ -84,11 +84,10 @@ impl<'a> Way<'a> {
     pub(crate) fn reason(&self) -> Option<Reason> {
         let pick = self.pick()?;
         let named = pick.roots.iter().any(|root| root.reason == Reason::Named);
-        let is_listed = self.node.layers[usize::from(self.entry.layer)].content == Content::Listed;
         match pick.roots.first().map(|root| root.reason) {
             _ if named => Some(Reason::Named),
             // What a listing gives as well is brought over.
-            Some(Reason::Path) if is_listed => Some(Reason::Implied),
+            Some(Reason::Path) if self.entry.is_listed => Some(Reason::Implied),
             reason => reason,
         }
     }

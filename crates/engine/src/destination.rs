@@ -122,7 +122,9 @@ fn make(job: &Job, path: &Path, arrival: Arrival) -> Result<Opened, SetupError> 
             into_parent(job, path)?;
         }
     }
-    let before = if job.settings.dry_run {
+    // As rsync: the one entry is the directory, which is then not to be made.
+    let is_kept_out = arrival == Arrival::EmptyRoot && job.settings.compare.existing_only;
+    let before = if job.settings.dry_run || is_kept_out {
         not_made(path)
     } else {
         make_directory(path)?;
@@ -207,8 +209,8 @@ fn created_for(directories: usize, path: &Path) -> Option<Vec<u8>> {
 /// True when the sources amount to one entry, or to nothing: it arrives under the last name of
 /// the destination. As in rsync, a directory without content is one entry, too.
 fn single_entry(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> Result<bool, SetupError> {
-    if selection.roots.is_empty() && selection.missing.is_empty() {
-        return Ok(true);
+    if selection.roots.is_empty() {
+        return Ok(selection.missing.len() <= 1);
     }
     let [pick] = selection.picked.names.as_slice() else { return Ok(false) };
     if selection.picks > 1 {
@@ -227,12 +229,13 @@ fn single_entry(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> Result<
     }
     let path = RelPath::root().child(&pick.name);
     let opened = dir.open_child(&pick.name, AccessTime::Keep);
-    Ok(opened.is_ok_and(|dir| gives_nothing(job, rules, &root.place.shown, &path, &dir)))
+    Ok(opened.map_or(true, |dir| gives_nothing(job, rules, &root.place.shown, &path, &dir)))
 }
 
-/// True when a directory is empty, or all that is in it is left out by rules or leads nowhere.
+/// True when a directory is empty or cannot be read, or all that is in it is left out by rules or
+/// leads nowhere.
 fn gives_nothing(job: &Job, rules: &Arc<Rules>, root: &[u8], path: &RelPath, dir: &Dir) -> bool {
-    let Ok(listing) = dir.list() else { return false };
+    let Ok(listing) = dir.list() else { return true };
     let follows = job.settings.links.symlinks == Symlinks::Follow;
     if listing.is_empty() || (rules.is_empty() && !follows) {
         return listing.is_empty();
@@ -294,10 +297,9 @@ fn missing_directories(target: Option<&Path>) -> Vec<&Path> {
 fn make_directories(missing: &[&Path]) -> Result<(), SetupError> {
     for path in missing {
         match fs::operator::make_dir(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(failed(Verb::MakeDirectory, path)(error));
-            }
-            _ => {}
+            // Another process may have made it; a link to nothing is no directory.
+            Err(_) if open_directory(path).is_ok() => {}
+            made => made.map_err(failed(Verb::MakeDirectory, path))?,
         }
     }
     Ok(())

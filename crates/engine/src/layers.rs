@@ -115,11 +115,10 @@ fn contributions(run: &Run, way: &Way<'_>) -> Vec<(u16, Content)> {
             None => layers.push((layer, content)),
         }
     };
-    let is_listed = |layer: u16| way.node.layers[usize::from(layer)].content == Content::Listed;
-    if is_listed(way.entry.layer) {
+    if way.entry.is_listed {
         add(way.entry.layer, found_by_listing);
     }
-    for layer in way.found.also_in(way.name()).filter(|layer| is_listed(*layer)) {
+    for layer in way.found.also_in(way.name()) {
         add(layer, found_by_listing);
     }
     for in_root in way.pick().into_iter().flat_map(|pick| &pick.roots) {

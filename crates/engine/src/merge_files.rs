@@ -31,9 +31,10 @@ pub(crate) fn rules_of(
         if file.starts_with(b"/") {
             return read_above(file);
         }
-        let inside = match below {
-            b"" => Some(file),
-            _ => file.strip_prefix(below).and_then(|rest| rest.strip_prefix(b"/")),
+        let inside = if below.is_empty() {
+            Some(file)
+        } else {
+            file.strip_prefix(below).and_then(|rest| rest.strip_prefix(b"/"))
         };
         let Some(name) = inside else { return Ok(None) };
         match open()? {

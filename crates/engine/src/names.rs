@@ -28,7 +28,9 @@ pub(crate) struct NameRef {
     pub(crate) is_followed: bool,
     /// Whether the destination has it.
     pub(crate) presence: Presence,
-    /// Index into the node's picked names, plus one; 0 when a listing gave it.
+    /// The listing of its layer gave it.
+    pub(crate) is_listed: bool,
+    /// Index into the node's picked names, plus one; 0 when only listings gave it.
     pub(crate) picked: u32,
 }
 
@@ -54,7 +56,7 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// Adds a name.
+    /// Adds a name that a listing gave.
     ///
     /// # Panics
     /// When the names of one directory need more than 4 GiB: no file system allows that many.
@@ -63,7 +65,9 @@ impl Names {
         let len = u16::try_from(name.len()).expect("a name has at most 255 bytes");
         self.arena.extend_from_slice(name);
         let presence = Presence::Unknown;
-        self.refs.push(NameRef { at, len, layer, kind, is_followed: false, presence, picked: 0 });
+        let (is_followed, is_listed, picked) = (false, true, 0);
+        let entry = NameRef { at, len, layer, kind, is_followed, presence, is_listed, picked };
+        self.refs.push(entry);
         self.refs.last_mut().expect("just pushed")
     }
 
@@ -75,7 +79,7 @@ impl Names {
     /// Sorts as rsync does and drops the later of equal names: of a directory and something else
     /// the directory stays, otherwise the one of the earlier layer.
     ///
-    /// Returns the further layers of directories that several layers have, by name.
+    /// Returns the further layers whose listings have a directory that several layers have, by name.
     pub(crate) fn sort(&mut self) -> Vec<(Box<[u8]>, u16)> {
         let arena = std::mem::take(&mut self.arena);
         let name = |entry: &NameRef| entry.name_in(&arena);
@@ -91,7 +95,7 @@ impl Names {
                 let equal = name(later) == name(kept);
                 // One that could not be looked at may be a directory: whoever enters it will know.
                 let may_be_one = later.is_directory() || later.kind.is_none();
-                if equal && may_be_one && later.layer != kept.layer {
+                if equal && may_be_one && later.is_listed && later.layer != kept.layer {
                     also_in.push((name(kept).into(), later.layer));
                 }
                 if equal && kept.picked == 0 {

@@ -59,6 +59,8 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     };
     let limits = Limits { workers: ceiling, descriptors };
     let mut shared = Run::new(job, around, opened.as_ref(), limits)?;
+    shared.known_full.protecting =
+        (!rules.is_empty()).then(|| receiver_rules(rules, opened.as_ref()));
     shared.deletion.missing = std::mem::take(&mut selection.missing);
     shared.deletion.source_inodes = inodes_up_to_the_top(&selection);
     let links = &job.settings.links;
@@ -199,7 +201,11 @@ fn left_for_later(run: &Arc<Run>, top: &Top<'_>) -> Vec<Task> {
     if tasks.is_empty() {
         tasks = run.links.take_orphans();
     }
-    if tasks.is_empty() { delete::later::take(run, &receiver_base(top)) } else { tasks }
+    if tasks.is_empty() {
+        delete::later::take(run, &receiver_rules(top.rules, top.opened.as_ref()))
+    } else {
+        tasks
+    }
 }
 
 /// Tells of the arguments that cannot be read.
@@ -276,11 +282,14 @@ fn root_node(
     let numbered = (0..=u16::MAX).zip(&top.selection.roots);
     let layers: Vec<Layer> =
         numbered.map(|(number, root)| layer(top, number, root)).collect::<Result<_, _>>()?;
-    let receiver_scope =
-        rules_in_force(&receiver_base(top), &RelPath::root(), target.if_open().as_ref())?;
+    let receiver_scope = rules_in_force(
+        &receiver_rules(top.rules, top.opened.as_ref()),
+        &RelPath::root(),
+        target.if_open().as_ref(),
+    )?;
     let itself = top.selection.roots.iter().position(|root| root.is_sent).unwrap_or(0);
     let source_scope =
-        layers.get(itself).map_or_else(|| base_scope(top, b"."), |layer| layer.scope.clone());
+        layers.get(itself).map_or_else(|| base_scope(top.rules, b"."), |layer| layer.scope.clone());
     let sides = Sides { layers, itself, target, source_scope, receiver_scope };
     let mut node = Node::root(run, run.log.open(OrderedLog::ROOT), sides);
     node.picked = (!picked.names.is_empty()).then(|| Arc::clone(picked));
@@ -316,17 +325,33 @@ fn compare_root(run: &Run, top: &Top<'_>, root: &Root, node: &mut Node) -> Resul
         // Nothing at the basis trees stands for a root that is made for one entry.
         ItemFlags::NEW | ItemFlags::LOCAL_CHANGE
     } else {
-        descend::compare(run, node, existing.as_ref(), (&root.metadata, &wanted))?
+        match descend::compare(run, node, existing.as_ref(), (&root.metadata, &wanted)) {
+            Ok(flags) => flags,
+            // What is in it may do better.
+            Err(fault) => {
+                fail_root(run, node, root.metadata, fault);
+                return Ok(());
+            }
+        }
     };
     let differs = existing.is_none() || flags.is_significant();
     widen_root(run, node, existing.as_ref())?;
     pass_on_from_root(run, node, &wanted)?;
     node.finish = Some(Finish { source: root.metadata, wanted, before: existing, differs });
-    // Only a dry run meets a destination that is not there and, by --existing, is not made.
-    if existing.is_some() || !(run.settings.dry_run && run.settings.compare.existing_only) {
+    // By --existing it may stay away.
+    let is_there = existing.is_some() || matches!(node.target, Target::Present { .. });
+    if is_there || !run.settings.compare.existing_only {
         speak_of_root(run, node, existing.is_none(), flags);
     }
     Ok(())
+}
+
+/// Counts the root as failed and tells why.
+fn fail_root(run: &Run, node: &Node, metadata: Metadata, fault: Fault) {
+    let item = Item::failed(RelPath::root(), metadata, &fault);
+    let totals = &mut run.scratch(0).totals;
+    run.source_fault(totals, fault);
+    run.conclude(totals, node.segment, (item.verdict, item.flags), || item);
 }
 
 /// As rsync: a destination that its owner cannot write to is made passable for the run.
@@ -358,7 +383,7 @@ fn pass_on_from_root(run: &Run, node: &Node, wanted: &Wanted) -> Result<(), Setu
 }
 
 fn layer(top: &Top<'_>, number: u16, root: &Root) -> Result<Layer, SetupError> {
-    let mut scope = base_scope(top, &root.place.shown);
+    let mut scope = base_scope(top.rules, &root.place.shown);
     // A directory that only names were picked from has no say on the others.
     if root.content == Content::Listed {
         scope = rules_of(&scope, &RelPath::root(), || root.dir().map(Some))?;
@@ -383,13 +408,13 @@ fn speak_of_root(run: &Run, node: &Node, is_new: bool, flags: ItemFlags) {
 }
 
 /// The rules of the command line for a root, before any merge file of a directory is read.
-fn base_scope(top: &Top<'_>, root: &[u8]) -> Scope {
-    Scope::root(Arc::clone(top.rules), &absolute(root))
+fn base_scope(rules: &Arc<Rules>, root: &[u8]) -> Scope {
+    Scope::root(Arc::clone(rules), &absolute(root))
 }
 
 /// The same at the receiver.
-fn receiver_base(top: &Top<'_>) -> Scope {
-    base_scope(top, top.opened.as_ref().map_or(&b"."[..], |opened| &opened.shown))
+fn receiver_rules(rules: &Arc<Rules>, opened: Option<&Opened>) -> Scope {
+    base_scope(rules, opened.map_or(&b"."[..], |opened| &opened.shown))
 }
 
 /// A root as it reads from `/`.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 
+use filter::{NodeKind, Perishable, Scope, Side};
 use fs::Dir;
 use model::settings::{Depth, Symlinks};
 use model::{Kind, Metadata, RelPath};
@@ -21,6 +22,9 @@ const OPEN_LEVELS: usize = 8;
 /// for themselves they need no search.
 #[derive(Default)]
 pub(crate) struct KnownFull {
+    /// The receiver's rules, those of merge files aside: a directory that they protect is brought
+    /// over though it is empty (rsync(1)).
+    pub(crate) protecting: Option<Scope>,
     hasher: RandomState,
     known: Mutex<HashSet<Known>>,
 }
@@ -33,16 +37,25 @@ impl KnownFull {
     fn key(&self, inode: (u64, u64), path: &[u8]) -> Known {
         (inode, self.hasher.hash_one(path))
     }
+
+    fn protects(&self, path: &[u8]) -> bool {
+        let (kind, side) = (NodeKind::Directory, Side::Receiver);
+        let check = |rules: &Scope| rules.check(path, kind, side, Perishable::Honoured);
+        self.protecting.as_ref().is_some_and(|rules| check(rules).is_excluded())
+    }
 }
 
 /// True when no file would be transferred from a directory. Ends at the first file found, so that
 /// it seldom costs more than one listing.
 pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8], is_followed: bool) -> bool {
+    let mut path = Vec::new();
+    path_of(node, name, &mut path);
+    if node.run.known_full.protects(&path) {
+        return false;
+    }
     if !goes_down(node) {
         return true;
     }
-    let mut path = Vec::new();
-    path_of(node, name, &mut path);
     let opened = node.layer_dir(layer).and_then(|dir| open(node, &dir, name, is_followed));
     // What cannot be read is not known to be empty: it is entered, and the fault told there.
     let Ok(dir) = opened else { return false };
@@ -78,8 +91,11 @@ fn brings_nothing(
     dir: &Dir,
     path: &[u8],
     (pick, of): (&Pick, InRoot),
-    scope: &filter::Scope,
+    scope: &Scope,
 ) -> bool {
+    if node.run.known_full.protects(path) {
+        return false;
+    }
     if of.content == Content::Listed && !holds_nothing(node, layer, dir, path, scope) {
         return false;
     }
@@ -103,7 +119,7 @@ fn goes_down(node: &Node) -> bool {
     node.run.settings.traverse.depth == Depth::Recursive
 }
 
-fn holds_nothing(node: &Node, layer: u16, dir: &Dir, path: &[u8], scope: &filter::Scope) -> bool {
+fn holds_nothing(node: &Node, layer: u16, dir: &Dir, path: &[u8], scope: &Scope) -> bool {
     let mut search = Search { node, layer, path: path.to_vec(), levels: Vec::new() };
     search.finds_nothing(dir.clone(), scope).unwrap_or(false)
 }
@@ -124,7 +140,7 @@ struct Level {
     /// Closed while it is far above the deepest level.
     dir: Option<Dir>,
     inode: (u64, u64),
-    scope: filter::Scope,
+    scope: Scope,
     /// The directories in it that are left to be searched, and whether a link leads there.
     left: Vec<(Box<[u8]>, bool)>,
     /// How long the path is of the directory that it lies in.
@@ -133,7 +149,7 @@ struct Level {
 
 impl Search<'_> {
     /// Whether there is no file at or below a directory; `None` when that cannot be known.
-    fn finds_nothing(&mut self, dir: Dir, scope: &filter::Scope) -> Option<bool> {
+    fn finds_nothing(&mut self, dir: Dir, scope: &Scope) -> Option<bool> {
         let above_len = self.path.len();
         if !self.enter(dir, scope, above_len)? {
             return Some(false);
@@ -171,7 +187,7 @@ impl Search<'_> {
     }
 
     /// Looks at what is in a directory; false when there is a file.
-    fn enter(&mut self, dir: Dir, above: &filter::Scope, above_len: usize) -> Option<bool> {
+    fn enter(&mut self, dir: Dir, above: &Scope, above_len: usize) -> Option<bool> {
         let path = RelPath::new(&self.path)?;
         let scope = rules_in_force(above, &path, Some(&dir)).ok()?;
         let listing = dir.list().ok().filter(|listing| listing.error().is_none())?;
@@ -183,10 +199,14 @@ impl Search<'_> {
             child.truncate(self.path.len());
             child.push(b'/');
             child.extend_from_slice(name);
-            let (kind_of_node, side) = (node_kind(kind), filter::Side::Sender);
-            let verdict = scope.check(&child, kind_of_node, side, filter::Perishable::Honoured);
+            let (kind_of_node, side) = (node_kind(kind), Side::Sender);
+            let verdict = scope.check(&child, kind_of_node, side, Perishable::Honoured);
             match kind {
                 _ if verdict.is_excluded() => {}
+                Some(Kind::Directory) if self.node.run.known_full.protects(&child) => {
+                    has_file = true;
+                    break;
+                }
                 Some(Kind::Directory) if goes_down(self.node) => {
                     left.push((name.into(), is_followed));
                 }

@@ -142,6 +142,8 @@ impl Run {
     ) -> Result<Self, SetupError> {
         let mut settings = job.settings.clone();
         settings.dry_run |= settings.traverse.list_only;
+        // A list knows no destination.
+        settings.compare.existing_only &= !settings.traverse.list_only;
         Ok(Self {
             sink: Arc::clone(&around.sink),
             gauges: Arc::clone(&around.gauges),

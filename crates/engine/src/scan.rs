@@ -121,8 +121,15 @@ fn add_listing(
     for at in 0..listing.len() {
         let name = listing.name(at);
         let (kind, is_followed) = kind_of(worker.run, node, dir, name, listing.kind_hint(at));
-        if is_excluded(worker, (node, layer), name, kind, &mut path) {
+        let leads_nowhere = leads_nowhere(kind, is_followed);
+        if is_excluded(worker, (node, layer), name, kind, &mut path)
+            || leads_nowhere
+                && is_excluded(worker, (node, layer), name, Some(Kind::Directory), &mut path)
+        {
             continue;
+        }
+        if leads_nowhere {
+            lacks_content(node);
         }
         let prunes = worker.run.settings.traverse.prune_empty_dirs;
         if prunes
@@ -173,6 +180,9 @@ fn add_pick(
             }
         };
         let (mut kind, mut is_followed) = kind_of(&node.run, node, &dir, &pick.name, None);
+        if leads_nowhere(kind, is_followed) {
+            lacks_content(node);
+        }
         let leads_on = in_root.reason != Reason::Named || pick.below.is_some();
         let is_directory =
             || dir.stat_following(&pick.name).is_ok_and(|behind| behind.kind == Kind::Directory);
@@ -189,6 +199,7 @@ fn add_pick(
         }
         let entry = names.push(&pick.name, layer, kind);
         entry.is_followed = is_followed;
+        entry.is_listed = false;
         entry.picked = at;
     }
 }
@@ -217,18 +228,23 @@ fn kind_of(
         tell_copied(run, node, name, target);
     }
     if follows_all || leaves.is_some() {
-        let Some(target) = target() else {
-            // Told when it is looked at; deletions must know of it now.
-            node.incomplete.store(true, Ordering::Relaxed);
-            run.deletion.note_source_fault();
-            return (kind, true);
-        };
-        return (Some(target), true);
+        return (target().or(kind), true);
     }
     if links.copy_dirlinks && target() == Some(Kind::Directory) {
         return (Some(Kind::Directory), true);
     }
     (kind, false)
+}
+
+/// True for a link that is to be followed and points to nothing: it might have been anything.
+fn leads_nowhere(kind: Option<Kind>, is_followed: bool) -> bool {
+    is_followed && kind == Some(Kind::Symlink)
+}
+
+/// Notes that the source lacks something. It is told when it is looked at; deletions must know now.
+fn lacks_content(node: &Node) {
+    node.incomplete.store(true, Ordering::Relaxed);
+    node.run.deletion.note_source_fault();
 }
 
 /// Says that what an unsafe link points to is copied; as in rsync, whatever the rules say of it.

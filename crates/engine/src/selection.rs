@@ -187,7 +187,7 @@ impl Selection {
         } else {
             split_last(argument)
         };
-        match Base::typed(base, below == b".") {
+        match Base::typed(base) {
             Ok(base) => self.add_below(top, settings, &base, below, argument),
             // As in rsync: only the last component may be missing by permission.
             Err(error) => {

@@ -182,7 +182,11 @@ impl<'a> Step<'a> {
         let Some(count) = chain.iter().position(|dir| *dir == first) else { return Ok(()) };
         chain.truncate(count + 1);
         for dir in chain.into_iter().rev() {
-            let path = self.below_root(&resolve(dir, name));
+            let mut path = resolve(dir, name);
+            // The root itself is above the tree for a directory that was named in it.
+            if below(dir, self.root).is_some_and(|inside| !inside.is_empty()) {
+                path = self.below_root(&path);
+            }
             if let Some(contents) = self.read_slot(&path, read)? {
                 let sought = Sought::AboveTree(dir.into());
                 let context = Context::Directory { anchor: self.anchor_at(dir), sought };

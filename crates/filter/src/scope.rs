@@ -63,8 +63,9 @@ impl Scope {
     /// Enters a directory, `dir` relative to the transfer root (`b""` is the root itself): reads
     /// its merge files.
     ///
-    /// `read` gets names relative to the transfer root, or absolute ones for files above it;
-    /// `Ok(None)` says that there is no such file. rsync takes a merge file that cannot be read as
+    /// `read` gets names relative to the transfer root, or absolute ones for files above it, and for
+    /// those in it when a directory below is entered first; `Ok(None)` says that there is no such
+    /// file. rsync takes a merge file that cannot be read as
     /// absent. When nothing has changed the same scope is given back.
     pub fn enter(&self, dir: &[u8], read: ReadMerge<'_>) -> Result<Self, RuleError> {
         if !self.needs_reading() {

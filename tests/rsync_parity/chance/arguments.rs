@@ -13,13 +13,13 @@ pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
         || is_appended_to_what_is_like_it(case, difference)
         || is_mode_of_another_kind(case, difference)
         || is_basis_behind_a_link(case, difference)
-        || is_one_missing_entry(case, difference)
         || is_rule_of_a_directory_passed(case, difference)
         || is_omitted_and_removed(case, difference)
         || is_looked_at_after_removal(case, difference)
         || is_link_known_to_a_basis_tree(case, difference)
         || is_empty_and_named_twice(case, difference)
         || is_rule_of_another_source(case, difference)
+        || is_unread_and_empty(case, reference, difference)
         || is_backup_of_what_was_kept(case, reference, difference)
 }
 
@@ -122,16 +122,6 @@ fn is_basis_behind_a_link(case: &Case, difference: &Difference) -> bool {
     follows && has_basis(case) && case.tree.nodes.iter().any(is_link) && is_linked
 }
 
-/// --delete-missing-args: to rsync a single name that is missing is a single file, so that --mkpath
-/// makes all but the last part of the destination.
-fn is_one_missing_entry(case: &Case, difference: &Difference) -> bool {
-    case.has("--delete-missing-args")
-        && case.has("--mkpath")
-        && difference.field == "existence"
-        && difference.path == case.destination
-        && difference.text.starts_with("nothing |")
-}
-
 /// Names of a list or with -R, and rule files in directories: rsync asks the rules of whatever
 /// directory it passed last, also for names elsewhere.
 fn is_rule_of_a_directory_passed(case: &Case, difference: &Difference) -> bool {
@@ -175,22 +165,32 @@ fn is_link_known_to_a_basis_tree(case: &Case, difference: &Difference) -> bool {
         && difference.text.contains("+++++++++ ")
 }
 
-/// -m: rsync keeps an empty directory that two arguments name.
+/// -m: rsync keeps an empty directory that two arguments or lines of a list name.
 fn is_empty_and_named_twice(case: &Case, difference: &Difference) -> bool {
     let is_kept = match difference.field {
         "existence" => difference.text.starts_with('d') && difference.text.ends_with("| nothing"),
         "mtime" => difference.text.starts_with("now |"),
+        "deletions" => difference.text.contains("/`"),
         _ => difference.aspect == Aspect::Output && difference.text.contains("`cd"),
     };
-    case.has("-m") && case.sources.len() > 1 && is_kept
+    let names_some = case.sources.len() > 1 || case.has_prefix("--files-from");
+    case.has("-m") && names_some && is_kept
+}
+
+/// -m: rsync drops a directory that it cannot read; lanesync does not know it to be empty.
+fn is_unread_and_empty(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let name = String::from_utf8_lossy(last_name(&difference.path)).into_owned();
+    case.has("-m")
+        && reference.stderr().contains("[sender] opendir \"")
+        && reference.stderr().contains(&format!("{name}\" failed: Permission denied"))
+        && difference.field == "existence"
+        && difference.text.starts_with("nothing | d")
 }
 
 /// Rule files of several sources: rsync takes those above the first for all and, while it lists and
 /// copies at once, those at the top of the first; below a directory that two of them have it takes
 /// the rules of one for both.
 fn is_rule_of_another_source(case: &Case, difference: &Difference) -> bool {
-    let is_shown = difference.aspect == Aspect::Output
-        || matches!(difference.field, "existence" | "mtime" | "links to");
     let tops: Vec<Vec<u8>> = case.sources.iter().map(|source| top_of(source)).collect();
     let is_shared = |below: &[u8], top: &[u8]| {
         let others = tops.iter().filter(|other| *other != top);
@@ -207,7 +207,7 @@ fn is_rule_of_another_source(case: &Case, difference: &Difference) -> bool {
     };
     reads_directory_rules(case)
         && case.sources.len() > 1
-        && is_shown
+        && difference.aspect != Aspect::Exit
         && case.tree.nodes.iter().filter(is_rule_file).any(|node| is_misread(dir_of(&node.path)))
 }
 

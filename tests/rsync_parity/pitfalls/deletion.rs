@@ -195,6 +195,26 @@ fn pitfall_03_excluded_files_are_protected_unless_delete_excluded() {
 }
 
 #[test]
+fn pitfall_03_a_link_to_nothing_that_is_left_out_stops_no_deletion() {
+    let tree = Tree::new().symlink("src/l", "nowhere").file("dst/old", "").file("src/f", "");
+    for rule in ["--exclude=l", "--exclude=l/", "--filter=hide l"] {
+        let scenario = Scenario::new(tree.clone(), "-aiL --delete").arg(rule);
+        let seen = check_items(&scenario.arg("src/").arg("dst"));
+        assert_eq!(seen.code(), 0, "{rule}");
+        assert_there(&seen, &["dst/f"], &["dst/old"]);
+    }
+}
+
+#[test]
+fn pitfall_03_an_empty_directory_goes_though_its_rules_cannot_be_looked_for() {
+    let user = 65534;
+    let tree = Tree::new().dir("src").owner(user, user).dir("dst").owner(user, user);
+    let tree = tree.dir("dst/closed").owner(user, user).mode(0o400);
+    let scenario = Scenario::new(tree, "-ai --delete --filter=:_.rules src/ dst").by_user();
+    assert_there(&check_items(&scenario), &["dst"], &["dst/closed"]);
+}
+
+#[test]
 fn pitfall_03_size_and_existence_rules_do_not_widen_deletion() {
     let seen = check_args(&tree(), "-ai --delete --max-size=0 src/ dst");
     assert_there(&seen, &["dst/keep"], &["dst/extra"]);

@@ -168,6 +168,43 @@ fn pitfall_12_each_source_has_rule_files_of_its_own() {
 }
 
 #[test]
+fn pitfall_12_rule_files_above_a_named_directory_count_if_asked_for() {
+    let tree = tree()
+        .file("src/.rules", "- a\n- /foo/bar\n")
+        .file("src/.rsync-filter", "- a\n- /foo/bar\n")
+        .file(".rules", "- y\n");
+    let absent = &["dst/foo/a", "dst/foo/bar"];
+    for options in ["-aiF", "-ai --filter=:_@ROOT@/src/.rules"] {
+        let seen = check_args(&tree, &format!("{options} src/foo dst"));
+        assert_there(&seen, &["dst/foo/b.o"], absent);
+    }
+    let seen = check_args(&tree, "-ai --filter=:_.rules src/foo dst");
+    assert_there(&seen, absent, &[]);
+}
+
+#[test]
+fn pitfall_12_a_named_directory_brings_no_content_that_a_rule_hides() {
+    let tree = tree().file("src/foo/f", "");
+    let seen = check_args(&tree, "-aiR --exclude=foo src/foo/bar src/ dst");
+    assert_there(&seen, &["dst/src/foo/bar/a", "dst/src/a"], &["dst/src/foo/f"]);
+}
+
+#[test]
+fn pitfall_12_empty_directories_that_are_protected_are_not_pruned() {
+    let tree = Tree::new().dir("src/a").dir("src/b/c").dir("src/d").dir("dst");
+    let protected = |rule, options| {
+        check_items(&Scenario::new(tree.clone(), options).arg(rule).arg("src/").arg("dst"))
+    };
+    let seen = protected("--filter=P c", "-aim");
+    assert_there(&seen, &["dst/b/c"], &["dst/a", "dst/d"]);
+    let seen = protected("--filter=protect /a/", "-aim");
+    assert_there(&seen, &["dst/a"], &["dst/b"]);
+    let seen = protected("--filter=P b", "-dim");
+    assert_there(&seen, &["dst/b"], &["dst/a"]);
+    assert_there(&check_args(&tree, "-aimb --delete-after src/. dst"), &[], &["dst/a"]);
+}
+
+#[test]
 fn pitfall_12_rules_at_the_destination_protect_there() {
     let tree = tree()
         .file("dst/.rules", "P kept\n- hidden\n")

@@ -1,8 +1,8 @@
 //! Pitfalls 1, 2, 4 and 20: what a source and a destination on the command line mean.
 
 use super::{assert_there, check_args, check_items};
-use crate::support::parity::Scenario;
-use crate::support::snapshot::Stamp;
+use crate::support::parity::{Output, Scenario, Scope, check};
+use crate::support::snapshot::{Also, Stamp};
 use crate::support::tree::{DEFAULT_MTIME, Tree};
 
 fn tree() -> Tree {
@@ -79,6 +79,33 @@ fn pitfall_01_only_one_level_of_the_destination_is_made_without_mkpath() {
     assert_eq!(seen.tree.at("new/deep/er").kind, '-');
     let seen = check_args(&tree(), "-ain --mkpath src/b new/deep/er/");
     assert_there(&seen, &[], &["new"]);
+}
+
+#[test]
+fn pitfall_01_a_destination_may_be_in_the_way_or_not_wanted() {
+    let tree = Tree::new().file("src/f", "").dir("empty").symlink("dst/foo", "nowhere");
+    for args in ["-ai --mkpath src/ dst/foo", "-ai --mkpath src/ dst/foo/deep"] {
+        assert_eq!(check_args(&tree, args).code(), 11, "{args}");
+    }
+    for args in ["-ai --existing empty/ new", "-ain --existing empty/ new"] {
+        assert_there(&check_args(&tree, args), &["dst"], &["new"]);
+    }
+    assert_there(&check_args(&tree, "-ai --existing --mkpath empty/ new/deep"), &["new"], &[]);
+    let scenario = Scenario::new(tree, "-r --existing --list-only src/");
+    let output = Output::Lines(str::to_owned);
+    let seen = check(&scenario, Scope { output, also: Also::default() });
+    assert_eq!(seen.stdout().lines().count(), 2);
+}
+
+#[test]
+fn pitfall_01_a_directory_that_may_not_be_listed_has_a_copy_all_the_same() {
+    let user = 65534;
+    let tree = Tree::new().dir("src/d").owner(user, user).mode(0o311).file("src/d/f", "");
+    for args in ["-ai src/d/ new", "-ai src/d new", "-ai --mkpath src/d/ new/deep"] {
+        let seen = check_items(&Scenario::new(tree.clone(), args).by_user());
+        assert_eq!(seen.code(), 23, "{args}");
+        assert_there(&seen, &["new"], &[]);
+    }
 }
 
 #[test]
@@ -187,6 +214,21 @@ fn pitfall_04_missing_arguments_can_be_deleted_at_the_destination() {
     let seen = check_args(&tree, "-ai --ignore-missing-args src/gone src/b dst");
     assert_eq!(seen.code(), 0);
     assert_there(&seen, &["dst/gone"], &[]);
+}
+
+#[test]
+fn pitfall_04_one_missing_argument_stands_for_the_destination() {
+    let tree = Tree::new().dir("src").file("dst/none", "").file("f", "");
+    let seen = check_args(&tree, "-ai --delete-missing-args src/none f");
+    assert_there(&seen, &["dst/none"], &["f"]);
+    let seen = check_args(&tree, "-ai --delete-missing-args src/none dst");
+    assert_there(&seen, &["f"], &["dst/none"]);
+    for args in ["src/none new", "src/none new/deep", "--mkpath src/none new/deep"] {
+        let seen = check_args(&tree, &format!("-ai --delete-missing-args {args}"));
+        assert_there(&seen, &["dst/none"], &["new/deep"]);
+    }
+    let seen = check_args(&tree, "-ai --delete-missing-args src/none src/more new");
+    assert_there(&seen, &["new"], &[]);
 }
 
 #[test]

@@ -307,7 +307,8 @@ impl<'a> Doomed<'a> {
         let (dir, listing) = open().map_err(|error: io::Error| Cause::from(&error))?;
         let above = self.levels.last().map_or(self.scope, |level| &level.scope);
         let path = RelPath::new(path).unwrap_or_else(RelPath::root);
-        let scope = rules_in_force(above, &path, Some(&dir))
+        let dir_with_names = Some(&dir).filter(|_| !listing.is_empty());
+        let scope = rules_in_force(above, &path, dir_with_names)
             .map_err(|error| Cause::Refused(error.to_string().into()))?;
         Ok((dir, scope, listing))
     }

@@ -27,8 +27,6 @@ pub(crate) struct Place {
     pub(crate) shown: Box<[u8]>,
     /// Links are followed whoever owns them.
     trusts_links: bool,
-    /// It may be one that can be searched and not be read: only names are looked up in it.
-    is_only_searched: bool,
 }
 
 impl Place {
@@ -37,8 +35,8 @@ impl Place {
         let path = Path::new(OsStr::from_bytes(&self.way));
         match &self.anchor {
             Some(anchor) => self.open_below(anchor, &self.way),
-            None if self.is_only_searched => Dir::open_operator_to_search(path),
-            None => Dir::open_operator(path),
+            // That its content cannot be read is told when it is listed.
+            None => Dir::open_operator_to_search(path),
         }
     }
 
@@ -74,14 +72,9 @@ pub(super) struct Base {
 
 impl Base {
     /// The directory of an argument, which stands for its content or for a name in it.
-    pub(super) fn typed(path: &[u8], is_listed: bool) -> io::Result<Self> {
-        let place = Place {
-            anchor: None,
-            way: path.into(),
-            shown: path.into(),
-            trusts_links: true,
-            is_only_searched: !is_listed,
-        };
+    pub(super) fn typed(path: &[u8]) -> io::Result<Self> {
+        let place =
+            Place { anchor: None, way: path.into(), shown: path.into(), trusts_links: true };
         let dir = place.open()?;
         // A directory that may be listed but not searched is as good as unreadable.
         dir.check_search()?;
@@ -94,7 +87,7 @@ impl Base {
         let dir = Dir::open_operator(path).map_err(failed)?;
         let (anchor, shown) = (Some(dir.clone()), path.as_os_str().as_bytes().into());
         let way = Box::default();
-        let place = Place { anchor, way, shown, trusts_links, is_only_searched: false };
+        let place = Place { anchor, way, shown, trusts_links };
         Ok(Self { dir, place })
     }
 
