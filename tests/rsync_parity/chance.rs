@@ -28,7 +28,6 @@ pub(crate) fn is_left_to_chance(
         || is_uninitialised_owner(case, difference)
         || is_appended_to_nothing(case, difference)
         || is_destination_in_its_source(case, difference)
-        || is_linked_to_what_was_left_out(case)
         || reference.stderr().contains("gen_entry_copy_xattrs: openat")
         || is_changed_through_another_name(case, difference)
         || is_basis_out_of_reach(case, reference)
@@ -44,7 +43,6 @@ pub(crate) fn is_left_to_chance(
         || is_mirrored_at_another_time(case, reference, difference)
         || is_anchored_below_a_wildcard(case, difference)
         || is_attribute_behind_a_link(case, difference)
-        || is_basis_behind_a_link(case, difference)
 }
 
 /// --temp-dir in a directory that is itself copied, through a link: its time changes while it is
@@ -109,18 +107,6 @@ fn is_attribute_behind_a_link(case: &Case, difference: &Difference) -> bool {
         && case.follows_links()
         && difference.field == "xattrs"
         && difference.text.starts_with("[] |")
-        && case.tree.nodes.iter().any(is_link)
-}
-
-/// --link-dest: rsync finds a basis file also where a link of the basis tree leads to.
-fn is_basis_behind_a_link(case: &Case, difference: &Difference) -> bool {
-    let is_found = difference.field == "links to" || difference.aspect == Aspect::Output;
-    let is_link = |node: &Node| {
-        node.path.starts_with(b"alt") && matches!(node.kind, Kind::Symlink(_) | Kind::HardLink(_))
-    };
-    case.has_prefix("--link-dest")
-        && case.follows_links()
-        && is_found
         && case.tree.nodes.iter().any(is_link)
 }
 
@@ -322,11 +308,6 @@ fn is_destination_in_its_source(case: &Case, difference: &Difference) -> bool {
     let holds_all = case.sources.iter().any(|source| matches!(&source[..], b"." | b"./"));
     let inside = difference.path.starts_with(b"dst/dst") || difference.path.starts_with(b"new/new");
     holds_all && (inside || difference.aspect == Aspect::Output)
-}
-
-/// -H with --compare-dest: rsync links names to a member of their group that it left out.
-fn is_linked_to_what_was_left_out(case: &Case) -> bool {
-    case.has("-H") && case.has_prefix("--compare-dest")
 }
 
 /// With -U rsync sends whole seconds only; keeping the rest as well is no fault.

@@ -25,6 +25,9 @@ mod deletion;
 #[path = "pitfalls/filters.rs"]
 mod filters;
 
+#[path = "pitfalls/hard_links.rs"]
+mod hard_links;
+
 #[path = "pitfalls/metadata.rs"]
 mod metadata;
 

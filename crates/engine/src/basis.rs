@@ -53,11 +53,40 @@ fn mirror_at(node: &Node, number: usize) -> Option<Dir> {
 }
 
 fn mirror(root: &Dir, node: &Node) -> io::Result<Dir> {
+    if let Some(name) = &node.arrives_as {
+        return root.open_child(name, AccessTime::Update);
+    }
     let mut dir = root.clone();
     for component in node.path.components() {
         dir = dir.open_child(component, AccessTime::Update)?;
     }
     Ok(dir)
+}
+
+/// The file that a further name of an inode is told as a change of: the best one, or with
+/// `--link-dest` the one that its leader is.
+pub(crate) fn of_follower(
+    worker: &mut Worker<'_>,
+    entry: &Entry,
+    leader: Option<&Metadata>,
+) -> Option<Entry> {
+    let run = worker.run;
+    let known = |dir: Dir, metadata| Entry {
+        existing: Some(metadata),
+        target_dir: Some(dir),
+        ..entry.clone()
+    };
+    if run.settings.basis.action == BasisAction::Link {
+        let leader = leader?;
+        return mirrors(&entry.node).find_map(|dir| {
+            let metadata = run.stat(&dir, entry.target_name()).ok()?;
+            metadata.is_same_inode(leader).then(|| known(dir, metadata))
+        });
+    }
+    if entry.source.kind != Kind::File {
+        return None;
+    }
+    best(worker, entry, Kind::File).map(|found| known(found.dir, found.metadata))
 }
 
 /// Brings a regular file over from a basis tree; gives it back when none has it.
@@ -267,8 +296,13 @@ pub(crate) fn bring_other(worker: &mut Worker<'_>, entry: Entry) -> Result<Cost,
         }
         (found, action) => {
             // An exact copy is made without being told; another one is told as changed.
-            let is_exact = found.is_some_and(|found| found.quality == Match::Exact);
-            let mut entry = with_reference(worker.run, entry);
+            let is_exact = found.as_ref().is_some_and(|found| found.quality == Match::Exact);
+            let mut entry = match found {
+                Some(found) if entry.existing.is_none() => {
+                    Entry { reference: Some(found.metadata), ..entry }
+                }
+                _ => with_reference(worker.run, entry),
+            };
             entry.is_matched = is_exact && action == BasisAction::Copy;
             Err(Box::new(entry))
         }
@@ -313,7 +347,9 @@ pub(crate) fn directory(
 /// What a basis tree has in the place of a directory. It need not be one that can be opened.
 fn mirrored_directory(node: &Node, number: usize) -> Option<Metadata> {
     let metadata = match (&node.parent, node.path.components().last()) {
-        (Some(parent), Some(name)) => mirror_at(parent, number)?.stat(name).ok()?,
+        (Some(parent), Some(name)) => {
+            mirror_at(parent, number)?.stat(parent.target_name(name)).ok()?
+        }
         _ => mirror_at(node, number)?.metadata().ok()?,
     };
     (metadata.kind == Kind::Directory).then_some(metadata)

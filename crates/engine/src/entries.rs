@@ -419,6 +419,7 @@ pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry, opened: Option<File>)
         transfer::whole::pretend(worker, &entry, flags);
         return Cost::Compare;
     }
+    hard_links::leader_is_sent(run, &entry);
     let job = FileJob::new(entry, flags, opened);
     if job.entry.source.size < transfer::LONG_FROM_BYTES {
         transfer::whole::run_small(worker, job);

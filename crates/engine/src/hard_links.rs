@@ -14,16 +14,18 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use model::settings::BasisAction;
 use model::{Fault, ItemFlags, Kind, Metadata, Verb, Verdict};
 use parking_lot::Mutex;
 
 use crate::attributes;
 use crate::backup;
+use crate::basis;
 use crate::delete;
 use crate::entries::{self, Entry};
 use crate::names::Presence;
 use crate::node::Node;
-use crate::order::OrderedLog;
+use crate::order::{OrderedLog, Place};
 use crate::run::Run;
 use crate::task::{Cost, Task, Worker};
 use crate::telling::Told;
@@ -77,6 +79,8 @@ struct Followers {
     /// How many, from the front, are told behind the leader; the others where their names stand.
     with_leader: usize,
     source: Metadata,
+    /// The leader's content is sent, and does not come from a basis tree.
+    wait_for_content: bool,
 }
 
 /// How far an entry that has its content got its attributes.
@@ -230,7 +234,8 @@ pub(crate) fn run(worker: &mut Worker<'_>, mut group: Group) {
         let with_leader = before.len();
         before.append(&mut members);
         before.shrink_to_fit();
-        entry.group = worker.run.links.keep(Followers { members: before, with_leader, source });
+        let followers = Followers { members: before, with_leader, source, wait_for_content: false };
+        entry.group = worker.run.links.keep(followers);
         entries::bring(worker, entry, None);
         leader.settle(worker);
     }
@@ -311,7 +316,8 @@ pub(crate) fn leader_is_there(worker: &mut Worker<'_>, leader: &Entry, dressed: 
         // Another file took its name while it was read: it is no link to the others.
         return go_on_without(worker, followers);
     }
-    let Followers { members, with_leader, source } = followers;
+    let Followers { members, with_leader, source, wait_for_content } = followers;
+    let lead = Lead { entry: leader, dressed, is_sent: wait_for_content };
     let mut members = members.into_iter().enumerate();
     while !worker.is_cancelled()
         && let Some((at, member)) = members.next()
@@ -319,14 +325,22 @@ pub(crate) fn leader_is_there(worker: &mut Worker<'_>, leader: &Entry, dressed: 
         match member.entry(worker.run, &source) {
             Ok(entry) if at < with_leader => {
                 let entry = Entry { segment: leader.segment, ..entry };
-                follow(worker, (leader, dressed), entry);
+                follow(worker, &lead, entry);
             }
-            Ok(entry) => follow(worker, (leader, dressed), entry),
+            Ok(entry) => follow(worker, &lead, entry),
             Err(fault) => member.tell_failed(worker, source, fault),
         }
         member.settle(worker);
     }
     give_up_members(worker, members.map(|(_, member)| member).collect());
+}
+
+/// The leader's content is on its way.
+pub(crate) fn leader_is_sent(run: &Run, leader: &Entry) {
+    let Some(id) = leader.group else { return };
+    if let Some(followers) = run.links.following.lock().get_mut(&id) {
+        followers.wait_for_content = true;
+    }
 }
 
 /// The leader waits for the end of the run, and its followers with it: nothing else waits to be
@@ -362,14 +376,33 @@ fn go_on_without(worker: &mut Worker<'_>, followers: Followers) {
     }
 }
 
-fn follow(worker: &mut Worker<'_>, (leader, dressed): (&Entry, Dressed), mut entry: Entry) {
-    let linked = match link_to(worker, leader, &mut entry) {
+/// What is told of each follower.
+const LINKED: ItemFlags = ItemFlags::LOCAL_CHANGE.union(ItemFlags::HARD_LINK);
+
+/// A leader that is in place.
+struct Lead<'a> {
+    entry: &'a Entry,
+    dressed: Dressed,
+    /// Its content was sent, and did not come from a basis tree.
+    is_sent: bool,
+}
+
+impl Lead<'_> {
+    /// True when a follower waited for it. rsync clears the place of such a one before it waits.
+    fn is_behind(&self, follower: &Entry) -> bool {
+        Place::new(&self.entry.node.path, &self.entry.name)
+            > Place::new(&follower.node.path, &follower.name)
+    }
+}
+
+fn follow(worker: &mut Worker<'_>, lead: &Lead<'_>, mut entry: Entry) {
+    let linked = match link_to(worker, lead.entry, &mut entry) {
         Ok(Some(linked)) => linked,
         // What is in the way stays there, which has been told.
         Ok(None) => return,
         Err(fault) => return entry.fail(worker, fault),
     };
-    let flags = match differences(worker.run, &entry, &linked) {
+    let flags = match differences(worker, lead, &entry, &linked) {
         Ok(flags) => flags,
         Err(fault) => return entry.fail(worker, fault),
     };
@@ -378,41 +411,73 @@ fn follow(worker: &mut Worker<'_>, (leader, dressed): (&Entry, Dressed), mut ent
         (false, true) => Verdict::Updated,
         (false, false) => Verdict::Copied,
     };
-    let told = (!linked.already).then(|| leader.path().as_bytes().into());
+    let told = (!linked.already).then(|| lead.entry.path().as_bytes().into());
     entry.conclude(worker, verdict, Told { flags, leader: told, written_bytes: 0 });
-    if dressed == Dressed::Wholly {
-        let brought = Brought { source: leader.source, copy: linked.copy };
+    if lead.dressed == Dressed::Wholly {
+        let brought = Brought { source: lead.entry.source, copy: linked.copy };
         whole::remove_source(worker, &entry, &brought);
     }
 }
 
 /// The letters of a follower.
-fn differences(run: &Run, entry: &Entry, linked: &Linked) -> Result<ItemFlags, Fault> {
-    let mut flags = ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK;
-    match entry.existing.filter(|existing| existing.kind == entry.source.kind) {
-        Some(existing) => {
-            flags |= entry.wanted(run).differences(&run.settings, &existing);
-            if !linked.already && !crate::wanted::keeps_mtime(&run.settings, entry.source.kind) {
-                flags |= ItemFlags::MTIME;
-                flags.set(ItemFlags::TIME_OF_TRANSFER, !run.settings.preserve.mtimes.files);
+fn differences(
+    worker: &mut Worker<'_>,
+    lead: &Lead<'_>,
+    entry: &Entry,
+    linked: &Linked,
+) -> Result<ItemFlags, Fault> {
+    let run = worker.run;
+    match entry.existing {
+        Some(existing) if existing.kind == entry.source.kind => changes(run, entry, linked),
+        Some(_) if run.settings.dry_run || !lead.is_behind(entry) => changes(run, entry, linked),
+        None if run.settings.dry_run || !lead.is_sent => {
+            match basis::of_follower(worker, entry, linked.copy.as_ref()) {
+                Some(basis) => Ok(changes(run, &basis, linked)? | basis_flags(run)),
+                None => Ok(LINKED | ItemFlags::NEW),
             }
-            if entry.source.kind == Kind::File {
-                flags.set(ItemFlags::SIZE, existing.size != entry.source.size);
-            }
-            flags |= attributes::extra_differences(run, entry)?;
         }
-        None => flags |= ItemFlags::NEW,
+        _ => Ok(LINKED | ItemFlags::NEW),
     }
+}
+
+/// With `--link-dest` a link to what a basis tree has under this name, too, is no news.
+fn basis_flags(run: &Run) -> ItemFlags {
+    match run.settings.basis.action {
+        BasisAction::Link => ItemFlags::IN_BASIS,
+        BasisAction::Copy | BasisAction::Omit => ItemFlags::empty(),
+    }
+}
+
+/// The letters of a follower that replaces what is there.
+fn changes(run: &Run, entry: &Entry, linked: &Linked) -> Result<ItemFlags, Fault> {
+    let mut flags = LINKED;
+    let Some(existing) = entry.existing else { return Ok(flags) };
+    flags |= entry.wanted(run).differences(&run.settings, &existing);
+    if !linked.already && !crate::wanted::keeps_mtime(&run.settings, entry.source.kind) {
+        flags |= ItemFlags::MTIME;
+        flags.set(ItemFlags::TIME_OF_TRANSFER, !run.settings.preserve.mtimes.files);
+    }
+    if entry.source.kind == Kind::File {
+        flags.set(ItemFlags::SIZE, existing.size != entry.source.size);
+    }
+    flags |= attributes::extra_differences(run, entry)?;
     Ok(flags)
 }
 
 /// How a follower came to its leader.
-#[derive(Default)]
 struct Linked {
     /// It was linked to it before.
     already: bool,
-    /// The inode that both have now; `None` in a dry run.
+    /// The inode that both have now, or would have after a dry run, if that is known.
     copy: Option<Metadata>,
+}
+
+impl Linked {
+    fn pretended(leader: &Entry) -> Self {
+        // As in rsync: of what is no file that is not known.
+        let copy = leader.existing.filter(|existing| existing.kind == Kind::File);
+        Self { already: false, copy }
+    }
 }
 
 /// Links a follower to its leader; `None` where something is in the way and stays there, which has
@@ -424,12 +489,12 @@ fn link_to(
 ) -> Result<Option<Linked>, Fault> {
     let run = worker.run;
     let (Some(from), Some(to)) = (&leader.target_dir, &entry.target_dir) else {
-        return Ok(Some(Linked::default()));
+        return Ok(Some(Linked::pretended(leader)));
     };
     let (from_name, to_name) = (leader.target_name(), entry.target_name());
     let copy = match from.stat(from_name) {
         Ok(copy) => copy,
-        Err(_) if run.settings.dry_run => return Ok(Some(Linked::default())),
+        Err(_) if run.settings.dry_run => return Ok(Some(Linked::pretended(leader))),
         Err(error) => return Err(leader.target_fault(Verb::LookAt, &error)),
     };
     let now = match to.stat(to_name) {
@@ -445,7 +510,7 @@ fn link_to(
         return Ok(Some(Linked { already: true, copy: Some(copy) }));
     }
     if run.settings.dry_run {
-        return Ok(Some(Linked::default()));
+        return Ok(Some(Linked::pretended(leader)));
     }
     entry.node.touch();
     let (from, to) = (from.clone(), to.clone());

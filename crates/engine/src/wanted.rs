@@ -56,7 +56,8 @@ impl Wanted {
     pub(crate) fn differences(&self, settings: &Settings, existing: &Metadata) -> ItemFlags {
         let mut flags = ItemFlags::empty();
         let window = settings.compare.modify_window_secs;
-        let is_link = self.kind == Kind::Symlink;
+        // A mode of their own links do not have.
+        let has_mode = self.kind != Kind::Symlink || existing.kind != Kind::Symlink;
         flags.set(
             ItemFlags::MTIME,
             self.mtime.is_some_and(|mtime| !same_time(mtime, existing.mtime, window)),
@@ -67,7 +68,7 @@ impl Wanted {
             tells_atime
                 && self.atime.is_some_and(|atime| !same_time(atime, existing.atime, window.max(0))),
         );
-        flags.set(ItemFlags::PERMS, !is_link && self.mode != existing.mode);
+        flags.set(ItemFlags::PERMS, has_mode && self.mode != existing.mode);
         flags.set(ItemFlags::OWNER, self.uid.is_some_and(|uid| uid != existing.uid));
         flags.set(ItemFlags::GROUP, self.gid.is_some_and(|gid| gid != existing.gid));
         flags

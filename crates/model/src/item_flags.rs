@@ -36,6 +36,8 @@ bitflags! {
         const TIME_OF_TRANSFER = 1 << 13;
         /// The source attribute is missing, as in a dry run below a directory not made yet: `?`.
         const MISSING_DATA = 1 << 14;
+        /// A basis tree has it as the same inode, so that a hard link is no news.
+        const IN_BASIS = 1 << 15;
     }
 }
 
@@ -48,6 +50,6 @@ impl ItemFlags {
 
     /// True when the entry differs in any way that a user is told about.
     pub fn is_significant(self) -> bool {
-        self.intersects(Self::SIGNIFICANT)
+        self.intersects(Self::SIGNIFICANT) && !self.contains(Self::IN_BASIS)
     }
 }

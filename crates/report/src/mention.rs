@@ -134,9 +134,9 @@ impl Rules {
     }
 }
 
-/// True for a hard link that is told with the entry it is linked to.
+/// True for a hard link that is told, with the entry it is linked to, whatever else changed.
 fn names_leader(item: &Item) -> bool {
-    item.leader.is_some()
+    item.leader.is_some() && !item.flags.contains(ItemFlags::IN_BASIS)
 }
 
 fn depth(format: &OutFormat) -> Depth {

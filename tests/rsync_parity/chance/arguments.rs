@@ -6,35 +6,18 @@ use crate::support::tree::{Kind, Node};
 
 /// True if `difference` is one that rsync might have with itself, or with its own manual.
 pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Difference) -> bool {
-    is_link_in_place_of_another_kind(case, difference)
-        || is_special_source_kept(case, difference)
+    is_special_source_kept(case, difference)
         || is_source_behind_a_link(case, reference, difference)
         || is_source_of_a_lacking_copy(case, reference, difference)
         || is_appended_to_what_is_like_it(case, difference)
         || is_mode_of_another_kind(case, difference)
-        || is_basis_behind_a_link(case, difference)
         || is_rule_of_a_directory_passed(case, difference)
         || is_omitted_and_removed(case, difference)
         || is_looked_at_after_removal(case, difference)
-        || is_link_known_to_a_basis_tree(case, difference)
         || is_empty_and_named_twice(case, difference)
         || is_rule_of_another_source(case, difference)
         || is_unread_and_empty(case, reference, difference)
         || is_backup_of_what_was_kept(case, reference, difference)
-}
-
-/// -H: where a link is to replace something of another kind, rsync tells of it as a change of that
-/// in a dry run, or without -t, and as new in others.
-fn is_link_in_place_of_another_kind(case: &Case, difference: &Difference) -> bool {
-    let is_same_but_new = |(theirs, ours): (&str, &str)| {
-        theirs.starts_with('h')
-            && theirs.get(..2) == ours.get(..2)
-            && theirs.get(11..) == ours.get(11..)
-            && ours.get(2..11) == Some("+++++++++")
-    };
-    case.has("-H")
-        && difference.field == "links"
-        && first_lines(difference).is_some_and(is_same_but_new)
 }
 
 /// --remove-source-files with a basis tree: rsync keeps a link, device or pipe whose copy a basis
@@ -111,17 +94,6 @@ fn is_mode_of_another_kind(case: &Case, difference: &Difference) -> bool {
         && case.tree.nodes.iter().any(is_other)
 }
 
-/// rsync goes through a link in a basis tree, wherever it leads, and links to what it finds there.
-fn is_basis_behind_a_link(case: &Case, difference: &Difference) -> bool {
-    let follows = ["-L", "-k", "--copy-unsafe-links"].iter().any(|option| case.has(option));
-    let is_link = |node: &Node| {
-        node.path.starts_with(b"alt") && matches!(node.kind, Kind::Symlink(_) | Kind::HardLink(_))
-    };
-    let is_linked = difference.aspect == Aspect::Output
-        || matches!(difference.field, "links to" | "mode" | "mtime" | "existence");
-    follows && has_basis(case) && case.tree.nodes.iter().any(is_link) && is_linked
-}
-
 /// Names of a list or with -R, and rule files in directories: rsync asks the rules of whatever
 /// directory it passed last, also for names elsewhere.
 fn is_rule_of_a_directory_passed(case: &Case, difference: &Difference) -> bool {
@@ -153,16 +125,6 @@ fn is_looked_at_after_removal(case: &Case, difference: &Difference) -> bool {
         && case.has_prefix("--files-from")
         && difference.aspect == Aspect::Output
         && difference.text.contains("/|")
-}
-
-/// -H with a basis tree: rsync tells of a further name as a change of the basis tree's, with
-/// --link-dest not at all if that is the same inode; lanesync tells of a new link.
-fn is_link_known_to_a_basis_tree(case: &Case, difference: &Difference) -> bool {
-    case.has("-H")
-        && has_basis(case)
-        && difference.field == "links"
-        && difference.text.contains("| `h")
-        && difference.text.contains("+++++++++ ")
 }
 
 /// -m: rsync keeps an empty directory that two arguments or lines of a list name.
@@ -238,15 +200,6 @@ fn reads_directory_rules(case: &Case) -> bool {
 
 fn has_basis(case: &Case) -> bool {
     ["--link-dest", "--copy-dest", "--compare-dest"].iter().any(|option| case.has_prefix(option))
-}
-
-/// The first lines that differ, of rsync's output and of ours.
-fn first_lines(difference: &Difference) -> Option<(&str, &str)> {
-    let (_, lines) = difference.text.split_once(": ")?;
-    let (theirs, ours) = lines.split_once("` | `")?;
-    let first = |lines: &'_ str| lines.find("`, `").unwrap_or(lines.len());
-    let (theirs, ours) = (theirs.strip_prefix('`')?, ours.strip_suffix('`').unwrap_or(ours));
-    Some((&theirs[..first(theirs)], &ours[..first(ours)]))
 }
 
 fn last_name(path: &[u8]) -> &[u8] {

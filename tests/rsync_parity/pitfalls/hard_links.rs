@@ -1,0 +1,119 @@
+//! What is told of a further name of a file (`-H`) that is not simply new, and what single files
+//! find in basis trees.
+
+use crate::support::parity::{Observation, Output, Scenario, Scope, check};
+use crate::support::snapshot::Also;
+use crate::support::tree::{Kind, Tree};
+
+/// Compares trees, exit codes and -i lines, those of links among them.
+fn check_links(tree: &Tree, args: &str) -> Observation {
+    let scenario = Scenario::new(tree.clone(), args);
+    check(&scenario, Scope { output: Output::ItemsWithLinks, also: Also::default() })
+}
+
+/// Four names of one file, one of a link and one of a pipe.
+fn groups() -> Tree {
+    let mut tree = Tree::new().file("src/fa", "x").symlink("src/la", "x");
+    tree = tree.add("src/pa", Kind::Fifo).dir("dst");
+    for name in ["fb", "fc", "fd", "lb", "lc", "ld", "pb", "pc", "pd"] {
+        tree = tree.hard_link(format!("src/{name}"), format!("src/{}a", &name[..1]));
+    }
+    tree
+}
+
+#[test]
+fn a_link_is_told_as_a_change_of_what_a_basis_tree_has_of_its_name() {
+    let apart = groups()
+        .file("alt/fa", "x")
+        .file("alt/fb", "x")
+        .mode(0o600)
+        .file("alt/fc", "x")
+        .mtime(1_500_000_000, 0)
+        .file("other/fb", "x")
+        .symlink("alt/la", "x")
+        .symlink("alt/lb", "x")
+        .add("alt/pa", Kind::Fifo);
+    let together = groups()
+        .file("alt/fa", "x")
+        .hard_link("alt/fb", "alt/fa")
+        .hard_link("alt/fd", "alt/fa")
+        .symlink("alt/la", "x")
+        .hard_link("alt/lb", "alt/la")
+        .dir("other");
+    let sent = apart.clone().file("alt/fa", "longer");
+    for (tree, is_known) in [(&apart, false), (&together, true)] {
+        for options in ["", "-n", "-ii", "--no-t --no-p"] {
+            for basis in ["--copy-dest=../alt --copy-dest=../other", "--link-dest=../alt"] {
+                check_links(tree, &format!("-aHi {options} {basis} src/ dst/"));
+            }
+        }
+        let seen = check_links(tree, "-aHi --link-dest=../alt src/ dst/");
+        assert_eq!(seen.stdout().contains("fb => fa"), !is_known, "{}", seen.stdout());
+    }
+    let seen = check_links(&sent, "-aHi --copy-dest=../alt src/ dst/");
+    assert!(seen.stdout().contains("hf+++++++++ fb => fa"), "its leader was not at hand");
+    check_links(&sent, "-naHi --copy-dest=../alt src/ dst/");
+}
+
+#[test]
+fn a_link_is_told_as_a_change_of_whatever_it_replaces_behind_its_leader() {
+    let behind = groups()
+        .file("dst/fa", "x")
+        .symlink("dst/fb", "x")
+        .dir("dst/fc")
+        .file("dst/lb", "x")
+        .add("dst/lc", Kind::Fifo)
+        .symlink("dst/pb", "x")
+        .dir("dst/pc");
+    let before = groups().symlink("dst/fa", "x").dir("dst/fb").file("dst/fd", "x");
+    for options in ["", "-n", "--no-t", "--no-t --no-p -n"] {
+        for tree in [&before, &behind] {
+            check_links(tree, &format!("-aHi {options} src/ dst/"));
+        }
+    }
+    let seen = check_links(&behind, "-aHi src/ dst/");
+    assert!(seen.stdout().contains("hf...p..... fb => fa"), "{}", seen.stdout());
+    let seen = check_links(&before, "-aHi src/ dst/");
+    assert!(seen.stdout().contains("hf+++++++++ fb => fd"), "{}", seen.stdout());
+}
+
+#[test]
+fn a_basis_tree_has_a_single_entry_under_the_name_it_gets() {
+    let tree = Tree::new()
+        .file("src/f", "x")
+        .symlink("src/l", "x")
+        .dir("src/d")
+        .file("alt/f", "x")
+        .symlink("alt/l", "x")
+        .dir("alt/d")
+        .file("alt/named", "x")
+        .symlink("alt/link", "x")
+        .dir("alt/dir")
+        .dir("dst");
+    for action in ["--link-dest", "--copy-dest", "--compare-dest"] {
+        for names in ["f dst/other", "f dst/named", "l dst/other", "l dst/link"] {
+            check_links(&tree, &format!("-ai {action}=../alt src/{names}"));
+        }
+        for name in ["other", "dir"] {
+            check_links(&tree, &format!("-ai {action}=@ROOT@/alt src/d {name}"));
+        }
+    }
+    let seen = check_links(&tree, "-a --link-dest=../alt src/f dst/named");
+    assert_eq!(seen.tree.at("dst/named").links_to.as_deref(), Some(&b"alt/named"[..]));
+}
+
+#[test]
+fn a_device_is_told_as_a_change_of_the_one_that_it_is_like() {
+    let device = |minor| Kind::Char(1, minor);
+    let tree = Tree::new()
+        .add("src/null", device(3))
+        .add("alt1/null", device(5))
+        .add("alt2/null", device(3))
+        .mode(0o444)
+        .dir("dst");
+    for action in ["--link-dest", "--copy-dest", "--compare-dest"] {
+        let args = format!("-ai {action}=../alt1 {action}=../alt2 src/ dst/");
+        let seen = check_links(&tree, &args);
+        assert!(seen.stdout().contains("cDc..p..... null"), "{}", seen.stdout());
+    }
+}
