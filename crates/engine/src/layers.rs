@@ -88,13 +88,17 @@ fn open_layer(
 
 /// True unless a layer has something else under the name of the directory that another has.
 fn is_directory_in(way: &Way<'_>, layer: u16) -> bool {
-    layer == way.entry.layer
-        || way
-            .node
-            .layer_dir(layer)
-            .and_then(|dir| dir.stat_following(way.name()))
-            // What cannot be looked at is told when it is opened.
-            .map_or(true, |metadata| metadata.kind == Kind::Directory)
+    let look = || -> io::Result<bool> {
+        let dir = way.node.layer_dir(layer)?;
+        Ok(match dir.stat(way.name())?.kind {
+            Kind::Symlink => {
+                dir.stat_following(way.name()).is_ok_and(|behind| behind.kind == Kind::Directory)
+            }
+            kind => kind == Kind::Directory,
+        })
+    };
+    // What cannot be looked at is told when it is opened.
+    layer == way.entry.layer || look().unwrap_or(true)
 }
 
 /// The layers of the parent that have a directory of this name, and what of it belongs to the

@@ -222,7 +222,8 @@ impl RsyncOutput {
             Listing::Incremental => outputs.print(b"sending incremental file list"),
             Listing::Whole if level == 1 => outputs.print(b"building file list ... done"),
             Listing::Whole => {
-                let count = format!("\n 0 files...\r{entries} files to consider\n");
+                let files = if entries == 1 { "file" } else { "files" };
+                let count = format!("\n 0 files...\r{entries} {files} to consider\n");
                 outputs.print_raw(format!("building file list ... {count}").as_bytes());
             }
             Listing::FilesOnly => {}
