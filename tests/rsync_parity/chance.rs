@@ -381,7 +381,11 @@ fn is_deletion_after_fault(case: &Case, reference: &Observation, difference: &Di
     let was_there = || {
         let suffixes: [&[u8]; 4] = [b"", b"~", b".old", b".txt"];
         let old_name = |suffix: &&[u8]| difference.path.strip_suffix(*suffix);
+        let is_backup_dir = difference.path == b"bk" && case.has_prefix("--backup-dir");
+        let aside = difference.path.strip_prefix(b"bk/").map(|name| [b"dst/", name].concat());
         suffixes.iter().filter_map(old_name).any(|path| case.tree.get(path).is_some())
+            || aside.is_some_and(|path| case.tree.get(&path).is_some())
+            || is_backup_dir
     };
     let failed_dir = unreadable_dirs(&stderr).any(parts_of);
     match (difference.aspect, difference.field) {

@@ -102,6 +102,10 @@ fn is_rule_of_a_directory_passed(case: &Case, difference: &Difference) -> bool {
         (Aspect::Output, _) => true,
         // What is left out leaves a single entry, which needs another destination.
         (Aspect::Exit, _) => difference.text == "Code(3) | Code(11)",
+        // What is brought over is removed where that is asked for.
+        (Aspect::Tree, "existence") if difference.path.starts_with(b"src/") => {
+            case.has("--remove-source-files") && difference.text.ends_with("| nothing")
+        }
         (Aspect::Tree, "existence") => difference.text.starts_with("nothing |"),
         (Aspect::Tree, "mtime") => difference.text.ends_with("| now"),
         _ => false,

@@ -155,7 +155,7 @@ fn directories_above_the_tree_are_looked_into() {
     for filter in [": /.f", ": ../../.f"] {
         let paths = ["d/a", "d/b", "b", "d/c", "c", "d/e", "d/x"];
         check(&disk.scope(&[filter], "d"), &paths, &["b", "d/c", "d/e", "d/x"]);
-        assert_eq!(disk.asked.take(), ["/.f", "/top/.f", "/top/src/.f", "d/.f"]);
+        assert_eq!(disk.asked.take(), ["/.f", "/top/.f", ".f", "d/.f"]);
     }
     drop(disk.scope(&[": ../.f"], ""));
     assert_eq!(disk.asked.take(), ["/top/.f", ".f"]);
