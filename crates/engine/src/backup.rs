@@ -11,8 +11,9 @@ use model::{Fault, Kind, Metadata, RelPath, Topic, Verb};
 use crate::attributes::Extra;
 use crate::entries::Entry;
 use crate::fake_super;
-use crate::node::{Finish, Node};
+use crate::node::Node;
 use crate::run::Run;
+use crate::wanted::Wanted;
 
 /// Gives the old entry of a name a second name, so that the first never points to nothing while it
 /// is replaced.
@@ -129,7 +130,8 @@ impl Old<'_> {
     /// Gives a directory that was just made the attributes of the one that it mirrors.
     fn mirror(&self, run: &Run, mirrored: &Dir, made: &Dir, depth: usize) -> io::Result<()> {
         let Ok(metadata) = mirrored.metadata() else { return Ok(()) };
-        let metadata = self.to_be(run, metadata, depth);
+        let wanted = self.wanted_at(run, depth);
+        let metadata = wanted.map_or(metadata, |wanted| to_be(metadata, wanted));
         // As with files: an owner that cannot be kept does not stand in the way.
         let (uid, gid) = owner(run, &metadata);
         drop(made.set_own_owner(uid, gid));
@@ -137,23 +139,14 @@ impl Old<'_> {
         made.set_own_mode(metadata.mode)
     }
 
-    /// As in rsync, a directory that takes part in the transfer counts with the attributes that the
-    /// run gives it; what its owner may do there meanwhile stays.
-    fn to_be(&self, run: &Run, now: Metadata, depth: usize) -> Metadata {
+    /// The attributes that the run gives the directory at a depth, if that takes part in the transfer.
+    fn wanted_at(&self, run: &Run, depth: usize) -> Option<&Wanted> {
         if !run.pass().transfers() || run.keeps_pretence() {
-            return now;
+            return None;
         }
         let mut nodes = std::iter::successors(Some(self.node), |node| node.parent.as_deref());
-        let node = nodes.find(|node| node.path.components().count() == depth);
-        let Some(Finish { wanted, .. }) = node.and_then(|node| node.finish.as_ref()) else {
-            return now;
-        };
-        Metadata {
-            mode: wanted.mode | now.mode & 0o700,
-            uid: wanted.uid.unwrap_or(now.uid),
-            gid: wanted.gid.unwrap_or(now.gid),
-            ..now
-        }
+        let node = nodes.find(|node| node.path.components().count() == depth)?;
+        Some(&node.finish.as_ref()?.wanted)
     }
 
     fn move_to(&self, run: &Run, holder: &Dir, backup_name: &[u8]) -> io::Result<()> {
@@ -230,6 +223,17 @@ impl Old<'_> {
         let extra = Extra::of_target(run, scope, from)?;
         extra.write(&Extra::of_target(run, scope, to)?, to)?;
         if run.keeps_pretence() { fake_super::copy_pretence(from, to) } else { Ok(()) }
+    }
+}
+
+/// As in rsync, a directory that takes part in the transfer counts as the run makes it; what its owner
+/// may do there meanwhile stays.
+fn to_be(now: Metadata, wanted: &Wanted) -> Metadata {
+    Metadata {
+        mode: wanted.mode | now.mode & 0o700,
+        uid: wanted.uid.unwrap_or(now.uid),
+        gid: wanted.gid.unwrap_or(now.gid),
+        ..now
     }
 }
 

@@ -198,7 +198,11 @@ fn look_at_source(way: &Way<'_>) -> Result<Metadata, Fault> {
     let (name, layer) = (way.name(), way.entry.layer);
     let look = || {
         let dir = way.node.layer_dir(layer)?;
-        if way.entry.is_followed { dir.stat_following(name) } else { way.node.run.stat(&dir, name) }
+        if way.entry.is_followed {
+            dir.stat_following(name)
+        } else {
+            way.node.run.stat_source(&dir, name)
+        }
     };
     let metadata = look().map_err(|error| {
         let gone = error.kind() == io::ErrorKind::NotFound && way.entry.picked == 0;
@@ -381,8 +385,7 @@ fn make_target(
         && way.reason() != Some(Reason::Path)
         && !run.settings.dry_run
     {
-        inheritance::pass_on(run, &dir, &metadata, wanted, listing)
-            .map_err(failed(Verb::SetMode))?;
+        inheritance::pass_on(run, &dir, &metadata, wanted, listing);
     }
     let ground = match way.node.ground().filter(|_| way.reason() != Some(Reason::Named)) {
         Some(above) => above,

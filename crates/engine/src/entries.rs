@@ -214,7 +214,8 @@ fn look(
     {
         return Ok((run.as_pretended_file(&file, metadata), Some(file)));
     }
-    let metadata = if entry.is_followed { dir.stat_following(name)? } else { run.stat(dir, name)? };
+    let metadata =
+        if entry.is_followed { dir.stat_following(name)? } else { run.stat_source(dir, name)? };
     Ok((metadata, None))
 }
 

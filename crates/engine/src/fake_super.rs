@@ -24,12 +24,14 @@ fn parse(text: &[u8]) -> Option<(u32, DeviceNumber, u32, u32)> {
     Some((st_mode, DeviceNumber { major, minor }, uid, gid))
 }
 
-/// The metadata that an entry pretends to have.
-pub(crate) fn pretended(carrier: Carrier<'_>, metadata: Metadata) -> Metadata {
-    let Ok(Some(text)) = xattr::get(carrier, STAT) else { return metadata };
-    let Some((st_mode, rdev, uid, gid)) = parse(&text) else { return metadata };
+/// The metadata that an entry pretends to have. Fails when that cannot be read.
+pub(crate) fn pretended(carrier: Carrier<'_>, metadata: Metadata) -> io::Result<Metadata> {
+    let text = xattr::get(carrier, STAT)?;
+    let Some((st_mode, rdev, uid, gid)) = text.as_deref().and_then(parse) else {
+        return Ok(metadata);
+    };
     let kind = Kind::from_st_mode(st_mode).unwrap_or(metadata.kind);
-    Metadata { kind, mode: st_mode & 0o7777, uid, gid, rdev, ..metadata }
+    Ok(Metadata { kind, mode: st_mode & 0o7777, uid, gid, rdev, ..metadata })
 }
 
 fn text(wanted: &Wanted, source: &Metadata) -> String {

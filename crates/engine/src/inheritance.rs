@@ -1,8 +1,6 @@
 //! What a directory passes on to all that is made in it: its group, and what its default ACL allows.
 //! These are set before anything is made in it; all else waits until the directory is finished.
 
-use std::io;
-
 use fs::Dir;
 use fs::acl::{self, Which};
 use model::Metadata;
@@ -13,14 +11,9 @@ use crate::run::Run;
 use crate::wanted::Wanted;
 
 /// Sets at once what is passed on to all that is made in a directory: the set-group-id bit and, with
-/// it, the group. The rest waits until the directory is finished.
-pub(crate) fn pass_on(
-    run: &Run,
-    dir: &Dir,
-    now: &Metadata,
-    wanted: &Wanted,
-    listing: Before,
-) -> io::Result<()> {
+/// it, the group. The rest waits until the directory is finished, and so does telling what cannot be
+/// set.
+pub(crate) fn pass_on(run: &Run, dir: &Dir, now: &Metadata, wanted: &Wanted, listing: Before) {
     let keeps_inherited =
         matches!(listing, Before::Empty) && run.settings.preserve.perms != Perms::Keep;
     let bit = match run.keeps_pretence() {
@@ -30,11 +23,13 @@ pub(crate) fn pass_on(
     };
     let gid = wanted.gid.filter(|gid| bit != 0 && *gid != now.gid && !run.keeps_pretence());
     if bit == now.mode & 0o2000 && gid.is_none() {
-        return Ok(());
+        return;
     }
-    // A group that cannot be set is told when the directory is finished.
-    drop(dir.set_own_owner(None, gid));
-    dir.set_own_mode(now.mode & !0o2000 | bit)
+    if gid.is_some() && dir.set_own_owner(None, gid).is_err() {
+        // The wrong group is not passed on.
+        return;
+    }
+    drop(dir.set_own_mode(now.mode & !0o2000 | bit));
 }
 
 /// `-A` without `-p`: what is made in a directory is born with what its default ACL allows, which

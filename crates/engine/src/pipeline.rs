@@ -377,9 +377,10 @@ fn pass_on_from_root(run: &Run, node: &Node, wanted: &Wanted) -> Result<(), Setu
     }
     let passed_on = node.target_dir().and_then(|dir| {
         let Some(dir) = dir else { return Ok(()) };
-        inheritance::pass_on(run, &dir, &dir.metadata()?, wanted, listing)
+        inheritance::pass_on(run, &dir, &dir.metadata()?, wanted, listing);
+        Ok(())
     });
-    passed_on.map_err(|error| node.target_fault(Verb::SetMode, b".", &error).into())
+    passed_on.map_err(|error| node.target_fault(Verb::LookAt, b".", &error).into())
 }
 
 fn layer(top: &Top<'_>, number: u16, root: &Root) -> Result<Layer, SetupError> {

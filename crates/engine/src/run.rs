@@ -219,7 +219,20 @@ impl Run {
         if !self.keeps_pretence() {
             return Ok(metadata);
         }
-        Ok(fake_super::pretended(xattr::Node::Name(dir, name), metadata))
+        Ok(fake_super::pretended(xattr::Node::Name(dir, name), metadata).unwrap_or(metadata))
+    }
+
+    /// Metadata of a name of the source. What a file pretends to be must be known to be copied; that
+    /// a directory cannot be read is told when it is listed.
+    pub(crate) fn stat_source(&self, dir: &Dir, name: &[u8]) -> io::Result<Metadata> {
+        let metadata = dir.stat(name)?;
+        if !self.keeps_pretence() {
+            return Ok(metadata);
+        }
+        match fake_super::pretended(xattr::Node::Name(dir, name), metadata) {
+            Err(_) if metadata.kind != model::Kind::File => Ok(metadata),
+            pretended => pretended,
+        }
     }
 
     /// The target of a link, as it pretends to be one with `--fake-super`.
@@ -229,7 +242,10 @@ impl Run {
 
     /// Metadata of an open file, as it pretends to be with `--fake-super`.
     pub(crate) fn as_pretended_file(&self, file: &File, metadata: Metadata) -> Metadata {
-        if self.keeps_pretence() { fake_super::pretended(file.into(), metadata) } else { metadata }
+        if !self.keeps_pretence() {
+            return metadata;
+        }
+        fake_super::pretended(file.into(), metadata).unwrap_or(metadata)
     }
 
     /// True when owners and modes are kept in an attribute.

@@ -61,6 +61,28 @@ fn fake_super_leaves_alone_what_only_root_may_set() {
 }
 
 #[test]
+fn a_directory_of_the_wrong_group_does_not_pass_it_on() {
+    let tree = Tree::new().dir("src/d").mode(0o2770).dir("dst");
+    let args = "-a --super --groupmap=*:5678 src/ dst/";
+    let seen = check(&Scenario::new(tree, args).by_user(), Scope::default());
+    assert_eq!((seen.code(), seen.tree.at("dst/d").mode & 0o7000), (23, 0));
+}
+
+#[test]
+fn what_is_in_a_directory_that_cannot_be_changed_is_brought_over() {
+    let tree = Tree::new()
+        .dir("src/d")
+        .mode(0o2755)
+        .file("src/d/f", "x")
+        .mode(0o600)
+        .dir("dst/d")
+        .owner(0, 0)
+        .file("dst/d/f", "x");
+    let seen = check(&Scenario::new(tree, "-a src/ dst/").by_user(), Scope::default());
+    assert_eq!((seen.code(), seen.tree.at("dst/d/f").mode), (23, 0o600));
+}
+
+#[test]
 fn what_stands_for_a_link_is_a_file() {
     let tree = Tree::new()
         .symlink("src/l", "x")
@@ -78,6 +100,16 @@ fn what_stands_for_a_link_is_a_file() {
     ] {
         let seen = check_args(&tree, &format!("-aii --fake-super {options} src/ dst"));
         assert!(seen.stdout().contains(line), "{options}: {}", seen.stdout());
+    }
+}
+
+#[test]
+fn what_cannot_be_known_to_pretend_is_told_even_if_it_is_left_out() {
+    let tree = Tree::new().file("src/f", "x").mode(0o200).dir("dst");
+    for options in ["", "--min-size=1K"] {
+        let args = format!("-a --fake-super {options} src/ dst");
+        let seen = check(&Scenario::new(tree.clone(), &args).by_user(), Scope::default());
+        assert_eq!(seen.code(), 23, "{options}");
     }
 }
 

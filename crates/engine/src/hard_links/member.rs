@@ -31,7 +31,11 @@ impl Member {
     /// Looks at the source.
     pub(super) fn look(&self, run: &Run) -> io::Result<Metadata> {
         let dir = self.node.layer_dir(self.layer)?;
-        if self.is_followed { dir.stat_following(&self.name) } else { run.stat(&dir, &self.name) }
+        if self.is_followed {
+            dir.stat_following(&self.name)
+        } else {
+            run.stat_source(&dir, &self.name)
+        }
     }
 
     /// What it means that the source cannot be looked at.
