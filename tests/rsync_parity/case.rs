@@ -80,6 +80,13 @@ impl Case {
         self.groups.iter().any(|group| group[0].starts_with(start.as_bytes()))
     }
 
+    /// True if some filter rule is given.
+    pub(crate) fn has_rules(&self) -> bool {
+        ["-f", "-F", "-C", "--filter", "--exclude", "--include"]
+            .iter()
+            .any(|option| self.has_prefix(option))
+    }
+
     /// True if links of the source are followed.
     pub(crate) fn follows_links(&self) -> bool {
         ["-L", "-k", "--copy-unsafe-links"].iter().any(|option| self.has(option))

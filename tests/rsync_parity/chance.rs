@@ -5,11 +5,14 @@
 
 use super::case::Case;
 use crate::support::parity::{Aspect, Difference, Observation};
-use crate::support::run::{Exit, RunAs};
+use crate::support::run::Exit;
 use crate::support::tree::{Kind, Node};
 
 #[path = "chance/arguments.rs"]
 mod arguments;
+
+#[path = "chance/attributes.rs"]
+mod attributes;
 
 /// True if `difference` is one that rsync might have with itself in this case.
 pub(crate) fn is_left_to_chance(
@@ -18,31 +21,22 @@ pub(crate) fn is_left_to_chance(
     difference: &Difference,
 ) -> bool {
     arguments::is_excused(case, reference, difference)
+        || attributes::is_excused(case, reference, difference)
         || is_torn_off(case, reference, difference)
         || is_deletion_after_fault(case, reference, difference)
         || is_directory_time_of_redo(reference, difference)
-        || is_stray_time(case, difference)
-        || is_access_time_cut(case, difference)
         || is_backup_without_a_name(case, reference)
         || is_stat_of_the_wrong_tree(case, reference, difference)
-        || is_uninitialised_owner(case, difference)
         || is_appended_to_nothing(case, difference)
         || is_destination_in_its_source(case, difference)
         || reference.stderr().contains("gen_entry_copy_xattrs: openat")
         || is_changed_through_another_name(case, difference)
         || is_basis_out_of_reach(case, reference)
-        || is_refused_without_access_time(case, reference)
-        || is_mode_by_another_process(case, difference)
-        || is_mode_of_another_file(case, difference)
-        || is_left_passable(case, difference)
-        || is_backup_made_writable(case, difference)
         || is_told_though_it_failed(case, reference, difference)
         || is_touched_though_left_alone(case, reference, difference)
         || is_kept_for_a_missing_source(case, reference, difference)
         || is_temporary_file_in_the_source(case, difference)
-        || is_mirrored_at_another_time(case, reference, difference)
         || is_anchored_below_a_wildcard(case, difference)
-        || is_attribute_behind_a_link(case, difference)
 }
 
 /// --temp-dir in a directory that is itself copied, through a link: its time changes while it is
@@ -52,27 +46,6 @@ fn is_temporary_file_in_the_source(case: &Case, difference: &Difference) -> bool
         && case.follows_links()
         && difference.field == "mtime"
         && difference.text.contains("now")
-}
-
-/// --backup-dir: rsync gives its directories what those that they mirror have at the moment, which
-/// may be set before or after; and its own checks refuse a way through `..` with --inplace.
-fn is_mirrored_at_another_time(
-    case: &Case,
-    reference: &Observation,
-    difference: &Difference,
-) -> bool {
-    let path = &difference.path;
-    let is_backup = path.starts_with(b"bk") || path.starts_with(b"dst/bk");
-    let sets_owners = ["--usermap", "--groupmap", "--chown", "--chmod"];
-    let is_early = is_backup
-        && sets_owners.iter().any(|option| case.has_prefix(option))
-        && matches!(difference.field, "uid" | "gid" | "mode");
-    let is_late = path == b"dst" && difference.field == "mtime" && case.has("--backup-dir=bk");
-    let is_refused = case.has("--backup-dir=../bk")
-        && reference.stderr().contains("[generator] stat \"")
-        && reference.stderr().contains("/../bk")
-        && (is_backup || difference.aspect == Aspect::Exit);
-    case.has_prefix("--backup-dir") && (is_early || is_late || is_refused)
 }
 
 /// rsync puts the directory of a rule file in front of its anchored patterns and forgets that the
@@ -93,78 +66,6 @@ fn is_anchored_below_a_wildcard(case: &Case, difference: &Difference) -> bool {
         return has_rule_files && case.tree.nodes.iter().any(is_odd);
     }
     has_rule_files && is_left_out && difference.path.iter().any(|byte| b"\\*?[".contains(byte))
-}
-
-/// -X with links that are followed: rsync reads the attributes of the link, which has none.
-fn is_attribute_behind_a_link(case: &Case, difference: &Difference) -> bool {
-    let name = last_name(&difference.path);
-    let is_link = |node: &Node| {
-        matches!(node.kind, Kind::Symlink(_))
-            && node.path.starts_with(b"src")
-            && last_name(&node.path) == name
-    };
-    case.has("-X")
-        && case.follows_links()
-        && difference.field == "xattrs"
-        && difference.text.starts_with("[] |")
-        && case.tree.nodes.iter().any(is_link)
-}
-
-/// --open-noatime: rsync copies no file of another user, since only the owner may leave access times
-/// alone; to read it in the usual way is the better end.
-fn is_refused_without_access_time(case: &Case, reference: &Observation) -> bool {
-    case.has("--open-noatime")
-        && case.run_as == RunAs::User
-        && ["[sender] send_files failed to open", "[sender] opendir"]
-            .iter()
-            .any(|failure| reference.stderr().contains(failure))
-        && reference.stderr().contains("Operation not permitted (1)")
-}
-
-/// -X without -p: rsync's receiver sets the attributes of what its generator has made, and the
-/// source's mode with them, which nobody asked for.
-fn is_mode_by_another_process(case: &Case, difference: &Difference) -> bool {
-    let Some((mode, _)) = difference.text.split_once(" | ") else { return false };
-    let name = last_name(&difference.path);
-    let is_of_source = |node: &Node| {
-        node.path.starts_with(b"src")
-            && (last_name(&node.path) == name || node.path == b"src")
-            && !node.xattrs.is_empty()
-            && u32::from_str_radix(mode.trim(), 8).is_ok_and(|mode| mode == node.mode)
-    };
-    case.has("-X")
-        && !case.keeps("p", "--no-perms")
-        && difference.field == "mode"
-        && case.tree.nodes.iter().any(is_of_source)
-}
-
-/// --fuzzy without -p: rsync gives a new file the mode of the file that it found to be like it.
-fn is_mode_of_another_file(case: &Case, difference: &Difference) -> bool {
-    case.has("--fuzzy") && !case.keeps("p", "--no-perms") && difference.field == "mode"
-}
-
-/// An ordinary user's directories are passable while they are worked in. rsync takes that back only
-/// where the owner may not write in the end, and tells of the mode again in every run.
-fn is_left_passable(case: &Case, difference: &Difference) -> bool {
-    let modes = octal_pair(&difference.text);
-    case.run_as == RunAs::User
-        && difference.field == "mode"
-        && modes.is_some_and(|(theirs, ours)| theirs == ours | 0o700 && ours & 0o200 != 0)
-}
-
-/// rsync makes what it deletes writable first, as an ordinary user: also a file that only moves to
-/// its backup name, with all its other names, and a directory that then cannot be removed.
-fn is_backup_made_writable(case: &Case, difference: &Difference) -> bool {
-    let modes = octal_pair(&difference.text);
-    let is_deleted = case.has_prefix("--del") || case.has("-b") || case.has_prefix("--backup");
-    // Another name that stays is told as changed if that comes first.
-    let is_linked = || case.tree.nodes.iter().any(|node| matches!(node.kind, Kind::HardLink(_)));
-    let is_changed = match difference.field {
-        "mode" => modes.is_some_and(|(theirs, ours)| theirs == ours | 0o200),
-        "items" => is_linked() && differs_in_letters(&difference.text, "p"),
-        _ => false,
-    };
-    is_deleted && case.run_as == RunAs::User && is_changed
 }
 
 /// True when the first lines that differ do so in some of these letters alone.
@@ -287,14 +188,6 @@ fn is_stat_of_the_wrong_tree(
         && difference.aspect == Aspect::Output
 }
 
-/// --fake-super without -o and -g: rsync writes owners that it never set, and so writes the
-/// attribute where nothing needs it.
-fn is_uninitialised_owner(case: &Case, difference: &Difference) -> bool {
-    case.has("--fake-super")
-        && !case.has("-a")
-        && (difference.field == "mode" || difference.text.contains("user.rsync.%stat="))
-}
-
 /// --append with a basis tree: rsync takes the length of the basis file for the destination's, and
 /// leaves out files that are not there at all.
 fn is_appended_to_nothing(case: &Case, difference: &Difference) -> bool {
@@ -308,25 +201,6 @@ fn is_destination_in_its_source(case: &Case, difference: &Difference) -> bool {
     let holds_all = case.sources.iter().any(|source| matches!(&source[..], b"." | b"./"));
     let inside = difference.path.starts_with(b"dst/dst") || difference.path.starts_with(b"new/new");
     holds_all && (inside || difference.aspect == Aspect::Output)
-}
-
-/// With -U rsync sends whole seconds only; keeping the rest as well is no fault.
-fn is_access_time_cut(case: &Case, difference: &Difference) -> bool {
-    let seconds = |text: &str| text.trim().split('.').next().map(str::to_owned);
-    // Its own scan reads directories, and may do so after their times were set.
-    let is_read_later = |text: &str| text.trim() == "now";
-    // Whichever of its names is read first, a link was read under all of them.
-    let is_read_before = |text: &str| {
-        let node = case.tree.nodes.iter().find(|node| {
-            node.path.starts_with(b"src") && last_name(&node.path) == last_name(&difference.path)
-        });
-        text.trim() == "now" && node.is_some_and(|node| matches!(node.kind, Kind::HardLink(_)))
-    };
-    case.has("-U")
-        && difference.field == "atime"
-        && difference.text.split_once('|').is_some_and(|(left, right)| {
-            is_read_later(left) || is_read_before(right) || seconds(left) == seconds(right)
-        })
 }
 
 /// A backup whose name would be too long: rsync's receiver gives up the whole run with 11, its
@@ -412,14 +286,4 @@ fn is_directory_time_of_redo(reference: &Observation, difference: &Difference) -
     reference.stderr().contains("failed verification -- update")
         && difference.field == "mtime"
         && difference.text.contains("now")
-}
-
-/// With -U but not -t, rsync gives files with attributes the time -1 and whatever nanoseconds were
-/// in memory.
-fn is_stray_time(case: &Case, difference: &Difference) -> bool {
-    case.has("-U")
-        && !case.has("-a")
-        && !case.has("-t")
-        && difference.field == "mtime"
-        && difference.text.starts_with("-1.")
 }

@@ -1,0 +1,437 @@
+//! What rsync leaves to chance, or gets wrong, in attributes.
+
+use super::{differs_in_letters, last_name, octal_pair};
+use crate::case::Case;
+use crate::support::parity::{Aspect, Difference, Observation};
+use crate::support::run::{Exit, RunAs, USER};
+use crate::support::tree::{Kind, Node, ROOT_MARK};
+
+/// Where `--fake-super` keeps owners and modes.
+const STAT: &str = "user.rsync.%stat";
+
+/// True if `difference` is one that rsync might have with itself, or with its own manual.
+pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    is_stray_time(case, reference, difference)
+        || is_access_time_cut(case, difference)
+        || is_uninitialised_owner(case, reference, difference)
+        || is_refused_without_access_time(case, reference, difference)
+        || is_mode_by_another_process(case, difference)
+        || is_mode_of_another_file(case, difference)
+        || is_mode_of_an_unreadable_file(case, difference)
+        || is_mode_of_a_replaced_link(case, difference)
+        || is_left_passable(case, difference)
+        || is_backup_made_writable(case, difference)
+        || is_mirrored_at_another_time(case, reference, difference)
+        || is_attribute_behind_a_link(case, difference)
+        || is_told_of_another_name(case, difference)
+        || is_bare_copy_of_a_link(case, difference)
+        || is_half_done_without_its_owner(case, reference, difference)
+        || is_deletion_in_pretence(case, reference, difference)
+        || is_directory_that_pretends(case, reference, difference)
+        || is_time_of_a_kept_link(case, reference, difference)
+        || is_link_read_before(case, difference)
+        || is_read_under_another_name(case, difference)
+        || is_taken_for_equal_unread(case, difference)
+        || is_unknown_pretence(case, reference, difference)
+        || is_list_of_an_unreadable_directory(case, difference)
+}
+
+/// --backup-dir: its directories get the attributes that those that they mirror have at the moment, and
+/// the time of one in the destination is set before or after; and rsync's own checks refuse a way
+/// through `..` with --inplace.
+fn is_mirrored_at_another_time(
+    case: &Case,
+    reference: &Observation,
+    difference: &Difference,
+) -> bool {
+    let path = &difference.path;
+    let is_backup = path.starts_with(b"bk") || path.starts_with(b"dst/bk");
+    let is_early = is_backup && difference.field == "xattrs" && (case.has("-X") || case.has("-A"));
+    let is_late = path == b"dst" && difference.field == "mtime" && case.has("--backup-dir=bk");
+    let is_refused = case.has("--backup-dir=../bk")
+        && reference.stderr().contains("[generator] stat \"")
+        && reference.stderr().contains("/../bk")
+        && (is_backup || difference.aspect == Aspect::Exit);
+    case.has_prefix("--backup-dir") && (is_early || is_late || is_refused)
+}
+
+/// -X with links that are followed: rsync reads the attributes of the link, which has none.
+fn is_attribute_behind_a_link(case: &Case, difference: &Difference) -> bool {
+    let name = last_name(&difference.path);
+    let is_link = |node: &Node| {
+        matches!(node.kind, Kind::Symlink(_))
+            && node.path.starts_with(b"src")
+            && last_name(&node.path) == name
+    };
+    case.has("-X")
+        && case.follows_links()
+        && difference.field == "xattrs"
+        && difference.text.starts_with("[] |")
+        && case.tree.nodes.iter().any(is_link)
+}
+
+/// An ordinary user's directories are passable while they are worked in. rsync takes that back only
+/// where the owner may not write in the end, and tells of the mode again in every run.
+fn is_left_passable(case: &Case, difference: &Difference) -> bool {
+    let modes = octal_pair(&difference.text);
+    case.run_as == RunAs::User
+        && difference.field == "mode"
+        && modes.is_some_and(|(theirs, ours)| theirs == ours | 0o700 && ours & 0o200 != 0)
+}
+
+/// With -U rsync sends whole seconds only; keeping the rest as well is no fault.
+fn is_access_time_cut(case: &Case, difference: &Difference) -> bool {
+    let seconds = |text: &str| text.trim().split('.').next().map(str::to_owned);
+    // Its own scan reads directories, and may do so after their times were set.
+    let is_read_later = |text: &str| text.trim() == "now";
+    // Whichever of its names is read first, a link was read under all of them.
+    let is_link = |node: &Node| {
+        matches!(node.kind, Kind::HardLink(_))
+            && node.path.starts_with(b"src")
+            && last_name(&node.path) == last_name(&difference.path)
+    };
+    let is_read_before = |text: &str| text.trim() == "now" && case.tree.nodes.iter().any(is_link);
+    case.has("-U")
+        && difference.field == "atime"
+        && difference.text.split_once('|').is_some_and(|(left, right)| {
+            is_read_later(left) || is_read_before(right) || seconds(left) == seconds(right)
+        })
+}
+
+/// --open-noatime: rsync copies no file of another user, since only the owner may leave access times
+/// alone; to read it in the usual way is the better end.
+fn is_refused_without_access_time(
+    case: &Case,
+    reference: &Observation,
+    difference: &Difference,
+) -> bool {
+    let stderr = reference.stderr();
+    let is_refused = ["[sender] send_files failed to open", "[sender] opendir"]
+        .iter()
+        .any(|failure| stderr.contains(failure))
+        && stderr.contains("Operation not permitted (1)");
+    let foreign = || case.tree.nodes.iter().filter(|node| is_of_another_user(node));
+    let parts = || difference.path.split(|&byte| byte == b'/');
+    let is_of_foreign = || foreign().any(|node| parts().any(|part| part == last_name(&node.path)));
+    // What could not be read keeps back deletions, too.
+    let is_kept = || case.has_prefix("--del") && difference.text.ends_with("| nothing");
+    let is_affected = match (difference.aspect, difference.field) {
+        (Aspect::Tree, "mtime") => difference.text.contains("now") || is_of_foreign(),
+        (Aspect::Tree, _) => is_of_foreign() || is_kept(),
+        (Aspect::Exit, _) => reference.run.exit == Exit::Code(23),
+        (Aspect::Output, _) => true,
+    };
+    case.has("--open-noatime") && case.run_as == RunAs::User && is_refused && is_affected
+}
+
+/// True for what belongs neither to the user that runs the tool nor to whoever that is.
+fn is_of_another_user(node: &Node) -> bool {
+    node.owner.is_some_and(|(uid, _)| uid != USER)
+}
+
+/// Mode bits as the kernel shows them: with an ACL those of the group are its mask.
+fn shown_mode(node: &Node) -> u32 {
+    node.acl.as_ref().map_or(node.mode, |acl| node.mode & !0o070 | u32::from(acl.mask) << 3)
+}
+
+/// Nodes of the sources that a path of the destination may be a copy of.
+fn originals<'a>(case: &'a Case, path: &'a [u8]) -> impl Iterator<Item = &'a Node> {
+    let destination = &case.destination[..];
+    let below = destination.strip_prefix(ROOT_MARK).unwrap_or(destination);
+    let components = below.split(|&byte| byte == b'/').filter(|part| !part.is_empty());
+    let is_root = components.eq(path.split(|&byte| byte == b'/'));
+    let is_original = move |node: &&Node| {
+        node.path.starts_with(b"src") && (is_root || last_name(&node.path) == last_name(path))
+    };
+    case.tree.nodes.iter().filter(is_original).map(|node| first_name(case, node))
+}
+
+/// The node that has the attributes of what may be another name of it.
+fn first_name<'a>(case: &'a Case, node: &'a Node) -> &'a Node {
+    match &node.kind {
+        Kind::HardLink(first) => case.tree.get(first).unwrap_or(node),
+        _ => node,
+    }
+}
+
+/// -X without -p: rsync's receiver sets the attributes of what its generator has made, and the
+/// source's mode with them, which nobody asked for; in an ACL it is the mask.
+fn is_mode_by_another_process(case: &Case, difference: &Difference) -> bool {
+    let is_theirs = |node: &Node| match octal_pair(&difference.text) {
+        Some((theirs, _)) => shown_mode(node) == theirs,
+        None => difference.field == "xattrs" && differs_in_mask(&difference.text),
+    };
+    let has_xattrs = || {
+        let is_kin = |node: &Node| last_name(&node.path) == last_name(&difference.path);
+        let copies = case.tree.nodes.iter().filter(|node| is_kin(node));
+        originals(case, &difference.path).chain(copies).any(|node| !node.xattrs.is_empty())
+    };
+    case.has("-X")
+        && !case.keeps("p", "--no-perms")
+        && matches!(difference.field, "mode" | "xattrs")
+        && originals(case, &difference.path).any(is_theirs)
+        && has_xattrs()
+}
+
+/// True when attributes differ in the mask of an ACL alone.
+fn differs_in_mask(text: &str) -> bool {
+    let without_mask = |text: &str| {
+        let mut parts = text.trim().split("mask::");
+        let (before, after) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+        Some((before, after.get(1..)?.to_owned()))
+    };
+    text.split_once(" | ").is_some_and(|(theirs, ours)| {
+        without_mask(theirs).is_some() && without_mask(theirs) == without_mask(ours)
+    })
+}
+
+/// --fuzzy without -p: rsync gives a new file the mode of the file that it found to be like it.
+fn is_mode_of_another_file(case: &Case, difference: &Difference) -> bool {
+    let Some((theirs, _)) = octal_pair(&difference.text) else { return false };
+    let is_beside = |node: &Node| {
+        matches!(node.kind, Kind::File(_) | Kind::HardLink(_))
+            && !node.path.starts_with(b"src")
+            && (shown_mode(node) == theirs || matches!(node.kind, Kind::HardLink(_)))
+    };
+    case.has("--fuzzy")
+        && !case.keeps("p", "--no-perms")
+        && difference.field == "mode"
+        && case.tree.nodes.iter().any(is_beside)
+}
+
+/// Without -p, what is there keeps its mode, as rsync(1) says: rsync takes a file that it cannot read
+/// for a new one, and opens it to others.
+fn is_mode_of_an_unreadable_file(case: &Case, difference: &Difference) -> bool {
+    let Some((theirs, ours)) = octal_pair(&difference.text) else { return false };
+    let is_as_new = |node: &Node| shown_mode(node) & 0o777 & !case.umask == theirs;
+    case.run_as == RunAs::User
+        && !case.keeps("p", "--no-perms")
+        && difference.field == "mode"
+        && ours & 0o400 == 0
+        && originals(case, &difference.path).any(is_as_new)
+}
+
+/// Without -p, what takes the place of a link gets the 0777 of that, through -L and with --fake-super
+/// also.
+fn is_mode_of_a_replaced_link(case: &Case, difference: &Difference) -> bool {
+    let there = case.tree.get(&difference.path);
+    let is_of_link = match difference.field {
+        "mode" => difference.text.starts_with("0777 |"),
+        "xattrs" => case.has("--fake-super") && difference.text.contains("0777 "),
+        _ => false,
+    };
+    !case.keeps("p", "--no-perms")
+        && there.is_some_and(|node| matches!(node.kind, Kind::Symlink(_)))
+        && is_of_link
+}
+
+/// rsync makes what it deletes writable first, as an ordinary user: also a file that only moves to
+/// its backup name, with all its other names, and a directory that then cannot be removed.
+fn is_backup_made_writable(case: &Case, difference: &Difference) -> bool {
+    let modes = octal_pair(&difference.text);
+    let is_deleted = case.has_prefix("--del") || case.has("-b") || case.has_prefix("--backup");
+    // Another name that stays is told as changed if that comes first.
+    let is_linked = || case.tree.nodes.iter().any(|node| matches!(node.kind, Kind::HardLink(_)));
+    let is_changed = match difference.field {
+        "mode" => modes.is_some_and(|(theirs, ours)| ours & 0o200 == 0 && theirs == ours | 0o200),
+        "items" => is_linked() && differs_in_letters(&difference.text, "p"),
+        _ => false,
+    };
+    is_deleted && case.run_as == RunAs::User && is_changed
+}
+
+/// --fake-super without -o and -g: rsync writes owners that it never set, and so writes the
+/// attribute where nothing needs it, or cannot carry it.
+fn is_uninitialised_owner(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let is_written = match (difference.aspect, difference.field) {
+        (Aspect::Tree, field) => field == "mode" || difference.text.contains("user.rsync.%stat="),
+        (Aspect::Exit, _) => {
+            difference.text == "Code(23) | Code(0)"
+                && reference.stderr().contains("[generator] failed to write xattr user.rsync.%stat")
+        }
+        (Aspect::Output, _) => false,
+    };
+    let keeps_owners = case.keeps("o", "--no-o") && case.keeps("g", "--no-group");
+    case.has("--fake-super") && !keeps_owners && is_written
+}
+
+/// With -U but not -t, rsync gives files with attributes the time -1 and whatever nanoseconds were
+/// in memory, or fails to where they are those of another user. With -c it cuts the access times of
+/// these to whole seconds, and fails likewise.
+fn is_stray_time(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let is_refused = difference.text == "Code(23) | Code(0)"
+        && case.tree.nodes.iter().any(is_of_another_user)
+        && reference.stderr().contains("[generator] failed to set times on \"");
+    let is_stray = difference.field == "mtime" && difference.text.starts_with("-1.");
+    let is_loose = !case.keeps("t", "--no-times");
+    case.has("-U") && ((is_loose && is_stray) || ((is_loose || case.has("-c")) && is_refused))
+}
+
+/// --copy-dest with -X: rsync makes a link or node that a basis tree has anew, and gives it no
+/// attributes.
+fn is_bare_copy_of_a_link(case: &Case, difference: &Difference) -> bool {
+    let is_bare =
+        |node: &Node| !matches!(node.kind, Kind::Dir | Kind::File(_)) && !node.xattrs.is_empty();
+    case.has_prefix("--copy-dest")
+        && case.has("-X")
+        && difference.field == "xattrs"
+        && difference.text.starts_with("[] |")
+        && originals(case, &difference.path).any(is_bare)
+}
+
+/// -X without -H: attributes set on one name show under all. In rsync its receiver sets them, while
+/// its generator goes on to the next name.
+fn is_told_of_another_name(case: &Case, difference: &Difference) -> bool {
+    let is_link = |node: &Node| matches!(node.kind, Kind::HardLink(_));
+    case.has("-X")
+        && !case.has("-H")
+        && difference.field == "items"
+        && case.tree.nodes.iter().any(|node| is_link(node) && !node.path.starts_with(b"src"))
+        && difference.text.contains("`.f........x ")
+}
+
+/// --super as an ordinary user: where rsync cannot give something away, it leaves out its time, which
+/// the next run will not find right, and of what is new the mode and attributes.
+fn is_half_done_without_its_owner(
+    case: &Case,
+    reference: &Observation,
+    difference: &Difference,
+) -> bool {
+    let is_left = match difference.field {
+        "mtime" => difference.text.starts_with("now |"),
+        "mode" => {
+            difference.text.starts_with("0600 |")
+                || octal_pair(&difference.text)
+                    .is_some_and(|(theirs, ours)| theirs | 0o2000 == ours)
+        }
+        "xattrs" => difference.text.starts_with("[] |"),
+        _ => false,
+    };
+    let stderr = reference.stderr();
+    case.has("--super")
+        && case.run_as == RunAs::User
+        && is_left
+        && (stderr.contains("[generator] chown \"") || stderr.contains("[receiver] chown \""))
+        && originals(case, &difference.path).next().is_some()
+}
+
+/// --fake-super: rsync takes a directory that pretends to be a file for one when it is to be deleted,
+/// and as an ordinary user does not make a directory writable to delete in it, as it else does.
+fn is_deletion_in_pretence(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let is_refused = reference.stderr().lines().any(|line| {
+        let is_refused = line.ends_with("failed: Is a directory (21)")
+            || (case.run_as == RunAs::User && line.ends_with("failed: Permission denied (13)"));
+        line.contains("[generator] delete_file: ") && is_refused
+    });
+    let is_left = match (difference.aspect, difference.field) {
+        (Aspect::Tree, "existence") => difference.text.ends_with("| nothing"),
+        (Aspect::Tree, "mtime") => difference.text.contains("now"),
+        (Aspect::Exit, _) => difference.text == "Code(23) | Code(0)",
+        (_, field) => field == "deletions",
+    };
+    case.has("--fake-super") && is_refused && is_left
+}
+
+/// --fake-super with a source directory that pretends to be a file: rsync tells of it as copied and
+/// fails to read it, or leaves it out unread.
+fn is_directory_that_pretends(
+    case: &Case,
+    reference: &Observation,
+    difference: &Difference,
+) -> bool {
+    let is_file =
+        |(name, value): &(Vec<u8>, Vec<u8>)| name == STAT.as_bytes() && value.starts_with(b"100");
+    let pretends = |node: &Node| node.kind == Kind::Dir && node.xattrs.iter().any(is_file);
+    // With -P it keeps what it has read of it.
+    let is_part = || originals(case, &difference.path).any(pretends);
+    let is_told = (difference.aspect == Aspect::Output
+        || (difference.field == "existence" && is_part()))
+        && reference.stderr().contains("[sender] read errors mapping \"")
+        && reference.stderr().contains("Is a directory (21)");
+    let is_unread = difference.text == "Code(0) | Code(23)";
+    case.has("--fake-super")
+        && (is_told || is_unread)
+        && case.tree.nodes.iter().any(|node| node.path.starts_with(b"src") && pretends(node))
+}
+
+/// -K: where a link leads out of the destination, rsync leaves what is behind it alone and gives the
+/// directory's time to the link.
+fn is_time_of_a_kept_link(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let there = case.tree.get(&difference.path);
+    case.has("-K")
+        && difference.field == "mtime"
+        && there.is_some_and(|node| matches!(node.kind, Kind::Symlink(_)))
+        && reference.stderr().contains("Too many levels of symbolic links (40)")
+}
+
+/// -U with --copy-unsafe-links or -k: where a link leads is found out when it is listed, and that is
+/// an access; rsync has looked at its times by then.
+fn is_link_read_before(case: &Case, difference: &Difference) -> bool {
+    case.has("-U")
+        && (case.has("--copy-unsafe-links") || case.has("-k"))
+        && difference.field == "atime"
+        && difference.text.ends_with("| now")
+        && originals(case, &difference.path).any(|node| matches!(node.kind, Kind::Symlink(_)))
+}
+
+/// -U with -c: rsync reads a file that has several names as often, and tells of each time but the
+/// last as of a change.
+fn is_read_under_another_name(case: &Case, difference: &Difference) -> bool {
+    let is_link = |node: &Node| matches!(node.kind, Kind::HardLink(_));
+    case.has("-U")
+        && case.has("-c")
+        && difference.field == "items"
+        && difference.text.contains(": `.f......u.. ")
+        && case.tree.nodes.iter().any(|node| is_link(node) && node.path.starts_with(b"src"))
+}
+
+/// -c: a source file that cannot be read has no checksum, and rsync takes it for equal to a file of
+/// its size that cannot be read either. To say that it failed is the better end.
+fn is_taken_for_equal_unread(case: &Case, difference: &Difference) -> bool {
+    let is_unreadable = |node: &Node| shown_mode(node) & 0o400 == 0;
+    let mut sources = case.tree.nodes.iter().filter(|node| node.path.starts_with(b"src"));
+    // And a source that cannot be read keeps back deletions.
+    let is_kept = |kept: &str| case.has_prefix("--del") && difference.text.starts_with(kept);
+    let is_affected = match (difference.aspect, difference.field) {
+        (Aspect::Tree, "existence") if is_kept("nothing |") => true,
+        (Aspect::Tree, "mtime") if is_kept("now |") => true,
+        (Aspect::Tree, "links to") if is_kept("") => true,
+        (Aspect::Tree, _) => originals(case, &difference.path).any(is_unreadable),
+        (Aspect::Exit, _) => difference.text == "Code(0) | Code(23)",
+        (Aspect::Output, "deletions") => case.has_prefix("--del"),
+        (Aspect::Output, _) => difference.text.contains(": `.f"),
+    };
+    case.has("-c") && case.run_as == RunAs::User && sources.any(is_unreadable) && is_affected
+}
+
+/// -A: rsync opens a directory of the source to read its access control lists; by its name they can
+/// be read even where it cannot.
+fn is_list_of_an_unreadable_directory(case: &Case, difference: &Difference) -> bool {
+    let is_unreadable = |node: &Node| node.kind == Kind::Dir && shown_mode(node) & 0o400 == 0;
+    case.has("-A")
+        && case.run_as == RunAs::User
+        && difference.field == "xattrs"
+        && difference.text.contains("system.posix_acl_")
+        && originals(case, &difference.path).any(is_unreadable)
+}
+
+/// --fake-super as an ordinary user: what a file of the source pretends to be, rsync guesses where it
+/// cannot be read. At the destination it is replaced by lanesync, but left alone by rsync.
+fn is_unknown_pretence(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let stderr = reference.stderr();
+    let fails = |who: &str| stderr.contains(&format!("[{who}] failed to read xattr {STAT}"));
+    let is_unreadable = |node: &Node| shown_mode(node) & 0o400 == 0;
+    let is_affected = match difference.aspect {
+        Aspect::Tree if fails("sender") => originals(case, &difference.path).any(is_unreadable),
+        Aspect::Tree => case.tree.get(&difference.path).is_some_and(is_unreadable),
+        // It looks at what rules leave out, too.
+        Aspect::Exit => {
+            difference.text == "Code(23) | Code(0)" && (!fails("sender") || case.has_rules())
+        }
+        Aspect::Output => fails("sender"),
+    };
+    case.has("--fake-super")
+        && case.run_as == RunAs::User
+        && (fails("sender") || fails("generator"))
+        && is_affected
+}
