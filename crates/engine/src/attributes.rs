@@ -348,12 +348,14 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
     Ok(told)
 }
 
-/// The times that differ: those that letters tell of, and with `-c` fractions of a second. The access
+/// The times that differ: those that letters tell of, and as in rsync fractions of a second with `-c`
+/// or where extended attributes differ. The access
 /// time of a link may have changed since it was looked at, by reading it, which only its owner can
 /// mend.
 fn times_to_set(run: &Run, wanted: &Wanted, existing: &Metadata, flags: ItemFlags) -> Times {
-    let exact =
+    let is_compared =
         run.settings.compare.content == ContentCheck::Checksum && existing.kind == Kind::File;
+    let exact = is_compared || flags.contains(ItemFlags::XATTR);
     let is_other = |mtime: &model::Timestamp| exact && *mtime != existing.mtime;
     let is_link = existing.kind == Kind::Symlink;
     let is_own = run.identity.is_root || existing.uid == run.identity.uid;

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use fs::staging::{Naming, Staging};
 use fs::xattr::Node as Carrier;
 use fs::{AccessTime, Copier, Dir, Existing, Made, Sparse, Times};
+use model::settings::Perms;
 use model::{Fault, Kind, Metadata, RelPath, Topic, Verb};
 
 use crate::attributes::Extra;
@@ -136,7 +137,11 @@ impl Old<'_> {
         let (uid, gid) = owner(run, &metadata);
         drop(made.set_own_owner(uid, gid));
         self.keep_extra(run, mirrored.into(), made.into())?;
-        made.set_own_mode(metadata.mode)
+        let inherited = match run.settings.preserve.perms {
+            Perms::Keep => 0,
+            _ => made.metadata()?.mode & 0o2000,
+        };
+        made.set_own_mode(metadata.mode | inherited)
     }
 
     /// The attributes that the run gives the directory at a depth, if that takes part in the transfer.

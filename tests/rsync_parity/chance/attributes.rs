@@ -33,6 +33,9 @@ pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
         || is_read_under_another_name(case, difference)
         || is_taken_for_equal_unread(case, difference)
         || is_unknown_pretence(case, reference, difference)
+        || is_out_of_reach(case, reference, difference)
+        || is_locked_too_early(case, reference, difference)
+        || is_mask_without_names(case, difference)
         || is_list_of_an_unreadable_directory(case, difference)
 }
 
@@ -349,8 +352,15 @@ fn is_directory_that_pretends(
         && reference.stderr().contains("[sender] read errors mapping \"")
         && reference.stderr().contains("Is a directory (21)");
     let is_unread = difference.text == "Code(0) | Code(23)";
+    // What could not be read keeps back deletions.
+    let is_kept = case.has_prefix("--del")
+        && reference.stderr().contains("failed to open \"")
+        && reference.stderr().contains("Is a directory (21)")
+        && (difference.text.ends_with("| nothing")
+            || difference.text.contains("now")
+            || difference.field == "deletions");
     case.has("--fake-super")
-        && (is_told || is_unread)
+        && (is_told || is_unread || is_kept)
         && case.tree.nodes.iter().any(|node| node.path.starts_with(b"src") && pretends(node))
 }
 
@@ -434,4 +444,58 @@ fn is_unknown_pretence(case: &Case, reference: &Observation, difference: &Differ
         && case.run_as == RunAs::User
         && (fails("sender") || fails("generator"))
         && is_affected
+}
+
+/// -X as an ordinary user: where attributes cannot be read, rsync replaces the file at the destination
+/// all the same, and leaves one of the source out of a list.
+fn is_out_of_reach(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let stderr = reference.stderr();
+    let fails = |who: &str| stderr.contains(&format!("[{who}] get_xattr_data: lgetxattr("));
+    let is_unreadable = |node: &Node| shown_mode(node) & 0o400 == 0;
+    let is_at = |path: &[u8]| case.tree.get(path).is_some_and(is_unreadable);
+    // The directory of what was replaced has another time.
+    let is_above = || {
+        let mut nodes = case.tree.nodes.iter();
+        difference.field == "mtime"
+            && nodes.any(|node| node.is_at_or_below(&difference.path) && is_unreadable(node))
+    };
+    let is_affected = match difference.aspect {
+        Aspect::Tree => fails("generator") && (is_at(&difference.path) || is_above()),
+        Aspect::Output => fails("generator") || case.has("--list-only"),
+        Aspect::Exit => case.has("--list-only") && difference.text == "Code(23) | Code(0)",
+    };
+    let fails = fails("generator") || fails("sender");
+    case.has("-X") && case.run_as == RunAs::User && fails && is_affected
+}
+
+/// -X as an ordinary user: rsync's receiver gives a directory its mode together with its attributes,
+/// which may be before all that belongs in it is there.
+fn is_locked_too_early(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let is_locked = |node: &Node| {
+        node.kind == Kind::Dir && shown_mode(node) & 0o200 == 0 && !node.xattrs.is_empty()
+    };
+    let stderr = reference.stderr();
+    let is_refused = stderr.contains("[receiver] mkstemp \"")
+        && stderr.contains("failed: Permission denied (13)");
+    let name = last_name(&difference.path);
+    let parent = &difference.path[..difference.path.len() - name.len()];
+    let parent = parent.strip_suffix(b"/").unwrap_or(parent);
+    let is_affected = match difference.aspect {
+        Aspect::Tree => originals(case, parent).any(is_locked),
+        Aspect::Exit => difference.text == "Code(23) | Code(0)",
+        Aspect::Output => false,
+    };
+    case.has("-X") && case.run_as == RunAs::User && is_refused && is_affected
+}
+
+/// -A: in a list with a mask that names nobody, rsync takes the owning group's permissions away.
+fn is_mask_without_names(case: &Case, difference: &Difference) -> bool {
+    let names_nobody = |node: &Node| {
+        let lists = [&node.acl, &node.default_acl];
+        lists.into_iter().flatten().any(|acl| acl.users.is_empty() && acl.groups.is_empty())
+    };
+    case.has("-A")
+        && difference.field == "xattrs"
+        && difference.text.contains("group::0,mask::")
+        && originals(case, &difference.path).any(names_nobody)
 }

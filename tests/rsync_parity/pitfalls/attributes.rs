@@ -3,6 +3,7 @@
 
 use super::{check_args, check_items};
 use crate::support::parity::{Scenario, Scope, check};
+use crate::support::snapshot::Stamp;
 use crate::support::tree::{Acl, Tree};
 
 fn named_user(group_obj: u16) -> Acl {
@@ -80,6 +81,31 @@ fn what_is_in_a_directory_that_cannot_be_changed_is_brought_over() {
         .file("dst/d/f", "x");
     let seen = check(&Scenario::new(tree, "-a src/ dst/").by_user(), Scope::default());
     assert_eq!((seen.code(), seen.tree.at("dst/d/f").mode), (23, 0o600));
+}
+
+#[test]
+fn times_are_exact_where_extended_attributes_differ() {
+    let tree = Tree::new()
+        .file("src/f", "x")
+        .xattr("user.note", "1")
+        .file("src/g", "x")
+        .file("dst/f", "x")
+        .mtime(1_600_000_000, 9)
+        .file("dst/g", "x")
+        .mtime(1_600_000_000, 9);
+    let seen = check_args(&tree, "-aXi src/ dst");
+    assert_eq!(seen.tree.at("dst/f").mtime, Stamp::At(1_600_000_000, 0));
+    assert_eq!(seen.tree.at("dst/g").mtime, Stamp::At(1_600_000_000, 9));
+}
+
+#[test]
+fn a_directory_of_a_backup_keeps_what_it_inherits() {
+    let tree =
+        Tree::new().file("src/d/e/f", "new").dir("dst/d").mode(0o2755).file("dst/d/e/f", "old one");
+    for (options, mode) in [("-r", 0o2755), ("-rp", 0o755)] {
+        let seen = check_args(&tree, &format!("{options} --backup-dir=@ROOT@/bk src/ dst"));
+        assert_eq!(seen.tree.at("bk/d/e").mode, mode, "{options}");
+    }
 }
 
 #[test]
