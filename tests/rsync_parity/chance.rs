@@ -14,6 +14,9 @@ mod arguments;
 #[path = "chance/attributes.rs"]
 mod attributes;
 
+#[path = "chance/names.rs"]
+mod names;
+
 /// True if `difference` is one that rsync might have with itself in this case.
 pub(crate) fn is_left_to_chance(
     case: &Case,
@@ -22,6 +25,7 @@ pub(crate) fn is_left_to_chance(
 ) -> bool {
     arguments::is_excused(case, reference, difference)
         || attributes::is_excused(case, reference, difference)
+        || names::is_excused(case, reference, difference)
         || is_torn_off(case, reference, difference)
         || is_deletion_after_fault(case, reference, difference)
         || is_directory_time_of_redo(reference, difference)
@@ -73,7 +77,7 @@ fn differs_in_letters(text: &str, letters: &str) -> bool {
     let first = |lines: &str| {
         let line = lines.split('`').nth(1).unwrap_or_default();
         let (item, name) = line.split_at_checked(11).unwrap_or((line, ""));
-        format!("{}{name}", item.replace(|letter| letters.contains(letter), "."))
+        format!("{}{name}", item.replace(|letter| letter == ' ' || letters.contains(letter), "."))
     };
     text.split_once(" | ").is_some_and(|(theirs, ours)| first(theirs) == first(ours))
 }

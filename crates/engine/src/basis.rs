@@ -292,7 +292,9 @@ pub(crate) fn bring_other(worker: &mut Worker<'_>, entry: Entry) -> Result<Cost,
     match (best(worker, &entry, kind), worker.run.settings.basis.action) {
         (Some(found), BasisAction::Omit) if found.quality == Match::Exact => omit(worker, &entry),
         (Some(found), BasisAction::Link) if found.quality == Match::Exact => {
-            link(worker, entry, &found)
+            // Where it may not be linked it is made anew.
+            let matched = |entry: Box<Entry>| Entry { is_matched: true, ..*entry };
+            link(worker, entry, &found).map_err(|entry| Box::new(matched(entry)))
         }
         (found, action) => {
             // An exact copy is made without being told; another one is told as changed.

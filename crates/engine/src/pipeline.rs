@@ -67,7 +67,7 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     shared.meets_entries_again = links.symlinks == Symlinks::Follow
         || links.copy_dirlinks
         || links.copy_unsafe
-        || selection.overlaps();
+        || selection.may_overlap();
     let run = Arc::new(shared);
     tell_unreadable(&run, &mut selection);
     tell_notes(&run, &selection, opened.as_ref());

@@ -127,8 +127,8 @@ pub(crate) struct Selection {
     pub(crate) empty: Option<Box<[u8]>>,
     /// How often a name was picked; one that is named twice counts twice.
     pub(crate) picks: usize,
-    /// The picked paths from the root of the file system, where hard links are looked for.
-    named: Vec<Vec<u8>>,
+    /// A pick may lead through a link.
+    picks_through_links: bool,
     /// The numbers of the roots, by device, inode and what they are shown as.
     numbers: HashMap<(u64, u64, Box<[u8]>), u16>,
     /// How many roots stay open.
@@ -167,11 +167,10 @@ impl Selection {
         Ok(selection)
     }
 
-    /// True when an entry may be reached through several arguments, as `a/b` is by `a a/b`.
-    pub(crate) fn overlaps(&self) -> bool {
-        let mut named: Vec<Vec<&[u8]>> = self.named.iter().map(|path| components(path)).collect();
-        named.sort_unstable();
-        self.roots.len() > 1 && named.windows(2).any(|pair| pair[1].starts_with(&pair[0]))
+    /// True when an entry may be reached on several ways, as `a/b` is by `a a/b`, and what is in
+    /// `a` by `a link/`.
+    pub(crate) fn may_overlap(&self) -> bool {
+        self.roots.len() > 1 || (self.picks > 1 && self.picks_through_links)
     }
 
     /// A source argument.
@@ -259,7 +258,7 @@ impl Selection {
         if self.passes_over(settings, base, &below, entry.kind) {
             return Ok(());
         }
-        self.note_picked(settings, base, &below);
+        self.note_picked(&below);
         let content = settings.content(below.lists_content);
         let is_listed = entry.kind == Kind::Directory && content == Content::Listed;
         // What cannot be listed deletes nothing, and is told of when it is entered.
@@ -296,11 +295,9 @@ impl Selection {
         true
     }
 
-    fn note_picked(&mut self, settings: &Wishes<'_>, base: &Base, below: &Below<'_>) {
-        if settings.links.hard_links {
-            let base = crate::pipeline::absolute(&base.place.shown);
-            self.named.push(join(&base, &below.path()).into_vec());
-        }
+    fn note_picked(&mut self, below: &Below<'_>) {
+        let depth = below.components.len();
+        self.picks_through_links |= depth > 1 || (depth == 1 && below.lists_content);
         self.picks += 1;
     }
 

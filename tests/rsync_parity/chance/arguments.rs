@@ -79,14 +79,15 @@ fn is_appended_to_what_is_like_it(case: &Case, difference: &Difference) -> bool 
 }
 
 /// Without -p a device or pipe gets the mode of whatever it replaces, and from a link all of 0777;
-/// a regular file in the same place does not.
+/// a regular file in the same place does not, unless its content comes from a basis tree.
 fn is_mode_of_another_kind(case: &Case, difference: &Difference) -> bool {
     let replaced = case.tree.get(&difference.path);
     let name = last_name(&difference.path);
     let is_other = |node: &Node| {
         node.path.starts_with(b"src/")
             && last_name(&node.path) == name
-            && !matches!(node.kind, Kind::Dir | Kind::File(_) | Kind::Symlink(_))
+            && !matches!(node.kind, Kind::Dir | Kind::Symlink(_))
+            && (has_basis(case) || !matches!(node.kind, Kind::File(_)))
     };
     !case.keeps("p", "--no-perms")
         && difference.field == "mode"

@@ -11,6 +11,11 @@ fn check_links(tree: &Tree, args: &str) -> Observation {
     check(&scenario, Scope { output: Output::ItemsWithLinks, also: Also::default() })
 }
 
+fn check_links_as_user(tree: &Tree, args: &str) -> Observation {
+    let scenario = Scenario::new(tree.clone(), args).by_user();
+    check(&scenario, Scope { output: Output::ItemsWithLinks, also: Also::default() })
+}
+
 /// Four names of one file, one of a link and one of a pipe.
 fn groups() -> Tree {
     let mut tree = Tree::new().file("src/fa", "x").symlink("src/la", "x");
@@ -115,5 +120,32 @@ fn a_device_is_told_as_a_change_of_the_one_that_it_is_like() {
         let args = format!("-ai {action}=../alt1 {action}=../alt2 src/ dst/");
         let seen = check_links(&tree, &args);
         assert!(seen.stdout().contains("cDc..p..... null"), "{}", seen.stdout());
+    }
+}
+
+#[test]
+fn what_may_not_be_linked_from_a_basis_tree_is_made_without_being_told_as_new() {
+    let tree = Tree::new().dir("dst").symlink("src/l", "x").symlink("alt/l", "x").owner(0, 0);
+    for options in ["-li", "-lii"] {
+        let args = format!("-rt {options} --link-dest=../alt src/ dst/");
+        let seen = check_links_as_user(&tree, &args);
+        assert_eq!(seen.tree.at("dst/l").links_to, None);
+    }
+}
+
+#[test]
+fn names_that_a_link_leads_to_a_second_time_are_of_the_same_group() {
+    let tree = Tree::new()
+        .symlink("src/again", ".")
+        .symlink("src/aside", "c")
+        .file("src/c/a", "x")
+        .hard_link("src/f", "src/c/a")
+        .symlink("src/l", "x")
+        .hard_link("src/c/m", "src/l")
+        .file("list", "l\nagain/\nc/\nf\n")
+        .dir("dst");
+    for args in ["--files-from=list src/", "src/c src/aside/", "src/aside/ src/f"] {
+        let seen = check_links(&tree, &format!("-aHri {args} dst/"));
+        assert!(seen.stdout().contains(" => "), "{args}: {}", seen.stdout());
     }
 }

@@ -1,0 +1,139 @@
+//! What rsync leaves to chance, or gets wrong, with files that have several names, and with those
+//! that it may not read.
+
+use super::{differs_in_letters, octal_pair};
+use crate::case::Case;
+use crate::support::parity::{Aspect, Difference, Observation};
+use crate::support::run::{Exit, RunAs, USER};
+use crate::support::tree::{Kind, Node};
+
+/// True if `difference` is one that rsync might have with itself, or with its own manual.
+pub(super) fn is_excused(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    is_equal_unread(case, difference)
+        || is_new_since_unreadable(case, difference)
+        || is_unchanged_but_closed(case, reference, difference)
+        || is_led_by_what_is_like_another(case, difference)
+        || is_told_with_what_was_left_alone(case, difference)
+        || is_linked_in_thought(case, difference)
+        || is_dressed_under_another_name(case, difference)
+        || is_read_under_another_name(case, difference)
+        || is_refused_a_stray_time(case, reference, difference)
+}
+
+/// -c: to rsync all files that it cannot open are equal, whatever they hold, and it ends well.
+fn is_equal_unread(case: &Case, difference: &Difference) -> bool {
+    let files = || case.tree.nodes.iter().filter(|node| is_unreadable(node));
+    let is_pair = |path: &[u8]| {
+        let name = last_name(path);
+        files().any(|node| is_source(node) && last_name(&node.path) == name)
+            && files().any(|node| !is_source(node) && last_name(&node.path) == name)
+    };
+    let is_shown = match difference.aspect {
+        Aspect::Tree => is_pair(&difference.path),
+        Aspect::Exit => difference.text.ends_with("Code(0) | Code(23)"),
+        Aspect::Output => difference.text.contains("`.f"),
+    };
+    let checks = case.has("-c") || case.has("--checksum");
+    checks && case.run_as == RunAs::User && is_shown && files().any(|node| is_pair(&node.path))
+}
+
+/// Without -p: rsync gives a file that is a change of an unreadable one, at the destination or in a
+/// basis tree, the mode of a new file, and else that one's.
+fn is_new_since_unreadable(case: &Case, difference: &Difference) -> bool {
+    let is_kept = |mode| octal_pair(&difference.text).is_some_and(|(_, ours)| ours == mode);
+    let is_changed = |node: &Node| {
+        !is_source(node)
+            && is_unreadable(node)
+            && last_name(&node.path) == last_name(&difference.path)
+            && is_kept(node.mode)
+    };
+    !case.keeps("p", "--no-perms")
+        && case.run_as == RunAs::User
+        && difference.field == "mode"
+        && case.tree.nodes.iter().any(is_changed)
+}
+
+/// rsync tells that a directory is as it was that it may list on neither side.
+fn is_unchanged_but_closed(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    case.run_as == RunAs::User
+        && difference.field == "items"
+        && difference.text.contains(": `.d          ")
+        && reference.stderr().lines().any(|line| {
+            line.contains("[sender] opendir \"") && line.ends_with("Permission denied (13)")
+        })
+}
+
+/// -H with --fuzzy: which name of a new file leads depends on which of them has a file like it.
+fn is_led_by_what_is_like_another(case: &Case, difference: &Difference) -> bool {
+    let is_lead = difference.text.contains(" => ") || difference.text.contains(">f+++++++++ ");
+    case.has("-H") && case.has("--fuzzy") && difference.aspect == Aspect::Output && is_lead
+}
+
+/// -H: rsync tells of a new file where the last of its names stands, also when that one is left
+/// alone.
+fn is_told_with_what_was_left_alone(case: &Case, difference: &Difference) -> bool {
+    let leaves_alone = ["--ignore-existing", "--existing", "-u"];
+    case.has("-H")
+        && leaves_alone.iter().any(|option| case.has(option))
+        && difference.field == "items"
+        && difference.text.split_once(" | ").is_some_and(|(_, ours)| ours.starts_with("`>f"))
+}
+
+/// -n -H with --link-dest: rsync names the basis tree's file as the leader, which is not yet linked.
+fn is_linked_in_thought(case: &Case, difference: &Difference) -> bool {
+    case.has("-n")
+        && case.has("-H")
+        && case.has_prefix("--link-dest")
+        && difference.field == "links"
+        && difference.text.split(" | ").next().is_some_and(|theirs| theirs.contains("/run/alt"))
+}
+
+/// -X without -H: whether rsync has looked at the other names of a destination file before the
+/// first of them gets its attributes is a race.
+fn is_dressed_under_another_name(case: &Case, difference: &Difference) -> bool {
+    let is_linked = |node: &Node| !is_source(node) && matches!(node.kind, Kind::HardLink(_));
+    case.has("-X")
+        && !case.has("-H")
+        && difference.field == "items"
+        && differs_in_letters(&difference.text, "x")
+        && case.tree.nodes.iter().any(is_linked)
+}
+
+/// -c with -U: of a source file with several names rsync reads all, and looks at some of them when
+/// the first was read.
+fn is_read_under_another_name(case: &Case, difference: &Difference) -> bool {
+    let is_linked = |node: &Node| is_source(node) && matches!(node.kind, Kind::HardLink(_));
+    let is_atime = difference.field == "items"
+        && (differs_in_letters(&difference.text, "u") || difference.text.contains(".f......u.. "));
+    case.has("-c") && case.has("-U") && is_atime && case.tree.nodes.iter().any(is_linked)
+}
+
+/// -U: rsync sets a time that nobody asked for without -t, and with -c the access time of what it has
+/// read, and may do neither to another user's file.
+fn is_refused_a_stray_time(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    case.has("-U")
+        && (case.has("-c") || !(case.has("-a") || case.has("-t")))
+        && case.run_as == RunAs::User
+        && difference.aspect == Aspect::Exit
+        && reference.run.exit == Exit::Code(23)
+        && reference.stderr().contains("[generator] failed to set times on")
+}
+
+/// True for a file that the ordinary user may not read.
+fn is_unreadable(node: &Node) -> bool {
+    let (uid, gid) = node.owner.unwrap_or((USER, USER));
+    let bit = match (uid == USER, gid == USER) {
+        (true, _) => 0o400,
+        (false, true) => 0o040,
+        (false, false) => 0o004,
+    };
+    matches!(node.kind, Kind::File(_)) && node.mode & bit == 0
+}
+
+fn is_source(node: &Node) -> bool {
+    node.path.starts_with(b"src")
+}
+
+fn last_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
+}
