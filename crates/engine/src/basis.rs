@@ -8,7 +8,7 @@ use model::settings::BasisAction;
 use model::{Fault, ItemFlags, Kind, Metadata, Verb, Verdict};
 
 use crate::attributes::{self, AsksForExtra, Extra};
-use crate::entries::Entry;
+use crate::entries::{Entry, stored_target};
 use crate::node::{Handle, Node};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
@@ -194,7 +194,9 @@ fn same_target(run: &Run, entry: &Entry, dir: &Dir) -> bool {
     if run.keeps_pretence() && is_real() {
         return false;
     }
-    run.read_link(dir, name).ok() == run.read_link(&entry.source_dir, &entry.name).ok()
+    let there = run.read_link(dir, name);
+    let source = run.read_link(&entry.source_dir, &entry.name);
+    there.is_ok_and(|there| source.is_ok_and(|source| stored_target(run, &source) == there))
 }
 
 /// `--compare-dest`: the destination does without the file; one that is there goes.

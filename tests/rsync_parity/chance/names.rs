@@ -12,6 +12,7 @@ pub(super) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
     is_equal_unread(case, difference)
         || is_new_since_unreadable(case, difference)
         || is_unchanged_but_closed(case, reference, difference)
+        || is_unsafe_link_of_a_group(case, difference)
         || is_led_by_what_is_like_another(case, difference)
         || is_told_with_what_was_left_alone(case, difference)
         || is_linked_in_thought(case, difference)
@@ -61,6 +62,21 @@ fn is_unchanged_but_closed(case: &Case, reference: &Observation, difference: &Di
         && reference.stderr().lines().any(|line| {
             line.contains("[sender] opendir \"") && line.ends_with("Permission denied (13)")
         })
+}
+
+/// -H with --safe-links: rsync makes an unsafe link that is a further name of a safe one, against
+/// its manual, or waits for itself.
+fn is_unsafe_link_of_a_group(case: &Case, difference: &Difference) -> bool {
+    let is_made = match (difference.aspect, difference.field) {
+        (Aspect::Tree, "existence") => {
+            difference.text.starts_with('l') && difference.text.ends_with("| nothing")
+        }
+        (Aspect::Tree, "mtime") => difference.text.starts_with("now |"),
+        (Aspect::Tree, field) => field == "links to",
+        (Aspect::Output, _) => difference.text.contains("`hL"),
+        (Aspect::Exit, _) => false,
+    };
+    case.has("-H") && case.has("--safe-links") && is_made
 }
 
 /// -H with --fuzzy: which name of a new file leads depends on which of them has a file like it.

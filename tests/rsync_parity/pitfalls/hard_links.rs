@@ -1,6 +1,7 @@
 //! What is told of a further name of a file (`-H`) that is not simply new, and what single files
 //! find in basis trees.
 
+use super::assert_there;
 use crate::support::parity::{Observation, Output, Scenario, Scope, check};
 use crate::support::snapshot::Also;
 use crate::support::tree::{Kind, Tree};
@@ -147,5 +148,19 @@ fn names_that_a_link_leads_to_a_second_time_are_of_the_same_group() {
     for args in ["--files-from=list src/", "src/c src/aside/", "src/aside/ src/f"] {
         let seen = check_links(&tree, &format!("-aHri {args} dst/"));
         assert!(seen.stdout().contains(" => "), "{args}: {}", seen.stdout());
+    }
+}
+
+#[test]
+fn a_link_of_a_basis_tree_is_like_what_would_be_stored() {
+    let tree = Tree::new()
+        .symlink("src/l", "/rsyncd-munged/x")
+        .symlink("src/m", "/rsyncd-munged/x")
+        .symlink("alt/l", "/rsyncd-munged/x")
+        .symlink("alt/m", "x")
+        .dir("dst");
+    for action in ["--link-dest", "--copy-dest", "--compare-dest"] {
+        let seen = check_links(&tree, &format!("-ai --munge-links {action}=../alt src/ dst/"));
+        assert_there(&seen, &["dst/l"], &[]);
     }
 }
