@@ -13,6 +13,7 @@ pub(super) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
         || is_new_since_unreadable(case, difference)
         || is_unchanged_but_closed(case, reference, difference)
         || is_unsafe_link_of_a_group(case, difference)
+        || is_lost_for_a_link(case, reference, difference)
         || is_led_by_what_is_like_another(case, difference)
         || is_told_with_what_was_left_alone(case, difference)
         || is_linked_in_thought(case, difference)
@@ -77,6 +78,23 @@ fn is_unsafe_link_of_a_group(case: &Case, difference: &Difference) -> bool {
         (Aspect::Exit, _) => false,
     };
     case.has("-H") && case.has("--safe-links") && is_made
+}
+
+/// -H: where a file of another user may not be linked to, rsync leaves its further names out;
+/// lanesync copies them.
+fn is_lost_for_a_link(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let is_lost = match difference.field {
+        "existence" => difference.text.starts_with("nothing | -"),
+        "links to" => true,
+        "mtime" => difference.text.ends_with("| now"),
+        _ => false,
+    };
+    case.has("-H")
+        && case.run_as == RunAs::User
+        && is_lost
+        && reference.stderr().lines().any(|line| {
+            line.contains("[generator] link \"") && line.ends_with("Operation not permitted (1)")
+        })
 }
 
 /// -H with --fuzzy: which name of a new file leads depends on which of them has a file like it.
