@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use fs::xattr::Node as Carrier;
 use fs::{AccessTime, Dir};
-use model::settings::{OneFileSystem, Perms};
+use model::settings::{DeleteWhen, OneFileSystem, Perms};
 use model::{Cause, Fault, Item, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
 
 use crate::attributes::{self, AsksForExtra, Extra};
@@ -15,6 +15,7 @@ use crate::merge_files::{rules_in_force, rules_of};
 use crate::names::{NameRef, Presence};
 use crate::node::{
     Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Sides, Target, ThroughLink,
+    is_listed,
 };
 use crate::order::SegmentId;
 use crate::run::Run;
@@ -565,8 +566,12 @@ fn enter_scopes(
     if !parent.receiver_scope.needs_reading() {
         return Ok(parent.receiver_scope.clone());
     }
-    for layer in layers {
+    for layer in &mut *layers {
         layer.scope = rules_of(&layer.scope, path, || parent.child_layer_dir(layer).map(Some))?;
+    }
+    // Where nothing is deleted nobody asks the receiver's.
+    if parent.run.settings.delete.when == DeleteWhen::Never || !is_listed(layers) {
+        return Ok(parent.receiver_scope.clone());
     }
     rules_in_force(&parent.receiver_scope, path, target.if_open().as_ref())
 }

@@ -83,7 +83,7 @@ pub(crate) fn open(
         Ok(dir) => opened(dir, path, Before::Anything),
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(job, path, arrival),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => match arrival {
-            Arrival::Renamed if !picks_a_directory(selection) => into_parent(job, path),
+            Arrival::Renamed if !picks_a_directory(job, selection) => into_parent(job, path),
             _ => Err(not_a_directory(path, selection)),
         },
         Err(cause) => Err(failed(Verb::Open, path)(cause)),
@@ -222,14 +222,33 @@ fn single_entry(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> Result<
         return Ok(false);
     }
     let root = &selection.roots[usize::from(in_root.root)];
-    let found = root.dir().and_then(|dir| Ok((dir.stat(&pick.name)?, dir)));
+    let found = root.dir().and_then(|dir| Ok((look_at(job, &dir, &pick.name)?, dir)));
     let (metadata, dir) = found.map_err(SetupError::from_io(&pick.name))?;
     if metadata.kind != Kind::Directory || in_root.content == Content::Picked {
         return Ok(true);
     }
     let path = RelPath::root().child(&pick.name);
-    let opened = dir.open_child(&pick.name, AccessTime::Keep);
+    let opened = if follows_to_directories(job) {
+        dir.open_child_following(&pick.name)
+    } else {
+        dir.open_child(&pick.name, AccessTime::Keep)
+    };
     Ok(opened.map_or(true, |dir| gives_nothing(job, rules, &root.place.shown, &path, &dir)))
+}
+
+/// A picked name; a link is the directory that it leads to where the settings say so.
+fn look_at(job: &Job, dir: &Dir, name: &[u8]) -> io::Result<Metadata> {
+    let found = dir.stat(name)?;
+    if found.kind != Kind::Symlink || !follows_to_directories(job) {
+        return Ok(found);
+    }
+    let behind = dir.stat_following(name).ok();
+    Ok(behind.filter(|behind| behind.kind == Kind::Directory).unwrap_or(found))
+}
+
+fn follows_to_directories(job: &Job) -> bool {
+    let links = &job.settings.links;
+    links.symlinks == Symlinks::Follow || links.copy_dirlinks
 }
 
 /// True when a directory is empty or cannot be read, or all that is in it is left out by rules or
@@ -265,11 +284,11 @@ fn is_empty_root(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> bool {
 }
 
 /// True when a name that was picked is a directory: it takes no file's place as the destination.
-fn picks_a_directory(selection: &Selection) -> bool {
+fn picks_a_directory(job: &Job, selection: &Selection) -> bool {
     let is_directory = |pick: &Pick| {
         let mut found = pick.roots.iter().map(|in_root| {
             let root = &selection.roots[usize::from(in_root.root)];
-            root.dir()?.stat(&pick.name)
+            look_at(job, &root.dir()?, &pick.name)
         });
         found.any(|found| found.is_ok_and(|metadata| metadata.kind == Kind::Directory))
     };

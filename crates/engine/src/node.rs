@@ -65,6 +65,11 @@ pub(crate) struct Layer {
     pub(crate) scope: filter::Scope,
 }
 
+/// True when all of what one of the layers has is in the transfer.
+pub(crate) fn is_listed(layers: &[Layer]) -> bool {
+    layers.iter().any(|layer| layer.content == Content::Listed)
+}
+
 /// The directory of the destination that belongs to a node.
 #[derive(Debug)]
 pub(crate) enum Target {
@@ -238,6 +243,11 @@ impl Node {
         node.is_left_out = parent.is_left_out;
         node.incomplete = AtomicBool::new(parent.incomplete.load(Ordering::Relaxed));
         node
+    }
+
+    /// True when all of what a source has in it is in the transfer.
+    pub(crate) fn is_listed(&self) -> bool {
+        is_listed(&self.layers)
     }
 
     /// The rules in force in a layer.

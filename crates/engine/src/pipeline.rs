@@ -20,6 +20,7 @@ use crate::error::SetupError;
 use crate::merge_files::{rules_in_force, rules_of};
 use crate::node::{
     Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Sides, Target, ThroughLink,
+    is_listed,
 };
 use crate::order::OrderedLog;
 use crate::run::{Limits, Run, Stop, Surroundings};
@@ -282,11 +283,11 @@ fn root_node(
     let numbered = (0..=u16::MAX).zip(&top.selection.roots);
     let layers: Vec<Layer> =
         numbered.map(|(number, root)| layer(top, number, root)).collect::<Result<_, _>>()?;
-    let receiver_scope = rules_in_force(
-        &receiver_rules(top.rules, top.opened.as_ref()),
-        &RelPath::root(),
-        target.if_open().as_ref(),
-    )?;
+    let mut receiver_scope = receiver_rules(top.rules, top.opened.as_ref());
+    if run.settings.delete.when != DeleteWhen::Never && is_listed(&layers) {
+        let dir = target.if_open();
+        receiver_scope = rules_in_force(&receiver_scope, &RelPath::root(), dir.as_ref())?;
+    }
     let itself = top.selection.roots.iter().position(|root| root.is_sent).unwrap_or(0);
     let source_scope =
         layers.get(itself).map_or_else(|| base_scope(top.rules, b"."), |layer| layer.scope.clone());

@@ -72,8 +72,7 @@ fn begin(worker: &mut Worker<'_>, node: Arc<Node>, found: Found) {
 }
 
 fn deletes_now(run: &Run, node: &Node) -> bool {
-    let is_content =
-        node.has_unread_content || node.layers.iter().any(|layer| layer.content == Content::Listed);
+    let is_content = node.has_unread_content || node.is_listed();
     let is_known = !node.incomplete.load(Ordering::Relaxed);
     run.pass().deletes() && is_content && (is_known || run.settings.delete.ignore_errors)
 }

@@ -112,6 +112,13 @@ impl Scope {
         self.answer(&Question { subject, side, perishable })
     }
 
+    /// What the rules say of the transfer root where it is named as the first of the directories on
+    /// a way, as in `./a`.
+    pub fn check_leading_dot(&self, side: Side) -> Verdict {
+        let subject = Subject::entry(&self.state.ground.root, b".", NodeKind::Directory);
+        self.answer(&Question { subject, side, perishable: Perishable::Honoured })
+    }
+
     /// What the `x` rules say of the name of an extended attribute.
     pub fn check_xattr(&self, name: &[u8], side: Side) -> Verdict {
         let subject = Subject::xattr(&self.state.ground.root, name);

@@ -2,6 +2,7 @@
 
 use crate::case::Case;
 use crate::support::parity::{Aspect, Difference, Observation};
+use crate::support::run::RunAs;
 use crate::support::tree::{Kind, Node};
 
 /// True if `difference` is one that rsync might have with itself, or with its own manual.
@@ -17,6 +18,10 @@ pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
         || is_empty_and_named_twice(case, difference)
         || is_rule_of_another_source(case, difference)
         || is_unread_and_empty(case, reference, difference)
+        || is_out_of_reach(case, reference, difference)
+        || is_backup_deleted_at_once(case, difference)
+        || is_spent_on_an_obstacle(case, reference, difference)
+        || is_missing_with_its_directory(case, reference, difference)
         || is_backup_of_what_was_kept(case, reference, difference)
 }
 
@@ -137,21 +142,78 @@ fn is_empty_and_named_twice(case: &Case, difference: &Difference) -> bool {
     let is_kept = match difference.field {
         "existence" => difference.text.starts_with('d') && difference.text.ends_with("| nothing"),
         "mtime" => difference.text.starts_with("now |"),
-        "deletions" => difference.text.contains("/`"),
-        _ => difference.aspect == Aspect::Output && difference.text.contains("`cd"),
+        "deletions" => true,
+        "items" => difference.text.contains("`cd") || difference.text.contains("`.d"),
+        _ => false,
     };
     let names_some = case.sources.len() > 1 || case.has_prefix("--files-from");
     case.has("-m") && names_some && is_kept
 }
 
-/// -m: rsync drops a directory that it cannot read; lanesync does not know it to be empty.
+/// -m: rsync drops a directory that it cannot read, and those that hold nothing else; lanesync does
+/// not know it to be empty.
 fn is_unread_and_empty(case: &Case, reference: &Observation, difference: &Difference) -> bool {
-    let name = String::from_utf8_lossy(last_name(&difference.path)).into_owned();
-    case.has("-m")
+    let is_kept = match difference.field {
+        "existence" => difference.text.starts_with("nothing | d"),
+        "kind" => difference.text.contains("| d"),
+        "mtime" => difference.text.ends_with("| now"),
+        "items" => difference.text.contains("| `cd"),
+        _ => false,
+    };
+    let stderr = reference.stderr();
+    let is_unread = stderr.contains("[sender] opendir \"") && stderr.contains("Permission denied");
+    case.has("-m") && is_unread && is_kept
+}
+
+/// A directory that may be read on neither side: rsync tells of it, as one that needs nothing.
+fn is_out_of_reach(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    case.run_as == RunAs::User
         && reference.stderr().contains("[sender] opendir \"")
-        && reference.stderr().contains(&format!("{name}\" failed: Permission denied"))
-        && difference.field == "existence"
-        && difference.text.starts_with("nothing | d")
+        && difference.field == "items"
+        && difference.text.contains(": `.d          ")
+}
+
+/// --delete-after: rsync takes for extraneous what it has just put aside in the destination.
+fn is_backup_deleted_at_once(case: &Case, difference: &Difference) -> bool {
+    let is_unprotected = case.has("-b") && case.has("--delete-excluded");
+    // With a limit there is less left to be deleted elsewhere.
+    let is_inside = case.has("--backup-dir=bk") && case.has_prefix("--max-delete");
+    let is_put_aside = match (difference.aspect, difference.field) {
+        (Aspect::Exit, _) | (_, "deletions") => true,
+        _ if is_inside => difference.path.starts_with(b"dst/"),
+        (_, "existence") => {
+            let suffixes = [&b"~"[..], b".old", b".txt"];
+            difference.text.starts_with("nothing |")
+                && suffixes.iter().any(|suffix| difference.path.ends_with(suffix))
+        }
+        _ => false,
+    };
+    case.has("--delete-after") && (is_unprotected || is_inside) && is_put_aside
+}
+
+/// --max-delete: rsync deletes beside an obstacle before it makes way; lanesync makes way first.
+fn is_spent_on_an_obstacle(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let is_changed = match difference.aspect {
+        Aspect::Exit => difference.text.ends_with("Code(25)"),
+        Aspect::Tree => !difference.path.starts_with(b"src"),
+        Aspect::Output => true,
+    };
+    case.has_prefix("--max-delete")
+        && reference.stderr().contains("could not make way for ")
+        && is_changed
+}
+
+/// --ignore-missing-args: rsync forgives that a name is missing, but not its directory.
+fn is_missing_with_its_directory(
+    case: &Case,
+    reference: &Observation,
+    difference: &Difference,
+) -> bool {
+    case.has("--ignore-missing-args")
+        && case.has_prefix("--files-from")
+        && reference.stderr().contains("[sender] change_dir \"")
+        && difference.aspect == Aspect::Exit
+        && difference.text.ends_with("Code(0)")
 }
 
 /// Rule files of several sources: rsync takes those above the first for all and, while it lists and

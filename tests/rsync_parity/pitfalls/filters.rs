@@ -190,6 +190,23 @@ fn pitfall_12_a_named_directory_brings_no_content_that_a_rule_hides() {
 }
 
 #[test]
+fn pitfall_12_rules_of_the_destination_count_where_something_is_deleted() {
+    let tree = tree().file("dst/.rules", "no rule");
+    for args in ["src/ dst", "--delete src/foo dst", "--delete-after src/foo dst"] {
+        let seen = check_args(&tree, &format!("-ai --filter=:_.rules {args}"));
+        assert_eq!(seen.code(), 0, "{args}");
+    }
+}
+
+#[test]
+fn pitfall_12_a_rule_may_leave_out_the_dot_that_a_path_begins_with() {
+    for rule in ["--exclude=?", "--exclude=.", "--filter=-! [a-z]*"] {
+        let scenario = Scenario::new(tree(), "-aiR --no-r").arg(rule).arg("./src/foo/").arg("dst");
+        assert!(!check_items(&scenario).stdout().contains(" ./"), "{rule}");
+    }
+}
+
+#[test]
 fn pitfall_12_empty_directories_that_are_protected_are_not_pruned() {
     let tree = Tree::new().dir("src/a").dir("src/b/c").dir("src/d").dir("dst");
     let protected = |rule, options| {

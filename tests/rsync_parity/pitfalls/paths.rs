@@ -121,6 +121,22 @@ fn pitfall_01_links_on_the_command_line_are_followed_only_with_a_slash() {
 }
 
 #[test]
+fn pitfall_01_a_followed_link_to_a_directory_is_one() {
+    let tree = Tree::new().file("out/f", "").symlink("src/l", "../out").dir("empty");
+    let tree = tree.symlink("src/e", "../empty").file("g", "");
+    for (args, there) in [
+        ("-aiL src/l new", "new/l/f"),
+        ("-aik src/l new", "new/l/f"),
+        ("-aik src/e new", "new"),
+        ("-ik src/l new", "src"),
+        ("-iL src/l new", "src"),
+        ("-aiL src/l g", "g"),
+    ] {
+        assert_there(&check_args(&tree, args), &[there], &["new/f"]);
+    }
+}
+
+#[test]
 fn pitfall_02_relative_keeps_the_path_and_a_dot_cuts_it() {
     let table: &[(&str, &str, &str)] = &[
         ("-aiR src/sub/a dst", "dst/src/sub/a", "dst/src/b"),

@@ -134,6 +134,10 @@ impl Base {
             Symlinks::Follow => dir.stat_following(name),
             // A link to nothing, with a slash behind it, is still a link.
             _ if is_slashed => Ok(dir.stat_following(name).unwrap_or(metadata)),
+            _ if settings.links.copy_dirlinks => {
+                let behind = dir.stat_following(name);
+                Ok(behind.ok().filter(|it| it.kind == Kind::Directory).unwrap_or(metadata))
+            }
             _ => Ok(metadata),
         }
     }

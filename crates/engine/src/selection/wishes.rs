@@ -78,7 +78,12 @@ impl Wishes<'_> {
             Scope::root(Arc::clone(self.rules), &crate::pipeline::absolute(&base.place.shown));
         let path = components.join(&b'/');
         let kind = crate::scan::node_kind(Some(kind));
-        match scope.check(&path, kind, filter::Side::Sender, filter::Perishable::Honoured) {
+        let side = filter::Side::Sender;
+        let verdict = match &path[..] {
+            b"." => scope.check_leading_dot(side),
+            path => scope.check(path, kind, side, filter::Perishable::Honoured),
+        };
+        match verdict {
             filter::Verdict::Excluded(rule) => Some(scope.describe(rule).to_string()),
             _ => None,
         }
