@@ -242,9 +242,12 @@ fn to_be(now: Metadata, wanted: &Wanted) -> Metadata {
     }
 }
 
-/// The owner and group that a copy is given.
+/// The owner and group that a copy is really given.
 fn owner(run: &Run, metadata: &Metadata) -> (Option<u32>, Option<u32>) {
     let preserve = &run.settings.preserve;
+    if run.keeps_pretence() {
+        return (None, None);
+    }
     (preserve.owner.then_some(metadata.uid), preserve.group.then_some(metadata.gid))
 }
 
