@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use filter::{Rules, Scope};
 use fs::Dir;
-use model::settings::{BasisAction, Symlinks, Workers};
+use model::settings::{BasisAction, DeleteWhen, Symlinks, Workers};
 use model::{
     Cause, Fault, Item, ItemFlags, Job, Kind, Metadata, RelPath, Side, Summary, Topic, Verb,
     Verdict,
