@@ -225,8 +225,14 @@ impl Dir {
             return Listing::read(self.reopen()?.as_fd());
         }
         // Btrfs shows what was there when the directory was opened, until it is told to rewind.
-        rustix::fs::seek(self, SeekFrom::Start(0))?;
-        Listing::read(self.as_fd())
+        match rustix::fs::seek(self, SeekFrom::Start(0)) {
+            // Opened for searching only: opening it again says what stands against reading it.
+            Err(Errno::BADF) => Listing::read(self.reopen()?.as_fd()),
+            sought => {
+                sought?;
+                Listing::read(self.as_fd())
+            }
+        }
     }
 
     /// Metadata of a name; of a link, the link's own.
