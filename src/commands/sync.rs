@@ -1,11 +1,13 @@
 //! Brings a destination into the state of its sources: from an `Invocation` to an exit code.
 
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
 use engine::{Stop, Surroundings};
 use filter::Rules;
+use fs::outlet::Outlet;
 use model::{Event, Gauges, Job, Message, Sink, Summary, Topic};
 use report::settings::OutputStyle;
 use report::{Closing, Ended, Endings, Reporter, Severity, Statistics};
@@ -32,7 +34,7 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
         }
     };
     let gauges = Arc::new(Gauges::default());
-    let (stdout, stderr) = (Box::new(io::stdout()), Box::new(io::stderr()));
+    let (stdout, stderr) = (outlet(io::stdout(), &cancel), outlet(io::stderr(), &cancel));
     let log = log_file.as_deref().and_then(open_log);
     let reporter = Arc::new(Reporter::new(report, stdout, stderr, log, Arc::clone(&gauges)));
     let sink: Arc<dyn Sink> = Arc::clone(&reporter) as Arc<dyn Sink>;
@@ -52,6 +54,12 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
     };
     let endings = Endings { run: ended(exit), unseen: ended(unseen), statistics };
     if reporter.finish(&summary, endings) == endings.run { exit } else { unseen }
+}
+
+/// A stream on which a run that is stopped does not wait for a reader.
+fn outlet(stream: impl AsFd + Send + 'static, cancel: &Cancel) -> Box<dyn Write + Send> {
+    let cancel = cancel.clone();
+    Box::new(Outlet::new(stream, move || cancel.is_cancelled()))
 }
 
 /// The one place where the engine is called.

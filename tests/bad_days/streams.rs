@@ -2,6 +2,9 @@
 
 use std::fs::{self, OpenOptions};
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
 
 use crate::lab::{self, Lab};
 
@@ -42,6 +45,22 @@ fn a_device_that_is_full_is_noticed() {
         let done = lab.lanesync(&format!("{options} src/ {to}")).stdout(full).go();
         assert_ne!(done.code, 0, "{options}: {done}");
         assert!(done.stderr.contains("standard output"), "{options}: {done}");
+    }
+}
+
+/// As with a pager in which nobody goes on.
+#[test]
+fn ctrl_c_ends_a_run_whose_output_nobody_reads() {
+    for options in ["-av", "-aii --workers 1", "-a --json", "-av --outbuf=L", "-av --progress"] {
+        let lab = Lab::new();
+        many_names(&lab);
+        let (reader, pipe) = std::io::pipe().unwrap();
+        let mut run = lab.lanesync(&format!("{options} src/ dst/")).stdout(pipe).start();
+        let waiting = || rustix::io::ioctl_fionread(&reader).unwrap();
+        run.until("the pipe is full", || waiting() > 56 << 10);
+        std::thread::sleep(Duration::from_millis(200));
+        run.signal(Signal::INT);
+        run.wait().expect(20).complains(&["standard output could not be written"]);
     }
 }
 

@@ -46,6 +46,9 @@ pub mod acl;
 /// Names of users and groups.
 pub mod names;
 
+/// Streams that somebody else reads.
+pub mod outlet;
+
 /// What the process itself is and may do.
 pub mod process;
 
