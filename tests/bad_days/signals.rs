@@ -1,7 +1,7 @@
 //! Signals: a decent end with 20, the summary, and nothing left behind; a pause does no harm.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -184,13 +184,95 @@ fn a_shared_big_file_that_waits_for_its_rate_has_no_name_yet() {
     }
 }
 
+/// A file that is nothing but a hole: copied at once, and read for as long as it takes.
+fn hole(lab: &Lab, below: &str, gibibytes: u64) {
+    fs::File::options()
+        .write(true)
+        .open(lab.file(below, ""))
+        .unwrap()
+        .set_len(gibibytes << 30)
+        .unwrap();
+}
+
 #[test]
-fn the_end_of_the_time_ends_a_file_that_waits_for_its_rate() {
+fn a_signal_ends_the_verification_of_a_big_file() {
     let lab = Lab::new();
-    // 200 seconds of work for a run of one minute, the least that can be asked for.
-    lab.file("src/file", content(1, 20 << 20));
-    let began = Instant::now();
-    lab.lanesync("-a --bwlimit=100 --stop-after=1 src/ dst/").go().expect(30);
-    assert!(began.elapsed() < Duration::from_secs(90), "{:?}", began.elapsed());
-    assert!(lab::names(&lab.path("dst")).is_empty(), "half a file has a name");
+    hole(&lab, "src/big", 24);
+    lab.file("dst/big", "old");
+    let names = lab::names(&lab.path("dst"));
+    let mut run = lab.lanesync("-a --checksum-choice=md5 src/ dst/").start();
+    let staging = || {
+        let new = lab::names(&lab.path("dst")).difference(&names).next().cloned()?;
+        fs::metadata(lab.path("dst").join(new)).ok()
+    };
+    run.until("it has its length", || staging().is_some_and(|it| it.len() == 24 << 30));
+    std::thread::sleep(Duration::from_millis(400));
+    run.signal(Signal::INT);
+    run.wait().expect(20);
+    assert_eq!(lab::names(&lab.path("dst")), names);
+    assert_eq!(fs::read(lab.path("dst/big")).unwrap(), b"old");
+}
+
+#[test]
+fn a_signal_ends_the_reading_for_a_checksum_that_is_told() {
+    let lab = Lab::new();
+    hole(&lab, "src/big", 96);
+    let line = "-a --out-format=%C:%n src/big dst/";
+    let mut run = lab.lanesync(line).start();
+    run.until("it has its name", || lab.path("dst/big").exists());
+    run.signal(Signal::INT);
+    let done = run.wait().expect(20);
+    let told = done.stdout.lines().find_map(|line| line.strip_suffix(":big"));
+    assert_eq!(told.map(str::trim), Some(""), "it was read to the end: {done}");
+}
+
+#[test]
+fn a_signal_ends_a_backup_that_is_copied_to_another_file_system() {
+    for options in ["", "--delay-updates", "--inplace"] {
+        let lab = Lab::new();
+        lab.mount_tmpfs("old", "size=64m");
+        let old = content(1, 40 << 20);
+        lab.file("src/file", "new");
+        lab.file("dst/file", &old);
+        let line = format!("-a --bwlimit=1m -b --backup-dir=../old {options} src/ dst/");
+        let mut run = lab.lanesync(&line).start();
+        run.until("the backup was begun", || !lab::names(&lab.path("old")).is_empty());
+        run.signal(Signal::INT);
+        let done = run.wait().expect(20);
+        assert!(!done.stderr.contains("back up"), "an interruption is no fault: {done}");
+        assert!(fs::read(lab.path("dst/file")).unwrap() == old, "{options}: {done}");
+        assert!(lab::names(&lab.path("old")).is_empty(), "{options}: {done}");
+        assert_eq!(lab::names(&lab.path("dst")).len(), 1, "{options}: {done}");
+    }
+}
+
+/// One minute, the least that can be asked for, is too short for any of these.
+#[test]
+fn the_end_of_the_time_ends_long_work_of_any_kind() {
+    let lab = Lab::new();
+    lab.file("rate/file", content(1, 20 << 20));
+    let rate = lab.lanesync("-a --bwlimit=100 --stop-after=1 rate/ to/").start();
+
+    let slow = |delay| testfs::Config {
+        delay: Duration::from_millis(delay),
+        ..testfs::Config::new(lab.path("backing"))
+    };
+    for number in 0..3000 {
+        lab.file(format!("backing/extra/{number}"), "x");
+    }
+    lab.file("backing/same/file", content(2, 31 << 20));
+    lab.file("same/file", content(2, 31 << 20));
+    let _mount = testfs::Mount::at(slow(60), &lab.dir("slow")).unwrap();
+    let line = "-a --delete --workers 1 --stop-after=1 empty/ slow/extra/";
+    lab.dir("empty");
+    let delete = lab.lanesync(line).start();
+    let mount = testfs::Mount::at(slow(1000), &lab.dir("slower")).unwrap();
+    let compare = lab.lanesync("-nrc --stop-after=1 slower/same/ same/").start();
+
+    for run in [rate, delete, compare] {
+        run.wait().expect(30);
+    }
+    assert!(lab::names(&lab.path("to")).is_empty(), "half a file has a name");
+    assert!(lab::names(&lab.path("backing/extra")).len() > 500, "it deleted to the end");
+    assert!(mount.stats().operations < 200, "it read to the end: {:?}", mount.stats());
 }

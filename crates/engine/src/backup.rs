@@ -7,18 +7,19 @@ use fs::staging::{Naming, Staging};
 use fs::xattr::Node as Carrier;
 use fs::{AccessTime, Copier, Dir, Existing, Made, Sparse, Times};
 use model::settings::Perms;
-use model::{Fault, Kind, Metadata, RelPath, Topic, Verb};
+use model::{Kind, Metadata, RelPath, Topic, Verb};
 
 use crate::attributes::Extra;
 use crate::entries::Entry;
 use crate::fake_super;
 use crate::node::Node;
 use crate::run::Run;
+use crate::transfer::whole::Problem;
 use crate::wanted::Wanted;
 
 /// Gives the old entry of a name a second name, so that the first never points to nothing while it
 /// is replaced.
-pub(crate) fn keep(run: &Run, entry: &Entry) -> Result<(), Fault> {
+pub(crate) fn keep(run: &Run, entry: &Entry) -> Result<(), Problem> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let old = Old { node: &entry.node, path: &entry.node.path, dir, name: entry.target_name() };
     let keep = || {
@@ -33,7 +34,7 @@ pub(crate) fn keep(run: &Run, entry: &Entry) -> Result<(), Fault> {
             linked => linked.or_else(|_| old.move_to(run, &holder, &backup_name)),
         }
     };
-    keep().map_err(|error| old.fault(&error))?;
+    keep().map_err(|error| old.problem(run, &error))?;
     tell(run, entry);
     Ok(())
 }
@@ -51,7 +52,7 @@ fn tell(run: &Run, entry: &Entry) {
 }
 
 /// Moves an entry that is to be removed to its backup name.
-pub(crate) fn move_away(run: &Run, node: &Node, dir: &Dir, name: &[u8]) -> Result<(), Fault> {
+pub(crate) fn move_away(run: &Run, node: &Node, dir: &Dir, name: &[u8]) -> Result<(), Problem> {
     Old { node, path: &node.path, dir, name }.move_away(run)
 }
 
@@ -62,20 +63,20 @@ pub(crate) fn move_away_below(
     dir: &Dir,
     parent: &[u8],
     name: &[u8],
-) -> Result<(), Fault> {
+) -> Result<(), Problem> {
     let path = RelPath::new(parent).unwrap_or_else(RelPath::root);
     Old { node, path: &path, dir, name }.move_away(run)
 }
 
 /// Copies the old content to its backup name, where the file itself must stay (`--inplace`).
-pub(crate) fn copy(run: &Run, entry: &Entry) -> Result<(), Fault> {
+pub(crate) fn copy(run: &Run, entry: &Entry) -> Result<(), Problem> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let old = Old { node: &entry.node, path: &entry.node.path, dir, name: entry.target_name() };
     let copy = || {
         let (holder, backup_name) = old.place(run)?;
         old.copy_to(run, &holder, &backup_name)
     };
-    copy().map_err(|error| old.fault(&error))
+    copy().map_err(|error| old.problem(run, &error))
 }
 
 /// An entry of the destination that gets a backup name.
@@ -88,15 +89,18 @@ struct Old<'a> {
 }
 
 impl Old<'_> {
-    fn fault(&self, error: &io::Error) -> Fault {
-        self.node.target_fault(Verb::BackUp, self.name, error)
+    fn problem(&self, run: &Run, error: &io::Error) -> Problem {
+        if run.is_stop(error) {
+            return Problem::Stopped;
+        }
+        self.node.target_fault(Verb::BackUp, self.name, error).into()
     }
 
-    fn move_away(&self, run: &Run) -> Result<(), Fault> {
+    fn move_away(&self, run: &Run) -> Result<(), Problem> {
         let moved = self
             .cleared_place(run)
             .and_then(|(holder, backup_name)| self.move_to(run, &holder, &backup_name));
-        moved.map_err(|error| self.fault(&error))
+        moved.map_err(|error| self.problem(run, &error))
     }
 
     /// The place of a backup, cleared of an empty directory; one that is not empty is told of.
@@ -193,14 +197,8 @@ impl Old<'_> {
         let source = self.dir.open_file(self.name, AccessTime::Keep)?;
         let mut staging = Staging::create(holder, backup_name, 0o600, Naming::Named)?;
         let file = staging.file();
-        let mut unhurried = |_| Ok(());
-        Copier::new().copy_whole(
-            &source,
-            file,
-            metadata.size,
-            Sparse::KeepHoles,
-            &mut unhurried,
-        )?;
+        let mut pace = |bytes| run.wait_for_rate(bytes);
+        Copier::new().copy_whole(&source, file, metadata.size, Sparse::KeepHoles, &mut pace)?;
         // As in rsync, a copy keeps what the run is told to keep. Owners that cannot be kept are no
         // reason to lose the old content.
         let (uid, gid) = owner(run, metadata);

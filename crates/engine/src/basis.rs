@@ -97,7 +97,13 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: Entry) -> Result<Cost, Box<E
     if exists && action == BasisAction::Copy {
         return Err(Box::new(entry));
     }
-    let Some(found) = best(worker, &entry, Kind::File) else {
+    let found = best(worker, &entry, Kind::File);
+    if worker.is_cancelled() {
+        // What was not read to its end is not known to differ.
+        whole::stopped(worker, &entry);
+        return Ok(Cost::Compare);
+    }
+    let Some(found) = found else {
         return Err(Box::new(with_reference(worker.run, entry)));
     };
     match (found.quality, action) {
@@ -180,8 +186,7 @@ fn same_content(worker: &mut Worker<'_>, entry: &Entry, dir: &Dir, metadata: &Me
             };
             both().is_ok_and(|(left, right)| {
                 let range = 0..entry.source.size;
-                crate::transfer::compare::same_range(worker.scratch, &left, &right, range)
-                    .unwrap_or(false)
+                crate::transfer::compare::same_range(worker, &left, &right, range).unwrap_or(false)
             })
         }
     }

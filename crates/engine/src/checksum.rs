@@ -78,19 +78,20 @@ pub(crate) fn hex(digest: &[u8]) -> String {
     })
 }
 
-/// The checksum of the first `len` bytes of a file.
-pub(crate) fn of_file(algorithm: Checksum, file: &File, len: u64) -> io::Result<Vec<u8>> {
-    of_range(algorithm, file, 0..len)
-}
-
-/// The checksum of a range of a file, or of what of it there is.
-pub(crate) fn of_range(algorithm: Checksum, file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
+/// The checksum of a range of a file, or of what of it there is. `go_on` is asked before each piece
+/// and ends it by failing.
+pub(crate) fn of_range(
+    algorithm: Checksum,
+    (file, range): (&File, Range<u64>),
+    go_on: impl Fn() -> io::Result<()>,
+) -> io::Result<Vec<u8>> {
     let mut state = State::new(algorithm);
     let mut reader = Copier::new();
     reader.limit_buffer(READ_BYTES);
+    go_on()?;
     reader.read_range(file, range, &mut |bytes| {
         state.update(bytes);
-        Ok(())
+        go_on()
     })?;
     Ok(state.finish())
 }

@@ -62,6 +62,9 @@ pub enum SetupError {
         /// Why.
         cause: io::Error,
     },
+    /// Nobody could tell when the time of the run is up.
+    #[error("watch the clock: {0}")]
+    Timer(io::Error),
     /// The top directory of a side cannot be read.
     #[error(transparent)]
     Root(#[from] Fault),
@@ -96,9 +99,9 @@ impl SetupError {
         )
     }
 
-    /// True when making or writing something failed (exit code 11), false when the choice of
+    /// True when making or writing something failed, or the system gave no thread (exit code 11), false when the choice of
     /// files is at fault (exit code 3).
     pub fn is_file_io(&self) -> bool {
-        matches!(self, Self::Destination { verb: Verb::MakeDirectory, .. })
+        matches!(self, Self::Destination { verb: Verb::MakeDirectory, .. } | Self::Timer(_))
     }
 }

@@ -29,7 +29,7 @@ use crate::order::{OrderedLog, Place};
 use crate::run::Run;
 use crate::task::{Cost, Task, Worker};
 use crate::telling::Told;
-use crate::transfer::whole::{self, Brought};
+use crate::transfer::whole::{self, Brought, Problem};
 use collecting::{Key, Shard};
 
 /// Members of groups that are not complete, kept small.
@@ -400,7 +400,8 @@ fn follow(worker: &mut Worker<'_>, lead: &Lead<'_>, mut entry: Entry) {
         Ok(Some(linked)) => linked,
         // What is in the way stays there, which has been told.
         Ok(None) => return,
-        Err(fault) => return entry.fail(worker, fault),
+        Err(Problem::Fault(fault)) => return entry.fail(worker, fault),
+        Err(Problem::Stopped | Problem::Changed) => return entry.stop(worker),
     };
     let flags = match differences(worker, lead, &entry, &linked) {
         Ok(flags) => flags,
@@ -486,7 +487,7 @@ fn link_to(
     worker: &mut Worker<'_>,
     leader: &Entry,
     entry: &mut Entry,
-) -> Result<Option<Linked>, Fault> {
+) -> Result<Option<Linked>, Problem> {
     let run = worker.run;
     let (Some(from), Some(to)) = (&leader.target_dir, &entry.target_dir) else {
         return Ok(Some(Linked::pretended(leader)));
@@ -495,12 +496,12 @@ fn link_to(
     let copy = match from.stat(from_name) {
         Ok(copy) => copy,
         Err(_) if run.settings.dry_run => return Ok(Some(Linked::pretended(leader))),
-        Err(error) => return Err(leader.target_fault(Verb::LookAt, &error)),
+        Err(error) => return Err(leader.target_fault(Verb::LookAt, &error).into()),
     };
     let now = match to.stat(to_name) {
         Ok(now) => Some(now),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(entry.target_fault(Verb::LookAt, &error)),
+        Err(error) => return Err(entry.target_fault(Verb::LookAt, &error).into()),
     };
     if now.is_some() {
         // What was given to the leader, this name may have got with it.

@@ -28,6 +28,9 @@ mod identity;
 /// The units that the scheduler runs.
 mod task;
 
+/// The end of the time of a run.
+mod timer;
+
 /// Directories that are held open, and how many of them.
 mod handle;
 

@@ -27,6 +27,7 @@ use crate::run::{Limits, Run, Stop, Surroundings};
 use crate::scan::Pass;
 use crate::selection::{Excluded, Root, Selection, Unreadable};
 use crate::task::Task;
+use crate::timer::Timer;
 use crate::transfer::partial::Waiting;
 use crate::wanted::Wanted;
 use crate::{descend, inheritance};
@@ -75,6 +76,7 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     let settings = sched::Settings { workers, ..sched::Settings::default() };
     if !nothing {
         let top = Top { rules, selection, opened };
+        let _timer = Timer::start(&run).map_err(SetupError::Timer)?;
         passes(&run, top, &settings)?;
     }
     tell_passing_fault(&run);

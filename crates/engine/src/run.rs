@@ -4,7 +4,7 @@ use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use fs::{Copier, Dir, File, xattr};
 use model::{
@@ -290,14 +290,26 @@ impl Run {
     /// Waits for as long as the rate limit asks, counts the bytes, and ends a copy that is
     /// cancelled.
     pub(crate) fn pace(&self, bytes: u64) -> io::Result<()> {
-        self.watch_the_clock();
-        let waited = self.rate.take_until(bytes, &self.cancel, self.deadline());
-        if waited.is_err() && !self.cancel.is_cancelled() {
-            self.end(Stop::TimeIsUp);
-        }
+        let waited = self.wait_for_rate(bytes);
         Gauges::add(&self.gauges.transferred_bytes, bytes);
         Gauges::add(&self.gauges.done_bytes, bytes);
-        waited.map_err(|_| io::ErrorKind::Interrupted.into())
+        waited
+    }
+
+    /// Waits for as long as the rate limit asks; fails when the run is being stopped.
+    pub(crate) fn wait_for_rate(&self, bytes: u64) -> io::Result<()> {
+        self.rate.take(bytes, &self.cancel).map_err(|_| io::ErrorKind::Interrupted.into())
+    }
+
+    /// Fails when the run is being stopped: for loops that only read. As in rsync, the rate is that
+    /// of what is copied.
+    pub(crate) fn go_on(&self) -> io::Result<()> {
+        self.cancel.check().map_err(|_| io::ErrorKind::Interrupted.into())
+    }
+
+    /// True of an error by which something ended since the run is being stopped.
+    pub(crate) fn is_stop(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::Interrupted && self.cancel.is_cancelled()
     }
 
     /// Takes back what a file has shown as done while it was in work: from here on it counts as a
@@ -395,19 +407,6 @@ impl Run {
     /// Why the run was ended, if it was from inside.
     pub(crate) fn stopped(&self) -> Option<Stop> {
         self.stop.lock().clone()
-    }
-
-    /// When the time of the run is up.
-    fn deadline(&self) -> Option<Instant> {
-        let left = self.settings.limits.stop_at?.duration_since(SystemTime::now());
-        Instant::now().checked_add(left.unwrap_or_default())
-    }
-
-    /// Ends the run when its time is up.
-    pub(crate) fn watch_the_clock(&self) {
-        if self.settings.limits.stop_at.is_some_and(|moment| SystemTime::now() >= moment) {
-            self.end(Stop::TimeIsUp);
-        }
     }
 
     /// True when items of this verdict are wanted.

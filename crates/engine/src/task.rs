@@ -152,7 +152,6 @@ impl sched::Task for Task {
         Gauges::set(&run.gauges.workers_busy, context.busy_workers() as u64);
         Gauges::set(&run.gauges.workers_active, context.active_workers() as u64);
         worker.scratch.fit(context.active_workers());
-        run.watch_the_clock();
         let Ok(_open_files) = run.open_files() else {
             return self.give_up(&mut worker);
         };

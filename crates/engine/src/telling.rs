@@ -250,7 +250,8 @@ impl Entry {
             self.source_dir.open_file(&self.name, run.access_time())
         };
         let algorithm = run.settings.compare.checksum;
-        let digest = crate::checksum::of_file(algorithm, &file.ok()?, self.source.size).ok()?;
+        let content = (&file.ok()?, 0..self.source.size);
+        let digest = crate::checksum::of_range(algorithm, content, || run.go_on()).ok()?;
         Some(crate::checksum::hex(&digest).into())
     }
 

@@ -64,16 +64,6 @@ impl RateLimit {
 
     /// Returns when `bytes` may be moved. A draw that is cancelled stays drawn.
     pub fn take(&self, bytes: u64, cancel: &Cancel) -> Result<(), Cancelled> {
-        self.take_until(bytes, cancel, None)
-    }
-
-    /// Like [`take`](Self::take); fails too when `deadline` comes first.
-    pub fn take_until(
-        &self,
-        bytes: u64,
-        cancel: &Cancel,
-        deadline: Option<Instant>,
-    ) -> Result<(), Cancelled> {
         cancel.check()?;
         if !self.limited.load(Ordering::Acquire) {
             return Ok(());
@@ -87,15 +77,10 @@ impl RateLimit {
             }
             ticket
         };
-        self.wait_for(ticket, cancel, deadline)
+        self.wait_for(ticket, cancel)
     }
 
-    fn wait_for(
-        &self,
-        ticket: Ticket,
-        cancel: &Cancel,
-        deadline: Option<Instant>,
-    ) -> Result<(), Cancelled> {
+    fn wait_for(&self, ticket: Ticket, cancel: &Cancel) -> Result<(), Cancelled> {
         let sleeper = cancel.listen();
         self.state.lock().sleepers.push(Arc::clone(&sleeper.bell));
         let outcome = loop {
@@ -106,11 +91,7 @@ impl RateLimit {
             if left.is_zero() {
                 break Ok(());
             }
-            let time = deadline.map(|end| end.saturating_duration_since(Instant::now()));
-            if time == Some(Duration::ZERO) {
-                break Err(Cancelled);
-            }
-            sleeper.bell.wait(Some(time.map_or(left, |time| time.min(left))));
+            sleeper.bell.wait(Some(left));
         };
         self.state.lock().sleepers.retain(|bell| !Arc::ptr_eq(bell, &sleeper.bell));
         outcome

@@ -10,7 +10,7 @@ use std::io;
 use filter::{Perishable, Scope};
 use fs::{AccessTime, Dir, Listing};
 use model::settings::OneFileSystem;
-use model::{Cause, Fault, Item, ItemFlags, Kind, Metadata, RelPath, Topic, Verb, Verdict};
+use model::{Cause, Item, ItemFlags, Kind, Metadata, RelPath, Topic, Verb, Verdict};
 
 use crate::backup;
 use crate::merge_files::rules_in_force;
@@ -19,6 +19,7 @@ use crate::order::{SegmentId, compare_names};
 use crate::run::Run;
 use crate::scan::{node_kind, path_of, tell_filtered};
 use crate::task::Worker;
+use crate::transfer::whole::Problem;
 
 /// Levels of one tree that stay open: enough that common trees are never opened twice, few enough
 /// for many workers under the usual limit of 1,024 descriptors.
@@ -376,9 +377,13 @@ impl<'a> Doomed<'a> {
         let path = self.child_path(name);
         if !worker.run.settings.dry_run {
             if gets_backup(worker.run, name, kind) {
-                if let Err(fault) = self.move_away(worker.run, name, &path) {
-                    worker.run.fault(&mut worker.scratch.totals, fault);
-                    return false;
+                match self.move_away(worker.run, name, &path) {
+                    Ok(()) => {}
+                    Err(Problem::Fault(fault)) => {
+                        worker.run.fault(&mut worker.scratch.totals, fault);
+                        return false;
+                    }
+                    Err(Problem::Stopped | Problem::Changed) => return false,
                 }
             } else if let Err(error) = self.unlink(name, kind) {
                 match error.kind() {
@@ -395,7 +400,7 @@ impl<'a> Doomed<'a> {
         true
     }
 
-    fn move_away(&self, run: &Run, name: &[u8], path: &[u8]) -> Result<(), Fault> {
+    fn move_away(&self, run: &Run, name: &[u8], path: &[u8]) -> Result<(), Problem> {
         if self.path == self.node.path.as_bytes() {
             return backup::move_away(run, self.node, self.dir(), name);
         }

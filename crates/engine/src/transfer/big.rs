@@ -9,19 +9,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use fs::copy::CopyError;
 use fs::{Copied, File, Sparse};
-use model::{Side, Verb};
+use model::Verb;
 use parking_lot::{Mutex, RwLock};
 
 use crate::entries::Entry;
 use crate::finalize;
 use crate::node::Node;
 use crate::task::{Task, Worker};
+use crate::transfer::compare::{self, Unsure};
+use crate::transfer::partial;
 use crate::transfer::ranges::{RANGE_BYTES, Ranges};
 use crate::transfer::whole::{
     ATTEMPTS, FileJob, Lacking, Problem, Staged, changes_always, conclude, open_source, problem,
-    sparse, stopped,
+    sparse,
 };
-use crate::transfer::{compare, partial};
 
 enum Work {
     /// `attempt` counts from one.
@@ -219,22 +220,17 @@ fn compare_range(
     target: &File,
     range: Range<u64>,
 ) -> Result<(), Problem> {
-    if worker.is_cancelled() {
-        return Err(Problem::Stopped);
-    }
-    let same = match compare::same_range(worker.scratch, &big.source, target, range) {
-        Err(unreadable) if unreadable.side == Side::Source => {
-            return Err(unreadable.fault(entry).into());
-        }
-        same => same,
+    let unreadable = match compare::same_range(worker, &big.source, target, range) {
+        Ok(true) => return Ok(()),
+        Ok(false) => None,
+        Err(Unsure::Destination(error)) => Some(entry.target_fault(Verb::Read, &error)),
+        Err(unsure) => return Err(unsure.problem(entry)),
     };
-    if !matches!(same, Ok(true)) {
-        let is_first = !big.differs.swap(true, Ordering::Relaxed);
-        big.ranges.stop();
-        if let (Err(unreadable), true) = (same, is_first) {
-            // It cannot be known to be equal: it is replaced, and its disk is told of.
-            worker.run.fault(&mut worker.scratch.totals, unreadable.fault(entry));
-        }
+    let is_first = !big.differs.swap(true, Ordering::Relaxed);
+    big.ranges.stop();
+    if let (Some(fault), true) = (unreadable, is_first) {
+        // It cannot be known to be equal: it is replaced, and its disk is told of.
+        worker.run.fault(&mut worker.scratch.totals, fault);
     }
     Ok(())
 }
@@ -261,15 +257,8 @@ fn leave(worker: &mut Worker<'_>, big: &BigFile) {
         Work::Compare { entry, .. } => {
             let (node, segment) = (Arc::clone(&entry.node), entry.segment);
             match problem {
-                None => {
-                    let same = !big.differs.load(Ordering::Relaxed);
-                    compare::conclude(worker, entry, Ok(same));
-                }
-                Some(Problem::Fault(fault)) => {
-                    worker.run.note_source(&fault);
-                    entry.fail(worker, fault);
-                }
-                Some(_) => stopped(worker, &entry),
+                None => compare::go_on(worker, entry, !big.differs.load(Ordering::Relaxed)),
+                Some(problem) => compare::give_up(worker, &entry, problem),
             }
             node.run.log.close(segment, &*node.run.sink);
             finalize::settle(worker, node);

@@ -7,9 +7,8 @@ use fs::File;
 use model::{Fault, Side, Verb};
 
 use crate::entries::{self, Entry};
-use crate::run::Scratch;
 use crate::task::{Cost, Worker};
-use crate::transfer::whole::stopped;
+use crate::transfer::whole::{Problem, stopped};
 use crate::transfer::{RANGED_FROM_BYTES, big};
 
 /// Bytes that are compared at once, at most: both buffers fit a second-level cache.
@@ -18,19 +17,24 @@ const PIECE_MAX_BYTES: usize = 128 << 10;
 /// The least that is read at once: below this, calls cost more than what they read.
 const PIECE_MIN_BYTES: usize = 8 << 10;
 
-/// A side that could not be read.
+/// Why it is not known whether both sides hold the same.
 #[derive(Debug)]
-pub(crate) struct Unreadable {
-    pub(crate) side: Side,
-    pub(crate) error: io::Error,
+pub(crate) enum Unsure {
+    /// The source cannot be read.
+    Source(io::Error),
+    /// The destination cannot be read.
+    Destination(io::Error),
+    /// The run is being stopped.
+    Stopped,
 }
 
-impl Unreadable {
+impl Unsure {
     /// What it means for an entry.
-    pub(crate) fn fault(&self, entry: &Entry) -> Fault {
-        match self.side {
-            Side::Source => entry.source_fault(Verb::Read, &self.error),
-            Side::Destination => entry.target_fault(Verb::Read, &self.error),
+    pub(crate) fn problem(&self, entry: &Entry) -> Problem {
+        match self {
+            Self::Source(error) => entry.source_fault(Verb::Read, error).into(),
+            Self::Destination(error) => entry.target_fault(Verb::Read, error).into(),
+            Self::Stopped => Problem::Stopped,
         }
     }
 }
@@ -54,28 +58,41 @@ pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry) -> Cost {
         big::begin_compare(worker, entry, source, target);
         return Cost::Compare;
     }
-    let same = same_range(worker.scratch, &source, &target, 0..size);
+    let same = same_range(worker, &source, &target, 0..size);
     conclude(worker, entry, same);
     Cost::Compare
 }
 
-/// Goes on with an entry whose content was compared.
-pub(crate) fn conclude(worker: &mut Worker<'_>, entry: Entry, same: Result<bool, Unreadable>) {
+fn conclude(worker: &mut Worker<'_>, entry: Entry, same: Result<bool, Unsure>) {
     match same {
-        Ok(true) => drop(entries::keep_content(worker, &entry)),
-        Ok(false) => drop(entries::begin(worker, entry, None)),
-        Err(_) if worker.is_cancelled() => stopped(worker, &entry),
-        Err(unreadable) if unreadable.side == Side::Destination => {
+        Ok(same) => go_on(worker, entry, same),
+        Err(Unsure::Destination(error)) => {
             // It cannot be known to be equal: it is replaced, and its disk is told of.
-            let fault = unreadable.fault(&entry);
+            let fault = entry.target_fault(Verb::Read, &error);
             worker.run.fault(&mut worker.scratch.totals, fault);
-            entries::begin(worker, entry, None);
+            go_on(worker, entry, false);
         }
-        Err(unreadable) => {
-            let fault = unreadable.fault(&entry);
+        Err(unsure) => give_up(worker, &entry, unsure.problem(&entry)),
+    }
+}
+
+/// Goes on with an entry whose content was compared.
+pub(crate) fn go_on(worker: &mut Worker<'_>, entry: Entry, same: bool) {
+    if same {
+        entries::keep_content(worker, &entry);
+    } else {
+        entries::begin(worker, entry, None);
+    }
+}
+
+/// Leaves an entry as it is whose content could not be compared.
+pub(crate) fn give_up(worker: &mut Worker<'_>, entry: &Entry, problem: Problem) {
+    match problem {
+        Problem::Fault(fault) => {
             worker.run.note_source(&fault);
             entry.fail(worker, fault);
         }
+        Problem::Stopped | Problem::Changed => stopped(worker, entry),
     }
 }
 
@@ -97,23 +114,22 @@ fn open_both(worker: &Worker<'_>, entry: &Entry) -> Result<(File, File), Fault> 
 
 /// True when both files hold the same bytes in a range.
 pub(crate) fn same_range(
-    scratch: &mut Scratch,
+    worker: &mut Worker<'_>,
     source: &File,
     target: &File,
     range: Range<u64>,
-) -> Result<bool, Unreadable> {
+) -> Result<bool, Unsure> {
+    let scratch = &mut *worker.scratch;
     let piece_bytes = (scratch.flight_bytes / 2).clamp(PIECE_MIN_BYTES, PIECE_MAX_BYTES);
     scratch.buffer.resize(piece_bytes, 0);
     scratch.other_buffer.resize(piece_bytes, 0);
     let mut at = range.start;
     while at < range.end {
+        worker.run.go_on().map_err(|_| Unsure::Stopped)?;
         let len = usize::try_from(range.end - at).map_or(piece_bytes, |len| len.min(piece_bytes));
-        let failed = |side| move |error| Unreadable { side, error };
-        let left_len =
-            source.read_at(&mut scratch.buffer[..len], at).map_err(failed(Side::Source))?;
-        let right_len = target
-            .read_at(&mut scratch.other_buffer[..len], at)
-            .map_err(failed(Side::Destination))?;
+        let left_len = source.read_at(&mut scratch.buffer[..len], at).map_err(Unsure::Source)?;
+        let right_len =
+            target.read_at(&mut scratch.other_buffer[..len], at).map_err(Unsure::Destination)?;
         if left_len != len
             || right_len != len
             || scratch.buffer[..len] != scratch.other_buffer[..len]

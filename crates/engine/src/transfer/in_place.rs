@@ -120,8 +120,8 @@ fn start(
         Append::Off => Ok(0),
         Append::Trust => Ok(existing.size),
         Append::Verify => {
-            let same = super::compare::same_range(worker.scratch, source, target, 0..existing.size);
-            let same = same.map_err(|unreadable| unreadable.fault(entry))?;
+            let same = super::compare::same_range(worker, source, target, 0..existing.size);
+            let same = same.map_err(|unsure| unsure.problem(entry))?;
             job.is_redone |= !same;
             Ok(if same { existing.size } else { 0 })
         }

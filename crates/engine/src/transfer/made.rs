@@ -13,7 +13,7 @@ use crate::hard_links::{self, Dressed};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
 use crate::telling::Told;
-use crate::transfer::whole::content_is_safe;
+use crate::transfer::whole::{Problem, content_is_safe};
 
 /// How an entry is made.
 pub(super) struct Making<'a> {
@@ -32,8 +32,11 @@ pub(super) fn bring(
 ) -> Cost {
     let run = worker.run;
     if !run.settings.dry_run {
-        if let Err(fault) = make(run, entry, making) {
-            entry.fail(worker, fault);
+        if let Err(problem) = make(run, entry, making) {
+            match problem {
+                Problem::Fault(fault) => entry.fail(worker, fault),
+                Problem::Stopped | Problem::Changed => entry.stop(worker),
+            }
             hard_links::leader_failed(worker, entry);
             return Cost::Change;
         }
@@ -51,7 +54,7 @@ pub(super) fn bring(
     Cost::Change
 }
 
-fn make(run: &Run, entry: &Entry, making: &Making<'_>) -> Result<(), Fault> {
+fn make(run: &Run, entry: &Entry, making: &Making<'_>) -> Result<(), Problem> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let name = entry.target_name();
     entry.node.touch();
@@ -63,7 +66,7 @@ fn make(run: &Run, entry: &Entry, making: &Making<'_>) -> Result<(), Fault> {
     } else {
         (making.make)(dir, name)
     };
-    made.map_err(|error| entry.target_fault(making.verb, &error))
+    made.map_err(|error| entry.target_fault(making.verb, &error).into())
 }
 
 fn dress(run: &Run, entry: &Entry) -> Result<(), Fault> {

@@ -153,11 +153,7 @@ pub(crate) fn give_up(worker: &mut Worker<'_>, waiting: Waiting) {
     let Waiting { parked, told } = waiting;
     match resume(worker, parked, told.is_none()) {
         Ok(entry) => {
-            take_back(&entry);
-            if told.is_some() {
-                entry.stop(worker);
-            }
-            hard_links::leader_failed(worker, &entry);
+            leave(worker, &entry, told.is_none());
             settle(worker, entry);
         }
         Err(node) => finalize::settle(worker, node),
@@ -171,6 +167,15 @@ fn resume(worker: &mut Worker<'_>, parked: Parked, has_failed: bool) -> Result<E
 fn settle(worker: &mut Worker<'_>, entry: Entry) {
     worker.run.log.close(entry.segment, &*worker.run.sink);
     finalize::settle(worker, entry.node);
+}
+
+/// Takes back a file that the end of the run leaves without its place.
+fn leave(worker: &mut Worker<'_>, entry: &Entry, has_failed: bool) {
+    take_back(entry);
+    if !has_failed {
+        entry.stop(worker);
+    }
+    hard_links::leader_failed(worker, entry);
 }
 
 /// Removes a file that was put aside.
@@ -193,8 +198,9 @@ pub(crate) fn sweep(run: &Run, dir: &Dir, name: &[u8]) -> bool {
 
 fn put_in_place(worker: &mut Worker<'_>, entry: &Entry, told: Option<(Verdict, Told)>) {
     let Some(dir) = &entry.target_dir else { return };
-    let put = || -> Result<(), Fault> {
-        let failed = |error: &io::Error| entry.target_fault(Verb::PutIntoPlace, error);
+    let put = || -> Result<(), Problem> {
+        let failed =
+            |error: &io::Error| Problem::from(entry.target_fault(Verb::PutIntoPlace, error));
         let holder =
             dir.open_child(WAITING_DIR, AccessTime::Update).map_err(|error| failed(&error))?;
         if entry.existing.is_some() && worker.run.settings.backup.enabled {
@@ -214,7 +220,8 @@ fn put_in_place(worker: &mut Worker<'_>, entry: &Entry, told: Option<(Verdict, T
         }
         // Its source, and those of its followers, stay.
         (Ok(()), None) => hard_links::leader_is_there(worker, entry, Dressed::Partly),
-        (Err(fault), told) => {
+        (Err(Problem::Stopped | Problem::Changed), told) => leave(worker, entry, told.is_none()),
+        (Err(Problem::Fault(fault)), told) => {
             if told.is_some() {
                 entry.fail(worker, fault);
             } else {

@@ -393,7 +393,7 @@ pub(crate) fn sparse(run: &Run, source: &Metadata) -> Sparse {
 
 /// Tells a failed copy from a run that is being stopped.
 pub(crate) fn problem(run: &Run, entry: &Entry, error: CopyError) -> Problem {
-    if error.kind() == io::ErrorKind::Interrupted && run.cancel.is_cancelled() {
+    if run.is_stop(error.error()) {
         return Problem::Stopped;
     }
     match error {
@@ -559,11 +559,15 @@ pub(crate) fn verify(
     (source, target): (&File, &File),
     range: Range<u64>,
 ) -> Result<(), Problem> {
-    let algorithm = run.settings.compare.checksum;
-    let expected = crate::checksum::of_range(algorithm, source, range.clone())
-        .map_err(|error| entry.source_fault(Verb::Read, &error))?;
-    let got = crate::checksum::of_range(algorithm, target, range)
-        .map_err(|error| entry.target_fault(Verb::ReadBack, &error))?;
+    let read = |file| {
+        let algorithm = run.settings.compare.checksum;
+        crate::checksum::of_range(algorithm, (file, range.clone()), || run.go_on())
+    };
+    let expected = read(source).map_err(|error| problem(run, entry, CopyError::Source(error)))?;
+    let got = read(target).map_err(|error| match error {
+        error if run.is_stop(&error) => Problem::Stopped,
+        error => entry.target_fault(Verb::ReadBack, &error).into(),
+    })?;
     if expected == got {
         return Ok(());
     }
