@@ -91,12 +91,14 @@ impl Room {
         let mut seen = lock(&flushed).times;
         let mut lack = lack;
         for _ in 0..FLUSHES_MAX {
-            if !make(place, &flushed, &mut seen) {
-                break;
-            }
+            let is_of_use = make(place, &flushed, &mut seen);
+            // In any case: another worker's flush may have come after the step that failed.
             match step() {
                 Err(error) if is_lack(error) => lack = error,
                 taken => return taken,
+            }
+            if !is_of_use {
+                break;
             }
         }
         Err(lack)
@@ -198,6 +200,15 @@ mod tests {
         let (mut first, mut late) = (0, 0);
         assert!(make(&disk, &flushed, &mut first) && make(&disk, &flushed, &mut late));
         assert_eq!((first, late, disk.flushes.get()), (1, 1, 1));
+    }
+
+    #[test]
+    fn a_step_that_failed_before_the_flush_of_another_worker_is_taken_again() {
+        let (room, disk) = (Room::new(), Disk::default());
+        disk.held_back.set(2);
+        assert_eq!(room.once_more(&disk, Errno::NOSPC, || Ok(())), Ok(()));
+        assert_eq!(room.once_more(&disk, Errno::NOSPC, || disk.take()), Ok(()));
+        assert_eq!((disk.flushes.get(), disk.free.get()), (1, 1));
     }
 
     /// A disk during whose flush another one lacks room.
