@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::io::{Errno, retry_on_intr};
 
 /// So often may one step flush: others at work may use up what the first flush made.
-const FLUSHES_MAX: u32 = 3;
+const FLUSHES_MAX: u32 = 8;
 
 /// Takes a step that needs room on the file system of `place`, and takes it again as long as a
 /// flush may have made some.
