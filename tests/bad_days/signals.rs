@@ -1,6 +1,7 @@
 //! Signals: a decent end with 20, the summary, and nothing left behind; a pause does no harm.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -106,8 +107,8 @@ fn an_interrupted_run_keeps_the_partial_file_where_it_was_told_to() {
 }
 
 #[test]
-fn an_interrupted_partial_file_is_completed_by_append() {
-    for append in ["--append", "--append-verify"] {
+fn an_interrupted_partial_file_is_completed_by_append_and_is_not_taken_for_newer() {
+    for append in ["--append", "--append-verify", "-u --partial"] {
         let lab = Lab::new();
         let whole = content(1, 48 << 20);
         lab.file("src/big", &whole);
@@ -115,6 +116,8 @@ fn an_interrupted_partial_file_is_completed_by_append() {
         std::thread::sleep(Duration::from_millis(1500));
         run.signal(Signal::TERM);
         run.wait().expect(20);
+        let part = lab.path("dst/big").metadata().unwrap();
+        assert_eq!((part.mtime(), part.mode() & 0o777), (0, 0o644), "as rsync leaves it");
         lab.lanesync(&format!("-a {append} src/ dst/")).go().expect(0);
         assert!(
             fs::read(lab.path("dst/big")).unwrap() == whole,

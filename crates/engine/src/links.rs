@@ -7,29 +7,18 @@ use model::RelPath;
 const MUNGED: &[u8] = b"/rsyncd-munged/";
 
 /// True when a link of this target points outside the transfer, judged by its text as rsync does:
-/// absolute targets, empty ones, and those that climb above the transfer root.
+/// absolute targets, empty ones, those that climb above the transfer root, and those that climb
+/// behind a name.
 pub(crate) fn is_unsafe(target: &[u8], directory: &RelPath) -> bool {
     if target.is_empty() || target.starts_with(b"/") {
         return true;
     }
-    let mut depth = directory.components().count();
-    let mut seen_a_name = false;
-    for component in target.split(|&byte| byte == b'/') {
-        match component {
-            b"" | b"." => {}
-            // A ".." behind a name could climb through a link: rsync calls that unsafe as well.
-            b".." if seen_a_name => return true,
-            b".." => match depth.checked_sub(1) {
-                Some(above) => depth = above,
-                None => return true,
-            },
-            _ => {
-                depth += 1;
-                seen_a_name = true;
-            }
-        }
-    }
-    false
+    let parts = || target.split(|&byte| byte == b'/').filter(|part| !part.is_empty());
+    let climbs = parts().take_while(|part| *part == b"..").count();
+    // A ".." behind anything else could climb through a link, whatever it is; rsync also calls those
+    // unsafe that end with one ("embedded or trailing").
+    let climbs_later = parts().skip(climbs).any(|part| part == b"..") || target.ends_with(b"/..");
+    climbs_later || climbs > directory.components().count()
 }
 
 /// The form in which a target is stored with `--munge-links`.
@@ -59,6 +48,13 @@ mod tests {
             (b"../../../x", true),
             (b"x/../y", true),
             (b"./x", false),
+            (b"..", false),
+            (b"../", false),
+            (b"../..", true),
+            (b"../../", false),
+            (b"..//x", false),
+            (b"./..", true),
+            (b"./../x", true),
         ] {
             assert_eq!(is_unsafe(target, &deep), expected, "{}", target.escape_ascii());
         }

@@ -1,10 +1,13 @@
 //! Per-directory merge files: the rules in force in a directory (rsync(1), `dir-merge`).
 
-use std::io;
+use std::ffi::OsStr;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use filter::{RuleError, Scope};
-use fs::{AccessTime, Dir};
+use fs::{AccessTime, Dir, File};
 use model::{Kind, RelPath};
 
 /// Merge files larger than this are refused: nobody writes so many rules by hand.
@@ -46,38 +49,52 @@ pub(crate) fn rules_of(
 
 /// Reads a merge file above the transfer root: a path of the user's.
 fn read_above(path: &[u8]) -> io::Result<Option<Vec<u8>>> {
-    use std::os::unix::ffi::OsStrExt;
-    match fs::operator::read_file(Path::new(std::ffi::OsStr::from_bytes(path))) {
+    match fs::operator::read_file(Path::new(OsStr::from_bytes(path))) {
         Ok(rules) => Ok(Some(rules)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Reads a merge file of a directory; `None` when there is none.
+/// Reads a merge file of a directory; `None` when there is none. As in rsync, a link to it is
+/// followed if root or we ourselves made it, and a directory of its name says nothing.
 fn read(dir: &Dir, path: &[u8]) -> io::Result<Option<Vec<u8>>> {
-    let (way, name) = match path.iter().rposition(|&byte| byte == b'/') {
-        Some(at) => (&path[..at], &path[at + 1..]),
-        None => (&b""[..], path),
-    };
-    let open = || {
-        let mut dir = dir.clone();
-        for component in way.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
-            dir = dir.open_child(component, AccessTime::Update)?;
+    match open(dir, path) {
+        Ok(file) if file.metadata()?.kind == Kind::Directory => Ok(None),
+        Ok(file) if file.metadata()?.kind == Kind::File => {
+            read_whole(std::fs::File::from(file.as_fd().try_clone_to_owned()?)).map(Some)
         }
-        // It may itself be brought over, with -U.
-        dir.open_file(name, AccessTime::Keep)
-    };
-    let file = match open() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
-    };
-    let metadata = file.metadata()?;
-    if metadata.kind != Kind::File || metadata.size > MERGE_FILE_MAX_BYTES {
-        return Err(io::Error::other("a merge file is a regular file of at most 16 MiB"));
+        Ok(_) => Err(io::Error::other("a merge file is a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // A link, or what fails in this way, too.
+        Err(_) => read_linked(dir, path),
     }
-    let mut rules = vec![0; usize::try_from(metadata.size).unwrap_or(0)];
-    let len = file.read_at(&mut rules, 0)?;
-    rules.truncate(len);
-    Ok(Some(rules))
+}
+
+fn open(dir: &Dir, path: &[u8]) -> io::Result<File> {
+    let mut components = path.split(|&byte| byte == b'/').filter(|name| !name.is_empty());
+    let name = components.next_back().unwrap_or_default();
+    let mut dir = dir.clone();
+    for component in components {
+        dir = dir.open_child(component, AccessTime::Update)?;
+    }
+    // It may itself be brought over, with -U.
+    dir.open_file(name, AccessTime::Keep)
+}
+
+fn read_linked(dir: &Dir, path: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    match fs::below::open_file_below(dir, Path::new(OsStr::from_bytes(path))) {
+        Ok(file) => read_whole(file).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_whole(file: impl Read) -> io::Result<Vec<u8>> {
+    let mut rules = Vec::new();
+    file.take(MERGE_FILE_MAX_BYTES + 1).read_to_end(&mut rules)?;
+    if rules.len() as u64 > MERGE_FILE_MAX_BYTES {
+        return Err(io::Error::other("a merge file has at most 16 MiB"));
+    }
+    Ok(rules)
 }

@@ -4,6 +4,7 @@
 //! The path may be absolute and may go up. A link in it is followed only if root or we ourselves
 //! made it: the directory that it starts from may belong to others.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,12 @@ pub fn open_dir_below(base: &Dir, path: &Path) -> io::Result<Dir> {
 /// Opens a directory by a path that is relative to `base`, or absolute; makes what is missing.
 pub fn make_dirs_below(base: &Dir, path: &Path) -> io::Result<Dir> {
     Walk::below(base, path)?.open_dir(Missing::Make)
+}
+
+/// Opens a file for reading by a path that is relative to `base`, or absolute: a regular file, a pipe
+/// or a character device.
+pub fn open_file_below(base: &Dir, path: &Path) -> io::Result<File> {
+    Walk::file_below(base, path)?.open()
 }
 
 /// A path as it reads from the root, by its text: for rules that match whole paths.

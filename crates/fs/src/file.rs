@@ -180,6 +180,8 @@ impl File {
         if len == 0 {
             return Ok(());
         }
+        // What is reserved must be punched to become a hole.
+        self.note_written(len);
         sys::preallocate(self.as_fd(), len)
     }
 

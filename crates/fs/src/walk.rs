@@ -52,6 +52,11 @@ impl Walk {
         Self::from(start_of(dir, b".")?, path, OFlags::empty())
     }
 
+    /// A walk from an open directory, or from the root, to a file, which is opened for reading.
+    pub(crate) fn file_below(dir: &Dir, path: &Path) -> io::Result<Self> {
+        Self::from(start_of(dir, b".")?, path, OFlags::RDONLY)
+    }
+
     fn from(dir: OwnedFd, path: &Path, flags: OFlags) -> io::Result<Self> {
         let trusted = process::effective_uid();
         let mut walk = Self { dir, rest: Vec::new(), links: 0, flags, trusted };

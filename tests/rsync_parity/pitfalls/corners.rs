@@ -1,8 +1,8 @@
 //! Corners that random comparison has found: each had been got wrong once.
 
-use super::{assert_there, check_args, check_items};
+use super::{assert_there, check_args, check_blocks, check_items};
 use crate::support::parity::Scenario;
-use crate::support::tree::{Acl, Kind, Tree};
+use crate::support::tree::{Acl, Kind, Segment, Tree};
 
 #[test]
 fn what_was_moved_is_not_deleted_at_the_destination() {
@@ -239,4 +239,54 @@ fn files_of_rules_end_their_lines_as_said_before_them() {
     let scenario = Scenario::new(tree, "-r").arg("--filter=merge rules").arg("-0");
     let seen = check_items(&scenario.arg("src/").arg("dst"));
     assert_there(&seen, &["dst/y"], &["dst/x"]);
+}
+
+#[test]
+fn links_are_unsafe_wherever_they_climb_behind_something() {
+    let targets = [
+        "..",
+        "../",
+        "../..",
+        "../../",
+        "../.",
+        "../../.",
+        "../../..",
+        "../../../",
+        "../x",
+        "..//x",
+        "./../x",
+        "./..",
+        ".//../x",
+        "..//..",
+        "x/..",
+        "x/../y",
+        "a/./b",
+        "//x",
+        ".",
+        "../../../x",
+    ];
+    let mut tree = Tree::new().file("src/x", "x").dir("src/a/b/c");
+    for (number, target) in targets.iter().enumerate() {
+        for dir in ["src/a", "src/a/b/c"] {
+            tree = tree.symlink(format!("{dir}/l{number}"), target);
+        }
+    }
+    let seen = check_args(&tree, "-ai --safe-links src/ dst");
+    assert_there(&seen, &["dst/a/l1"], &["dst/a/l2"]);
+    let tree = Tree::new()
+        .file("src/x", "x")
+        .symlink("src/a/safe", "../x")
+        .symlink("src/a/unsafe", "./../x")
+        .symlink("src/a/other", ".//../x");
+    let seen = check_args(&tree, "-ai --copy-unsafe-links src/ dst");
+    assert_eq!(seen.tree.at("dst/a/unsafe").kind, '-');
+}
+
+#[test]
+fn reserved_space_of_zeros_becomes_holes() {
+    let zeros = vec![Segment::Zeros(3_000_000), Segment::Numbers { from: 100_000, len: 10 }];
+    let tree = Tree::new().segments("src/zeros", zeros).dir("dst");
+    for options in ["-aS --preallocate", "-aS --preallocate --inplace"] {
+        check_blocks(&Scenario::new(tree.clone(), &format!("{options} src/ dst")));
+    }
 }

@@ -248,3 +248,24 @@ fn pitfall_12_cvs_exclude_reads_home_environment_and_directories() {
         &["dst/a", "dst/y1", "dst/y2", "dst/CVS", "dst/x/foo", "dst/x/*lit"],
     );
 }
+
+#[test]
+fn merge_files_that_are_links_or_directories() {
+    let tree = Tree::new()
+        .file("src/rules", "- b\n")
+        .symlink("src/linked/.rsync-filter", "../rules")
+        .file("src/linked/b", "")
+        .symlink("src/dangling/.rsync-filter", "nowhere")
+        .file("src/dangling/b", "")
+        .file("src/directory/.rsync-filter/x", "")
+        .file("src/directory/b", "")
+        .dir("dst");
+    for options in ["-aiF", "-aiF --delete", "-ai -f:_.rsync-filter"] {
+        let seen = check_args(&tree, &format!("{options} src/ dst"));
+        assert_eq!(seen.code(), 0, "{options}");
+        assert_there(&seen, &["dst/dangling/b", "dst/directory/b"], &["dst/linked/b"]);
+    }
+    let tree = tree.symlink("src/.rsync-filter", "rules");
+    let seen = check_args(&tree, "-aiF src/ dst");
+    assert_there(&seen, &[], &["dst/dangling/b", "dst/directory/b"]);
+}

@@ -8,10 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fs::staging::Staging;
-use fs::{AccessTime, Dir, Existing};
+use fs::{AccessTime, Dir, Existing, Times};
 use model::settings::Partial;
-use model::{Fault, Verb, Verdict};
+use model::{Fault, Timestamp, Verb, Verdict};
 
+use crate::attributes::{Extra, ExtraChange};
 use crate::entries::Entry;
 use crate::hard_links::Dressed;
 use crate::node::Node;
@@ -21,6 +22,7 @@ use crate::run::Run;
 use crate::task::Worker;
 use crate::telling::Told;
 use crate::transfer::whole::{self, Problem, Staged};
+use crate::wanted::Wanted;
 use crate::{backup, finalize, hard_links};
 
 /// Where complete files wait for the end of the run (rsync(1), `--delay-updates`).
@@ -28,11 +30,11 @@ const WAITING_DIR: &[u8] = b".~tmp~";
 
 /// Keeps what an interrupted copy wrote, where the settings ask for it. `unbroken` says how much of
 /// it is good, if not all: whoever goes on with it believes what is there.
-/// Test: `an_interrupted_partial_file_is_completed_by_append`.
+/// Test: `an_interrupted_partial_file_is_completed_by_append_and_is_not_taken_for_newer`.
 pub(crate) fn keep(
     run: &Run,
     entry: &Entry,
-    staged: Staged,
+    mut staged: Staged,
     (problem, unbroken): (&Problem, Option<u64>),
 ) {
     let interrupted = matches!(problem, Problem::Stopped | Problem::Fault(_));
@@ -40,10 +42,9 @@ pub(crate) fn keep(
     if run.settings.write.partial == Partial::Discard {
         return;
     }
-    let mut staging: Staging = staged.staging;
     let cut = match unbroken {
-        Some(len) => staging.file().set_len(len).map(|()| len),
-        None => staging.file().metadata().map(|now| now.size),
+        Some(len) => staged.file().set_len(len).map(|()| len),
+        None => staged.file().metadata().map(|now| now.size),
     };
     // An empty part helps nobody, and one that cannot be cut lies.
     if !cut.is_ok_and(|len| len > 0) {
@@ -52,15 +53,34 @@ pub(crate) fn keep(
     // Whoever interrupts a run wants an end; what cannot be kept is only work lost.
     match &run.settings.write.partial {
         Partial::Discard => {}
-        Partial::Keep => drop(staging.publish_replacing(dir, entry.target_name())),
+        Partial::Keep => {
+            if dress_part(run, entry, &staged).is_ok() {
+                drop(staged.staging.publish_replacing(dir, entry.target_name()));
+            }
+        }
         // Nothing goes on with a part there, and a run that does without the directory would not clear
         // it. Test: `a_hangup_ends_the_run_decently`.
         Partial::KeepIn(holder) if holder.as_os_str().as_bytes() == WAITING_DIR => {}
         Partial::KeepIn(holder) => {
             if let Ok(holder) = open_holder(dir, holder, Make::IfMissing) {
-                drop(staging.publish_replacing(&holder, entry.target_name()));
+                drop(staged.staging.publish_replacing(&holder, entry.target_name()));
             }
         }
+    }
+}
+
+/// Gives a part the owner and mode of the whole file, and a time that no later run takes for that of
+/// something newer (`-u`) or complete.
+fn dress_part(run: &Run, entry: &Entry, part: &Staged) -> io::Result<()> {
+    let wanted = Wanted { mtime: Some(Timestamp::default()), atime: None, ..part.wanted };
+    let nothing = Extra::default();
+    let extra = ExtraChange { wanted: &nothing, present: &nothing };
+    let dressed = run.dress(part.file(), part.born, &wanted, &entry.source, extra);
+    // The time is what counts; an owner that cannot be given is told of when the file is whole.
+    part.file().set_times(Times { mtime: wanted.mtime, atime: None })?;
+    match dressed {
+        Err((Verb::SetMode, error)) => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -410,8 +410,8 @@ pub(crate) fn problem(run: &Run, entry: &Entry, error: CopyError) -> Problem {
 /// A staging file on its way to its name.
 pub(crate) struct Staged {
     pub(crate) staging: Staging,
-    wanted: Wanted,
-    born: Born,
+    pub(crate) wanted: Wanted,
+    pub(crate) born: Born,
     inherits: bool,
 }
 
