@@ -321,14 +321,17 @@ fn compare_root(run: &Run, top: &Top<'_>, root: &Root, node: &mut Node) -> Resul
     let is_new = top.opened.as_ref().is_none_or(|opened| opened.is_new);
     let existing = top.opened.as_ref().and_then(|opened| opened.dir.as_ref());
     // Looked at again: a pass that deletes may have come before.
-    let existing = existing.filter(|_| !is_new).and_then(|(dir, _)| dir.metadata().ok());
-    let wanted = descend::wanted(run, node, &root.metadata, existing);
+    let look = |dir: &Dir| dir.metadata().ok().map(|now| run.as_pretended_dir(dir, now));
+    let existing = existing.filter(|_| !is_new).and_then(|(dir, _)| look(dir));
+    // What cannot be read is told of when the root is listed.
+    let source = root.dir().map_or(root.metadata, |dir| run.as_pretended_dir(&dir, root.metadata));
+    let wanted = descend::wanted(run, node, &source, existing);
     let is_one_entry = top.opened.as_ref().is_some_and(|opened| opened.is_one_entry);
     let flags = if existing.is_none() && is_one_entry {
         // Nothing at the basis trees stands for a root that is made for one entry.
         ItemFlags::NEW | ItemFlags::LOCAL_CHANGE
     } else {
-        match descend::compare(run, node, existing.as_ref(), (&root.metadata, &wanted)) {
+        match descend::compare(run, node, existing.as_ref(), (&source, &wanted)) {
             Ok(flags) => flags,
             // What is in it may do better.
             Err(fault) => {
@@ -340,7 +343,7 @@ fn compare_root(run: &Run, top: &Top<'_>, root: &Root, node: &mut Node) -> Resul
     let differs = existing.is_none() || flags.is_significant();
     widen_root(run, node, existing.as_ref())?;
     pass_on_from_root(run, node, &wanted)?;
-    node.finish = Some(Finish { source: root.metadata, wanted, before: existing, differs });
+    node.finish = Some(Finish { source, wanted, before: existing, differs });
     // By --existing it may stay away.
     let is_there = existing.is_some() || matches!(node.target, Target::Present { .. });
     if is_there || !run.settings.compare.existing_only {

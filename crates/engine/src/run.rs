@@ -248,6 +248,14 @@ impl Run {
         fake_super::pretended(file.into(), metadata).unwrap_or(metadata)
     }
 
+    /// Metadata of an open directory, as it pretends to be with `--fake-super`.
+    pub(crate) fn as_pretended_dir(&self, dir: &Dir, metadata: Metadata) -> Metadata {
+        if !self.keeps_pretence() {
+            return metadata;
+        }
+        fake_super::pretended(dir.into(), metadata).unwrap_or(metadata)
+    }
+
     /// True when owners and modes are kept in an attribute.
     pub(crate) fn keeps_pretence(&self) -> bool {
         self.identity.power == Power::Fake

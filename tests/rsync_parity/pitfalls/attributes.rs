@@ -185,3 +185,13 @@ fn a_basis_tree_is_asked_for_the_name_at_the_destination() {
     let seen = check_args(&tree, "-aii --copy-dest=@ROOT@/other src/f new");
     assert_eq!(seen.stdout(), "cf          f\n");
 }
+
+#[test]
+fn the_roots_pretend_too() {
+    let pretence = "40755 0,0 1000:1001";
+    let tree = Tree::new().dir("src").mode(0o700).xattr("user.rsync.%stat", pretence);
+    check_args(&tree, "-ai --fake-super src/ new");
+    let tree = tree.dir("dst").xattr("user.rsync.%stat", "40700 0,0 1000:1001");
+    let seen = check_args(&tree, "-ai --fake-super src/ dst/");
+    assert_eq!(seen.stdout(), ".d...p..... ./\n");
+}
