@@ -47,9 +47,9 @@
 //! How many workers are worth having is found while it runs, from the latencies that tasks report
 //! by [`Context::sample`]; the rule is told where it is written, in `tuner.rs`.
 //!
-//! What tasks share is counted by a [`Budget`] (open files, bytes in flight) or paced by a
-//! [`RateLimit`] (bytes per second). Take them in one order everywhere: files, memory, rate. Every
-//! wait in here ends at once when the run's [`Cancel`] is pulled.
+//! What tasks share is counted by a [`Budget`], such as open files, or paced by a [`RateLimit`] (bytes
+//! per second). Take them in one order everywhere, what is counted before what is paced. Every wait in
+//! here ends at once when the run's [`Cancel`] is pulled.
 
 mod bell;
 mod budget;
