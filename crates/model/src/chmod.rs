@@ -28,6 +28,8 @@ struct Copies {
     from_shift: u32,
     /// One bit for each class that is written.
     to_classes: u32,
+    /// The bits that may be written: without a class, not those of the umask.
+    allowed: u32,
     operator: Operator,
 }
 
@@ -40,7 +42,7 @@ enum Operator {
 
 impl Copies {
     fn apply(self, mode: u32) -> u32 {
-        let bits = ((mode >> self.from_shift) & 7) * self.to_classes;
+        let bits = ((mode >> self.from_shift) & 7) * self.to_classes & self.allowed;
         match self.operator {
             Operator::Add => mode | bits,
             Operator::Remove => mode & !bits,
@@ -63,6 +65,10 @@ pub struct Chmod {
 
 /// All permission bits with setuid, setgid and sticky.
 const ALL_BITS: u32 = 0o7777;
+
+const SET_UID: u32 = 0o4000;
+const SET_GID: u32 = 0o2000;
+const STICKY: u32 = 0o1000;
 
 impl Chmod {
     /// Adds the clauses of one `--chmod` argument; `None` when it is not a mode.
@@ -114,15 +120,17 @@ fn parse_symbolic(text: &str, umask: u32) -> Option<Clause> {
     let operator_at = text.find(['+', '-', '='])?;
     let (who, rest) = text.split_at(operator_at);
     let (operator, permissions) = rest.split_at(1);
-    let mut classes = 0;
+    let (mut classes, mut set_ids) = (0, 0);
     for class in who.chars() {
-        classes |= match class {
-            'u' => 0o100,
-            'g' => 0o010,
-            'o' => 0o001,
-            'a' => 0o111,
+        let (bits, set_id) = match class {
+            'u' => (0o100, SET_UID),
+            'g' => (0o010, SET_GID),
+            'o' => (0o001, 0),
+            'a' => (0o111, SET_UID | SET_GID),
             _ => return None,
         };
+        classes |= bits;
+        set_ids |= set_id;
     }
     // Without a class chmod(1) means all of them, less what the umask takes away.
     let allowed = if classes == 0 { !umask } else { u32::MAX };
@@ -133,7 +141,7 @@ fn parse_symbolic(text: &str, umask: u32) -> Option<Clause> {
             "-" => Operator::Remove,
             _ => Operator::Set,
         };
-        let copies = Copies { from_shift, to_classes: classes, operator };
+        let copies = Copies { from_shift, to_classes: classes, allowed, operator };
         return Some(Clause { copies: Some(copies), ..clause(u32::MAX, 0, 0) });
     }
     let (mut bits, mut special, mut conditional) = (0, 0, 0);
@@ -143,9 +151,10 @@ fn parse_symbolic(text: &str, umask: u32) -> Option<Clause> {
             'w' => bits |= classes * 2,
             'x' => bits |= classes,
             'X' => conditional |= classes,
-            's' if classes & 0o110 == 0 => return None,
-            's' => special |= (classes & 0o100) << 5 | (classes & 0o010) << 7,
-            't' => special |= 0o1000,
+            // As rsync: without `u`, `g` or `a` it is the user's.
+            's' if set_ids == 0 => special |= SET_UID,
+            's' => special |= set_ids,
+            't' => special |= STICKY,
             _ => return None,
         }
     }
@@ -154,7 +163,8 @@ fn parse_symbolic(text: &str, umask: u32) -> Option<Clause> {
     Some(match operator {
         "+" => clause(u32::MAX, set, conditional),
         "-" => clause(!(set | conditional), 0, 0),
-        _ => clause(!(classes * 7), set, conditional),
+        _ if special == 0 => clause(!(classes * 7), set, conditional),
+        _ => clause(!(classes * 7 | set_ids), set, conditional),
     })
 }
 
@@ -183,6 +193,18 @@ mod tests {
         assert_eq!(got, expected, "{text} on {mode:o}: {got:o} instead of {expected:o}");
     }
 
+    /// Where chmod(1) does otherwise, or refuses.
+    #[test]
+    fn set_id_bits_are_rsyncs() {
+        check("+s", 0o740, false, 0o4740);
+        check("o+s", 0o740, false, 0o4740);
+        check("=s", 0o740, false, 0o4000);
+        check("-s", 0o6755, false, 0o2755);
+        check("g=t", 0o2711, false, 0o1701);
+        check("u=t", 0o6755, false, 0o3055);
+        check("u=r", 0o6755, false, 0o6455);
+    }
+
     #[test]
     fn applies_as_chmod_does() {
         check("u+x", 0o644, false, 0o744);
@@ -198,6 +220,9 @@ mod tests {
         check("a=,u=rwX,g=rX", 0o755, false, 0o750);
         check("a-x,+X", 0o644, false, 0o644);
         check("u+s,g+s", 0o755, false, 0o6755);
+        check("+u", 0o740, false, 0o755);
+        check("=u", 0o740, false, 0o755);
+        check("-u", 0o1777, false, 0o1022);
         check("+t", 0o755, true, 0o1755);
         check("F600,u+x", 0o644, false, 0o700);
         check("go=u", 0o640, false, 0o666);
@@ -208,7 +233,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_mode() {
-        for bad in ["", "u", "u+q", "z+x", "99", "70000", "o+s"] {
+        for bad in ["", "u", "u+q", "z+x", "99", "70000"] {
             assert!(Chmod::default().push(bad, 0).is_none(), "{bad}");
         }
     }
