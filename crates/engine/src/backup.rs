@@ -13,6 +13,7 @@ use crate::attributes::Extra;
 use crate::entries::Entry;
 use crate::fake_super;
 use crate::node::Node;
+use crate::order::{OrderedLog, SegmentId};
 use crate::run::Run;
 use crate::transfer::whole::Problem;
 use crate::wanted::Wanted;
@@ -35,19 +36,32 @@ pub(crate) fn keep(run: &Run, entry: &Entry) -> Result<(), Problem> {
         }
     };
     keep().map_err(|error| old.problem(run, &error))?;
-    tell(run, entry);
+    tell(run, entry.segment, entry.path().as_bytes());
     Ok(())
 }
 
 /// Says where the old entry went, as rsync does at `-vv`.
-fn tell(run: &Run, entry: &Entry) {
-    run.say(entry.segment, Topic::Backup, || {
-        let path = entry.path();
+pub(crate) fn tell(run: &Run, segment: SegmentId, path: &[u8]) {
+    run.say(segment, Topic::Backup, || {
         let to = match &run.settings.backup.dir {
-            Some(dir) => crate::run::join(dir.as_os_str().as_bytes(), path.as_bytes()),
-            None => path.as_bytes().into(),
+            Some(dir) => crate::run::join(dir.as_os_str().as_bytes(), path),
+            None => path.into(),
         };
-        [b"backed up ", path.as_bytes(), b" to ", &to, &run.settings.backup.suffix].concat()
+        [b"backed up ", path, b" to ", &to, &run.settings.backup.suffix].concat()
+    });
+}
+
+/// Says which directory backups go to, as rsync does at `-vv`.
+pub(crate) fn tell_dir(run: &Run) {
+    let Some(dir) = run.settings.backup.dir.as_ref().filter(|_| run.settings.backup.enabled) else {
+        return;
+    };
+    run.say(OrderedLog::ROOT, Topic::Backup, || {
+        let root = run.destination.root.as_ref();
+        let is_there = root.is_some_and(|root| fs::below::open_dir_below(root, dir).is_ok());
+        let new = if is_there { "" } else { "(new) " };
+        let shown: std::path::PathBuf = dir.components().collect();
+        [new.as_bytes(), b"backup_dir is ", shown.as_os_str().as_bytes()].concat()
     });
 }
 
@@ -76,7 +90,9 @@ pub(crate) fn copy(run: &Run, entry: &Entry) -> Result<(), Problem> {
         let (holder, backup_name) = old.place(run)?;
         old.copy_to(run, &holder, &backup_name)
     };
-    copy().map_err(|error| old.problem(run, &error))
+    copy().map_err(|error| old.problem(run, &error))?;
+    tell(run, entry.segment, entry.path().as_bytes());
+    Ok(())
 }
 
 /// An entry of the destination that gets a backup name.

@@ -14,6 +14,7 @@ use model::{Cause, Kind, Metadata, RelPath, Topic, Verb};
 use crate::entries::Entry;
 use crate::node::Node;
 use crate::order::SegmentId;
+use crate::run::Run;
 use crate::task::Worker;
 
 use doomed::{Doomed, Told, in_order, is_kept_mount};
@@ -131,10 +132,15 @@ pub(crate) fn remove_obstacle(
     node.touch();
     if existing.kind == Kind::Directory && !may_empty_directories(worker) {
         // An empty directory gives way without being asked (rsync(1), --force).
-        return match remove_if_empty(worker, dir, name) {
-            Ok(()) => true,
-            Err(cause) => obstacle_stays(worker, node, name, existing, segment, cause),
+        let cause = match remove_if_empty(worker, dir, name) {
+            Ok(()) => return true,
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                say_not_empty(worker.run, segment, node.path.child(name).as_bytes());
+                Cause::Refused(NOT_EMPTY.into())
+            }
+            Err(error) => Cause::from(&error),
         };
+        return obstacle_stays(worker, node, name, existing, segment, cause);
     }
     if existing.kind == Kind::Directory {
         let cause = match is_kept_mount(worker, dir, name) {
@@ -174,21 +180,21 @@ fn may_empty_directories(worker: &Worker<'_>) -> bool {
 }
 
 /// Removes a directory if nothing is in it; a dry run looks whether that could be done.
-fn remove_if_empty(worker: &Worker<'_>, dir: &Dir, name: &[u8]) -> Result<(), Cause> {
-    let remove = || -> io::Result<()> {
-        if !worker.run.settings.dry_run {
-            return dir.remove_dir(name);
-        }
-        if dir.is_mount_root(name)? {
-            return Err(io::ErrorKind::ResourceBusy.into());
-        }
-        let is_empty = dir.open_child(name, AccessTime::Keep)?.list()?.is_empty();
-        if is_empty { Ok(()) } else { Err(io::ErrorKind::DirectoryNotEmpty.into()) }
-    };
-    remove().map_err(|error| match error.kind() {
-        io::ErrorKind::DirectoryNotEmpty => Cause::Refused(NOT_EMPTY.into()),
-        _ => Cause::from(&error),
-    })
+fn remove_if_empty(worker: &Worker<'_>, dir: &Dir, name: &[u8]) -> io::Result<()> {
+    if !worker.run.settings.dry_run {
+        return dir.remove_dir(name);
+    }
+    if dir.is_mount_root(name)? {
+        return Err(io::ErrorKind::ResourceBusy.into());
+    }
+    let is_empty = dir.open_child(name, AccessTime::Keep)?.list()?.is_empty();
+    if is_empty { Ok(()) } else { Err(io::ErrorKind::DirectoryNotEmpty.into()) }
+}
+
+/// Says which directory stays since something is in it, as rsync does.
+fn say_not_empty(run: &Run, segment: SegmentId, path: &[u8]) {
+    let text = b"cannot delete non-empty directory: ";
+    run.say(segment, Topic::Notice, || [&text[..], path].concat());
 }
 
 /// Removes the destination entry of a source argument that does not exist
@@ -216,11 +222,10 @@ pub(crate) fn missing_argument(worker: &mut Worker<'_>, node: &Node, path: &[u8]
     if existing.kind == Kind::Directory && !may_empty_directories(worker) {
         if is_filled(&dir, name) {
             // What is in it was not named; rsync leaves it and goes on.
-            let text = || [b"cannot delete non-empty directory: ", path].concat();
-            return worker.run.say(node.segment, Topic::Notice, text);
+            return say_not_empty(worker.run, node.segment, path);
         }
-        if let Err(cause) = remove_if_empty(worker, &dir, name) {
-            return missing_stays(worker, path, cause);
+        if let Err(error) = remove_if_empty(worker, &dir, name) {
+            return missing_stays(worker, path, Cause::from(&error));
         }
         doomed.tell(worker, path, Kind::Directory);
     } else if !doomed.remove(worker, name, existing.kind, Told::AsDeleted) {

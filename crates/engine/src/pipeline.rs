@@ -13,6 +13,7 @@ use model::{
     Verdict,
 };
 
+use crate::backup;
 use crate::delete;
 use crate::descriptors::Descriptors;
 use crate::destination::{self, Opened};
@@ -71,6 +72,7 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
         || links.copy_unsafe
         || selection.may_overlap();
     let run = Arc::new(shared);
+    backup::tell_dir(&run);
     tell_unreadable(&run, &mut selection);
     tell_notes(&run, &selection, opened.as_ref());
     let settings = sched::Settings { workers, ..sched::Settings::default() };

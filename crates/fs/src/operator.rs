@@ -35,8 +35,23 @@ pub fn append(path: &Path) -> io::Result<File> {
 /// Makes a directory that the operator asked for, such as a destination that is not there yet. Links
 /// on the way to it are followed, as by [`Dir::open_operator`](crate::Dir::open_operator).
 pub fn make_dir(path: &Path) -> io::Result<()> {
-    let mode = Mode::from_bits_truncate(0o777 & !process::cleared_umask());
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mode = new_dir_mode(CWD, parent.unwrap_or(Path::new(".")));
     Ok(rustix::fs::mkdirat(CWD, path, mode)?)
+}
+
+/// The mode that a new directory is asked for: a default ACL of the one that it will lie in takes the
+/// place of the umask (acl(5)), which the process has cleared.
+pub(crate) fn new_dir_mode(base: impl AsFd, parent: &Path) -> Mode {
+    let umask = process::cleared_umask();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let has_default_acl = || {
+        // A parent that cannot be read is taken for one without.
+        rustix::fs::openat(base, parent, flags, Mode::empty())
+            .and_then(|dir| rustix::fs::fgetxattr_query(dir, c"system.posix_acl_default"))
+            .is_ok()
+    };
+    Mode::from_bits_truncate(if umask != 0 && has_default_acl() { 0o777 } else { 0o777 & !umask })
 }
 
 #[cfg(test)]

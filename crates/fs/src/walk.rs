@@ -14,6 +14,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::dir::Dir;
+use crate::operator::new_dir_mode;
 use crate::{process, sys};
 
 /// As many as the kernel follows in one path.
@@ -132,8 +133,7 @@ impl Walk {
     }
 
     fn make(&self, name: &[u8]) -> io::Result<()> {
-        let mode = Mode::from_bits_truncate(0o777 & !process::cleared_umask());
-        match rustix::fs::mkdirat(&self.dir, name, mode) {
+        match rustix::fs::mkdirat(&self.dir, name, new_dir_mode(&self.dir, Path::new("."))) {
             // Another worker or run was faster.
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(error) => Err(error.into()),

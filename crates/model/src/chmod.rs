@@ -42,7 +42,7 @@ enum Operator {
 
 impl Copies {
     fn apply(self, mode: u32) -> u32 {
-        let bits = ((mode >> self.from_shift) & 7) * self.to_classes & self.allowed;
+        let bits = (((mode >> self.from_shift) & 7) * self.to_classes) & self.allowed;
         match self.operator {
             Operator::Add => mode | bits,
             Operator::Remove => mode & !bits,
@@ -164,7 +164,7 @@ fn parse_symbolic(text: &str, umask: u32) -> Option<Clause> {
         "+" => clause(u32::MAX, set, conditional),
         "-" => clause(!(set | conditional), 0, 0),
         _ if special == 0 => clause(!(classes * 7), set, conditional),
-        _ => clause(!(classes * 7 | set_ids), set, conditional),
+        _ => clause(!((classes * 7) | set_ids), set, conditional),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use filter::{RuleError, RuleOptions, Rules, Unprefixed};
 
@@ -110,7 +110,8 @@ impl List<'_> {
     fn push(&mut self, rule: &[u8]) -> Result<(), Refusal> {
         let surroundings = self.surroundings;
         let mut read = |name: &[u8]| -> io::Result<Vec<u8>> {
-            surroundings.read_file(Path::new(std::ffi::OsStr::from_bytes(name)))
+            let name = collapsed(Path::new(std::ffi::OsStr::from_bytes(name)));
+            surroundings.read_file(&name)
         };
         self.rules.push(rule, &mut read).map_err(|error| refuse(&error))
     }
@@ -126,6 +127,19 @@ impl List<'_> {
             .map_err(|error| Refusal::file(Exit::FileIo, &flag.spelling, flag.bytes(), &error))?;
         self.rules.push_list(&contents, meaning, flag.bytes()).map_err(|error| refuse(&error))
     }
+}
+
+/// As rsync: what `..` leads back from need not be there.
+fn collapsed(path: &Path) -> PathBuf {
+    let mut collapsed = PathBuf::new();
+    for component in path.components() {
+        let is_inside = matches!(collapsed.components().next_back(), Some(Component::Normal(_)));
+        match component {
+            Component::ParentDir if is_inside => drop(collapsed.pop()),
+            component => collapsed.push(component),
+        }
+    }
+    collapsed
 }
 
 fn refuse(error: &RuleError) -> Refusal {

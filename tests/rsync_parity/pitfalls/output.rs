@@ -218,3 +218,19 @@ fn pitfall_19_the_progress_lines() {
     let seen = check(&Scenario::new(tree.clone(), "-a --progress src/ dst"), scope);
     assert!(seen.stdout().contains("(xfr#2, to-chk=0/4)"), "{}", seen.stdout());
 }
+
+#[test]
+fn backups_are_named_whatever_became_of_the_file() {
+    let tree = Tree::new()
+        .file("src/f", "new content")
+        .file("dst/f", "old")
+        .file("dst/gone", "x")
+        .file("dst/d/gone", "x");
+    let scope = Scope { output: Output::Lines(mask::wire), also: Also::default() };
+    for options in ["", "--backup-dir=../bk", "--backup-dir=../bk -v", "-n", "--inplace"] {
+        let line = format!("-ab --delete --info=backup {options} src/ dst/");
+        let seen = check(&Scenario::new(tree.clone(), &line), scope);
+        let named = seen.stdout().lines().filter(|line| line.contains("backed up ")).count();
+        assert_eq!(named, if options == "-n" { 2 } else { 3 }, "{options}: {}", seen.stdout());
+    }
+}

@@ -350,7 +350,7 @@ impl<'a> Doomed<'a> {
             Ok(()) if !level.keeps => self.remove_one(worker, &level.name, Kind::Directory, told),
             Ok(()) => {
                 if !worker.is_cancelled() {
-                    self.say_not_empty(worker, &path);
+                    super::say_not_empty(worker.run, self.segment, &path);
                 }
                 false
             }
@@ -375,24 +375,29 @@ impl<'a> Doomed<'a> {
             return false;
         }
         let path = self.child_path(name);
-        if !worker.run.settings.dry_run {
-            if gets_backup(worker.run, name, kind) {
-                match self.move_away(worker.run, name, &path) {
-                    Ok(()) => {}
-                    Err(Problem::Fault(fault)) => {
-                        worker.run.fault(&mut worker.scratch.totals, fault);
-                        return false;
-                    }
-                    Err(Problem::Stopped | Problem::Changed) => return false,
-                }
-            } else if let Err(error) = self.unlink(name, kind) {
-                match error.kind() {
-                    io::ErrorKind::NotFound => return true,
-                    io::ErrorKind::DirectoryNotEmpty => self.say_not_empty(worker, &path),
-                    _ => return self.fails(worker, Verb::Remove, &path, &error),
-                }
-                return false;
+        let gets_backup = gets_backup(worker.run, name, kind);
+        if worker.run.settings.dry_run {
+            if gets_backup {
+                backup::tell(worker.run, self.segment, &path);
             }
+        } else if gets_backup {
+            match self.move_away(worker.run, name, &path) {
+                Ok(()) => backup::tell(worker.run, self.segment, &path),
+                Err(Problem::Fault(fault)) => {
+                    worker.run.fault(&mut worker.scratch.totals, fault);
+                    return false;
+                }
+                Err(Problem::Stopped | Problem::Changed) => return false,
+            }
+        } else if let Err(error) = self.unlink(name, kind) {
+            match error.kind() {
+                io::ErrorKind::NotFound => return true,
+                io::ErrorKind::DirectoryNotEmpty => {
+                    super::say_not_empty(worker.run, self.segment, &path);
+                }
+                _ => return self.fails(worker, Verb::Remove, &path, &error),
+            }
+            return false;
         }
         if told == Told::AsDeleted {
             self.tell(worker, &path, kind);
@@ -413,11 +418,6 @@ impl<'a> Doomed<'a> {
             return self.dir().remove_dir(name);
         }
         self.dir().remove_file(name)
-    }
-
-    fn say_not_empty(&self, worker: &Worker<'_>, path: &[u8]) {
-        let text = b"cannot delete non-empty directory: ";
-        worker.run.say(self.segment, Topic::Notice, || [&text[..], path].concat());
     }
 
     /// Tells of a path that stays; always false.
