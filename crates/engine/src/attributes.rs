@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::io;
 
 use fs::acl::{self, Which};
-use fs::xattr::{self, Node as Carrier};
+use fs::xattr::{self, Behind, Node as Carrier};
 use fs::{Acl, Dir, File, Times};
 use model::settings::{ContentCheck, Perms, Xattrs};
 use model::{Fault, ItemFlags, Kind, Metadata, Settings, Side, Verb};
@@ -240,8 +240,8 @@ pub(crate) fn of_source(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
     }
     let read = || {
         if entry.is_followed {
-            let file = entry.source_dir.open_file_following(&entry.name, run.access_time())?;
-            return Extra::of_source(run, entry.node.scope_of(entry.layer), (&file).into());
+            let behind = Behind::of(&entry.source_dir, &entry.name)?;
+            return Extra::of_source(run, entry.node.scope_of(entry.layer), (&behind).into());
         }
         Extra::of_source(
             run,
@@ -329,6 +329,9 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
             told = told_after_owner(run, dir, name, &wanted, told);
         }
     }
+    // What could not be given away has lost nothing on the way.
+    let of_owner = ItemFlags::OWNER | ItemFlags::GROUP;
+    let changed = if attempts.owner_failed { flags.difference(of_owner) } else { flags };
     let mut widened = false;
     if source != target {
         widened = source.must_be_writable(&target, run, existing)
@@ -338,7 +341,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
     if pretends {
         let written = fake_super::write_name(dir, name, &wanted, &entry.source);
         attempts.note(Verb::SetAttributes, written);
-    } else if must_set_mode(&wanted, existing, flags, source.sets_mode(&target) || widened) {
+    } else if must_set_mode(&wanted, existing, changed, source.sets_mode(&target) || widened) {
         attempts.note(Verb::SetMode, dir.set_mode(name, attempts.permitted(wanted.mode)));
     }
     if sets_times {

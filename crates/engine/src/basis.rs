@@ -247,12 +247,20 @@ fn link(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Result<Cost
             whole::content_is_safe(worker, &made);
             Ok(Cost::Change)
         }
-        // Another file system, or too many links: a copy serves as well.
-        Err(_) if entry.existing.is_none() && entry.source.kind == Kind::File => {
+        // Another file system, another user's file, too many links: a copy serves as well.
+        Err(_) if entry.source.kind == Kind::File && !is_right(worker.run, &entry) => {
             Ok(copy(worker, entry, found))
         }
         Err(_) => Err(Box::new(entry)),
     }
+}
+
+/// True when what is there need not be written.
+fn is_right(run: &Run, entry: &Entry) -> bool {
+    entry.existing.is_some_and(|existing| {
+        quick_check(&run.settings, &entry.source, &existing) != Quick::Different
+            && differences(run, entry).is_ok_and(|flags| flags.is_empty())
+    })
 }
 
 fn link_into(entry: &Entry, dir: &Dir, found: &Candidate) -> io::Result<()> {

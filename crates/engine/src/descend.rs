@@ -355,7 +355,6 @@ fn make_target(
         Some((_, through_link)) => (Before::Anything, through_link),
         None if run.settings.dry_run || !run.pass().transfers() => return Ok(Target::Absent),
         None => {
-            way.node.touch();
             let mode = match way.reason() {
                 Some(Reason::Path) => 0o777 & !run.umask,
                 _ => 0o700,
@@ -364,6 +363,7 @@ fn make_target(
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 made => made.map_err(failed(Verb::MakeDirectory))?,
             }
+            way.node.touch();
             (Before::Empty, ThroughLink::No)
         }
     };

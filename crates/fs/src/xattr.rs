@@ -5,15 +5,15 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::XattrFlags;
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags, XattrFlags};
+use rustix::io::{Errno, retry_on_intr};
 use rustix::path::Arg;
 
 use crate::dir::{self, Dir};
 use crate::file::File;
-use crate::sys::xattr_at;
+use crate::sys::{path_of_fd, xattr_at};
 
 /// What carries the attributes.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,34 @@ pub enum Node<'a> {
     Fd(BorrowedFd<'a>),
     /// A name below an open directory; a link stands for itself.
     Name(&'a Dir, &'a [u8]),
+    /// What a name leads to.
+    Behind(&'a Behind),
+}
+
+/// What a name leads to, through any links. It is not opened: a socket cannot be, and to open a
+/// device may do something.
+#[derive(Debug)]
+pub struct Behind(OwnedFd);
+
+impl Behind {
+    /// Finds it.
+    pub fn of(dir: &Dir, name: &[u8]) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        Ok(Self(retry_on_intr(|| {
+            rustix::fs::openat(dir, dir::component(name)?, flags, Mode::empty())
+        })?))
+    }
+
+    /// The kernel goes from this path to what was found, wherever that is now.
+    fn path(&self) -> String {
+        path_of_fd(self.0.as_fd())
+    }
+}
+
+impl<'a> From<&'a Behind> for Node<'a> {
+    fn from(behind: &'a Behind) -> Self {
+        Self::Behind(behind)
+    }
 }
 
 impl<'a> From<&'a File> for Node<'a> {
@@ -74,6 +102,9 @@ pub fn set(node: Node<'_>, name: &[u8], value: &[u8]) -> io::Result<()> {
         Node::Name(dir, name) => {
             xattr_at::set(dir.as_fd(), dir::component(name)?, attribute, value)
         }
+        Node::Behind(end) => {
+            rustix::fs::setxattr(end.path(), attribute, value, XattrFlags::empty())
+        }
     });
     Ok(done?)
 }
@@ -83,6 +114,7 @@ pub fn remove(node: Node<'_>, name: &[u8]) -> io::Result<()> {
     let done = with_name(name, |attribute| match node {
         Node::Fd(fd) => rustix::fs::fremovexattr(fd, attribute),
         Node::Name(dir, name) => xattr_at::remove(dir.as_fd(), dir::component(name)?, attribute),
+        Node::Behind(end) => rustix::fs::removexattr(end.path(), attribute),
     });
     match done {
         Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
@@ -96,6 +128,8 @@ fn list_into(node: Node<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
         Node::Fd(fd) if buffer.is_empty() => rustix::fs::flistxattr_query(fd),
         Node::Fd(fd) => rustix::fs::flistxattr(fd, buffer),
         Node::Name(dir, name) => xattr_at::list(dir.as_fd(), dir::component(name)?, buffer),
+        Node::Behind(end) if buffer.is_empty() => rustix::fs::listxattr_query(end.path()),
+        Node::Behind(end) => rustix::fs::listxattr(end.path(), buffer),
     }
 }
 
@@ -107,6 +141,8 @@ fn get_into(node: Node<'_>, attribute: &CStr, buffer: &mut [u8]) -> Result<usize
         Node::Name(dir, name) => {
             xattr_at::get(dir.as_fd(), dir::component(name)?, attribute, buffer)
         }
+        Node::Behind(end) if buffer.is_empty() => rustix::fs::getxattr_query(end.path(), attribute),
+        Node::Behind(end) => rustix::fs::getxattr(end.path(), attribute, buffer),
     }
 }
 

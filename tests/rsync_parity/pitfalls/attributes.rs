@@ -2,9 +2,10 @@
 //! keeps for others, `--fake-super`, and the directories of backups.
 
 use super::{check_args, check_items};
-use crate::support::parity::{Scenario, Scope, check};
+use crate::support::parity::{Scenario, Scope, check, observe};
+use crate::support::run::{Tool, scratch_dir};
 use crate::support::snapshot::Stamp;
-use crate::support::tree::{Acl, Tree};
+use crate::support::tree::{Acl, Kind, Tree};
 
 fn named_user(group_obj: u16) -> Acl {
     Acl { users: vec![(1234, 1)], groups: Vec::new(), group_obj, mask: 5 }
@@ -194,4 +195,61 @@ fn the_roots_pretend_too() {
     let tree = tree.dir("dst").xattr("user.rsync.%stat", "40700 0,0 1000:1001");
     let seen = check_args(&tree, "-ai --fake-super src/ dst/");
     assert_eq!(seen.stdout(), ".d...p..... ./\n");
+}
+
+#[test]
+fn attributes_are_looked_for_behind_a_link_to_what_cannot_be_opened() {
+    let tree = Tree::new().add("far/s", Kind::Socket).symlink("src/s", "../far/s").dir("dst");
+    for options in ["-aXLi", "-aALi"] {
+        assert_eq!(check_args(&tree, &format!("{options} src/ dst")).stdout(), "cS+++++++++ s\n");
+    }
+}
+
+#[test]
+fn what_is_behind_a_link_does_not_pretend() {
+    let tree = Tree::new()
+        .file("far/f", "x")
+        .xattr("user.rsync.%stat", "100640 0,0 5:6")
+        .symlink("src/f", "../far/f")
+        .dir("dst");
+    let seen = check_args(&tree, "-aLi --fake-super src/ dst");
+    assert_eq!(seen.tree.at("dst/f").mode, 0o644);
+}
+
+#[test]
+fn a_node_that_replaces_something_keeps_its_mode_unless_modes_are_brought() {
+    let tree = Tree::new()
+        .add("src/n", Kind::Char(1, 3))
+        .mode(0o666)
+        .add("dst/n", Kind::Char(1, 5))
+        .mode(0o600);
+    for (options, line, mode) in [
+        ("-ai", "cDc..p..... n\n", 0o666),
+        ("-ai --no-p", "cDc........ n\n", 0o600),
+        ("-ri -D", "cDc.T...... n\n", 0o600),
+    ] {
+        let seen = check_args(&tree, &format!("{options} src/ dst"));
+        assert_eq!((seen.stdout().as_str(), seen.tree.at("dst/n").mode), (line, mode));
+    }
+    for kind in [Kind::Fifo, Kind::File(Vec::new()), Kind::Socket] {
+        let tree = Tree::new().add("src/n", Kind::Char(1, 3)).add("dst/n", kind).mode(0o640);
+        assert_eq!(check_args(&tree, "-ri -D src/ dst").tree.at("dst/n").mode, 0o640);
+    }
+}
+
+#[test]
+fn what_cannot_be_given_away_keeps_its_special_bits() {
+    let tree = Tree::new().file("src/f", "x").file("dst/f", "x").mode(0o4755);
+    let scenario = Scenario::new(tree, "-rt --super --chown=daemon src/ dst").by_user();
+    let seen = check(&scenario, Scope::default());
+    assert_eq!((seen.code(), seen.tree.at("dst/f").mode), (23, 0o4755));
+}
+
+#[test]
+fn a_directory_in_which_nothing_could_be_made_is_left_alone() {
+    let tree = Tree::new().dir("src/d/e").dir("dst/d").owner(0, 0);
+    let scenario = Scenario::new(tree, "-a src/ dst").by_user();
+    assert_eq!(check(&scenario, Scope::default()).code(), 23);
+    let ours = observe(&Tool::under_test(), &scenario, scratch_dir().path()).stderr();
+    assert!(ours.contains("make directory") && !ours.contains("set times"), "{ours}");
 }

@@ -2,7 +2,8 @@
 //! find in basis trees.
 
 use super::assert_there;
-use crate::support::parity::{Observation, Output, Scenario, Scope, check};
+use crate::support::parity::{Observation, Output, Scenario, Scope, check, observe};
+use crate::support::run::{Tool, scratch_dir};
 use crate::support::snapshot::Also;
 use crate::support::tree::{Kind, Tree};
 
@@ -163,4 +164,24 @@ fn a_link_of_a_basis_tree_is_like_what_would_be_stored() {
         let seen = check_links(&tree, &format!("-ai --munge-links {action}=../alt src/ dst/"));
         assert_there(&seen, &["dst/l"], &[]);
     }
+}
+
+#[test]
+fn a_file_of_a_basis_tree_that_may_not_be_linked_to_is_copied_over_what_is_there() {
+    let tree = Tree::new()
+        .file("src/f", "x")
+        .mode(0o1644)
+        .owner(0, 0)
+        .file("alt/f", "x")
+        .mode(0o1644)
+        .owner(0, 0)
+        .file("dst/f", "x")
+        .owner(0, 0);
+    let seen = check_links_as_user(&tree, "-aii --link-dest=../alt src/ dst");
+    assert!(seen.stdout().contains("cf          f\n"), "{}", seen.stdout());
+    // rsync copies also over what is right.
+    let right = tree.file("dst/f", "x").mode(0o1644);
+    let scenario = Scenario::new(right, "-ai --link-dest=../alt src/ dst").by_user();
+    let ours = observe(&Tool::under_test(), &scenario, scratch_dir().path());
+    assert_eq!((ours.stdout().as_str(), ours.code()), ("", 0));
 }

@@ -4,7 +4,7 @@
 use std::io;
 
 use fs::Dir;
-use model::{Fault, ItemFlags, Verb, Verdict};
+use model::{Fault, ItemFlags, Kind, Verb, Verdict};
 
 use crate::attributes::{self, AsksForExtra, Extra};
 use crate::backup;
@@ -75,5 +75,7 @@ fn dress(run: &Run, entry: &Entry) -> Result<(), Fault> {
     } else {
         Extra::default()
     };
-    attributes::dress_named(run, &Entry { existing: None, ..entry.clone() }, &extra)
+    // Without -p it has the mode of what it takes the place of, but for that of a link.
+    let existing = entry.existing.filter(|existing| existing.kind != Kind::Symlink);
+    attributes::dress_named(run, &Entry { existing, ..entry.clone() }, &extra)
 }

@@ -41,7 +41,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
     };
     match before.or(entry.reference).filter(kin) {
         Some(existing) => {
-            let wanted = Entry { existing: None, ..entry.clone() }.wanted(run);
+            let wanted = Entry { existing: Some(existing), ..entry.clone() }.wanted(run);
             flags |= wanted.differences(&run.settings, &existing);
             if !run.settings.preserve.mtimes.files {
                 flags |= ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER;

@@ -345,7 +345,8 @@ pub(crate) fn open_source(
     if now.kind != Kind::File {
         return Err(entry.source_fault(Verb::Read, Cause::ChangedDuringCopy).into());
     }
-    let pretended = run.as_pretended_file(&file, now);
+    // As in rsync, which asks by name: what is behind a link is what it is.
+    let pretended = if entry.is_followed { now } else { run.as_pretended_file(&file, now) };
     entry.source = Metadata { nlink: entry.source.nlink, ..pretended };
     Ok(file)
 }

@@ -8,7 +8,10 @@ use crate::testing::on_each_file_system;
 fn attributes_are_set_listed_and_removed_by_name_and_by_file() {
     on_each_file_system(|_, dir| {
         let file = dir.create_file(b"f", 0o600).unwrap();
-        for node in [Node::from(&file), Node::Name(dir, b"f"), Node::from(dir)] {
+        dir.make_symlink(b"f", b"link").unwrap();
+        let behind = Behind::of(dir, b"link").unwrap();
+        for node in [Node::from(&file), Node::Name(dir, b"f"), Node::from(dir), Node::from(&behind)]
+        {
             assert!(list(node).unwrap().is_empty());
             assert_eq!(get(node, b"user.none").unwrap(), None);
             set(node, b"user.empty", b"").unwrap();
