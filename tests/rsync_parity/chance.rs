@@ -41,6 +41,19 @@ pub(crate) fn is_left_to_chance(
         || is_kept_for_a_missing_source(case, reference, difference)
         || is_temporary_file_in_the_source(case, difference)
         || is_anchored_below_a_wildcard(case, difference)
+        || is_count_so_far(case, difference)
+}
+
+/// -P in a list: lanesync does not wait for the end of its listing, and tells how much is listed when
+/// the first line is due.
+fn is_count_so_far(case: &Case, difference: &Difference) -> bool {
+    let after_count = |lines: &str| lines.split_once(" to consider`").map(|it| it.1.to_owned());
+    case.has("--list-only")
+        && (case.has("-P") || case.has("--progress"))
+        && difference.field == "lines"
+        && difference.text.split_once(" | ").is_some_and(|(theirs, ours)| {
+            after_count(theirs).is_some() && after_count(theirs) == after_count(ours)
+        })
 }
 
 /// --temp-dir in a directory that is itself copied, through a link: its time changes while it is
@@ -99,7 +112,10 @@ fn is_told_though_it_failed(case: &Case, reference: &Observation, difference: &D
         case.has("--ignore-existing") && stays && has_file_for_directory(case);
     let is_in_the_way = reference.stdout().contains("could not make way for ")
         || stderr.contains("[generator] readlink_stat(\"");
-    let is_told = is_refused || is_below_what_stays || (case.has("-n") && is_in_the_way);
+    let is_unmade = stderr.contains("[generator] recv_generator: mkdir \"")
+        && difference.text.contains("`cd+++++++++ ");
+    let is_told =
+        is_refused || is_unmade || is_below_what_stays || (case.has("-n") && is_in_the_way);
     difference.aspect == Aspect::Output && is_told
 }
 

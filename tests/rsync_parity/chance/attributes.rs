@@ -14,6 +14,7 @@ pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
     is_stray_time(case, reference, difference)
         || is_access_time_cut(case, difference)
         || is_uninitialised_owner(case, reference, difference)
+        || is_removed_though_it_failed(case, reference, difference)
         || is_basis_made_to_pretend(case, difference)
         || is_refused_without_access_time(case, reference, difference)
         || is_mode_by_another_process(case, difference)
@@ -143,8 +144,20 @@ fn shown_mode(node: &Node) -> u32 {
     node.acl.as_ref().map_or(node.mode, |acl| node.mode & !0o070 | u32::from(acl.mask) << 3)
 }
 
+/// Mode bits that rsync sends of a node.
+fn sent_mode(case: &Case, node: &Node) -> u32 {
+    let mut chmod = model::Chmod::default();
+    for word in case.groups.iter().flatten() {
+        let changes =
+            word.strip_prefix(b"--chmod=").and_then(|text| std::str::from_utf8(text).ok());
+        let taken = changes.map(|text| chmod.push(text, case.umask));
+        assert_ne!(taken, Some(None), "no case has a bad --chmod");
+    }
+    chmod.apply(shown_mode(node), node.kind == Kind::Dir)
+}
+
 /// Nodes of the sources that a path of the destination may be a copy of.
-fn originals<'a>(case: &'a Case, path: &'a [u8]) -> impl Iterator<Item = &'a Node> {
+pub(super) fn originals<'a>(case: &'a Case, path: &'a [u8]) -> impl Iterator<Item = &'a Node> {
     let destination = &case.destination[..];
     let below = destination.strip_prefix(ROOT_MARK).unwrap_or(destination);
     let components = below.split(|&byte| byte == b'/').filter(|part| !part.is_empty());
@@ -167,7 +180,7 @@ fn first_name<'a>(case: &'a Case, node: &'a Node) -> &'a Node {
 /// source's mode with them, which nobody asked for; in an ACL it is the mask.
 fn is_mode_by_another_process(case: &Case, difference: &Difference) -> bool {
     let is_theirs = |node: &Node| match octal_pair(&difference.text) {
-        Some((theirs, _)) => shown_mode(node) == theirs,
+        Some((theirs, _)) => sent_mode(case, node) == theirs,
         None => difference.field == "xattrs" && differs_in_mask(&difference.text),
     };
     let sources = || case.tree.nodes.iter().filter(|node| !node.path.starts_with(b"dst"));
@@ -270,6 +283,24 @@ fn is_uninitialised_owner(case: &Case, reference: &Observation, difference: &Dif
     case.has("--fake-super") && !keeps_owners && is_written
 }
 
+/// Then --remove-source-files removes what rsync has just failed to bring over.
+fn is_removed_though_it_failed(
+    case: &Case,
+    reference: &Observation,
+    difference: &Difference,
+) -> bool {
+    let is_removed = match difference.field {
+        "existence" => difference.text.starts_with("nothing |"),
+        "mtime" => difference.text.starts_with("now |"),
+        _ => false,
+    };
+    case.has("--fake-super")
+        && case.has("--remove-source-files")
+        && difference.path.starts_with(b"src")
+        && is_removed
+        && reference.stderr().contains(&format!("[generator] failed to write xattr {STAT}"))
+}
+
 /// --fake-super with --link-dest: rsync takes special bits away from the file of the basis tree that
 /// it links to, and keeps them in an attribute.
 fn is_basis_made_to_pretend(case: &Case, difference: &Difference) -> bool {
@@ -320,16 +351,21 @@ fn is_told_of_another_name(case: &Case, difference: &Difference) -> bool {
 }
 
 /// --super as an ordinary user: where rsync cannot give something away, it leaves out its time, which
-/// the next run will not find right, and of what is new the mode and attributes.
+/// the next run will not find right, and of what is new the mode and attributes. A new directory is
+/// closed to others by lanesync, open in rsync.
 fn is_half_done_without_its_owner(
     case: &Case,
     reference: &Observation,
     difference: &Difference,
 ) -> bool {
+    let is_dir = |node: &Node| node.kind == Kind::Dir;
     let is_left = match difference.field {
         "mtime" => difference.text.starts_with("now |"),
         "mode" => octal_pair(&difference.text).is_some_and(|(theirs, ours)| {
-            theirs == ours & 0o700 | 0o600 || theirs | 0o2000 == ours
+            theirs == ours & 0o700 | 0o600
+                || theirs | 0o2000 == ours
+                || (theirs == 0o600 && case.has("--inplace"))
+                || (ours == theirs & 0o700 && originals(case, &difference.path).any(is_dir))
         }),
         "xattrs" => difference.text.starts_with("[] |"),
         _ => false,
@@ -343,7 +379,7 @@ fn is_half_done_without_its_owner(
 }
 
 /// --fake-super: rsync takes a directory that pretends to be a file for one when it is to be deleted,
-/// and as an ordinary user does not make a directory writable to delete in it, as it else does.
+/// so that it wants to keep an empty one as a backup, and as an ordinary user does not make a directory writable to delete in it, as it else does.
 fn is_deletion_in_pretence(case: &Case, reference: &Observation, difference: &Difference) -> bool {
     let is_refused = reference.stderr().lines().any(|line| {
         let is_refused = line.ends_with("failed: Is a directory (21)")
@@ -356,7 +392,21 @@ fn is_deletion_in_pretence(case: &Case, reference: &Observation, difference: &Di
         (Aspect::Exit, _) => difference.text == "Code(23) | Code(0)",
         (_, field) => field == "deletions",
     };
-    case.has("--fake-super") && is_refused && is_left
+    let nodes = || case.tree.nodes.iter();
+    let is_kept = case.has_prefix("--backup-dir")
+        && difference.field == "existence"
+        && difference.text.starts_with('d')
+        && difference.text.ends_with("| nothing")
+        && (difference.path.starts_with(b"bk") || difference.path.starts_with(b"dst/bk"))
+        && nodes().any(|node| !node.path.starts_with(b"src") && is_dir_pretending(node));
+    case.has("--fake-super") && (is_kept || (is_refused && is_left))
+}
+
+/// True for a directory that pretends to be a regular file.
+fn is_dir_pretending(node: &Node) -> bool {
+    let is_file =
+        |(name, value): &(Vec<u8>, Vec<u8>)| name == STAT.as_bytes() && value.starts_with(b"100");
+    node.kind == Kind::Dir && node.xattrs.iter().any(is_file)
 }
 
 /// --fake-super with a source directory that pretends to be a file: rsync tells of it as copied and
@@ -366,11 +416,8 @@ fn is_directory_that_pretends(
     reference: &Observation,
     difference: &Difference,
 ) -> bool {
-    let is_file =
-        |(name, value): &(Vec<u8>, Vec<u8>)| name == STAT.as_bytes() && value.starts_with(b"100");
-    let pretends = |node: &Node| node.kind == Kind::Dir && node.xattrs.iter().any(is_file);
     // With -P it keeps what it has read of it.
-    let is_part = || originals(case, &difference.path).any(pretends);
+    let is_part = || originals(case, &difference.path).any(is_dir_pretending);
     let is_told = (difference.aspect == Aspect::Output
         || (difference.field == "existence" && is_part()))
         && reference.stderr().contains("[sender] read errors mapping \"")
@@ -385,16 +432,21 @@ fn is_directory_that_pretends(
             || difference.field == "deletions");
     case.has("--fake-super")
         && (is_told || is_unread || is_kept)
-        && case.tree.nodes.iter().any(|node| node.path.starts_with(b"src") && pretends(node))
+        && case
+            .tree
+            .nodes
+            .iter()
+            .any(|node| node.path.starts_with(b"src") && is_dir_pretending(node))
 }
 
 /// -K: where a link leads out of the destination, rsync leaves what is behind it alone and gives the
-/// directory's time to the link.
+/// directory's time to the link, and says so.
 fn is_time_of_a_kept_link(case: &Case, reference: &Observation, difference: &Difference) -> bool {
     let there = case.tree.get(&difference.path);
+    let is_link = there.is_some_and(|node| matches!(node.kind, Kind::Symlink(_)));
+    let is_told = difference.field == "items" && difference.text.contains("`.d..t...... ");
     case.has("-K")
-        && difference.field == "mtime"
-        && there.is_some_and(|node| matches!(node.kind, Kind::Symlink(_)))
+        && ((difference.field == "mtime" && is_link) || is_told)
         && reference.stderr().contains("Too many levels of symbolic links (40)")
 }
 
@@ -471,7 +523,7 @@ fn is_unknown_pretence(case: &Case, reference: &Observation, difference: &Differ
 }
 
 /// -X as an ordinary user: where attributes cannot be read, rsync replaces the file at the destination
-/// all the same, and leaves one of the source out of a list.
+/// all the same, leaves one of the source out of a list, and fails for one that its size leaves out.
 fn is_out_of_reach(case: &Case, reference: &Observation, difference: &Difference) -> bool {
     let stderr = reference.stderr();
     let fails = |who: &str| stderr.contains(&format!("[{who}] get_xattr_data: lgetxattr("));
@@ -490,7 +542,10 @@ fn is_out_of_reach(case: &Case, reference: &Observation, difference: &Difference
     let is_affected = match difference.aspect {
         Aspect::Tree => fails("generator") && (is_at(&difference.path) || is_above()),
         Aspect::Output => fails("generator") || case.has("--list-only"),
-        Aspect::Exit => case.has("--list-only") && difference.text == "Code(23) | Code(0)",
+        Aspect::Exit => {
+            let is_left_out = case.has_prefix("--max-size") || case.has_prefix("--min-size");
+            (case.has("--list-only") || is_left_out) && difference.text == "Code(23) | Code(0)"
+        }
     };
     let fails = fails("generator") || fails("sender");
     case.has("-X") && case.run_as == RunAs::User && fails && is_affected

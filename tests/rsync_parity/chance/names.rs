@@ -1,6 +1,7 @@
 //! What rsync leaves to chance, or gets wrong, with files that have several names, and with those
 //! that it may not read.
 
+use super::attributes::originals;
 use super::{differs_in_letters, octal_pair};
 use crate::case::Case;
 use crate::support::parity::{Aspect, Difference, Observation};
@@ -18,6 +19,9 @@ pub(super) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
         || is_told_with_what_was_left_alone(case, difference)
         || is_linked_in_thought(case, difference)
         || is_dressed_under_another_name(case, difference)
+        || is_told_under_several_names(case, difference)
+        || is_linked_beside_a_basis(case, difference)
+        || is_copied_though_right(case, difference)
         || is_read_under_another_name(case, difference)
         || is_refused_a_stray_time(case, reference, difference)
 }
@@ -131,6 +135,52 @@ fn is_dressed_under_another_name(case: &Case, difference: &Difference) -> bool {
         && difference.field == "items"
         && differs_in_letters(&difference.text, "x")
         && case.tree.nodes.iter().any(is_linked)
+}
+
+/// Without -H, names of the destination may share an inode. The first that gets its attributes tells
+/// of them; two that are looked at by two workers at once both do.
+fn is_told_under_several_names(case: &Case, difference: &Difference) -> bool {
+    let is_linked = |node: &Node| !is_source(node) && matches!(node.kind, Kind::HardLink(_));
+    let is_of_attributes = |lines: &str| {
+        let letters = lines.strip_prefix("`.f").and_then(|line| line.get(..9));
+        letters.is_some_and(|letters| letters.chars().all(|letter| ".tpogu".contains(letter)))
+    };
+    !case.has("-H")
+        && difference.field == "items"
+        && difference.text.split_once(" | ").is_some_and(|(_, ours)| is_of_attributes(ours))
+        && case.tree.nodes.iter().any(is_linked)
+}
+
+/// -H with --compare-dest: what a basis tree has is left out. rsync leaves out its further names with
+/// it, which the basis tree has not; or sends one of these and then links to it what it had left out.
+fn is_linked_beside_a_basis(case: &Case, difference: &Difference) -> bool {
+    let nodes = || case.tree.nodes.iter();
+    let is_first = |path: &[u8]| {
+        nodes().any(|node| is_source(node) && node.kind == Kind::HardLink(path.to_vec()))
+    };
+    let is_member = |node: &Node| {
+        let is_way = case.follows_links() && matches!(node.kind, Kind::Symlink(_));
+        is_first(&node.path) || (is_way && nodes().any(|node| is_first(&node.path)))
+    };
+    let is_affected = match (difference.aspect, difference.field) {
+        (Aspect::Tree, "existence" | "links to") => {
+            originals(case, &difference.path).any(is_member)
+        }
+        (Aspect::Output, _) => {
+            difference.text.contains(" => ") || difference.text.contains("`>f+++++++++ ")
+        }
+        _ => false,
+    };
+    case.has("-H") && case.has_prefix("--compare-dest") && is_affected
+}
+
+/// --link-dest: what may not be linked to rsync copies in every run, right or not.
+fn is_copied_though_right(case: &Case, difference: &Difference) -> bool {
+    let is_copy = |lines: &str| lines.contains(": `cf          ");
+    case.has_prefix("--link-dest")
+        && case.run_as == RunAs::User
+        && difference.field == "items"
+        && difference.text.split_once(" | ").is_some_and(|(theirs, _)| is_copy(theirs))
 }
 
 /// -c with -U: of a source file with several names rsync reads all, and looks at some of them when
