@@ -371,9 +371,18 @@ impl<'a> Doomed<'a> {
     /// Removes one name: what is not a directory, or an empty directory.
     fn remove_one(&self, worker: &mut Worker<'_>, name: &[u8], kind: Kind, told: Told) -> bool {
         // As in rsync: what stands in the way is not counted, what lies in it is.
-        if told == Told::AsDeleted && !may_remove(worker) {
+        let is_counted = told == Told::AsDeleted;
+        if is_counted && !may_remove(worker) {
             return false;
         }
+        let is_gone = self.try_remove(worker, name, kind, told);
+        if is_counted && !is_gone {
+            worker.run.deletion.give_back();
+        }
+        is_gone
+    }
+
+    fn try_remove(&self, worker: &mut Worker<'_>, name: &[u8], kind: Kind, told: Told) -> bool {
         let path = self.child_path(name);
         let gets_backup = gets_backup(worker.run, name, kind);
         if worker.run.settings.dry_run {

@@ -51,6 +51,12 @@ impl Permission {
         taken.is_ok()
     }
 
+    /// Gives one back: what was to be deleted could not be.
+    pub(crate) fn give_back(&self) {
+        let given = |left| if left == u64::MAX { None } else { Some(left + 1) };
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, given).ok();
+    }
+
     /// Counts entries of a destination directory.
     pub(crate) fn count_seen(&self, entries: u64) {
         self.seen.fetch_add(entries, Ordering::Relaxed);
