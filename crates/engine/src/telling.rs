@@ -127,7 +127,11 @@ pub(crate) fn conclude_directory(worker: &mut Worker<'_>, node: &Node) {
     let item = || {
         let mode = crate::wanted::source_mode(&run.settings, &finish.source);
         let metadata = Metadata { mode, ..finish.source };
-        let source = node.source_of(node.itself);
+        // One that cannot be read is named by the directory that it lies in.
+        let source = match &node.parent {
+            Some(parent) if node.layers.is_empty() => parent.source_of(parent.itself),
+            _ => node.source_of(node.itself),
+        };
         Item { flags, source, ..Item::new(node.path.clone(), metadata, verdict) }
     };
     run.conclude(&mut worker.scratch.totals, node.segment, (verdict, flags), item);

@@ -202,6 +202,16 @@ fn names_in_full_are_those_of_the_source_that_has_them() {
 }
 
 #[test]
+fn a_directory_that_cannot_be_read_has_its_name_in_full() {
+    let tree = Tree::new().dir("src/a/shut").mode(0);
+    for args in ["-a src/", "-a src/a"] {
+        let scenario = Scenario::new(tree.clone(), args).arg("--out-format=%i %f").arg("dst");
+        let seen = check_items(&scenario.by_user());
+        assert!(seen.stdout().contains("cd+++++++++ src/a/shut"), "{args}");
+    }
+}
+
+#[test]
 fn rules_about_attributes_replace_the_usual_choice() {
     let acl = Acl { users: vec![(1234, 7)], groups: vec![], group_obj: 5, mask: 7 };
     let tree = Tree::new().dir("src/d").acl(acl).xattr("user.a", "1");
