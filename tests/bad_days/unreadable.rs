@@ -116,3 +116,95 @@ fn a_directory_that_is_not_entered_keeps_its_mode() {
         assert_eq!(mode & 0o777, 0o500, "{when}");
     }
 }
+
+/// A drop box: its names can be used and not be listed.
+fn drop_box(owner: u32, mode: u32) -> Lab {
+    let lab = Lab::new();
+    lab.file("src/file", "new");
+    lab.file("src/sub/inner", "new");
+    for old in ["dst/file", "dst/extra"] {
+        lab.file(old, "older");
+    }
+    for root in ["src", "dst"] {
+        lab::age(&lab.path(root));
+        lab::give_to_user(&lab.path(root));
+    }
+    std::os::unix::fs::chown(lab.path("dst"), Some(owner), Some(owner)).unwrap();
+    lab::set_mode(&lab.path("dst"), mode);
+    lab
+}
+
+fn mode_of(lab: &Lab, name: &str) -> u32 {
+    fs::metadata(lab.path(name)).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn a_drop_box_takes_what_is_put_into_it() {
+    for (owner, mode) in [(lab::USER, 0o300), (lab::USER, 0o333), (0, 0o333), (0, 0o733)] {
+        for line in ["-a src/file dst/", "-ab src/file dst", "-a src/file dst/file"] {
+            let lab = drop_box(owner, mode);
+            lab.lanesync(line).user().go().expect(0);
+            assert_eq!(fs::read_to_string(lab.path("dst/file")).unwrap(), "new", "{line}");
+            assert_eq!(mode_of(&lab, "dst"), mode, "{line}");
+            let again = lab.lanesync(&format!("-i {line}")).user().go().expect(0);
+            assert_eq!(again.stdout, "", "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_drop_box_takes_a_whole_tree_and_nothing_of_another_user_is_deleted_in_it() {
+    for line in ["-r src/ dst/", "-r src/ dst/box/"] {
+        let lab = drop_box(lab::USER, 0o755);
+        lab.dir("dst/box");
+        for name in ["dst", "dst/box"] {
+            std::os::unix::fs::chown(lab.path(name), Some(0), Some(0)).unwrap();
+            lab::set_mode(&lab.path(name), 0o733);
+        }
+        lab.lanesync(line).user().go().expect(0);
+        let done = lab.lanesync(&format!("{line} --delete")).user().go().expect(23);
+        done.complains(&["destination", "list", "Permission denied"]);
+        let top = line.rsplit(' ').next().unwrap();
+        assert!(lab.path(top).join("sub/inner").exists());
+        assert!(lab.path("dst/extra").exists());
+    }
+}
+
+#[test]
+fn an_own_directory_that_cannot_be_read_is_made_passable_for_the_run() {
+    for mode in [0o300, 0o100] {
+        let lab = drop_box(lab::USER, mode);
+        lab.lanesync("-aX --delete src/ dst/").user().go().expect(0);
+        lab.assert_same("src", "dst");
+        let lab = drop_box(lab::USER, mode);
+        lab.lanesync("-r --delete src/ dst/").user().go().expect(0);
+        assert_eq!(mode_of(&lab, "dst"), mode);
+        assert!(!lab.path("dst/extra").exists());
+    }
+}
+
+#[test]
+fn a_source_directory_that_is_only_passed_need_not_be_read() {
+    let lab = Lab::new();
+    lab.file("src/shut/sub/file", "x");
+    lab.file("list", "shut/sub/file\n");
+    lab::age(&lab.path("src"));
+    lab::give_to_user(&lab.path("src"));
+    lab::set_mode(&lab.path("src/shut"), 0o100);
+    for (number, line) in ["-aR src/./shut/sub", "-a --files-from=list src/"].iter().enumerate() {
+        let dst = format!("dst{number}");
+        lab::give_to_user(&lab.dir(&dst));
+        lab.lanesync(&format!("{line} {dst}/")).user().go().expect(0);
+        assert!(lab.path(&dst).join("shut/sub/file").exists(), "{line}");
+        assert_eq!(mode_of(&lab, &format!("{dst}/shut")), 0o100, "{line}");
+    }
+    lab.lanesync("-R src/./shut/sub dst0/").user().go().expect(0);
+}
+
+#[test]
+fn what_could_not_be_deleted_does_not_count() {
+    let lab = drop_box(lab::USER, 0o755);
+    lab.file("dst/kept/inner", "of root");
+    lab.lanesync("-a --delete --max-delete=1 src/ dst/").user().go().expect(23);
+    assert!(!lab.path("dst/extra").exists());
+}

@@ -372,7 +372,7 @@ fn make_target(
         parent.set_mode(name, mode | 0o700).map_err(failed(Verb::MakePassable))?;
     }
     let open = || match through_link {
-        ThroughLink::No => parent.open_child(name, AccessTime::Update),
+        ThroughLink::No => parent.open_child_to_search(name, AccessTime::Update),
         ThroughLink::Follow => run.destination.open_beneath(&way.path()),
     };
     let dir = match open() {

@@ -136,9 +136,10 @@ fn make(job: &Job, path: &Path, arrival: Arrival) -> Result<Opened, SetupError> 
 }
 
 /// Opens a directory that was typed. A link on the way is followed only if root or we ourselves made
-/// it: nobody else decides where things go.
+/// it: nobody else decides where things go. That it cannot be read is told when it is listed.
 fn open_directory(path: &Path) -> io::Result<Dir> {
-    match fs::below::open_dir_below(&Dir::open_operator(Path::new("."))?, path) {
+    let here = Dir::open_operator_to_search(Path::new("."))?;
+    match fs::below::open_dir_below_to_search(&here, path) {
         // A link to nothing leads nowhere, whoever made it.
         Err(refused) => match Dir::open_operator(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),

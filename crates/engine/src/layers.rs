@@ -25,7 +25,7 @@ pub(crate) fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>
     for (parent_layer, content) in contributions(worker.run, way) {
         let through_link =
             if way.entry.is_followed { ThroughLink::Follow } else { ThroughLink::No };
-        match open_layer(way, parent_layer, through_link) {
+        match open_layer(way, (parent_layer, content), through_link) {
             Ok((dir, metadata)) => {
                 let above = &way.node.layers[usize::from(parent_layer)];
                 let is_named = way.reason() == Some(Reason::Named);
@@ -73,11 +73,16 @@ pub(crate) fn can_read_attributes(run: &Run, way: &Way<'_>) -> bool {
 
 fn open_layer(
     way: &Way<'_>,
-    parent_layer: u16,
+    (parent_layer, content): (u16, Content),
     through_link: ThroughLink,
 ) -> io::Result<(Dir, Metadata)> {
-    let parent = way.node.layer_dir(parent_layer)?;
-    let dir = way.node.run.open_source(&parent, way.name(), through_link)?;
+    let (run, parent) = (&way.node.run, way.node.layer_dir(parent_layer)?);
+    let only_leads_on = content == Content::Picked && !way.pick().is_none_or(is_leaf);
+    let dir = if only_leads_on {
+        run.open_source_to_search(&parent, way.name(), through_link)?
+    } else {
+        run.open_source(&parent, way.name(), through_link)?
+    };
     let metadata = dir.metadata()?;
     if !way.node.run.identity.is_root {
         // A directory that may be listed but not searched is as good as unreadable.

@@ -290,7 +290,7 @@ impl Node {
         };
         for (left, below) in way.into_iter().enumerate().rev() {
             let Origin::Child { name, through_link, .. } = &below.origin else { continue };
-            dir = self.run.open_source(&dir, name, *through_link)?;
+            dir = self.run.open_source_to_search(&dir, name, *through_link)?;
             self.passed(&below.handle, &dir, left)?;
         }
         Ok(dir)
@@ -301,7 +301,8 @@ impl Node {
         layer.handle.get(&self.run.open_dirs, || match &layer.origin {
             Origin::Root(place) => place.open(),
             Origin::Child { parent_layer, name, through_link } => {
-                self.run.open_source(&self.layer_dir(*parent_layer)?, name, *through_link)
+                let parent = self.layer_dir(*parent_layer)?;
+                self.run.open_source_to_search(&parent, name, *through_link)
             }
         })
     }
@@ -390,7 +391,7 @@ impl Node {
         };
         for (left, (below, handle)) in way.into_iter().enumerate().rev() {
             let name = below.arrives_as.as_deref().unwrap_or(below.path.file_name());
-            dir = dir.open_child(name, AccessTime::Update)?;
+            dir = dir.open_child_to_search(name, AccessTime::Update)?;
             self.passed(handle, &dir, left)?;
         }
         Ok(dir)
@@ -544,6 +545,19 @@ impl Run {
         match through_link {
             ThroughLink::No => parent.open_child(name, self.access_time()),
             ThroughLink::Follow => parent.open_child_following(name),
+        }
+    }
+
+    /// Opens a directory of the source that need not be listed, or has been open before.
+    pub(crate) fn open_source_to_search(
+        &self,
+        parent: &Dir,
+        name: &[u8],
+        through_link: ThroughLink,
+    ) -> io::Result<Dir> {
+        match through_link {
+            ThroughLink::No => parent.open_child_to_search(name, self.access_time()),
+            ThroughLink::Follow => parent.open_child_following_to_search(name),
         }
     }
 }

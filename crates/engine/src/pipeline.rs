@@ -1,6 +1,7 @@
 //! The whole of a run: what is picked, the passes over the tree, what is left for the end.
 
 use std::collections::HashSet;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -343,7 +344,7 @@ fn compare_root(run: &Run, top: &Top<'_>, root: &Root, node: &mut Node) -> Resul
         }
     };
     let differs = existing.is_none() || flags.is_significant();
-    widen_root(run, node, existing.as_ref())?;
+    widen_root(run, node, existing.as_ref());
     pass_on_from_root(run, node, &wanted)?;
     node.finish = Some(Finish { source, wanted, before: existing, differs });
     // By --existing it may stay away.
@@ -362,19 +363,27 @@ fn fail_root(run: &Run, node: &Node, metadata: Metadata, fault: Fault) {
     run.conclude(totals, node.segment, (item.verdict, item.flags), || item);
 }
 
-/// As rsync: a destination that its owner cannot write to is made passable for the run.
-fn widen_root(run: &Run, node: &Node, existing: Option<&Metadata>) -> Result<(), SetupError> {
+/// As rsync: a destination that its owner cannot read or write to is made passable for the run, if
+/// that can be done, and used as it is if not.
+fn widen_root(run: &Run, node: &Node, existing: Option<&Metadata>) {
     let Some(existing) = existing.filter(|existing| existing.mode & 0o700 != 0o700) else {
-        return Ok(());
+        return;
     };
     if run.identity.is_root || run.settings.dry_run {
-        return Ok(());
+        return;
     }
-    if let Ok(Some(dir)) = node.target_dir() {
-        dir.set_own_mode(existing.mode | 0o700)
-            .map_err(|error| node.target_fault(Verb::MakePassable, b".", &error))?;
+    let Target::Present { handle, .. } = &node.target else { return };
+    let widen = || -> io::Result<()> {
+        let Some(dir) = node.target_dir()? else { return Ok(()) };
+        dir.set_own_mode(existing.mode | 0o700)?;
+        // It may have been opened without being read.
+        handle.keep(&run.open_dirs, &dir.reopen()?);
+        Ok(())
+    };
+    if let Err(error) = widen() {
+        let fault = node.target_fault(Verb::MakePassable, b".", &error);
+        run.fault(&mut run.scratch(0).totals, fault);
     }
-    Ok(())
 }
 
 /// As below it: what the root passes on to what is made in it is set at once.

@@ -1,5 +1,6 @@
 //! List: the names of a directory at both sides, filtered and sorted.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -359,11 +360,18 @@ fn match_destination(worker: &mut Worker<'_>, node: &Node, names: &mut Names) ->
     extraneous
 }
 
-/// Lists the destination directory; what cannot be read is told.
+/// Lists the destination directory; what cannot be read is told. As in rsync, one that may only be
+/// searched will do where nothing is deleted.
 fn list_destination(worker: &mut Worker<'_>, node: &Node) -> Option<(Dir, Listing)> {
     let list = |dir: Dir| dir.list().map(|listing| (dir, listing));
     let found = match node.target_dir().and_then(|dir| dir.map(list).transpose()) {
         Ok(found) => found?,
+        Err(error)
+            if error.kind() == ErrorKind::PermissionDenied
+                && worker.run.settings.delete.when == DeleteWhen::Never =>
+        {
+            return None;
+        }
         Err(error) => {
             let fault = node.target_fault(Verb::List, b".", &error);
             worker.run.fault(&mut worker.scratch.totals, fault);

@@ -16,6 +16,12 @@ pub fn open_dir_below(base: &Dir, path: &Path) -> io::Result<Dir> {
     Walk::below(base, path)?.open_dir(Missing::Fail)
 }
 
+/// As [`open_dir_below`], for a directory that need not be read: who may only search it gets it, too.
+/// Listing it fails then, unless somebody has changed its mode.
+pub fn open_dir_below_to_search(base: &Dir, path: &Path) -> io::Result<Dir> {
+    Walk::below(base, path)?.open_dir_to_search()
+}
+
 /// Opens a directory by a path that is relative to `base`, or absolute; makes what is missing.
 pub fn make_dirs_below(base: &Dir, path: &Path) -> io::Result<Dir> {
     Walk::below(base, path)?.open_dir(Missing::Make)

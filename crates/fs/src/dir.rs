@@ -101,19 +101,6 @@ impl Dir {
         Ok(Self::from_fd(retry_on_intr(|| rustix::fs::openat(CWD, path, OPEN_DIR, Mode::empty()))?))
     }
 
-    /// As [`open_operator`](Self::open_operator), for one that need not be listed: who may search it
-    /// and not read it gets it, too, for looking up names and opening what they stand for.
-    pub fn open_operator_to_search(path: &Path) -> io::Result<Self> {
-        Self::open_operator(path).or_else(|error| {
-            if error.kind() != io::ErrorKind::PermissionDenied {
-                return Err(error);
-            }
-            let flags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-            let fd = retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::empty()))?;
-            Ok(Self::from_fd(fd))
-        })
-    }
-
     /// Opens a directory below this one.
     ///
     /// Fails with [`io::ErrorKind::NotADirectory`] for anything else, a link included.
@@ -168,8 +155,9 @@ impl Dir {
         Ok(())
     }
 
-    /// Opens this directory again: a handle with a position of its own.
-    pub(crate) fn reopen(&self) -> io::Result<Self> {
+    /// Opens this directory again: a handle with a position of its own. One that was opened only to
+    /// be searched may be read now.
+    pub fn reopen(&self) -> io::Result<Self> {
         Self::open_handle(self.as_fd())
     }
 
@@ -204,14 +192,6 @@ impl Dir {
             Some(device) => Ok(*device),
             None => Ok(self.metadata()?.dev),
         }
-    }
-
-    /// Whether entries made here get their permissions from a default ACL; asks the kernel once.
-    pub fn has_default_acl(&self) -> bool {
-        *self
-            .0
-            .default_acl
-            .get_or_init(|| rustix::fs::fgetxattr_query(self, c"system.posix_acl_default").is_ok())
     }
 
     /// Every name in this directory.
@@ -394,21 +374,6 @@ impl Dir {
         sys::set_mode_of_name(self.as_fd(), component(name)?, Mode::from_bits_truncate(mode))
     }
 
-    /// Sets times of this directory.
-    pub fn set_own_times(&self, times: Times) -> io::Result<()> {
-        set_times_of(self.as_fd(), times)
-    }
-
-    /// Sets owner and group of this directory.
-    pub fn set_own_owner(&self, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
-        set_owner_of(self.as_fd(), uid, gid)
-    }
-
-    /// Sets the low twelve mode bits of this directory.
-    pub fn set_own_mode(&self, mode: u32) -> io::Result<()> {
-        Ok(rustix::fs::fchmod(self, Mode::from_bits_truncate(mode))?)
-    }
-
     /// Opens a file for reading. The open of a pipe does not wait for a writer; a link fails.
     ///
     /// Fails with `ELOOP` for a link.
@@ -508,6 +473,11 @@ impl Dir {
         }
     }
 }
+
+/// What a directory itself has.
+mod own;
+/// Directories that need not be read.
+pub(crate) mod search;
 
 impl AsFd for Dir {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -14,6 +14,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::dir::Dir;
+use crate::dir::search::or_to_search;
 use crate::operator::new_dir_mode;
 use crate::{process, sys};
 
@@ -114,6 +115,19 @@ impl Walk {
 
     /// Opens the directory at the end of the path.
     pub(crate) fn open_dir(mut self, missing: Missing) -> io::Result<Dir> {
+        self.go_to_dir(missing)?;
+        Dir::open_handle(self.dir.as_fd())
+    }
+
+    /// The same where the directory need not be read: who may only search it gets it, too.
+    pub(crate) fn open_dir_to_search(mut self) -> io::Result<Dir> {
+        self.go_to_dir(Missing::Fail)?;
+        let dir = or_to_search(Dir::open_handle(self.dir.as_fd()), || Ok(self.dir))?;
+        dir.check_search()?;
+        Ok(dir)
+    }
+
+    fn go_to_dir(&mut self, missing: Missing) -> io::Result<()> {
         while let Some(name) = self.rest.pop() {
             let handle = match openat(&self.dir, &name, HANDLE | OFlags::NOFOLLOW, 0) {
                 Err(Errno::NOENT) if missing == Missing::Make => {
@@ -129,7 +143,7 @@ impl Walk {
                 return Err(Errno::NOTDIR.into());
             }
         }
-        Dir::open_handle(self.dir.as_fd())
+        Ok(())
     }
 
     fn make(&self, name: &[u8]) -> io::Result<()> {

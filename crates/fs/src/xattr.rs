@@ -125,8 +125,12 @@ pub fn remove(node: Node<'_>, name: &[u8]) -> io::Result<()> {
 /// An empty buffer asks for the length.
 fn list_into(node: Node<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
     match node {
-        Node::Fd(fd) if buffer.is_empty() => rustix::fs::flistxattr_query(fd),
-        Node::Fd(fd) => rustix::fs::flistxattr(fd, buffer),
+        Node::Fd(fd) if buffer.is_empty() => or_by_path(rustix::fs::flistxattr_query(fd), || {
+            rustix::fs::listxattr_query(path_of_fd(fd))
+        }),
+        Node::Fd(fd) => or_by_path(rustix::fs::flistxattr(fd, &mut *buffer), || {
+            rustix::fs::listxattr(path_of_fd(fd), buffer)
+        }),
         Node::Name(dir, name) => xattr_at::list(dir.as_fd(), dir::component(name)?, buffer),
         Node::Behind(end) if buffer.is_empty() => rustix::fs::listxattr_query(end.path()),
         Node::Behind(end) => rustix::fs::listxattr(end.path(), buffer),
@@ -136,13 +140,31 @@ fn list_into(node: Node<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
 /// An empty buffer asks for the length.
 fn get_into(node: Node<'_>, attribute: &CStr, buffer: &mut [u8]) -> Result<usize, Errno> {
     match node {
-        Node::Fd(fd) if buffer.is_empty() => rustix::fs::fgetxattr_query(fd, attribute),
-        Node::Fd(fd) => rustix::fs::fgetxattr(fd, attribute, buffer),
+        Node::Fd(fd) if buffer.is_empty() => {
+            or_by_path(rustix::fs::fgetxattr_query(fd, attribute), || {
+                rustix::fs::getxattr_query(path_of_fd(fd), attribute)
+            })
+        }
+        Node::Fd(fd) => or_by_path(rustix::fs::fgetxattr(fd, attribute, &mut *buffer), || {
+            rustix::fs::getxattr(path_of_fd(fd), attribute, buffer)
+        }),
         Node::Name(dir, name) => {
             xattr_at::get(dir.as_fd(), dir::component(name)?, attribute, buffer)
         }
         Node::Behind(end) if buffer.is_empty() => rustix::fs::getxattr_query(end.path(), attribute),
         Node::Behind(end) => rustix::fs::getxattr(end.path(), attribute, buffer),
+    }
+}
+
+/// A directory that was opened only to be searched is named by its path in /proc: the kernel takes
+/// its descriptor for nothing else (`EBADF`).
+fn or_by_path(
+    done: Result<usize, Errno>,
+    by_path: impl FnOnce() -> Result<usize, Errno>,
+) -> Result<usize, Errno> {
+    match done {
+        Err(Errno::BADF) => by_path(),
+        done => done,
     }
 }
 

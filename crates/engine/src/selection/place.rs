@@ -45,7 +45,7 @@ impl Place {
         let mut dir = dir.clone();
         for name in super::components(way) {
             self.check_link(&dir, name)?;
-            dir = dir.open_child_following(name)?;
+            dir = dir.open_child_following_to_search(name)?;
         }
         Ok(dir)
     }
@@ -107,7 +107,7 @@ impl Base {
         let mut dir = self.dir.clone();
         for component in way {
             self.place.check_link(&dir, component)?;
-            dir = dir.open_child_following(component)?;
+            dir = dir.open_child_following_to_search(component)?;
         }
         Ok(dir)
     }
