@@ -30,6 +30,9 @@ pub(crate) const IS_ANOTHER_FILE_SYSTEM: &str = "another file system is mounted 
 /// Why `--existing` leaves out what is in a directory that is not there.
 pub(crate) const IS_IN_NO_DIRECTORY: &str = "it lies in a directory that is not created";
 
+/// Why nothing takes the place of what stands where a directory should.
+const IS_ON_THE_WAY: &str = "it is no directory, and --no-implied-dirs leaves it as it is";
+
 /// Goes down into the next directory of a list.
 pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
     let Position { node, found, next, segment } = position;
@@ -287,6 +290,15 @@ fn clear_the_way(
             if found.kind != Kind::Directory && !worker.run.pass().transfers() =>
         {
             Ok(None)
+        }
+        // What only leads to a named entry is left as it is (rsync(1), --no-implied-dirs).
+        (Some((found, _)), _)
+            if found.kind != Kind::Directory && way.reason() == Some(Reason::Path) =>
+        {
+            let cause = Cause::Refused(IS_ON_THE_WAY.into());
+            let fault = way.node.target_fault(Verb::OpenDirectory, way.name(), cause);
+            way.fail(worker, found, fault);
+            Err(())
         }
         (Some((found, _)), _)
             if found.kind != Kind::Directory && worker.run.settings.compare.ignore_existing =>

@@ -172,6 +172,15 @@ fn pitfall_02_implied_parents_that_are_links() {
     assert_eq!(seen.tree.at("dst/way").kind, 'l');
 }
 
+#[test]
+fn pitfall_02_what_is_in_the_way_of_a_path_stays_without_implied_directories() {
+    let blocked = Tree::new().file("src/way/sub/f", "x").file("dst/way", "there");
+    let seen = check_args(&blocked, "-aiR --no-implied-dirs src/./way/sub/f dst");
+    assert_eq!((seen.code(), seen.tree.at("dst/way").kind), (23, '-'));
+    let seen = check_args(&blocked, "-aiR src/./way/sub/f dst");
+    assert_eq!((seen.code(), seen.tree.at("dst/way").kind), (0, 'd'));
+}
+
 fn listed(list: &str) -> Tree {
     tree().file("src/sub/deep/z", "z").file("list", list)
 }
