@@ -106,16 +106,16 @@ fn is_told_though_it_failed(case: &Case, reference: &Observation, difference: &D
         "[generator] failed to write xattr user.rsync.%stat",
     ];
     let is_refused = failures.iter().any(|failure| stderr.contains(failure));
+    let is_not_made = stderr.contains("[generator] recv_generator: mkdir \"")
+        && difference.text.split('`').nth(1).is_some_and(|line| line.starts_with("cd+++++++++ "));
     // A dry run tells even of what has no place to go to.
     let stays = case.has("-n") || stderr.contains("*** Skipping any contents from this failed");
     let is_below_what_stays =
         case.has("--ignore-existing") && stays && has_file_for_directory(case);
     let is_in_the_way = reference.stdout().contains("could not make way for ")
         || stderr.contains("[generator] readlink_stat(\"");
-    let is_unmade = stderr.contains("[generator] recv_generator: mkdir \"")
-        && difference.text.contains("`cd+++++++++ ");
     let is_told =
-        is_refused || is_unmade || is_below_what_stays || (case.has("-n") && is_in_the_way);
+        is_refused || is_not_made || is_below_what_stays || (case.has("-n") && is_in_the_way);
     difference.aspect == Aspect::Output && is_told
 }
 

@@ -117,8 +117,9 @@ fn differences(case: &Case, reference: &Observation, ours: &Observation) -> Vec<
 /// True if rsync, run again on the same trees, does something else than it did: then there is no
 /// right answer to compare with.
 fn is_unsettled(case: &Case, first: &Observation, scratch: &std::path::Path) -> bool {
-    // A few combinations with -H make rsync wait for itself forever, or stop with a protocol error.
-    matches!(first.run.exit, Exit::TimeLimit | Exit::Code(2 | 12))
+    // A few combinations with -H make rsync wait for itself forever, or stop with an error of its
+    // protocol or its program.
+    matches!(first.run.exit, Exit::TimeLimit | Exit::Code(2 | 12 | 13))
         || (0..4).any(|_| {
             let again = observe(&Tool::reference(), &case.scenario(), scratch);
             !differences(case, first, &again).is_empty()

@@ -3,7 +3,7 @@
 use crate::case::Case;
 use crate::support::parity::{Aspect, Difference, Observation};
 use crate::support::run::RunAs;
-use crate::support::tree::{Kind, Node};
+use crate::support::tree::{Kind, Node, Segment};
 
 /// True if `difference` is one that rsync might have with itself, or with its own manual.
 pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Difference) -> bool {
@@ -23,6 +23,8 @@ pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
         || is_spent_on_an_obstacle(case, reference, difference)
         || is_missing_with_its_directory(case, reference, difference)
         || is_backup_of_what_was_kept(case, reference, difference)
+        || is_unsafe_link_put_aside(case, difference)
+        || is_directory_of_a_listed_name(case, difference)
 }
 
 /// --remove-source-files with a basis tree: rsync keeps a link, device or pipe whose copy a basis
@@ -107,12 +109,18 @@ fn is_rule_of_a_directory_passed(case: &Case, difference: &Difference) -> bool {
     let is_left_out = match (difference.aspect, difference.field) {
         (Aspect::Output, _) => true,
         // What is left out leaves a single entry, which needs another destination.
-        (Aspect::Exit, _) => difference.text == "Code(3) | Code(11)",
+        (Aspect::Exit, _) if difference.text == "Code(3) | Code(11)" => true,
+        // What is left out is not read.
+        (Aspect::Exit, _) => difference.text == "Code(0) | Code(23)" && has_broken_rules(case),
         // What is brought over is removed where that is asked for.
         (Aspect::Tree, "existence") if difference.path.starts_with(b"src/") => {
             case.has("--remove-source-files") && difference.text.ends_with("| nothing")
         }
         (Aspect::Tree, "existence") => difference.text.starts_with("nothing |"),
+        // It is made all the same where it is on the way to something.
+        (Aspect::Tree, "mtime" | "mode" | "uid" | "gid") if case.has("--no-implied-dirs") => {
+            case.tree.get(&difference.path).is_none() || difference.text.ends_with("| now")
+        }
         (Aspect::Tree, "mtime") => difference.text.ends_with("| now"),
         _ => false,
     };
@@ -144,6 +152,7 @@ fn is_empty_and_named_twice(case: &Case, difference: &Difference) -> bool {
         "mtime" => difference.text.starts_with("now |"),
         "deletions" => true,
         "items" => difference.text.contains("`cd") || difference.text.contains("`.d"),
+        "lines" => difference.text.split('`').nth(1).is_some_and(|line| line.starts_with('d')),
         _ => false,
     };
     let names_some = case.sources.len() > 1 || case.has_prefix("--files-from");
@@ -177,10 +186,14 @@ fn is_out_of_reach(case: &Case, reference: &Observation, difference: &Difference
 fn is_backup_deleted_at_once(case: &Case, difference: &Difference) -> bool {
     let is_unprotected = case.has("-b") && case.has("--delete-excluded");
     // With a limit there is less left to be deleted elsewhere.
-    let is_inside = case.has("--backup-dir=bk") && case.has_prefix("--max-delete");
+    let is_inside = case.has("--backup-dir=bk");
+    let is_limited = is_inside && case.has_prefix("--max-delete");
     let is_put_aside = match (difference.aspect, difference.field) {
-        (Aspect::Exit, _) | (_, "deletions") => true,
-        _ if is_inside => difference.path.starts_with(b"dst/"),
+        (Aspect::Exit, _) => is_unprotected || is_limited,
+        (_, "deletions") => true,
+        _ if is_limited => difference.path.starts_with(b"dst/"),
+        // It moves what lies there, once more, to below itself.
+        _ if is_inside && difference.path.starts_with(b"dst/bk") => true,
         (_, "existence") => {
             let suffixes = [&b"~"[..], b".old", b".txt"];
             difference.text.starts_with("nothing |")
@@ -257,6 +270,41 @@ fn is_backup_of_what_was_kept(
     let is_place = difference.aspect == Aspect::Output && difference.text.contains("`.d..t...... ");
     let makes_backups = case.has("-b") || case.has_prefix("--backup-dir");
     case.has_prefix("--del") && is_missing && ((makes_backups && is_backup) || is_place)
+}
+
+/// --safe-links: rsync makes no backup of a link that leads out of the tree: it is lost.
+fn is_unsafe_link_put_aside(case: &Case, difference: &Difference) -> bool {
+    let makes_backups = case.has("-b") || case.has_prefix("--backup-dir");
+    case.has("--safe-links")
+        && makes_backups
+        && difference.field == "existence"
+        && difference.text.starts_with("nothing | l")
+        && !difference.path.starts_with(b"src")
+}
+
+/// `%f` of a name from a list, without -R: rsync shows the directory of its line, too.
+fn is_directory_of_a_listed_name(case: &Case, difference: &Difference) -> bool {
+    let first = |lines: &str| lines.split('`').nth(1).unwrap_or_default().to_owned();
+    let is_longer = |(theirs, ours): (&str, &str)| {
+        let (theirs, ours) = (first(theirs), first(ours));
+        let (item, name) = ours.split_at_checked(12).unwrap_or_default();
+        theirs.starts_with(item) && theirs.ends_with(&format!("/{name}"))
+    };
+    case.has_prefix("--files-from")
+        && (case.has("--no-R") || case.has("--no-relative"))
+        && case.groups.iter().flatten().any(|word| word.windows(2).any(|pair| pair == b"%f"))
+        && matches!(difference.field, "items" | "links")
+        && difference.text.split_once(" | ").is_some_and(is_longer)
+}
+
+/// True when the source has a rule file that cannot be understood.
+fn has_broken_rules(case: &Case) -> bool {
+    let nonsense = Segment::Bytes(b"x".to_vec());
+    case.tree.nodes.iter().any(|node| {
+        node.path.starts_with(b"src")
+            && last_name(&node.path).ends_with(b"rsync-filter")
+            && matches!(&node.kind, Kind::File(content) if content.contains(&nonsense))
+    })
 }
 
 fn reads_directory_rules(case: &Case) -> bool {

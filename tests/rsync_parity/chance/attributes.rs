@@ -22,12 +22,13 @@ pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
         || is_mode_of_an_unreadable_file(case, difference)
         || is_mode_of_a_replaced_link(case, difference)
         || is_left_passable(case, difference)
-        || is_backup_made_writable(case, difference)
+        || is_backup_made_writable(case, reference, difference)
         || is_mirrored_at_another_time(case, reference, difference)
         || is_attribute_behind_a_link(case, difference)
         || is_told_of_another_name(case, difference)
         || is_bare_copy_of_a_link(case, difference)
         || is_half_done_without_its_owner(case, reference, difference)
+        || is_shut_out_by_super(case, reference, difference)
         || is_deletion_in_pretence(case, reference, difference)
         || is_directory_that_pretends(case, reference, difference)
         || is_time_of_a_kept_link(case, reference, difference)
@@ -250,14 +251,25 @@ fn is_mode_of_a_replaced_link(case: &Case, difference: &Difference) -> bool {
 }
 
 /// rsync makes what it deletes writable first, as an ordinary user: also a file that only moves to
-/// its backup name, with all its other names, and a directory that then cannot be removed.
-fn is_backup_made_writable(case: &Case, difference: &Difference) -> bool {
+/// its backup name, with all its other names, one that --max-delete keeps, and a directory that then
+/// cannot be removed.
+fn is_backup_made_writable(case: &Case, reference: &Observation, difference: &Difference) -> bool {
     let modes = octal_pair(&difference.text);
-    let is_deleted = case.has_prefix("--del") || case.has("-b") || case.has_prefix("--backup");
+    let is_in_the_way = reference.stderr().contains("[generator] opendir \"")
+        && reference.stderr().contains("could not make way for ");
+    let is_deleted =
+        case.has_prefix("--del") || case.has("-b") || case.has_prefix("--backup") || is_in_the_way;
+    let is_written = |text: &str| {
+        let (theirs, ours) = text.split_once(" | ").unwrap_or_default();
+        theirs
+            == ours
+                .replace("[system.posix_acl_access=user::4,", "[system.posix_acl_access=user::6,")
+    };
     // Another name that stays is told as changed if that comes first.
     let is_linked = || case.tree.nodes.iter().any(|node| matches!(node.kind, Kind::HardLink(_)));
     let is_changed = match difference.field {
         "mode" => modes.is_some_and(|(theirs, ours)| ours & 0o200 == 0 && theirs == ours | 0o200),
+        "xattrs" => case.has_prefix("--max-delete") && is_written(&difference.text),
         "items" => {
             let is_once = difference.text.contains("nothing more")
                 && difference.text.contains("`.f...p..... ");
@@ -348,6 +360,21 @@ fn is_told_of_another_name(case: &Case, difference: &Difference) -> bool {
         && difference.field == "items"
         && case.tree.nodes.iter().any(|node| is_link(node) && !node.path.starts_with(b"src"))
         && difference.text.contains("`.f........x ")
+}
+
+/// --super as an ordinary user: rsync takes itself for root and does not make a directory passable
+/// that it works in.
+fn is_shut_out_by_super(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let is_refused = reference.stderr().lines().any(|line| {
+        line.contains("[generator] recv_generator: mkdir \"")
+            && line.ends_with("failed: Permission denied (13)")
+    });
+    let is_lost = match difference.field {
+        "existence" => difference.text.starts_with("nothing |"),
+        "exit" => difference.text.ends_with("Code(23) | Code(0)"),
+        _ => false,
+    };
+    case.has("--super") && case.run_as == RunAs::User && is_refused && is_lost
 }
 
 /// --super as an ordinary user: where rsync cannot give something away, it leaves out its time, which
