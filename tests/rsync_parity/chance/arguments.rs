@@ -193,7 +193,7 @@ fn is_backup_deleted_at_once(case: &Case, difference: &Difference) -> bool {
         (_, "deletions") => true,
         _ if is_limited => difference.path.starts_with(b"dst/"),
         // It moves what lies there, once more, to below itself.
-        _ if is_inside && difference.path.starts_with(b"dst/bk") => true,
+        _ if is_inside => difference.path == b"dst/bk" || difference.path.starts_with(b"dst/bk/"),
         (_, "existence") => {
             let suffixes = [&b"~"[..], b".old", b".txt"];
             difference.text.starts_with("nothing |")
