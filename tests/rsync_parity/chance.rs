@@ -17,6 +17,9 @@ mod attributes;
 #[path = "chance/names.rs"]
 mod names;
 
+#[path = "chance/pretence.rs"]
+mod pretence;
+
 /// True if `difference` is one that rsync might have with itself in this case.
 pub(crate) fn is_left_to_chance(
     case: &Case,
@@ -26,6 +29,7 @@ pub(crate) fn is_left_to_chance(
     arguments::is_excused(case, reference, difference)
         || attributes::is_excused(case, reference, difference)
         || names::is_excused(case, reference, difference)
+        || pretence::is_excused(case, reference, difference)
         || is_torn_off(case, reference, difference)
         || is_deletion_after_fault(case, reference, difference)
         || is_directory_time_of_redo(reference, difference)
