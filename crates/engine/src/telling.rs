@@ -297,6 +297,7 @@ impl Entry {
 
     /// Counts the entry as failed and tells why.
     pub(crate) fn fail(&self, worker: &mut Worker<'_>, fault: Fault) {
+        worker.run.note_source(&fault);
         failed(worker, &self.node, &self.name, self.source, self.segment, fault);
     }
 

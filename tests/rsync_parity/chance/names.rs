@@ -176,11 +176,16 @@ fn is_linked_beside_a_basis(case: &Case, difference: &Difference) -> bool {
 
 /// --link-dest: what may not be linked to rsync copies in every run, right or not.
 fn is_copied_though_right(case: &Case, difference: &Difference) -> bool {
-    let is_copy = |lines: &str| lines.contains(": `cf          ");
-    case.has_prefix("--link-dest")
-        && case.run_as == RunAs::User
-        && difference.field == "items"
-        && difference.text.split_once(" | ").is_some_and(|(theirs, _)| is_copy(theirs))
+    let is_copy = match difference.field {
+        "items" => difference
+            .text
+            .split_once(" | ")
+            .is_some_and(|(theirs, _)| theirs.contains(": `cf          ")),
+        // The copy belongs to whoever made it.
+        "uid" | "gid" => difference.text.starts_with("65534 | "),
+        _ => false,
+    };
+    case.has_prefix("--link-dest") && case.run_as == RunAs::User && is_copy
 }
 
 /// -c with -U: of a source file with several names rsync reads all, and looks at some of them when

@@ -1,7 +1,7 @@
 //! Attributes in less common company: modes and ACLs with `--chmod`, attributes that an ordinary user
 //! keeps for others, `--fake-super`, and the directories of backups.
 
-use super::{check_args, check_items};
+use super::{assert_there, check_args, check_items};
 use crate::support::parity::{Scenario, Scope, check, observe};
 use crate::support::run::{Tool, scratch_dir};
 use crate::support::snapshot::Stamp;
@@ -252,4 +252,19 @@ fn a_directory_in_which_nothing_could_be_made_is_left_alone() {
     assert_eq!(check(&scenario, Scope::default()).code(), 23);
     let ours = observe(&Tool::under_test(), &scenario, scratch_dir().path()).stderr();
     assert!(ours.contains("make directory") && !ours.contains("set times"), "{ours}");
+}
+
+#[test]
+fn attributes_that_cannot_be_read_keep_deletions_back() {
+    let tree = Tree::new()
+        .file("src/f", "x")
+        .mode(0o200)
+        .xattr("user.note", "1")
+        .file("dst/f", "x")
+        .mode(0o600)
+        .file("dst/stray", "x");
+    let scenario = Scenario::new(tree, "-a -X --delete-after src/ dst/").by_user();
+    let seen = check(&scenario, Scope::default());
+    assert_eq!(seen.code(), 23);
+    assert_there(&seen, &["dst/stray"], &[]);
 }

@@ -48,7 +48,6 @@ pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry) -> Cost {
             return entries::begin(worker, entry, None);
         }
         Err(fault) => {
-            worker.run.note_source(&fault);
             entry.fail(worker, fault);
             return Cost::Compare;
         }
@@ -89,7 +88,6 @@ pub(crate) fn go_on(worker: &mut Worker<'_>, entry: Entry, same: bool) {
 pub(crate) fn give_up(worker: &mut Worker<'_>, entry: &Entry, problem: Problem) {
     match problem {
         Problem::Fault(fault) => {
-            worker.run.note_source(&fault);
             entry.fail(worker, fault);
         }
         Problem::Stopped | Problem::Changed => stopped(worker, entry),

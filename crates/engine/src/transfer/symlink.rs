@@ -16,7 +16,6 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
         Ok(target) => target,
         Err(error) => {
             let fault = entry.source_fault(Verb::ReadLink, &error);
-            run.note_source(&fault);
             entry.fail(worker, fault);
             return Cost::Compare;
         }
