@@ -22,6 +22,7 @@ pub(super) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
         || is_told_under_several_names(case, difference)
         || is_linked_beside_a_basis(case, difference)
         || is_copied_though_right(case, difference)
+        || is_in_a_linked_basis(case, difference)
         || is_read_under_another_name(case, difference)
         || is_refused_a_stray_time(case, reference, difference)
 }
@@ -138,16 +139,17 @@ fn is_dressed_under_another_name(case: &Case, difference: &Difference) -> bool {
 }
 
 /// Without -H, names of the destination may share an inode. The first that gets its attributes tells
-/// of them; two that are looked at by two workers at once both do.
+/// of them, which need not be the first by name; two that are looked at by two workers at once both do.
 fn is_told_under_several_names(case: &Case, difference: &Difference) -> bool {
     let is_linked = |node: &Node| !is_source(node) && matches!(node.kind, Kind::HardLink(_));
     let is_of_attributes = |lines: &str| {
-        let letters = lines.strip_prefix("`.f").and_then(|line| line.get(..9));
+        let line = lines.split_once("`.f").filter(|(before, _)| !before.contains('`'));
+        let letters = line.and_then(|(_, line)| line.get(..9));
         letters.is_some_and(|letters| letters.chars().all(|letter| ".tpogu".contains(letter)))
     };
     !case.has("-H")
         && difference.field == "items"
-        && difference.text.split_once(" | ").is_some_and(|(_, ours)| is_of_attributes(ours))
+        && difference.text.split(" | ").any(is_of_attributes)
         && case.tree.nodes.iter().any(is_linked)
 }
 
@@ -176,16 +178,43 @@ fn is_linked_beside_a_basis(case: &Case, difference: &Difference) -> bool {
 
 /// --link-dest: what may not be linked to rsync copies in every run, right or not.
 fn is_copied_though_right(case: &Case, difference: &Difference) -> bool {
+    let Some((theirs, _)) = difference.text.split_once(" | ") else { return false };
+    let is_there = case.tree.get(&difference.path).is_some();
     let is_copy = match difference.field {
-        "items" => difference
-            .text
-            .split_once(" | ")
-            .is_some_and(|(theirs, _)| theirs.contains(": `cf          ")),
-        // The copy belongs to whoever made it.
-        "uid" | "gid" => difference.text.starts_with("65534 | "),
+        "items" => theirs.contains(": `cf"),
+        "uid" | "gid" => theirs.trim() == USER.to_string() && is_there,
+        "mtime" => theirs.trim() == "now" && is_there,
         _ => false,
     };
-    case.has_prefix("--link-dest") && case.run_as == RunAs::User && is_copy
+    let is_foreign = |node: &Node| {
+        node.path.starts_with(b"alt") && node.owner.is_some_and(|(uid, _)| uid != USER)
+    };
+    case.has_prefix("--link-dest")
+        && case.run_as == RunAs::User
+        && is_copy
+        && case.tree.nodes.iter().any(is_foreign)
+}
+
+/// In a basis tree lanesync follows no link to a directory; rsync finds files behind it.
+fn is_in_a_linked_basis(case: &Case, difference: &Difference) -> bool {
+    let nodes = || case.tree.nodes.iter();
+    let is_link_of = |node: &Node, name: &[u8]| {
+        let is_link = matches!(node.kind, Kind::Symlink(_)) && node.path.starts_with(b"alt");
+        is_link && last_name(&node.path) == name
+    };
+    let is_linked = |name: &[u8]| nodes().any(|node| is_link_of(node, name));
+    let is_below = || difference.path.split(|&byte| byte == b'/').any(is_linked);
+    let is_affected = match (difference.aspect, difference.field) {
+        (Aspect::Tree, "existence") => difference.text.starts_with("nothing | -") && is_below(),
+        (Aspect::Tree, "links to") => is_below() || difference.path.starts_with(b"outside"),
+        (Aspect::Output, _) => difference.text.contains("`>f"),
+        _ => false,
+    };
+    let options = ["--compare-dest", "--copy-dest", "--link-dest"];
+    case.follows_links()
+        && options.iter().any(|option| case.has_prefix(option))
+        && nodes().any(|node| is_link_of(node, last_name(&node.path)))
+        && is_affected
 }
 
 /// -c with -U: of a source file with several names rsync reads all, and looks at some of them when
