@@ -389,7 +389,9 @@ fn make_target(
     };
     let dir = match open() {
         // A dry run does not make a directory passable; it goes on as if it were empty.
-        Err(_) if run.settings.dry_run => return Ok(Target::Absent),
+        Err(error) if run.settings.dry_run && error.kind() == io::ErrorKind::PermissionDenied => {
+            return Ok(Target::Absent);
+        }
         opened => opened.map_err(failed(Verb::OpenDirectory))?,
     };
     let metadata = dir.metadata().map_err(failed(Verb::LookAt))?;

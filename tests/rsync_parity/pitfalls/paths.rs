@@ -181,6 +181,14 @@ fn pitfall_02_what_is_in_the_way_of_a_path_stays_without_implied_directories() {
     assert_eq!((seen.code(), seen.tree.at("dst/way").kind), (0, 'd'));
 }
 
+#[test]
+fn a_dry_run_fails_where_a_link_leads_out_of_the_destination() {
+    let tree = Tree::new().file("src/c/f", "x").symlink("dst/c", "../outside").dir("outside");
+    for args in ["-aiK src/ dst", "-ainK src/ dst"] {
+        assert_eq!(check_args(&tree, args).code(), 23, "{args}");
+    }
+}
+
 fn listed(list: &str) -> Tree {
     tree().file("src/sub/deep/z", "z").file("list", list)
 }
