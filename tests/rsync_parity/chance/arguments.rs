@@ -275,11 +275,12 @@ fn is_backup_of_what_was_kept(
 /// --safe-links: rsync makes no backup of a link that leads out of the tree: it is lost.
 fn is_unsafe_link_put_aside(case: &Case, difference: &Difference) -> bool {
     let makes_backups = case.has("-b") || case.has_prefix("--backup-dir");
-    case.has("--safe-links")
-        && makes_backups
-        && difference.field == "existence"
-        && difference.text.starts_with("nothing | l")
-        && !difference.path.starts_with(b"src")
+    let is_lost = match difference.field {
+        "existence" => difference.text.starts_with("nothing | l"),
+        "links to" => difference.text.starts_with("none |"),
+        _ => false,
+    };
+    case.has("--safe-links") && makes_backups && is_lost && !difference.path.starts_with(b"src")
 }
 
 /// `%f` of a name from a list, without -R: rsync shows the directory of its line, too.

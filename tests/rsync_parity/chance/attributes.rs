@@ -269,7 +269,7 @@ fn is_backup_made_writable(case: &Case, reference: &Observation, difference: &Di
     let is_linked = || case.tree.nodes.iter().any(|node| matches!(node.kind, Kind::HardLink(_)));
     let is_changed = match difference.field {
         "mode" => modes.is_some_and(|(theirs, ours)| ours & 0o200 == 0 && theirs == ours | 0o200),
-        "xattrs" => case.has_prefix("--max-delete") && is_written(&difference.text),
+        "xattrs" => is_written(&difference.text),
         "items" => {
             let is_once = difference.text.contains("nothing more")
                 && difference.text.contains("`.f...p..... ");
