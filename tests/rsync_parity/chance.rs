@@ -217,8 +217,9 @@ fn is_stat_of_the_wrong_tree(
 /// --append with a basis tree: rsync takes the length of the basis file for the destination's, and
 /// leaves out files that are not there at all.
 fn is_appended_to_nothing(case: &Case, difference: &Difference) -> bool {
+    let options = ["--link-dest", "--copy-dest", "--compare-dest"];
     (case.has("--append") || case.has("--append-verify"))
-        && case.has_prefix("--link-dest")
+        && options.iter().any(|option| case.has_prefix(option))
         && (difference.aspect == Aspect::Output || difference.field == "existence")
 }
 

@@ -23,7 +23,6 @@ pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
         || is_backup_made_writable(case, reference, difference)
         || is_mirrored_at_another_time(case, reference, difference)
         || is_attribute_behind_a_link(case, difference)
-        || is_told_of_another_name(case, difference)
         || is_bare_copy_of_a_link(case, difference)
         || is_half_done_without_its_owner(case, reference, difference)
         || is_shut_out_by_super(case, reference, difference)
@@ -322,17 +321,6 @@ fn is_bare_copy_of_a_link(case: &Case, difference: &Difference) -> bool {
         && originals(case, &difference.path).any(is_bare)
 }
 
-/// -X without -H: attributes set on one name show under all. In rsync its receiver sets them, while
-/// its generator goes on to the next name.
-fn is_told_of_another_name(case: &Case, difference: &Difference) -> bool {
-    let is_link = |node: &Node| matches!(node.kind, Kind::HardLink(_));
-    case.has("-X")
-        && !case.has("-H")
-        && difference.field == "items"
-        && case.tree.nodes.iter().any(|node| is_link(node) && !node.path.starts_with(b"src"))
-        && difference.text.contains("`.f........x ")
-}
-
 /// --super as an ordinary user: rsync takes itself for root and does not make a directory passable
 /// that it works in.
 fn is_shut_out_by_super(case: &Case, reference: &Observation, difference: &Difference) -> bool {
@@ -428,15 +416,15 @@ fn is_list_of_an_unreadable_directory(case: &Case, difference: &Difference) -> b
 }
 
 /// -X as an ordinary user: where attributes cannot be read, rsync replaces the file at the destination
-/// all the same, leaves one of the source out of a list, and fails for one that is left alone.
+/// all the same, leaves one of the source out of a list, and fails for one that is not to be sent.
 fn is_out_of_reach(case: &Case, reference: &Observation, difference: &Difference) -> bool {
     let stderr = reference.stderr();
     let fails = |who: &str| stderr.contains(&format!("[{who}] get_xattr_data: lgetxattr("));
     let is_unreadable = |node: &Node| shown_mode(node) & 0o400 == 0;
     let is_unread = || {
-        let settings =
-            ["--list-only", "--max-size", "--min-size", "--existing", "--ignore-existing", "-u"];
-        settings.iter().any(|setting| case.has_prefix(setting))
+        let sizes = ["--max-size", "--min-size"];
+        let settings = ["--list-only", "-n", "--existing", "--ignore-existing", "-u"];
+        sizes.iter().chain(&settings).any(|setting| case.has_prefix(setting))
     };
     // Or its backup.
     let is_at = |path: &[u8]| {

@@ -145,7 +145,7 @@ fn is_told_under_several_names(case: &Case, difference: &Difference) -> bool {
     let is_of_attributes = |lines: &str| {
         let line = lines.split_once("`.f").filter(|(before, _)| !before.contains('`'));
         let letters = line.and_then(|(_, line)| line.get(..9));
-        letters.is_some_and(|letters| letters.chars().all(|letter| ".tpogu".contains(letter)))
+        letters.is_some_and(|letters| letters.chars().all(|letter| ".tpoguax".contains(letter)))
     };
     !case.has("-H")
         && difference.field == "items"

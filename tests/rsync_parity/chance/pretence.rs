@@ -93,6 +93,15 @@ fn is_directory_that_pretends(
         && reference.stderr().contains("[sender] read errors mapping \"")
         && reference.stderr().contains("Is a directory (21)");
     let is_unread = difference.text == "Code(0) | Code(23)";
+    // The directory at the destination has to make way for it.
+    let is_pretending = |name: &[u8]| {
+        let mut sources = case.tree.nodes.iter().filter(|node| node.path.starts_with(b"src"));
+        sources.any(|node| is_dir_pretending(node) && last_name(&node.path) == name)
+    };
+    let is_gone = ((difference.field == "existence" && difference.text.starts_with("nothing |"))
+        || matches!(difference.field, "links to" | "mode"))
+        && reference.stderr().contains("Is a directory (21)")
+        && difference.path.split(|&byte| byte == b'/').any(is_pretending);
     // What could not be read keeps back deletions.
     let is_kept = case.has_prefix("--del")
         && reference.stderr().contains("failed to open \"")
@@ -101,7 +110,7 @@ fn is_directory_that_pretends(
             || difference.text.contains("now")
             || difference.field == "deletions");
     case.has("--fake-super")
-        && (is_told || is_unread || is_kept)
+        && (is_told || is_unread || is_gone || is_kept)
         && case
             .tree
             .nodes
