@@ -275,8 +275,9 @@ fn is_deletion_after_fault(case: &Case, reference: &Observation, difference: &Di
         return false;
     }
     let parts_of = |dir: &str| {
-        let dir = dir.as_bytes();
-        difference.path.windows(dir.len()).any(|window| window == dir)
+        // Whole names: `~` is no part of a backup's name.
+        let (dir, path) = ([b"/", dir.as_bytes(), b"/"].concat(), &difference.path[..]);
+        [b"/", path, b"/"].concat().windows(dir.len()).any(|window| window == dir)
     };
     // What is deleted may live on as a backup.
     let was_there = || {
