@@ -494,8 +494,8 @@ fn link_to(
     };
     let (from_name, to_name) = (leader.target_name(), entry.target_name());
     let copy = match from.stat(from_name) {
-        Ok(copy) => copy,
-        Err(_) if run.settings.dry_run => return Ok(Some(Linked::pretended(leader))),
+        Ok(copy) => Some(copy),
+        Err(_) if run.settings.dry_run => None,
         Err(error) => return Err(leader.target_fault(Verb::LookAt, &error).into()),
     };
     let now = match to.stat(to_name) {
@@ -507,22 +507,24 @@ fn link_to(
         // What was given to the leader, this name may have got with it.
         entry.existing = run.stat(to, to_name).ok();
     }
-    if now.is_some_and(|now| now.is_same_inode(&copy)) {
+    if let (Some(now), Some(copy)) = (now, copy)
+        && now.is_same_inode(&copy)
+    {
         return Ok(Some(Linked { already: true, copy: Some(copy) }));
+    }
+    let (from, to) = (from.clone(), to.clone());
+    let is_obstacle = now.is_some_and(|now| now.kind == Kind::Directory);
+    if let Some(directory) = now.filter(|_| is_obstacle)
+        && !delete::obstacle(worker, entry, &directory)
+    {
+        return Ok(None);
     }
     if run.settings.dry_run {
         return Ok(Some(Linked::pretended(leader)));
     }
     entry.node.touch();
-    let (from, to) = (from.clone(), to.clone());
-    if let Some(existing) = now {
-        if existing.kind == Kind::Directory {
-            if !delete::obstacle(worker, entry, &existing) {
-                return Ok(None);
-            }
-        } else if run.settings.backup.enabled {
-            backup::keep(run, entry)?;
-        }
+    if now.is_some() && !is_obstacle && run.settings.backup.enabled {
+        backup::keep(run, entry)?;
     }
     let (from_name, to_name) = (leader.target_name(), entry.target_name());
     let linked = match from.hard_link(from_name, &to, to_name) {
@@ -534,5 +536,5 @@ fn link_to(
         result => result,
     };
     linked.map_err(|error| entry.target_fault(Verb::Link, &error))?;
-    Ok(Some(Linked { already: false, copy: Some(copy) }))
+    Ok(Some(Linked { already: false, copy }))
 }

@@ -1,7 +1,7 @@
 //! What is told of a further name of a file (`-H`) that is not simply new, and what single files
 //! find in basis trees.
 
-use super::assert_there;
+use super::{assert_there, check_args};
 use crate::support::parity::{Observation, Output, Scenario, Scope, check, observe};
 use crate::support::run::{Tool, scratch_dir};
 use crate::support::snapshot::Also;
@@ -184,4 +184,15 @@ fn a_file_of_a_basis_tree_that_may_not_be_linked_to_is_copied_over_what_is_there
     let scenario = Scenario::new(right, "-ai --link-dest=../alt src/ dst").by_user();
     let ours = observe(&Tool::under_test(), &scenario, scratch_dir().path());
     assert_eq!((ours.stdout().as_str(), ours.code()), ("", 0));
+}
+
+#[test]
+fn a_further_name_meets_what_is_in_its_way_in_a_dry_run_too() {
+    let tree = Tree::new().file("src/a", "x").hard_link("src/b", "src/a").file("dst/b/inner", "x");
+    // Without -n and --force rsync waits for itself for ever.
+    for options in ["-aHn", "-aHn --delete", "-aH --force"] {
+        let seen = check_args(&tree, &format!("{options} src/ dst"));
+        let gives_way = options.contains("--");
+        assert_eq!(seen.code(), if gives_way { 0 } else { 23 }, "{options}");
+    }
 }
