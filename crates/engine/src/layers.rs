@@ -4,14 +4,15 @@ use std::io;
 
 use fs::Dir;
 use fs::xattr::Node as Carrier;
-use model::settings::{Depth, OneFileSystem};
+use model::settings::{Depth, OneFileSystem, Symlinks};
 use model::{Cause, Fault, Kind, Metadata, Topic, Verb};
 
 use crate::attributes::Extra;
 use crate::descend::Way;
+use crate::links::is_unsafe;
 use crate::node::{Content, Handle, Layer, Origin, ThroughLink};
 use crate::run::Run;
-use crate::selection::{Pick, Reason};
+use crate::selection::{InRoot, Pick, Reason};
 use crate::task::Worker;
 
 /// Layers of one directory that are open from the start: more are rare, and thousands would not fit.
@@ -91,19 +92,31 @@ fn open_layer(
     Ok((dir, metadata))
 }
 
-/// True unless a layer has something else under the name of the directory that another has.
-fn is_directory_in(way: &Way<'_>, layer: u16) -> bool {
+/// True unless a root has something else under the picked name of the directory that another has.
+fn is_directory_in(way: &Way<'_>, pick: &Pick, in_root: InRoot, layer: u16) -> bool {
     let look = || -> io::Result<bool> {
         let dir = way.node.layer_dir(layer)?;
-        Ok(match dir.stat(way.name())?.kind {
-            Kind::Symlink => {
-                dir.stat_following(way.name()).is_ok_and(|behind| behind.kind == Kind::Directory)
-            }
-            kind => kind == Kind::Directory,
-        })
+        let kind = dir.stat(way.name())?.kind;
+        if kind != Kind::Symlink || !is_followed(way, pick, in_root, &dir) {
+            return Ok(kind == Kind::Directory);
+        }
+        Ok(dir.stat_following(way.name()).is_ok_and(|behind| behind.kind == Kind::Directory))
     };
     // What cannot be looked at is told when it is opened.
     layer == way.entry.layer || look().unwrap_or(true)
+}
+
+/// True where a picked link may stand for the directory behind it.
+fn is_followed(way: &Way<'_>, pick: &Pick, in_root: InRoot, dir: &Dir) -> bool {
+    let links = &way.node.run.settings.links;
+    let leads_on = in_root.reason != Reason::Named || pick.below.is_some();
+    let leaves_the_tree =
+        || dir.read_link(way.name()).is_ok_and(|target| is_unsafe(&target, &way.node.path));
+    leads_on
+        || in_root.is_slashed
+        || links.copy_dirlinks
+        || links.symlinks == Symlinks::Follow
+        || (links.copy_unsafe && leaves_the_tree())
 }
 
 /// The layers of the parent that have a directory of this name, and what of it belongs to the
@@ -130,9 +143,11 @@ fn contributions(run: &Run, way: &Way<'_>) -> Vec<(u16, Content)> {
     for layer in way.found.also_in(way.name()) {
         add(layer, found_by_listing);
     }
-    for in_root in way.pick().into_iter().flat_map(|pick| &pick.roots) {
+    for (pick, in_root) in
+        way.pick().into_iter().flat_map(|pick| pick.roots.iter().map(move |root| (pick, *root)))
+    {
         let layer = way.node.layer_of_root(in_root.root);
-        if let Some(layer) = layer.filter(|layer| is_directory_in(way, *layer)) {
+        if let Some(layer) = layer.filter(|layer| is_directory_in(way, pick, in_root, *layer)) {
             add(layer, in_root.content);
         }
     }

@@ -300,3 +300,12 @@ fn reserved_space_of_zeros_becomes_holes() {
         check_blocks(&Scenario::new(tree.clone(), &format!("{options} src/ dst")));
     }
 }
+
+#[test]
+fn a_named_link_to_a_directory_is_no_directory_of_the_other_source() {
+    let tree = Tree::new().dir("src/a/b").symlink("src/a/l", "b").dir("src/l");
+    for sources in ["src/ src/a/l", "src/a/l src/"] {
+        let seen = check_args(&tree, &format!("-ai {sources} dst"));
+        assert_eq!(seen.code(), 0, "{sources}");
+    }
+}
