@@ -363,6 +363,7 @@ impl<'a> Doomed<'a> {
             }
         };
         if !is_gone && let (Some(dir), Some(mode)) = (&level.dir, level.mode) {
+            // That the directory stays has been told; who made it passable may take that back.
             drop(dir.set_own_mode(mode));
         }
         is_gone
