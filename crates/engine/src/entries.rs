@@ -14,6 +14,7 @@ use crate::hard_links::{self, GroupId, Member};
 use crate::names::{NameRef, Presence};
 use crate::node::Node;
 use crate::order::SegmentId;
+use crate::read_ahead::ReadAhead;
 use crate::run::Run;
 use crate::task::{Cost, Position, Task, Worker};
 use crate::telling::{Told, failed, failed_by};
@@ -73,12 +74,18 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
     }
     match Place::open(&node) {
         Ok(mut place) => {
-            for entry in &files[next..end] {
+            let files = &files[next..end];
+            let mut ahead = ReadAhead::new(run.open_files_left());
+            for (at, entry) in files.iter().enumerate() {
                 if worker.is_cancelled() {
                     break;
                 }
                 let began = Instant::now();
-                let cost = one(worker, &mut place, found.names.name(entry), entry, batch);
+                let opened = ahead.take(at, files.len(), |at| {
+                    place.open_new(found.names.name(&files[at]), &files[at])
+                });
+                let name = found.names.name(entry);
+                let cost = one(worker, &mut place, (name, opened), entry, batch);
                 worker.sample(cost, began.elapsed(), 1);
             }
         }
@@ -110,6 +117,19 @@ impl<'a> Place<'a> {
         Ok(Self { node, target, layer: None })
     }
 
+    /// Opens a file that is new at the destination: it will be read.
+    fn open_new(&mut self, name: &[u8], entry: &NameRef) -> Option<File> {
+        let run = &self.node.run;
+        let will_be_read = entry.kind == Some(Kind::File)
+            && entry.presence == Presence::Absent
+            && !entry.is_followed
+            && run.reads_new_files;
+        if !will_be_read {
+            return None;
+        }
+        self.layer(entry.layer).ok()?.open_file(name, run.access_time()).ok()
+    }
+
     fn layer(&mut self, number: u16) -> io::Result<Dir> {
         match &self.layer {
             Some((open, dir)) if *open == number => Ok(dir.clone()),
@@ -125,13 +145,13 @@ impl<'a> Place<'a> {
 fn one(
     worker: &mut Worker<'_>,
     place: &mut Place<'_>,
-    name: &[u8],
+    (name, opened): (&[u8], Option<File>),
     entry: &NameRef,
     segment: SegmentId,
 ) -> Cost {
     let node = place.node;
     let looked = place.layer(entry.layer).and_then(|source_dir| {
-        let (metadata, opened) = look(worker.run, &source_dir, name, entry)?;
+        let (metadata, opened) = look(worker.run, &source_dir, (name, opened), entry)?;
         Ok((source_dir, metadata, opened))
     });
     let (source_dir, source, opened) = match looked {
@@ -195,20 +215,14 @@ pub(crate) fn look_at_target(
     }
 }
 
-/// The source's metadata. A file that is new at the destination is opened at once: it will be
-/// read, and that saves a call.
+/// The source's metadata. A file that is open already tells its own, which saves a call.
 fn look(
     run: &Run,
     dir: &Dir,
-    name: &[u8],
+    (name, opened): (&[u8], Option<File>),
     entry: &NameRef,
 ) -> io::Result<(Metadata, Option<File>)> {
-    let will_be_read = entry.kind == Some(Kind::File)
-        && entry.presence == Presence::Absent
-        && !entry.is_followed
-        && run.reads_new_files;
-    if will_be_read
-        && let Ok(file) = dir.open_file(name, run.access_time())
+    if let Some(file) = opened
         && let Ok(metadata) = file.metadata()
         && metadata.kind == Kind::File
     {

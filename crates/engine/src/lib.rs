@@ -61,6 +61,9 @@ mod inheritance;
 /// Entries that are not directories: compared and planned.
 mod entries;
 
+/// Files on their way from the disk before their turn.
+mod read_ahead;
+
 /// An entry that waits in a queue.
 mod parked;
 

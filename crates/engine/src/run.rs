@@ -189,6 +189,11 @@ impl Run {
         self.open_files.acquire(descriptors::PER_TASK, &self.cancel)
     }
 
+    /// What files that are opened before their turn take from, if there is some left.
+    pub(crate) fn open_files_left(&self) -> &Budget {
+        &self.open_files
+    }
+
     /// One more task that may find entries.
     pub(crate) fn begin_scan(&self) {
         self.scans.fetch_add(1, Ordering::Relaxed);

@@ -6,15 +6,16 @@
 //! Errors are those of the kernel, unchanged; an interrupted call is made again and no error. Below,
 //! only what callers go by is told.
 
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::Metadata;
-use rustix::fs::{FlockOperation, Mode, SeekFrom};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::fs::{Advice, FlockOperation, Mode, SeekFrom};
+use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
 
 use crate::dir::{self, Times};
 use crate::room::with_room;
@@ -75,6 +76,25 @@ impl File {
             }
         }
         Ok(filled)
+    }
+
+    /// Whether reading the first byte would wait for a disk (preadv2(2), `RWF_NOWAIT`); `None` where
+    /// the file is empty or its file system does not tell.
+    pub fn would_wait(&self) -> Option<bool> {
+        let mut byte = [0];
+        let buffers = &mut [IoSliceMut::new(&mut byte)];
+        match rustix::io::preadv2(self, buffers, 0, ReadWriteFlags::NOWAIT) {
+            Ok(0) => None,
+            Ok(_) => Some(false),
+            Err(Errno::AGAIN) => Some(true),
+            Err(_) => None,
+        }
+    }
+
+    /// Asks the kernel to fetch the first `len` bytes while we do something else. It may not, and
+    /// says nothing of it: whoever reads finds out.
+    pub fn fetch(&self, len: NonZeroU64) {
+        let _only_a_wish = rustix::fs::fadvise(self, 0, Some(len), Advice::WillNeed);
     }
 
     /// Writes all of `bytes` at `offset`.

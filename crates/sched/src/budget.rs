@@ -59,6 +59,11 @@ impl Budget {
         Ok(Permit { budget: self, amount })
     }
 
+    /// Takes `amount` permits if they are free and nobody waits. Who holds some may ask so for more.
+    pub fn try_acquire(&self, amount: u64) -> Option<Permit<'_>> {
+        self.state.lock().grab(amount).then(|| Permit { budget: self, amount })
+    }
+
     fn wait_in_line(&self, need: u64, cancel: &Cancel) -> Result<(), Cancelled> {
         let sleeper = cancel.listen();
         let bell = Arc::clone(&sleeper.bell);

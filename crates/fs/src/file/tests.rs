@@ -98,3 +98,19 @@ fn attributes_go_to_the_open_file_and_not_to_its_name() {
         assert_eq!(dir.stat(b"f").unwrap(), other);
     });
 }
+
+#[test]
+fn what_was_just_written_is_in_memory_and_fetching_changes_nothing() {
+    on_each_file_system(|_, dir| {
+        let file = dir.create_file(b"f", 0o600).unwrap();
+        assert_eq!(file.would_wait(), None, "it is empty");
+        file.write_all_at(b"content", 0).unwrap();
+        assert_ne!(file.would_wait(), Some(true));
+        for len in [1, 4096, u64::MAX] {
+            file.fetch(NonZeroU64::new(len).unwrap());
+        }
+        let mut bytes = [0; 8];
+        assert_eq!(file.read_at(&mut bytes, 0).unwrap(), 7);
+        assert_eq!(&bytes[..7], b"content");
+    });
+}

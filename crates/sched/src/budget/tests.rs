@@ -119,3 +119,19 @@ proptest! {
         prop_assert_eq!(budget.in_use(), 0);
     }
 }
+
+#[test]
+fn trying_takes_what_is_free_and_never_overtakes() {
+    let (budget, cancel) = (Budget::new(4), Cancel::new());
+    let held = budget.try_acquire(3).expect("four are free");
+    assert!(budget.try_acquire(2).is_none());
+    assert_eq!(budget.in_use(), 3, "what was not granted takes nothing");
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| budget.acquire(2, &cancel).map(drop));
+        wait_for_line(&budget, 1);
+        assert!(budget.try_acquire(1).is_none(), "somebody waits");
+        drop(held);
+        waiting.join().unwrap().unwrap();
+    });
+    assert_eq!(budget.in_use(), 0);
+}
