@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 
 use fs::Dir;
-use model::Metadata;
+use model::{Inode, Metadata};
 use parking_lot::Mutex;
 
 /// An open directory, or none.
@@ -20,8 +20,8 @@ type Slot = Mutex<Option<Dir>>;
 #[derive(Debug)]
 pub(crate) struct Handle {
     slot: Arc<Slot>,
-    /// Device and inode, so that another directory under the same name is noticed.
-    inode: (u64, u64),
+    /// Another directory under the same name is noticed by it.
+    inode: Inode,
 }
 
 /// The directories that are open and may be closed. When there are too many, the one that was
@@ -51,12 +51,12 @@ impl OpenDirs {
 
 impl Handle {
     pub(crate) fn new(dir: Dir, metadata: &Metadata) -> Self {
-        Self { slot: Arc::new(Mutex::new(Some(dir))), inode: (metadata.dev, metadata.ino) }
+        Self { slot: Arc::new(Mutex::new(Some(dir))), inode: metadata.inode() }
     }
 
     /// A directory that is opened when it is needed: one of too many.
     pub(crate) fn closed(metadata: &Metadata) -> Self {
-        Self { slot: Arc::default(), inode: (metadata.dev, metadata.ino) }
+        Self { slot: Arc::default(), inode: metadata.inode() }
     }
 
     /// Another handle to the same directory; the one may be closed while the other is open.
@@ -81,8 +81,7 @@ impl Handle {
 
     /// Fails unless a directory that was opened again is the one that was open before.
     pub(crate) fn check(&self, dir: &Dir) -> io::Result<()> {
-        let metadata = dir.metadata()?;
-        if (metadata.dev, metadata.ino) == self.inode {
+        if self.is_of(&dir.metadata()?) {
             return Ok(());
         }
         Err(io::Error::other("another directory took its place while it was in use"))
@@ -90,7 +89,7 @@ impl Handle {
 
     /// True when it is the directory that such metadata belongs to.
     pub(crate) fn is_of(&self, metadata: &Metadata) -> bool {
-        self.inode == (metadata.dev, metadata.ino)
+        self.inode == metadata.inode()
     }
 
     /// Keeps a directory that was opened again and checked.

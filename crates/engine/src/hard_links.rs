@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::settings::BasisAction;
-use model::{Fault, ItemFlags, Kind, Metadata, Verb, Verdict};
+use model::{Fault, Inode, ItemFlags, Kind, Metadata, Verb, Verdict};
 use parking_lot::Mutex;
 
 use crate::attributes;
@@ -30,7 +30,7 @@ use crate::run::Run;
 use crate::task::{Cost, Task, Worker};
 use crate::telling::Told;
 use crate::transfer::whole::{self, Brought, Problem};
-use collecting::{Key, Shard};
+use collecting::Shard;
 
 /// Members of groups that are not complete, kept small.
 mod collecting;
@@ -49,15 +49,15 @@ const BATCH: usize = 16;
 /// A group whose members are known, in the order of speech.
 pub(crate) struct Group {
     members: Vec<Member>,
-    key: Key,
+    inode: Inode,
     /// The metadata of all of them, once one was looked at.
     source: Option<Metadata>,
 }
 
 impl Group {
-    fn new(key: Key, mut members: Vec<Member>, source: Option<Metadata>) -> Self {
+    fn new(inode: Inode, mut members: Vec<Member>, source: Option<Metadata>) -> Self {
         members.sort_by_cached_key(Member::place);
-        Self { members, key, source }
+        Self { members, inode, source }
     }
 
     fn task(self) -> Task {
@@ -101,8 +101,8 @@ pub(crate) struct HardLinks {
 }
 
 impl HardLinks {
-    fn shard(&self, key: Key) -> &Mutex<Shard> {
-        let at = usize::try_from(key.1 % SHARDS as u64).unwrap_or(0);
+    fn shard(&self, inode: Inode) -> &Mutex<Shard> {
+        let at = usize::try_from(inode.ino % SHARDS as u64).unwrap_or(0);
         &self.collecting[at]
     }
 
@@ -142,12 +142,8 @@ impl HardLinks {
 
 impl Followers {
     fn group(self) -> Group {
-        Group::new(key(&self.source), self.members, Some(self.source))
+        Group::new(self.source.inode(), self.members, Some(self.source))
     }
-}
-
-fn key(source: &Metadata) -> Key {
-    (source.dev, source.ino)
 }
 
 /// True when an entry may have other names in the transfer.
@@ -160,12 +156,12 @@ pub(crate) fn register(worker: &mut Worker<'_>, mut member: Member, source: &Met
     let (run, links) = (worker.run, &worker.run.links);
     member.node.hold();
     member.segment = run.log.open(member.segment);
-    let key = key(source);
+    let inode = source.inode();
     // A name that may be found on several ways counts once: such a group is complete with the scan.
     let wanted = if run.meets_entries_again { u32::MAX } else { source.nlink };
-    let complete = links.shard(key).lock().push(key, member, wanted);
+    let complete = links.shard(inode).lock().push(inode, member, wanted);
     if let Some(members) = complete {
-        worker.spawn(Group::new(key, members, Some(*source)).task());
+        worker.spawn(Group::new(inode, members, Some(*source)).task());
     }
     Cost::Compare
 }
@@ -181,11 +177,11 @@ impl Incomplete {
     /// neighbouring inodes, and told in nearly that order they need not wait.
     fn next(&mut self) -> Option<Group> {
         let mut shard = self.shards.pop_front()?;
-        let (key, members) = shard.take_one()?;
+        let (inode, members) = shard.take_one()?;
         if !shard.is_empty() {
             self.shards.push_back(shard);
         }
-        Some(Group::new(key, members, None))
+        Some(Group::new(inode, members, None))
     }
 
     pub(crate) fn run(&self) -> &Arc<Run> {
@@ -250,7 +246,7 @@ fn look_at_source(worker: &mut Worker<'_>, group: &mut Group) -> Option<Metadata
     let mut members = std::mem::take(&mut group.members).into_iter();
     while let Some(member) = members.next() {
         match member.look(worker.run) {
-            Ok(source) if key(&source) == group.key => {
+            Ok(source) if source.inode() == group.inode => {
                 group.members = std::iter::once(member).chain(members).collect();
                 return Some(source);
             }
@@ -312,7 +308,7 @@ fn give_up_members(worker: &mut Worker<'_>, members: Vec<Member>) {
 /// The leader is in place: the others are linked to it.
 pub(crate) fn leader_is_there(worker: &mut Worker<'_>, leader: &Entry, dressed: Dressed) {
     let Some(followers) = worker.run.links.take(leader.group) else { return };
-    if key(&leader.source) != key(&followers.source) {
+    if !leader.source.is_same_inode(&followers.source) {
         // Another file took its name while it was read: it is no link to the others.
         return go_on_without(worker, followers);
     }

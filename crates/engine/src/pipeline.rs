@@ -11,7 +11,7 @@ use filter::{Rules, Scope};
 use fs::Dir;
 use model::settings::{BasisAction, DeleteLimit, DeleteWhen, Symlinks, Workers};
 use model::{
-    Cause, Fault, Item, ItemFlags, Job, Kind, Metadata, RelPath, Side, Summary, Topic, Verb,
+    Cause, Fault, Inode, Item, ItemFlags, Job, Kind, Metadata, RelPath, Side, Summary, Topic, Verb,
     Verdict,
 };
 
@@ -101,22 +101,22 @@ fn tell_passing_fault(run: &Run) {
 }
 
 /// The source roots and all directories above them.
-fn inodes_up_to_the_top(selection: &Selection) -> HashSet<(u64, u64)> {
+fn inodes_up_to_the_top(selection: &Selection) -> HashSet<Inode> {
     let mut inodes = HashSet::new();
     for root in &selection.roots {
         // What cannot be opened any more is told of when it is listed.
         match root.dir() {
             Ok(dir) => add_inodes_up_to_the_top(&dir, root.metadata, &mut inodes),
-            Err(_) => drop(inodes.insert((root.metadata.dev, root.metadata.ino))),
+            Err(_) => drop(inodes.insert(root.metadata.inode())),
         }
     }
     inodes
 }
 
 /// Ends at the top, whose parent is itself, or where a path met another.
-fn add_inodes_up_to_the_top(dir: &Dir, metadata: Metadata, inodes: &mut HashSet<(u64, u64)>) {
+fn add_inodes_up_to_the_top(dir: &Dir, metadata: Metadata, inodes: &mut HashSet<Inode>) {
     let (mut dir, mut metadata) = (dir.clone(), metadata);
-    while inodes.insert((metadata.dev, metadata.ino)) {
+    while inodes.insert(metadata.inode()) {
         let Ok(above) = fs::below::open_dir_below(&dir, Path::new("..")) else { break };
         let Ok(above_metadata) = above.metadata() else { break };
         (dir, metadata) = (above, above_metadata);
@@ -128,11 +128,11 @@ fn lies_in_a_source(top: &Top<'_>, opened: &Opened) -> bool {
     let Some((dir, metadata)) = &opened.dir else { return false };
     let mut above = HashSet::new();
     add_inodes_up_to_the_top(dir, *metadata, &mut above);
-    above.remove(&(metadata.dev, metadata.ino));
+    above.remove(&metadata.inode());
     let roots = top.selection.roots.iter();
     roots
         .filter(|root| root.content == Content::Listed)
-        .any(|root| above.contains(&(root.metadata.dev, root.metadata.ino)))
+        .any(|root| above.contains(&root.metadata.inode()))
 }
 
 fn workers(job: &Job) -> sched::Workers {

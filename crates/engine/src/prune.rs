@@ -7,7 +7,7 @@ use std::io;
 use filter::{NodeKind, Perishable, Scope, Side};
 use fs::Dir;
 use model::settings::{Depth, Symlinks};
-use model::{Kind, Metadata, RelPath};
+use model::{Inode, Kind, Metadata, RelPath};
 use parking_lot::Mutex;
 
 use crate::merge_files::rules_in_force;
@@ -29,13 +29,16 @@ pub(crate) struct KnownFull {
     known: Mutex<HashSet<Known>>,
 }
 
-/// Device and inode, and the path's hash: the same directory may be found on another way, where other
-/// rules are in force.
-type Known = ((u64, u64), u64);
+/// A directory by inode and path: it may be found on another way, where other rules are in force.
+#[derive(PartialEq, Eq, Hash)]
+struct Known {
+    inode: Inode,
+    path_hash: u64,
+}
 
 impl KnownFull {
-    fn key(&self, inode: (u64, u64), path: &[u8]) -> Known {
-        (inode, self.hasher.hash_one(path))
+    fn key(&self, inode: Inode, path: &[u8]) -> Known {
+        Known { inode, path_hash: self.hasher.hash_one(path) }
     }
 
     fn protects(&self, path: &[u8]) -> bool {
@@ -72,8 +75,8 @@ pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8], is_followed: bool) 
     found.unwrap_or(false)
 }
 
-fn inode_of(dir: &Dir) -> Option<(u64, u64)> {
-    dir.metadata().ok().map(|metadata| (metadata.dev, metadata.ino))
+fn inode_of(dir: &Dir) -> Option<Inode> {
+    dir.metadata().ok().map(|metadata| metadata.inode())
 }
 
 /// The same of a directory that was picked, by its name or by one below it.
@@ -139,7 +142,7 @@ struct Search<'a> {
 struct Level {
     /// Closed while it is far above the deepest level.
     dir: Option<Dir>,
-    inode: (u64, u64),
+    inode: Inode,
     scope: Scope,
     /// The directories in it that are left to be searched, and whether a link leads there.
     left: Vec<(Box<[u8]>, bool)>,
@@ -218,7 +221,7 @@ impl Search<'_> {
             }
         }
         let metadata = dir.metadata().ok()?;
-        let inode = (metadata.dev, metadata.ino);
+        let inode = metadata.inode();
         if follows_links(self.node) && self.leads_back(&metadata) {
             return None;
         }
@@ -231,8 +234,7 @@ impl Search<'_> {
 
     /// True when a link led back to a directory on the way; the fault is told where it is entered.
     fn leads_back(&self, metadata: &Metadata) -> bool {
-        let inode = (metadata.dev, metadata.ino);
-        self.levels.iter().any(|level| level.inode == inode)
+        self.levels.iter().any(|level| level.inode == metadata.inode())
             || self.node.lies_in(self.layer, metadata)
     }
 
@@ -244,8 +246,7 @@ impl Search<'_> {
             return Some(());
         };
         let dir = done.dir?.open_parent().ok()?;
-        let metadata = dir.metadata().ok()?;
-        above.dir = ((metadata.dev, metadata.ino) == above.inode).then_some(dir);
+        above.dir = (inode_of(&dir)? == above.inode).then_some(dir);
         above.dir.as_ref().map(|_| ())
     }
 }

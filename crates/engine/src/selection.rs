@@ -14,7 +14,7 @@ use std::sync::Arc;
 use filter::Rules;
 use fs::Dir;
 use model::settings::{Depth, MissingArgs};
-use model::{Job, Kind, Metadata};
+use model::{Inode, Job, Kind, Metadata};
 
 use self::place::{Base, Place};
 use self::wishes::Wishes;
@@ -129,8 +129,8 @@ pub(crate) struct Selection {
     pub(crate) picks: usize,
     /// A pick may lead through a link.
     picks_through_links: bool,
-    /// The numbers of the roots, by device, inode and what they are shown as.
-    numbers: HashMap<(u64, u64, Box<[u8]>), u16>,
+    /// The numbers of the roots, by inode and what they are shown as.
+    numbers: HashMap<(Inode, Box<[u8]>), u16>,
     /// How many roots stay open.
     open_max: usize,
     /// Number of the source argument that is being read.
@@ -369,7 +369,7 @@ impl Selection {
         metadata: Metadata,
         content: Content,
     ) -> Result<u16, SetupError> {
-        let key = (metadata.dev, metadata.ino, base.place.shown.clone());
+        let key = (metadata.inode(), base.place.shown.clone());
         if let Some(&number) = self.numbers.get(&key) {
             if content == Content::Listed {
                 self.roots[usize::from(number)].content = content;

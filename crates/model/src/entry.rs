@@ -109,6 +109,15 @@ pub struct Metadata {
     pub allocated_blocks: u64,
 }
 
+/// An inode of a file system. Two names of one inode are hard links to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Inode {
+    /// File system the entry lies on, as one opaque number.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+}
+
 impl Metadata {
     /// Of an entry that nobody looked at, or that could not be looked at: all but its kind is zero.
     pub fn unknown(kind: Kind) -> Self {
@@ -138,9 +147,14 @@ impl Metadata {
         self.kind == Kind::File && self.allocated_blocks.saturating_mul(512) < self.size
     }
 
+    /// The inode that the entry is a name of.
+    pub fn inode(&self) -> Inode {
+        Inode { dev: self.dev, ino: self.ino }
+    }
+
     /// True when both describe the same inode of the same file system.
     pub fn is_same_inode(&self, other: &Self) -> bool {
-        self.dev == other.dev && self.ino == other.ino
+        self.inode() == other.inode()
     }
 
     /// `st_mode`: type and permission bits together.

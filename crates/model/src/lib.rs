@@ -37,7 +37,7 @@ pub mod gauges;
 pub mod rel_path;
 
 pub use chmod::Chmod;
-pub use entry::{DeviceNumber, Kind, Metadata, Timestamp};
+pub use entry::{DeviceNumber, Inode, Kind, Metadata, Timestamp};
 pub use event::{
     Begun, Event, Interest, Item, Message, MessageClass, Sink, Topic, Topics, Verdict,
 };

@@ -10,7 +10,7 @@ use std::io;
 use filter::{Perishable, Scope};
 use fs::{AccessTime, Dir, Listing};
 use model::settings::OneFileSystem;
-use model::{Cause, Item, ItemFlags, Kind, Metadata, RelPath, Topic, Verb, Verdict};
+use model::{Cause, Inode, Item, ItemFlags, Kind, Metadata, RelPath, Topic, Verb, Verdict};
 
 use crate::backup;
 use crate::merge_files::rules_in_force;
@@ -63,7 +63,7 @@ pub(super) struct Doomed<'a> {
 struct Level {
     /// Closed while it is far above the deepest level.
     dir: Option<Dir>,
-    inode: (u64, u64),
+    inode: Inode,
     name: Box<[u8]>,
     /// How long the path of the directory is that it lies in.
     parent_path_len: usize,
@@ -255,7 +255,7 @@ impl<'a> Doomed<'a> {
                 left.reverse();
                 self.levels.push(Level {
                     dir: Some(dir),
-                    inode: (existing.dev, existing.ino),
+                    inode: existing.inode(),
                     name: name.into(),
                     parent_path_len: self.path.len(),
                     scope,
@@ -328,8 +328,7 @@ impl<'a> Doomed<'a> {
         }
         let Some(below) = &deepest.dir else { return Err(another_directory()) };
         let dir = below.open_parent()?;
-        let metadata = dir.metadata()?;
-        if (metadata.dev, metadata.ino) != above.inode {
+        if dir.metadata()?.inode() != above.inode {
             return Err(another_directory());
         }
         above.dir = Some(dir);

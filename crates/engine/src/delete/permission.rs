@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use model::settings::DeleteLimit;
-use model::{Fault, Metadata};
+use model::{Fault, Inode, Metadata};
 use parking_lot::Mutex;
 
 use super::later::PutOff;
@@ -22,7 +22,7 @@ pub(crate) struct Permission {
     /// Entries seen in destination directories, for `--max-delete=N%`.
     seen: AtomicU64,
     /// The source roots and all directories above them: what is removed must hold none of them.
-    pub(crate) source_inodes: HashSet<(u64, u64)>,
+    pub(crate) source_inodes: HashSet<Inode>,
     /// Destination entries of source arguments that do not exist (`--delete-missing-args`).
     pub(crate) missing: Vec<Box<[u8]>>,
     /// Directories in which something is deleted when all else is done.
@@ -89,6 +89,6 @@ impl Permission {
 
     /// True of a source root and of what it lies in.
     pub(crate) fn holds_a_source(&self, existing: &Metadata) -> bool {
-        self.source_inodes.contains(&(existing.dev, existing.ino))
+        self.source_inodes.contains(&existing.inode())
     }
 }

@@ -8,14 +8,12 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Found;
+use model::Inode;
 
 use super::Member;
 use crate::names::Presence;
 use crate::node::Node;
 use crate::order::SegmentId;
-
-/// Device and inode.
-pub(super) type Key = (u64, u64);
 
 /// An arena is not rid of dead names before so many bytes of it are dead.
 const DEAD_BYTES: usize = 4096;
@@ -38,7 +36,7 @@ pub(super) struct Shard {
 
 /// A member. The members of a group are a chain.
 struct Slot {
-    key: Key,
+    inode: Inode,
     node: Option<Arc<Node>>,
     name_at: u32,
     segment: SegmentId,
@@ -54,12 +52,17 @@ struct Slot {
 
 impl Shard {
     /// Takes a member in; gives all of its group when they are `wanted` many.
-    pub(super) fn push(&mut self, key: Key, member: Member, wanted: u32) -> Option<Vec<Member>> {
-        let at = self.place(key, member);
+    pub(super) fn push(
+        &mut self,
+        inode: Inode,
+        member: Member,
+        wanted: u32,
+    ) -> Option<Vec<Member>> {
+        let at = self.place(inode, member);
         let Self { hasher, index, slots, .. } = self;
-        let hash = hasher.hash_one(key);
-        let is_same = |other: &u32| slots[*other as usize].key == key;
-        let hash_of = |other: &u32| hasher.hash_one(slots[*other as usize].key);
+        let hash = hasher.hash_one(inode);
+        let is_same = |other: &u32| slots[*other as usize].inode == inode;
+        let hash_of = |other: &u32| hasher.hash_one(slots[*other as usize].inode);
         let first = match index.entry(hash, is_same, hash_of) {
             Found::Occupied(first) => *first.get(),
             Found::Vacant(vacant) => {
@@ -78,11 +81,11 @@ impl Shard {
     }
 
     /// Takes the members of one group out, of those that came first if they can be told apart.
-    pub(super) fn take_one(&mut self) -> Option<(Key, Vec<Member>)> {
+    pub(super) fn take_one(&mut self) -> Option<(Inode, Vec<Member>)> {
         while let Some(slot) = self.slots.get(self.next) {
             if slot.count > 0 {
                 let first = u32::try_from(self.next).ok()?;
-                return Some((slot.key, self.take(first)));
+                return Some((slot.inode, self.take(first)));
             }
             self.next += 1;
         }
@@ -94,13 +97,13 @@ impl Shard {
     }
 
     /// Puts a member, and its name, where there is room.
-    fn place(&mut self, key: Key, member: Member) -> u32 {
+    fn place(&mut self, inode: Inode, member: Member) -> u32 {
         let Member { node, name, segment, layer, is_followed, presence } = member;
         let at = self.free.pop().unwrap_or_else(|| {
             u32::try_from(self.slots.len()).expect("fewer than 2^32 members wait")
         });
         let slot = Slot {
-            key,
+            inode,
             node: Some(node),
             name_at: u32::try_from(self.names.len()).expect("names that wait fit 4 GiB"),
             segment,
@@ -123,7 +126,7 @@ impl Shard {
     fn take(&mut self, first: u32) -> Vec<Member> {
         let slot = &self.slots[first as usize];
         let mut members = Vec::with_capacity(slot.count as usize);
-        let hash = self.hasher.hash_one(slot.key);
+        let hash = self.hasher.hash_one(slot.inode);
         if let Ok(found) = self.index.find_entry(hash, |other| *other == first) {
             found.remove();
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fs::Dir;
 use model::settings::Backup;
-use model::{Cause, Fault, Job, Metadata, RelPath, Settings, Side, Verb};
+use model::{Cause, Fault, Inode, Job, Metadata, RelPath, Settings, Side, Verb};
 use parking_lot::Mutex;
 
 use super::join;
@@ -18,7 +18,7 @@ pub(crate) struct Destination {
     shown: Box<[u8]>,
     /// The root; `None` where there is none, or none yet in a dry run.
     pub(crate) root: Option<Dir>,
-    inode: Option<(u64, u64)>,
+    inode: Option<Inode>,
     /// The root did not exist before this run.
     pub(crate) is_new: bool,
     /// `--temp-dir`.
@@ -43,7 +43,7 @@ impl Destination {
         let (basis_roots, lacking_basis_roots) = basis_roots(job, root.as_ref());
         Ok(Self {
             shown: opened.map_or_else(Box::default, |opened| opened.shown.clone()),
-            inode: dir.map(|(_, metadata)| (metadata.dev, metadata.ino)),
+            inode: dir.map(|(_, metadata)| metadata.inode()),
             is_new: opened.is_some_and(|opened| opened.is_new),
             temp_dir,
             basis_roots,
@@ -55,7 +55,7 @@ impl Destination {
 
     /// True of the root, which a source above it must not copy into itself.
     pub(crate) fn is_root(&self, metadata: &Metadata) -> bool {
-        self.inode == Some((metadata.dev, metadata.ino))
+        self.inode == Some(metadata.inode())
     }
 
     /// Opens a directory whose path leads through links (`-K`): none of them may leave the root.
