@@ -214,7 +214,7 @@ fn omit(worker: &mut Worker<'_>, entry: &Entry) -> Result<Cost, Box<Entry>> {
         entry.node.touch();
     }
     let copy = Entry { existing: Some(entry.source), ..entry.clone() };
-    copy.conclude(worker, Verdict::Equal, Told::default());
+    copy.conclude(worker, Told::new(Verdict::Equal, ItemFlags::empty()));
     if entry.source.kind == Kind::File {
         // As in rsync, which keeps links and nodes.
         let brought = Brought { source: entry.source, copy: entry.existing };
@@ -240,10 +240,9 @@ fn link(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Result<Cost
         Ok(()) => {
             entry.node.touch();
             let flags = ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK;
-            let told = Told::flags(flags);
-            let verdict = entry.written_verdict();
+            let told = Told::new(entry.written_verdict(), flags);
             let made = Entry { existing: Some(found.metadata), ..entry };
-            made.conclude(worker, verdict, told);
+            made.conclude(worker, told);
             whole::content_is_safe(worker, &made);
             Ok(Cost::Change)
         }

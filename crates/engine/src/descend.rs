@@ -21,6 +21,7 @@ use crate::order::SegmentId;
 use crate::run::Run;
 use crate::selection::{Pick, Reason};
 use crate::task::{Found, Position, Task, Worker};
+use crate::telling::Line;
 use crate::wanted::Wanted;
 use crate::{basis, delete, finalize, inheritance, scan};
 
@@ -114,8 +115,7 @@ impl<'a> Way<'a> {
     ) {
         let verdict = Verdict::Skipped;
         let item = || Item::new(self.path(), metadata, verdict).because(reason());
-        let told = (verdict, ItemFlags::empty());
-        worker.run.conclude(&mut worker.scratch.totals, self.segment, told, item);
+        worker.run.conclude(&mut worker.scratch.totals, self.segment, Line::bare(verdict), item);
     }
 
     pub(crate) fn path(&self) -> model::RelPath {

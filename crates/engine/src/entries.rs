@@ -267,7 +267,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<Fi
     let run = worker.run;
     let compare = &run.settings.compare;
     if run.settings.traverse.list_only {
-        entry.conclude(worker, Verdict::Copied, Told::flags(ItemFlags::NEW));
+        entry.conclude(worker, Told::new(Verdict::Copied, ItemFlags::NEW));
         return Cost::Compare;
     }
     if entry.node.is_left_out {
@@ -401,7 +401,7 @@ pub(crate) fn keep_content(worker: &mut Worker<'_>, entry: &Entry) -> Cost {
         Ok(flags) => {
             let significant = flags.is_significant();
             let verdict = if significant { Verdict::Metadata } else { Verdict::Equal };
-            entry.conclude(worker, verdict, Told::flags(flags));
+            entry.conclude(worker, Told::new(verdict, flags));
             transfer::whole::content_is_safe(worker, entry);
             if significant { Cost::Change } else { Cost::Compare }
         }

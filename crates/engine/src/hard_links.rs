@@ -408,8 +408,8 @@ fn follow(worker: &mut Worker<'_>, lead: &Lead<'_>, mut entry: Entry) {
         (false, true) => Verdict::Updated,
         (false, false) => Verdict::Copied,
     };
-    let told = (!linked.already).then(|| lead.entry.path().as_bytes().into());
-    entry.conclude(worker, verdict, Told { flags, leader: told, written_bytes: 0 });
+    let leader = (!linked.already).then(|| lead.entry.path().as_bytes().into());
+    entry.conclude(worker, Told { leader, ..Told::new(verdict, flags) });
     if lead.dressed == Dressed::Wholly {
         let brought = Brought { source: lead.entry.source, copy: linked.copy };
         whole::remove_source(worker, &entry, &brought);

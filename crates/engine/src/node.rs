@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use fs::{AccessTime, Dir};
-use model::{Cause, Fault, ItemFlags, Metadata, RelPath, Side, Verb, Verdict};
+use model::{Cause, Fault, Metadata, RelPath, Side, Verb};
 use parking_lot::Mutex;
 
 pub(crate) use crate::handle::Handle;
@@ -17,6 +17,7 @@ use crate::order::SegmentId;
 use crate::run::{Run, join};
 use crate::selection::Picked;
 use crate::selection::place::Place;
+use crate::telling::Line;
 use crate::wanted::Wanted;
 
 /// How many directories on the way to one that is opened again are passed before one is kept open.
@@ -137,13 +138,6 @@ pub(crate) struct Finish {
     pub(crate) before: Option<Metadata>,
     /// True when its attributes differ from the wanted ones for certain.
     pub(crate) differs: bool,
-}
-
-/// What became of a directory, until it is told.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Line {
-    pub(crate) verdict: Verdict,
-    pub(crate) flags: ItemFlags,
 }
 
 /// A directory of the transfer.

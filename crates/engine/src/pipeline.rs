@@ -30,6 +30,7 @@ use crate::run::{Limits, Run, Stop, Surroundings};
 use crate::scan::Pass;
 use crate::selection::{Excluded, Root, Selection, Unreadable};
 use crate::task::Task;
+use crate::telling::Line;
 use crate::timer::Timer;
 use crate::transfer::partial::Waiting;
 use crate::wanted::Wanted;
@@ -233,9 +234,8 @@ fn tell_unreadable(run: &Run, selection: &mut Selection) {
         let cause = Cause::from(&error);
         let fault = Fault { side: Side::Source, verb: Verb::LookAt, path: typed, cause };
         let item = Item::failed(argument_path(&name), Metadata::unknown(Kind::File), &fault);
-        let told = (item.verdict, item.flags);
         run.source_fault(&mut scratch.totals, fault);
-        run.conclude(&mut scratch.totals, OrderedLog::ROOT, told, || item);
+        run.conclude(&mut scratch.totals, OrderedLog::ROOT, Line::from(&item), || item);
     }
     for path in std::mem::take(&mut selection.vanished) {
         let cause = Cause::Vanished;
@@ -259,10 +259,10 @@ fn tell_notes(run: &Run, selection: &Selection, opened: Option<&Opened>) {
         let text = || [b"skipping directory ", &name[..]].concat();
         run.say(OrderedLog::ROOT, Topic::Notice, text);
         let reason = || String::from_utf8_lossy(&text()).into_owned();
-        leave_out(run, Verdict::Skipped, (name, Kind::Directory), reason);
+        leave_out(run, Verdict::Skipped, name, Kind::Directory, reason);
     }
     for Excluded { name, kind, rule } in &selection.excluded {
-        leave_out(run, Verdict::Excluded, (name, *kind), || rule.clone());
+        leave_out(run, Verdict::Excluded, name, *kind, || rule.clone());
     }
     let something = !selection.roots.is_empty() || !selection.missing.is_empty();
     for note in opened.into_iter().filter(|_| something).flat_map(|opened| &opened.notes) {
@@ -274,13 +274,13 @@ fn tell_notes(run: &Run, selection: &Selection, opened: Option<&Opened>) {
 fn leave_out(
     run: &Run,
     verdict: Verdict,
-    (name, kind): (&[u8], Kind),
+    name: &[u8],
+    kind: Kind,
     reason: impl FnOnce() -> String,
 ) {
     let unknown = Metadata::unknown(kind);
     let item = || Item::new(argument_path(name), unknown, verdict).because(reason());
-    let told = (verdict, ItemFlags::empty());
-    run.conclude(&mut run.scratch(0).totals, OrderedLog::ROOT, told, item);
+    run.conclude(&mut run.scratch(0).totals, OrderedLog::ROOT, Line::bare(verdict), item);
 }
 
 /// The path that an argument would have at the destination.
@@ -372,7 +372,7 @@ fn fail_root(run: &Run, node: &Node, metadata: Metadata, fault: Fault) {
     let item = Item::failed(RelPath::root(), metadata, &fault);
     let totals = &mut run.scratch(0).totals;
     run.source_fault(totals, fault);
-    run.conclude(totals, node.segment, (item.verdict, item.flags), || item);
+    run.conclude(totals, node.segment, Line::from(&item), || item);
 }
 
 /// As rsync: a destination that its owner cannot read or write to is made passable for the run, if

@@ -8,13 +8,14 @@ use std::time::Instant;
 use filter::{NodeKind, Perishable};
 use fs::{Dir, Listing};
 use model::settings::{DeleteLimit, DeleteWhen, OneFileSystem, Symlinks};
-use model::{Gauges, Item, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
+use model::{Gauges, Item, Kind, Metadata, Topic, Verb, Verdict};
 
 use crate::names::{Names, Presence};
 use crate::node::{Content, Node};
 use crate::run::Run;
 use crate::selection::Reason;
 use crate::task::{Cost, Found, Position, Task, Worker};
+use crate::telling::Line;
 use crate::transfer::partial;
 use crate::{delete, descend, entries, finalize, links, prune};
 
@@ -152,8 +153,7 @@ fn add_listing(
 fn leave_out(worker: &mut Worker<'_>, node: &Node, name: &[u8], reason: &str) {
     let (verdict, unknown) = (Verdict::Skipped, Metadata::unknown(Kind::Directory));
     let item = || Item::new(node.path.child(name), unknown, verdict).because(reason);
-    let told = (verdict, ItemFlags::empty());
-    worker.run.conclude(&mut worker.scratch.totals, node.segment, told, item);
+    worker.run.conclude(&mut worker.scratch.totals, node.segment, Line::bare(verdict), item);
 }
 
 /// `-xx`: mount points are left out, as if they were not there.
@@ -290,8 +290,7 @@ fn is_excluded(
                 let rule = scope.describe(rule).to_string();
                 Item::new(node.path.child(name), unknown, verdict).because(rule)
             };
-            let told = (verdict, ItemFlags::empty());
-            run.conclude(&mut worker.scratch.totals, node.segment, told, item);
+            run.conclude(&mut worker.scratch.totals, node.segment, Line::bare(verdict), item);
             true
         }
     }

@@ -9,7 +9,7 @@ use model::{
 };
 
 use crate::entries::Entry;
-use crate::node::{Line, Node};
+use crate::node::Node;
 use crate::order::SegmentId;
 use crate::run::Run;
 use crate::task::Worker;
@@ -19,16 +19,36 @@ use crate::{attributes, links};
 /// Why an entry that was begun has no copy, when nothing is wrong with it.
 const RUN_ENDED: &str = "the run ended before it was brought over";
 
+/// How an entry ended: what is counted of it, and the letters for what changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    pub(crate) verdict: Verdict,
+    pub(crate) flags: ItemFlags,
+}
+
+impl Line {
+    /// Of an entry that nothing was done to.
+    pub(crate) fn bare(verdict: Verdict) -> Self {
+        Self { verdict, flags: ItemFlags::empty() }
+    }
+}
+
+impl From<&Item> for Line {
+    fn from(item: &Item) -> Self {
+        Self { verdict: item.verdict, flags: item.flags }
+    }
+}
+
 impl Run {
     /// Counts an entry, and tells of it where somebody listens.
     pub(crate) fn conclude(
         &self,
         totals: &mut Summary,
         segment: SegmentId,
-        told: (Verdict, ItemFlags),
+        line: Line,
         item: impl FnOnce() -> Item,
     ) {
-        self.count(totals, segment, told, || Event::Item(Box::new(item())));
+        self.count(totals, segment, line, || Event::Item(Box::new(item())));
     }
 
     /// Counts an entry with the event that has its item. Nobody else counts verdicts, so that there
@@ -38,7 +58,7 @@ impl Run {
         &self,
         totals: &mut Summary,
         segment: SegmentId,
-        (verdict, flags): (Verdict, ItemFlags),
+        Line { verdict, flags }: Line,
         event: impl FnOnce() -> Event,
     ) {
         totals.verdicts.add(verdict);
@@ -89,15 +109,15 @@ pub(crate) fn stopped(
     metadata: Metadata,
     segment: SegmentId,
 ) {
-    let told = (Verdict::Failed, ItemFlags::empty());
-    let item = || Item::new(node.path.child(name), metadata, Verdict::Failed).because(RUN_ENDED);
-    worker.run.conclude(&mut worker.scratch.totals, segment, told, item);
+    let verdict = Verdict::Failed;
+    let item = || Item::new(node.path.child(name), metadata, verdict).because(RUN_ENDED);
+    worker.run.conclude(&mut worker.scratch.totals, segment, Line::bare(verdict), item);
 }
 
 fn conclude_failed(worker: &mut Worker<'_>, segment: SegmentId, item: Item) {
     done(worker, item.metadata.size);
-    let told = (item.verdict, item.flags);
-    worker.run.conclude(&mut worker.scratch.totals, segment, told, || item);
+    let line = Line::from(&item);
+    worker.run.conclude(&mut worker.scratch.totals, segment, line, || item);
 }
 
 fn done(worker: &Worker<'_>, bytes: u64) {
@@ -105,24 +125,27 @@ fn done(worker: &Worker<'_>, bytes: u64) {
     Gauges::add(&worker.run.gauges.done_bytes, bytes);
 }
 
-/// What was done for an entry, to be told.
-#[derive(Clone, Debug, Default)]
+/// What is told of an entry beside what is known of it anyway.
+#[derive(Clone, Debug)]
 pub(crate) struct Told {
-    pub(crate) flags: ItemFlags,
+    pub(crate) line: Line,
     pub(crate) leader: Option<Box<[u8]>>,
     pub(crate) written_bytes: u64,
 }
 
 impl Told {
-    pub(crate) fn flags(flags: ItemFlags) -> Self {
-        Self { flags, ..Self::default() }
+    pub(crate) fn new(verdict: Verdict, flags: ItemFlags) -> Self {
+        Self { line: Line { verdict, flags }, leader: None, written_bytes: 0 }
+    }
+
+    fn creates(&self) -> bool {
+        self.line.verdict == Verdict::Copied && self.line.flags.contains(ItemFlags::NEW)
     }
 }
 
 /// Tells what became of a directory, once what is extraneous in it has been told.
 pub(crate) fn conclude_directory(worker: &mut Worker<'_>, node: &Node) {
     let (Some(line), Some(finish)) = (node.line.lock().take(), &node.finish) else { return };
-    let Line { verdict, flags } = line;
     let run = worker.run;
     let item = || {
         let mode = crate::wanted::source_mode(&run.settings, &finish.source);
@@ -132,9 +155,10 @@ pub(crate) fn conclude_directory(worker: &mut Worker<'_>, node: &Node) {
             Some(parent) if node.layers.is_empty() => parent.source_of(parent.itself),
             _ => node.source_of(node.itself),
         };
-        Item { flags, source, ..Item::new(node.path.clone(), metadata, verdict) }
+        let item = Item::new(node.path.clone(), metadata, line.verdict);
+        Item { flags: line.flags, source, ..item }
     };
-    run.conclude(&mut worker.scratch.totals, node.segment, (verdict, flags), item);
+    run.conclude(&mut worker.scratch.totals, node.segment, line, item);
 }
 
 /// Counts a directory and prepares its line.
@@ -174,35 +198,30 @@ pub(crate) fn speak_to(
 
 impl Entry {
     /// Counts the entry and tells what became of it.
-    pub(crate) fn conclude(&self, worker: &mut Worker<'_>, verdict: Verdict, told: Told) {
+    pub(crate) fn conclude(&self, worker: &mut Worker<'_>, told: Told) {
+        self.end(worker, told, Event::Item);
+    }
+
+    fn end(&self, worker: &mut Worker<'_>, told: Told, event: impl FnOnce(Box<Item>) -> Event) {
         done(worker, self.source.size);
-        if verdict == Verdict::Copied && told.flags.contains(ItemFlags::NEW) {
-            worker.scratch.totals.created.add(self.source.kind, 1);
+        let (run, totals) = (worker.run, &mut worker.scratch.totals);
+        if told.creates() {
+            totals.created.add(self.source.kind, 1);
         }
-        let run = worker.run;
-        let totals = &mut worker.scratch.totals;
-        let flags = told.flags;
-        run.conclude(totals, self.segment, (verdict, flags), || self.item(run, verdict, told));
+        run.count(totals, self.segment, told.line, || event(Box::new(self.item(run, told))));
     }
 
     /// Tells of an entry that counts at another time.
-    pub(crate) fn tell_line(&self, run: &Run, verdict: Verdict, told: Told) {
-        if run.wants(verdict, told.flags.is_significant()) {
-            let item = Box::new(self.item(run, verdict, told));
+    pub(crate) fn tell_line(&self, run: &Run, told: Told) {
+        if run.wants(told.line.verdict, told.line.flags.is_significant()) {
+            let item = Box::new(self.item(run, told));
             run.log.push(self.segment, Event::Line(item), &*run.sink);
         }
     }
 
     /// Counts an entry whose line was told when its content was complete.
-    pub(crate) fn settle(&self, worker: &mut Worker<'_>, verdict: Verdict, told: Told) {
-        done(worker, self.source.size);
-        let (run, totals) = (worker.run, &mut worker.scratch.totals);
-        if verdict == Verdict::Copied && told.flags.contains(ItemFlags::NEW) {
-            totals.created.add(self.source.kind, 1);
-        }
-        let flags = told.flags;
-        let event = || Event::Settled(Box::new(self.item(run, verdict, told)));
-        run.count(totals, self.segment, (verdict, flags), event);
+    pub(crate) fn settle(&self, worker: &mut Worker<'_>, told: Told) {
+        self.end(worker, told, Event::Settled);
     }
 
     /// Tells that the transfer of a file begins, where somebody wants to see it go on.
@@ -211,7 +230,7 @@ impl Entry {
             return None;
         }
         let gauge = Arc::new(FileGauge::begin());
-        let item = self.outline(run, self.written_verdict(), Told::flags(flags));
+        let item = self.outline(run, Told::new(self.written_verdict(), flags));
         let begun = Begun { item, gauge: Arc::clone(&gauge) };
         run.log.push(self.segment, Event::Begun(Box::new(begun)), &*run.sink);
         Some(gauge)
@@ -222,22 +241,22 @@ impl Entry {
         if self.existing.is_none() { Verdict::Copied } else { Verdict::Updated }
     }
 
-    fn item(&self, run: &Run, verdict: Verdict, told: Told) -> Item {
-        let checksum = self.checksum(run, told.flags);
-        Item { checksum, ..self.outline(run, verdict, told) }
+    fn item(&self, run: &Run, told: Told) -> Item {
+        let checksum = self.checksum(run, told.line.flags);
+        Item { checksum, ..self.outline(run, told) }
     }
 
     /// What can be told without reading content.
-    fn outline(&self, run: &Run, verdict: Verdict, told: Told) -> Item {
-        let mut metadata = self.source;
-        metadata.mode = crate::wanted::source_mode(&run.settings, &self.source);
+    fn outline(&self, run: &Run, told: Told) -> Item {
+        let Told { line, leader, written_bytes } = told;
+        let mode = crate::wanted::source_mode(&run.settings, &self.source);
         Item {
-            flags: told.flags,
+            flags: line.flags,
             link: self.link_text(run),
-            leader: told.leader,
-            written_bytes: told.written_bytes,
+            leader,
+            written_bytes,
             source: self.node.source_of(self.layer),
-            ..Item::new(self.path(), metadata, verdict)
+            ..Item::new(self.path(), Metadata { mode, ..self.source }, line.verdict)
         }
     }
 
@@ -286,8 +305,7 @@ impl Entry {
         done(worker, self.source.size);
         let verdict = Verdict::Skipped;
         let item = || Item::new(self.path(), self.source, verdict).because(reason());
-        let told = (verdict, ItemFlags::empty());
-        worker.run.conclude(&mut worker.scratch.totals, self.segment, told, item);
+        worker.run.conclude(&mut worker.scratch.totals, self.segment, Line::bare(verdict), item);
     }
 
     /// Counts the entry as failed since the end of the run left it undone.

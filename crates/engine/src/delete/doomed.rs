@@ -10,7 +10,7 @@ use std::io;
 use filter::{Perishable, Scope};
 use fs::{AccessTime, Dir, Listing};
 use model::settings::OneFileSystem;
-use model::{Cause, Inode, Item, ItemFlags, Kind, Metadata, RelPath, Topic, Verb, Verdict};
+use model::{Cause, Inode, Item, Kind, Metadata, RelPath, Topic, Verb, Verdict};
 
 use crate::backup;
 use crate::merge_files::rules_in_force;
@@ -19,6 +19,7 @@ use crate::order::{SegmentId, compare_names};
 use crate::run::Run;
 use crate::scan::{node_kind, path_of, tell_filtered};
 use crate::task::Worker;
+use crate::telling::Line;
 use crate::transfer::whole::Problem;
 
 /// Levels of one tree that stay open: enough that common trees are never opened twice, few enough
@@ -451,8 +452,7 @@ impl<'a> Doomed<'a> {
             let path = RelPath::new(path).unwrap_or_else(RelPath::root);
             Item::new(path, Metadata::unknown(kind), verdict)
         };
-        let told = (verdict, ItemFlags::empty());
-        worker.run.conclude(&mut worker.scratch.totals, self.segment, told, item);
+        worker.run.conclude(&mut worker.scratch.totals, self.segment, Line::bare(verdict), item);
     }
 }
 

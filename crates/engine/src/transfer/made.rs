@@ -4,7 +4,7 @@
 use std::io;
 
 use fs::Dir;
-use model::{Fault, ItemFlags, Kind, Verb, Verdict};
+use model::{Fault, ItemFlags, Kind, Verb};
 
 use crate::attributes::{self, AsksForExtra, Extra};
 use crate::backup;
@@ -12,7 +12,7 @@ use crate::entries::Entry;
 use crate::hard_links::{self, Dressed};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
-use crate::telling::Told;
+use crate::telling::{Line, Told};
 use crate::transfer::whole::{Problem, content_is_safe};
 
 /// How an entry is made.
@@ -27,7 +27,7 @@ pub(super) struct Making<'a> {
 pub(super) fn bring(
     worker: &mut Worker<'_>,
     entry: &Entry,
-    (flags, verdict): (ItemFlags, Verdict),
+    line: Line,
     making: &Making<'_>,
 ) -> Cost {
     let run = worker.run;
@@ -48,8 +48,8 @@ pub(super) fn bring(
         }
     }
     // rsync does not tell of what an exact copy in a basis tree gave.
-    let flags = if entry.is_matched { ItemFlags::LOCAL_CHANGE } else { flags };
-    entry.conclude(worker, verdict, Told::flags(flags));
+    let flags = if entry.is_matched { ItemFlags::LOCAL_CHANGE } else { line.flags };
+    entry.conclude(worker, Told::new(line.verdict, flags));
     content_is_safe(worker, entry);
     Cost::Change
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use fs::staging::Staging;
 use fs::{AccessTime, Dir, Existing, Times};
 use model::settings::Partial;
-use model::{Fault, Timestamp, Verb, Verdict};
+use model::{Fault, Timestamp, Verb};
 
 use crate::attributes::{Extra, ExtraChange};
 use crate::entries::Entry;
@@ -123,7 +123,7 @@ pub(crate) struct Waiting {
     pub(crate) parked: Parked,
     /// What it counts as in its place; `None` where an attribute could not be set and it has
     /// failed already.
-    pub(crate) told: Option<(Verdict, Told)>,
+    pub(crate) told: Option<Told>,
 }
 
 impl Waiting {
@@ -151,7 +151,7 @@ pub(crate) fn put_aside(run: &Run, entry: &Entry, staging: &mut Staging) -> Resu
 }
 
 /// Lets a file that was put aside wait for its place.
-pub(crate) fn wait(run: &Run, entry: &Entry, told: Option<(Verdict, Told)>) {
+pub(crate) fn wait(run: &Run, entry: &Entry, told: Option<Told>) {
     let entry = Entry { segment: OrderedLog::ROOT, content: None, ..entry.clone() };
     run.later.lock().push(Waiting { parked: Parked::new(entry), told });
 }
@@ -216,7 +216,7 @@ pub(crate) fn sweep(run: &Run, dir: &Dir, name: &[u8]) -> bool {
         && dir.remove_dir(WAITING_DIR).is_ok()
 }
 
-fn put_in_place(worker: &mut Worker<'_>, entry: &Entry, told: Option<(Verdict, Told)>) {
+fn put_in_place(worker: &mut Worker<'_>, entry: &Entry, told: Option<Told>) {
     let Some(dir) = &entry.target_dir else { return };
     let put = || -> Result<(), Problem> {
         let failed =
@@ -234,8 +234,8 @@ fn put_in_place(worker: &mut Worker<'_>, entry: &Entry, told: Option<(Verdict, T
         Ok(())
     };
     match (put(), told) {
-        (Ok(()), Some((verdict, told))) => {
-            entry.settle(worker, verdict, told);
+        (Ok(()), Some(told)) => {
+            entry.settle(worker, told);
             whole::content_is_safe(worker, entry);
         }
         // Its source, and those of its followers, stay.

@@ -5,6 +5,7 @@ use model::{ItemFlags, Verb, Verdict};
 
 use crate::entries::{Entry, keep_content};
 use crate::task::{Cost, Worker};
+use crate::telling::Line;
 use crate::transfer::made::{self, Making};
 use crate::{basis, delete, fake_super};
 
@@ -58,5 +59,6 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
         }
     };
     let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
-    made::bring(worker, &entry, (flags, verdict), &Making { verb: Verb::MakeNode, make: &make_as })
+    let making = Making { verb: Verb::MakeNode, make: &make_as };
+    made::bring(worker, &entry, Line { verdict, flags }, &making)
 }

@@ -6,6 +6,7 @@ use model::{ItemFlags, Kind, Topic, Verb, Verdict};
 use crate::entries::{Entry, keep_content, sent_target, stored_target};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
+use crate::telling::Line;
 use crate::transfer::made::{self, Making};
 use crate::{basis, delete, fake_super, links};
 
@@ -84,5 +85,6 @@ fn make(worker: &mut Worker<'_>, mut entry: Entry, stored: &[u8]) -> Cost {
         }
     };
     let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
-    made::bring(worker, &entry, (flags, verdict), &Making { verb: Verb::MakeLink, make: &make_as })
+    let making = Making { verb: Verb::MakeLink, make: &make_as };
+    made::bring(worker, &entry, Line { verdict, flags }, &making)
 }

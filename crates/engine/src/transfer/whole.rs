@@ -152,8 +152,7 @@ pub(crate) fn conclude(
                 tell_again(worker, &job.entry);
             }
             if worker.run.settings.write.delay_updates {
-                let told = (job.entry.written_verdict(), as_told(job.flags, copied));
-                partial::wait(worker.run, &job.entry, Some(told));
+                partial::wait(worker.run, &job.entry, Some(as_told(&job.entry, job.flags, copied)));
             } else {
                 content_is_safe(worker, &job.entry);
             }
@@ -179,12 +178,12 @@ fn tell_again(worker: &mut Worker<'_>, entry: &Entry) {
     let text = || [entry.path().as_bytes(), note].concat();
     worker.run.say(entry.segment, Topic::Warning, text);
     let flags = ItemFlags::TRANSFER | ItemFlags::MTIME;
-    entry.tell_line(worker.run, Verdict::Updated, Told::flags(flags));
+    entry.tell_line(worker.run, Told::new(Verdict::Updated, flags));
 }
 
 /// Tells what a dry run would copy from a basis tree.
 pub(crate) fn pretend_copy(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags) {
-    entry.conclude(worker, Verdict::Copied, Told::flags(flags));
+    entry.conclude(worker, Told::new(Verdict::Copied, flags));
     hard_links::leader_is_there(worker, entry, Dressed::Wholly);
 }
 
@@ -193,17 +192,17 @@ fn told_as_written(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags, cop
         count_as_written(worker, entry, copied);
     }
     let settings = &worker.run.settings;
-    let (verdict, told) = (entry.written_verdict(), as_told(flags, copied));
+    let told = as_told(entry, flags, copied);
     if settings.write.delay_updates && !settings.dry_run {
         // It counts when it has its name.
-        entry.tell_line(worker.run, verdict, told);
+        entry.tell_line(worker.run, told);
     } else {
-        entry.conclude(worker, verdict, told);
+        entry.conclude(worker, told);
     }
 }
 
-fn as_told(flags: ItemFlags, copied: Copied) -> Told {
-    Told { flags, leader: None, written_bytes: copied.written_bytes }
+fn as_told(entry: &Entry, flags: ItemFlags, copied: Copied) -> Told {
+    Told { written_bytes: copied.written_bytes, ..Told::new(entry.written_verdict(), flags) }
 }
 
 fn count_as_written(worker: &mut Worker<'_>, entry: &Entry, copied: Copied) {
