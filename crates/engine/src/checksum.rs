@@ -82,7 +82,8 @@ pub(crate) fn hex(digest: &[u8]) -> String {
 /// and ends it by failing.
 pub(crate) fn of_range(
     algorithm: Checksum,
-    (file, range): (&File, Range<u64>),
+    file: &File,
+    range: Range<u64>,
     go_on: impl Fn() -> io::Result<()>,
 ) -> io::Result<Vec<u8>> {
     let mut state = State::new(algorithm);

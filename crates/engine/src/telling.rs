@@ -14,7 +14,7 @@ use crate::order::SegmentId;
 use crate::run::Run;
 use crate::task::Worker;
 use crate::wanted::Wanted;
-use crate::{attributes, links};
+use crate::{attributes, checksum, links};
 
 /// Why an entry that was begun has no copy, when nothing is wrong with it.
 const RUN_ENDED: &str = "the run ended before it was brought over";
@@ -273,9 +273,9 @@ impl Entry {
             self.source_dir.open_file(&self.name, run.access_time())
         };
         let algorithm = run.settings.compare.checksum;
-        let content = (&file.ok()?, 0..self.source.size);
-        let digest = crate::checksum::of_range(algorithm, content, || run.go_on()).ok()?;
-        Some(crate::checksum::hex(&digest).into())
+        let whole = 0..self.source.size;
+        let digest = checksum::of_range(algorithm, &file.ok()?, whole, || run.go_on()).ok()?;
+        Some(checksum::hex(&digest).into())
     }
 
     /// The target of a symlink, as it is told.

@@ -20,21 +20,21 @@ use crate::transfer::compare::{self, Unsure};
 use crate::transfer::partial;
 use crate::transfer::ranges::{RANGE_BYTES, Ranges};
 use crate::transfer::whole::{
-    ATTEMPTS, FileJob, Lacking, Problem, Staged, changes_always, conclude, open_source, problem,
+    ATTEMPTS, FileJob, Problem, Staged, Written, changes_always, conclude, open_source, problem,
     sparse,
 };
 
 enum Work {
-    /// `attempt` counts from one.
-    Copy {
-        job: FileJob,
-        staged: Box<Staged>,
-        attempt: u32,
-    },
-    Compare {
-        entry: Entry,
-        target: File,
-    },
+    Copy(Copying),
+    Compare { entry: Entry, target: File },
+}
+
+/// A file that is being copied.
+struct Copying {
+    job: FileJob,
+    staged: Box<Staged>,
+    /// Counts from one.
+    attempt: u32,
 }
 
 /// A big file in work.
@@ -60,7 +60,9 @@ impl BigFile {
     /// The next range. What is compared is read on both sides, holes or not.
     fn claim(&self, work: &Work) -> Option<Range<u64>> {
         let skips_holes = match work {
-            Work::Copy { job, .. } => sparse(&self.node.run, &job.entry.source) != Sparse::None,
+            Work::Copy(Copying { job, .. }) => {
+                sparse(&self.node.run, &job.entry.source) != Sparse::None
+            }
             Work::Compare { .. } => false,
         };
         self.ranges.take(skips_holes.then_some(&self.source))
@@ -74,17 +76,13 @@ pub(crate) fn begin_copy(worker: &mut Worker<'_>, job: FileJob) {
 
 fn try_copy(worker: &mut Worker<'_>, mut job: FileJob, attempt: u32) {
     match open_copy(worker, &mut job) {
-        Ok((source, Opened::Staged(staged))) => {
+        Ok(Opened::Both { source, staged }) => {
             let node = Arc::clone(&job.entry.node);
             let size = job.entry.source.size;
-            start(worker, node, source, size, Work::Copy { job, staged, attempt });
+            start(worker, node, source, size, Work::Copy(Copying { job, staged, attempt }));
         }
+        Ok(Opened::Done(written)) => end(worker, &job, Ok(written)),
         Err(Problem::Changed) => try_again(worker, job, attempt),
-        Ok((_, Opened::Done(lacking))) => {
-            let size = job.entry.source.size;
-            let copied = Copied { read_bytes: size, ..Copied::default() };
-            end(worker, &job, Ok((copied, lacking)));
-        }
         Err(problem) => end(worker, &job, Err(problem)),
     }
 }
@@ -101,13 +99,16 @@ fn try_again(worker: &mut Worker<'_>, mut job: FileJob, attempt: u32) {
 
 /// What opening both sides led to.
 enum Opened {
-    Staged(Box<Staged>),
+    Both {
+        source: File,
+        staged: Box<Staged>,
+    },
     /// All was done by sharing data.
-    Done(Lacking),
+    Done(Written),
 }
 
 /// Opens both sides, and tries to share data.
-fn open_copy(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<(File, Opened), Problem> {
+fn open_copy(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Opened, Problem> {
     let run = worker.run;
     let source = open_source(run, &mut worker.scratch.totals, job)?;
     let entry = &job.entry;
@@ -125,7 +126,8 @@ fn open_copy(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<(File, Opened
         run.end_of_work(entry.source.size);
         paced.map_err(|error| problem(run, entry, error))?;
         let lacking = staged.complete(run, entry, &source)?;
-        return Ok((source, Opened::Done(lacking)));
+        let copied = Copied { read_bytes: entry.source.size, ..Copied::default() };
+        return Ok(Opened::Done(Written { copied, lacking }));
     }
     if run.settings.write.preallocate && !entry.source.may_have_holes() {
         staged
@@ -137,7 +139,7 @@ fn open_copy(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<(File, Opened
         .file()
         .set_len(entry.source.size)
         .map_err(|error| entry.target_fault(Verb::SetLength, &error))?;
-    Ok((source, Opened::Staged(Box::new(staged))))
+    Ok(Opened::Both { source, staged: Box::new(staged) })
 }
 
 /// Begins to compare a big file with the destination's.
@@ -175,7 +177,7 @@ pub(crate) fn run_range(worker: &mut Worker<'_>, big: &BigFile) {
     if let Some(work) = &*big.work.read() {
         while let Some(range) = big.claim(work) {
             let result = match work {
-                Work::Copy { job, staged, .. } => copy_range(worker, big, job, staged, range),
+                Work::Copy(copying) => copy_range(worker, big, copying, range),
                 Work::Compare { entry, target } => compare_range(worker, big, entry, target, range),
             };
             if let Err(problem) = result {
@@ -190,8 +192,7 @@ pub(crate) fn run_range(worker: &mut Worker<'_>, big: &BigFile) {
 fn copy_range(
     worker: &mut Worker<'_>,
     big: &BigFile,
-    job: &FileJob,
-    staged: &Staged,
+    Copying { job, staged, .. }: &Copying,
     range: Range<u64>,
 ) -> Result<(), Problem> {
     let (run, entry) = (worker.run, &job.entry);
@@ -251,9 +252,7 @@ fn leave(worker: &mut Worker<'_>, big: &BigFile) {
     let Some(work) = big.work.write().take() else { return };
     worker.run.end_of_work(big.paced_bytes.load(Ordering::Relaxed));
     match work {
-        Work::Copy { job, staged, attempt } => {
-            end_copy(worker, big, (job, *staged, attempt), problem);
-        }
+        Work::Copy(copying) => end_copy(worker, big, copying, problem),
         Work::Compare { entry, .. } => {
             let (node, segment) = (Arc::clone(&entry.node), entry.segment);
             match problem {
@@ -267,18 +266,15 @@ fn leave(worker: &mut Worker<'_>, big: &BigFile) {
 }
 
 /// Publishes a big file whose ranges are there.
-fn end_copy(
-    worker: &mut Worker<'_>,
-    big: &BigFile,
-    (job, mut staged, attempt): (FileJob, Staged, u32),
-    problem: Option<Problem>,
-) {
+fn end_copy(worker: &mut Worker<'_>, big: &BigFile, copying: Copying, problem: Option<Problem>) {
+    let Copying { job, mut staged, attempt } = copying;
     let result = match problem {
         None => staged.complete(worker.run, &job.entry, &big.source),
         Some(Problem::Changed) => Err(Problem::Changed),
         Some(problem) => {
             // Only what a copy left undone is a part; a copy that failed its check is none.
-            partial::keep(worker.run, &job.entry, staged, (&problem, Some(big.ranges.unbroken())));
+            let unbroken = big.ranges.unbroken();
+            partial::keep(worker.run, &job.entry, *staged, &problem, Some(unbroken));
             return end(worker, &job, Err(problem));
         }
     };
@@ -287,7 +283,8 @@ fn end_copy(
         Err(Problem::Changed) => return try_again(worker, job, attempt),
         Ok(lacking) => {
             let written_bytes = big.written_bytes.load(Ordering::Relaxed);
-            Ok((Copied { read_bytes: big.size, written_bytes, short: false }, lacking))
+            let copied = Copied { read_bytes: big.size, written_bytes, short: false };
+            Ok(Written { copied, lacking })
         }
         Err(problem) => Err(problem),
     };
@@ -295,7 +292,7 @@ fn end_copy(
 }
 
 /// Tells how a big copy ended and settles its node.
-fn end(worker: &mut Worker<'_>, job: &FileJob, result: Result<(Copied, Lacking), Problem>) {
+fn end(worker: &mut Worker<'_>, job: &FileJob, result: Result<Written, Problem>) {
     conclude(worker, job, result);
     let run = &job.entry.node.run;
     run.log.close(job.entry.segment, &*run.sink);

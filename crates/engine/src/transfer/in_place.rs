@@ -1,7 +1,7 @@
 //! A regular file written over its old content (rsync(1), `--inplace`, `--append`,
 //! `--write-devices`): the named exception to "the old file or the new one, whole".
 
-use fs::{Copied, Dir, File, Sparse};
+use fs::{Dir, File, Sparse};
 use model::settings::Append;
 use model::{Kind, Metadata, Verb};
 
@@ -10,7 +10,9 @@ use crate::backup;
 use crate::entries::Entry;
 use crate::run::Run;
 use crate::task::Worker;
-use crate::transfer::whole::{FileJob, Lacking, Problem, problem, sparse, target_dir, verify};
+use crate::transfer::whole::{
+    FileJob, Lacking, Problem, Written, problem, sparse, target_dir, verify,
+};
 
 /// Writes the file itself. A source that changed is read anew into the same open file, so that what
 /// is backed up is the file as it was before the first attempt.
@@ -19,12 +21,12 @@ pub(crate) fn write(
     worker: &mut Worker<'_>,
     job: &mut FileJob,
     source: &File,
-) -> Result<(Copied, Lacking), Problem> {
+) -> Result<Written, Problem> {
     let target = match job.begun.take() {
         Some(begun) => begun,
         None => open(worker.run, &job.entry)?,
     };
-    let written = write_to(worker, job, (source, &target));
+    let written = write_to(worker, job, source, &target);
     if let Err(Problem::Changed) = written {
         job.begun = Some(target);
     }
@@ -34,8 +36,9 @@ pub(crate) fn write(
 fn write_to(
     worker: &mut Worker<'_>,
     job: &mut FileJob,
-    (source, target): (&File, &File),
-) -> Result<(Copied, Lacking), Problem> {
+    source: &File,
+    target: &File,
+) -> Result<Written, Problem> {
     let from = start(worker, job, source, target)?;
     job.keeps(from);
     let (run, entry) = (worker.run, &job.entry);
@@ -64,14 +67,14 @@ fn write_to(
     }
     if run.settings.write.verify {
         // What --append found there is trusted, or was compared.
-        verify(run, entry, (source, target), from..size)?;
+        verify(run, entry, source, target, from..size)?;
     }
     target.check_close().map_err(|error| entry.target_fault(Verb::Write, &error))?;
     let lacking = if is_device { None } else { dress(run, entry, source, target)? };
     if run.settings.write.fsync {
         target.sync_all().map_err(|error| entry.target_fault(Verb::Sync, &error))?;
     }
-    Ok((copied, lacking))
+    Ok(Written { copied, lacking })
 }
 
 fn open(run: &Run, entry: &Entry) -> Result<File, Problem> {

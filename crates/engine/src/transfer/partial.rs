@@ -35,7 +35,8 @@ pub(crate) fn keep(
     run: &Run,
     entry: &Entry,
     mut staged: Staged,
-    (problem, unbroken): (&Problem, Option<u64>),
+    problem: &Problem,
+    unbroken: Option<u64>,
 ) {
     let interrupted = matches!(problem, Problem::Stopped | Problem::Fault(_));
     let Some(dir) = entry.target_dir.as_ref().filter(|_| interrupted) else { return };

@@ -85,6 +85,13 @@ pub(crate) enum Problem {
 /// What is told of a file that has its content and lacks an attribute that could not be set.
 pub(crate) type Lacking = Option<Fault>;
 
+/// A file that has its content.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) copied: Copied,
+    pub(crate) lacking: Lacking,
+}
+
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
@@ -127,16 +134,12 @@ pub(crate) fn run_small(worker: &mut Worker<'_>, mut job: FileJob) {
 }
 
 /// Tells how a file ended.
-pub(crate) fn conclude(
-    worker: &mut Worker<'_>,
-    job: &FileJob,
-    result: Result<(Copied, Lacking), Problem>,
-) {
+pub(crate) fn conclude(worker: &mut Worker<'_>, job: &FileJob, result: Result<Written, Problem>) {
     if let Some(gauge) = &job.gauge {
         gauge.finish();
     }
     match result {
-        Ok((copied, Some(fault))) => {
+        Ok(Written { copied, lacking: Some(fault) }) => {
             count_as_written(worker, &job.entry, copied);
             job.entry.fail_in_transfer(worker, fault, job.flags);
             if worker.run.settings.write.delay_updates {
@@ -146,7 +149,7 @@ pub(crate) fn conclude(
                 hard_links::leader_is_there(worker, &job.entry, Dressed::Partly);
             }
         }
-        Ok((copied, None)) => {
+        Ok(Written { copied, lacking: None }) => {
             told_as_written(worker, &job.entry, job.flags, copied);
             if job.is_redone {
                 tell_again(worker, &job.entry);
@@ -288,7 +291,7 @@ fn refresh(run: &Run, entry: &mut Entry) {
 }
 
 /// Writes a file by the way that the settings ask for.
-fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<(Copied, Lacking), Problem> {
+fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Written, Problem> {
     let source = open_source(worker.run, &mut worker.scratch.totals, job)?;
     if worker.run.settings.write.staging == StagingChoice::InPlace {
         return in_place::write(worker, job, &source);
@@ -298,12 +301,12 @@ fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<(Copied, Lacking)
     let copied = match copied {
         Ok(copied) => copied,
         Err(problem) => {
-            partial::keep(worker.run, &job.entry, staged, (&problem, None));
+            partial::keep(worker.run, &job.entry, staged, &problem, None);
             return Err(problem);
         }
     };
     let lacking = staged.complete(worker.run, &job.entry, &source)?;
-    Ok((copied, lacking))
+    Ok(Written { copied, lacking })
 }
 
 /// Opens the source and makes sure that it is what was listed.
@@ -458,7 +461,7 @@ impl Staged {
             return Err(Problem::Changed);
         }
         if run.settings.write.verify {
-            verify(run, entry, (source, self.file()), 0..entry.source.size)?;
+            verify(run, entry, source, self.file(), 0..entry.source.size)?;
         }
         // Before the attributes: what is written back late would change the times.
         self.file().check_close().map_err(|error| entry.target_fault(Verb::Write, &error))?;
@@ -556,12 +559,13 @@ pub(crate) fn target_dir(entry: &Entry) -> Result<&Dir, Problem> {
 pub(crate) fn verify(
     run: &Run,
     entry: &Entry,
-    (source, target): (&File, &File),
+    source: &File,
+    target: &File,
     range: Range<u64>,
 ) -> Result<(), Problem> {
     let read = |file| {
         let algorithm = run.settings.compare.checksum;
-        crate::checksum::of_range(algorithm, (file, range.clone()), || run.go_on())
+        crate::checksum::of_range(algorithm, file, range.clone(), || run.go_on())
     };
     let expected = read(source).map_err(|error| problem(run, entry, CopyError::Source(error)))?;
     let got = read(target).map_err(|error| match error {
