@@ -3,7 +3,6 @@
 //! They are set in the order that docs/safety.md gives: owner first (it clears setuid bits), then
 //! extended attributes and ACLs, then the mode, times last.
 
-use std::borrow::Cow;
 use std::io;
 
 use fs::acl::{self, Which};
@@ -125,54 +124,6 @@ impl Extra {
         Ok(if run.identity.translates() { extra.translated(run) } else { extra })
     }
 
-    /// The letters for what differs from an existing entry.
-    fn differences(&self, existing: &Self) -> ItemFlags {
-        let beyond = |acl: &Option<Acl>| acl.as_ref().and_then(Acl::without_mode);
-        let mut flags = ItemFlags::empty();
-        flags.set(ItemFlags::XATTR, self.xattrs != existing.xattrs);
-        flags.set(
-            ItemFlags::ACL,
-            beyond(&self.access) != beyond(&existing.access) || self.default != existing.default,
-        );
-        flags
-    }
-
-    /// Makes an entry that has `existing` carry these, or as many of them as it can; tells the first
-    /// error.
-    pub(crate) fn write(&self, existing: &Self, carrier: Carrier<'_>) -> io::Result<()> {
-        let mut first = Ok(());
-        let mut note = |result: io::Result<()>| {
-            if let (Err(error), true) = (result, first.is_ok()) {
-                first = Err(error);
-            }
-        };
-        for (name, _) in &existing.xattrs {
-            if !self.xattrs.iter().any(|(kept, _)| kept == name) {
-                note(xattr::remove(carrier, name));
-            }
-        }
-        for (name, value) in &self.xattrs {
-            if !existing.xattrs.iter().any(|(known, old)| known == name && old == value) {
-                note(xattr::set(carrier, name, value));
-            }
-        }
-        if self.access != existing.access {
-            note(acl::write(carrier, Which::Access, self.access.as_ref()));
-        }
-        if self.default != existing.default {
-            note(acl::write(carrier, Which::Default, self.default.as_ref()));
-        }
-        first
-    }
-
-    /// True when the owner needs to be given write permission for as long as these are written.
-    fn must_be_writable(&self, existing: &Self, run: &Run, metadata: &Metadata) -> bool {
-        self.xattrs != existing.xattrs
-            && !run.identity.is_root
-            && metadata.mode & 0o200 == 0
-            && metadata.kind != Kind::Symlink
-    }
-
     /// After the owner was set: what went with it is to be written again. Asks for nothing where
     /// there were no capabilities.
     fn forget_lost_capability(&mut self, carrier: Carrier<'_>) {
@@ -180,10 +131,80 @@ impl Extra {
             **name != *CAPABILITY || !matches!(xattr::get(carrier, name), Ok(None))
         });
     }
+}
+
+/// Extended attributes and ACLs of an entry, as they are and as they shall be.
+#[derive(Debug, Default)]
+pub(crate) struct ExtraChange {
+    /// Those that it shall have.
+    pub(crate) wanted: Extra,
+    /// Those that it has, by its birth or from before.
+    pub(crate) present: Extra,
+}
+
+impl ExtraChange {
+    /// This change of an entry that gets this mode.
+    pub(crate) fn with_mode_of(self, wanted: &Wanted) -> Self {
+        Self { wanted: self.wanted.with_mode_of(wanted), ..self }
+    }
+
+    /// True when there is something to write.
+    fn is_needed(&self) -> bool {
+        self.wanted != self.present
+    }
+
+    /// The letters for what differs.
+    fn differences(&self) -> ItemFlags {
+        let Self { wanted, present } = self;
+        let beyond = |acl: &Option<Acl>| acl.as_ref().and_then(Acl::without_mode);
+        let mut flags = ItemFlags::empty();
+        flags.set(ItemFlags::XATTR, wanted.xattrs != present.xattrs);
+        flags.set(
+            ItemFlags::ACL,
+            beyond(&wanted.access) != beyond(&present.access) || wanted.default != present.default,
+        );
+        flags
+    }
+
+    /// Makes an entry carry what is wanted, or as much of it as it can; tells the first error.
+    pub(crate) fn write(&self, carrier: Carrier<'_>) -> io::Result<()> {
+        let Self { wanted, present } = self;
+        let mut first = Ok(());
+        let mut note = |result: io::Result<()>| {
+            if let (Err(error), true) = (result, first.is_ok()) {
+                first = Err(error);
+            }
+        };
+        for (name, _) in &present.xattrs {
+            if !wanted.xattrs.iter().any(|(kept, _)| kept == name) {
+                note(xattr::remove(carrier, name));
+            }
+        }
+        for (name, value) in &wanted.xattrs {
+            if !present.xattrs.iter().any(|(known, old)| known == name && old == value) {
+                note(xattr::set(carrier, name, value));
+            }
+        }
+        if wanted.access != present.access {
+            note(acl::write(carrier, Which::Access, wanted.access.as_ref()));
+        }
+        if wanted.default != present.default {
+            note(acl::write(carrier, Which::Default, wanted.default.as_ref()));
+        }
+        first
+    }
+
+    /// True when the owner needs to be given write permission for as long as these are written.
+    fn must_be_writable(&self, run: &Run, metadata: &Metadata) -> bool {
+        self.wanted.xattrs != self.present.xattrs
+            && !run.identity.is_root
+            && metadata.mode & 0o200 == 0
+            && metadata.kind != Kind::Symlink
+    }
 
     /// True when writing it sets an access ACL, which sets mode bits too.
-    pub(crate) fn sets_mode(&self, existing: &Self) -> bool {
-        self.access != existing.access
+    pub(crate) fn sets_mode(&self) -> bool {
+        self.wanted.access != self.present.access
     }
 }
 
@@ -264,13 +285,14 @@ pub(crate) fn extra_differences(run: &Run, entry: &Entry) -> Result<ItemFlags, F
     if !run.settings.has_extra() || entry.existing.is_none() {
         return Ok(ItemFlags::empty());
     }
-    let source = of_source(run, entry)?.with_mode_of(&entry.wanted(run));
-    Ok(masked(run, entry.source.kind, source.differences(&of_target(run, entry)?)))
+    let wanted = of_source(run, entry)?.with_mode_of(&entry.wanted(run));
+    let extra = ExtraChange { wanted, present: of_target(run, entry)? };
+    Ok(masked(run, entry.source.kind, extra.differences()))
 }
 
 /// The letters for extended attributes and ACLs of a directory that exists.
-pub(crate) fn directory_differences(run: &Run, source: &Extra, target: &Extra) -> ItemFlags {
-    masked(run, Kind::Directory, source.differences(target))
+pub(crate) fn directory_differences(run: &Run, extra: &ExtraChange) -> ItemFlags {
+    masked(run, Kind::Directory, extra.differences())
 }
 
 /// An access ACL that is set brings its permission bits along: only the others count as a change
@@ -278,11 +300,11 @@ pub(crate) fn directory_differences(run: &Run, source: &Extra, target: &Extra) -
 pub(crate) fn leave_mode_to_acl(
     run: &Run,
     flags: &mut ItemFlags,
-    (source, target): (&Extra, &Extra),
+    extra: &ExtraChange,
     wanted: &Wanted,
     existing: &Metadata,
 ) {
-    if flags.contains(ItemFlags::ACL) && source.sets_mode(target) && !run.settings.dry_run {
+    if flags.contains(ItemFlags::ACL) && extra.sets_mode() && !run.settings.dry_run {
         flags.set(ItemFlags::PERMS, (wanted.mode ^ existing.mode) & 0o7000 != 0);
     }
 }
@@ -301,17 +323,17 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
     let Some(existing) = &entry.existing else { return Ok(ItemFlags::NEW) };
     let wanted = entry.wanted(run);
     let mut flags = wanted.differences(&run.settings, existing);
-    let (mut source, mut target) = (Extra::default(), Extra::default());
+    let mut extra = ExtraChange::default();
     if run.settings.has_extra() {
-        source = of_source(run, entry)?.with_mode_of(&wanted);
-        target = of_target(run, entry)?;
-        flags |= masked(run, entry.source.kind, source.differences(&target));
-        leave_mode_to_acl(run, &mut flags, (&source, &target), &wanted, existing);
+        extra.wanted = of_source(run, entry)?.with_mode_of(&wanted);
+        extra.present = of_target(run, entry)?;
+        flags |= masked(run, entry.source.kind, extra.differences());
+        leave_mode_to_acl(run, &mut flags, &extra, &wanted, existing);
     }
     let times = times_to_set(run, &wanted, existing, flags);
     let sets_times = times.mtime.is_some() || times.atime.is_some();
     let pretends = run.keeps_pretence();
-    let is_right = !(flags.is_significant() || sets_times || pretends || source != target);
+    let is_right = !(flags.is_significant() || sets_times || pretends || extra.is_needed());
     if run.settings.dry_run || is_right {
         return Ok(flags);
     }
@@ -322,9 +344,9 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
     let mut told = flags;
     if flags.intersects(ItemFlags::OWNER | ItemFlags::GROUP) && !pretends {
         attempts.owner(dir.set_owner(name, wanted.uid, wanted.gid));
-        target.forget_lost_capability(carrier);
+        extra.present.forget_lost_capability(carrier);
         // As rsync tells it: what was lost on the way is what has to be changed.
-        told.set(ItemFlags::XATTR, source.differences(&target).contains(ItemFlags::XATTR));
+        told.set(ItemFlags::XATTR, extra.differences().contains(ItemFlags::XATTR));
         if existing.mode & 0o6000 != 0 && existing.kind != Kind::Symlink {
             told = told_after_owner(run, dir, name, &wanted, told);
         }
@@ -333,21 +355,21 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
     let of_owner = ItemFlags::OWNER | ItemFlags::GROUP;
     let changed = if attempts.owner_failed { flags.difference(of_owner) } else { flags };
     let mut widened = false;
-    if source != target {
-        widened = source.must_be_writable(&target, run, existing)
+    if extra.is_needed() {
+        widened = extra.must_be_writable(run, existing)
             && dir.set_mode(name, existing.mode | 0o200).is_ok();
-        attempts.note(Verb::SetAttributes, source.write(&target, carrier));
+        attempts.note(Verb::SetAttributes, extra.write(carrier));
     }
     if pretends {
         let written = fake_super::write_name(dir, name, &wanted, &entry.source);
         attempts.note(Verb::SetAttributes, written);
-    } else if must_set_mode(&wanted, existing, changed, source.sets_mode(&target) || widened) {
+    } else if must_set_mode(&wanted, existing, changed, extra.sets_mode() || widened) {
         attempts.note(Verb::SetMode, dir.set_mode(name, attempts.permitted(wanted.mode)));
     }
     if sets_times {
         attempts.note(Verb::SetTimes, dir.set_times(name, times));
     }
-    attempts.end().map_err(|(verb, error)| entry.target_fault(verb, &error))?;
+    attempts.end().map_err(|unset| unset.fault(entry))?;
     Ok(told)
 }
 
@@ -406,18 +428,31 @@ pub(crate) struct Born {
     pub(crate) mode: u32,
 }
 
+/// An attribute that could not be set.
+#[derive(Debug)]
+pub(crate) struct Unset {
+    pub(crate) verb: Verb,
+    pub(crate) error: io::Error,
+}
+
+impl Unset {
+    pub(crate) fn fault(&self, entry: &Entry) -> Fault {
+        entry.target_fault(self.verb, &self.error)
+    }
+}
+
 /// Attributes that are set one after the other: one that cannot be set does not keep the others back
 /// (as in rsync), and the first failure is told.
 #[derive(Debug, Default)]
 struct Attempts {
-    first: Option<(Verb, io::Error)>,
+    first: Option<Unset>,
     owner_failed: bool,
 }
 
 impl Attempts {
     fn note(&mut self, verb: Verb, result: io::Result<()>) {
         if let Err(error) = result {
-            self.first.get_or_insert((verb, error));
+            self.first.get_or_insert(Unset { verb, error });
         }
     }
 
@@ -431,18 +466,9 @@ impl Attempts {
         if self.owner_failed { mode & !0o6000 } else { mode }
     }
 
-    fn end(self) -> Result<(), (Verb, io::Error)> {
+    fn end(self) -> Result<(), Unset> {
         self.first.map_or(Ok(()), Err)
     }
-}
-
-/// Extended attributes and ACLs of a file that is given its attributes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ExtraChange<'a> {
-    /// Those that it shall have.
-    pub(crate) wanted: &'a Extra,
-    /// Those that it has, by its birth or from before.
-    pub(crate) present: &'a Extra,
 }
 
 /// Gives a file that is complete and not yet published its attributes, as many as can be set.
@@ -450,24 +476,20 @@ pub(crate) fn dress(
     file: &File,
     born: Born,
     wanted: &Wanted,
-    extra: ExtraChange<'_>,
-) -> Result<(), (Verb, io::Error)> {
+    mut extra: ExtraChange,
+) -> Result<(), Unset> {
     let uid = wanted.uid.filter(|uid| *uid != born.uid);
     let gid = wanted.gid.filter(|gid| *gid != born.gid);
     let mut attempts = Attempts::default();
-    let ExtraChange { wanted: extra, present } = extra;
-    let mut present = Cow::Borrowed(present);
     if uid.is_some() || gid.is_some() {
         attempts.owner(file.set_owner(uid, gid));
-        if !present.xattrs.is_empty() {
-            present.to_mut().forget_lost_capability(file.into());
-        }
+        extra.present.forget_lost_capability(file.into());
     }
-    if *extra != *present {
-        attempts.note(Verb::SetAttributes, extra.write(&present, file.into()));
+    if extra.is_needed() {
+        attempts.note(Verb::SetAttributes, extra.write(file.into()));
     }
     let special = wanted.mode & 0o6000 != 0;
-    if born.mode != wanted.mode || special || extra.sets_mode(&present) {
+    if born.mode != wanted.mode || special || extra.sets_mode() {
         attempts.note(Verb::SetMode, file.set_mode(attempts.permitted(wanted.mode)));
     }
     if wanted.mtime.is_some() || wanted.atime.is_some() {
@@ -478,15 +500,15 @@ pub(crate) fn dress(
 }
 
 /// Gives an entry that was just made under its name its attributes.
-pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: &Extra) -> Result<(), Fault> {
+pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: Extra) -> Result<(), Fault> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let name = entry.target_name();
     let wanted = entry.wanted(run);
-    let set = || -> Result<(), (Verb, io::Error)> {
+    let set = || -> Result<(), Unset> {
         if run.keeps_pretence() {
             return pretend_named(run, entry, dir, &wanted, extra);
         }
-        let made = dir.stat(name).map_err(|error| (Verb::LookAt, error))?;
+        let made = dir.stat(name).map_err(|error| Unset { verb: Verb::LookAt, error })?;
         let uid = wanted.uid.filter(|uid| *uid != made.uid);
         let gid = wanted.gid.filter(|gid| *gid != made.gid);
         let mut attempts = Attempts::default();
@@ -496,9 +518,9 @@ pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: &Extra) -> Result<(),
         let carrier = Carrier::Name(dir, name);
         if run.settings.has_extra() {
             match Extra::of_target(run, entry.node.scope_of(entry.layer), carrier) {
-                Ok(inherited) => {
-                    let extra = extra.clone().with_mode_of(&wanted);
-                    attempts.note(Verb::SetAttributes, extra.write(&inherited, carrier));
+                Ok(present) => {
+                    let extra = ExtraChange { wanted: extra.with_mode_of(&wanted), present };
+                    attempts.note(Verb::SetAttributes, extra.write(carrier));
                 }
                 Err(error) => attempts.note(Verb::ReadAttributes, Err(error)),
             }
@@ -516,7 +538,7 @@ pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: &Extra) -> Result<(),
         }
         attempts.end()
     };
-    set().map_err(|(verb, error)| entry.target_fault(verb, &error))
+    set().map_err(|unset| unset.fault(entry))
 }
 
 /// With `--fake-super`: owner and mode go into an attribute.
@@ -525,13 +547,13 @@ fn pretend_named(
     entry: &Entry,
     dir: &Dir,
     wanted: &Wanted,
-    extra: &Extra,
-) -> Result<(), (Verb, io::Error)> {
+    extra: Extra,
+) -> Result<(), Unset> {
     let name = entry.target_name();
     let mut attempts = Attempts::default();
     if run.settings.has_extra() {
-        let written = extra.write(&Extra::default(), Carrier::Name(dir, name));
-        attempts.note(Verb::SetAttributes, written);
+        let extra = ExtraChange { wanted: extra, present: Extra::default() };
+        attempts.note(Verb::SetAttributes, extra.write(Carrier::Name(dir, name)));
     }
     let pretended = fake_super::write_name(dir, name, wanted, &entry.source);
     attempts.note(Verb::SetAttributes, pretended);

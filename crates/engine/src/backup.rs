@@ -9,7 +9,7 @@ use fs::{AccessTime, Copier, Dir, Existing, Made, Sparse, Times};
 use model::settings::Perms;
 use model::{Kind, Metadata, RelPath, Topic, Verb};
 
-use crate::attributes::Extra;
+use crate::attributes::{Extra, ExtraChange};
 use crate::entries::Entry;
 use crate::fake_super;
 use crate::node::Node;
@@ -239,8 +239,8 @@ impl Old<'_> {
     /// Extended attributes and ACLs, as far as the run preserves them.
     fn keep_extra(&self, run: &Run, from: Carrier<'_>, to: Carrier<'_>) -> io::Result<()> {
         let scope = &self.node.source_scope;
-        let extra = Extra::of_target(run, scope, from)?;
-        extra.write(&Extra::of_target(run, scope, to)?, to)?;
+        let wanted = Extra::of_target(run, scope, from)?;
+        ExtraChange { wanted, present: Extra::of_target(run, scope, to)? }.write(to)?;
         if run.keeps_pretence() { fake_super::copy_pretence(from, to) } else { Ok(()) }
     }
 }

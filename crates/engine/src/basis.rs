@@ -7,7 +7,7 @@ use fs::{AccessTime, Dir, File};
 use model::settings::BasisAction;
 use model::{Fault, ItemFlags, Kind, Metadata, Verb, Verdict};
 
-use crate::attributes::{self, AsksForExtra, Extra};
+use crate::attributes::{self, AsksForExtra, Extra, ExtraChange};
 use crate::entries::{Entry, stored_target};
 use crate::node::{Handle, Node};
 use crate::run::Run;
@@ -338,10 +338,10 @@ pub(crate) fn directory(
         let Some(basis) = mirrored_directory(node, number) else { continue };
         let mut flags = wanted(basis).differences(&run.settings, &basis);
         if let (true, Some(dir)) = (run.settings.has_extra(), mirror_at(node, number)) {
-            let copy = Extra::of_target(run, &node.source_scope, (&dir).into())
+            let present = Extra::of_target(run, &node.source_scope, (&dir).into())
                 .map_err(|error| node.target_fault(Verb::ReadAttributes, b".", &error))?;
-            let extra = crate::descend::extra(run, node)?.0;
-            flags |= attributes::directory_differences(run, &extra, &copy);
+            let extra = ExtraChange { present, ..crate::descend::extra(run, node)? };
+            flags |= attributes::directory_differences(run, &extra);
         }
         let mtimes = run.settings.preserve.mtimes;
         // -O or not, a copy of another time is no exact one.

@@ -9,7 +9,7 @@ use fs::{AccessTime, Dir};
 use model::settings::{DeleteWhen, OneFileSystem, Perms};
 use model::{Cause, Fault, Item, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
 
-use crate::attributes::{self, AsksForExtra, Extra};
+use crate::attributes::{self, AsksForExtra, Extra, ExtraChange};
 use crate::layers::{can_read_attributes, leave_existing, open_layers};
 use crate::merge_files::{rules_in_force, rules_of};
 use crate::names::{NameRef, Presence};
@@ -493,7 +493,7 @@ fn build(
             String::from_utf8_lossy(&not_created(way)).into()
         });
     } else if !is_path_only {
-        let flags = match compare(run, &node, existing.as_ref(), (&source, &wanted)) {
+        let flags = match compare(run, &node, existing.as_ref(), &source, &wanted) {
             Ok(flags) => flags,
             Err(fault) => {
                 run.note_source(&fault);
@@ -516,7 +516,8 @@ pub(crate) fn compare(
     run: &Run,
     node: &Node,
     existing: Option<&Metadata>,
-    (source, wanted): (&Metadata, &Wanted),
+    source: &Metadata,
+    wanted: &Wanted,
 ) -> Result<ItemFlags, Fault> {
     let Some(existing) = existing else {
         let parent = node.parent.as_deref().unwrap_or(node);
@@ -530,32 +531,30 @@ pub(crate) fn compare(
     };
     let mut flags = wanted.differences(&run.settings, existing);
     if run.settings.has_extra() {
-        let (source, target) = extra(run, node)?;
-        let source = source.with_mode_of(wanted);
-        flags |= attributes::directory_differences(run, &source, &target);
+        flags |= attributes::directory_differences(run, &extra(run, node)?.with_mode_of(wanted));
     }
     Ok(flags)
 }
 
 /// Extended attributes and ACLs of a directory at both sides.
-pub(crate) fn extra(run: &Run, node: &Node) -> Result<(Extra, Extra), Fault> {
-    let target = node
+pub(crate) fn extra(run: &Run, node: &Node) -> Result<ExtraChange, Fault> {
+    let present = node
         .target_dir()
         .and_then(|dir| match dir {
             Some(dir) => Extra::of_target(run, &node.source_scope, Carrier::from(&dir)),
             None => Ok(Extra::default()),
         })
         .map_err(|error| node.target_fault(Verb::ReadAttributes, b".", &error))?;
-    let source = if node.layers.is_empty() {
+    let wanted = if node.layers.is_empty() {
         // Where they cannot be known the destination keeps what it has.
-        closed_source(run, node).unwrap_or_else(|| target.clone())
+        closed_source(run, node).unwrap_or_else(|| present.clone())
     } else {
         let layer = node.itself;
         let dir = node.layer_dir(layer);
         dir.and_then(|dir| Extra::of_source(run, &node.source_scope, Carrier::from(&dir)))
             .map_err(|error| node.source_fault(Verb::ReadAttributes, layer, b".", &error))?
     };
-    Ok((source, target))
+    Ok(ExtraChange { wanted, present })
 }
 
 /// Those of a source directory that cannot be opened, read by its name.

@@ -9,7 +9,7 @@ use fs::{Dir, Times};
 use model::settings::Perms;
 use model::{Fault, Metadata, Verb};
 
-use crate::attributes::{AsksForExtra, Extra};
+use crate::attributes::{AsksForExtra, ExtraChange};
 use crate::node::{Finish, Node};
 use crate::run::Run;
 use crate::scan::Pass;
@@ -125,10 +125,10 @@ fn bring_extra(
         return (AccessAcl::Kept, Ok(()));
     }
     match crate::descend::extra(run, node) {
-        Ok((source, target)) => {
-            let source = source.with_mode_of(&finish.wanted);
-            let written = source.write(&target, dir.into());
-            let acl = if source.sets_mode(&target) { AccessAcl::Set } else { AccessAcl::Kept };
+        Ok(extra) => {
+            let extra = extra.with_mode_of(&finish.wanted);
+            let written = extra.write(dir.into());
+            let acl = if extra.sets_mode() { AccessAcl::Set } else { AccessAcl::Kept };
             (acl, written.map_err(failed(node, Verb::SetAttributes)))
         }
         Err(fault) => (AccessAcl::Kept, Err(fault)),
@@ -156,11 +156,10 @@ fn pretend(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Fau
     let extra = if run.settings.has_extra() {
         crate::descend::extra(run, node)
     } else {
-        Ok((Extra::default(), Extra::default()))
+        Ok(ExtraChange::default())
     };
-    let written = extra.and_then(|(source, target)| {
-        source.write(&target, dir.into()).map_err(failed(node, Verb::SetAttributes))
-    });
+    let written =
+        extra.and_then(|extra| extra.write(dir.into()).map_err(failed(node, Verb::SetAttributes)));
     // Whatever became of the others, as for files.
     let pretended = crate::fake_super::write_directory(dir, &finish.wanted, &finish.source)
         .map_err(failed(node, Verb::SetAttributes));

@@ -346,7 +346,7 @@ fn compare_root(run: &Run, top: &Top<'_>, root: &Root, node: &mut Node) -> Resul
         // Nothing at the basis trees stands for a root that is made for one entry.
         ItemFlags::NEW | ItemFlags::LOCAL_CHANGE
     } else {
-        match descend::compare(run, node, existing.as_ref(), (&source, &wanted)) {
+        match descend::compare(run, node, existing.as_ref(), &source, &wanted) {
             Ok(flags) => flags,
             // What is in it may do better.
             Err(fault) => {

@@ -15,7 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 use sched::{Budget, Cancel, Cancelled, Permit, RateLimit};
 
 use self::destination::Destination;
-use crate::attributes::{self, Born, ExtraChange};
+use crate::attributes::{self, Born, ExtraChange, Unset};
 use crate::delete::permission::Permission;
 use crate::descriptors::{self, Descriptors};
 use crate::destination::Opened;
@@ -273,8 +273,8 @@ impl Run {
         born: Born,
         wanted: &Wanted,
         source: &Metadata,
-        extra: ExtraChange<'_>,
-    ) -> Result<(), (Verb, io::Error)> {
+        extra: ExtraChange,
+    ) -> Result<(), Unset> {
         if !self.keeps_pretence() {
             return attributes::dress(file, born, wanted, extra);
         }
@@ -282,7 +282,7 @@ impl Run {
         let dressed = attributes::dress(file, born, &real, extra);
         // As in rsync: what it pretends to be is written whatever became of the real attributes.
         let pretended = fake_super::write_file(file, wanted, source);
-        dressed.and(pretended.map_err(|error| (Verb::SetAttributes, error)))
+        dressed.and(pretended.map_err(|error| Unset { verb: Verb::SetAttributes, error }))
     }
 
     /// True where device nodes are made.

@@ -134,13 +134,13 @@ fn start(
 fn dress(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<Lacking, Problem> {
     let born: Metadata =
         target.metadata().map_err(|error| entry.target_fault(Verb::LookAt, &error))?;
+    let wanted = entry.wanted(run);
     let extra = Extra::of_source(run, entry.node.scope_of(entry.layer), source.into())
-        .map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))?
-        .with_mode_of(&entry.wanted(run));
-    let before = Extra::of_target(run, entry.node.scope_of(entry.layer), target.into())
+        .map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))?;
+    let present = Extra::of_target(run, entry.node.scope_of(entry.layer), target.into())
         .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))?;
     let born = Born { uid: born.uid, gid: born.gid, mode: born.mode };
-    let extra = ExtraChange { wanted: &extra, present: &before };
-    let dressed = run.dress(target, born, &entry.wanted(run), &entry.source, extra);
-    Ok(dressed.err().map(|(verb, error)| entry.target_fault(verb, &error)))
+    let extra = ExtraChange { wanted: extra.with_mode_of(&wanted), present };
+    let dressed = run.dress(target, born, &wanted, &entry.source, extra);
+    Ok(dressed.err().map(|unset| unset.fault(entry)))
 }

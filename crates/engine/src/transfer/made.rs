@@ -77,5 +77,5 @@ fn dress(run: &Run, entry: &Entry) -> Result<(), Fault> {
     };
     // Without -p it has the mode of what it takes the place of, but for that of a link.
     let existing = entry.existing.filter(|existing| existing.kind != Kind::Symlink);
-    attributes::dress_named(run, &Entry { existing, ..entry.clone() }, &extra)
+    attributes::dress_named(run, &Entry { existing, ..entry.clone() }, extra)
 }

@@ -12,7 +12,7 @@ use fs::{AccessTime, Dir, Existing, Times};
 use model::settings::Partial;
 use model::{Fault, Timestamp, Verb};
 
-use crate::attributes::{Extra, ExtraChange};
+use crate::attributes::ExtraChange;
 use crate::entries::Entry;
 use crate::hard_links::Dressed;
 use crate::node::Node;
@@ -74,13 +74,12 @@ pub(crate) fn keep(
 /// something newer (`-u`) or complete.
 fn dress_part(run: &Run, entry: &Entry, part: &Staged) -> io::Result<()> {
     let wanted = Wanted { mtime: Some(Timestamp::default()), atime: None, ..part.wanted };
-    let nothing = Extra::default();
-    let extra = ExtraChange { wanted: &nothing, present: &nothing };
+    let extra = ExtraChange::default();
     let dressed = run.dress(part.file(), part.born, &wanted, &entry.source, extra);
     // The time is what counts; an owner that cannot be given is told of when the file is whole.
     part.file().set_times(Times { mtime: wanted.mtime, atime: None })?;
     match dressed {
-        Err((Verb::SetMode, error)) => Err(error),
+        Err(unset) if unset.verb == Verb::SetMode => Err(unset.error),
         _ => Ok(()),
     }
 }

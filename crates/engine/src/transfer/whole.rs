@@ -480,23 +480,22 @@ impl Staged {
             Extra::of_source(run, entry.node.scope_of(entry.layer), source.into())
                 .map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))?
         };
-        let inherited = if self.inherits {
+        let present = if self.inherits {
             Extra::of_target(run, entry.node.scope_of(entry.layer), self.file().into())
                 .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))?
         } else {
             Extra::default()
         };
-        let extra = extra.with_mode_of(&self.wanted);
         // A default ACL changes the mode a file is born with.
         let mode = if self.inherits { u32::MAX } else { self.born.mode };
         let born = Born { mode, ..self.born };
-        let extra = ExtraChange { wanted: &extra, present: &inherited };
+        let extra = ExtraChange { wanted: extra.with_mode_of(&self.wanted), present };
         let dressed = run.dress(self.file(), born, &self.wanted, &entry.source, extra);
         match dressed {
             // As in rsync: who may read a file whose mode cannot be set is not known, so it is not
             // published.
-            Err((verb @ Verb::SetMode, error)) => Err(entry.target_fault(verb, &error).into()),
-            dressed => Ok(dressed.err().map(|(verb, error)| entry.target_fault(verb, &error))),
+            Err(unset) if unset.verb == Verb::SetMode => Err(unset.fault(entry).into()),
+            dressed => Ok(dressed.err().map(|unset| unset.fault(entry))),
         }
     }
 
