@@ -44,7 +44,8 @@ pub(crate) fn extraneous(
     worker: &mut Worker<'_>,
     node: &Node,
     names: &[Name],
-    (segment, rules): (SegmentId, &Scope),
+    segment: SegmentId,
+    rules: &Scope,
 ) {
     if names.is_empty() {
         return;

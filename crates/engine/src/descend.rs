@@ -154,10 +154,8 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
             return None;
         }
     };
-    if run.pass().deletes()
-        && !run.pass().transfers()
-        && existing.is_none_or(|(found, _)| found.kind != Kind::Directory)
-    {
+    let is_there = existing.is_some_and(|(found, _)| found.kind == Kind::Directory);
+    if !is_there && !run.pass().enters_what_is_not_there() {
         return None;
     }
     let (mut layers, unopened) = open_layers(worker, way);

@@ -12,7 +12,7 @@ use model::{Fault, Metadata, Verb};
 use crate::attributes::{AsksForExtra, ExtraChange};
 use crate::node::{Finish, Node};
 use crate::run::Run;
-use crate::scan::Pass;
+
 use crate::task::Worker;
 use crate::wanted::{Wanted, same_time};
 
@@ -39,7 +39,7 @@ fn finish(worker: &mut Worker<'_>, node: &Node) {
     let widened =
         finish.before.is_some_and(|before| before.mode & 0o700 != 0o700) && !run.identity.is_root;
     // What is deleted before the transfer shows in times that the transfer then sets.
-    if matches!(run.pass(), Pass::Survey | Pass::DeleteFirst) {
+    if !run.pass().transfers() {
         if widened {
             narrow_again(worker, node, finish);
         }

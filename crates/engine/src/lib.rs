@@ -7,6 +7,9 @@
 /// The whole of a run: what is picked, the passes over the tree, what is left for the end.
 mod pipeline;
 
+/// The passes over the tree that a run makes.
+mod pass;
+
 /// Why a run could not begin.
 mod error;
 

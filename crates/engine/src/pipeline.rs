@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::num::NonZeroUsize;
+
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use filter::{Rules, Scope};
 use fs::Dir;
-use model::settings::{BasisAction, DeleteLimit, DeleteWhen, Symlinks, Workers};
+use model::settings::{BasisAction, DeleteWhen, Symlinks, Workers};
 use model::{
     Cause, Fault, Inode, Item, ItemFlags, Job, Kind, Metadata, RelPath, Side, Summary, Topic, Verb,
     Verdict,
@@ -26,8 +26,9 @@ use crate::node::{
     is_listed,
 };
 use crate::order::OrderedLog;
+use crate::pass::Pass;
 use crate::run::{Limits, Run, Stop, Surroundings};
-use crate::scan::Pass;
+
 use crate::selection::{Excluded, Root, Selection, Unreadable};
 use crate::task::Task;
 use crate::telling::Line;
@@ -168,7 +169,8 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
         };
         let mut seeds = vec![Task::Expand(Arc::clone(&root))];
         // Groups of hard links and files put aside are done when the tree has been gone through.
-        let settings = &sched::Settings { workers: workers_of(run, *pass, settings), ..*settings };
+        let workers = pass.workers(run.settings.delete.limit, settings.workers);
+        let settings = &sched::Settings { workers, ..*settings };
         while !seeds.is_empty() {
             let ended = sched::run(settings, &run.cancel, seeds);
             if let sched::End::Panicked(message) = ended.end {
@@ -181,21 +183,11 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
         if !pass.transfers() {
             run.keep_only_deletions(&before);
         }
-        if *pass == Pass::Survey {
+        if pass.measures() {
             run.deletion.permit(run.settings.delete.limit);
         }
     }
     Ok(())
-}
-
-/// Which entries a limit lets go must not depend on who comes first.
-fn workers_of(run: &Run, pass: Pass, settings: &sched::Settings) -> sched::Workers {
-    let is_limited = run.settings.delete.limit != DeleteLimit::Unlimited;
-    if pass == Pass::DeleteFirst && is_limited {
-        sched::Workers::Fixed(NonZeroUsize::MIN)
-    } else {
-        settings.workers
-    }
 }
 
 /// A pass that nobody cancelled has done all that it began; anything else is a bug of ours, and must

@@ -25,8 +25,9 @@ use crate::handle::OpenDirs;
 use crate::hard_links::HardLinks;
 use crate::identity::{Identity, Power};
 use crate::order::{OrderedLog, SegmentId};
+use crate::pass::Pass;
 use crate::prune::KnownFull;
-use crate::scan::Pass;
+
 use crate::transfer::partial::Waiting;
 use crate::wanted::Wanted;
 

@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use filter::{NodeKind, Perishable};
 use fs::{Dir, Listing};
-use model::settings::{DeleteLimit, DeleteWhen, OneFileSystem, Symlinks};
+use model::settings::{DeleteWhen, OneFileSystem, Symlinks};
 use model::{Gauges, Item, Kind, Metadata, Topic, Verb, Verdict};
 
 use crate::names::{Names, Presence};
 use crate::node::{Content, Node};
+use crate::pass::Deletion;
 use crate::run::Run;
 use crate::selection::Reason;
 use crate::task::{Cost, Found, Position, Task, Worker};
@@ -32,12 +33,14 @@ pub(crate) fn expand(worker: &mut Worker<'_>, node: Arc<Node>) {
             delete::missing_argument(worker, &node, path);
         }
     }
-    if deletes_now(worker.run, &node) {
-        if worker.run.pass() == Pass::DeleteLater {
-            delete::later::put_off(&node, extraneous.names);
-        } else {
-            let rules = (node.segment, &node.receiver_scope);
-            delete::extraneous(worker, &node, &extraneous.names, rules);
+    if may_delete_in(worker.run, &node) {
+        match worker.run.pass().deletion() {
+            Deletion::Never => {}
+            Deletion::AtOnce => {
+                let (segment, rules) = (node.segment, &node.receiver_scope);
+                delete::extraneous(worker, &node, &extraneous.names, segment, rules);
+            }
+            Deletion::AtTheEnd => delete::later::put_off(&node, extraneous.names),
         }
     }
     crate::telling::conclude_directory(worker, &node);
@@ -73,10 +76,11 @@ fn begin(worker: &mut Worker<'_>, node: Arc<Node>, found: Found) {
     finalize::settle(worker, node);
 }
 
-fn deletes_now(run: &Run, node: &Node) -> bool {
+/// True when it is known of a directory what the source lacks.
+fn may_delete_in(run: &Run, node: &Node) -> bool {
     let is_content = node.has_unread_content || node.is_listed();
     let is_known = !node.incomplete.load(Ordering::Relaxed);
-    run.pass().deletes() && is_content && (is_known || run.settings.delete.ignore_errors)
+    is_content && (is_known || run.settings.delete.ignore_errors)
 }
 
 /// The source's names: listed and picked, filtered.
@@ -416,50 +420,4 @@ fn is_staging(worker: &mut Worker<'_>, node: &Node, dir: &Dir, name: &[u8]) -> b
         worker.run.say(node.segment, Topic::Misc, say);
     }
     true
-}
-
-/// The passes over the tree that a run makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pass {
-    /// Transfer, and delete in each directory before it is entered.
-    Whole,
-    /// Transfer only.
-    Transfer,
-    /// Transfer, and note what is to be deleted when all of it is done.
-    DeleteLater,
-    /// Only look: whether all of the source can be read, and what the destination holds.
-    Survey,
-    /// Delete only, before the transfer.
-    DeleteFirst,
-}
-
-impl Pass {
-    /// The passes of a run, in order. The source is not listed again after its transfer: what was
-    /// there may have been moved away.
-    ///
-    /// Where the destination lies inside a source, deletion comes last: by then it is known
-    /// whether the destination is left out of the source, and so what is extraneous in it.
-    pub(crate) fn of(settings: &model::Settings, overlaps: bool) -> &'static [Self] {
-        let delete = &settings.delete;
-        // What a percentage is of must be known before the first deletion.
-        let surveys = matches!(delete.limit, DeleteLimit::Percent(_));
-        match delete.when {
-            DeleteWhen::Never if surveys && delete.force => &[Self::Survey, Self::Transfer],
-            DeleteWhen::Never => &[Self::Transfer],
-            DeleteWhen::Before if !overlaps => &[Self::Survey, Self::DeleteFirst, Self::Transfer],
-            DeleteWhen::During if !overlaps && delete.limit == DeleteLimit::Unlimited => {
-                &[Self::Whole]
-            }
-            _ if surveys => &[Self::Survey, Self::DeleteLater],
-            _ => &[Self::DeleteLater],
-        }
-    }
-
-    pub(crate) fn deletes(self) -> bool {
-        matches!(self, Self::Whole | Self::DeleteFirst | Self::DeleteLater)
-    }
-
-    pub(crate) fn transfers(self) -> bool {
-        matches!(self, Self::Whole | Self::Transfer | Self::DeleteLater)
-    }
 }

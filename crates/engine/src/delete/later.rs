@@ -87,7 +87,7 @@ fn compare_directories(left: &Node, right: &Node) -> Ordering {
 pub(crate) fn run(worker: &mut Worker<'_>, mut deletions: Deletions) {
     let Some((PutOff { node, names }, segment)) = deletions.left.pop_front() else { return };
     match rules_now(&node, &deletions.rules) {
-        Ok(rules) => super::extraneous(worker, &node, &names, (segment, &rules)),
+        Ok(rules) => super::extraneous(worker, &node, &names, segment, &rules),
         Err(cause) => {
             worker.scratch.totals.deletions_suppressed += names.len() as u64;
             let fault = node.target_fault(Verb::ReadFilterRules, b".", cause);
