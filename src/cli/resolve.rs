@@ -206,7 +206,7 @@ impl Typed {
         let (mut report, log_file) = self.output.settle(traverse.list_only, surroundings);
         report.items.checksum_digits = choice.digits(compare.content);
         let (links, limits, dry_run) = (self.links.settle(), self.limits.settle(), self.dry_run);
-        let settings = Settings {
+        let mut settings = Settings {
             traverse,
             links,
             preserve,
@@ -222,8 +222,10 @@ impl Typed {
             tell_checksums: false,
             tell_begun: false,
         };
+        let listing = listing(&settings, shape.whole_list);
+        settings.traverse.incremental = listing == Listing::Incremental;
         let mut job = job(raw, settings);
-        report.run = facts_of(&job, shape);
+        report.run = facts_of(&job, listing, shape);
         job.settings.interest = report.interest(log_file.is_some());
         job.settings.topics = report.topics();
         job.settings.tell_checksums = report.tells_checksums(log_file.is_some());
@@ -267,7 +269,7 @@ struct Shape {
 }
 
 /// What the lines of the output say about the run as a whole.
-fn facts_of(job: &Job, shape: Shape) -> RunFacts {
+fn facts_of(job: &Job, listing: Listing, shape: Shape) -> RunFacts {
     let Settings { traverse, links, preserve, .. } = &job.settings;
     let effect = match (traverse.list_only, job.settings.dry_run) {
         (true, _) => Effect::ListOnly,
@@ -284,7 +286,7 @@ fn facts_of(job: &Job, shape: Shape) -> RunFacts {
         },
         destination: job.destination.as_ref().map(|destination| destination.path.clone()),
         effect,
-        listing: listing(&job.settings, shape.whole_list),
+        listing,
         transfer: if shape.deltas { Transfer::Delta } else { Transfer::WholeFile },
         links: preserved(links.symlinks == Symlinks::Keep),
         access_times: preserved(preserve.atimes),

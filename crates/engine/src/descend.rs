@@ -7,23 +7,25 @@ use std::sync::atomic::AtomicBool;
 use fs::xattr::Node as Carrier;
 use fs::{AccessTime, Dir};
 use model::settings::{DeleteWhen, OneFileSystem, Perms};
-use model::{Cause, Fault, Item, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
+use model::{Cause, Fault, ItemFlags, Kind, Metadata, Topic, Verb};
 
+use self::way::Way;
 use crate::attributes::{self, AsksForExtra, Extra, ExtraChange};
 use crate::layers::{can_read_attributes, leave_existing, open_layers};
 use crate::merge_files::{rules_in_force, rules_of};
-use crate::names::{NameRef, Presence};
+use crate::names::Presence;
 use crate::node::{
     Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Sides, Target, ThroughLink,
     is_listed,
 };
-use crate::order::SegmentId;
 use crate::run::Run;
-use crate::selection::{Pick, Reason};
-use crate::task::{Found, Position, Task, Worker};
-use crate::telling::Line;
+use crate::selection::Reason;
+use crate::task::{Position, Task, Worker};
 use crate::wanted::Wanted;
 use crate::{basis, delete, finalize, inheritance, scan};
+
+/// A directory about to be entered.
+pub(crate) mod way;
 
 /// Why `-xx` leaves a directory out.
 pub(crate) const IS_ANOTHER_FILE_SYSTEM: &str = "another file system is mounted there";
@@ -60,67 +62,6 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
         finalize::settle(worker, node);
     }
     run.end_scan();
-}
-
-/// A directory about to be entered.
-pub(crate) struct Way<'a> {
-    pub(crate) node: &'a Arc<Node>,
-    pub(crate) found: &'a Found,
-    pub(crate) entry: &'a NameRef,
-    pub(crate) segment: SegmentId,
-}
-
-impl<'a> Way<'a> {
-    pub(crate) fn name(&self) -> &'a [u8] {
-        self.found.names.name(self.entry)
-    }
-
-    /// Its name at the destination.
-    fn target_name(&self) -> &'a [u8] {
-        self.node.target_name(self.name())
-    }
-
-    pub(crate) fn pick(&self) -> Option<&'a Pick> {
-        let picked = self.node.picked.as_deref()?;
-        picked.names.get((self.entry.picked as usize).checked_sub(1)?)
-    }
-
-    /// Why a picked directory is here; `None` for one that a listing gave.
-    pub(crate) fn reason(&self) -> Option<Reason> {
-        let pick = self.pick()?;
-        let named = pick.roots.iter().any(|root| root.reason == Reason::Named);
-        match pick.roots.first().map(|root| root.reason) {
-            _ if named => Some(Reason::Named),
-            // What a listing gives as well is brought over.
-            Some(Reason::Path) if self.entry.is_listed => Some(Reason::Implied),
-            reason => reason,
-        }
-    }
-
-    pub(crate) fn fail(&self, worker: &mut Worker<'_>, metadata: Metadata, fault: Fault) {
-        crate::telling::failed(worker, self.node, self.name(), metadata, self.segment, fault);
-    }
-
-    /// Counts the directory as failed by a fault that has been told.
-    fn fail_by(&self, worker: &mut Worker<'_>, metadata: Metadata, fault: &Fault) {
-        crate::telling::failed_by(worker, self.node, self.name(), metadata, self.segment, fault);
-    }
-
-    /// Counts the directory as left out by a setting.
-    pub(crate) fn skip(
-        &self,
-        worker: &mut Worker<'_>,
-        metadata: Metadata,
-        reason: impl FnOnce() -> String,
-    ) {
-        let verdict = Verdict::Skipped;
-        let item = || Item::new(self.path(), metadata, verdict).because(reason());
-        worker.run.conclude(&mut worker.scratch.totals, self.segment, Line::bare(verdict), item);
-    }
-
-    pub(crate) fn path(&self) -> model::RelPath {
-        self.node.path.child(self.name())
-    }
 }
 
 /// Looks at a directory on both sides and makes the node of it; `None` when it is not entered.

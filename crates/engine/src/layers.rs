@@ -8,7 +8,7 @@ use model::settings::{Depth, OneFileSystem, Symlinks};
 use model::{Cause, Fault, Kind, Metadata, Topic, Verb};
 
 use crate::attributes::Extra;
-use crate::descend::Way;
+use crate::descend::way::Way;
 use crate::links::is_unsafe;
 use crate::node::{Content, Handle, Layer, Origin, ThroughLink};
 use crate::run::Run;
@@ -148,7 +148,8 @@ fn contributions(run: &Run, way: &Way<'_>) -> Vec<(u16, Content)> {
     {
         let layer = way.node.layer_of_root(in_root.root);
         if let Some(layer) = layer.filter(|layer| is_directory_in(way, pick, in_root, *layer)) {
-            add(layer, in_root.content);
+            let only_leads_on = way.is_hidden(pick, in_root);
+            add(layer, if only_leads_on { Content::Picked } else { in_root.content });
         }
     }
     layers

@@ -14,7 +14,7 @@ use crate::names::{Names, Presence};
 use crate::node::{Content, Node};
 use crate::pass::Deletion;
 use crate::run::Run;
-use crate::selection::Reason;
+use crate::selection::{InRoot, Pick, Reason};
 use crate::task::{Cost, Found, Position, Task, Worker};
 use crate::telling::Line;
 use crate::transfer::partial;
@@ -167,13 +167,7 @@ fn is_omitted_mount(run: &Run, node: &Node, layer: u16, dir: &Dir, name: &[u8]) 
         && dir.stat(name).is_ok_and(|metadata| metadata.dev != root_device)
 }
 
-fn add_pick(
-    worker: &mut Worker<'_>,
-    node: &Arc<Node>,
-    pick: &crate::selection::Pick,
-    at: u32,
-    names: &mut Names,
-) {
+fn add_pick(worker: &mut Worker<'_>, node: &Arc<Node>, pick: &Pick, at: u32, names: &mut Names) {
     for in_root in &pick.roots {
         let Some(layer) = node.layer_of_root(in_root.root) else { continue };
         let dir = match node.layer_dir(layer) {
@@ -192,6 +186,12 @@ fn add_pick(
             || dir.stat_following(&pick.name).is_ok_and(|behind| behind.kind == Kind::Directory);
         if kind == Some(Kind::Symlink) && (leads_on || in_root.is_slashed && is_directory()) {
             (kind, is_followed) = (Some(Kind::Directory), true);
+        }
+        if rule_hides_pick(node, pick, *in_root, kind) {
+            hide_pick(worker, node, layer, &pick.name, kind);
+            if pick.below.is_none() {
+                continue;
+            }
         }
         let prunes = node.run.settings.traverse.prune_empty_dirs;
         if prunes
@@ -258,6 +258,33 @@ fn tell_copied(run: &Run, node: &Node, name: &[u8], target: &[u8]) {
         run.say(node.segment, Topic::Symsafe, || {
             [b"copying unsafe symlink \"", path().as_bytes(), b"\" -> \"", target, b"\""].concat()
         });
+    }
+}
+
+/// True when a name that was picked in a directory is left out by the rules in force there. As in
+/// rsync, those of a directory are known where the source is read as the run goes; what the command
+/// line says of a name was asked with the arguments.
+pub(crate) fn rule_hides_pick(
+    node: &Node,
+    pick: &Pick,
+    in_root: InRoot,
+    kind: Option<Kind>,
+) -> bool {
+    let Some(layer) = node.layer_of_root(in_root.root) else { return false };
+    let scope = node.scope_of(layer);
+    let is_asked = in_root.reason == Reason::Named
+        && !node.path.is_root()
+        && node.run.settings.traverse.incremental
+        && scope.needs_reading();
+    let path = || node.path.child(&pick.name);
+    let (kind, side) = (node_kind(kind), filter::Side::Sender);
+    is_asked && scope.check(path().as_bytes(), kind, side, Perishable::Honoured).is_excluded()
+}
+
+/// Counts a picked name that a rule leaves out, unless the listing of its directory does.
+fn hide_pick(worker: &mut Worker<'_>, node: &Node, layer: u16, name: &[u8], kind: Option<Kind>) {
+    if node.layers[usize::from(layer)].content != Content::Listed {
+        is_excluded(worker, (node, layer), name, kind, &mut Vec::new());
     }
 }
 

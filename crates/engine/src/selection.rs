@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use filter::Rules;
 use fs::Dir;
-use model::settings::{Depth, MissingArgs};
+use model::settings::{Depth, MissingArgs, Traverse};
 use model::{Inode, Job, Kind, Metadata};
 
 use self::place::{Base, Place};
@@ -61,6 +61,13 @@ pub(crate) enum Reason {
     Implied,
     /// It leads to a named one and is otherwise left alone (`--no-implied-dirs`).
     Path,
+}
+
+impl Reason {
+    /// That of the directories that lead to a named entry.
+    pub(crate) fn on_the_way(traverse: &Traverse) -> Self {
+        if traverse.implied_dirs { Self::Implied } else { Self::Path }
+    }
 }
 
 /// A picked name in one root.
@@ -324,9 +331,8 @@ impl Selection {
     ) -> Result<(), SetupError> {
         let metadata = base.dir.metadata().map_err(SetupError::from_io(&base.place.shown))?;
         let root = self.root(base, metadata, Content::Picked)?;
-        let on_the_way =
-            if settings.traverse.implied_dirs { Reason::Implied } else { Reason::Path };
-        let way = InRoot { root, content: Content::Picked, reason: on_the_way, is_slashed: false };
+        let reason = Reason::on_the_way(&settings.traverse);
+        let way = InRoot { root, content: Content::Picked, reason, is_slashed: false };
         let mut at = top;
         for (number, name) in components.iter().enumerate() {
             let branch = at.entry((*name).into()).or_default();

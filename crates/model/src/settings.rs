@@ -50,6 +50,10 @@ pub struct Settings {
 pub struct Traverse {
     /// How deep.
     pub depth: Depth,
+    /// The source is read as the run goes, not listed as a whole first: `-r` without
+    /// `--no-inc-recursive` and all that needs the whole list. Then the rules of a directory are
+    /// asked of the names that were picked in it, too.
+    pub incremental: bool,
     /// `-R`: the whole given path is kept.
     pub relative: bool,
     /// `--no-implied-dirs` is absent: attributes of the directories on the way are brought over.

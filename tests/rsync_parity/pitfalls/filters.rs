@@ -269,3 +269,38 @@ fn merge_files_that_are_links_or_directories() {
     let seen = check_args(&tree, "-aiF src/ dst");
     assert_there(&seen, &[], &["dst/dangling/b", "dst/directory/b"]);
 }
+
+/// Where the source is read as the run goes, the rules of a directory are asked of what is named in
+/// it; where all of it is listed first, they are not.
+#[test]
+fn merge_files_are_asked_of_names_that_were_picked_below_them() {
+    let tree = Tree::new()
+        .file("src/a/.rsync-filter", "- f\n- c\n")
+        .file("src/a/f", "")
+        .file("src/a/g", "")
+        .file("src/a/b/f", "")
+        .file("src/a/b/c/x", "")
+        .file("src/a/b/c/y", "")
+        .file("list", "a/f\na/g\na/b/c\n")
+        .dir("dst");
+    let named = "src/./a/f src/./a/g src/./a/b/c dst";
+    for options in ["-aiRF", "-aiRF --delete", "-aivvRF"] {
+        let seen = check_args(&tree, &format!("{options} {named}"));
+        assert_there(&seen, &["dst/a/g"], &["dst/a/f", "dst/a/b/c"]);
+    }
+    let seen = check_args(&tree, "-aiRF --no-implied-dirs src/./a/f src/./a/g dst");
+    assert_there(&seen, &["dst/a/g"], &["dst/a/f"]);
+    let seen = check_args(&tree, "-airF --files-from=list src dst");
+    assert_there(&seen, &["dst/a/g"], &["dst/a/f", "dst/a/b/c"]);
+    for options in ["--no-inc-recursive", "--delete-before", "--delete-after", "-m"] {
+        let seen = check_args(&tree, &format!("-aiRF {options} src/./a/f dst"));
+        assert_there(&seen, &["dst/a/f"], &[]);
+    }
+    // A directory that is left out by itself may still lead to a name.
+    for implied in ["", "--no-implied-dirs"] {
+        let seen = check_args(&tree, &format!("-aiRF {implied} src/./a/b/c src/./a/b/c/x dst"));
+        assert_there(&seen, &["dst/a/b/c/x"], &["dst/a/b/c/y"]);
+    }
+    let seen = check_args(&tree, "-aiRF src/./a/f src/./a dst");
+    assert_there(&seen, &["dst/a/g", "dst/a/b"], &["dst/a/f", "dst/a/b/c"]);
+}
