@@ -64,9 +64,10 @@ pub(crate) fn extraneous(
         }
     };
     let mut doomed = Doomed::new(node, &dir, node.path.as_bytes(), segment).under(rules);
-    let mut doomed_names = in_order(&dir, names.len(), |index| (&*names[index].0, names[index].1));
+    let name_of = |index: usize| (&*names[index].name, names[index].kind);
+    let mut doomed_names = in_order(&dir, names.len(), name_of);
     // What a rule or a mount keeps is said before anything goes, as rsync says it.
-    doomed_names.retain(|(index, kind)| !doomed.is_protected(worker, &names[*index].0, *kind));
+    doomed_names.retain(|(index, kind)| !doomed.is_protected(worker, &names[*index].name, *kind));
     if doomed_names.is_empty() || is_kept_mount_content(worker, node, &dir) {
         return;
     }
@@ -81,7 +82,7 @@ pub(crate) fn extraneous(
             worker.run.tell_deletions_suppressed(segment);
             break;
         }
-        if doomed.remove(worker, &names[index].0, kind, Told::AsDeleted) {
+        if doomed.remove(worker, &names[index].name, kind, Told::AsDeleted) {
             node.touch();
         }
     }

@@ -15,6 +15,32 @@ pub(crate) enum Presence {
     Unknown,
 }
 
+/// What a name counts as.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// `None` where nobody could tell.
+    pub(crate) kind: Option<Kind>,
+    /// True when `kind` is that of a link's target.
+    pub(crate) is_followed: bool,
+}
+
+impl Seen {
+    /// A name that stands for itself, link or not.
+    pub(crate) fn itself(kind: Option<Kind>) -> Self {
+        Self { kind, is_followed: false }
+    }
+
+    /// True when it is to be treated as a directory.
+    pub(crate) fn is_directory(self) -> bool {
+        self.kind == Some(Kind::Directory)
+    }
+
+    /// True for a link that is to be followed and points to nothing: it might have been anything.
+    pub(crate) fn leads_nowhere(self) -> bool {
+        self.is_followed && self.kind == Some(Kind::Symlink)
+    }
+}
+
 /// One name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NameRef {
@@ -46,6 +72,13 @@ impl NameRef {
     }
 }
 
+/// A directory that a further layer has, too.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct AlsoIn {
+    pub(crate) name: Box<[u8]>,
+    pub(crate) layer: u16,
+}
+
 /// Names of one directory.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
@@ -60,12 +93,13 @@ impl Names {
     ///
     /// # Panics
     /// When the names of one directory need more than 4 GiB: no file system allows that many.
-    pub(crate) fn push(&mut self, name: &[u8], layer: u16, kind: Option<Kind>) -> &mut NameRef {
+    pub(crate) fn push(&mut self, name: &[u8], layer: u16, seen: Seen) -> &mut NameRef {
         let at = u32::try_from(self.arena.len()).expect("names of one directory fit 4 GiB");
         let len = u16::try_from(name.len()).expect("a name has at most 255 bytes");
         self.arena.extend_from_slice(name);
         let presence = Presence::Unknown;
-        let (is_followed, is_listed, picked) = (false, true, 0);
+        let Seen { kind, is_followed } = seen;
+        let (is_listed, picked) = (true, 0);
         let entry = NameRef { at, len, layer, kind, is_followed, presence, is_listed, picked };
         self.refs.push(entry);
         self.refs.last_mut().expect("just pushed")
@@ -80,7 +114,7 @@ impl Names {
     /// the directory stays, otherwise the one of the earlier layer.
     ///
     /// Returns the further layers whose listings have a directory that several layers have, by name.
-    pub(crate) fn sort(&mut self) -> Vec<(Box<[u8]>, u16)> {
+    pub(crate) fn sort(&mut self) -> Vec<AlsoIn> {
         let arena = std::mem::take(&mut self.arena);
         let name = |entry: &NameRef| entry.name_in(&arena);
         let mut also_in = Vec::new();
@@ -96,7 +130,7 @@ impl Names {
                 // One that could not be looked at may be a directory: whoever enters it will know.
                 let may_be_one = later.is_directory() || later.kind.is_none();
                 if equal && may_be_one && later.is_listed && later.layer != kept.layer {
-                    also_in.push((name(kept).into(), later.layer));
+                    also_in.push(AlsoIn { name: name(kept).into(), layer: later.layer });
                 }
                 if equal && kept.picked == 0 {
                     kept.picked = later.picked;
@@ -135,14 +169,12 @@ impl Names {
 mod tests {
     use model::Kind;
 
-    use super::Names;
+    use super::{AlsoIn, Names, Seen};
 
-    type AlsoIn = Vec<(Box<[u8]>, u16)>;
-
-    fn names(entries: &[(&[u8], u16, Kind)]) -> (Names, AlsoIn) {
+    fn names(entries: &[(&[u8], u16, Kind)]) -> (Names, Vec<AlsoIn>) {
         let mut names = Names::default();
         for (name, layer, kind) in entries {
-            names.push(name, *layer, Some(*kind));
+            names.push(name, *layer, Seen::itself(Some(*kind)));
         }
         let also_in = names.sort();
         (names, also_in)
@@ -178,6 +210,6 @@ mod tests {
         };
         assert_eq!(layer_of(b"x"), 0);
         assert_eq!(layer_of(b"y"), 1);
-        assert_eq!(also_in, [(Box::from(&b"d"[..]), 2)]);
+        assert_eq!(also_in, [AlsoIn { name: Box::from(&b"d"[..]), layer: 2 }]);
     }
 }

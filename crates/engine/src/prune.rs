@@ -11,9 +11,10 @@ use model::{Inode, Kind, Metadata, RelPath};
 use parking_lot::Mutex;
 
 use crate::merge_files::rules_in_force;
+use crate::names::Seen;
 use crate::node::{Content, Node};
 use crate::scan::{node_kind, path_of};
-use crate::selection::{InRoot, Pick};
+use crate::selection::Pick;
 
 /// Levels that stay open on the way down; those above are reached again from below.
 const OPEN_LEVELS: usize = 8;
@@ -80,12 +81,11 @@ fn inode_of(dir: &Dir) -> Option<Inode> {
 }
 
 /// The same of a directory that was picked, by its name or by one below it.
-pub(crate) fn pick_is_empty(node: &Node, layer: u16, pick: &Pick, of: InRoot) -> bool {
+pub(crate) fn pick_is_empty(node: &Node, layer: u16, pick: &Pick) -> bool {
     let mut path = Vec::new();
     path_of(node, &pick.name, &mut path);
     let opened = node.layer_dir(layer).and_then(|dir| dir.open_child_following(&pick.name));
-    opened
-        .is_ok_and(|dir| brings_nothing(node, layer, &dir, &path, (pick, of), node.scope_of(layer)))
+    opened.is_ok_and(|dir| brings_nothing(node, layer, &dir, &path, pick, node.scope_of(layer)))
 }
 
 fn brings_nothing(
@@ -93,9 +93,11 @@ fn brings_nothing(
     layer: u16,
     dir: &Dir,
     path: &[u8],
-    (pick, of): (&Pick, InRoot),
+    pick: &Pick,
     scope: &Scope,
 ) -> bool {
+    let root = node.layers[usize::from(layer)].root;
+    let Some(of) = pick.in_root(root) else { return true };
     if node.run.known_full.protects(path) {
         return false;
     }
@@ -105,15 +107,14 @@ fn brings_nothing(
     let entered = RelPath::new(path).and_then(|path| rules_in_force(scope, &path, Some(dir)).ok());
     let Some(scope) = entered else { return false };
     pick.below.iter().flat_map(|below| &below.names).all(|below| {
-        let in_root = below.roots.iter().find(|other| other.root == of.root);
-        let Some(of) = in_root.copied() else { return true };
+        let Some(of) = below.in_root(root) else { return true };
         let opened = if of.is_slashed || below.below.is_some() {
             dir.open_child_following(&below.name)
         } else {
             dir.open_child(&below.name, node.run.access_time())
         };
         let path = [path, b"/", &below.name].concat();
-        opened.is_ok_and(|dir| brings_nothing(node, layer, &dir, &path, (below, of), &scope))
+        opened.is_ok_and(|dir| brings_nothing(node, layer, &dir, &path, below, &scope))
     })
 }
 
@@ -144,10 +145,16 @@ struct Level {
     dir: Option<Dir>,
     inode: Inode,
     scope: Scope,
-    /// The directories in it that are left to be searched, and whether a link leads there.
-    left: Vec<(Box<[u8]>, bool)>,
+    /// The directories in it that are left to be searched.
+    left: Vec<Below>,
     /// How long the path is of the directory that it lies in.
     above_len: usize,
+}
+
+/// A directory in one that is searched.
+struct Below {
+    name: Box<[u8]>,
+    is_followed: bool,
 }
 
 impl Search<'_> {
@@ -161,11 +168,10 @@ impl Search<'_> {
             if self.node.run.cancel.is_cancelled() {
                 return None;
             }
-            let Some(name) = level.left.pop() else {
+            let Some(Below { name, is_followed }) = level.left.pop() else {
                 self.leave()?;
                 continue;
             };
-            let (name, is_followed) = name;
             let dir = open(self.node, level.dir.as_ref()?, &name, is_followed).ok()?;
             let scope = level.scope.clone();
             let above_len = self.path.len();
@@ -198,7 +204,7 @@ impl Search<'_> {
         let mut left = Vec::new();
         let mut child = self.path.clone();
         for (name, hint) in listing.iter() {
-            let (kind, is_followed) = kind_of(self.node, &dir, name, hint);
+            let Seen { kind, is_followed } = see(self.node, &dir, name, hint);
             child.truncate(self.path.len());
             child.push(b'/');
             child.extend_from_slice(name);
@@ -211,7 +217,7 @@ impl Search<'_> {
                     break;
                 }
                 Some(Kind::Directory) if goes_down(self.node) => {
-                    left.push((name.into(), is_followed));
+                    left.push(Below { name: name.into(), is_followed });
                 }
                 Some(Kind::Directory) => {}
                 _ => {
@@ -266,13 +272,13 @@ fn follows_links(node: &Node) -> bool {
 }
 
 /// What a name is; a link to a directory is one where the settings say so.
-fn kind_of(node: &Node, dir: &Dir, name: &[u8], hint: Option<Kind>) -> (Option<Kind>, bool) {
+fn see(node: &Node, dir: &Dir, name: &[u8], hint: Option<Kind>) -> Seen {
     let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
     let leads_to_directory =
         || dir.stat_following(name).is_ok_and(|behind| behind.kind == Kind::Directory);
     if kind == Some(Kind::Symlink) && follows_links(node) && leads_to_directory() {
-        (Some(Kind::Directory), true)
+        Seen { kind: Some(Kind::Directory), is_followed: true }
     } else {
-        (kind, false)
+        Seen::itself(kind)
     }
 }

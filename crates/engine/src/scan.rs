@@ -10,7 +10,7 @@ use fs::{Dir, Listing};
 use model::settings::{DeleteWhen, OneFileSystem, Symlinks};
 use model::{Gauges, Item, Kind, Metadata, Topic, Verb, Verdict};
 
-use crate::names::{Names, Presence};
+use crate::names::{Names, Presence, Seen};
 use crate::node::{Content, Node};
 use crate::pass::Deletion;
 use crate::run::Run;
@@ -125,31 +125,26 @@ fn add_listing(
     let mut path = Vec::with_capacity(256);
     for at in 0..listing.len() {
         let name = listing.name(at);
-        let (kind, is_followed) = kind_of(worker.run, node, dir, name, listing.kind_hint(at));
-        let leads_nowhere = leads_nowhere(kind, is_followed);
-        if is_excluded(worker, (node, layer), name, kind, &mut path)
-            || leads_nowhere
-                && is_excluded(worker, (node, layer), name, Some(Kind::Directory), &mut path)
+        let seen = see(worker.run, node, dir, name, listing.kind_hint(at));
+        if is_excluded(worker, node, layer, name, seen.kind, &mut path)
+            || seen.leads_nowhere()
+                && is_excluded(worker, node, layer, name, Some(Kind::Directory), &mut path)
         {
             continue;
         }
-        if leads_nowhere {
+        if seen.leads_nowhere() {
             lacks_content(node);
         }
         let prunes = worker.run.settings.traverse.prune_empty_dirs;
-        if prunes
-            && kind == Some(Kind::Directory)
-            && prune::is_empty(node, layer, name, is_followed)
-        {
+        if prunes && seen.is_directory() && prune::is_empty(node, layer, name, seen.is_followed) {
             leave_out(worker, node, name, "there is nothing in it to bring over");
             continue;
         }
-        if kind == Some(Kind::Directory) && is_omitted_mount(worker.run, node, layer, dir, name) {
+        if seen.is_directory() && is_omitted_mount(worker.run, node, layer, dir, name) {
             leave_out(worker, node, name, descend::IS_ANOTHER_FILE_SYSTEM);
             continue;
         }
-        let entry = names.push(name, layer, kind);
-        entry.is_followed = is_followed;
+        names.push(name, layer, seen);
     }
 }
 
@@ -177,48 +172,38 @@ fn add_pick(worker: &mut Worker<'_>, node: &Arc<Node>, pick: &Pick, at: u32, nam
                 continue;
             }
         };
-        let (mut kind, mut is_followed) = kind_of(&node.run, node, &dir, &pick.name, None);
-        if leads_nowhere(kind, is_followed) {
+        let mut seen = see(&node.run, node, &dir, &pick.name, None);
+        if seen.leads_nowhere() {
             lacks_content(node);
         }
         let leads_on = in_root.reason != Reason::Named || pick.below.is_some();
         let is_directory =
             || dir.stat_following(&pick.name).is_ok_and(|behind| behind.kind == Kind::Directory);
-        if kind == Some(Kind::Symlink) && (leads_on || in_root.is_slashed && is_directory()) {
-            (kind, is_followed) = (Some(Kind::Directory), true);
+        if seen.kind == Some(Kind::Symlink) && (leads_on || in_root.is_slashed && is_directory()) {
+            seen = Seen { kind: Some(Kind::Directory), is_followed: true };
         }
-        if rule_hides_pick(node, pick, *in_root, kind) {
-            hide_pick(worker, node, layer, &pick.name, kind);
+        if rule_hides_pick(node, pick, *in_root, seen.kind) {
+            hide_pick(worker, node, layer, &pick.name, seen.kind);
             if pick.below.is_none() {
                 continue;
             }
         }
         let prunes = node.run.settings.traverse.prune_empty_dirs;
-        if prunes
-            && kind == Some(Kind::Directory)
-            && prune::pick_is_empty(node, layer, pick, *in_root)
-        {
+        if prunes && seen.is_directory() && prune::pick_is_empty(node, layer, pick) {
             leave_out(worker, node, &pick.name, "there is nothing in it to bring over");
             continue;
         }
-        let entry = names.push(&pick.name, layer, kind);
-        entry.is_followed = is_followed;
+        let entry = names.push(&pick.name, layer, seen);
         entry.is_listed = false;
         entry.picked = at;
     }
 }
 
 /// What a name is, links followed where the settings ask for it.
-fn kind_of(
-    run: &Run,
-    node: &Node,
-    dir: &Dir,
-    name: &[u8],
-    hint: Option<Kind>,
-) -> (Option<Kind>, bool) {
+fn see(run: &Run, node: &Node, dir: &Dir, name: &[u8], hint: Option<Kind>) -> Seen {
     let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
     if kind != Some(Kind::Symlink) {
-        return (kind, false);
+        return Seen::itself(kind);
     }
     let links = &run.settings.links;
     let target = || dir.stat_following(name).ok().map(|metadata| metadata.kind);
@@ -232,17 +217,12 @@ fn kind_of(
         tell_copied(run, node, name, target);
     }
     if follows_all || leaves.is_some() {
-        return (target().or(kind), true);
+        return Seen { kind: target().or(kind), is_followed: true };
     }
     if links.copy_dirlinks && target() == Some(Kind::Directory) {
-        return (Some(Kind::Directory), true);
+        return Seen { kind: Some(Kind::Directory), is_followed: true };
     }
-    (kind, false)
-}
-
-/// True for a link that is to be followed and points to nothing: it might have been anything.
-fn leads_nowhere(kind: Option<Kind>, is_followed: bool) -> bool {
-    is_followed && kind == Some(Kind::Symlink)
+    Seen::itself(kind)
 }
 
 /// Notes that the source lacks something. It is told when it is looked at; deletions must know now.
@@ -284,13 +264,14 @@ pub(crate) fn rule_hides_pick(
 /// Counts a picked name that a rule leaves out, unless the listing of its directory does.
 fn hide_pick(worker: &mut Worker<'_>, node: &Node, layer: u16, name: &[u8], kind: Option<Kind>) {
     if node.layers[usize::from(layer)].content != Content::Listed {
-        is_excluded(worker, (node, layer), name, kind, &mut Vec::new());
+        is_excluded(worker, node, layer, name, kind, &mut Vec::new());
     }
 }
 
 fn is_excluded(
     worker: &mut Worker<'_>,
-    (node, layer): (&Node, u16),
+    node: &Node,
+    layer: u16,
     name: &[u8],
     kind: Option<Kind>,
     path: &mut Vec<u8>,
@@ -304,7 +285,7 @@ fn is_excluded(
     let says = |doing: &[u8], rule| {
         if run.says(Topic::Filter) && run.pass().transfers() {
             let rule = scope.describe(rule);
-            tell_filtered(run, node.segment, (doing, path), kind, rule.pattern());
+            tell_filtered(run, node.segment, doing, path, kind, rule.pattern());
         }
     };
     match scope.check(path, node_kind(kind), filter::Side::Sender, Perishable::Honoured) {
@@ -331,7 +312,8 @@ fn is_excluded(
 pub(crate) fn tell_filtered(
     run: &Run,
     segment: crate::order::SegmentId,
-    (doing, path): (&[u8], &[u8]),
+    doing: &[u8],
+    path: &[u8],
     kind: Option<Kind>,
     pattern: &[u8],
 ) {
@@ -384,7 +366,8 @@ fn match_destination(worker: &mut Worker<'_>, node: &Node, names: &mut Names) ->
         if partial::sweep(worker.run, &dir, name) {
             node.touch();
         } else if !is_staging(worker, node, &dir, name) {
-            extraneous.names.push((name.into(), listing.kind_hint(at)));
+            let kind = listing.kind_hint(at);
+            extraneous.names.push(delete::later::Name { name: name.into(), kind });
         }
     }
     extraneous

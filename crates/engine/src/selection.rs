@@ -89,6 +89,13 @@ pub(crate) struct Pick {
     pub(crate) below: Option<Arc<Picked>>,
 }
 
+impl Pick {
+    /// What of it is picked in a root; `None` for a root that does not have it.
+    pub(crate) fn in_root(&self, root: u16) -> Option<InRoot> {
+        self.roots.iter().find(|of| of.root == root).copied()
+    }
+}
+
 /// The picked names of one directory.
 #[derive(Debug, Default)]
 pub(crate) struct Picked {

@@ -11,7 +11,7 @@ use sched::Context;
 
 use crate::delete::later::Deletions;
 use crate::hard_links::{Group, Incomplete};
-use crate::names::Names;
+use crate::names::{AlsoIn, Names};
 use crate::node::Node;
 use crate::order::SegmentId;
 use crate::run::{Run, Scratch};
@@ -24,15 +24,15 @@ use crate::{delete, descend, entries, finalize, hard_links, scan, transfer};
 pub(crate) struct Found {
     pub(crate) names: Names,
     /// Directories that further layers have too, by name.
-    pub(crate) also_in: Vec<(Box<[u8]>, u16)>,
+    pub(crate) also_in: Vec<AlsoIn>,
 }
 
 impl Found {
     /// The further layers that have a directory.
     pub(crate) fn also_in(&self, name: &[u8]) -> impl Iterator<Item = u16> {
-        let first = self.also_in.partition_point(|(other, _)| **other < *name);
-        let same = self.also_in[first..].iter().take_while(move |(other, _)| **other == *name);
-        same.map(|(_, layer)| *layer)
+        let first = self.also_in.partition_point(|other| *other.name < *name);
+        let same = self.also_in[first..].iter().take_while(move |other| *other.name == *name);
+        same.map(|other| other.layer)
     }
 }
 

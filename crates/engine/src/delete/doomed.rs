@@ -178,8 +178,8 @@ impl<'a> Doomed<'a> {
         if let filter::Verdict::Excluded(rule) = verdict {
             if worker.run.says(Topic::Filter) {
                 let rule = scope.describe(rule);
-                let doing = (&b"[generator] protecting "[..], &path[..]);
-                tell_filtered(worker.run, self.segment, doing, Some(kind), rule.pattern());
+                let (run, doing) = (worker.run, b"[generator] protecting ");
+                tell_filtered(run, self.segment, doing, &path, Some(kind), rule.pattern());
             }
             return true;
         }

@@ -22,7 +22,11 @@ use crate::run::Run;
 use crate::task::{Task, Worker};
 
 /// A name that only the destination has.
-pub(crate) type Name = (Box<[u8]>, Option<Kind>);
+pub(crate) struct Name {
+    pub(crate) name: Box<[u8]>,
+    /// As its listing says, if it does.
+    pub(crate) kind: Option<Kind>,
+}
 
 /// A directory that waits for the end of the transfer.
 pub(crate) struct PutOff {
