@@ -176,12 +176,7 @@ fn same_content(worker: &mut Worker<'_>, entry: &Entry, dir: &Dir, metadata: &Me
         Quick::Different => false,
         Quick::MustRead => {
             let both = || -> io::Result<(File, File)> {
-                let access_time = worker.run.access_time();
-                let source = if entry.is_followed {
-                    entry.source_dir.open_file_following(&entry.name, access_time)?
-                } else {
-                    entry.source_dir.open_file(&entry.name, access_time)?
-                };
+                let source = entry.open_source(worker.run)?;
                 Ok((source, dir.open_file(entry.target_name(), AccessTime::Keep)?))
             };
             both().is_ok_and(|(left, right)| {

@@ -141,11 +141,7 @@ fn look_at_source(way: &Way<'_>) -> Result<Metadata, Fault> {
     let (name, layer) = (way.name(), way.entry.layer);
     let look = || {
         let dir = way.node.layer_dir(layer)?;
-        if way.entry.is_followed {
-            dir.stat_following(name)
-        } else {
-            way.node.run.stat_source(&dir, name)
-        }
+        way.node.run.look_at_source(&dir, name, way.entry.is_followed)
     };
     let metadata = look().map_err(|error| {
         let gone = error.kind() == io::ErrorKind::NotFound && way.entry.picked == 0;

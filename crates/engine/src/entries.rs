@@ -50,6 +50,17 @@ pub(crate) struct Entry {
     pub(crate) group: Option<GroupId>,
 }
 
+impl Entry {
+    /// Opens its file at the source.
+    pub(crate) fn open_source(&self, run: &Run) -> io::Result<File> {
+        if self.is_followed {
+            self.source_dir.open_file_following(&self.name, run.access_time())
+        } else {
+            self.source_dir.open_file(&self.name, run.access_time())
+        }
+    }
+}
+
 /// A file of the same name in another directory.
 #[derive(Clone)]
 pub(crate) struct Elsewhere {
@@ -228,9 +239,7 @@ fn look(
     {
         return Ok((run.as_pretended_file(&file, metadata), Some(file)));
     }
-    let metadata =
-        if entry.is_followed { dir.stat_following(name)? } else { run.stat_source(dir, name)? };
-    Ok((metadata, None))
+    Ok((run.look_at_source(dir, name, entry.is_followed)?, None))
 }
 
 fn count(worker: &mut Worker<'_>, source: &Metadata) {

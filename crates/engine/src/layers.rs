@@ -10,7 +10,7 @@ use model::{Cause, Fault, Kind, Metadata, Topic, Verb};
 use crate::attributes::Extra;
 use crate::descend::way::Way;
 use crate::links::is_unsafe;
-use crate::node::{Content, Handle, Layer, Origin, ThroughLink};
+use crate::node::{Content, Handle, Layer, OpenedFor, Origin, ThroughLink};
 use crate::run::Run;
 use crate::selection::{InRoot, Pick, Reason};
 use crate::task::Worker;
@@ -23,10 +23,9 @@ const OPEN_LAYERS: usize = 4;
 pub(crate) fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>, Option<Fault>) {
     let mut unopened = None;
     let mut layers: Vec<Layer> = Vec::with_capacity(1);
-    for (parent_layer, content) in contributions(worker.run, way) {
-        let through_link =
-            if way.entry.is_followed { ThroughLink::Follow } else { ThroughLink::No };
-        match open_layer(way, (parent_layer, content), through_link) {
+    for Contribution { parent_layer, content } in contributions(worker.run, way) {
+        let through_link = ThroughLink::at(way.entry.is_followed);
+        match open_layer(way, parent_layer, content, through_link) {
             Ok((dir, metadata)) => {
                 let above = &way.node.layers[usize::from(parent_layer)];
                 let is_named = way.reason() == Some(Reason::Named);
@@ -74,16 +73,14 @@ pub(crate) fn can_read_attributes(run: &Run, way: &Way<'_>) -> bool {
 
 fn open_layer(
     way: &Way<'_>,
-    (parent_layer, content): (u16, Content),
+    parent_layer: u16,
+    content: Content,
     through_link: ThroughLink,
 ) -> io::Result<(Dir, Metadata)> {
     let (run, parent) = (&way.node.run, way.node.layer_dir(parent_layer)?);
     let only_leads_on = content == Content::Picked && !way.pick().is_none_or(is_leaf);
-    let dir = if only_leads_on {
-        run.open_source_to_search(&parent, way.name(), through_link)?
-    } else {
-        run.open_source(&parent, way.name(), through_link)?
-    };
+    let opened_for = if only_leads_on { OpenedFor::Search } else { OpenedFor::Listing };
+    let dir = run.open_source(&parent, way.name(), through_link, opened_for)?;
     let metadata = dir.metadata()?;
     if !way.node.run.identity.is_root {
         // A directory that may be listed but not searched is as good as unreadable.
@@ -119,22 +116,28 @@ fn is_followed(way: &Way<'_>, pick: &Pick, in_root: InRoot, dir: &Dir) -> bool {
         || (links.copy_unsafe && leaves_the_tree())
 }
 
-/// The layers of the parent that have a directory of this name, and what of it belongs to the
-/// transfer.
-fn contributions(run: &Run, way: &Way<'_>) -> Vec<(u16, Content)> {
+/// A layer of the parent that has a directory of the name.
+struct Contribution {
+    parent_layer: u16,
+    /// What of the directory belongs to the transfer.
+    content: Content,
+}
+
+/// The layers of the parent that have a directory of this name.
+fn contributions(run: &Run, way: &Way<'_>) -> Vec<Contribution> {
     let recursive = run.settings.traverse.depth == Depth::Recursive;
     let found_by_listing = if recursive { Content::Listed } else { Content::Picked };
-    let mut layers: Vec<(u16, Content)> = Vec::with_capacity(1);
+    let mut layers: Vec<Contribution> = Vec::with_capacity(1);
     let mut highest = None;
-    let mut add = |layer, content| {
+    let mut add = |parent_layer, content| {
         // Mostly they come in order: then none is searched for.
-        let is_higher = highest < Some(layer);
-        highest = highest.max(Some(layer));
-        let same = |(known, _): &&mut (u16, Content)| *known == layer;
-        match if is_higher { None } else { layers.iter_mut().find(same) } {
-            Some((_, known)) if content == Content::Listed => *known = content,
+        let is_higher = highest < Some(parent_layer);
+        highest = highest.max(Some(parent_layer));
+        let is_same = |known: &&mut Contribution| known.parent_layer == parent_layer;
+        match if is_higher { None } else { layers.iter_mut().find(is_same) } {
+            Some(known) if content == Content::Listed => known.content = content,
             Some(_) => {}
-            None => layers.push((layer, content)),
+            None => layers.push(Contribution { parent_layer, content }),
         }
     };
     if way.entry.is_listed {

@@ -41,6 +41,22 @@ pub(crate) enum ThroughLink {
     Follow,
 }
 
+impl ThroughLink {
+    /// Of a name that is followed if it is a link, or is not.
+    pub(crate) fn at(is_followed: bool) -> Self {
+        if is_followed { Self::Follow } else { Self::No }
+    }
+}
+
+/// What a directory of the source is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenedFor {
+    /// To be listed.
+    Listing,
+    /// To reach what is in it: it was open before, or nothing asks what else is there.
+    Search,
+}
+
 /// What of a layer belongs to the transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
@@ -284,7 +300,7 @@ impl Node {
         };
         for (left, below) in way.into_iter().enumerate().rev() {
             let Origin::Child { name, through_link, .. } = &below.origin else { continue };
-            dir = self.run.open_source_to_search(&dir, name, *through_link)?;
+            dir = self.run.open_source(&dir, name, *through_link, OpenedFor::Search)?;
             self.passed(&below.handle, &dir, left)?;
         }
         Ok(dir)
@@ -296,7 +312,7 @@ impl Node {
             Origin::Root(place) => place.open(),
             Origin::Child { parent_layer, name, through_link } => {
                 let parent = self.layer_dir(*parent_layer)?;
-                self.run.open_source_to_search(&parent, name, *through_link)
+                self.run.open_source(&parent, name, *through_link, OpenedFor::Search)
             }
         })
     }
@@ -535,23 +551,25 @@ impl Run {
         parent: &Dir,
         name: &[u8],
         through_link: ThroughLink,
+        opened_for: OpenedFor,
     ) -> io::Result<Dir> {
-        match through_link {
-            ThroughLink::No => parent.open_child(name, self.access_time()),
-            ThroughLink::Follow => parent.open_child_following(name),
+        match (through_link, opened_for) {
+            (ThroughLink::No, OpenedFor::Listing) => parent.open_child(name, self.access_time()),
+            (ThroughLink::No, OpenedFor::Search) => {
+                parent.open_child_to_search(name, self.access_time())
+            }
+            (ThroughLink::Follow, OpenedFor::Listing) => parent.open_child_following(name),
+            (ThroughLink::Follow, OpenedFor::Search) => parent.open_child_following_to_search(name),
         }
     }
 
-    /// Opens a directory of the source that need not be listed, or has been open before.
-    pub(crate) fn open_source_to_search(
+    /// Looks at an entry of the source, or at what a link leads to.
+    pub(crate) fn look_at_source(
         &self,
-        parent: &Dir,
+        dir: &Dir,
         name: &[u8],
-        through_link: ThroughLink,
-    ) -> io::Result<Dir> {
-        match through_link {
-            ThroughLink::No => parent.open_child_to_search(name, self.access_time()),
-            ThroughLink::Follow => parent.open_child_following_to_search(name),
-        }
+        is_followed: bool,
+    ) -> io::Result<Metadata> {
+        if is_followed { dir.stat_following(name) } else { self.stat_source(dir, name) }
     }
 }

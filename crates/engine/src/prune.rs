@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::merge_files::rules_in_force;
 use crate::names::Seen;
-use crate::node::{Content, Node};
+use crate::node::{Content, Node, OpenedFor, ThroughLink};
 use crate::scan::{node_kind, path_of};
 use crate::selection::Pick;
 
@@ -108,11 +108,7 @@ fn brings_nothing(
     let Some(scope) = entered else { return false };
     pick.below.iter().flat_map(|below| &below.names).all(|below| {
         let Some(of) = below.in_root(root) else { return true };
-        let opened = if of.is_slashed || below.below.is_some() {
-            dir.open_child_following(&below.name)
-        } else {
-            dir.open_child(&below.name, node.run.access_time())
-        };
+        let opened = open(node, dir, &below.name, of.is_slashed || below.below.is_some());
         let path = [path, b"/", &below.name].concat();
         opened.is_ok_and(|dir| brings_nothing(node, layer, &dir, &path, below, &scope))
     })
@@ -258,11 +254,7 @@ impl Search<'_> {
 }
 
 fn open(node: &Node, dir: &Dir, name: &[u8], is_followed: bool) -> io::Result<Dir> {
-    if is_followed {
-        dir.open_child_following(name)
-    } else {
-        dir.open_child(name, node.run.access_time())
-    }
+    node.run.open_source(dir, name, ThroughLink::at(is_followed), OpenedFor::Listing)
 }
 
 /// True when links to directories may be gone through.

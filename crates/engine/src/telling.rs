@@ -267,14 +267,10 @@ impl Entry {
         if !run.settings.tell_checksums || self.source.kind != Kind::File || !is_read {
             return None;
         }
-        let file = if self.is_followed {
-            self.source_dir.open_file_following(&self.name, run.access_time())
-        } else {
-            self.source_dir.open_file(&self.name, run.access_time())
-        };
+        let file = self.open_source(run).ok()?;
         let algorithm = run.settings.compare.checksum;
         let whole = 0..self.source.size;
-        let digest = checksum::of_range(algorithm, &file.ok()?, whole, || run.go_on()).ok()?;
+        let digest = checksum::of_range(algorithm, &file, whole, || run.go_on()).ok()?;
         Some(checksum::hex(&digest).into())
     }
 

@@ -30,12 +30,7 @@ impl Member {
 
     /// Looks at the source.
     pub(super) fn look(&self, run: &Run) -> io::Result<Metadata> {
-        let dir = self.node.layer_dir(self.layer)?;
-        if self.is_followed {
-            dir.stat_following(&self.name)
-        } else {
-            run.stat_source(&dir, &self.name)
-        }
+        run.look_at_source(&self.node.layer_dir(self.layer)?, &self.name, self.is_followed)
     }
 
     /// What it means that the source cannot be looked at.

@@ -95,13 +95,8 @@ pub(crate) fn give_up(worker: &mut Worker<'_>, entry: &Entry, problem: Problem) 
 }
 
 fn open_both(worker: &Worker<'_>, entry: &Entry) -> Result<(File, File), Fault> {
-    let access_time = worker.run.access_time();
-    let source = if entry.is_followed {
-        entry.source_dir.open_file_following(&entry.name, access_time)
-    } else {
-        entry.source_dir.open_file(&entry.name, access_time)
-    };
-    let source = source.map_err(|error| entry.source_fault(Verb::Open, &error))?;
+    let source =
+        entry.open_source(worker.run).map_err(|error| entry.source_fault(Verb::Open, &error))?;
     let target = match &entry.target_dir {
         Some(dir) => dir.open_file(entry.target_name(), fs::AccessTime::Keep),
         None => Err(io::ErrorKind::NotFound.into()),

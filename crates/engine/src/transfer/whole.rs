@@ -329,10 +329,7 @@ pub(crate) fn open_source(
     }
     let file = match job.opened.take() {
         Some(file) => return Ok(file),
-        None if entry.is_followed => {
-            entry.source_dir.open_file_following(&entry.name, run.access_time())
-        }
-        None => entry.source_dir.open_file(&entry.name, run.access_time()),
+        None => entry.open_source(run),
     };
     let file = file.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => entry.source_fault(Verb::Open, Cause::Vanished),
