@@ -49,7 +49,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
         let (node, found) = (Arc::clone(&node), Arc::clone(&found));
         worker.spawn(Task::Directories(Position { node, found, next: next + 1, segment }));
     } else {
-        run.log.close(segment, &*run.sink);
+        run.log.close(segment);
     }
     let way = Way { node: &node, found: &found, entry: &directories[next], segment: own };
     if let Some(child) = enter(worker, &way) {
@@ -58,7 +58,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
         scan::expand(worker, Arc::new(child));
     } else {
         run.end_listing();
-        run.log.close(own, &*run.sink);
+        run.log.close(own);
         finalize::settle(worker, node);
     }
     run.end_scan();

@@ -81,7 +81,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
         let (node, found) = (Arc::clone(&node), Arc::clone(&found));
         worker.spawn(Task::Files(Position { node, found, next: end, segment }));
     } else {
-        run.log.close(segment, &*run.sink);
+        run.log.close(segment);
     }
     match Place::open(&node) {
         Ok(mut place) => {
@@ -108,7 +108,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
             }
         }
     }
-    run.log.close(batch, &*run.sink);
+    run.log.close(batch);
     run.end_scan();
     finalize::settle(worker, node);
 }

@@ -345,7 +345,7 @@ pub(crate) fn leader_is_put_aside(run: &Run, leader: &Entry) {
     let Some(id) = leader.group else { return };
     if let Some(followers) = run.links.following.lock().get_mut(&id) {
         for member in &mut followers.members {
-            run.log.close(member.segment, &*run.sink);
+            run.log.close(member.segment);
             member.segment = OrderedLog::ROOT;
         }
         followers.with_leader = followers.members.len();

@@ -7,6 +7,7 @@
 //! here. When nobody listens to items the log holds nothing at all.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use model::{Event, Item, RelPath, Sink};
 use parking_lot::Mutex;
@@ -102,6 +103,8 @@ struct Segments {
 
 /// Orders events. Shared by all workers.
 pub(crate) struct OrderedLog {
+    /// Who hears them in the end.
+    sink: Arc<dyn Sink>,
     segments: Option<Mutex<Segments>>,
 }
 
@@ -110,10 +113,10 @@ impl OrderedLog {
     pub(crate) const ROOT: SegmentId = SegmentId(0);
 
     /// A log that orders items, or one that only passes messages on.
-    pub(crate) fn new(orders_items: bool) -> Self {
+    pub(crate) fn new(orders_items: bool, sink: Arc<dyn Sink>) -> Self {
         let root = Segment::new(Self::ROOT, true);
         let segments = Segments { slots: vec![root], free: Vec::new() };
-        Self { segments: orders_items.then(|| Mutex::new(segments)) }
+        Self { sink, segments: orders_items.then(|| Mutex::new(segments)) }
     }
 
     /// Opens a segment that comes after all that `parent` holds so far.
@@ -123,21 +126,26 @@ impl OrderedLog {
     }
 
     /// Adds an event to the end of a segment.
-    pub(crate) fn push(&self, segment: SegmentId, event: Event, sink: &dyn Sink) {
-        let Some(segments) = &self.segments else { return sink.accept(event) };
+    pub(crate) fn push(&self, segment: SegmentId, event: Event) {
+        let Some(segments) = &self.segments else { return self.sink.accept(event) };
         let mut segments = segments.lock();
         let slot = &mut segments.slots[segment.0 as usize];
         if slot.is_front && slot.pieces.is_empty() {
-            sink.accept(event);
+            self.sink.accept(event);
         } else {
             slot.pieces.push(Piece::new(event));
         }
     }
 
     /// Says that nothing more comes into a segment.
-    pub(crate) fn close(&self, segment: SegmentId, sink: &dyn Sink) {
+    pub(crate) fn close(&self, segment: SegmentId) {
         let Some(segments) = &self.segments else { return };
-        segments.lock().close(segment, sink);
+        segments.lock().close(segment, &*self.sink);
+    }
+
+    /// Hands on what waits for nothing.
+    pub(crate) fn tell_at_once(&self, event: Event) {
+        self.sink.accept(event);
     }
 }
 

@@ -119,7 +119,7 @@ impl Parked {
     /// Nothing more is told of it, and nobody is linked to it.
     fn let_go(self, worker: &mut Worker<'_>) -> Arc<Node> {
         hard_links::leader_is_lost(worker, self.group);
-        worker.run.log.close(self.segment, &*worker.run.sink);
+        worker.run.log.close(self.segment);
         self.node
     }
 }

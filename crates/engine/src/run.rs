@@ -80,7 +80,6 @@ impl Scratch {
 /// Shared by all tasks of one run.
 pub(crate) struct Run {
     pub(crate) settings: Settings,
-    pub(crate) sink: Arc<dyn Sink>,
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) cancel: Cancel,
     pass: Mutex<Pass>,
@@ -146,12 +145,11 @@ impl Run {
         // A list knows no destination.
         settings.compare.existing_only &= !settings.traverse.list_only;
         Ok(Self {
-            sink: Arc::clone(&around.sink),
             gauges: Arc::clone(&around.gauges),
             cancel: around.cancel.clone(),
             pass: Mutex::new(Pass::Whole),
             identity: Identity::new(&settings.preserve),
-            log: OrderedLog::new(settings.interest > Interest::Faults),
+            log: OrderedLog::new(settings.interest > Interest::Faults, Arc::clone(&around.sink)),
             links: HardLinks::default(),
             meets_entries_again: false,
             rate: RateLimit::new(settings.limits.bytes_per_sec.and_then(NonZeroU64::new)),
@@ -380,7 +378,7 @@ impl Run {
         if fault.is_fatal() {
             self.end(Stop::Fatal(fault.clone()));
         }
-        self.sink.accept(Event::Fault(fault));
+        self.log.tell_at_once(Event::Fault(fault));
     }
 
     /// Tells that part of the source could not be read: nothing is deleted any more.
@@ -444,7 +442,7 @@ impl Run {
     pub(crate) fn say(&self, segment: SegmentId, topic: Topic, text: impl FnOnce() -> Vec<u8>) {
         if self.says(topic) {
             let text = text().into();
-            self.log.push(segment, Event::Message(Message { topic, text }), &*self.sink);
+            self.log.push(segment, Event::Message(Message { topic, text }));
         }
     }
 }

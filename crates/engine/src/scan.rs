@@ -53,12 +53,12 @@ fn begin(worker: &mut Worker<'_>, node: Arc<Node>, found: Found) {
     Gauges::add(&run.gauges.listed_entries, found.names.files().len() as u64);
     let files = run.log.open(node.segment);
     let directories = run.log.open(node.segment);
-    run.log.close(node.segment, &*run.sink);
+    run.log.close(node.segment);
     let found = Arc::new(found);
     let position =
         |segment| Position { node: Arc::clone(&node), found: Arc::clone(&found), next: 0, segment };
     if found.names.directories().is_empty() {
-        run.log.close(directories, &*run.sink);
+        run.log.close(directories);
     } else {
         node.hold();
         run.begin_scan();
@@ -67,7 +67,7 @@ fn begin(worker: &mut Worker<'_>, node: Arc<Node>, found: Found) {
     }
     run.end_listing();
     if found.names.files().is_empty() || !run.pass().transfers() {
-        run.log.close(files, &*run.sink);
+        run.log.close(files);
     } else {
         node.hold();
         run.begin_scan();

@@ -187,18 +187,18 @@ impl Task {
                 worker.run.end_scan();
                 worker.run.end_listing();
                 crate::telling::conclude_directory(worker, &node);
-                worker.run.log.close(node.segment, &*worker.run.sink);
+                worker.run.log.close(node.segment);
                 finalize::settle(worker, node);
             }
             Self::Files(position) => {
                 worker.run.end_scan();
-                worker.run.log.close(position.segment, &*worker.run.sink);
+                worker.run.log.close(position.segment);
                 finalize::settle(worker, position.node);
             }
             Self::Directories(position) => {
                 worker.run.end_scan();
                 worker.run.end_listing();
-                worker.run.log.close(position.segment, &*worker.run.sink);
+                worker.run.log.close(position.segment);
                 finalize::settle(worker, position.node);
             }
             Self::Copy(file) => file.parked.give_up(worker),

@@ -69,7 +69,7 @@ impl Run {
             if let Event::Item(item) | Event::Settled(item) = &event {
                 debug_assert_eq!(item.verdict, verdict, "what is told is what is counted");
             }
-            self.log.push(segment, event, &*self.sink);
+            self.log.push(segment, event);
         }
     }
 }
@@ -215,7 +215,7 @@ impl Entry {
     pub(crate) fn tell_line(&self, run: &Run, told: Told) {
         if run.wants(told.line.verdict, told.line.flags.is_significant()) {
             let item = Box::new(self.item(run, told));
-            run.log.push(self.segment, Event::Line(item), &*run.sink);
+            run.log.push(self.segment, Event::Line(item));
         }
     }
 
@@ -232,7 +232,7 @@ impl Entry {
         let gauge = Arc::new(FileGauge::begin());
         let item = self.outline(run, Told::new(self.written_verdict(), flags));
         let begun = Begun { item, gauge: Arc::clone(&gauge) };
-        run.log.push(self.segment, Event::Begun(Box::new(begun)), &*run.sink);
+        run.log.push(self.segment, Event::Begun(Box::new(begun)));
         Some(gauge)
     }
 

@@ -112,7 +112,7 @@ pub(crate) fn give_up(worker: &mut Worker<'_>, deletions: Deletions) {
 }
 
 fn settle(worker: &mut Worker<'_>, node: Arc<Node>, segment: SegmentId) {
-    worker.run.log.close(segment, &*worker.run.sink);
+    worker.run.log.close(segment);
     finalize::settle(worker, node);
 }
 

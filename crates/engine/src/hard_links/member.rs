@@ -98,7 +98,7 @@ impl Member {
     /// Nothing more is told of it: lets go of its node.
     pub(super) fn settle(self, worker: &mut Worker<'_>) {
         if self.segment != OrderedLog::ROOT {
-            worker.run.log.close(self.segment, &*worker.run.sink);
+            worker.run.log.close(self.segment);
         }
         finalize::settle(worker, self.node);
     }

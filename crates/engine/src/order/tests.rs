@@ -1,6 +1,7 @@
 //! What `order` promises, held to it.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use model::{Event, Message, Sink, Topic};
 use parking_lot::Mutex;
@@ -19,21 +20,26 @@ impl Sink for Heard {
     }
 }
 
+fn log() -> (OrderedLog, Arc<Heard>) {
+    let heard = Arc::<Heard>::default();
+    (OrderedLog::new(true, heard.clone()), heard)
+}
+
 fn say(text: &str) -> Event {
     Event::Message(Message { topic: Topic::Notice, text: text.as_bytes().into() })
 }
 
 #[test]
 fn later_segments_wait_for_earlier_ones() {
-    let (log, heard) = (OrderedLog::new(true), Heard::default());
+    let (log, heard) = log();
     let first = log.open(OrderedLog::ROOT);
     let second = log.open(OrderedLog::ROOT);
-    log.push(second, say("2"), &heard);
-    log.close(second, &heard);
+    log.push(second, say("2"));
+    log.close(second);
     assert!(heard.0.lock().is_empty());
-    log.push(first, say("1"), &heard);
+    log.push(first, say("1"));
     assert_eq!(*heard.0.lock(), ["1"]);
-    log.close(first, &heard);
+    log.close(first);
     assert_eq!(*heard.0.lock(), ["1", "2"]);
 }
 
@@ -58,7 +64,7 @@ proptest! {
         parents in prop::collection::vec(any::<prop::sample::Index>(), 1..20),
         order in prop::collection::vec(any::<prop::sample::Index>(), 20),
     ) {
-        let (log, heard) = (OrderedLog::new(true), Heard::default());
+        let (log, heard) = log();
         let mut segments = vec![OrderedLog::ROOT];
         let mut children: Vec<Vec<usize>> = vec![vec![]];
         for parent in &parents {
@@ -74,8 +80,8 @@ proptest! {
         while !waiting.is_empty() {
             let at = next.next().unwrap().index(waiting.len());
             let (number, segment) = waiting.swap_remove(at);
-            log.push(segment, say(&number.to_string()), &heard);
-            log.close(segment, &heard);
+            log.push(segment, say(&number.to_string()));
+            log.close(segment);
         }
         prop_assert_eq!(heard.0.lock().clone(), expected);
     }

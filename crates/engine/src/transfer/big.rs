@@ -259,7 +259,7 @@ fn leave(worker: &mut Worker<'_>, big: &BigFile) {
                 None => compare::go_on(worker, entry, !big.differs.load(Ordering::Relaxed)),
                 Some(problem) => compare::give_up(worker, &entry, problem),
             }
-            node.run.log.close(segment, &*node.run.sink);
+            node.run.log.close(segment);
             finalize::settle(worker, node);
         }
     }
@@ -295,6 +295,6 @@ fn end_copy(worker: &mut Worker<'_>, big: &BigFile, copying: Copying, problem: O
 fn end(worker: &mut Worker<'_>, job: &FileJob, result: Result<Written, Problem>) {
     conclude(worker, job, result);
     let run = &job.entry.node.run;
-    run.log.close(job.entry.segment, &*run.sink);
+    run.log.close(job.entry.segment);
     finalize::settle(worker, Arc::clone(&job.entry.node));
 }

@@ -185,7 +185,7 @@ fn resume(worker: &mut Worker<'_>, parked: Parked, has_failed: bool) -> Result<E
 }
 
 fn settle(worker: &mut Worker<'_>, entry: Entry) {
-    worker.run.log.close(entry.segment, &*worker.run.sink);
+    worker.run.log.close(entry.segment);
     finalize::settle(worker, entry.node);
 }
 

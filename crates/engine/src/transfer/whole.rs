@@ -109,7 +109,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, mut job: FileJob) {
         return big::begin_copy(worker, job);
     }
     run_small(worker, job);
-    node.run.log.close(segment, &*node.run.sink);
+    node.run.log.close(segment);
     finalize::settle(worker, node);
 }
 
