@@ -25,6 +25,9 @@ mod descriptors;
 /// What all tasks of a run share.
 mod run;
 
+/// What each worker keeps for itself.
+mod scratch;
+
 /// What this process may set.
 mod identity;
 

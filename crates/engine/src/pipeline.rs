@@ -88,7 +88,7 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     tell_passing_fault(&run);
     let stopped = run.stopped();
     let cancelled = around.cancel.is_cancelled() && stopped.is_none();
-    Ok(Outcome { summary: run.totals(), stopped, cancelled })
+    Ok(Outcome { summary: run.scratches.totals(), stopped, cancelled })
 }
 
 /// Tells of a fault that kept deletions back and was gone when the tree was gone through again: what
@@ -96,9 +96,9 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
 fn tell_passing_fault(run: &Run) {
     if let Some(fault) = run.deletion.take_untold()
         && run.pass().transfers()
-        && run.totals().faults == 0
+        && run.scratches.totals().faults == 0
     {
-        run.fault(&mut run.scratch(0).totals, fault);
+        run.fault(&mut run.scratches.of(0).totals, fault);
     }
 }
 
@@ -157,7 +157,7 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
     run.deletion.permit(run.settings.delete.limit);
     for (number, pass) in Pass::of(&run.settings, overlaps).iter().enumerate() {
         run.begin_pass(*pass);
-        let before = run.totals();
+        let before = run.scratches.totals();
         let root = match root_node(run, &top, &picked) {
             Ok(root) => Arc::new(root),
             Err(error) if number == 0 => return Err(error),
@@ -181,7 +181,7 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
         }
         insist_on_the_end(run, &root);
         if !pass.transfers() {
-            run.keep_only_deletions(&before);
+            run.scratches.keep_only_deletions(&before);
         }
         if pass.measures() {
             run.deletion.permit(run.settings.delete.limit);
@@ -221,7 +221,7 @@ fn left_for_later(run: &Arc<Run>, top: &Top<'_>) -> Vec<Task> {
 
 /// Tells of the arguments that cannot be read.
 fn tell_unreadable(run: &Run, selection: &mut Selection) {
-    let mut scratch = run.scratch(0);
+    let mut scratch = run.scratches.of(0);
     for Unreadable { typed, name, error } in std::mem::take(&mut selection.unreadable) {
         let cause = Cause::from(&error);
         let fault = Fault { side: Side::Source, verb: Verb::LookAt, path: typed, cause };
@@ -272,7 +272,7 @@ fn leave_out(
 ) {
     let unknown = Metadata::unknown(kind);
     let item = || Item::new(argument_path(name), unknown, verdict).because(reason());
-    run.conclude(&mut run.scratch(0).totals, OrderedLog::ROOT, Line::bare(verdict), item);
+    run.conclude(&mut run.scratches.of(0).totals, OrderedLog::ROOT, Line::bare(verdict), item);
 }
 
 /// The path that an argument would have at the destination.
@@ -362,7 +362,7 @@ fn compare_root(run: &Run, top: &Top<'_>, root: &Root, node: &mut Node) -> Resul
 /// Counts the root as failed and tells why.
 fn fail_root(run: &Run, node: &Node, metadata: Metadata, fault: Fault) {
     let item = Item::failed(RelPath::root(), metadata, &fault);
-    let totals = &mut run.scratch(0).totals;
+    let totals = &mut run.scratches.of(0).totals;
     run.source_fault(totals, fault);
     run.conclude(totals, node.segment, Line::from(&item), || item);
 }
@@ -386,7 +386,7 @@ fn widen_root(run: &Run, node: &Node, existing: Option<&Metadata>) {
     };
     if let Err(error) = widen() {
         let fault = node.target_fault(Verb::MakePassable, b".", &error);
-        run.fault(&mut run.scratch(0).totals, fault);
+        run.fault(&mut run.scratches.of(0).totals, fault);
     }
 }
 
@@ -425,7 +425,7 @@ fn speak_of_root(run: &Run, node: &Node, is_new: bool, flags: ItemFlags) {
     if !run.pass().transfers() {
         return;
     }
-    let mut scratch = run.scratch(0);
+    let mut scratch = run.scratches.of(0);
     crate::telling::speak_to(run, &mut scratch.totals, node, is_new, flags);
 }
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use fs::{Copier, Dir, File, xattr};
+use fs::{Dir, File, xattr};
 use model::{
     Cause, Event, Fault, Gauges, Interest, Job, Message, Metadata, Settings, Side, Sink, Summary,
     Topic, Verb, Verdict,
 };
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use sched::{Budget, Cancel, Cancelled, Permit, RateLimit};
 
 use self::destination::Destination;
@@ -27,6 +27,7 @@ use crate::identity::{Identity, Power};
 use crate::order::{OrderedLog, SegmentId};
 use crate::pass::Pass;
 use crate::prune::KnownFull;
+use crate::scratch::Scratches;
 
 use crate::transfer::partial::Waiting;
 use crate::wanted::Wanted;
@@ -45,36 +46,6 @@ pub enum Stop {
     TimeIsUp,
     /// A task panicked: a bug of ours.
     Internal(Box<str>),
-}
-
-/// What one worker keeps for itself: buffers and counts.
-#[derive(Default)]
-pub(crate) struct Scratch {
-    pub(crate) copier: Copier,
-    pub(crate) totals: Summary,
-    pub(crate) buffer: Vec<u8>,
-    pub(crate) other_buffer: Vec<u8>,
-    /// How much may be in flight for this worker.
-    pub(crate) flight_bytes: usize,
-}
-
-/// What all workers together hold of files at a time. Up to 32 workers have all that pays off; with
-/// more of them each has less, since they are many where each call takes long and few bytes are on
-/// their way at a time.
-const FLIGHT_BYTES: usize = 8 << 20;
-
-impl Scratch {
-    /// Fits the buffers to the number of workers that may be at work.
-    pub(crate) fn fit(&mut self, workers: usize) {
-        let bytes = FLIGHT_BYTES / workers.max(1);
-        if bytes == self.flight_bytes {
-            return;
-        }
-        self.flight_bytes = bytes;
-        self.copier.limit_buffer(bytes);
-        self.buffer = Vec::new();
-        self.other_buffer = Vec::new();
-    }
 }
 
 /// Shared by all tasks of one run.
@@ -108,7 +79,7 @@ pub(crate) struct Run {
     listings: AtomicUsize,
     began: Instant,
     stop: Mutex<Option<Stop>>,
-    workers: Vec<Mutex<Scratch>>,
+    pub(crate) scratches: Scratches,
 }
 
 /// The outside of a run: who listens and who may stop it.
@@ -165,7 +136,7 @@ impl Run {
             listings: AtomicUsize::new(0),
             began: Instant::now(),
             stop: Mutex::new(None),
-            workers: (0..limits.workers).map(|_| Mutex::default()).collect(),
+            scratches: Scratches::new(limits.workers),
             settings,
         })
     }
@@ -330,36 +301,6 @@ impl Run {
         self.gauges.done_bytes.fetch_sub(paced_bytes, Ordering::Relaxed);
     }
 
-    /// Keeps of a pass that only deletes what it deleted and what failed.
-    pub(crate) fn keep_only_deletions(&self, before: &Summary) {
-        let now = self.totals();
-        let mut kept = *before;
-        kept.deleted = now.deleted;
-        kept.faults = now.faults;
-        kept.vanished = now.vanished;
-        kept.deletions_skipped = now.deletions_skipped;
-        kept.deletions_suppressed = now.deletions_suppressed;
-        kept.verdicts.set(Verdict::Deleted, now.verdicts.get(Verdict::Deleted));
-        for worker in &self.workers {
-            worker.lock().totals = Summary::default();
-        }
-        self.workers[0].lock().totals = kept;
-    }
-
-    /// The buffers and counts of one worker. Only that worker asks, so nobody waits.
-    pub(crate) fn scratch(&self, worker: usize) -> MutexGuard<'_, Scratch> {
-        self.workers[worker].lock()
-    }
-
-    /// Totals so far.
-    pub(crate) fn totals(&self) -> Summary {
-        let mut all = Summary::default();
-        for worker in &self.workers {
-            all.merge(&worker.lock().totals);
-        }
-        all
-    }
-
     /// Tells of a path that failed; ends the run when nothing more can be written.
     pub(crate) fn fault(&self, totals: &mut Summary, fault: Fault) {
         if fault.side == Side::Source && !self.pass().transfers() {
@@ -454,20 +395,5 @@ pub(crate) fn join(root: &[u8], below: &[u8]) -> Box<[u8]> {
         (b"" | b".", _) => below.into(),
         _ if root.ends_with(b"/") => [root, below].concat().into(),
         _ => [root, b"/", below].concat().into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_number_of_workers_has_little_in_flight() {
-        for workers in [1, 2, 32, 33, 100, 256, 1000] {
-            let mut scratch = Scratch::default();
-            scratch.fit(workers);
-            assert!(scratch.flight_bytes * workers <= FLIGHT_BYTES, "{workers}");
-            assert_eq!(scratch.flight_bytes >= 256 << 10, workers <= 32, "{workers}");
-        }
     }
 }

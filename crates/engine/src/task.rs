@@ -14,7 +14,8 @@ use crate::hard_links::{Group, Incomplete};
 use crate::names::{AlsoIn, Names};
 use crate::node::Node;
 use crate::order::SegmentId;
-use crate::run::{Run, Scratch};
+use crate::run::Run;
+use crate::scratch::Scratch;
 use crate::transfer::LongFile;
 use crate::transfer::big::BigFile;
 use crate::transfer::partial::Waiting;
@@ -147,7 +148,7 @@ impl Task {
 impl sched::Task for Task {
     fn run(self, context: &Context<'_, Self>) {
         let run = Arc::clone(self.shared());
-        let mut scratch = run.scratch(context.worker());
+        let mut scratch = run.scratches.of(context.worker());
         let mut worker = Worker { run: &run, scratch: &mut scratch, context };
         Gauges::set(&run.gauges.workers_busy, context.busy_workers() as u64);
         Gauges::set(&run.gauges.workers_active, context.active_workers() as u64);
@@ -173,7 +174,7 @@ impl sched::Task for Task {
 
     fn abandon(self, context: &Context<'_, Self>) {
         let run = Arc::clone(self.shared());
-        let mut scratch = run.scratch(context.worker());
+        let mut scratch = run.scratches.of(context.worker());
         let mut worker = Worker { run: &run, scratch: &mut scratch, context };
         self.give_up(&mut worker);
     }
