@@ -106,7 +106,7 @@ struct Old<'a> {
 
 impl Old<'_> {
     fn problem(&self, run: &Run, error: &io::Error) -> Problem {
-        if run.is_stop(error) {
+        if run.ending.explains(error) {
             return Problem::Stopped;
         }
         self.node.target_fault(Verb::BackUp, self.name, error).into()

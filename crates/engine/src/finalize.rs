@@ -50,9 +50,7 @@ fn finish(worker: &mut Worker<'_>, node: &Node) {
         return;
     }
     let dir = match node.target_dir() {
-        Err(error) if error.kind() == io::ErrorKind::Interrupted && run.cancel.is_cancelled() => {
-            return;
-        }
+        Err(error) if run.ending.explains(&error) => return,
         dir => dir.map_err(failed(node, Verb::OpenDirectory)),
     };
     let done = dir.and_then(|dir| dir.map_or(Ok(()), |dir| dress(run, node, finish, &dir)));

@@ -322,7 +322,7 @@ impl Node {
     fn passed(&self, handle: &Handle, dir: &Dir, left: usize) -> io::Result<()> {
         handle.check(dir)?;
         if left > 0 && left.is_multiple_of(KEPT_ON_THE_WAY) {
-            if self.run.cancel.is_cancelled() {
+            if self.run.ending.has_begun() {
                 return Err(io::ErrorKind::Interrupted.into());
             }
             handle.keep(&self.run.open_dirs, dir);

@@ -86,7 +86,7 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
         passes(&run, top, &settings)?;
     }
     tell_passing_fault(&run);
-    let stopped = run.stopped();
+    let stopped = run.ending.reason();
     let cancelled = around.cancel.is_cancelled() && stopped.is_none();
     Ok(Outcome { summary: run.scratches.totals(), stopped, cancelled })
 }
@@ -163,7 +163,7 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
             Err(error) if number == 0 => return Err(error),
             // What the passes before it did is done, and counted.
             Err(error) => {
-                run.end(Stop::Unprepared(error.to_string().into()));
+                run.ending.begin(Stop::Unprepared(error.to_string().into()));
                 break;
             }
         };
@@ -172,9 +172,9 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
         let workers = pass.workers(run.settings.delete.limit, settings.workers);
         let settings = &sched::Settings { workers, ..*settings };
         while !seeds.is_empty() {
-            let ended = sched::run(settings, &run.cancel, seeds);
+            let ended = sched::run(settings, &run.ending.token, seeds);
             if let sched::End::Panicked(message) = ended.end {
-                run.end(Stop::Internal(message.into()));
+                run.ending.begin(Stop::Internal(message.into()));
             }
             // After a cancellation these are only settled.
             seeds = left_for_later(run, &top);
@@ -193,13 +193,13 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
 /// A pass that nobody cancelled has done all that it began; anything else is a bug of ours, and must
 /// not look like success.
 fn insist_on_the_end(run: &Run, root: &Node) {
-    if run.cancel.is_cancelled() {
+    if run.ending.has_begun() {
         return;
     }
     if root.is_held() {
-        run.end(Stop::Internal("a directory was not finished".into()));
+        run.ending.begin(Stop::Internal("a directory was not finished".into()));
     } else if !run.links.is_empty() {
-        run.end(Stop::Internal("hard links were not made".into()));
+        run.ending.begin(Stop::Internal("hard links were not made".into()));
     }
 }
 

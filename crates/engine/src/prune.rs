@@ -161,7 +161,7 @@ impl Search<'_> {
             return Some(false);
         }
         while let Some(level) = self.levels.last_mut() {
-            if self.node.run.cancel.is_cancelled() {
+            if self.node.run.ending.has_begun() {
                 return None;
             }
             let Some(Below { name, is_followed }) = level.left.pop() else {

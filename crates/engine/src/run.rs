@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use sched::{Budget, Cancel, Cancelled, Permit, RateLimit};
 
 use self::destination::Destination;
+use self::ending::Ending;
 use crate::attributes::{self, Born, ExtraChange, Unset};
 use crate::delete::permission::Permission;
 use crate::descriptors::{self, Descriptors};
@@ -34,25 +35,16 @@ use crate::wanted::Wanted;
 
 /// The destination of a run.
 pub(crate) mod destination;
+/// Whether a run ends before all is done.
+mod ending;
 
-/// Why a run ended before all was done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// Nothing more can be written, or a root cannot be opened.
-    Fatal(Fault),
-    /// A later pass over the tree could not begin.
-    Unprepared(Box<str>),
-    /// `--stop-at` or `--stop-after`.
-    TimeIsUp,
-    /// A task panicked: a bug of ours.
-    Internal(Box<str>),
-}
+pub use ending::Stop;
 
 /// Shared by all tasks of one run.
 pub(crate) struct Run {
     pub(crate) settings: Settings,
     pub(crate) gauges: Arc<Gauges>,
-    pub(crate) cancel: Cancel,
+    pub(crate) ending: Ending,
     pass: Mutex<Pass>,
     pub(crate) identity: Identity,
     pub(crate) log: OrderedLog,
@@ -78,7 +70,6 @@ pub(crate) struct Run {
     scans: AtomicUsize,
     listings: AtomicUsize,
     began: Instant,
-    stop: Mutex<Option<Stop>>,
     pub(crate) scratches: Scratches,
 }
 
@@ -117,7 +108,7 @@ impl Run {
         settings.compare.existing_only &= !settings.traverse.list_only;
         Ok(Self {
             gauges: Arc::clone(&around.gauges),
-            cancel: around.cancel.clone(),
+            ending: Ending::new(around.cancel.clone()),
             pass: Mutex::new(Pass::Whole),
             identity: Identity::new(&settings.preserve),
             log: OrderedLog::new(settings.interest > Interest::Faults, Arc::clone(&around.sink)),
@@ -135,7 +126,6 @@ impl Run {
             scans: AtomicUsize::new(0),
             listings: AtomicUsize::new(0),
             began: Instant::now(),
-            stop: Mutex::new(None),
             scratches: Scratches::new(limits.workers),
             settings,
         })
@@ -156,7 +146,7 @@ impl Run {
     /// Waits until a task may open what it needs, so that many workers do not run into the limit
     /// of the process.
     pub(crate) fn open_files(&self) -> Result<Permit<'_>, Cancelled> {
-        self.open_files.acquire(descriptors::PER_TASK, &self.cancel)
+        self.open_files.acquire(descriptors::PER_TASK, &self.ending.token)
     }
 
     /// What files that are opened before their turn take from, if there is some left.
@@ -281,18 +271,7 @@ impl Run {
 
     /// Waits for as long as the rate limit asks; fails when the run is being stopped.
     pub(crate) fn wait_for_rate(&self, bytes: u64) -> io::Result<()> {
-        self.rate.take(bytes, &self.cancel).map_err(|_| io::ErrorKind::Interrupted.into())
-    }
-
-    /// Fails when the run is being stopped: for loops that only read. As in rsync, the rate is that
-    /// of what is copied.
-    pub(crate) fn go_on(&self) -> io::Result<()> {
-        self.cancel.check().map_err(|_| io::ErrorKind::Interrupted.into())
-    }
-
-    /// True of an error by which something ended since the run is being stopped.
-    pub(crate) fn is_stop(&self, error: &io::Error) -> bool {
-        error.kind() == io::ErrorKind::Interrupted && self.cancel.is_cancelled()
+        self.rate.take(bytes, &self.ending.token).map_err(|_| io::ErrorKind::Interrupted.into())
     }
 
     /// Takes back what a file has shown as done while it was in work: from here on it counts as a
@@ -317,7 +296,7 @@ impl Run {
             totals.faults += 1;
         }
         if fault.is_fatal() {
-            self.end(Stop::Fatal(fault.clone()));
+            self.ending.begin(Stop::Fatal(fault.clone()));
         }
         self.log.tell_at_once(Event::Fault(fault));
     }
@@ -349,17 +328,6 @@ impl Run {
     /// True while deletions are permitted by what is known of the source.
     pub(crate) fn may_delete(&self) -> bool {
         self.settings.delete.ignore_errors || !self.deletion.has_source_fault()
-    }
-
-    /// Ends the run: no new work is begun. The first reason stands.
-    pub(crate) fn end(&self, stop: Stop) {
-        self.stop.lock().get_or_insert(stop);
-        self.cancel.cancel();
-    }
-
-    /// Why the run was ended, if it was from inside.
-    pub(crate) fn stopped(&self) -> Option<Stop> {
-        self.stop.lock().clone()
     }
 
     /// True when items of this verdict are wanted.

@@ -111,7 +111,7 @@ impl Worker<'_> {
 
     /// True when no new work is to be begun.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.run.cancel.is_cancelled()
+        self.run.ending.has_begun()
     }
 }
 

@@ -270,7 +270,7 @@ impl Entry {
         let file = self.open_source(run).ok()?;
         let algorithm = run.settings.compare.checksum;
         let whole = 0..self.source.size;
-        let digest = checksum::of_range(algorithm, &file, whole, || run.go_on()).ok()?;
+        let digest = checksum::of_range(algorithm, &file, whole, || run.ending.go_on()).ok()?;
         Some(checksum::hex(&digest).into())
     }
 

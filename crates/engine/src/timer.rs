@@ -61,8 +61,8 @@ impl Drop for Timer {
 impl Run {
     /// Ends the run since its time is up, unless it is being stopped already.
     fn end_in_time(&self) {
-        if !self.cancel.is_cancelled() {
-            self.end(Stop::TimeIsUp);
+        if !self.ending.has_begun() {
+            self.ending.begin(Stop::TimeIsUp);
         }
     }
 }

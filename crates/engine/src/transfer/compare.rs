@@ -118,7 +118,7 @@ pub(crate) fn same_range(
     scratch.other_buffer.resize(piece_bytes, 0);
     let mut at = range.start;
     while at < range.end {
-        worker.run.go_on().map_err(|_| Unsure::Stopped)?;
+        worker.run.ending.go_on().map_err(|_| Unsure::Stopped)?;
         let len = usize::try_from(range.end - at).map_or(piece_bytes, |len| len.min(piece_bytes));
         let left_len = source.read_at(&mut scratch.buffer[..len], at).map_err(Unsure::Source)?;
         let right_len =

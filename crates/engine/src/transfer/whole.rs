@@ -393,7 +393,7 @@ pub(crate) fn sparse(run: &Run, source: &Metadata) -> Sparse {
 
 /// Tells a failed copy from a run that is being stopped.
 pub(crate) fn problem(run: &Run, entry: &Entry, error: CopyError) -> Problem {
-    if run.is_stop(error.error()) {
+    if run.ending.explains(error.error()) {
         return Problem::Stopped;
     }
     match error {
@@ -561,11 +561,11 @@ pub(crate) fn verify(
 ) -> Result<(), Problem> {
     let read = |file| {
         let algorithm = run.settings.compare.checksum;
-        crate::checksum::of_range(algorithm, file, range.clone(), || run.go_on())
+        crate::checksum::of_range(algorithm, file, range.clone(), || run.ending.go_on())
     };
     let expected = read(source).map_err(|error| problem(run, entry, CopyError::Source(error)))?;
     let got = read(target).map_err(|error| match error {
-        error if run.is_stop(&error) => Problem::Stopped,
+        error if run.ending.explains(&error) => Problem::Stopped,
         error => entry.target_fault(Verb::ReadBack, &error).into(),
     })?;
     if expected == got {
