@@ -44,8 +44,8 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
     let own = run.log.open(segment);
     if next + 1 < directories.len() {
         node.hold();
-        run.begin_scan();
-        run.begin_listing();
+        run.progress.begin_scan();
+        run.progress.begin_listing();
         let (node, found) = (Arc::clone(&node), Arc::clone(&found));
         worker.spawn(Task::Directories(Position { node, found, next: next + 1, segment }));
     } else {
@@ -57,11 +57,11 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
         // The child holds the parent until it is finished.
         scan::expand(worker, Arc::new(child));
     } else {
-        run.end_listing();
+        run.progress.end_listing();
         run.log.close(own);
         finalize::settle(worker, node);
     }
-    run.end_scan();
+    run.progress.end_scan();
 }
 
 /// Looks at a directory on both sides and makes the node of it; `None` when it is not entered.

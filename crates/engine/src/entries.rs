@@ -77,7 +77,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
     let batch = run.log.open(segment);
     if end < files.len() {
         node.hold();
-        run.begin_scan();
+        run.progress.begin_scan();
         let (node, found) = (Arc::clone(&node), Arc::clone(&found));
         worker.spawn(Task::Files(Position { node, found, next: end, segment }));
     } else {
@@ -109,7 +109,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
         }
     }
     run.log.close(batch);
-    run.end_scan();
+    run.progress.end_scan();
     finalize::settle(worker, node);
 }
 
@@ -247,7 +247,7 @@ fn count(worker: &mut Worker<'_>, source: &Metadata) {
     totals.listed.add(source.kind, 1);
     if matches!(source.kind, Kind::File | Kind::Symlink) {
         add_bytes(&mut totals.listed_bytes, source.size);
-        Gauges::add(&worker.run.gauges.listed_bytes, source.size);
+        Gauges::add(&worker.run.progress.gauges.listed_bytes, source.size);
     }
 }
 

@@ -3,8 +3,6 @@
 use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 use fs::{Dir, File, xattr};
 use model::{
@@ -16,6 +14,7 @@ use sched::{Budget, Cancel, Cancelled, Permit, RateLimit};
 
 use self::destination::Destination;
 use self::ending::Ending;
+use self::progress::Progress;
 use crate::attributes::{self, Born, ExtraChange, Unset};
 use crate::delete::permission::Permission;
 use crate::descriptors::{self, Descriptors};
@@ -29,7 +28,6 @@ use crate::order::{OrderedLog, SegmentId};
 use crate::pass::Pass;
 use crate::prune::KnownFull;
 use crate::scratch::Scratches;
-
 use crate::transfer::partial::Waiting;
 use crate::wanted::Wanted;
 
@@ -37,13 +35,15 @@ use crate::wanted::Wanted;
 pub(crate) mod destination;
 /// Whether a run ends before all is done.
 mod ending;
+/// How far a run is.
+mod progress;
 
 pub use ending::Stop;
 
 /// Shared by all tasks of one run.
 pub(crate) struct Run {
     pub(crate) settings: Settings,
-    pub(crate) gauges: Arc<Gauges>,
+    pub(crate) progress: Progress,
     pub(crate) ending: Ending,
     pass: Mutex<Pass>,
     pub(crate) identity: Identity,
@@ -67,9 +67,6 @@ pub(crate) struct Run {
     pub(crate) known_full: KnownFull,
     /// New files are opened without being looked at first.
     pub(crate) reads_new_files: bool,
-    scans: AtomicUsize,
-    listings: AtomicUsize,
-    began: Instant,
     pub(crate) scratches: Scratches,
 }
 
@@ -107,7 +104,7 @@ impl Run {
         // A list knows no destination.
         settings.compare.existing_only &= !settings.traverse.list_only;
         Ok(Self {
-            gauges: Arc::clone(&around.gauges),
+            progress: Progress::new(&around.gauges),
             ending: Ending::new(around.cancel.clone()),
             pass: Mutex::new(Pass::Whole),
             identity: Identity::new(&settings.preserve),
@@ -123,9 +120,6 @@ impl Run {
             open_dirs: OpenDirs::new(limits.descriptors.dirs),
             known_full: KnownFull::default(),
             reads_new_files: !settings.dry_run && !settings.traverse.list_only,
-            scans: AtomicUsize::new(0),
-            listings: AtomicUsize::new(0),
-            began: Instant::now(),
             scratches: Scratches::new(limits.workers),
             settings,
         })
@@ -139,8 +133,8 @@ impl Run {
     /// Begins a pass.
     pub(crate) fn begin_pass(&self, pass: Pass) {
         *self.pass.lock() = pass;
-        self.begin_scan();
-        self.begin_listing();
+        self.progress.begin_scan();
+        self.progress.begin_listing();
     }
 
     /// Waits until a task may open what it needs, so that many workers do not run into the limit
@@ -152,30 +146,6 @@ impl Run {
     /// What files that are opened before their turn take from, if there is some left.
     pub(crate) fn open_files_left(&self) -> &Budget {
         &self.open_files
-    }
-
-    /// One more task that may find entries.
-    pub(crate) fn begin_scan(&self) {
-        self.scans.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A task that may find entries is done; the last one ends the scan.
-    pub(crate) fn end_scan(&self) {
-        if self.scans.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.gauges.finish_scan(self.began.elapsed());
-        }
-    }
-
-    /// One more directory, or list of directories, that may hold others.
-    pub(crate) fn begin_listing(&self) {
-        self.listings.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// One of them was listed or left out; the last one ends the list.
-    pub(crate) fn end_listing(&self) {
-        if self.listings.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.gauges.finish_list();
-        }
     }
 
     /// Metadata of a name, as it pretends to be with `--fake-super`.
@@ -264,20 +234,14 @@ impl Run {
     /// cancelled.
     pub(crate) fn pace(&self, bytes: u64) -> io::Result<()> {
         let waited = self.wait_for_rate(bytes);
-        Gauges::add(&self.gauges.transferred_bytes, bytes);
-        Gauges::add(&self.gauges.done_bytes, bytes);
+        Gauges::add(&self.progress.gauges.transferred_bytes, bytes);
+        Gauges::add(&self.progress.gauges.done_bytes, bytes);
         waited
     }
 
     /// Waits for as long as the rate limit asks; fails when the run is being stopped.
     pub(crate) fn wait_for_rate(&self, bytes: u64) -> io::Result<()> {
         self.rate.take(bytes, &self.ending.token).map_err(|_| io::ErrorKind::Interrupted.into())
-    }
-
-    /// Takes back what a file has shown as done while it was in work: from here on it counts as a
-    /// whole, or not at all.
-    pub(crate) fn end_of_work(&self, paced_bytes: u64) {
-        self.gauges.done_bytes.fetch_sub(paced_bytes, Ordering::Relaxed);
     }
 
     /// Tells of a path that failed; ends the run when nothing more can be written.

@@ -50,7 +50,7 @@ pub(crate) fn expand(worker: &mut Worker<'_>, node: Arc<Node>) {
 /// Spawns what goes through the names, directories to be stolen first.
 fn begin(worker: &mut Worker<'_>, node: Arc<Node>, found: Found) {
     let run = Arc::clone(&node.run);
-    Gauges::add(&run.gauges.listed_entries, found.names.files().len() as u64);
+    Gauges::add(&run.progress.gauges.listed_entries, found.names.files().len() as u64);
     let files = run.log.open(node.segment);
     let directories = run.log.open(node.segment);
     run.log.close(node.segment);
@@ -61,16 +61,16 @@ fn begin(worker: &mut Worker<'_>, node: Arc<Node>, found: Found) {
         run.log.close(directories);
     } else {
         node.hold();
-        run.begin_scan();
-        run.begin_listing();
+        run.progress.begin_scan();
+        run.progress.begin_listing();
         worker.spawn(Task::Directories(position(directories)));
     }
-    run.end_listing();
+    run.progress.end_listing();
     if found.names.files().is_empty() || !run.pass().transfers() {
         run.log.close(files);
     } else {
         node.hold();
-        run.begin_scan();
+        run.progress.begin_scan();
         entries::run(worker, position(files));
     }
     finalize::settle(worker, node);

@@ -150,8 +150,8 @@ impl sched::Task for Task {
         let run = Arc::clone(self.shared());
         let mut scratch = run.scratches.of(context.worker());
         let mut worker = Worker { run: &run, scratch: &mut scratch, context };
-        Gauges::set(&run.gauges.workers_busy, context.busy_workers() as u64);
-        Gauges::set(&run.gauges.workers_active, context.active_workers() as u64);
+        Gauges::set(&run.progress.gauges.workers_busy, context.busy_workers() as u64);
+        Gauges::set(&run.progress.gauges.workers_active, context.active_workers() as u64);
         worker.scratch.fit(context.active_workers());
         let Ok(_open_files) = run.open_files() else {
             return self.give_up(&mut worker);
@@ -159,7 +159,7 @@ impl sched::Task for Task {
         match self {
             Self::Expand(node) => {
                 scan::expand(&mut worker, node);
-                run.end_scan();
+                run.progress.end_scan();
             }
             Self::Files(position) => entries::run(&mut worker, position),
             Self::Directories(position) => descend::run(&mut worker, position),
@@ -185,20 +185,20 @@ impl Task {
     fn give_up(self, worker: &mut Worker<'_>) {
         match self {
             Self::Expand(node) => {
-                worker.run.end_scan();
-                worker.run.end_listing();
+                worker.run.progress.end_scan();
+                worker.run.progress.end_listing();
                 crate::telling::conclude_directory(worker, &node);
                 worker.run.log.close(node.segment);
                 finalize::settle(worker, node);
             }
             Self::Files(position) => {
-                worker.run.end_scan();
+                worker.run.progress.end_scan();
                 worker.run.log.close(position.segment);
                 finalize::settle(worker, position.node);
             }
             Self::Directories(position) => {
-                worker.run.end_scan();
-                worker.run.end_listing();
+                worker.run.progress.end_scan();
+                worker.run.progress.end_listing();
                 worker.run.log.close(position.segment);
                 finalize::settle(worker, position.node);
             }

@@ -121,8 +121,8 @@ fn conclude_failed(worker: &mut Worker<'_>, segment: SegmentId, item: Item) {
 }
 
 fn done(worker: &Worker<'_>, bytes: u64) {
-    Gauges::add(&worker.run.gauges.done_entries, 1);
-    Gauges::add(&worker.run.gauges.done_bytes, bytes);
+    Gauges::add(&worker.run.progress.gauges.done_entries, 1);
+    Gauges::add(&worker.run.progress.gauges.done_bytes, bytes);
 }
 
 /// What is told of an entry beside what is known of it anyway.
@@ -192,8 +192,8 @@ pub(crate) fn speak_to(
         totals.created.add(Kind::Directory, 1);
     }
     *node.line.lock() = Some(Line { verdict, flags });
-    Gauges::add(&run.gauges.listed_entries, 1);
-    Gauges::add(&run.gauges.done_entries, 1);
+    Gauges::add(&run.progress.gauges.listed_entries, 1);
+    Gauges::add(&run.progress.gauges.done_entries, 1);
 }
 
 impl Entry {

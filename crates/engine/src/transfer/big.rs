@@ -123,7 +123,7 @@ fn open_copy(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Opened, Probl
         // Before it has its name: who is interrupted here has brought nothing over.
         // Test: `a_shared_big_file_that_waits_for_its_rate_has_no_name_yet`.
         let paced = job.pace(run, entry.source.size).map_err(CopyError::Observer);
-        run.end_of_work(entry.source.size);
+        run.progress.end_of_work(entry.source.size);
         paced.map_err(|error| problem(run, entry, error))?;
         let lacking = staged.complete(run, entry, &source)?;
         let copied = Copied { read_bytes: entry.source.size, ..Copied::default() };
@@ -250,7 +250,7 @@ fn leave(worker: &mut Worker<'_>, big: &BigFile) {
     }
     let problem = big.problem.lock().take();
     let Some(work) = big.work.write().take() else { return };
-    worker.run.end_of_work(big.paced_bytes.load(Ordering::Relaxed));
+    worker.run.progress.end_of_work(big.paced_bytes.load(Ordering::Relaxed));
     match work {
         Work::Copy(copying) => end_copy(worker, big, copying, problem),
         Work::Compare { entry, .. } => {

@@ -52,7 +52,7 @@ fn write_to(
     };
     let size = entry.source.size;
     let copied = worker.scratch.copier.copy_range(source, target, from..size, holes, &mut pace);
-    run.end_of_work(paced);
+    run.progress.end_of_work(paced);
     let copied = copied.map_err(|error| problem(run, entry, error))?;
     if copied.short {
         return Err(Problem::Changed);

@@ -214,7 +214,7 @@ fn count_as_written(worker: &mut Worker<'_>, entry: &Entry, copied: Copied) {
     add_bytes(&mut totals.transferred_bytes, entry.source.size);
     add_bytes(&mut totals.literal_bytes, copied.read_bytes);
     add_bytes(&mut totals.written_bytes, copied.written_bytes);
-    Gauges::add(&worker.run.gauges.transferred_files, 1);
+    Gauges::add(&worker.run.progress.gauges.transferred_files, 1);
 }
 
 /// What follows when the destination has the content: links to it, and the source may go.
@@ -374,7 +374,7 @@ fn copy(
     };
     let copied =
         worker.scratch.copier.copy_whole(source, target, entry.source.size, sparse, &mut pace);
-    run.end_of_work(paced);
+    run.progress.end_of_work(paced);
     let copied = copied.map_err(|error| problem(run, entry, error))?;
     if copied.short {
         return Err(Problem::Changed);
