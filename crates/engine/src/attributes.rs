@@ -251,7 +251,7 @@ pub(crate) fn default_mask(run: &Run, node: &Node) -> u32 {
         let dir = node.target_dir().ok().flatten()?;
         acl::read((&dir).into(), Which::Default).ok().flatten()
     });
-    default_acl.as_ref().map_or(0o777 & !run.umask, Acl::mode_bits)
+    default_acl.as_ref().map_or_else(|| run.identity.default_mask(), Acl::mode_bits)
 }
 
 /// The source's extended attributes and ACLs, by name.

@@ -303,7 +303,7 @@ fn make_target(
         None if run.settings.dry_run || !run.pass().transfers() => return Ok(Target::Absent),
         None => {
             let mode = match way.reason() {
-                Some(Reason::Path) => 0o777 & !run.umask,
+                Some(Reason::Path) => run.identity.default_mask(),
                 _ => 0o700,
             };
             match parent.make_dir(name, mode) {

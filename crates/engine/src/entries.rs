@@ -134,7 +134,7 @@ impl<'a> Place<'a> {
         let will_be_read = entry.kind == Some(Kind::File)
             && entry.presence == Presence::Absent
             && !entry.is_followed
-            && run.reads_new_files;
+            && !run.settings.dry_run;
         if !will_be_read {
             return None;
         }

@@ -95,6 +95,9 @@ pub(crate) enum Dressed {
 /// Groups that are not complete, and followers whose leader is in work.
 #[derive(Default)]
 pub(crate) struct HardLinks {
+    /// One entry of the source may be met several times: no count of links tells that a group is
+    /// whole.
+    pub(crate) meets_entries_again: bool,
     collecting: [Mutex<Shard>; SHARDS],
     following: Mutex<HashMap<GroupId, Followers>>,
     last_id: AtomicU64,
@@ -158,7 +161,7 @@ pub(crate) fn register(worker: &mut Worker<'_>, mut member: Member, source: &Met
     member.segment = run.log.open(member.segment);
     let inode = source.inode();
     // A name that may be found on several ways counts once: such a group is complete with the scan.
-    let wanted = if run.meets_entries_again { u32::MAX } else { source.nlink };
+    let wanted = if links.meets_entries_again { u32::MAX } else { source.nlink };
     let complete = links.shard(inode).lock().push(inode, member, wanted);
     if let Some(members) = complete {
         worker.spawn(Group::new(inode, members, Some(*source)).task());

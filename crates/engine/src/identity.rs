@@ -22,6 +22,7 @@ pub(crate) struct Identity {
     pub(crate) uid: u32,
     /// The process itself is root, whatever it pretends.
     pub(crate) is_root: bool,
+    umask: u32,
     users: Option<IdMap>,
     groups: Option<IdMap>,
     owner: bool,
@@ -29,7 +30,8 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn new(preserve: &Preserve) -> Self {
+    /// `umask` is that of the process as it was started.
+    pub(crate) fn new(preserve: &Preserve, umask: u32) -> Self {
         let is_root = fs::process::is_root();
         let power = match preserve.privilege {
             Privilege::Fake => Power::Fake,
@@ -42,11 +44,17 @@ impl Identity {
             power,
             uid: fs::process::effective_uid(),
             is_root,
+            umask,
             users: map(&preserve.ids.users),
             groups: map(&preserve.ids.groups),
             owner: preserve.owner,
             group: preserve.group,
         }
+    }
+
+    /// The mode bits that new entries may have where nothing else says.
+    pub(crate) fn default_mask(&self) -> u32 {
+        0o777 & !self.umask
     }
 
     /// The owner that a copy of `source` shall have; `None` where it is left alone.

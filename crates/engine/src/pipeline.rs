@@ -71,7 +71,7 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     shared.deletion.missing = std::mem::take(&mut selection.missing);
     shared.deletion.source_inodes = inodes_up_to_the_top(&selection);
     let links = &job.settings.links;
-    shared.meets_entries_again = links.symlinks == Symlinks::Follow
+    shared.links.meets_entries_again = links.symlinks == Symlinks::Follow
         || links.copy_dirlinks
         || links.copy_unsafe
         || selection.may_overlap();

@@ -49,14 +49,10 @@ pub(crate) struct Run {
     pub(crate) identity: Identity,
     pub(crate) log: OrderedLog,
     pub(crate) links: HardLinks,
-    /// One entry of the source may be met several times: no count of links tells that a group is
-    /// whole.
-    pub(crate) meets_entries_again: bool,
+
     pub(crate) rate: RateLimit,
     pub(crate) destination: Destination,
     pub(crate) deletion: Permission,
-    /// `umask` of the process as it was started.
-    pub(crate) umask: u32,
     /// Complete files that are put into place when the tree has been gone through.
     pub(crate) later: Mutex<Vec<Waiting>>,
     /// Descriptors of the tasks at work.
@@ -65,8 +61,7 @@ pub(crate) struct Run {
     pub(crate) open_dirs: OpenDirs,
     /// What is known of directories before they are entered (`-m`).
     pub(crate) known_full: KnownFull,
-    /// New files are opened without being looked at first.
-    pub(crate) reads_new_files: bool,
+
     pub(crate) scratches: Scratches,
 }
 
@@ -107,19 +102,19 @@ impl Run {
             progress: Progress::new(&around.gauges),
             ending: Ending::new(around.cancel.clone()),
             pass: Mutex::new(Pass::Whole),
-            identity: Identity::new(&settings.preserve),
+            identity: Identity::new(&settings.preserve, around.umask),
             log: OrderedLog::new(settings.interest > Interest::Faults, Arc::clone(&around.sink)),
             links: HardLinks::default(),
-            meets_entries_again: false,
+
             rate: RateLimit::new(settings.limits.bytes_per_sec.and_then(NonZeroU64::new)),
             destination: Destination::new(job, &settings, opened)?,
             deletion: Permission::default(),
-            umask: around.umask,
+
             later: Mutex::default(),
             open_files: Budget::new(limits.descriptors.tasks),
             open_dirs: OpenDirs::new(limits.descriptors.dirs),
             known_full: KnownFull::default(),
-            reads_new_files: !settings.dry_run && !settings.traverse.list_only,
+
             scratches: Scratches::new(limits.workers),
             settings,
         })
