@@ -213,7 +213,7 @@ impl Old<'_> {
         let source = self.dir.open_file(self.name, AccessTime::Keep)?;
         let mut staging = Staging::create(holder, backup_name, 0o600, Naming::Named)?;
         let file = staging.file();
-        let mut pace = |bytes| run.wait_for_rate(bytes);
+        let mut pace = |bytes| run.budgets.wait_for_rate(bytes);
         Copier::new().copy_whole(&source, file, metadata.size, Sparse::KeepHoles, &mut pace)?;
         // As in rsync, a copy keeps what the run is told to keep. Owners that cannot be kept are no
         // reason to lose the old content.

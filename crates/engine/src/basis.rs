@@ -43,13 +43,13 @@ fn mirror_at(node: &Node, number: usize) -> Option<Dir> {
         let below = |root: &Dir| {
             let dir = mirror(root, node).ok()?;
             let handle = Handle::new(dir.clone(), &dir.metadata().ok()?);
-            handle.lend(&node.run.open_dirs);
+            handle.lend(&node.run.budgets.open_dirs);
             Some(handle)
         };
         roots.iter().map(below).collect()
     });
     let (root, handle) = (&roots[number], handles[number].as_ref()?);
-    handle.get(&node.run.open_dirs, || mirror(root, node)).ok()
+    handle.get(&node.run.budgets.open_dirs, || mirror(root, node)).ok()
 }
 
 fn mirror(root: &Dir, node: &Node) -> io::Result<Dir> {

@@ -86,7 +86,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
     match Place::open(&node) {
         Ok(mut place) => {
             let files = &files[next..end];
-            let mut ahead = ReadAhead::new(run.open_files_left());
+            let mut ahead = ReadAhead::new(run.budgets.descriptors_left());
             for (at, entry) in files.iter().enumerate() {
                 if worker.is_cancelled() {
                     break;

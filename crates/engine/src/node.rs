@@ -273,7 +273,7 @@ impl Node {
     /// The open directory of a layer.
     pub(crate) fn layer_dir(&self, layer: u16) -> io::Result<Dir> {
         let handle = &self.layers[usize::from(layer)].handle;
-        handle.get(&self.run.open_dirs, || self.reopen_layer(layer))
+        handle.get(&self.run.budgets.open_dirs, || self.reopen_layer(layer))
     }
 
     /// Opens a layer's directory again, from the nearest ancestor that is open down.
@@ -287,7 +287,7 @@ impl Node {
             }
             match (&here.origin, &node.parent) {
                 (Origin::Root(place), _) => {
-                    break here.handle.get(&self.run.open_dirs, || place.open())?;
+                    break here.handle.get(&self.run.budgets.open_dirs, || place.open())?;
                 }
                 (Origin::Child { parent_layer, .. }, Some(parent)) => {
                     way.push(here);
@@ -308,7 +308,7 @@ impl Node {
 
     /// The open directory of a layer of a child that is not in the tree yet.
     pub(crate) fn child_layer_dir(&self, layer: &Layer) -> io::Result<Dir> {
-        layer.handle.get(&self.run.open_dirs, || match &layer.origin {
+        layer.handle.get(&self.run.budgets.open_dirs, || match &layer.origin {
             Origin::Root(place) => place.open(),
             Origin::Child { parent_layer, name, through_link } => {
                 let parent = self.layer_dir(*parent_layer)?;
@@ -325,7 +325,7 @@ impl Node {
             if self.run.ending.has_begun() {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            handle.keep(&self.run.open_dirs, dir);
+            handle.keep(&self.run.budgets.open_dirs, dir);
         }
         Ok(())
     }
@@ -376,7 +376,7 @@ impl Node {
     /// The open directory of the destination; `None` where there is none.
     pub(crate) fn target_dir(&self) -> io::Result<Option<Dir>> {
         let Target::Present { handle, .. } = &self.target else { return Ok(None) };
-        handle.get(&self.run.open_dirs, || self.reopen_target()).map(Some)
+        handle.get(&self.run.budgets.open_dirs, || self.reopen_target()).map(Some)
     }
 
     /// Opens the destination directory again, as [`reopen_layer`](Self::reopen_layer) does.
@@ -410,7 +410,7 @@ impl Node {
     /// Counts its directories among those that are open and may be closed.
     pub(crate) fn lend_directories(&self) {
         for handle in self.handles() {
-            handle.lend(&self.run.open_dirs);
+            handle.lend(&self.run.budgets.open_dirs);
         }
     }
 
@@ -419,7 +419,7 @@ impl Node {
     /// Test: `extremes::twenty_thousand_levels_are_copied`.
     pub(crate) fn reopen_parent(&self) {
         let Some(parent) = &self.parent else { return };
-        let dirs = &self.run.open_dirs;
+        let dirs = &self.run.budgets.open_dirs;
         for layer in &self.layers {
             if let Origin::Child { parent_layer, through_link: ThroughLink::No, .. } = layer.origin
             {

@@ -381,7 +381,7 @@ fn widen_root(run: &Run, node: &Node, existing: Option<&Metadata>) {
         let Some(dir) = node.target_dir()? else { return Ok(()) };
         dir.set_own_mode(existing.mode | 0o700)?;
         // It may have been opened without being read.
-        handle.keep(&run.open_dirs, &dir.reopen()?);
+        handle.keep(&run.budgets.open_dirs, &dir.reopen()?);
         Ok(())
     };
     if let Err(error) = widen() {

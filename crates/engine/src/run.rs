@@ -1,7 +1,7 @@
 //! What all tasks of one run share: settings, counters, limits, and what has gone wrong so far.
 
 use std::io;
-use std::num::NonZeroU64;
+
 use std::sync::Arc;
 
 use fs::{Dir, File, xattr};
@@ -10,18 +10,19 @@ use model::{
     Topic, Verb, Verdict,
 };
 use parking_lot::Mutex;
-use sched::{Budget, Cancel, Cancelled, Permit, RateLimit};
+use sched::Cancel;
 
+use self::budgets::Budgets;
 use self::destination::Destination;
 use self::ending::Ending;
 use self::progress::Progress;
 use crate::attributes::{self, Born, ExtraChange, Unset};
 use crate::delete::permission::Permission;
-use crate::descriptors::{self, Descriptors};
+use crate::descriptors::Descriptors;
 use crate::destination::Opened;
 use crate::error::SetupError;
 use crate::fake_super;
-use crate::handle::OpenDirs;
+
 use crate::hard_links::HardLinks;
 use crate::identity::{Identity, Power};
 use crate::order::{OrderedLog, SegmentId};
@@ -31,6 +32,8 @@ use crate::scratch::Scratches;
 use crate::transfer::partial::Waiting;
 use crate::wanted::Wanted;
 
+/// What the tasks of a run share out among them.
+mod budgets;
 /// The destination of a run.
 pub(crate) mod destination;
 /// Whether a run ends before all is done.
@@ -50,15 +53,12 @@ pub(crate) struct Run {
     pub(crate) log: OrderedLog,
     pub(crate) links: HardLinks,
 
-    pub(crate) rate: RateLimit,
+    pub(crate) budgets: Budgets,
     pub(crate) destination: Destination,
     pub(crate) deletion: Permission,
     /// Complete files that are put into place when the tree has been gone through.
     pub(crate) later: Mutex<Vec<Waiting>>,
-    /// Descriptors of the tasks at work.
-    open_files: Budget,
-    /// Directories that stay open between the tasks that work in them.
-    pub(crate) open_dirs: OpenDirs,
+
     /// What is known of directories before they are entered (`-m`).
     pub(crate) known_full: KnownFull,
 
@@ -106,13 +106,16 @@ impl Run {
             log: OrderedLog::new(settings.interest > Interest::Faults, Arc::clone(&around.sink)),
             links: HardLinks::default(),
 
-            rate: RateLimit::new(settings.limits.bytes_per_sec.and_then(NonZeroU64::new)),
+            budgets: Budgets::new(
+                settings.limits.bytes_per_sec,
+                limits.descriptors,
+                around.cancel.clone(),
+            ),
             destination: Destination::new(job, &settings, opened)?,
             deletion: Permission::default(),
 
             later: Mutex::default(),
-            open_files: Budget::new(limits.descriptors.tasks),
-            open_dirs: OpenDirs::new(limits.descriptors.dirs),
+
             known_full: KnownFull::default(),
 
             scratches: Scratches::new(limits.workers),
@@ -130,17 +133,6 @@ impl Run {
         *self.pass.lock() = pass;
         self.progress.begin_scan();
         self.progress.begin_listing();
-    }
-
-    /// Waits until a task may open what it needs, so that many workers do not run into the limit
-    /// of the process.
-    pub(crate) fn open_files(&self) -> Result<Permit<'_>, Cancelled> {
-        self.open_files.acquire(descriptors::PER_TASK, &self.ending.token)
-    }
-
-    /// What files that are opened before their turn take from, if there is some left.
-    pub(crate) fn open_files_left(&self) -> &Budget {
-        &self.open_files
     }
 
     /// Metadata of a name, as it pretends to be with `--fake-super`.
@@ -228,15 +220,10 @@ impl Run {
     /// Waits for as long as the rate limit asks, counts the bytes, and ends a copy that is
     /// cancelled.
     pub(crate) fn pace(&self, bytes: u64) -> io::Result<()> {
-        let waited = self.wait_for_rate(bytes);
+        let waited = self.budgets.wait_for_rate(bytes);
         Gauges::add(&self.progress.gauges.transferred_bytes, bytes);
         Gauges::add(&self.progress.gauges.done_bytes, bytes);
         waited
-    }
-
-    /// Waits for as long as the rate limit asks; fails when the run is being stopped.
-    pub(crate) fn wait_for_rate(&self, bytes: u64) -> io::Result<()> {
-        self.rate.take(bytes, &self.ending.token).map_err(|_| io::ErrorKind::Interrupted.into())
     }
 
     /// Tells of a path that failed; ends the run when nothing more can be written.

@@ -153,7 +153,7 @@ impl sched::Task for Task {
         Gauges::set(&run.progress.gauges.workers_busy, context.busy_workers() as u64);
         Gauges::set(&run.progress.gauges.workers_active, context.active_workers() as u64);
         worker.scratch.fit(context.active_workers());
-        let Ok(_open_files) = run.open_files() else {
+        let Ok(_open_files) = run.budgets.open_files() else {
             return self.give_up(&mut worker);
         };
         match self {

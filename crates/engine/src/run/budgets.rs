@@ -1,0 +1,46 @@
+//! What the tasks of a run share out among them: descriptors, and bytes a second.
+
+use std::io;
+use std::num::NonZeroU64;
+
+use sched::{Budget, Cancel, Cancelled, Permit, RateLimit};
+
+use crate::descriptors::{self, Descriptors};
+use crate::handle::OpenDirs;
+
+/// What tasks share out. Every wait here ends when the run does.
+pub(crate) struct Budgets {
+    rate: RateLimit,
+    /// Descriptors of the tasks at work.
+    open_files: Budget,
+    /// Directories that stay open between the tasks that work in them.
+    pub(crate) open_dirs: OpenDirs,
+    token: Cancel,
+}
+
+impl Budgets {
+    pub(super) fn new(bytes_per_sec: Option<u64>, descriptors: Descriptors, token: Cancel) -> Self {
+        Self {
+            rate: RateLimit::new(bytes_per_sec.and_then(NonZeroU64::new)),
+            open_files: Budget::new(descriptors.tasks),
+            open_dirs: OpenDirs::new(descriptors.dirs),
+            token,
+        }
+    }
+
+    /// Waits until a task may open what it needs, so that many workers do not run into the limit
+    /// of the process.
+    pub(crate) fn open_files(&self) -> Result<Permit<'_>, Cancelled> {
+        self.open_files.acquire(descriptors::PER_TASK, &self.token)
+    }
+
+    /// What files that are opened before their turn take from, if there is some left.
+    pub(crate) fn descriptors_left(&self) -> &Budget {
+        &self.open_files
+    }
+
+    /// Waits for as long as the rate limit asks; fails when the run is being stopped.
+    pub(crate) fn wait_for_rate(&self, bytes: u64) -> io::Result<()> {
+        self.rate.take(bytes, &self.token).map_err(|_| io::ErrorKind::Interrupted.into())
+    }
+}
