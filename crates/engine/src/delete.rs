@@ -50,10 +50,8 @@ pub(crate) fn extraneous(
     if names.is_empty() {
         return;
     }
-    if !worker.run.may_delete() {
-        worker.scratch.totals.deletions_suppressed += names.len() as u64;
-        worker.run.tell_deletions_suppressed(segment);
-        return;
+    if !worker.run.deletion.is_permitted() {
+        return keep_back(worker, names.len(), segment);
     }
     let dir = match node.target_dir() {
         Ok(Some(dir)) => dir,
@@ -76,15 +74,22 @@ pub(crate) fn extraneous(
         if worker.is_cancelled() {
             break;
         }
-        if !worker.run.may_delete() {
+        if !worker.run.deletion.is_permitted() {
             // The source has failed elsewhere since the first of them went.
-            worker.scratch.totals.deletions_suppressed += 1 + doomed_names.len() as u64;
-            worker.run.tell_deletions_suppressed(segment);
-            break;
+            return keep_back(worker, 1 + doomed_names.len(), segment);
         }
         if doomed.remove(worker, &names[index].name, kind, Told::AsDeleted) {
             node.touch();
         }
+    }
+}
+
+/// Counts deletions that a fault at the source keeps back, and says so once in a run.
+fn keep_back(worker: &mut Worker<'_>, deletions: usize, segment: SegmentId) {
+    worker.scratch.totals.deletions_suppressed += deletions as u64;
+    if worker.run.deletion.is_first_kept_back() {
+        let text = b"IO error encountered -- skipping file deletion";
+        worker.run.say(segment, Topic::Notice, || text.to_vec());
     }
 }
 

@@ -71,7 +71,7 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     let source = match look_at_source(way) {
         Ok(source) => source,
         Err(fault) => {
-            run.note_source(&fault);
+            run.deletion.note_fault(&fault);
             way.fail(worker, Metadata::unknown(Kind::Directory), fault);
             return None;
         }
@@ -172,7 +172,7 @@ fn is_left_out(worker: &mut Worker<'_>, way: &Way<'_>, source: &Metadata) -> boo
         );
         let fault = way.node.source_fault(Verb::Copy, way.entry.layer, way.name(), cause);
         // What is extraneous at the destination is source data, too: nothing is deleted.
-        run.note_source(&fault);
+        run.deletion.note_fault(&fault);
         way.fail(worker, *source, fault);
         return true;
     }
@@ -398,7 +398,7 @@ fn build(
         Err(error) => {
             let cause = Cause::Refused(error.to_string().into());
             let fault = way.node.source_fault(Verb::ReadFilterRules, 0, way.name(), cause);
-            run.note_source(&fault);
+            run.deletion.note_fault(&fault);
             way.fail(worker, source, fault);
             return None;
         }
@@ -431,7 +431,7 @@ fn build(
         let flags = match compare(run, &node, existing.as_ref(), &source, &wanted) {
             Ok(flags) => flags,
             Err(fault) => {
-                run.note_source(&fault);
+                run.deletion.note_fault(&fault);
                 way.fail(worker, source, fault);
                 return None;
             }

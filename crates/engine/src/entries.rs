@@ -266,7 +266,7 @@ fn source_failed(
         _ => Cause::from(error),
     };
     let fault = node.source_fault(Verb::LookAt, entry.layer, name, cause);
-    worker.run.note_source(&fault);
+    worker.run.deletion.note_fault(&fault);
     let metadata = Metadata::unknown(entry.kind.unwrap_or(Kind::File));
     failed(worker, node, name, metadata, segment, fault);
 }

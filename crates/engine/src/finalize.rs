@@ -12,7 +12,6 @@ use model::{Fault, Metadata, Verb};
 use crate::attributes::{AsksForExtra, ExtraChange};
 use crate::node::{Finish, Node};
 use crate::run::Run;
-
 use crate::task::Worker;
 use crate::wanted::{Wanted, same_time};
 

@@ -257,7 +257,7 @@ fn look_at_source(worker: &mut Worker<'_>, group: &mut Group) -> Option<Metadata
             Err(error) => {
                 let source = Metadata::unknown(Kind::File);
                 let fault = member.look_fault(&error);
-                worker.run.note_source(&fault);
+                worker.run.deletion.note_fault(&fault);
                 member.fail(worker, source, fault);
             }
         }

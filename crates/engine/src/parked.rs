@@ -63,7 +63,7 @@ impl Parked {
     pub(crate) fn resume(self, worker: &mut Worker<'_>) -> Result<Entry, Arc<Node>> {
         self.reach().map_err(|lost| {
             let Lost { parked: Self { node, name, source, segment, .. }, fault } = &*lost;
-            worker.run.note_source(fault);
+            worker.run.deletion.note_fault(fault);
             telling::failed(worker, node, name, *source, *segment, fault.clone());
             lost.parked.let_go(worker)
         })
@@ -73,7 +73,7 @@ impl Parked {
     /// Test: `a_file_that_failed_and_cannot_be_put_into_place_counts_once`.
     pub(crate) fn resume_counted(self, worker: &mut Worker<'_>) -> Result<Entry, Arc<Node>> {
         self.reach().map_err(|lost| {
-            worker.run.note_source(&lost.fault);
+            worker.run.deletion.note_fault(&lost.fault);
             worker.run.fault(&mut worker.scratch.totals, lost.fault);
             lost.parked.let_go(worker)
         })

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use fs::{Dir, File, xattr};
 use model::{
-    Cause, Event, Fault, Gauges, Interest, Job, Message, Metadata, Settings, Side, Sink, Summary,
-    Topic, Verb, Verdict,
+    Event, Fault, Gauges, Interest, Job, Message, Metadata, Settings, Side, Sink, Summary, Topic,
+    Verb, Verdict,
 };
 use parking_lot::Mutex;
 use sched::Cancel;
@@ -52,16 +52,13 @@ pub(crate) struct Run {
     pub(crate) identity: Identity,
     pub(crate) log: OrderedLog,
     pub(crate) links: HardLinks,
-
     pub(crate) budgets: Budgets,
     pub(crate) destination: Destination,
     pub(crate) deletion: Permission,
     /// Complete files that are put into place when the tree has been gone through.
     pub(crate) later: Mutex<Vec<Waiting>>,
-
     /// What is known of directories before they are entered (`-m`).
     pub(crate) known_full: KnownFull,
-
     pub(crate) scratches: Scratches,
 }
 
@@ -105,19 +102,15 @@ impl Run {
             identity: Identity::new(&settings.preserve, around.umask),
             log: OrderedLog::new(settings.interest > Interest::Faults, Arc::clone(&around.sink)),
             links: HardLinks::default(),
-
             budgets: Budgets::new(
                 settings.limits.bytes_per_sec,
                 limits.descriptors,
                 around.cancel.clone(),
             ),
             destination: Destination::new(job, &settings, opened)?,
-            deletion: Permission::default(),
-
+            deletion: Permission::new(settings.delete.ignore_errors),
             later: Mutex::default(),
-
             known_full: KnownFull::default(),
-
             scratches: Scratches::new(limits.workers),
             settings,
         })
@@ -230,7 +223,7 @@ impl Run {
     pub(crate) fn fault(&self, totals: &mut Summary, fault: Fault) {
         if fault.side == Side::Source && !self.pass().transfers() {
             // The pass that transfers tells of it; here it only keeps deletions back.
-            self.note_source(&fault);
+            self.deletion.note_fault(&fault);
             if !fault.is_vanished() {
                 self.deletion.keep_untold(fault);
             }
@@ -253,27 +246,6 @@ impl Run {
             self.deletion.note_source_fault();
         }
         self.fault(totals, fault);
-    }
-
-    /// Notes a fault that leaves the source partly unread, before it is told.
-    pub(crate) fn note_source(&self, fault: &Fault) {
-        let changed = matches!(fault.cause, Cause::Vanished | Cause::ChangedDuringCopy);
-        if fault.side == Side::Source && !changed {
-            self.deletion.note_source_fault();
-        }
-    }
-
-    /// Says, once, that deletions are kept back.
-    pub(crate) fn tell_deletions_suppressed(&self, segment: SegmentId) {
-        if self.deletion.is_first_kept_back() {
-            let text = b"IO error encountered -- skipping file deletion";
-            self.say(segment, Topic::Notice, || text.to_vec());
-        }
-    }
-
-    /// True while deletions are permitted by what is known of the source.
-    pub(crate) fn may_delete(&self) -> bool {
-        self.settings.delete.ignore_errors || !self.deletion.has_source_fault()
     }
 
     /// True when items of this verdict are wanted.

@@ -311,7 +311,7 @@ impl Entry {
 
     /// Counts the entry as failed and tells why.
     pub(crate) fn fail(&self, worker: &mut Worker<'_>, fault: Fault) {
-        worker.run.note_source(&fault);
+        worker.run.deletion.note_fault(&fault);
         failed(worker, &self.node, &self.name, self.source, self.segment, fault);
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use model::settings::DeleteLimit;
-use model::{Fault, Inode, Metadata};
+use model::{Cause, Fault, Inode, Metadata, Side};
 use parking_lot::Mutex;
 
 use super::later::PutOff;
@@ -12,6 +12,8 @@ use super::later::PutOff;
 /// What all tasks of a run know of its deletions.
 #[derive(Default)]
 pub(crate) struct Permission {
+    /// `--ignore-errors`.
+    ignores_faults: bool,
     /// A directory or entry of the source could not be read.
     source_fault: AtomicBool,
     /// The first fault of the source that a pass met which leaves telling to the last pass.
@@ -30,6 +32,10 @@ pub(crate) struct Permission {
 }
 
 impl Permission {
+    pub(crate) fn new(ignores_faults: bool) -> Self {
+        Self { ignores_faults, ..Self::default() }
+    }
+
     /// How many deletions `--max-delete` permits in all passes of the run together. A percentage is
     /// of what a survey has seen.
     pub(crate) fn permit(&self, limit: DeleteLimit) {
@@ -67,9 +73,17 @@ impl Permission {
         self.source_fault.store(true, Ordering::Relaxed);
     }
 
-    /// True when part of the source could not be read.
-    pub(crate) fn has_source_fault(&self) -> bool {
-        self.source_fault.load(Ordering::Relaxed)
+    /// Notes a fault, before it is told, if it leaves the source partly unread.
+    pub(crate) fn note_fault(&self, fault: &Fault) {
+        let changed = matches!(fault.cause, Cause::Vanished | Cause::ChangedDuringCopy);
+        if fault.side == Side::Source && !changed {
+            self.note_source_fault();
+        }
+    }
+
+    /// True while nothing that is known of the source forbids deletions.
+    pub(crate) fn is_permitted(&self) -> bool {
+        self.ignores_faults || !self.source_fault.load(Ordering::Relaxed)
     }
 
     /// Keeps a fault that the pass that transfers will tell of, if it meets it, too.

@@ -162,7 +162,7 @@ pub(crate) fn conclude(worker: &mut Worker<'_>, job: &FileJob, result: Result<Wr
         }
         Err(Problem::Stopped | Problem::Changed) => stopped(worker, &job.entry),
         Err(Problem::Fault(fault)) => {
-            worker.run.note_source(&fault);
+            worker.run.deletion.note_fault(&fault);
             job.entry.fail_in_transfer(worker, fault, job.flags);
             hard_links::leader_failed(worker, &job.entry);
         }
