@@ -9,7 +9,7 @@ use std::io;
 use filter::Scope;
 use fs::{AccessTime, Dir};
 use model::settings::{DeleteWhen, OneFileSystem};
-use model::{Cause, Kind, Metadata, RelPath, Topic, Verb};
+use model::{Cause, Kind, Metadata, Topic, Verb};
 
 use crate::entries::Entry;
 use crate::node::Node;
@@ -25,6 +25,9 @@ mod doomed;
 
 /// Deletions that wait for the end of the transfer.
 pub(crate) mod later;
+
+/// Destination entries of source arguments that do not exist (`--delete-missing-args`).
+pub(crate) mod missing;
 
 /// What may be deleted, and how much.
 pub(crate) mod permission;
@@ -202,84 +205,4 @@ fn remove_if_empty(worker: &Worker<'_>, dir: &Dir, name: &[u8]) -> io::Result<()
 fn say_not_empty(run: &Run, segment: SegmentId, path: &[u8]) {
     let text = b"cannot delete non-empty directory: ";
     run.say(segment, Topic::Notice, || [&text[..], path].concat());
-}
-
-/// Removes the destination entry of a source argument that does not exist
-/// (`--delete-missing-args`).
-pub(crate) fn missing_argument(worker: &mut Worker<'_>, node: &Node, path: &[u8]) {
-    if hides(node, path) {
-        return;
-    }
-    let path = node.target_name(path);
-    let at = path.iter().rposition(|&byte| byte == b'/');
-    let (parent, name) = at.map_or((&b"."[..], path), |at| (&path[..at], &path[at + 1..]));
-    let found = open_parent(worker, node, parent)
-        .and_then(|dir| dir.map(|dir| dir.stat(name).map(|existing| (dir, existing))).transpose());
-    let (dir, existing) = match found {
-        Ok(Some(found)) => found,
-        Ok(None) => return,
-        Err(error) if is_absence(&error) => return,
-        Err(error) => return missing_stays(worker, path, Cause::from(&error)),
-    };
-    let mut doomed = Doomed::new(node, &dir, parent, node.segment);
-    if doomed.is_protected(worker, name, existing.kind) {
-        return;
-    }
-    let is_in_the_tree = parent == b".";
-    if existing.kind == Kind::Directory && !may_empty_directories(worker) {
-        if is_filled(&dir, name) {
-            // What is in it was not named; rsync leaves it and goes on.
-            return say_not_empty(worker.run, node.segment, path);
-        }
-        if let Err(error) = remove_if_empty(worker, &dir, name) {
-            return missing_stays(worker, path, Cause::from(&error));
-        }
-        doomed.tell(worker, path, Kind::Directory);
-    } else if !doomed.remove(worker, name, existing.kind, Told::AsDeleted) {
-        return;
-    }
-    if is_in_the_tree {
-        node.touch();
-    }
-}
-
-/// True when the sender's rules leave out a name that was given, and so its absence, too.
-fn hides(node: &Node, path: &[u8]) -> bool {
-    let (kind, side) = (filter::NodeKind::Other, filter::Side::Sender);
-    node.source_scope.check(path, kind, side, filter::Perishable::Honoured).is_excluded()
-}
-
-/// The destination directory of a missing argument. Without implied directories the way to it may
-/// lead through links inside the destination, as it does for arguments that exist.
-fn open_parent(worker: &Worker<'_>, node: &Node, parent: &[u8]) -> io::Result<Option<Dir>> {
-    let Some(root) = node.target_dir()? else { return Ok(None) };
-    if parent == b"." {
-        return Ok(Some(root));
-    }
-    if !worker.run.settings.traverse.implied_dirs {
-        return root.open_beneath(parent).map(Some);
-    }
-    let mut dir = root;
-    for component in parent.split(|&byte| byte == b'/') {
-        dir = dir.open_child(component, AccessTime::Update)?;
-    }
-    Ok(Some(dir))
-}
-
-/// True when an error says that there is nothing of the name; a link that is not followed is no
-/// directory.
-fn is_absence(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-fn missing_stays(worker: &mut Worker<'_>, path: &[u8], cause: Cause) {
-    let path = RelPath::new(path).unwrap_or_else(RelPath::root);
-    let fault = worker.run.destination.fault(Verb::Remove, &path, cause);
-    worker.run.fault(&mut worker.scratch.totals, fault);
-}
-
-/// True unless a directory is known to be empty.
-fn is_filled(dir: &Dir, name: &[u8]) -> bool {
-    let listing = dir.open_child(name, AccessTime::Update).and_then(|dir| dir.list());
-    !listing.is_ok_and(|listing| listing.is_empty())
 }

@@ -210,7 +210,7 @@ pub(crate) fn compare_names(
 }
 
 /// Compares two entries that are not directories by their whole paths, in the order of speech.
-fn compare_paths(left: &[u8], right: &[u8]) -> std::cmp::Ordering {
+pub(crate) fn compare_paths(left: &[u8], right: &[u8]) -> std::cmp::Ordering {
     let (mut left, mut right) = (left, right);
     loop {
         let (left_name, left_rest) = split_component(left);

@@ -17,6 +17,7 @@ use model::{
 
 use crate::backup;
 use crate::delete;
+use crate::delete::missing::Missing;
 use crate::descriptors::Descriptors;
 use crate::destination::{self, Opened};
 use crate::error::SetupError;
@@ -68,7 +69,7 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     let mut shared = Run::new(job, around, opened.as_ref(), limits)?;
     shared.known_full.protecting =
         (!rules.is_empty()).then(|| receiver_rules(rules, opened.as_ref()));
-    shared.deletion.missing = std::mem::take(&mut selection.missing);
+    shared.deletion.missing = Missing::new(std::mem::take(&mut selection.missing));
     shared.deletion.source_inodes = inodes_up_to_the_top(&selection);
     let links = &job.settings.links;
     shared.links.meets_entries_again = links.symlinks == Symlinks::Follow

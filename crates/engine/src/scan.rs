@@ -28,10 +28,8 @@ pub(crate) fn expand(worker: &mut Worker<'_>, node: Arc<Node>) {
     let extraneous = match_destination(worker, &node, &mut names);
     worker.sample(Cost::List, began.elapsed(), 1);
     worker.run.deletion.count_seen(extraneous.seen);
-    if node.parent.is_none() && worker.run.pass().transfers() {
-        for path in &node.run.deletion.missing {
-            delete::missing_argument(worker, &node, path);
-        }
+    if worker.run.pass().transfers() {
+        delete::missing::remove(worker, &node);
     }
     if may_delete_in(worker.run, &node) {
         match worker.run.pass().deletion() {

@@ -13,11 +13,12 @@ use std::sync::Arc;
 
 use filter::Rules;
 use fs::Dir;
-use model::settings::{Depth, MissingArgs, Traverse};
+use model::settings::{Depth, Traverse};
 use model::{Inode, Job, Kind, Metadata};
 
 use self::place::{Base, Place};
 use self::wishes::Wishes;
+use crate::delete::missing::MissingName;
 use crate::error::SetupError;
 use crate::node::{Content, Handle};
 use crate::run::join;
@@ -129,8 +130,8 @@ pub(crate) struct Selection {
     pub(crate) picked: Picked,
     /// Arguments that cannot be read.
     pub(crate) unreadable: Vec<Unreadable>,
-    /// Names below the transfer root whose source argument does not exist.
-    pub(crate) missing: Vec<Box<[u8]>>,
+    /// Names whose source argument does not exist and that go at the destination.
+    pub(crate) missing: Vec<MissingName>,
     /// Directories on the way to a missing name, missing themselves.
     pub(crate) vanished: Vec<Box<[u8]>>,
     /// Directories that are left out since nothing asks for directories.
@@ -204,8 +205,7 @@ impl Selection {
             Ok(base) => self.add_below(top, settings, &base, below, argument),
             // As in rsync: only the last component may be missing by permission.
             Err(error) => {
-                let (typed, name) = (argument.into(), below.into());
-                self.unreadable.push(Unreadable { typed, name, error });
+                self.note_unreadable(below, argument, error);
                 Ok(())
             }
         }
@@ -228,7 +228,7 @@ impl Selection {
             return match base.open(&line[..at]) {
                 Ok(inner) => self.add_listed(top, settings, &inner, &line[at + 3..]),
                 Err(error) => {
-                    self.note_missing(settings, &below, line, error);
+                    self.note_unreadable(&below, line, error);
                     Ok(())
                 }
             };
@@ -239,7 +239,7 @@ impl Selection {
                 self.add_below(top, settings, &inner, name, &join(&base.place.shown, line))
             }
             Err(error) => {
-                self.note_missing(settings, name, line, error);
+                self.note_unreadable(name, line, error);
                 Ok(())
             }
         }
@@ -264,8 +264,9 @@ impl Selection {
             Err(error) if settings.deletes_at_destination(&error) => {
                 return self.add_way_to_missing(top, settings, base, &below.components);
             }
+            Err(error) if settings.ignores(&error) => return Ok(()),
             Err(error) => {
-                self.note_missing(settings, &below.path(), typed, error);
+                self.note_unreadable(&below.path(), typed, error);
                 return Ok(());
             }
         };
@@ -351,7 +352,8 @@ impl Selection {
     }
 
     /// `--delete-missing-args`: what is missing goes at the destination, and the directories on the
-    /// way to it are brought over. If one of those is missing, too, that is all there is to tell.
+    /// way to it are brought over. Those of them that are missing, too, are told of; where the source
+    /// is read as the run goes, nobody comes to the name behind them.
     fn add_way_to_missing(
         &mut self,
         top: &mut BTreeMap<Box<[u8]>, Branch>,
@@ -359,20 +361,24 @@ impl Selection {
         base: &Base,
         components: &[&[u8]],
     ) -> Result<(), SetupError> {
-        let mut way = components.split_last().map_or(&[][..], |(_, way)| way);
+        let way = components.split_last().map_or(&[][..], |(_, way)| way);
         let is_gone = |len: &usize| base.find(&way[..*len], settings, true).is_err();
-        if let Some(gone) = (1..=way.len()).find(is_gone) {
-            self.vanished.push(join(&base.place.shown, &way[..gone].join(&b'/')));
-            way = &way[..gone - 1];
-        } else {
-            self.missing.push(components.join(&b'/').into());
+        let there = (1..=way.len()).find(is_gone).map_or(way.len(), |gone| gone - 1);
+        let is_way_there = there == way.len();
+        let told = if settings.traverse.incremental { way.len().min(there + 1) } else { way.len() };
+        let gone = (there + 1..=told).map(|len| way[..len].join(&b'/'));
+        self.vanished.extend(gone.map(|path| join(&base.place.shown, &path)));
+        let is_picked = there > 0 && settings.traverse.implied_dirs;
+        if is_way_there || !settings.traverse.incremental {
+            let has_node = is_way_there && is_picked;
+            self.missing.push(MissingName { path: components.join(&b'/').into(), has_node });
         }
-        if way.is_empty() || !settings.traverse.implied_dirs {
+        if !is_picked {
             return Ok(());
         }
         let (content, reason) = (Content::Picked, Reason::Implied);
         let last = InRoot { root: 0, content, reason, is_slashed: false };
-        self.pick(top, settings, base, way, last)
+        self.pick(top, settings, base, &way[..there], last)
     }
 
     /// The number of a root, added if it is new.
@@ -401,23 +407,9 @@ impl Selection {
         Ok(number)
     }
 
-    fn note_missing(
-        &mut self,
-        settings: &Wishes<'_>,
-        below: &[u8],
-        typed: &[u8],
-        error: io::Error,
-    ) {
-        match settings.traverse.missing_args {
-            MissingArgs::Ignore if error.kind() == io::ErrorKind::NotFound => {}
-            MissingArgs::Delete if error.kind() == io::ErrorKind::NotFound => {
-                self.missing.push(below.into());
-            }
-            _ => {
-                let (typed, name) = (typed.into(), below.into());
-                self.unreadable.push(Unreadable { typed, name, error });
-            }
-        }
+    fn note_unreadable(&mut self, below: &[u8], typed: &[u8], error: io::Error) {
+        let (typed, name) = (typed.into(), below.into());
+        self.unreadable.push(Unreadable { typed, name, error });
     }
 }
 

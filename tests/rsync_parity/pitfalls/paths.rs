@@ -249,6 +249,46 @@ fn pitfall_04_missing_arguments_can_be_deleted_at_the_destination() {
     assert_there(&seen, &["dst/gone"], &[]);
 }
 
+/// Where the source is listed as a whole a name goes though its directory is missing, too; where it
+/// is read as the run goes, nobody comes to that name.
+#[test]
+fn pitfall_04_a_missing_name_in_a_missing_directory() {
+    let tree = tree()
+        .file("list", "gone/x\nsub/a\n")
+        .file("dst/gone/x", "")
+        .file("dst/gone/deep/y", "")
+        .file("dst/x", "");
+    let list = "--delete-missing-args --files-from=list src dst";
+    for options in ["-ai", "-air --no-inc-recursive", "-ai --no-implied-dirs", "-ain"] {
+        let seen = check_args(&tree, &format!("{options} {list}"));
+        assert_eq!(seen.code(), 24, "{options}");
+        assert!(seen.stdout().contains("*deleting   gone/x\n"), "{options}");
+        assert_there(&seen, &["dst/gone/deep/y", "dst/x"], &[]);
+    }
+    let seen = check_args(&tree, &format!("-air {list}"));
+    assert_eq!(seen.code(), 24);
+    assert_there(&seen, &["dst/gone/x", "dst/sub/a"], &[]);
+    let seen = check_args(&tree, "-diR --delete-missing-args src/./gone/deep/y dst");
+    assert_there(&seen, &["dst/gone/x"], &["dst/gone/deep/y"]);
+    // What is not kept of a path must be there.
+    for missing in ["--delete-missing-args", "--ignore-missing-args"] {
+        let seen = check_args(&tree, &format!("-ai --no-R {missing} --files-from=list src dst"));
+        assert_eq!(seen.code(), 23, "{missing}");
+        assert_there(&seen, &["dst/x", "dst/gone/x"], &[]);
+    }
+}
+
+#[test]
+fn pitfall_04_a_missing_name_goes_when_its_directory_is_entered() {
+    let tree =
+        tree().file("list", "sub/gone\nsub/a\n").file("dst/sub/gone", "").file("dst/gone", "");
+    for options in ["-ai", "-air"] {
+        let list = "--delete-missing-args --files-from=list src dst";
+        let seen = check_args(&tree, &format!("{options} {list}"));
+        assert_there(&seen, &["dst/gone", "dst/sub/a"], &["dst/sub/gone"]);
+    }
+}
+
 #[test]
 fn pitfall_04_one_missing_argument_stands_for_the_destination() {
     let tree = Tree::new().dir("src").file("dst/none", "").file("f", "");

@@ -8,6 +8,7 @@ use model::{Cause, Fault, Inode, Metadata, Side};
 use parking_lot::Mutex;
 
 use super::later::PutOff;
+use super::missing::Missing;
 
 /// What all tasks of a run know of its deletions.
 #[derive(Default)]
@@ -26,7 +27,7 @@ pub(crate) struct Permission {
     /// The source roots and all directories above them: what is removed must hold none of them.
     pub(crate) source_inodes: HashSet<Inode>,
     /// Destination entries of source arguments that do not exist (`--delete-missing-args`).
-    pub(crate) missing: Vec<Box<[u8]>>,
+    pub(crate) missing: Missing,
     /// Directories in which something is deleted when all else is done.
     pub(crate) put_off: Mutex<Vec<PutOff>>,
 }

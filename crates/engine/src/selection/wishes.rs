@@ -39,6 +39,12 @@ impl Wishes<'_> {
             && error.kind() == io::ErrorKind::NotFound
     }
 
+    /// True when a name that cannot be looked at for `error` is passed over.
+    pub(super) fn ignores(&self, error: &io::Error) -> bool {
+        self.settings.traverse.missing_args == MissingArgs::Ignore
+            && error.kind() == io::ErrorKind::NotFound
+    }
+
     /// What of a named directory belongs to the transfer.
     pub(super) fn content(&self, lists_content: bool) -> Content {
         match self.settings.traverse.depth {
