@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 
 use fs::{Dir, Times};
 use model::settings::Perms;
-use model::{Fault, Metadata, Verb};
+use model::{Fault, ItemFlags, Metadata, Verb};
 
-use crate::attributes::{AsksForExtra, ExtraChange};
+use crate::attributes::{self, AsksForExtra, ExtraChange};
 use crate::node::{Finish, Node};
 use crate::run::Run;
 use crate::task::Worker;
@@ -89,56 +89,74 @@ fn dress(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Fault
     let owned = uid.is_some() || gid.is_some();
     if owned && let Err(error) = dir.set_own_owner(uid, gid) {
         // As in rsync: who may use it is left as it is, the times are set all the same.
-        set_times(run, node, finish, dir)?;
+        set_times(run, node, finish, dir, Precision::AsCompared)?;
         return Err(failed(node, Verb::SetOwner)(error));
     }
-    let (access_acl, extra_set) = bring_extra(run, node, finish, dir);
+    let (brought, extra_set) = bring_extra(run, node, finish, dir);
     // Without -p a new directory keeps the set-group-id bit that it inherited.
     let inherits = finish.before.is_none() && run.settings.preserve.perms != Perms::Keep;
     let mode = wanted.mode | if inherits { now.mode & 0o2000 } else { 0 };
     let mut mode_set = Ok(());
-    if now.mode != mode || access_acl == AccessAcl::Set || (owned && mode & 0o6000 != 0) {
+    if now.mode != mode || brought.sets_mode || (owned && mode & 0o6000 != 0) {
         mode_set = dir.set_own_mode(mode).map_err(failed(node, Verb::SetMode));
     }
-    let times_set = set_times(run, node, finish, dir);
+    let times_set = set_times(run, node, finish, dir, brought.precision);
     extra_set.and(mode_set).and(times_set)
 }
 
-/// Whether an access ACL may have been set, which sets mode bits too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AccessAcl {
-    Set,
-    Kept,
+/// What setting extended attributes and ACLs means for what is set after them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Brought {
+    /// An access ACL may have been set, which sets mode bits too.
+    sets_mode: bool,
+    precision: Precision,
+}
+
+/// How near a time must be to stay as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Precision {
+    /// As near as it has to be to count as equal.
+    #[default]
+    AsCompared,
+    /// As in rsync where extended attributes differ.
+    Exact,
 }
 
 /// Extended attributes and ACLs.
-fn bring_extra(
-    run: &Run,
-    node: &Node,
-    finish: &Finish,
-    dir: &Dir,
-) -> (AccessAcl, Result<(), Fault>) {
+fn bring_extra(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> (Brought, Result<(), Fault>) {
     if !run.settings.has_extra() {
-        return (AccessAcl::Kept, Ok(()));
+        return (Brought::default(), Ok(()));
     }
     match crate::descend::extra(run, node) {
         Ok(extra) => {
             let extra = extra.with_mode_of(&finish.wanted);
             let written = extra.write(dir.into());
-            let acl = if extra.sets_mode() { AccessAcl::Set } else { AccessAcl::Kept };
-            (acl, written.map_err(failed(node, Verb::SetAttributes)))
+            let brought =
+                Brought { sets_mode: extra.sets_mode(), precision: precision(run, &extra) };
+            (brought, written.map_err(failed(node, Verb::SetAttributes)))
         }
-        Err(fault) => (AccessAcl::Kept, Err(fault)),
+        Err(fault) => (Brought::default(), Err(fault)),
     }
 }
 
+fn precision(run: &Run, extra: &ExtraChange) -> Precision {
+    let differences = attributes::directory_differences(run, extra);
+    if differences.contains(ItemFlags::XATTR) { Precision::Exact } else { Precision::AsCompared }
+}
+
 /// A time that counted as equal stays to the nanosecond where nothing was done in the directory.
-fn set_times(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Fault> {
+fn set_times(
+    run: &Run,
+    node: &Node,
+    finish: &Finish,
+    dir: &Dir,
+    precision: Precision,
+) -> Result<(), Fault> {
     let Wanted { mtime, atime, .. } = finish.wanted;
     let window = run.settings.compare.modify_window_secs;
     let counts_as_equal =
         |before: &Metadata| mtime.is_some_and(|mtime| same_time(mtime, before.mtime, window));
-    let is_untouched = !node.touched.load(Ordering::Relaxed);
+    let is_untouched = precision == Precision::AsCompared && !node.touched.load(Ordering::Relaxed);
     let mtime =
         mtime.filter(|_| !(is_untouched && finish.before.as_ref().is_some_and(counts_as_equal)));
     if mtime.is_none() && atime.is_none() {
@@ -160,6 +178,6 @@ fn pretend(run: &Run, node: &Node, finish: &Finish, dir: &Dir) -> Result<(), Fau
     // Whatever became of the others, as for files.
     let pretended = crate::fake_super::write_directory(dir, &finish.wanted, &finish.source)
         .map_err(failed(node, Verb::SetAttributes));
-    let times = set_times(run, node, finish, dir);
+    let times = set_times(run, node, finish, dir, Precision::AsCompared);
     written.and(pretended).and(times)
 }

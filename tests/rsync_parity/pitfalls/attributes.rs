@@ -268,3 +268,19 @@ fn attributes_that_cannot_be_read_keep_deletions_back() {
     assert_eq!(seen.code(), 23);
     assert_there(&seen, &["dst/stray"], &[]);
 }
+
+#[test]
+fn the_time_of_a_directory_is_brought_over_exactly_where_attributes_differ() {
+    let (source, before) = ((1_600_000_000, 5), (1_600_000_000, 0));
+    let timed = |tree: Tree| tree.mtime(source.0, source.1);
+    let tree = timed(Tree::new().dir("src/more").xattr("user.note", "x"));
+    let tree = timed(timed(tree.dir("src/less")).dir("src/equal"));
+    let tree = tree.dir("dst/more").mtime(before.0, before.1);
+    let tree = tree.dir("dst/less").xattr("user.note", "x").mtime(before.0, before.1);
+    let tree = tree.dir("dst/equal").mtime(before.0, before.1);
+    let seen = check_args(&tree, "-aXi src/ dst");
+    let time = |path: &str| seen.tree.at(path).mtime;
+    assert_eq!(time("dst/more"), Stamp::At(source.0, source.1.into()));
+    assert_eq!(time("dst/less"), Stamp::At(source.0, source.1.into()));
+    assert_eq!(time("dst/equal"), Stamp::At(before.0, before.1.into()));
+}
