@@ -357,6 +357,11 @@ fn regular(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<File>) -> C
         && existing.kind != Kind::File
         && !writes_device(&existing)
     {
+        // What stands in the way is not given up for a file that will not come.
+        if let Err(fault) = attributes::of_source(run, &entry) {
+            entry.fail(worker, fault);
+            return Cost::Compare;
+        }
         if !delete::obstacle(worker, &entry, &existing) {
             return Cost::Change;
         }
@@ -431,8 +436,7 @@ pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry, opened: Option<File>)
         entry.skip(worker, Topic::Skip, |path| [path, b" is not shorter"].concat());
         return Cost::Compare;
     }
-    let flags = transfer_flags(run, &entry);
-    let flags = match flags {
+    let flags = match transfer_flags(run, &entry) {
         Ok(flags) => flags,
         Err(fault) => {
             entry.fail(worker, fault);
@@ -457,6 +461,10 @@ pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry, opened: Option<File>)
 fn transfer_flags(run: &Run, entry: &Entry) -> Result<ItemFlags, Fault> {
     let mut flags = ItemFlags::TRANSFER;
     let Some(existing) = entry.existing.as_ref().or(entry.reference.as_ref()) else {
+        if run.settings.dry_run {
+            // A dry run, too, tells of attributes that cannot be read.
+            attributes::of_source(run, entry)?;
+        }
         return Ok(flags | ItemFlags::NEW);
     };
     if run.settings.compare.content == ContentCheck::Checksum {

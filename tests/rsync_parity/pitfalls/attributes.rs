@@ -284,3 +284,21 @@ fn the_time_of_a_directory_is_brought_over_exactly_where_attributes_differ() {
     assert_eq!(time("dst/less"), Stamp::At(source.0, source.1.into()));
     assert_eq!(time("dst/equal"), Stamp::At(before.0, before.1.into()));
 }
+
+#[test]
+fn nothing_makes_way_for_a_file_whose_attributes_cannot_be_read() {
+    let unreadable = Tree::new().file("src/f", "x").xattr("user.note", "x").mode(0o200);
+    let obstacles = [
+        unreadable.clone().symlink("dst/f", "kept"),
+        unreadable.clone().add("dst/f", Kind::Fifo),
+        unreadable.clone().file("dst/f/inner", "kept"),
+    ];
+    for tree in obstacles {
+        let scenario = Scenario::new(tree, "-rX --force src/ dst/").by_user();
+        let seen = check(&scenario, Scope::default());
+        assert_eq!((seen.code(), seen.tree.at("dst/f").kind != '-'), (23, true));
+    }
+    let scenario = Scenario::new(unreadable.dir("dst"), "-rXni src/ dst/").by_user();
+    let seen = check_items(&scenario);
+    assert_eq!((seen.code(), seen.stdout().as_str()), (23, ""));
+}
