@@ -206,8 +206,9 @@ fn see(run: &Run, node: &Node, dir: &Dir, name: &[u8], hint: Option<Kind>) -> Se
     let links = &run.settings.links;
     let target = || dir.stat_following(name).ok().map(|metadata| metadata.kind);
     let leaves_the_tree = || {
+        // As it stands there, munged or not: that is what is followed.
         let target = dir.read_link(name).ok()?;
-        links::is_unsafe(entries::sent_target(run, &target), &node.path).then_some(target)
+        links::is_unsafe(&target, &node.path).then_some(target)
     };
     let follows_all = links.symlinks == Symlinks::Follow;
     let leaves = if links.copy_unsafe && !follows_all { leaves_the_tree() } else { None };

@@ -129,8 +129,8 @@ pub struct Links {
     pub skip_unsafe: bool,
     /// `-M--munge-links`: link targets are stored in a form that cannot be followed.
     pub munge: bool,
-    /// `--munge-links`: source targets in that form are read as what they stand for, before
-    /// anything else is done with them.
+    /// `--munge-links`: source targets in that form are read as what they stand for, but where they
+    /// are followed.
     pub unmunge: bool,
     /// `-H`: hard links among the entries are kept.
     pub hard_links: bool,

@@ -228,6 +228,14 @@ fn munged_links_are_safe_by_what_they_say() {
 }
 
 #[test]
+fn munged_links_lead_nowhere_where_unsafe_ones_are_followed() {
+    let tree = Tree::new().symlink("src/l", "/rsyncd-munged/target").file("src/target", "x");
+    let seen = check_args(&tree, "-ai --munge-links --copy-unsafe-links src/ dst");
+    assert_eq!(seen.code(), 23);
+    assert_there(&seen, &["dst/target"], &["dst/l"]);
+}
+
+#[test]
 fn backups_are_kept_as_the_run_keeps_things() {
     let tree = Tree::new().file("src/f", "new").file("dst/f", "o").owner(1234, 1);
     let seen = check_args(&tree, "-r -b --inplace src/ dst");
