@@ -127,10 +127,10 @@ fn with_reference(run: &Run, mut entry: Entry) -> Entry {
     entry
 }
 
-/// The first entry of the same kind and name in the basis trees.
+/// The first entry of the name in the basis trees that the new one can be told as a change of.
 fn reference(run: &Run, entry: &Entry) -> Option<Metadata> {
     let mut found = mirrors(&entry.node).filter_map(|dir| run.stat(&dir, entry.target_name()).ok());
-    found.find(|metadata| metadata.kind == entry.source.kind)
+    found.find(|metadata| metadata.kind.is_kin_of(entry.source.kind))
 }
 
 /// The best candidate of a kind, the first exact one at once.

@@ -59,6 +59,14 @@ impl Kind {
     pub fn is_special(self) -> bool {
         matches!(self, Self::Fifo | Self::Socket)
     }
+
+    /// True where one that takes the other's place is told as a change of it: rsync makes no
+    /// difference between a pipe and a socket, nor between the two kinds of devices.
+    pub fn is_kin_of(self, other: Self) -> bool {
+        self == other
+            || (self.is_special() && other.is_special())
+            || (self.is_device() && other.is_device())
+    }
 }
 
 /// A point in time as the file system stores it: seconds since 1970 (may be negative) and

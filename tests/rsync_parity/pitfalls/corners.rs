@@ -236,6 +236,17 @@ fn munged_links_lead_nowhere_where_unsafe_ones_are_followed() {
 }
 
 #[test]
+fn a_new_pipe_or_socket_is_told_as_a_change_of_either_in_a_basis_tree() {
+    for (new, old) in [(Kind::Socket, Kind::Fifo), (Kind::Fifo, Kind::Socket)] {
+        let tree = Tree::new().add("src/s", new).add("alt/s", old).mode(0o600);
+        for action in ["--link-dest", "--copy-dest", "--compare-dest"] {
+            let seen = check_args(&tree, &format!("-ai {action}=../alt src/ dst"));
+            assert!(seen.stdout().contains("cSc..p..... s\n"), "{action}");
+        }
+    }
+}
+
+#[test]
 fn backups_are_kept_as_the_run_keeps_things() {
     let tree = Tree::new().file("src/f", "new").file("dst/f", "o").owner(1234, 1);
     let seen = check_args(&tree, "-r -b --inplace src/ dst");

@@ -36,11 +36,8 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
     }
     let mut flags = ItemFlags::LOCAL_CHANGE | ItemFlags::CHECKSUM;
     // As rsync tells it: a pipe that becomes a socket has changed, anything else is new.
-    let kin = |existing: &model::Metadata| {
-        let (old, new) = (existing.kind, entry.source.kind);
-        (old.is_special() && new.is_special()) || (old.is_device() && new.is_device())
-    };
-    match before.or(entry.reference).filter(kin) {
+    let is_kin = |existing: &model::Metadata| existing.kind.is_kin_of(entry.source.kind);
+    match before.or(entry.reference).filter(is_kin) {
         Some(existing) => {
             let wanted = Entry { existing: Some(existing), ..entry.clone() }.wanted(run);
             flags |= wanted.differences(&run.settings, &existing);
