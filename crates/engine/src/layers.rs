@@ -82,8 +82,9 @@ fn open_layer(
     let opened_for = if only_leads_on { OpenedFor::Search } else { OpenedFor::Listing };
     let dir = run.open_source(&parent, way.name(), through_link, opened_for)?;
     let metadata = dir.metadata()?;
-    if !way.node.run.identity.is_root {
-        // A directory that may be listed but not searched is as good as unreadable.
+    if !run.identity.is_root && !run.settings.links.follows_some() {
+        // A directory that may be listed but not searched is as good as unreadable; as in rsync not
+        // where links are followed, for then it is opened in another way.
         dir.check_search()?;
     }
     Ok((dir, metadata))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use filter::{Rules, Scope};
 use fs::Dir;
-use model::settings::{BasisAction, DeleteWhen, Symlinks, Workers};
+use model::settings::{BasisAction, DeleteWhen, Workers};
 use model::{
     Cause, Fault, Inode, Item, ItemFlags, Job, Kind, Metadata, RelPath, Side, Summary, Topic, Verb,
     Verdict,
@@ -71,11 +71,7 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
         (!rules.is_empty()).then(|| receiver_rules(rules, opened.as_ref()));
     shared.deletion.missing = Missing::new(std::mem::take(&mut selection.missing));
     shared.deletion.source_inodes = inodes_up_to_the_top(&selection);
-    let links = &job.settings.links;
-    shared.links.meets_entries_again = links.symlinks == Symlinks::Follow
-        || links.copy_dirlinks
-        || links.copy_unsafe
-        || selection.may_overlap();
+    shared.links.meets_entries_again = job.settings.links.follows_some() || selection.may_overlap();
     let run = Arc::new(shared);
     backup::tell_dir(&run);
     tell_unreadable(&run, &mut selection);

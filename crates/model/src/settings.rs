@@ -136,6 +136,13 @@ pub struct Links {
     pub hard_links: bool,
 }
 
+impl Links {
+    /// True when some symlinks of the source become what they point to.
+    pub fn follows_some(&self) -> bool {
+        self.symlinks == Symlinks::Follow || self.copy_dirlinks || self.copy_unsafe
+    }
+}
+
 /// What a symlink at the source becomes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Symlinks {

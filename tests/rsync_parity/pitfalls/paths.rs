@@ -109,6 +109,17 @@ fn pitfall_01_a_directory_that_may_not_be_listed_has_a_copy_all_the_same() {
 }
 
 #[test]
+fn a_directory_that_may_only_be_read_is_listed_where_links_are_followed() {
+    let empty = Tree::new().dir("src/d").owner(65534, 65534).mode(0o400);
+    let full = empty.clone().file("src/d/f", "");
+    for (options, code) in [("-a", 23), ("-aL", 0), ("-ak", 0), ("-a --copy-unsafe-links", 0)] {
+        let args = format!("{options} -i src/ new");
+        assert_eq!(check_items(&Scenario::new(empty.clone(), &args).by_user()).code(), code);
+        assert_eq!(check_items(&Scenario::new(full.clone(), &args).by_user()).code(), 23);
+    }
+}
+
+#[test]
 fn pitfall_01_links_on_the_command_line_are_followed_only_with_a_slash() {
     let tree = tree().symlink("link", "src").symlink("dstlink", "dst");
     let seen = check_args(&tree, "-ai link dst");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use filter::{Rules, Scope};
 use model::Kind;
-use model::settings::{DeleteWhen, Depth, MissingArgs, Settings, Symlinks};
+use model::settings::{DeleteWhen, Depth, MissingArgs, Settings};
 
 use super::place::Base;
 use crate::node::Content;
@@ -27,10 +27,7 @@ impl std::ops::Deref for Wishes<'_> {
 impl Wishes<'_> {
     /// False when a name of `--files-from` leads through no link that another user may have set.
     pub(super) fn trusts_listed_links(&self) -> bool {
-        let links = &self.settings.links;
-        let follows =
-            links.symlinks == Symlinks::Follow || links.copy_dirlinks || links.copy_unsafe;
-        follows || !self.settings.traverse.relative
+        self.settings.links.follows_some() || !self.settings.traverse.relative
     }
 
     /// True when a name that cannot be looked at for `error` is to be deleted at the destination.
