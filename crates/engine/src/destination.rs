@@ -219,7 +219,8 @@ fn single_entry(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> Result<
     }
     let [in_root] = pick.roots.as_slice() else { return Ok(false) };
     let root_is_sent = selection.roots.iter().any(|root| root.is_sent);
-    if root_is_sent || pick.below.is_some() || !selection.missing.is_empty() {
+    if root_is_sent || selection.names_root || pick.below.is_some() || !selection.missing.is_empty()
+    {
         return Ok(false);
     }
     let root = &selection.roots[usize::from(in_root.root)];
@@ -273,7 +274,8 @@ fn gives_nothing(job: &Job, rules: &Arc<Rules>, root: &[u8], path: &RelPath, dir
     })
 }
 
-/// True when the source is one directory's content and there is none.
+/// True when the source is one directory's content and there is none, or the root on the way to a
+/// name that is missing.
 fn is_empty_root(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> bool {
     let [root] = selection.roots.as_slice() else { return false };
     let nothing_else = selection.picked.names.is_empty() && selection.missing.is_empty();
@@ -281,7 +283,12 @@ fn is_empty_root(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> bool {
         let (shown, path) = (&root.place.shown, RelPath::root());
         root.dir().is_ok_and(|dir| gives_nothing(job, rules, shown, &path, &dir))
     };
-    nothing_else && selection.picks == 1 && root.is_sent && gives_nothing()
+    let is_bare = match selection.picks {
+        0 => true,
+        1 => gives_nothing(),
+        _ => false,
+    };
+    nothing_else && root.is_sent && is_bare
 }
 
 /// True when a name that was picked is a directory: it takes no file's place as the destination.

@@ -142,6 +142,8 @@ pub(crate) struct Selection {
     pub(crate) empty: Option<Box<[u8]>>,
     /// How often a name was picked; one that is named twice counts twice.
     pub(crate) picks: usize,
+    /// An argument names its root as a directory on the way to what it picks, be it sent or not.
+    pub(crate) names_root: bool,
     /// A pick may lead through a link.
     picks_through_links: bool,
     /// The numbers of the roots, by inode and what they are shown as.
@@ -255,9 +257,12 @@ impl Selection {
         typed: &[u8],
     ) -> Result<(), SetupError> {
         let below = Below::new(below, typed)?;
-        if below.names_root && settings.sends_implied_root(base) {
-            let metadata = base.dir.metadata().map_err(SetupError::from_io(typed))?;
-            self.send(base, metadata, Content::Picked)?;
+        if below.names_root && settings.names_implied_root(base) {
+            if settings.traverse.implied_dirs {
+                let metadata = base.dir.metadata().map_err(SetupError::from_io(typed))?;
+                self.send(base, metadata, Content::Picked)?;
+            }
+            self.names_root = true;
         }
         let entry = match base.find(&below.components, settings, below.lists_content) {
             Ok(entry) => entry,

@@ -120,6 +120,29 @@ fn a_directory_that_may_only_be_read_is_listed_where_links_are_followed() {
 }
 
 #[test]
+fn a_root_that_a_listed_name_leads_through_is_one_of_the_names() {
+    let listed = |list: &str| Tree::new().file("src/a", "a").dir("dst").file("list", list);
+    let table = [
+        ("a\n", "", '-'),
+        ("./a\n", "", 'd'),
+        ("./a\n", "--no-implied-dirs", 'd'),
+        ("././a\n", "--no-implied-dirs", '-'),
+        ("./a\n", "--no-implied-dirs --no-R", '-'),
+    ];
+    for (list, options, kind) in table {
+        let args = format!("-i {options} --files-from=list src dst/new");
+        let seen = check_args(&listed(list), &args);
+        assert_eq!(seen.tree.at("dst/new").kind, kind, "{list:?} {options}");
+    }
+    for options in ["-i", "-i --mkpath", "-in"] {
+        let tree = listed("./sub/missing\n");
+        let seen = check_args(&tree, &format!("{options} --files-from=list src dst/new"));
+        assert_eq!(seen.code(), 23);
+        assert!(!seen.stdout().contains("created directory"), "{}", seen.stdout());
+    }
+}
+
+#[test]
 fn pitfall_01_links_on_the_command_line_are_followed_only_with_a_slash() {
     let tree = tree().symlink("link", "src").symlink("dstlink", "dst");
     let seen = check_args(&tree, "-ai link dst");

@@ -57,11 +57,10 @@ impl Wishes<'_> {
         delete.refuse_empty_source && delete.when != DeleteWhen::Never
     }
 
-    /// True when the root is one of the implied directories that are sent.
-    pub(super) fn sends_implied_root(&self, base: &Base) -> bool {
+    /// True when the root counts as one of the directories on the way.
+    pub(super) fn names_implied_root(&self, base: &Base) -> bool {
         let traverse = &self.settings.traverse;
         traverse.relative
-            && traverse.implied_dirs
             && traverse.depth != Depth::Files
             && self.leave_out(base, &[b"."], Kind::Directory).is_none()
     }
