@@ -215,6 +215,15 @@ fn pitfall_03_an_empty_directory_goes_though_its_rules_cannot_be_looked_for() {
 }
 
 #[test]
+fn a_dry_run_fails_where_names_to_delete_may_not_be_looked_at() {
+    let tree = Tree::new().dir("src").dir("dst/d").mode(0o600).file("dst/d/f", "x");
+    for args in ["-a --delete src/ dst", "-an --delete src/ dst"] {
+        let seen = check(&Scenario::new(tree.clone(), args).by_user(), Scope::default());
+        assert_eq!(seen.code(), 23, "{args}");
+    }
+}
+
+#[test]
 fn pitfall_03_size_and_existence_rules_do_not_widen_deletion() {
     let seen = check_args(&tree(), "-ai --delete --max-size=0 src/ dst");
     assert_there(&seen, &["dst/keep"], &["dst/extra"]);

@@ -387,6 +387,11 @@ impl<'a> Doomed<'a> {
         let path = self.child_path(name);
         let gets_backup = gets_backup(worker.run, name, kind);
         if worker.run.settings.dry_run {
+            // What a run may not even look at it cannot remove either.
+            let looked = if worker.run.identity.is_root { Ok(()) } else { self.look_at(name) };
+            if let Err(error) = looked {
+                return self.fails(worker, Verb::LookAt, &path, &error);
+            }
             if gets_backup {
                 backup::tell(worker.run, self.segment, &path);
             }
@@ -421,6 +426,10 @@ impl<'a> Doomed<'a> {
         }
         let parent = &path[..path.len() - name.len() - 1];
         backup::move_away_below(run, self.node, self.dir(), parent, name)
+    }
+
+    fn look_at(&self, name: &[u8]) -> io::Result<()> {
+        self.dir().stat(name).map(|_| ())
     }
 
     fn unlink(&self, name: &[u8], kind: Kind) -> io::Result<()> {
