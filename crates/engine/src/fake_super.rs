@@ -5,8 +5,11 @@ use std::io;
 
 use fs::xattr::{self, Node as Carrier};
 use fs::{Dir, File};
-use model::{DeviceNumber, Kind, Metadata};
+use model::{DeviceNumber, Kind, Metadata, Verb};
 
+use crate::attributes::{self, Born, ExtraChange, Unset};
+use crate::identity::Power;
+use crate::run::Run;
 use crate::wanted::Wanted;
 
 /// `PATH_MAX` of Linux: no target is longer.
@@ -25,13 +28,83 @@ fn parse(text: &[u8]) -> Option<(u32, DeviceNumber, u32, u32)> {
 }
 
 /// The metadata that an entry pretends to have. Fails when that cannot be read.
-pub(crate) fn pretended(carrier: Carrier<'_>, metadata: Metadata) -> io::Result<Metadata> {
+fn pretended(carrier: Carrier<'_>, metadata: Metadata) -> io::Result<Metadata> {
     let text = xattr::get(carrier, STAT)?;
     let Some((st_mode, rdev, uid, gid)) = text.as_deref().and_then(parse) else {
         return Ok(metadata);
     };
     let kind = Kind::from_st_mode(st_mode).unwrap_or(metadata.kind);
     Ok(Metadata { kind, mode: st_mode & 0o7777, uid, gid, rdev, ..metadata })
+}
+
+/// Entries as the run takes them: as they are, or as they pretend to be.
+impl Run {
+    /// Metadata of a name, as it pretends to be with `--fake-super`.
+    pub(crate) fn stat(&self, dir: &Dir, name: &[u8]) -> io::Result<Metadata> {
+        let metadata = dir.stat(name)?;
+        if !self.keeps_pretence() {
+            return Ok(metadata);
+        }
+        Ok(pretended(Carrier::Name(dir, name), metadata).unwrap_or(metadata))
+    }
+
+    /// Metadata of a name of the source. What a file pretends to be must be known to be copied; that
+    /// a directory cannot be read is told when it is listed.
+    pub(crate) fn stat_source(&self, dir: &Dir, name: &[u8]) -> io::Result<Metadata> {
+        let metadata = dir.stat(name)?;
+        if !self.keeps_pretence() {
+            return Ok(metadata);
+        }
+        match pretended(Carrier::Name(dir, name), metadata) {
+            Err(_) if metadata.kind != Kind::File => Ok(metadata),
+            pretended => pretended,
+        }
+    }
+
+    /// The target of a link, as it pretends to be one with `--fake-super`.
+    pub(crate) fn read_link(&self, dir: &Dir, name: &[u8]) -> io::Result<Vec<u8>> {
+        if self.keeps_pretence() { read_link(dir, name) } else { dir.read_link(name) }
+    }
+
+    /// Metadata of an open file, as it pretends to be with `--fake-super`.
+    pub(crate) fn as_pretended_file(&self, file: &File, metadata: Metadata) -> Metadata {
+        if !self.keeps_pretence() {
+            return metadata;
+        }
+        pretended(file.into(), metadata).unwrap_or(metadata)
+    }
+
+    /// Metadata of an open directory, as it pretends to be with `--fake-super`.
+    pub(crate) fn as_pretended_dir(&self, dir: &Dir, metadata: Metadata) -> Metadata {
+        if !self.keeps_pretence() {
+            return metadata;
+        }
+        pretended(dir.into(), metadata).unwrap_or(metadata)
+    }
+
+    /// True when owners and modes are kept in an attribute.
+    pub(crate) fn keeps_pretence(&self) -> bool {
+        self.identity.power == Power::Fake
+    }
+
+    /// Gives a complete file its attributes, for real or in pretence.
+    pub(crate) fn dress(
+        &self,
+        file: &File,
+        born: Born,
+        wanted: &Wanted,
+        source: &Metadata,
+        extra: ExtraChange,
+    ) -> Result<(), Unset> {
+        if !self.keeps_pretence() {
+            return attributes::dress(file, born, wanted, extra);
+        }
+        let real = Wanted { mode: born.mode, uid: None, gid: None, ..*wanted };
+        let dressed = attributes::dress(file, born, &real, extra);
+        // As in rsync: what it pretends to be is written whatever became of the real attributes.
+        let pretended = write_file(file, wanted, source);
+        dressed.and(pretended.map_err(|error| Unset { verb: Verb::SetAttributes, error }))
+    }
 }
 
 fn text(wanted: &Wanted, source: &Metadata) -> String {
@@ -57,7 +130,7 @@ fn is_true(now: &Metadata, wanted: &Wanted, source: &Metadata) -> bool {
 }
 
 /// Writes what a file pretends to be.
-pub(crate) fn write_file(file: &File, wanted: &Wanted, source: &Metadata) -> io::Result<()> {
+fn write_file(file: &File, wanted: &Wanted, source: &Metadata) -> io::Result<()> {
     file.set_mode(real_mode(wanted, source.kind))?;
     write(file.into(), &file.metadata()?, wanted, source)
 }
@@ -74,7 +147,7 @@ pub(crate) fn make_stand_in(dir: &Dir, name: &[u8], content: &[u8]) -> io::Resul
 }
 
 /// The target of a link, or of the file that stands for one.
-pub(crate) fn read_link(dir: &Dir, name: &[u8]) -> io::Result<Vec<u8>> {
+fn read_link(dir: &Dir, name: &[u8]) -> io::Result<Vec<u8>> {
     match dir.read_link(name) {
         // EINVAL of readlink(2): not a link.
         Err(error) if error.raw_os_error() == Some(22) => {

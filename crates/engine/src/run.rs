@@ -1,13 +1,10 @@
 //! What all tasks of one run share: settings, counters, limits, and what has gone wrong so far.
 
 use std::io;
-
 use std::sync::Arc;
 
-use fs::{Dir, File, xattr};
 use model::{
-    Event, Fault, Gauges, Interest, Job, Message, Metadata, Settings, Side, Sink, Summary, Topic,
-    Verb, Verdict,
+    Event, Fault, Gauges, Interest, Job, Message, Settings, Side, Sink, Summary, Topic, Verdict,
 };
 use parking_lot::Mutex;
 use sched::Cancel;
@@ -16,21 +13,17 @@ use self::budgets::Budgets;
 use self::destination::Destination;
 use self::ending::Ending;
 use self::progress::Progress;
-use crate::attributes::{self, Born, ExtraChange, Unset};
 use crate::delete::permission::Permission;
 use crate::descriptors::Descriptors;
 use crate::destination::Opened;
 use crate::error::SetupError;
-use crate::fake_super;
-
 use crate::hard_links::HardLinks;
-use crate::identity::{Identity, Power};
+use crate::identity::Identity;
 use crate::order::{OrderedLog, SegmentId};
 use crate::pass::Pass;
 use crate::prune::KnownFull;
 use crate::scratch::Scratches;
 use crate::transfer::partial::Waiting;
-use crate::wanted::Wanted;
 
 /// What the tasks of a run share out among them.
 mod budgets;
@@ -126,73 +119,6 @@ impl Run {
         *self.pass.lock() = pass;
         self.progress.begin_scan();
         self.progress.begin_listing();
-    }
-
-    /// Metadata of a name, as it pretends to be with `--fake-super`.
-    pub(crate) fn stat(&self, dir: &Dir, name: &[u8]) -> io::Result<Metadata> {
-        let metadata = dir.stat(name)?;
-        if !self.keeps_pretence() {
-            return Ok(metadata);
-        }
-        Ok(fake_super::pretended(xattr::Node::Name(dir, name), metadata).unwrap_or(metadata))
-    }
-
-    /// Metadata of a name of the source. What a file pretends to be must be known to be copied; that
-    /// a directory cannot be read is told when it is listed.
-    pub(crate) fn stat_source(&self, dir: &Dir, name: &[u8]) -> io::Result<Metadata> {
-        let metadata = dir.stat(name)?;
-        if !self.keeps_pretence() {
-            return Ok(metadata);
-        }
-        match fake_super::pretended(xattr::Node::Name(dir, name), metadata) {
-            Err(_) if metadata.kind != model::Kind::File => Ok(metadata),
-            pretended => pretended,
-        }
-    }
-
-    /// The target of a link, as it pretends to be one with `--fake-super`.
-    pub(crate) fn read_link(&self, dir: &Dir, name: &[u8]) -> io::Result<Vec<u8>> {
-        if self.keeps_pretence() { fake_super::read_link(dir, name) } else { dir.read_link(name) }
-    }
-
-    /// Metadata of an open file, as it pretends to be with `--fake-super`.
-    pub(crate) fn as_pretended_file(&self, file: &File, metadata: Metadata) -> Metadata {
-        if !self.keeps_pretence() {
-            return metadata;
-        }
-        fake_super::pretended(file.into(), metadata).unwrap_or(metadata)
-    }
-
-    /// Metadata of an open directory, as it pretends to be with `--fake-super`.
-    pub(crate) fn as_pretended_dir(&self, dir: &Dir, metadata: Metadata) -> Metadata {
-        if !self.keeps_pretence() {
-            return metadata;
-        }
-        fake_super::pretended(dir.into(), metadata).unwrap_or(metadata)
-    }
-
-    /// True when owners and modes are kept in an attribute.
-    pub(crate) fn keeps_pretence(&self) -> bool {
-        self.identity.power == Power::Fake
-    }
-
-    /// Gives a complete file its attributes, for real or in pretence.
-    pub(crate) fn dress(
-        &self,
-        file: &File,
-        born: Born,
-        wanted: &Wanted,
-        source: &Metadata,
-        extra: ExtraChange,
-    ) -> Result<(), Unset> {
-        if !self.keeps_pretence() {
-            return attributes::dress(file, born, wanted, extra);
-        }
-        let real = Wanted { mode: born.mode, uid: None, gid: None, ..*wanted };
-        let dressed = attributes::dress(file, born, &real, extra);
-        // As in rsync: what it pretends to be is written whatever became of the real attributes.
-        let pretended = fake_super::write_file(file, wanted, source);
-        dressed.and(pretended.map_err(|error| Unset { verb: Verb::SetAttributes, error }))
     }
 
     /// True where device nodes are made.
