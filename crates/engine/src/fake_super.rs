@@ -1,7 +1,7 @@
 //! `--fake-super` (rsync(1)): owner, mode and device numbers kept in the attribute
 //! `user.rsync.%stat` as `MODE MAJOR,MINOR UID:GID`, the mode in octal with its type bits.
 
-use std::io;
+use std::{fmt, io};
 
 use fs::xattr::{self, Node as Carrier};
 use fs::{Dir, File};
@@ -17,22 +17,49 @@ const LINK_MAX_BYTES: usize = 4096;
 
 const STAT: &[u8] = b"user.rsync.%stat";
 
-/// What an attribute says an entry is; `None` when it says nothing sensible.
-fn parse(text: &[u8]) -> Option<(u32, DeviceNumber, u32, u32)> {
-    let text = std::str::from_utf8(text).ok()?;
-    let mut fields = text.split([' ', ',', ':']);
-    let st_mode = u32::from_str_radix(fields.next()?, 8).ok()?;
-    let mut number = || fields.next()?.trim().parse::<u32>().ok();
-    let (major, minor, uid, gid) = (number()?, number()?, number()?, number()?);
-    Some((st_mode, DeviceNumber { major, minor }, uid, gid))
+/// What an attribute says an entry is.
+#[derive(Debug, PartialEq, Eq)]
+struct Pretence {
+    /// With the bits of its type.
+    st_mode: u32,
+    rdev: DeviceNumber,
+    uid: u32,
+    gid: u32,
+}
+
+impl Pretence {
+    fn of(wanted: &Wanted, source: &Metadata) -> Self {
+        Self {
+            st_mode: source.kind.st_mode_bits() | wanted.mode,
+            rdev: if source.kind.is_device() { source.rdev } else { DeviceNumber::default() },
+            uid: wanted.uid.unwrap_or(0),
+            gid: wanted.gid.unwrap_or(0),
+        }
+    }
+
+    /// `None` when the attribute says nothing sensible.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?;
+        let mut fields = text.split([' ', ',', ':']);
+        let st_mode = u32::from_str_radix(fields.next()?, 8).ok()?;
+        let mut number = || fields.next()?.trim().parse::<u32>().ok();
+        let (major, minor, uid, gid) = (number()?, number()?, number()?, number()?);
+        Some(Self { st_mode, rdev: DeviceNumber { major, minor }, uid, gid })
+    }
+}
+
+impl fmt::Display for Pretence {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { st_mode, rdev, uid, gid } = self;
+        write!(out, "{st_mode:o} {},{} {uid}:{gid}", rdev.major, rdev.minor)
+    }
 }
 
 /// The metadata that an entry pretends to have. Fails when that cannot be read.
 fn pretended(carrier: Carrier<'_>, metadata: Metadata) -> io::Result<Metadata> {
     let text = xattr::get(carrier, STAT)?;
-    let Some((st_mode, rdev, uid, gid)) = text.as_deref().and_then(parse) else {
-        return Ok(metadata);
-    };
+    let Some(pretence) = text.as_deref().and_then(Pretence::parse) else { return Ok(metadata) };
+    let Pretence { st_mode, rdev, uid, gid } = pretence;
     let kind = Kind::from_st_mode(st_mode).unwrap_or(metadata.kind);
     Ok(Metadata { kind, mode: st_mode & 0o7777, uid, gid, rdev, ..metadata })
 }
@@ -105,13 +132,6 @@ impl Run {
         let pretended = write_file(file, wanted, source);
         dressed.and(pretended.map_err(|error| Unset { verb: Verb::SetAttributes, error }))
     }
-}
-
-fn text(wanted: &Wanted, source: &Metadata) -> String {
-    let rdev = if source.kind.is_device() { source.rdev } else { DeviceNumber::default() };
-    let (uid, gid) = (wanted.uid.unwrap_or(0), wanted.gid.unwrap_or(0));
-    let st_mode = source.kind.st_mode_bits() | wanted.mode;
-    format!("{st_mode:o} {},{} {uid}:{gid}", rdev.major, rdev.minor)
 }
 
 /// Mode bits that the entry really gets: without setuid and the like, and with access for its
@@ -196,7 +216,7 @@ fn write(
     if is_true(now, wanted, source) {
         return if old.is_some() { xattr::remove(carrier, STAT) } else { Ok(()) };
     }
-    let new = text(wanted, source);
+    let new = Pretence::of(wanted, source).to_string();
     if old.as_deref() == Some(new.as_bytes()) {
         return Ok(());
     }
@@ -205,14 +225,16 @@ fn write(
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::Pretence;
     use model::DeviceNumber;
 
     #[test]
-    fn reads_what_rsync_writes() {
+    fn reads_and_writes_what_rsync_writes() {
         let rdev = DeviceNumber { major: 8, minor: 1 };
-        assert_eq!(parse(b"60660 8,1 0:6"), Some((0o60660, rdev, 0, 6)));
-        assert_eq!(parse(b"100644 0,0 1000:100").map(|stat| stat.2), Some(1000));
-        assert_eq!(parse(b"garbage"), None);
+        let device = Pretence { st_mode: 0o60660, rdev, uid: 0, gid: 6 };
+        assert_eq!(device.to_string(), "60660 8,1 0:6");
+        assert_eq!(Pretence::parse(b"60660 8,1 0:6"), Some(device));
+        assert_eq!(Pretence::parse(b"100644 0,0 1000:100").map(|file| file.uid), Some(1000));
+        assert_eq!(Pretence::parse(b"garbage"), None);
     }
 }
