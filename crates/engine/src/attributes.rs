@@ -262,13 +262,9 @@ pub(crate) fn of_source(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
     let read = || {
         if entry.is_followed {
             let behind = Behind::of(&entry.source_dir, &entry.name)?;
-            return Extra::of_source(run, entry.node.scope_of(entry.layer), (&behind).into());
+            return Extra::of_source(run, entry.scope(), (&behind).into());
         }
-        Extra::of_source(
-            run,
-            entry.node.scope_of(entry.layer),
-            Carrier::Name(&entry.source_dir, &entry.name),
-        )
+        Extra::of_source(run, entry.scope(), Carrier::Name(&entry.source_dir, &entry.name))
     };
     read().map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))
 }
@@ -276,7 +272,7 @@ pub(crate) fn of_source(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
 /// The destination's extended attributes and ACLs, by name.
 fn of_target(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
     let Some(dir) = &entry.target_dir else { return Ok(Extra::default()) };
-    Extra::of_target(run, entry.node.scope_of(entry.layer), Carrier::Name(dir, entry.target_name()))
+    Extra::of_target(run, entry.scope(), Carrier::Name(dir, entry.target_name()))
         .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))
 }
 
@@ -517,7 +513,7 @@ pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: Extra) -> Result<(), 
         }
         let carrier = Carrier::Name(dir, name);
         if run.settings.has_extra() {
-            match Extra::of_target(run, entry.node.scope_of(entry.layer), carrier) {
+            match Extra::of_target(run, entry.scope(), carrier) {
                 Ok(present) => {
                     let extra = ExtraChange { wanted: extra.with_mode_of(&wanted), present };
                     attempts.note(Verb::SetAttributes, extra.write(carrier));

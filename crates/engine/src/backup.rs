@@ -238,7 +238,7 @@ impl Old<'_> {
 
     /// Extended attributes and ACLs, as far as the run preserves them.
     fn keep_extra(&self, run: &Run, from: Carrier<'_>, to: Carrier<'_>) -> io::Result<()> {
-        let scope = &self.node.source_scope;
+        let scope = &self.node.source.scope;
         let wanted = Extra::of_target(run, scope, from)?;
         ExtraChange { wanted, present: Extra::of_target(run, scope, to)? }.write(to)?;
         if run.keeps_pretence() { fake_super::copy_pretence(from, to) } else { Ok(()) }

@@ -333,7 +333,7 @@ pub(crate) fn directory(
         let Some(basis) = mirrored_directory(node, number) else { continue };
         let mut flags = wanted(basis).differences(&run.settings, &basis);
         if let (true, Some(dir)) = (run.settings.has_extra(), mirror_at(node, number)) {
-            let present = Extra::of_target(run, &node.source_scope, (&dir).into())
+            let present = Extra::of_target(run, &node.source.scope, (&dir).into())
                 .map_err(|error| node.target_fault(Verb::ReadAttributes, b".", &error))?;
             let extra = ExtraChange { present, ..crate::descend::extra(run, node)? };
             flags |= attributes::directory_differences(run, &extra);

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use fs::xattr::Node as Carrier;
 use fs::{AccessTime, Dir};
@@ -15,8 +14,8 @@ use crate::layers::{can_read_attributes, leave_existing, open_layers};
 use crate::merge_files::{rules_in_force, rules_of};
 use crate::names::Presence;
 use crate::node::{
-    Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Sides, Target, ThroughLink,
-    is_listed,
+    Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Sides, SourceSide, Target,
+    ThroughLink, is_listed,
 };
 use crate::run::Run;
 use crate::selection::Reason;
@@ -111,8 +110,7 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     let existing_metadata = existing.map(|(metadata, _)| metadata);
     let wanted = wanted(run, way.node, &source, existing_metadata);
     let parent = target_dir.as_ref().filter(|_| !is_left_out);
-    if run.stays_on_file_system(&way.node.layers[usize::from(way.entry.layer)], &source, way.pick())
-    {
+    if run.stays_on_file_system(way.node.source.layer(way.entry.layer), &source, way.pick()) {
         for layer in &mut layers {
             layer.content = Content::Picked;
         }
@@ -176,7 +174,7 @@ fn is_left_out(worker: &mut Worker<'_>, way: &Way<'_>, source: &Metadata) -> boo
         way.fail(worker, *source, fault);
         return true;
     }
-    let layer = &way.node.layers[usize::from(way.entry.layer)];
+    let layer = way.node.source.layer(way.entry.layer);
     if traverse.one_file_system == OneFileSystem::OmitMountPoints
         && run.stays_on_file_system(layer, source, way.pick())
     {
@@ -409,15 +407,14 @@ fn build(
         *parent_layer == way.entry.layer
     };
     let itself = layers.iter().position(is_itself).unwrap_or(0);
-    let source_scope =
-        layers.get(itself).map_or(&way.node.source_scope, |layer| &layer.scope).clone();
-    let sides = Sides { layers, itself, target, source_scope, receiver_scope };
+    let above = || way.node.source.scope.clone();
+    let sides = Sides { source: SourceSide::new(layers, itself, above), target, receiver_scope };
     let mut node = Node::child(way.node, path, way.segment, sides);
-    node.picked = way.pick().and_then(|pick| pick.below.clone());
+    node.source.picked = way.pick().and_then(|pick| pick.below.clone());
     node.is_left_out |= entered.is_left_out;
     if !whole {
-        node.has_unread_content = true;
-        node.incomplete = AtomicBool::new(true);
+        node.source.has_unread_content = true;
+        node.source.note_incomplete();
     }
     if node.is_left_out {
         worker.scratch.totals.listed.add(Kind::Directory, 1);
@@ -476,17 +473,17 @@ pub(crate) fn extra(run: &Run, node: &Node) -> Result<ExtraChange, Fault> {
     let present = node
         .target_dir()
         .and_then(|dir| match dir {
-            Some(dir) => Extra::of_target(run, &node.source_scope, Carrier::from(&dir)),
+            Some(dir) => Extra::of_target(run, &node.source.scope, Carrier::from(&dir)),
             None => Ok(Extra::default()),
         })
         .map_err(|error| node.target_fault(Verb::ReadAttributes, b".", &error))?;
-    let wanted = if node.layers.is_empty() {
+    let wanted = if node.source.layers.is_empty() {
         // Where they cannot be known the destination keeps what it has.
         closed_source(run, node).unwrap_or_else(|| present.clone())
     } else {
-        let layer = node.itself;
+        let layer = node.source.itself;
         let dir = node.layer_dir(layer);
-        dir.and_then(|dir| Extra::of_source(run, &node.source_scope, Carrier::from(&dir)))
+        dir.and_then(|dir| Extra::of_source(run, &node.source.scope, Carrier::from(&dir)))
             .map_err(|error| node.source_fault(Verb::ReadAttributes, layer, b".", &error))?
     };
     Ok(ExtraChange { wanted, present })
@@ -496,11 +493,11 @@ pub(crate) fn extra(run: &Run, node: &Node) -> Result<ExtraChange, Fault> {
 fn closed_source(run: &Run, node: &Node) -> Option<Extra> {
     let parent = node.parent.as_ref()?;
     let name = node.path.file_name();
-    let layers = 0..u16::try_from(parent.layers.len()).ok()?;
+    let layers = 0..u16::try_from(parent.source.layers.len()).ok()?;
     let mut dirs = layers.filter_map(|layer| parent.layer_dir(layer).ok());
     let is_directory = |dir: &Dir| dir.stat(name).is_ok_and(|found| found.kind == Kind::Directory);
     let dir = dirs.find(is_directory)?;
-    Extra::of_source(run, &node.source_scope, Carrier::Name(&dir, name)).ok()
+    Extra::of_source(run, &node.source.scope, Carrier::Name(&dir, name)).ok()
 }
 
 /// Reads the merge files of a directory: each layer's gives that layer its rules. Returns those of

@@ -51,6 +51,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// The rules in force where it lies.
+    pub(crate) fn scope(&self) -> &filter::Scope {
+        self.node.source.scope_of(self.layer)
+    }
+
     /// Opens its file at the source.
     pub(crate) fn open_source(&self, run: &Run) -> io::Result<File> {
         if self.is_followed {

@@ -27,7 +27,7 @@ pub(crate) fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>
         let through_link = ThroughLink::at(way.entry.is_followed);
         match open_layer(way, parent_layer, content, through_link) {
             Ok((dir, metadata)) => {
-                let above = &way.node.layers[usize::from(parent_layer)];
+                let above = way.node.source.layer(parent_layer);
                 let is_named = way.reason() == Some(Reason::Named);
                 let handle = if layers.len() < OPEN_LAYERS {
                     Handle::new(dir, &metadata)
@@ -66,7 +66,7 @@ fn is_leaf(pick: &Pick) -> bool {
 pub(crate) fn can_read_attributes(run: &Run, way: &Way<'_>) -> bool {
     let read = way.node.layer_dir(way.entry.layer).and_then(|dir| {
         let carrier = Carrier::Name(&dir, way.name());
-        Extra::of_source(run, way.node.scope_of(way.entry.layer), carrier)
+        Extra::of_source(run, way.node.source.scope_of(way.entry.layer), carrier)
     });
     read.is_ok()
 }
@@ -150,7 +150,7 @@ fn contributions(run: &Run, way: &Way<'_>) -> Vec<Contribution> {
     for (pick, in_root) in
         way.pick().into_iter().flat_map(|pick| pick.roots.iter().map(move |root| (pick, *root)))
     {
-        let layer = way.node.layer_of_root(in_root.root);
+        let layer = way.node.source.layer_of_root(in_root.root);
         if let Some(layer) = layer.filter(|layer| is_directory_in(way, pick, in_root, *layer)) {
             let only_leads_on = way.is_hidden(pick, in_root);
             add(layer, if only_leads_on { Content::Picked } else { in_root.content });

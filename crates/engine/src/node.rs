@@ -12,80 +12,20 @@ use fs::{AccessTime, Dir};
 use model::{Cause, Fault, Metadata, RelPath, Side, Verb};
 use parking_lot::Mutex;
 
+pub(crate) use self::source::{
+    Content, Layer, OpenedFor, Origin, SourceSide, ThroughLink, is_listed,
+};
 pub(crate) use crate::handle::Handle;
 use crate::order::SegmentId;
 use crate::run::{Run, join};
-use crate::selection::Picked;
-use crate::selection::place::Place;
 use crate::telling::Line;
 use crate::wanted::Wanted;
 
+/// What feeds it.
+mod source;
+
 /// How many directories on the way to one that is opened again are passed before one is kept open.
 const KEPT_ON_THE_WAY: usize = 64;
-
-/// Where a layer's directory is opened from.
-#[derive(Debug)]
-pub(crate) enum Origin {
-    /// A directory that the user named.
-    Root(Place),
-    /// A name in a layer of the parent node.
-    Child { parent_layer: u16, name: Box<[u8]>, through_link: ThroughLink },
-}
-
-/// Whether a directory is reached by following a link at its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ThroughLink {
-    /// It is a directory itself.
-    No,
-    /// It is a link and the settings say to follow it.
-    Follow,
-}
-
-impl ThroughLink {
-    /// Of a name that is followed if it is a link, or is not.
-    pub(crate) fn at(is_followed: bool) -> Self {
-        if is_followed { Self::Follow } else { Self::No }
-    }
-}
-
-/// What a directory of the source is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OpenedFor {
-    /// To be listed.
-    Listing,
-    /// To reach what is in it: it was open before, or nothing asks what else is there.
-    Search,
-}
-
-/// What of a layer belongs to the transfer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Content {
-    /// Everything that a listing shows.
-    Listed,
-    /// Only the names that were picked.
-    Picked,
-}
-
-/// One source directory that feeds a node. Most nodes have one; several sources may share names.
-#[derive(Debug)]
-pub(crate) struct Layer {
-    pub(crate) origin: Origin,
-    pub(crate) handle: Handle,
-    pub(crate) content: Content,
-    /// Device of the source argument it belongs to, for `-x`.
-    pub(crate) root_device: u64,
-    /// Number of the root it descends from.
-    pub(crate) root: u16,
-    /// Number of the source argument that named it first.
-    pub(crate) source: u32,
-    /// The rules in force in it: each source has its own merge files.
-    pub(crate) scope: filter::Scope,
-}
-
-/// True when all of what one of the layers has is in the transfer.
-pub(crate) fn is_listed(layers: &[Layer]) -> bool {
-    layers.iter().any(|layer| layer.content == Content::Listed)
-}
 
 /// The directory of the destination that belongs to a node.
 #[derive(Debug)]
@@ -162,17 +102,12 @@ pub(crate) struct Node {
     pub(crate) parent: Option<Arc<Self>>,
     /// Path below the transfer root, `.` for the root.
     pub(crate) path: RelPath,
-    pub(crate) layers: Vec<Layer>,
-    /// The layer whose directory gives the attributes.
-    pub(crate) itself: u16,
-    pub(crate) picked: Option<Arc<Picked>>,
+    pub(crate) source: SourceSide,
     pub(crate) target: Target,
     /// The name under which a single file arrives, where it is not its own.
     pub(crate) renamed: Option<Box<[u8]>>,
     /// The name that the directory itself has at the destination, where it is not its own.
     pub(crate) arrives_as: Option<Box<[u8]>>,
-    /// The rules of the layer whose directory gives the attributes.
-    pub(crate) source_scope: filter::Scope,
     pub(crate) receiver_scope: filter::Scope,
     pub(crate) segment: SegmentId,
     /// Its own line, spoken after the deletions in it.
@@ -184,10 +119,6 @@ pub(crate) struct Node {
     pub(crate) touched: AtomicBool,
     /// `--existing`: it is not there and not made; what is in it is counted and left out.
     pub(crate) is_left_out: bool,
-    /// A source layer whose content is in the transfer could not be opened.
-    pub(crate) has_unread_content: bool,
-    /// Its listing, or that of an ancestor, is incomplete: nothing in it is deleted.
-    pub(crate) incomplete: AtomicBool,
     /// Tasks and children not done yet.
     pub(crate) pending: AtomicUsize,
     /// Group of a file made in the destination directory, plus one; 0 while unknown.
@@ -200,29 +131,23 @@ pub(crate) struct Node {
 
 /// What a directory is on both sides when its node is made.
 pub(crate) struct Sides {
-    pub(crate) layers: Vec<Layer>,
-    /// The layer whose directory gives the attributes.
-    pub(crate) itself: usize,
+    pub(crate) source: SourceSide,
     pub(crate) target: Target,
-    pub(crate) source_scope: filter::Scope,
     pub(crate) receiver_scope: filter::Scope,
 }
 
 impl Node {
     /// The node of the transfer root, with one task to wait for.
     pub(crate) fn root(run: &Arc<Run>, segment: SegmentId, sides: Sides) -> Self {
-        let Sides { layers, itself, target, source_scope, receiver_scope } = sides;
+        let Sides { source, target, receiver_scope } = sides;
         Self {
             run: Arc::clone(run),
             parent: None,
             path: RelPath::root(),
-            layers,
-            itself: u16::try_from(itself).unwrap_or(0),
-            picked: None,
+            source,
             target,
             renamed: None,
             arrives_as: None,
-            source_scope,
             receiver_scope,
             segment,
             line: Mutex::new(None),
@@ -230,8 +155,6 @@ impl Node {
             is_put_off: AtomicBool::new(false),
             touched: AtomicBool::new(false),
             is_left_out: false,
-            has_unread_content: false,
-            incomplete: AtomicBool::new(false),
             pending: AtomicUsize::new(1),
             birth_group: AtomicU64::new(0),
             default_acl: OnceLock::new(),
@@ -251,28 +174,15 @@ impl Node {
         node.path = path;
         node.arrives_as.clone_from(&parent.renamed);
         node.is_left_out = parent.is_left_out;
-        node.incomplete = AtomicBool::new(parent.incomplete.load(Ordering::Relaxed));
+        if parent.source.is_incomplete() {
+            node.source.note_incomplete();
+        }
         node
-    }
-
-    /// True when all of what a source has in it is in the transfer.
-    pub(crate) fn is_listed(&self) -> bool {
-        is_listed(&self.layers)
-    }
-
-    /// The rules in force in a layer.
-    pub(crate) fn scope_of(&self, layer: u16) -> &filter::Scope {
-        &self.layers[usize::from(layer)].scope
-    }
-
-    /// The source argument that a layer belongs to.
-    pub(crate) fn source_of(&self, layer: u16) -> Option<u32> {
-        self.layers.get(usize::from(layer)).map(|layer| layer.source)
     }
 
     /// The open directory of a layer.
     pub(crate) fn layer_dir(&self, layer: u16) -> io::Result<Dir> {
-        let handle = &self.layers[usize::from(layer)].handle;
+        let handle = &self.source.layer(layer).handle;
         handle.get(&self.run.budgets.open_dirs, || self.reopen_layer(layer))
     }
 
@@ -281,7 +191,7 @@ impl Node {
         let mut way = Vec::new();
         let (mut node, mut layer) = (self, layer);
         let mut dir = loop {
-            let here = &node.layers[usize::from(layer)];
+            let here = node.source.layer(layer);
             if let Some(open) = here.handle.if_open() {
                 break open;
             }
@@ -334,7 +244,7 @@ impl Node {
     /// not count: nothing leads from them to here.
     pub(crate) fn lies_in(&self, layer: u16, source: &Metadata) -> bool {
         let (mut node, mut layer) = (self, layer);
-        while let Some(at) = node.layers.get(usize::from(layer)) {
+        while let Some(at) = node.source.layers.get(usize::from(layer)) {
             if at.handle.is_of(source) {
                 return true;
             }
@@ -347,22 +257,12 @@ impl Node {
         false
     }
 
-    /// The layer that descends from a root.
-    pub(crate) fn layer_of_root(&self, root: u16) -> Option<u16> {
-        // In the transfer root each layer has the number of its root.
-        if self.layers.get(usize::from(root)).is_some_and(|layer| layer.root == root) {
-            return Some(root);
-        }
-        let at = self.layers.iter().position(|layer| layer.root == root)?;
-        u16::try_from(at).ok()
-    }
-
     /// True when the way from the root to a layer leads through a link: what is there may belong
     /// to others.
     pub(crate) fn is_behind_link(&self, layer: u16) -> bool {
         let (mut node, mut layer) = (self, layer);
         while let Some(Origin::Child { parent_layer, through_link, .. }) =
-            node.layers.get(usize::from(layer)).map(|layer| &layer.origin)
+            node.source.layers.get(usize::from(layer)).map(|layer| &layer.origin)
         {
             if *through_link == ThroughLink::Follow {
                 return true;
@@ -420,10 +320,10 @@ impl Node {
     pub(crate) fn reopen_parent(&self) {
         let Some(parent) = &self.parent else { return };
         let dirs = &self.run.budgets.open_dirs;
-        for layer in &self.layers {
+        for layer in &self.source.layers {
             if let Origin::Child { parent_layer, through_link: ThroughLink::No, .. } = layer.origin
             {
-                parent.layers[usize::from(parent_layer)].handle.open_above(dirs, &layer.handle);
+                parent.source.layer(parent_layer).handle.open_above(dirs, &layer.handle);
             }
         }
         if let Target::Present { handle, through_link: ThroughLink::No, .. } = &self.target
@@ -438,7 +338,7 @@ impl Node {
             Target::Present { handle, .. } => Some(handle),
             Target::Absent => None,
         };
-        self.layers.iter().map(|layer| &layer.handle).chain(target)
+        self.source.layers.iter().map(|layer| &layer.handle).chain(target)
     }
 
     /// Where deletion stays; `None` where there is no destination directory.
@@ -464,7 +364,10 @@ impl Node {
         let mut names: Vec<&[u8]> = Vec::new();
         let (mut node, mut layer) = (self, layer);
         let root = loop {
-            match (node.layers.get(usize::from(layer)).map(|layer| &layer.origin), &node.parent) {
+            match (
+                node.source.layers.get(usize::from(layer)).map(|layer| &layer.origin),
+                &node.parent,
+            ) {
                 (Some(Origin::Root(place)), _) => break &place.shown[..],
                 (Some(Origin::Child { parent_layer, name, .. }), Some(parent)) => {
                     names.push(name);

@@ -23,8 +23,8 @@ use crate::destination::{self, Opened};
 use crate::error::SetupError;
 use crate::merge_files::{rules_in_force, rules_of};
 use crate::node::{
-    Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Sides, Target, ThroughLink,
-    is_listed,
+    Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Sides, SourceSide, Target,
+    ThroughLink, is_listed,
 };
 use crate::order::OrderedLog;
 use crate::pass::Pass;
@@ -295,11 +295,10 @@ fn root_node(
         receiver_scope = rules_in_force(&receiver_scope, &RelPath::root(), dir.as_ref())?;
     }
     let itself = top.selection.roots.iter().position(|root| root.is_sent).unwrap_or(0);
-    let source_scope =
-        layers.get(itself).map_or_else(|| base_scope(top.rules, b"."), |layer| layer.scope.clone());
-    let sides = Sides { layers, itself, target, source_scope, receiver_scope };
+    let mut source = SourceSide::new(layers, itself, || base_scope(top.rules, b"."));
+    source.picked = (!picked.names.is_empty()).then(|| Arc::clone(picked));
+    let sides = Sides { source, target, receiver_scope };
     let mut node = Node::root(run, run.log.open(OrderedLog::ROOT), sides);
-    node.picked = (!picked.names.is_empty()).then(|| Arc::clone(picked));
     node.renamed = top.opened.as_ref().and_then(|opened| opened.renamed.clone());
     if let Some(root) = top.selection.roots.iter().find(|root| root.is_sent) {
         compare_root(run, top, root, &mut node)?;

@@ -69,7 +69,7 @@ pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8], is_followed: bool) 
         return false;
     }
     let mut search = Search { node, layer, path, levels: Vec::new() };
-    let found = search.finds_nothing(dir, node.scope_of(layer));
+    let found = search.finds_nothing(dir, node.source.scope_of(layer));
     if found == Some(false) {
         search.remember_the_way();
     }
@@ -85,7 +85,9 @@ pub(crate) fn pick_is_empty(node: &Node, layer: u16, pick: &Pick) -> bool {
     let mut path = Vec::new();
     path_of(node, &pick.name, &mut path);
     let opened = node.layer_dir(layer).and_then(|dir| dir.open_child_following(&pick.name));
-    opened.is_ok_and(|dir| brings_nothing(node, layer, &dir, &path, pick, node.scope_of(layer)))
+    opened.is_ok_and(|dir| {
+        brings_nothing(node, layer, &dir, &path, pick, node.source.scope_of(layer))
+    })
 }
 
 fn brings_nothing(
@@ -96,7 +98,7 @@ fn brings_nothing(
     pick: &Pick,
     scope: &Scope,
 ) -> bool {
-    let root = node.layers[usize::from(layer)].root;
+    let root = node.source.layer(layer).root;
     let Some(of) = pick.in_root(root) else { return true };
     if node.run.known_full.protects(path) {
         return false;

@@ -2,7 +2,6 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use filter::{NodeKind, Perishable};
@@ -76,15 +75,15 @@ fn begin(worker: &mut Worker<'_>, node: Arc<Node>, found: Found) {
 
 /// True when it is known of a directory what the source lacks.
 fn may_delete_in(run: &Run, node: &Node) -> bool {
-    let is_content = node.has_unread_content || node.is_listed();
-    let is_known = !node.incomplete.load(Ordering::Relaxed);
+    let is_content = node.source.has_unread_content || node.source.is_listed();
+    let is_known = !node.source.is_incomplete();
     is_content && (is_known || run.settings.delete.ignore_errors)
 }
 
 /// The source's names: listed and picked, filtered.
 fn collect(worker: &mut Worker<'_>, node: &Arc<Node>) -> Names {
     let mut names = Names::default();
-    for (number, layer) in node.layers.iter().enumerate() {
+    for (number, layer) in node.source.layers.iter().enumerate() {
         if layer.content == Content::Listed {
             let number = u16::try_from(number).expect("a node has fewer layers than arguments");
             let listed = node.layer_dir(number).and_then(|dir| dir.list().map(|list| (dir, list)));
@@ -94,7 +93,7 @@ fn collect(worker: &mut Worker<'_>, node: &Arc<Node>) -> Names {
             }
         }
     }
-    if let Some(picked) = &node.picked {
+    if let Some(picked) = &node.source.picked {
         for (at, pick) in picked.names.iter().enumerate() {
             let at = u32::try_from(at + 1).expect("fewer than 2^32 names are picked");
             add_pick(worker, node, pick, at, &mut names);
@@ -104,7 +103,7 @@ fn collect(worker: &mut Worker<'_>, node: &Arc<Node>) -> Names {
 }
 
 fn incomplete(worker: &mut Worker<'_>, node: &Node, layer: u16, error: &std::io::Error) {
-    node.incomplete.store(true, Ordering::Relaxed);
+    node.source.note_incomplete();
     let fault = node.source_fault(Verb::List, layer, b".", error);
     worker.run.source_fault(&mut worker.scratch.totals, fault);
 }
@@ -155,14 +154,14 @@ fn leave_out(worker: &mut Worker<'_>, node: &Node, name: &[u8], reason: &str) {
 
 /// `-xx`: mount points are left out, as if they were not there.
 fn is_omitted_mount(run: &Run, node: &Node, layer: u16, dir: &Dir, name: &[u8]) -> bool {
-    let root_device = node.layers[usize::from(layer)].root_device;
+    let root_device = node.source.layer(layer).root_device;
     run.settings.traverse.one_file_system == OneFileSystem::OmitMountPoints
         && dir.stat(name).is_ok_and(|metadata| metadata.dev != root_device)
 }
 
 fn add_pick(worker: &mut Worker<'_>, node: &Arc<Node>, pick: &Pick, at: u32, names: &mut Names) {
     for in_root in &pick.roots {
-        let Some(layer) = node.layer_of_root(in_root.root) else { continue };
+        let Some(layer) = node.source.layer_of_root(in_root.root) else { continue };
         let dir = match node.layer_dir(layer) {
             Ok(dir) => dir,
             Err(error) => {
@@ -226,7 +225,7 @@ fn see(run: &Run, node: &Node, dir: &Dir, name: &[u8], hint: Option<Kind>) -> Se
 
 /// Notes that the source lacks something. It is told when it is looked at; deletions must know now.
 fn lacks_content(node: &Node) {
-    node.incomplete.store(true, Ordering::Relaxed);
+    node.source.note_incomplete();
     node.run.deletion.note_source_fault();
 }
 
@@ -249,8 +248,8 @@ pub(crate) fn rule_hides_pick(
     in_root: InRoot,
     kind: Option<Kind>,
 ) -> bool {
-    let Some(layer) = node.layer_of_root(in_root.root) else { return false };
-    let scope = node.scope_of(layer);
+    let Some(layer) = node.source.layer_of_root(in_root.root) else { return false };
+    let scope = node.source.scope_of(layer);
     let is_asked = in_root.reason == Reason::Named
         && !node.path.is_root()
         && node.run.settings.traverse.incremental
@@ -262,7 +261,7 @@ pub(crate) fn rule_hides_pick(
 
 /// Counts a picked name that a rule leaves out, unless the listing of its directory does.
 fn hide_pick(worker: &mut Worker<'_>, node: &Node, layer: u16, name: &[u8], kind: Option<Kind>) {
-    if node.layers[usize::from(layer)].content != Content::Listed {
+    if node.source.layer(layer).content != Content::Listed {
         is_excluded(worker, node, layer, name, kind, &mut Vec::new());
     }
 }
@@ -275,7 +274,7 @@ fn is_excluded(
     kind: Option<Kind>,
     path: &mut Vec<u8>,
 ) -> bool {
-    let scope = node.scope_of(layer);
+    let scope = node.source.scope_of(layer);
     if scope.is_empty() {
         return false;
     }
@@ -352,8 +351,8 @@ fn match_destination(worker: &mut Worker<'_>, node: &Node, names: &mut Names) ->
         }
         return extraneous;
     }
-    let only_picked = node.layers.iter().all(|layer| layer.content == Content::Picked);
-    if node.renamed.is_some() || (only_picked && !node.has_unread_content) {
+    let only_picked = node.source.layers.iter().all(|layer| layer.content == Content::Picked);
+    if node.renamed.is_some() || (only_picked && !node.source.has_unread_content) {
         return extraneous;
     }
     let Some((dir, mut listing)) = list_destination(worker, node) else { return extraneous };

@@ -152,8 +152,10 @@ pub(crate) fn conclude_directory(worker: &mut Worker<'_>, node: &Node) {
         let metadata = Metadata { mode, ..finish.source };
         // One that cannot be read is named by the directory that it lies in.
         let source = match &node.parent {
-            Some(parent) if node.layers.is_empty() => parent.source_of(parent.itself),
-            _ => node.source_of(node.itself),
+            Some(parent) if node.source.layers.is_empty() => {
+                parent.source.argument_of(parent.source.itself)
+            }
+            _ => node.source.argument_of(node.source.itself),
         };
         let item = Item::new(node.path.clone(), metadata, line.verdict);
         Item { flags: line.flags, source, ..item }
@@ -255,7 +257,7 @@ impl Entry {
             link: self.link_text(run),
             leader,
             written_bytes,
-            source: self.node.source_of(self.layer),
+            source: self.node.source.argument_of(self.layer),
             ..Item::new(self.path(), Metadata { mode, ..self.source }, line.verdict)
         }
     }
@@ -321,7 +323,7 @@ impl Entry {
         let mut item = Item::failed(self.path(), self.source, &fault);
         if fault.side == model::Side::Destination {
             item.flags = flags;
-            item.source = self.node.source_of(self.layer);
+            item.source = self.node.source.argument_of(self.layer);
         }
         worker.run.fault(&mut worker.scratch.totals, fault);
         conclude_failed(worker, self.segment, item);

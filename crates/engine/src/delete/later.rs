@@ -128,7 +128,7 @@ fn rules_now(node: &Node, base: &Scope) -> Result<Scope, Cause> {
     while let Some(parent) = way.last().and_then(|node| node.parent.as_deref()) {
         way.push(parent);
     }
-    way.iter().rev().filter(|node| node.is_listed()).try_fold(base.clone(), |above, node| {
+    way.iter().rev().filter(|node| node.source.is_listed()).try_fold(base.clone(), |above, node| {
         let dir = node.target_dir().map_err(|error| Cause::from(&error))?;
         rules_in_force(&above, &node.path, dir.as_ref())
             .map_err(|error| Cause::Refused(error.to_string().into()))

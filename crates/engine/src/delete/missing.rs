@@ -101,7 +101,7 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
 /// True when the sender's rules leave out a name that was given, and so its absence, too.
 fn hides(node: &Node, path: &[u8]) -> bool {
     let (kind, side) = (filter::NodeKind::Other, filter::Side::Sender);
-    node.source_scope.check(path, kind, side, filter::Perishable::Honoured).is_excluded()
+    node.source.scope.check(path, kind, side, filter::Perishable::Honoured).is_excluded()
 }
 
 /// The destination directory of a missing argument. Without implied directories the way to it may

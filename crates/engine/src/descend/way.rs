@@ -31,7 +31,7 @@ impl<'a> Way<'a> {
     }
 
     pub(crate) fn pick(&self) -> Option<&'a Pick> {
-        let picked = self.node.picked.as_deref()?;
+        let picked = self.node.source.picked.as_deref()?;
         picked.names.get((self.entry.picked as usize).checked_sub(1)?)
     }
 

@@ -135,9 +135,9 @@ fn dress(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<Lacki
     let born: Metadata =
         target.metadata().map_err(|error| entry.target_fault(Verb::LookAt, &error))?;
     let wanted = entry.wanted(run);
-    let extra = Extra::of_source(run, entry.node.scope_of(entry.layer), source.into())
+    let extra = Extra::of_source(run, entry.scope(), source.into())
         .map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))?;
-    let present = Extra::of_target(run, entry.node.scope_of(entry.layer), target.into())
+    let present = Extra::of_target(run, entry.scope(), target.into())
         .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))?;
     let born = Born { uid: born.uid, gid: born.gid, mode: born.mode };
     let extra = ExtraChange { wanted: extra.with_mode_of(&wanted), present };

@@ -474,11 +474,11 @@ impl Staged {
         let extra = if entry.content.is_some() {
             attributes::of_source(run, entry)?
         } else {
-            Extra::of_source(run, entry.node.scope_of(entry.layer), source.into())
+            Extra::of_source(run, entry.scope(), source.into())
                 .map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))?
         };
         let present = if self.inherits {
-            Extra::of_target(run, entry.node.scope_of(entry.layer), self.file().into())
+            Extra::of_target(run, entry.scope(), self.file().into())
                 .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))?
         } else {
             Extra::default()
