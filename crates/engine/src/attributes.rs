@@ -247,7 +247,7 @@ impl AsksForExtra for Settings {
 /// The bits that new entries of a directory may have without `-p`: the umask's complement, or
 /// what the directory's default ACL allows.
 pub(crate) fn default_mask(run: &Run, node: &Node) -> u32 {
-    let default_acl = node.default_acl.get_or_init(|| {
+    let default_acl = node.target.default_acl.get_or_init(|| {
         let dir = node.target_dir().ok().flatten()?;
         acl::read((&dir).into(), Which::Default).ok().flatten()
     });

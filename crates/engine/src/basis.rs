@@ -39,7 +39,7 @@ fn mirrors(node: &Node) -> impl Iterator<Item = Dir> {
 /// The directory of one basis tree.
 fn mirror_at(node: &Node, number: usize) -> Option<Dir> {
     let roots = &node.run.destination.basis_roots;
-    let handles = node.basis.get_or_init(|| {
+    let handles = node.target.mirrors.get_or_init(|| {
         let below = |root: &Dir| {
             let dir = mirror(root, node).ok()?;
             let handle = Handle::new(dir.clone(), &dir.metadata().ok()?);
@@ -53,8 +53,8 @@ fn mirror_at(node: &Node, number: usize) -> Option<Dir> {
 }
 
 fn mirror(root: &Dir, node: &Node) -> io::Result<Dir> {
-    if let Some(name) = &node.arrives_as {
-        return root.open_child(name, AccessTime::Update);
+    if node.parent.as_ref().is_some_and(|parent| parent.target.renamed.is_some()) {
+        return root.open_child(node.arrives_as(), AccessTime::Update);
     }
     let mut dir = root.clone();
     for component in node.path.components() {
@@ -206,7 +206,7 @@ fn omit(worker: &mut Worker<'_>, entry: &Entry) -> Result<Cost, Box<Entry>> {
         if removed.is_some_and(|removed| removed.is_err()) {
             return Err(Box::new(entry.clone()));
         }
-        entry.node.touch();
+        entry.node.target.touch();
     }
     let copy = Entry { existing: Some(entry.source), ..entry.clone() };
     copy.conclude(worker, Told::new(Verdict::Equal, ItemFlags::empty()));
@@ -233,7 +233,7 @@ fn link(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Result<Cost
     };
     match linked {
         Ok(()) => {
-            entry.node.touch();
+            entry.node.target.touch();
             let flags = ItemFlags::LOCAL_CHANGE | ItemFlags::HARD_LINK;
             let told = Told::new(entry.written_verdict(), flags);
             let made = Entry { existing: Some(found.metadata), ..entry };
@@ -359,7 +359,7 @@ pub(crate) fn directory(
 fn mirrored_directory(node: &Node, number: usize) -> Option<Metadata> {
     let metadata = match (&node.parent, node.path.components().last()) {
         (Some(parent), Some(name)) => {
-            mirror_at(parent, number)?.stat(parent.target_name(name)).ok()?
+            mirror_at(parent, number)?.stat(parent.target.name_of(name)).ok()?
         }
         _ => mirror_at(node, number)?.metadata().ok()?,
     };

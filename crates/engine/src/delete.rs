@@ -82,7 +82,7 @@ pub(crate) fn extraneous(
             return keep_back(worker, 1 + doomed_names.len(), segment);
         }
         if doomed.remove(worker, &names[index].name, kind, Told::AsDeleted) {
-            node.touch();
+            node.target.touch();
         }
     }
 }
@@ -102,7 +102,7 @@ fn keep_back(worker: &mut Worker<'_>, deletions: usize, segment: SegmentId) {
 /// A directory that the user named may be a mount point: it is where deletion stays.
 fn is_kept_mount_content(worker: &mut Worker<'_>, node: &Node, dir: &Dir) -> bool {
     let settings = &worker.run.settings;
-    let Some(ground) = node.ground() else { return false };
+    let Some(ground) = node.target.ground() else { return false };
     let stays = settings.traverse.one_file_system != OneFileSystem::Cross;
     let may_cross = settings.delete.across_mounts;
     let is_kept = || -> io::Result<bool> {
@@ -139,7 +139,7 @@ pub(crate) fn remove_obstacle(
     existing: &Metadata,
     segment: SegmentId,
 ) -> bool {
-    node.touch();
+    node.target.touch();
     if existing.kind == Kind::Directory && !may_empty_directories(worker) {
         // An empty directory gives way without being asked (rsync(1), --force).
         let cause = match remove_if_empty(worker, dir, name) {

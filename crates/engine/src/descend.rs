@@ -14,7 +14,7 @@ use crate::layers::{can_read_attributes, leave_existing, open_layers};
 use crate::merge_files::{rules_in_force, rules_of};
 use crate::names::Presence;
 use crate::node::{
-    Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Sides, SourceSide, Target,
+    Before, Content, Finish, Ground, Handle, Layer, Node, Origin, SourceSide, Target, TargetSide,
     ThroughLink, is_listed,
 };
 use crate::run::Run;
@@ -308,7 +308,7 @@ fn make_target(
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 made => made.map_err(failed(Verb::MakeDirectory))?,
             }
-            way.node.touch();
+            way.node.target.touch();
             (Before::Empty, ThroughLink::No)
         }
     };
@@ -335,7 +335,7 @@ fn make_target(
     {
         inheritance::pass_on(run, &dir, &metadata, wanted, listing);
     }
-    let ground = match way.node.ground().filter(|_| way.reason() != Some(Reason::Named)) {
+    let ground = match way.node.target.ground().filter(|_| way.reason() != Some(Reason::Named)) {
         Some(above) => above,
         None => Ground::of(&dir).map_err(failed(Verb::LookAt))?,
     };
@@ -408,8 +408,9 @@ fn build(
     };
     let itself = layers.iter().position(is_itself).unwrap_or(0);
     let above = || way.node.source.scope.clone();
-    let sides = Sides { source: SourceSide::new(layers, itself, above), target, receiver_scope };
-    let mut node = Node::child(way.node, path, way.segment, sides);
+    let source_side = SourceSide::new(layers, itself, above);
+    let target_side = TargetSide::new(target, receiver_scope);
+    let mut node = Node::child(way.node, path, way.segment, source_side, target_side);
     node.source.picked = way.pick().and_then(|pick| pick.below.clone());
     node.is_left_out |= entered.is_left_out;
     if !whole {
@@ -436,7 +437,7 @@ fn build(
         let differs = existing.is_none() || flags.is_significant() || wanted.atime.is_some();
         // As rsync: what is reached through a link keeps the attributes that it has.
         let keeps_own =
-            matches!(node.target, Target::Present { through_link: ThroughLink::Follow, .. });
+            matches!(node.target.dir, Target::Present { through_link: ThroughLink::Follow, .. });
         node.finish = (!keeps_own).then_some(Finish { source, wanted, before: existing, differs });
         crate::telling::speak_of_directory(worker, &node, existing.is_none(), flags);
     }
@@ -508,15 +509,15 @@ fn enter_scopes(
     layers: &mut [Layer],
     target: &Target,
 ) -> Result<filter::Scope, filter::RuleError> {
-    if !parent.receiver_scope.needs_reading() {
-        return Ok(parent.receiver_scope.clone());
+    if !parent.target.scope.needs_reading() {
+        return Ok(parent.target.scope.clone());
     }
     for layer in &mut *layers {
         layer.scope = rules_of(&layer.scope, path, || parent.child_layer_dir(layer).map(Some))?;
     }
     // Where nothing is deleted nobody asks the receiver's.
     if parent.run.settings.delete.when == DeleteWhen::Never || !is_listed(layers) {
-        return Ok(parent.receiver_scope.clone());
+        return Ok(parent.target.scope.clone());
     }
-    rules_in_force(&parent.receiver_scope, path, target.if_open().as_ref())
+    rules_in_force(&parent.target.scope, path, target.if_open().as_ref())
 }

@@ -224,7 +224,7 @@ pub(crate) fn look_at_target(
     (name, presence): (&[u8], Presence),
 ) -> Result<Option<Metadata>, Fault> {
     let Some(dir) = target_dir.filter(|_| presence != Presence::Absent) else { return Ok(None) };
-    match run.stat(dir, node.target_name(name)) {
+    match run.stat(dir, node.target.name_of(name)) {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(node.target_fault(Verb::LookAt, name, &error)),

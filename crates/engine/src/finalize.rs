@@ -34,7 +34,7 @@ pub(crate) fn settle(worker: &mut Worker<'_>, node: Arc<Node>) {
 fn finish(worker: &mut Worker<'_>, node: &Node) {
     let run = worker.run;
     let Some(finish) = &node.finish else { return };
-    let touched = node.touched.load(Ordering::Relaxed);
+    let touched = node.target.is_touched();
     let widened =
         finish.before.is_some_and(|before| before.mode & 0o700 != 0o700) && !run.identity.is_root;
     // What is deleted before the transfer shows in times that the transfer then sets.
@@ -156,7 +156,7 @@ fn set_times(
     let window = run.settings.compare.modify_window_secs;
     let counts_as_equal =
         |before: &Metadata| mtime.is_some_and(|mtime| same_time(mtime, before.mtime, window));
-    let is_untouched = precision == Precision::AsCompared && !node.touched.load(Ordering::Relaxed);
+    let is_untouched = precision == Precision::AsCompared && !node.target.is_touched();
     let mtime =
         mtime.filter(|_| !(is_untouched && finish.before.as_ref().is_some_and(counts_as_equal)));
     if mtime.is_none() && atime.is_none() {

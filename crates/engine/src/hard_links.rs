@@ -521,7 +521,7 @@ fn link_to(
     if run.settings.dry_run {
         return Ok(Some(Linked::pretended(leader)));
     }
-    entry.node.touch();
+    entry.node.target.touch();
     if now.is_some() && !is_obstacle && run.settings.backup.enabled {
         backup::keep(run, entry)?;
     }

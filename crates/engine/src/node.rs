@@ -5,8 +5,8 @@
 //! nearest ancestor that is open, follows no link, and insists on the inode that was there before.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use fs::{AccessTime, Dir};
 use model::{Cause, Fault, Metadata, RelPath, Side, Verb};
@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 pub(crate) use self::source::{
     Content, Layer, OpenedFor, Origin, SourceSide, ThroughLink, is_listed,
 };
+pub(crate) use self::target::{Before, Ground, Target, TargetSide};
 pub(crate) use crate::handle::Handle;
 use crate::order::SegmentId;
 use crate::run::{Run, join};
@@ -23,65 +24,11 @@ use crate::wanted::Wanted;
 
 /// What feeds it.
 mod source;
+/// Where it arrives.
+mod target;
 
 /// How many directories on the way to one that is opened again are passed before one is kept open.
 const KEPT_ON_THE_WAY: usize = 64;
-
-/// The directory of the destination that belongs to a node.
-#[derive(Debug)]
-pub(crate) enum Target {
-    /// It is there.
-    Present { handle: Handle, through_link: ThroughLink, listing: Before, ground: Ground },
-    /// It is not there and will not be: a dry run, or nothing but a list is wanted.
-    Absent,
-}
-
-impl Target {
-    /// The directory, if it is there and open now.
-    pub(crate) fn if_open(&self) -> Option<Dir> {
-        match self {
-            Self::Present { handle, .. } => handle.if_open(),
-            Self::Absent => None,
-        }
-    }
-}
-
-/// The file system and mount of the destination directory that the user named: deletion stays
-/// there.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ground {
-    device: u64,
-    /// `None` where the kernel does not tell.
-    mount: Option<u64>,
-}
-
-impl Ground {
-    pub(crate) fn of(dir: &Dir) -> io::Result<Self> {
-        Ok(Self { device: dir.device()?, mount: dir.mount_id()? })
-    }
-
-    /// True when a directory lies on another device.
-    pub(crate) fn is_other_device(&self, dir: &Dir) -> io::Result<bool> {
-        Ok(dir.device()? != self.device)
-    }
-
-    /// True when a directory lies in another mount: a bind mount is one, a subvolume is none.
-    pub(crate) fn is_other_mount(&self, dir: &Dir) -> io::Result<bool> {
-        match (self.mount, dir.mount_id()?) {
-            (Some(here), Some(there)) => Ok(here != there),
-            _ => self.is_other_device(dir),
-        }
-    }
-}
-
-/// What the destination directory held before this run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Before {
-    /// This run made it: it is empty.
-    Empty,
-    /// It was there and may hold anything.
-    Anything,
-}
 
 /// What a directory is given when all below it is done.
 #[derive(Debug)]
@@ -103,62 +50,39 @@ pub(crate) struct Node {
     /// Path below the transfer root, `.` for the root.
     pub(crate) path: RelPath,
     pub(crate) source: SourceSide,
-    pub(crate) target: Target,
-    /// The name under which a single file arrives, where it is not its own.
-    pub(crate) renamed: Option<Box<[u8]>>,
-    /// The name that the directory itself has at the destination, where it is not its own.
-    pub(crate) arrives_as: Option<Box<[u8]>>,
-    pub(crate) receiver_scope: filter::Scope,
+    pub(crate) target: TargetSide,
     pub(crate) segment: SegmentId,
     /// Its own line, spoken after the deletions in it.
     pub(crate) line: Mutex<Option<Line>>,
     pub(crate) finish: Option<Finish>,
     /// Something is deleted in it when all else is done; until then nobody may need it.
     pub(crate) is_put_off: AtomicBool,
-    /// Something was made, replaced or removed in the destination directory.
-    pub(crate) touched: AtomicBool,
     /// `--existing`: it is not there and not made; what is in it is counted and left out.
     pub(crate) is_left_out: bool,
     /// Tasks and children not done yet.
     pub(crate) pending: AtomicUsize,
-    /// Group of a file made in the destination directory, plus one; 0 while unknown.
-    pub(crate) birth_group: AtomicU64,
-    /// The default ACL of the destination directory, once it was asked for.
-    pub(crate) default_acl: OnceLock<Option<fs::Acl>>,
-    /// The directories of the basis trees that mirror this one.
-    pub(crate) basis: OnceLock<Vec<Option<Handle>>>,
-}
-
-/// What a directory is on both sides when its node is made.
-pub(crate) struct Sides {
-    pub(crate) source: SourceSide,
-    pub(crate) target: Target,
-    pub(crate) receiver_scope: filter::Scope,
 }
 
 impl Node {
     /// The node of the transfer root, with one task to wait for.
-    pub(crate) fn root(run: &Arc<Run>, segment: SegmentId, sides: Sides) -> Self {
-        let Sides { source, target, receiver_scope } = sides;
+    pub(crate) fn root(
+        run: &Arc<Run>,
+        segment: SegmentId,
+        source: SourceSide,
+        target: TargetSide,
+    ) -> Self {
         Self {
             run: Arc::clone(run),
             parent: None,
             path: RelPath::root(),
             source,
             target,
-            renamed: None,
-            arrives_as: None,
-            receiver_scope,
             segment,
             line: Mutex::new(None),
             finish: None,
             is_put_off: AtomicBool::new(false),
-            touched: AtomicBool::new(false),
             is_left_out: false,
             pending: AtomicUsize::new(1),
-            birth_group: AtomicU64::new(0),
-            default_acl: OnceLock::new(),
-            basis: OnceLock::new(),
         }
     }
 
@@ -167,17 +91,23 @@ impl Node {
         parent: &Arc<Self>,
         path: RelPath,
         segment: SegmentId,
-        sides: Sides,
+        source: SourceSide,
+        target: TargetSide,
     ) -> Self {
-        let mut node = Self::root(&parent.run, segment, sides);
+        let mut node = Self::root(&parent.run, segment, source, target);
         node.parent = Some(Arc::clone(parent));
         node.path = path;
-        node.arrives_as.clone_from(&parent.renamed);
         node.is_left_out = parent.is_left_out;
         if parent.source.is_incomplete() {
             node.source.note_incomplete();
         }
         node
+    }
+
+    /// The name that the directory itself has at the destination.
+    pub(crate) fn arrives_as(&self) -> &[u8] {
+        let name = self.path.file_name();
+        self.parent.as_ref().map_or(name, |parent| parent.target.name_of(name))
     }
 
     /// The open directory of a layer.
@@ -275,7 +205,7 @@ impl Node {
 
     /// The open directory of the destination; `None` where there is none.
     pub(crate) fn target_dir(&self) -> io::Result<Option<Dir>> {
-        let Target::Present { handle, .. } = &self.target else { return Ok(None) };
+        let Target::Present { handle, .. } = &self.target.dir else { return Ok(None) };
         handle.get(&self.run.budgets.open_dirs, || self.reopen_target()).map(Some)
     }
 
@@ -284,7 +214,7 @@ impl Node {
         let mut way = Vec::new();
         let mut node = self;
         let mut dir = loop {
-            let Target::Present { handle, through_link, .. } = &node.target else {
+            let Target::Present { handle, through_link, .. } = &node.target.dir else {
                 return Err(io::Error::other("the destination was closed"));
             };
             match (handle.if_open(), through_link, &node.parent) {
@@ -300,7 +230,7 @@ impl Node {
             }
         };
         for (left, (below, handle)) in way.into_iter().enumerate().rev() {
-            let name = below.arrives_as.as_deref().unwrap_or(below.path.file_name());
+            let name = below.arrives_as();
             dir = dir.open_child_to_search(name, AccessTime::Update)?;
             self.passed(handle, &dir, left)?;
         }
@@ -326,30 +256,19 @@ impl Node {
                 parent.source.layer(parent_layer).handle.open_above(dirs, &layer.handle);
             }
         }
-        if let Target::Present { handle, through_link: ThroughLink::No, .. } = &self.target
-            && let Target::Present { handle: above, .. } = &parent.target
+        if let Target::Present { handle, through_link: ThroughLink::No, .. } = &self.target.dir
+            && let Target::Present { handle: above, .. } = &parent.target.dir
         {
             above.open_above(dirs, handle);
         }
     }
 
     fn handles(&self) -> impl Iterator<Item = &Handle> {
-        let target = match &self.target {
+        let target = match &self.target.dir {
             Target::Present { handle, .. } => Some(handle),
             Target::Absent => None,
         };
         self.source.layers.iter().map(|layer| &layer.handle).chain(target)
-    }
-
-    /// Where deletion stays; `None` where there is no destination directory.
-    pub(crate) fn ground(&self) -> Option<Ground> {
-        let Target::Present { ground, .. } = &self.target else { return None };
-        Some(*ground)
-    }
-
-    /// True when the destination directory was made by this run or is absent: it holds nothing.
-    pub(crate) fn target_is_empty(&self) -> bool {
-        matches!(self.target, Target::Absent | Target::Present { listing: Before::Empty, .. })
     }
 
     /// Closes its directories; they are opened again when they are needed.
@@ -397,19 +316,9 @@ impl Node {
 
     /// A fault at an entry of the destination.
     pub(crate) fn target_fault(&self, verb: Verb, name: &[u8], cause: impl Into<Cause>) -> Fault {
-        let name = self.target_name(name);
+        let name = self.target.name_of(name);
         let path = if name == b"." { self.path.clone() } else { self.path.child(name) };
         self.run.destination.fault(verb, &path, cause)
-    }
-
-    /// The name that an entry has at the destination.
-    pub(crate) fn target_name<'a>(&'a self, name: &'a [u8]) -> &'a [u8] {
-        self.renamed.as_deref().unwrap_or(name)
-    }
-
-    /// Notes that the destination directory changes.
-    pub(crate) fn touch(&self) {
-        self.touched.store(true, Ordering::Relaxed);
     }
 
     /// One more task or child to wait for.

@@ -23,7 +23,7 @@ use crate::destination::{self, Opened};
 use crate::error::SetupError;
 use crate::merge_files::{rules_in_force, rules_of};
 use crate::node::{
-    Before, Content, Finish, Ground, Handle, Layer, Node, Origin, Sides, SourceSide, Target,
+    Before, Content, Finish, Ground, Handle, Layer, Node, Origin, SourceSide, Target, TargetSide,
     ThroughLink, is_listed,
 };
 use crate::order::OrderedLog;
@@ -297,9 +297,9 @@ fn root_node(
     let itself = top.selection.roots.iter().position(|root| root.is_sent).unwrap_or(0);
     let mut source = SourceSide::new(layers, itself, || base_scope(top.rules, b"."));
     source.picked = (!picked.names.is_empty()).then(|| Arc::clone(picked));
-    let sides = Sides { source, target, receiver_scope };
-    let mut node = Node::root(run, run.log.open(OrderedLog::ROOT), sides);
-    node.renamed = top.opened.as_ref().and_then(|opened| opened.renamed.clone());
+    let mut target = TargetSide::new(target, receiver_scope);
+    target.renamed = top.opened.as_ref().and_then(|opened| opened.renamed.clone());
+    let mut node = Node::root(run, run.log.open(OrderedLog::ROOT), source, target);
     if let Some(root) = top.selection.roots.iter().find(|root| root.is_sent) {
         compare_root(run, top, root, &mut node)?;
     }
@@ -348,7 +348,7 @@ fn compare_root(run: &Run, top: &Top<'_>, root: &Root, node: &mut Node) -> Resul
     pass_on_from_root(run, node, &wanted)?;
     node.finish = Some(Finish { source, wanted, before: existing, differs });
     // By --existing it may stay away.
-    let is_there = existing.is_some() || matches!(node.target, Target::Present { .. });
+    let is_there = existing.is_some() || matches!(node.target.dir, Target::Present { .. });
     if is_there || !run.settings.compare.existing_only {
         speak_of_root(run, node, existing.is_none(), flags);
     }
@@ -372,7 +372,7 @@ fn widen_root(run: &Run, node: &Node, existing: Option<&Metadata>) {
     if run.identity.is_root || run.settings.dry_run {
         return;
     }
-    let Target::Present { handle, .. } = &node.target else { return };
+    let Target::Present { handle, .. } = &node.target.dir else { return };
     let widen = || -> io::Result<()> {
         let Some(dir) = node.target_dir()? else { return Ok(()) };
         dir.set_own_mode(existing.mode | 0o700)?;
@@ -388,7 +388,7 @@ fn widen_root(run: &Run, node: &Node, existing: Option<&Metadata>) {
 
 /// As below it: what the root passes on to what is made in it is set at once.
 fn pass_on_from_root(run: &Run, node: &Node, wanted: &Wanted) -> Result<(), SetupError> {
-    let Target::Present { listing, .. } = node.target else { return Ok(()) };
+    let Target::Present { listing, .. } = node.target.dir else { return Ok(()) };
     if run.settings.dry_run || !run.pass().transfers() {
         return Ok(());
     }

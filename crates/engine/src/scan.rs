@@ -34,7 +34,7 @@ pub(crate) fn expand(worker: &mut Worker<'_>, node: Arc<Node>) {
         match worker.run.pass().deletion() {
             Deletion::Never => {}
             Deletion::AtOnce => {
-                let (segment, rules) = (node.segment, &node.receiver_scope);
+                let (segment, rules) = (node.segment, &node.target.scope);
                 delete::extraneous(worker, &node, &extraneous.names, segment, rules);
             }
             Deletion::AtTheEnd => delete::later::put_off(&node, extraneous.names),
@@ -345,14 +345,14 @@ struct Extraneous {
 /// Notes which names the destination has, and finds those that only it has.
 fn match_destination(worker: &mut Worker<'_>, node: &Node, names: &mut Names) -> Extraneous {
     let mut extraneous = Extraneous::default();
-    if node.target_is_empty() {
+    if node.target.is_empty() {
         for entry in names.all_mut().1 {
             entry.presence = Presence::Absent;
         }
         return extraneous;
     }
     let only_picked = node.source.layers.iter().all(|layer| layer.content == Content::Picked);
-    if node.renamed.is_some() || (only_picked && !node.source.has_unread_content) {
+    if node.target.renamed.is_some() || (only_picked && !node.source.has_unread_content) {
         return extraneous;
     }
     let Some((dir, mut listing)) = list_destination(worker, node) else { return extraneous };
@@ -362,7 +362,7 @@ fn match_destination(worker: &mut Worker<'_>, node: &Node, names: &mut Names) ->
     for at in (0..listing.len()).filter(|at| !matched[*at]) {
         let name = listing.name(at);
         if partial::sweep(worker.run, &dir, name) {
-            node.touch();
+            node.target.touch();
         } else if !is_staging(worker, node, &dir, name) {
             let kind = listing.kind_hint(at);
             extraneous.names.push(delete::later::Name { name: name.into(), kind });
@@ -421,7 +421,7 @@ fn is_staging(worker: &mut Worker<'_>, node: &Node, dir: &Dir, name: &[u8]) -> b
     if !worker.run.settings.dry_run
         && let Ok(true) = fs::staging::remove_if_abandoned(dir, name)
     {
-        node.touch();
+        node.target.touch();
         let path = node.path.child(name);
         let text = b"removed the staging file of an interrupted run: ";
         let say = || [text, path.as_bytes()].concat();

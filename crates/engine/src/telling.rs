@@ -341,7 +341,7 @@ impl Entry {
 
     /// Its name at the destination.
     pub(crate) fn target_name(&self) -> &[u8] {
-        self.node.target_name(&self.name)
+        self.node.target.name_of(&self.name)
     }
 
     /// Its path as rsync prints it.

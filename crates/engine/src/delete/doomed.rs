@@ -104,7 +104,7 @@ pub(super) fn in_order<'n>(
 impl<'a> Doomed<'a> {
     pub(super) fn new(node: &'a Node, dir: &'a Dir, path: &[u8], segment: SegmentId) -> Self {
         let base = path.to_vec();
-        let scope = &node.receiver_scope;
+        let scope = &node.target.scope;
         Self { node, dir, scope, path: base.clone(), base, segment, levels: Vec::new() }
     }
 

@@ -121,8 +121,8 @@ fn settle(worker: &mut Worker<'_>, node: Arc<Node>, segment: SegmentId) {
 /// what is to be deleted.
 fn rules_now(node: &Node, base: &Scope) -> Result<Scope, Cause> {
     let decides_late = node.run.settings.delete.when == DeleteWhen::After;
-    if !(decides_late && node.receiver_scope.needs_reading()) {
-        return Ok(node.receiver_scope.clone());
+    if !(decides_late && node.target.scope.needs_reading()) {
+        return Ok(node.target.scope.clone());
     }
     let mut way = vec![node];
     while let Some(parent) = way.last().and_then(|node| node.parent.as_deref()) {

@@ -60,7 +60,7 @@ fn remove_one(worker: &mut Worker<'_>, node: &Node, path: &[u8]) {
     if hides(node, path) {
         return;
     }
-    let path = node.target_name(path);
+    let path = node.target.name_of(path);
     let (parent, name) = split(path);
     let is_in_the_tree = parent == node.path.as_bytes();
     let dir = if is_in_the_tree { node.target_dir() } else { open_parent(worker, node, parent) };
@@ -88,7 +88,7 @@ fn remove_one(worker: &mut Worker<'_>, node: &Node, path: &[u8]) {
         return;
     }
     if is_in_the_tree {
-        node.touch();
+        node.target.touch();
     }
 }
 

@@ -27,7 +27,7 @@ impl<'a> Way<'a> {
 
     /// Its name at the destination.
     pub(super) fn target_name(&self) -> &'a [u8] {
-        self.node.target_name(self.name())
+        self.node.target.name_of(self.name())
     }
 
     pub(crate) fn pick(&self) -> Option<&'a Pick> {

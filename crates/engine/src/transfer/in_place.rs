@@ -86,7 +86,7 @@ fn open(run: &Run, entry: &Entry) -> Result<File, Problem> {
         }
         open_existing(run, entry, dir)
     } else {
-        entry.node.touch();
+        entry.node.target.touch();
         dir.create_file(name, 0o600)
     };
     Ok(opened.map_err(|error| entry.target_fault(Verb::Open, &error))?)

@@ -57,7 +57,7 @@ pub(super) fn bring(
 fn make(run: &Run, entry: &Entry, making: &Making<'_>) -> Result<(), Problem> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let name = entry.target_name();
-    entry.node.touch();
+    entry.node.target.touch();
     let made = if entry.existing.is_some() {
         if run.settings.backup.enabled {
             backup::keep(run, entry)?;

@@ -3,7 +3,6 @@
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use fs::copy::CopyError;
 use fs::staging::{Naming, Staging};
@@ -17,7 +16,6 @@ use model::{
 use crate::attributes::{self, AsksForExtra, Born, Extra, ExtraChange};
 use crate::entries::Entry;
 use crate::hard_links::Dressed;
-use crate::node::Node;
 use crate::run::Run;
 use crate::task::Worker;
 use crate::telling::Told;
@@ -420,9 +418,9 @@ impl Staged {
     pub(crate) fn create(run: &Run, entry: &Entry) -> Result<Self, Problem> {
         let dir = target_dir(entry)?;
         let wanted = entry.wanted(run);
-        let group = entry.node.birth_group.load(Ordering::Relaxed);
+        let group = entry.node.target.known_birth_group();
         let owner_stays = wanted.uid.is_none_or(|uid| uid == run.identity.uid)
-            && wanted.gid.is_none_or(|gid| group == u64::from(gid) + 1);
+            && wanted.gid.is_none_or(|gid| group == Some(gid));
         // Who is not root sets attributes only of what may be written.
         let is_settable =
             wanted.mode & 0o200 != 0 || run.identity.is_root || !run.settings.has_extra();
@@ -432,7 +430,10 @@ impl Staged {
         let holder = holder(run, entry, dir)?;
         let staging = Staging::create(holder, entry.target_name(), mode, naming)
             .map_err(|error| entry.target_fault(Verb::CreateStaging, &error))?;
-        let gid = birth_group(&entry.node, staging.file())
+        let gid = entry
+            .node
+            .target
+            .birth_group(staging.file())
             .map_err(|error| entry.target_fault(Verb::LookAtStaging, &error))?;
         let born = Born { uid: run.identity.uid, gid, mode: staging.born_mode() };
         let inherits = holder.has_default_acl();
@@ -499,7 +500,7 @@ impl Staged {
     fn publish(&mut self, run: &Run, entry: &Entry) -> Result<(), Problem> {
         let dir = target_dir(entry)?;
         let name = entry.target_name();
-        entry.node.touch();
+        entry.node.target.touch();
         if run.settings.write.delay_updates {
             return partial::put_aside(run, entry, &mut self.staging).map_err(Problem::from);
         }
@@ -530,17 +531,6 @@ fn holder<'a>(run: &'a Run, entry: &Entry, dir: &'a Dir) -> Result<&'a Dir, Prob
         .can_rename_into(dir)
         .map_err(|error| entry.target_fault(Verb::CreateStaging, &error))?;
     Ok(if reaches { temp_dir } else { dir })
-}
-
-/// Group that files made in a node's destination directory are born with.
-fn birth_group(node: &Node, file: &File) -> io::Result<u32> {
-    let known = node.birth_group.load(Ordering::Relaxed);
-    if let Some(group) = known.checked_sub(1).and_then(|group| u32::try_from(group).ok()) {
-        return Ok(group);
-    }
-    let group = file.metadata()?.gid;
-    node.birth_group.store(u64::from(group) + 1, Ordering::Relaxed);
-    Ok(group)
 }
 
 /// The destination directory of an entry that is to be written.
