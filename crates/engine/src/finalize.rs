@@ -3,7 +3,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use fs::{Dir, Times};
 use model::settings::Perms;
@@ -26,7 +25,7 @@ pub(crate) fn settle(worker: &mut Worker<'_>, node: Arc<Node>) {
         let Some(parent) = &node.parent else { return };
         node = Arc::clone(parent);
     }
-    if node.is_put_off.load(Ordering::Relaxed) {
+    if node.is_put_off() {
         node.close_directories();
     }
 }

@@ -56,11 +56,11 @@ pub(crate) struct Node {
     pub(crate) line: Mutex<Option<Line>>,
     pub(crate) finish: Option<Finish>,
     /// Something is deleted in it when all else is done; until then nobody may need it.
-    pub(crate) is_put_off: AtomicBool,
+    is_put_off: AtomicBool,
     /// `--existing`: it is not there and not made; what is in it is counted and left out.
     pub(crate) is_left_out: bool,
     /// Tasks and children not done yet.
-    pub(crate) pending: AtomicUsize,
+    pending: AtomicUsize,
 }
 
 impl Node {
@@ -319,6 +319,16 @@ impl Node {
         let name = self.target.name_of(name);
         let path = if name == b"." { self.path.clone() } else { self.path.child(name) };
         self.run.destination.fault(verb, &path, cause)
+    }
+
+    /// Holds it until all else is done; it waits with its directories closed.
+    pub(crate) fn put_off(&self) {
+        self.hold();
+        self.is_put_off.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_put_off(&self) -> bool {
+        self.is_put_off.load(Ordering::Relaxed)
     }
 
     /// One more task or child to wait for.

@@ -8,7 +8,6 @@
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic;
 
 use filter::Scope;
 use model::settings::{DeleteLimit, DeleteWhen};
@@ -52,9 +51,7 @@ pub(crate) fn put_off(node: &Arc<Node>, names: Vec<Name>) {
     if names.is_empty() {
         return;
     }
-    node.hold();
-    // It waits with its directories closed.
-    node.is_put_off.store(true, atomic::Ordering::Relaxed);
+    node.put_off();
     node.run.deletion.put_off.lock().push(PutOff { node: Arc::clone(node), names });
 }
 
