@@ -11,7 +11,7 @@ use fs::{Acl, Dir, File, Times};
 use model::settings::{ContentCheck, Perms, Xattrs};
 use model::{Fault, ItemFlags, Kind, Metadata, Settings, Side, Verb};
 
-use crate::entries::Entry;
+use crate::entries::{Entry, There};
 use crate::fake_super;
 use crate::identity::Power;
 use crate::node::Node;
@@ -269,20 +269,24 @@ pub(crate) fn of_source(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
     read().map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))
 }
 
-/// The destination's extended attributes and ACLs, by name.
-fn of_target(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
-    let Some(dir) = &entry.target_dir else { return Ok(Extra::default()) };
+/// The extended attributes and ACLs of what has the name in a directory of the destination.
+fn of_target(run: &Run, entry: &Entry, dir: &Dir) -> Result<Extra, Fault> {
     Extra::of_target(run, entry.scope(), Carrier::Name(dir, entry.target_name()))
         .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))
 }
 
 /// The letters for extended attributes and ACLs of an entry that exists.
-pub(crate) fn extra_differences(run: &Run, entry: &Entry) -> Result<ItemFlags, Fault> {
-    if !run.settings.has_extra() || entry.existing.is_none() {
+pub(crate) fn extra_differences(
+    run: &Run,
+    entry: &Entry,
+    there: There<'_>,
+) -> Result<ItemFlags, Fault> {
+    if !run.settings.has_extra() {
         return Ok(ItemFlags::empty());
     }
-    let wanted = of_source(run, entry)?.with_mode_of(&entry.wanted(run));
-    let extra = ExtraChange { wanted, present: of_target(run, entry)? };
+    let wanted = entry.wanted_in_place_of(run, Some(there.metadata));
+    let wanted = of_source(run, entry)?.with_mode_of(&wanted);
+    let extra = ExtraChange { wanted, present: of_target(run, entry, there.dir)? };
     Ok(masked(run, entry.source.kind, extra.differences()))
 }
 
@@ -316,13 +320,13 @@ fn masked(run: &Run, kind: Kind, mut flags: ItemFlags) -> ItemFlags {
 /// Compares the attributes of an entry whose content is right and sets those that differ.
 pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags, Fault> {
     let run = worker.run;
-    let Some(existing) = &entry.existing else { return Ok(ItemFlags::NEW) };
+    let Some(There { dir, metadata: existing }) = entry.there() else { return Ok(ItemFlags::NEW) };
     let wanted = entry.wanted(run);
     let mut flags = wanted.differences(&run.settings, existing);
     let mut extra = ExtraChange::default();
     if run.settings.has_extra() {
         extra.wanted = of_source(run, entry)?.with_mode_of(&wanted);
-        extra.present = of_target(run, entry)?;
+        extra.present = of_target(run, entry, dir)?;
         flags |= masked(run, entry.source.kind, extra.differences());
         leave_mode_to_acl(run, &mut flags, &extra, &wanted, existing);
     }
@@ -333,7 +337,6 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
     if run.settings.dry_run || is_right {
         return Ok(flags);
     }
-    let Some(dir) = &entry.target_dir else { return Ok(flags) };
     let name = entry.target_name();
     let carrier = Carrier::Name(dir, name);
     let mut attempts = Attempts::default();
@@ -496,13 +499,17 @@ pub(crate) fn dress(
 }
 
 /// Gives an entry that was just made under its name its attributes.
-pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: Extra) -> Result<(), Fault> {
+pub(crate) fn dress_named(
+    run: &Run,
+    entry: &Entry,
+    wanted: &Wanted,
+    extra: Extra,
+) -> Result<(), Fault> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let name = entry.target_name();
-    let wanted = entry.wanted(run);
     let set = || -> Result<(), Unset> {
         if run.keeps_pretence() {
-            return pretend_named(run, entry, dir, &wanted, extra);
+            return pretend_named(run, entry, dir, wanted, extra);
         }
         let made = dir.stat(name).map_err(|error| Unset { verb: Verb::LookAt, error })?;
         let uid = wanted.uid.filter(|uid| *uid != made.uid);
@@ -515,7 +522,7 @@ pub(crate) fn dress_named(run: &Run, entry: &Entry, extra: Extra) -> Result<(), 
         if run.settings.has_extra() {
             match Extra::of_target(run, entry.scope(), carrier) {
                 Ok(present) => {
-                    let extra = ExtraChange { wanted: extra.with_mode_of(&wanted), present };
+                    let extra = ExtraChange { wanted: extra.with_mode_of(wanted), present };
                     attempts.note(Verb::SetAttributes, extra.write(carrier));
                 }
                 Err(error) => attempts.note(Verb::ReadAttributes, Err(error)),

@@ -8,7 +8,7 @@ use model::settings::BasisAction;
 use model::{Fault, ItemFlags, Kind, Metadata, Verb, Verdict};
 
 use crate::attributes::{self, AsksForExtra, Extra, ExtraChange};
-use crate::entries::{Entry, stored_target};
+use crate::entries::{Elsewhere, Entry, There, stored_target};
 use crate::node::{Handle, Node};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
@@ -26,8 +26,7 @@ enum Match {
 }
 
 struct Candidate {
-    dir: Dir,
-    metadata: Metadata,
+    found: Elsewhere,
     quality: Match,
 }
 
@@ -69,24 +68,19 @@ pub(crate) fn of_follower(
     worker: &mut Worker<'_>,
     entry: &Entry,
     leader: Option<&Metadata>,
-) -> Option<Entry> {
+) -> Option<Elsewhere> {
     let run = worker.run;
-    let known = |dir: Dir, metadata| Entry {
-        existing: Some(metadata),
-        target_dir: Some(dir),
-        ..entry.clone()
-    };
     if run.settings.basis.action == BasisAction::Link {
         let leader = leader?;
         return mirrors(&entry.node).find_map(|dir| {
             let metadata = run.stat(&dir, entry.target_name()).ok()?;
-            metadata.is_same_inode(leader).then(|| known(dir, metadata))
+            metadata.is_same_inode(leader).then_some(Elsewhere { dir, metadata })
         });
     }
     if entry.source.kind != Kind::File {
         return None;
     }
-    best(worker, entry, Kind::File).map(|found| known(found.dir, found.metadata))
+    best(worker, entry, Kind::File).map(|best| best.found)
 }
 
 /// Brings a regular file over from a basis tree; gives it back when none has it.
@@ -97,19 +91,19 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: Entry) -> Result<Cost, Box<E
     if exists && action == BasisAction::Copy {
         return Err(Box::new(entry));
     }
-    let found = best(worker, &entry, Kind::File);
+    let best = best(worker, &entry, Kind::File);
     if worker.is_cancelled() {
         // What was not read to its end is not known to differ.
         whole::stopped(worker, &entry);
         return Ok(Cost::Compare);
     }
-    let Some(found) = found else {
+    let Some(Candidate { found, quality }) = best else {
         return Err(Box::new(with_reference(worker.run, entry)));
     };
-    match (found.quality, action) {
-        (Match::Exact, BasisAction::Omit) => omit(worker, &entry),
-        (Match::Exact, BasisAction::Link) => link(worker, entry, &found),
-        (Match::Exact | Match::Content, _) if !exists => Ok(copy(worker, entry, &found)),
+    match (quality, action) {
+        (Match::Exact, BasisAction::Omit) => omit(worker, entry),
+        (Match::Exact, BasisAction::Link) => link(worker, entry, found),
+        (Match::Exact | Match::Content, _) if !exists => Ok(copy(worker, entry, found)),
         _ => Err(Box::new(entry)),
     }
 }
@@ -141,12 +135,12 @@ fn best(worker: &mut Worker<'_>, entry: &Entry, kind: Kind) -> Option<Candidate>
         if metadata.kind != kind || !same_content(worker, entry, &dir, &metadata) {
             continue;
         }
-        let candidate =
-            Entry { existing: Some(metadata), target_dir: Some(dir.clone()), ..entry.clone() };
-        let exact = differences(worker.run, &candidate).is_ok_and(|flags| flags.is_empty());
+        let found = Elsewhere { dir, metadata };
+        let differences = differences(worker.run, entry, found.there());
+        let exact = differences.is_ok_and(|flags| flags.is_empty());
         let quality = if exact { Match::Exact } else { Match::Content };
         if best.as_ref().is_none_or(|best| best.quality < quality) {
-            best = Some(Candidate { dir, metadata, quality });
+            best = Some(Candidate { found, quality });
         }
         if exact {
             break;
@@ -155,10 +149,10 @@ fn best(worker: &mut Worker<'_>, entry: &Entry, kind: Kind) -> Option<Candidate>
     best
 }
 
-fn differences(run: &Run, candidate: &Entry) -> Result<ItemFlags, Fault> {
-    let Some(existing) = &candidate.existing else { return Ok(ItemFlags::empty()) };
-    let flags = candidate.wanted(run).differences(&run.settings, existing);
-    Ok(flags | attributes::extra_differences(run, candidate)?)
+fn differences(run: &Run, entry: &Entry, there: There<'_>) -> Result<ItemFlags, Fault> {
+    let wanted = entry.wanted_in_place_of(run, Some(there.metadata));
+    let flags = wanted.differences(&run.settings, there.metadata);
+    Ok(flags | attributes::extra_differences(run, entry, there)?)
 }
 
 fn same_content(worker: &mut Worker<'_>, entry: &Entry, dir: &Dir, metadata: &Metadata) -> bool {
@@ -200,26 +194,25 @@ fn same_target(run: &Run, entry: &Entry, dir: &Dir) -> bool {
 }
 
 /// `--compare-dest`: the destination does without the file; one that is there goes.
-fn omit(worker: &mut Worker<'_>, entry: &Entry) -> Result<Cost, Box<Entry>> {
+fn omit(worker: &mut Worker<'_>, entry: Entry) -> Result<Cost, Box<Entry>> {
     if entry.existing.is_some() && !worker.run.settings.dry_run {
         let removed = entry.target_dir.as_ref().map(|dir| dir.remove_file(entry.target_name()));
         if removed.is_some_and(|removed| removed.is_err()) {
-            return Err(Box::new(entry.clone()));
+            return Err(Box::new(entry));
         }
         entry.node.target.touch();
     }
-    let copy = Entry { existing: Some(entry.source), ..entry.clone() };
-    copy.conclude(worker, Told::new(Verdict::Equal, ItemFlags::empty()));
+    entry.conclude(worker, Told::new(Verdict::Equal, ItemFlags::empty()));
     if entry.source.kind == Kind::File {
         // As in rsync, which keeps links and nodes.
         let brought = Brought { source: entry.source, copy: entry.existing };
-        whole::remove_source(worker, entry, &brought);
+        whole::remove_source(worker, &entry, &brought);
     }
     Ok(Cost::Change)
 }
 
 /// `--link-dest`: the destination's name becomes a link to the basis file.
-fn link(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Result<Cost, Box<Entry>> {
+fn link(worker: &mut Worker<'_>, entry: Entry, found: Elsewhere) -> Result<Cost, Box<Entry>> {
     if entry.existing.is_some_and(|existing| existing.is_same_inode(&found.metadata)) {
         return Err(Box::new(entry));
     }
@@ -227,7 +220,7 @@ fn link(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Result<Cost
         Ok(())
     } else {
         match &entry.target_dir {
-            Some(dir) => link_into(&entry, dir, found),
+            Some(dir) => link_into(&entry, dir, &found),
             None => Ok(()),
         }
     };
@@ -251,13 +244,13 @@ fn link(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Result<Cost
 
 /// True when what is there need not be written.
 fn is_right(run: &Run, entry: &Entry) -> bool {
-    entry.existing.is_some_and(|existing| {
-        quick_check(&run.settings, &entry.source, &existing) != Quick::Different
-            && differences(run, entry).is_ok_and(|flags| flags.is_empty())
+    entry.there().is_some_and(|there| {
+        quick_check(&run.settings, &entry.source, there.metadata) != Quick::Different
+            && differences(run, entry, there).is_ok_and(|flags| flags.is_empty())
     })
 }
 
-fn link_into(entry: &Entry, dir: &Dir, found: &Candidate) -> io::Result<()> {
+fn link_into(entry: &Entry, dir: &Dir, found: &Elsewhere) -> io::Result<()> {
     let name = entry.target_name();
     if entry.existing.is_none() {
         return found.dir.hard_link(name, dir, name);
@@ -266,19 +259,14 @@ fn link_into(entry: &Entry, dir: &Dir, found: &Candidate) -> io::Result<()> {
 }
 
 /// The content is copied from the basis tree, the attributes from the source.
-fn copy(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Cost {
-    let candidate = Entry {
-        existing: Some(found.metadata),
-        target_dir: Some(found.dir.clone()),
-        ..entry.clone()
-    };
+fn copy(worker: &mut Worker<'_>, entry: Entry, found: Elsewhere) -> Cost {
     let keeps_mtime = worker.run.settings.preserve.mtimes.files;
     let now = if keeps_mtime {
         ItemFlags::LOCAL_CHANGE
     } else {
         ItemFlags::LOCAL_CHANGE | ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER
     };
-    let flags = match differences(worker.run, &candidate) {
+    let flags = match differences(worker.run, &entry, found.there()) {
         Ok(flags) => flags | now,
         Err(fault) => {
             entry.fail(worker, fault);
@@ -289,8 +277,7 @@ fn copy(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Cost {
         whole::pretend_copy(worker, &entry, flags);
         return Cost::Compare;
     }
-    let content = crate::entries::Elsewhere { dir: found.dir.clone(), metadata: found.metadata };
-    let entry = Entry { content: Some(Box::new(content)), ..entry };
+    let entry = Entry { content: Some(Box::new(found)), ..entry };
     whole::run_small(worker, FileJob::new(entry, flags, None));
     Cost::Create
 }
@@ -299,18 +286,18 @@ fn copy(worker: &mut Worker<'_>, entry: Entry, found: &Candidate) -> Cost {
 pub(crate) fn bring_other(worker: &mut Worker<'_>, entry: Entry) -> Result<Cost, Box<Entry>> {
     let kind = entry.source.kind;
     match (best(worker, &entry, kind), worker.run.settings.basis.action) {
-        (Some(found), BasisAction::Omit) if found.quality == Match::Exact => omit(worker, &entry),
-        (Some(found), BasisAction::Link) if found.quality == Match::Exact => {
+        (Some(best), BasisAction::Omit) if best.quality == Match::Exact => omit(worker, entry),
+        (Some(best), BasisAction::Link) if best.quality == Match::Exact => {
             // Where it may not be linked it is made anew.
             let matched = |entry: Box<Entry>| Entry { is_matched: true, ..*entry };
-            link(worker, entry, &found).map_err(|entry| Box::new(matched(entry)))
+            link(worker, entry, best.found).map_err(|entry| Box::new(matched(entry)))
         }
-        (found, action) => {
+        (best, action) => {
             // An exact copy is made without being told; another one is told as changed.
-            let is_exact = found.as_ref().is_some_and(|found| found.quality == Match::Exact);
-            let mut entry = match found {
-                Some(found) if entry.existing.is_none() => {
-                    Entry { reference: Some(found.metadata), ..entry }
+            let is_exact = best.as_ref().is_some_and(|best| best.quality == Match::Exact);
+            let mut entry = match best {
+                Some(best) if entry.existing.is_none() => {
+                    Entry { reference: Some(best.found.metadata), ..entry }
                 }
                 _ => with_reference(worker.run, entry),
             };

@@ -27,7 +27,6 @@ use crate::{attributes, basis, delete, finalize, links, transfer};
 const BATCH: usize = 64;
 
 /// An entry that is not a directory, looked at on both sides.
-#[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) node: Arc<Node>,
     pub(crate) source_dir: Dir,
@@ -56,6 +55,11 @@ impl Entry {
         self.node.source.scope_of(self.layer)
     }
 
+    /// What the destination has under its name.
+    pub(crate) fn there(&self) -> Option<There<'_>> {
+        Some(There { dir: self.target_dir.as_ref()?, metadata: self.existing.as_ref()? })
+    }
+
     /// Opens its file at the source.
     pub(crate) fn open_source(&self, run: &Run) -> io::Result<File> {
         if self.is_followed {
@@ -67,10 +71,22 @@ impl Entry {
 }
 
 /// A file of the same name in another directory.
-#[derive(Clone)]
 pub(crate) struct Elsewhere {
     pub(crate) dir: Dir,
     pub(crate) metadata: Metadata,
+}
+
+impl Elsewhere {
+    pub(crate) fn there(&self) -> There<'_> {
+        There { dir: &self.dir, metadata: &self.metadata }
+    }
+}
+
+/// What an entry is compared with: what has its name at the destination or in a basis tree.
+#[derive(Clone, Copy)]
+pub(crate) struct There<'a> {
+    pub(crate) dir: &'a Dir,
+    pub(crate) metadata: &'a Metadata,
 }
 
 /// Goes through a batch of names.
@@ -481,7 +497,9 @@ fn transfer_flags(run: &Run, entry: &Entry) -> Result<ItemFlags, Fault> {
     if !run.settings.preserve.mtimes.files {
         flags |= ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER;
     }
-    flags |= attributes::extra_differences(run, entry)?;
+    if let Some(there) = entry.there() {
+        flags |= attributes::extra_differences(run, entry, there)?;
+    }
     Ok(flags)
 }
 

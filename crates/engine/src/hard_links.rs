@@ -22,7 +22,7 @@ use crate::attributes;
 use crate::backup;
 use crate::basis;
 use crate::delete;
-use crate::entries::{self, Entry};
+use crate::entries::{self, Entry, There};
 use crate::names::Presence;
 use crate::node::Node;
 use crate::order::{OrderedLog, Place};
@@ -427,12 +427,17 @@ fn differences(
     linked: &Linked,
 ) -> Result<ItemFlags, Fault> {
     let run = worker.run;
-    match entry.existing {
-        Some(existing) if existing.kind == entry.source.kind => changes(run, entry, linked),
-        Some(_) if run.settings.dry_run || !lead.is_behind(entry) => changes(run, entry, linked),
+    match entry.there() {
+        Some(there)
+            if there.metadata.kind == entry.source.kind
+                || run.settings.dry_run
+                || !lead.is_behind(entry) =>
+        {
+            changes(run, entry, there, linked)
+        }
         None if run.settings.dry_run || !lead.is_sent => {
             match basis::of_follower(worker, entry, linked.copy.as_ref()) {
-                Some(basis) => Ok(changes(run, &basis, linked)? | basis_flags(run)),
+                Some(basis) => Ok(changes(run, entry, basis.there(), linked)? | basis_flags(run)),
                 None => Ok(LINKED | ItemFlags::NEW),
             }
         }
@@ -449,10 +454,15 @@ fn basis_flags(run: &Run) -> ItemFlags {
 }
 
 /// The letters of a follower that replaces what is there.
-fn changes(run: &Run, entry: &Entry, linked: &Linked) -> Result<ItemFlags, Fault> {
-    let mut flags = LINKED;
-    let Some(existing) = entry.existing else { return Ok(flags) };
-    flags |= entry.wanted(run).differences(&run.settings, &existing);
+fn changes(
+    run: &Run,
+    entry: &Entry,
+    there: There<'_>,
+    linked: &Linked,
+) -> Result<ItemFlags, Fault> {
+    let existing = there.metadata;
+    let wanted = entry.wanted_in_place_of(run, Some(existing));
+    let mut flags = LINKED | wanted.differences(&run.settings, existing);
     if !linked.already && !crate::wanted::keeps_mtime(&run.settings, entry.source.kind) {
         flags |= ItemFlags::MTIME;
         flags.set(ItemFlags::TIME_OF_TRANSFER, !run.settings.preserve.mtimes.files);
@@ -460,7 +470,7 @@ fn changes(run: &Run, entry: &Entry, linked: &Linked) -> Result<ItemFlags, Fault
     if entry.source.kind == Kind::File {
         flags.set(ItemFlags::SIZE, existing.size != entry.source.size);
     }
-    flags |= attributes::extra_differences(run, entry)?;
+    flags |= attributes::extra_differences(run, entry, there)?;
     Ok(flags)
 }
 

@@ -44,6 +44,21 @@ impl Parked {
         }
     }
 
+    /// What is kept of an entry whose content is read, until the tree has been gone through.
+    pub(crate) fn to_the_end(entry: &Entry) -> Self {
+        Self {
+            node: Arc::clone(&entry.node),
+            name: entry.name.clone(),
+            source: entry.source,
+            existing: entry.existing.map(Box::new),
+            reference: entry.reference.map(Box::new),
+            group: entry.group,
+            segment: OrderedLog::ROOT,
+            layer: entry.layer,
+            is_followed: entry.is_followed,
+        }
+    }
+
     /// Where it stands in the order of speech.
     pub(crate) fn place(&self) -> Place {
         Place::new(&self.node.path, &self.name)

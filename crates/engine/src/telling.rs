@@ -351,13 +351,18 @@ impl Entry {
 
     /// The attributes it shall have.
     pub(crate) fn wanted(&self, run: &Run) -> Wanted {
-        let mask = match (&self.existing, run.settings.preserve.perms) {
+        self.wanted_in_place_of(run, self.existing.as_ref())
+    }
+
+    /// The attributes that it shall have where it takes the place of something.
+    pub(crate) fn wanted_in_place_of(&self, run: &Run, existing: Option<&Metadata>) -> Wanted {
+        let mask = match (existing, run.settings.preserve.perms) {
             (None, model::settings::Perms::Keep) | (Some(_), _) => 0,
             _ => attributes::default_mask(run, &self.node),
         };
         // As rsync: content that is sent takes the mode of the file that it is a change of.
         let reference = self.reference.as_ref().filter(|_| self.source.kind == Kind::File);
-        let existing = self.existing.as_ref().or(reference);
+        let existing = existing.or(reference);
         Wanted::new(&run.settings, &run.identity, &self.source, existing, mask)
     }
 }

@@ -77,5 +77,6 @@ fn dress(run: &Run, entry: &Entry) -> Result<(), Fault> {
     };
     // Without -p it has the mode of what it takes the place of, but for that of a link.
     let existing = entry.existing.filter(|existing| existing.kind != Kind::Symlink);
-    attributes::dress_named(run, &Entry { existing, ..entry.clone() }, extra)
+    let wanted = entry.wanted_in_place_of(run, existing.as_ref());
+    attributes::dress_named(run, entry, &wanted, extra)
 }

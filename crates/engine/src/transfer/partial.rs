@@ -16,7 +16,6 @@ use crate::attributes::ExtraChange;
 use crate::entries::Entry;
 use crate::hard_links::Dressed;
 use crate::node::Node;
-use crate::order::OrderedLog;
 use crate::parked::Parked;
 use crate::run::Run;
 use crate::task::Worker;
@@ -152,8 +151,7 @@ pub(crate) fn put_aside(run: &Run, entry: &Entry, staging: &mut Staging) -> Resu
 
 /// Lets a file that was put aside wait for its place.
 pub(crate) fn wait(run: &Run, entry: &Entry, told: Option<Told>) {
-    let entry = Entry { segment: OrderedLog::ROOT, content: None, ..entry.clone() };
-    run.later.lock().push(Waiting { parked: Parked::new(entry), told });
+    run.later.lock().push(Waiting { parked: Parked::to_the_end(entry), told });
 }
 
 /// Puts a waiting file into place and lets go of its node.

@@ -39,7 +39,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
     let is_kin = |existing: &model::Metadata| existing.kind.is_kin_of(entry.source.kind);
     match before.or(entry.reference).filter(is_kin) {
         Some(existing) => {
-            let wanted = Entry { existing: Some(existing), ..entry.clone() }.wanted(run);
+            let wanted = entry.wanted_in_place_of(run, Some(&existing));
             flags |= wanted.differences(&run.settings, &existing);
             if !run.settings.preserve.mtimes.files {
                 flags |= ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER;
