@@ -94,7 +94,7 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
             return None;
         }
     };
-    let is_there = existing.is_some_and(|(found, _)| found.kind == Kind::Directory);
+    let is_there = existing.is_some_and(|existing| existing.is_directory());
     if !is_there && !run.pass().enters_what_is_not_there() {
         return None;
     }
@@ -107,8 +107,8 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     }
     let is_left_out = is_not_to_be_made(worker, way, existing.is_some());
     let existing = clear_the_way(worker, way, target_dir.as_ref(), existing, &layers).ok()?;
-    let existing_metadata = existing.map(|(metadata, _)| metadata);
-    let wanted = wanted(run, way.node, &source, existing_metadata);
+    let before = existing.map(|existing| existing.metadata);
+    let wanted = wanted(run, way.node, &source, before);
     let parent = target_dir.as_ref().filter(|_| !is_left_out);
     if run.stays_on_file_system(way.node.source.layer(way.entry.layer), &source, way.pick()) {
         for layer in &mut layers {
@@ -120,8 +120,7 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
             if way.reason() != Some(Reason::Path) {
                 inheritance::pass_on_acl(run, &layers, &target);
             }
-            let existing = existing.map(|(found, _)| found);
-            let entered = Entered { source, existing, wanted, target, is_left_out };
+            let entered = Entered { source, existing: before, wanted, target, is_left_out };
             build(worker, way, entered, layers, unopened.is_none())
         }
         Err(fault) => {
@@ -184,11 +183,21 @@ fn is_left_out(worker: &mut Worker<'_>, way: &Way<'_>, source: &Metadata) -> boo
     false
 }
 
+/// What the destination has under the name of a directory.
+#[derive(Clone, Copy)]
+struct Existing {
+    metadata: Metadata,
+    through_link: ThroughLink,
+}
+
+impl Existing {
+    fn is_directory(&self) -> bool {
+        self.metadata.kind == Kind::Directory
+    }
+}
+
 /// What the destination has under the name, through a link where the settings say so.
-fn look_at_target(
-    way: &Way<'_>,
-    target_dir: Option<&Dir>,
-) -> io::Result<Option<(Metadata, ThroughLink)>> {
+fn look_at_target(way: &Way<'_>, target_dir: Option<&Dir>) -> io::Result<Option<Existing>> {
     let Some(dir) = target_dir.filter(|_| way.entry.presence != Presence::Absent) else {
         return Ok(None);
     };
@@ -203,55 +212,45 @@ fn look_at_target(
         && let Ok(behind) = dir.stat_following(way.target_name())
         && behind.kind == Kind::Directory
     {
-        return Ok(Some((behind, ThroughLink::Follow)));
+        return Ok(Some(Existing { metadata: behind, through_link: ThroughLink::Follow }));
     }
-    Ok(Some((found, ThroughLink::No)))
+    Ok(Some(Existing { metadata: found, through_link: ThroughLink::No }))
 }
 
-/// Removes what is no directory; fails when the directory cannot or shall not be there, which has
-/// been told.
+/// Something stands where a directory should and stays there, which has been told.
+struct Blocked;
+
+/// Removes what is no directory; gives what is there then.
 fn clear_the_way(
     worker: &mut Worker<'_>,
     way: &Way<'_>,
     target_dir: Option<&Dir>,
-    existing: Option<(Metadata, ThroughLink)>,
+    existing: Option<Existing>,
     layers: &[Layer],
-) -> Result<Option<(Metadata, ThroughLink)>, ()> {
-    match (existing, target_dir) {
-        // What is in the way of the transfer goes with the transfer.
-        (Some((found, _)), _)
-            if found.kind != Kind::Directory && !worker.run.pass().transfers() =>
-        {
-            Ok(None)
-        }
-        // What only leads to a named entry is left as it is (rsync(1), --no-implied-dirs).
-        (Some((found, _)), _)
-            if found.kind != Kind::Directory && way.reason() == Some(Reason::Path) =>
-        {
-            let cause = Cause::Refused(IS_ON_THE_WAY.into());
-            let fault = way.node.target_fault(Verb::OpenDirectory, way.name(), cause);
-            way.fail(worker, found, fault);
-            Err(())
-        }
-        (Some((found, _)), _)
-            if found.kind != Kind::Directory && worker.run.settings.compare.ignore_existing =>
-        {
-            leave_existing(worker, way, &found, layers);
-            Err(())
-        }
-        (Some((found, _)), Some(dir)) if found.kind != Kind::Directory => {
-            let cleared = delete::remove_obstacle(
-                worker,
-                way.node,
-                dir,
-                way.target_name(),
-                &found,
-                way.segment,
-            );
-            if cleared { Ok(None) } else { Err(()) }
-        }
-        _ => Ok(existing),
+) -> Result<Option<Existing>, Blocked> {
+    let (Some(obstacle), Some(dir)) = (existing.filter(|found| !found.is_directory()), target_dir)
+    else {
+        return Ok(existing);
+    };
+    let found = obstacle.metadata;
+    // What is in the way of the transfer goes with the transfer.
+    if !worker.run.pass().transfers() {
+        return Ok(None);
     }
+    // What only leads to a named entry is left as it is (rsync(1), --no-implied-dirs).
+    if way.reason() == Some(Reason::Path) {
+        let cause = Cause::Refused(IS_ON_THE_WAY.into());
+        let fault = way.node.target_fault(Verb::OpenDirectory, way.name(), cause);
+        way.fail(worker, found, fault);
+        return Err(Blocked);
+    }
+    if worker.run.settings.compare.ignore_existing {
+        leave_existing(worker, way, &found, layers);
+        return Err(Blocked);
+    }
+    let (name, segment) = (way.target_name(), way.segment);
+    let is_cleared = delete::remove_obstacle(worker, way.node, dir, name, &found, segment);
+    if is_cleared { Ok(None) } else { Err(Blocked) }
 }
 
 /// The attributes that a directory shall have.
@@ -289,7 +288,7 @@ fn make_target(
     worker: &Worker<'_>,
     way: &Way<'_>,
     target_dir: Option<&Dir>,
-    existing: Option<(Metadata, ThroughLink)>,
+    existing: Option<Existing>,
     wanted: &Wanted,
 ) -> Result<Target, Fault> {
     let run = worker.run;
@@ -297,7 +296,7 @@ fn make_target(
     let Some(parent) = target_dir else { return Ok(Target::Absent) };
     let failed = |verb| move |error: io::Error| way.node.target_fault(verb, name, &error);
     let (listing, through_link) = match existing {
-        Some((_, through_link)) => (Before::Anything, through_link),
+        Some(existing) => (Before::Anything, existing.through_link),
         None if run.settings.dry_run || !run.pass().transfers() => return Ok(Target::Absent),
         None => {
             let mode = match way.reason() {
@@ -345,9 +344,9 @@ fn make_target(
 
 /// The mode of a directory in which its owner cannot work. One that only leads to a named entry is
 /// left alone, as in rsync.
-fn too_narrow(way: &Way<'_>, existing: Option<(Metadata, ThroughLink)>) -> Option<u32> {
+fn too_narrow(way: &Way<'_>, existing: Option<Existing>) -> Option<u32> {
     let run = &way.node.run;
-    let (metadata, ThroughLink::No) = existing? else { return None };
+    let Existing { metadata, through_link: ThroughLink::No } = existing? else { return None };
     let is_widened = metadata.kind == Kind::Directory
         && metadata.mode & 0o700 != 0o700
         && way.reason() != Some(Reason::Path)
@@ -362,7 +361,7 @@ fn narrow_again(
     worker: &mut Worker<'_>,
     way: &Way<'_>,
     parent: Option<&Dir>,
-    existing: Option<(Metadata, ThroughLink)>,
+    existing: Option<Existing>,
 ) {
     let (Some(parent), Some(mode)) = (parent, too_narrow(way, existing)) else { return };
     let is_wide = parent.stat(way.target_name()).is_ok_and(|now| now.mode != mode);
