@@ -17,7 +17,7 @@ use crate::order::SegmentId;
 use crate::run::Run;
 use crate::task::Worker;
 
-use doomed::{Doomed, Told, in_order, is_kept_mount};
+use doomed::{Doomed, Left, Told, in_order, is_kept_mount};
 use later::Name;
 
 /// A directory in which entries are removed.
@@ -65,23 +65,22 @@ pub(crate) fn extraneous(
         }
     };
     let mut doomed = Doomed::new(node, &dir, node.path.as_bytes(), segment).under(rules);
-    let name_of = |index: usize| (&*names[index].name, names[index].kind);
-    let mut doomed_names = in_order(&dir, names.len(), name_of);
+    let mut left = in_order(&dir, names.len(), |at| &names[at].name, |at| names[at].kind);
     // What a rule or a mount keeps is said before anything goes, as rsync says it.
-    doomed_names.retain(|(index, kind)| !doomed.is_protected(worker, &names[*index].name, *kind));
-    if doomed_names.is_empty() || is_kept_mount_content(worker, node, &dir) {
+    left.retain(|Left { at, kind }| !doomed.is_protected(worker, &names[*at].name, *kind));
+    if left.is_empty() || is_kept_mount_content(worker, node, &dir) {
         return;
     }
-    let mut doomed_names = doomed_names.into_iter();
-    while let Some((index, kind)) = doomed_names.next() {
+    let mut left = left.into_iter();
+    while let Some(Left { at, kind }) = left.next() {
         if worker.is_cancelled() {
             break;
         }
         if !worker.run.deletion.is_permitted() {
             // The source has failed elsewhere since the first of them went.
-            return keep_back(worker, 1 + doomed_names.len(), segment);
+            return keep_back(worker, 1 + left.len(), segment);
         }
-        if doomed.remove(worker, &names[index].name, kind, Told::AsDeleted) {
+        if doomed.remove(worker, &names[at].name, kind, Told::AsDeleted) {
             node.target.touch();
         }
     }

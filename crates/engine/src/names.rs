@@ -4,6 +4,8 @@
 
 use model::Kind;
 
+use crate::order;
+
 /// Whether the destination directory holds an entry's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
@@ -64,6 +66,11 @@ impl NameRef {
     /// The bytes of the name, of the arena that it belongs to.
     pub(crate) fn name_in<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
         &arena[self.at as usize..][..usize::from(self.len)]
+    }
+
+    /// The name as it sorts.
+    fn sorted<'a>(&self, arena: &'a [u8]) -> order::Name<'a> {
+        order::Name { bytes: self.name_in(arena), is_directory: self.is_directory() }
     }
 
     /// True when it is to be treated as a directory.
@@ -138,12 +145,7 @@ impl Names {
                 equal
             });
         }
-        self.refs.sort_unstable_by(|left, right| {
-            crate::order::compare_names(
-                (name(left), left.is_directory()),
-                (name(right), right.is_directory()),
-            )
-        });
+        self.refs.sort_unstable_by(|left, right| left.sorted(&arena).cmp(&right.sorted(&arena)));
         self.files = self.refs.partition_point(|entry| !entry.is_directory());
         self.arena = arena;
         also_in

@@ -6,6 +6,7 @@
 //! comes before it is closed. The scheduler runs work in nearly that order, so that little waits
 //! here. When nobody listens to items the log holds nothing at all.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -193,35 +194,43 @@ impl Segments {
     }
 }
 
-/// Compares two entries of one directory as rsync sorts them: directories after everything else,
-/// and compared as if their names ended in a slash.
-pub(crate) fn compare_names(
-    (left, left_is_directory): (&[u8], bool),
-    (right, right_is_directory): (&[u8], bool),
-) -> std::cmp::Ordering {
-    left_is_directory.cmp(&right_is_directory).then_with(|| {
-        if left_is_directory {
-            let left = left.iter().chain(b"/");
-            left.cmp(right.iter().chain(b"/"))
-        } else {
-            left.cmp(right)
-        }
-    })
+/// A name in one directory, which sorts as in rsync: directories after everything else, and compared
+/// as if their names ended in a slash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) is_directory: bool,
+}
+
+impl Ord for Name<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.is_directory.cmp(&other.is_directory).then_with(|| {
+            if self.is_directory {
+                self.bytes.iter().chain(b"/").cmp(other.bytes.iter().chain(b"/"))
+            } else {
+                self.bytes.cmp(other.bytes)
+            }
+        })
+    }
+}
+
+impl PartialOrd for Name<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// Compares two entries that are not directories by their whole paths, in the order of speech.
-pub(crate) fn compare_paths(left: &[u8], right: &[u8]) -> std::cmp::Ordering {
+pub(crate) fn compare_paths(left: &[u8], right: &[u8]) -> Ordering {
     let (mut left, mut right) = (left, right);
     loop {
         let (left_name, left_rest) = split_component(left);
         let (right_name, right_rest) = split_component(right);
-        let ordering =
-            compare_names((left_name, left_rest.is_some()), (right_name, right_rest.is_some()));
-        match (ordering, left_rest, right_rest) {
-            (std::cmp::Ordering::Equal, Some(left_rest), Some(right_rest)) => {
+        match (left_name.cmp(&right_name), left_rest, right_rest) {
+            (Ordering::Equal, Some(left_rest), Some(right_rest)) => {
                 (left, right) = (left_rest, right_rest);
             }
-            _ => return ordering,
+            (ordering, ..) => return ordering,
         }
     }
 }
@@ -237,21 +246,22 @@ impl Place {
 }
 
 impl Ord for Place {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+    fn cmp(&self, other: &Self) -> Ordering {
         compare_paths(self.0.as_bytes(), other.0.as_bytes())
     }
 }
 
 impl PartialOrd for Place {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-fn split_component(path: &[u8]) -> (&[u8], Option<&[u8]>) {
+/// The first name of a path, and what lies below it.
+fn split_component(path: &[u8]) -> (Name<'_>, Option<&[u8]>) {
     match memchr::memchr(b'/', path) {
-        Some(at) => (&path[..at], Some(&path[at + 1..])),
-        None => (path, None),
+        Some(at) => (Name { bytes: &path[..at], is_directory: true }, Some(&path[at + 1..])),
+        None => (Name { bytes: path, is_directory: false }, None),
     }
 }
 

@@ -15,7 +15,7 @@ use model::{Cause, Inode, Item, Kind, Metadata, RelPath, Topic, Verb, Verdict};
 use crate::backup;
 use crate::merge_files::rules_in_force;
 use crate::node::Node;
-use crate::order::{SegmentId, compare_names};
+use crate::order::{Name, SegmentId};
 use crate::run::Run;
 use crate::scan::{node_kind, path_of, tell_filtered};
 use crate::task::Worker;
@@ -70,34 +70,38 @@ struct Level {
     parent_path_len: usize,
     scope: Scope,
     listing: Listing,
-    /// Indices into the listing; the next one to go is the last.
-    left: Vec<(usize, Kind)>,
+    /// What is left of the listing; the next one to go is the last.
+    left: Vec<Left>,
     /// Something in it stays.
     keeps: bool,
     /// The mode to give back to it if it stays.
     mode: Option<u32>,
 }
 
-/// The order in which entries go: the names by index, the first to go first.
+/// An entry of a list that is to go.
+#[derive(Clone, Copy)]
+pub(super) struct Left {
+    /// Where it stands in the list.
+    pub(super) at: usize,
+    pub(super) kind: Kind,
+}
+
+/// The order in which the entries of a list go, given their names and what its maker said of them.
 pub(super) fn in_order<'n>(
     dir: &Dir,
     len: usize,
-    entry: impl Fn(usize) -> (&'n [u8], Option<Kind>),
-) -> Vec<(usize, Kind)> {
-    let known = |index: usize| {
-        let (name, kind) = entry(index);
-        let kind = kind.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
-        (index, kind.unwrap_or(Kind::File))
+    name: impl Fn(usize) -> &'n [u8],
+    hint: impl Fn(usize) -> Option<Kind>,
+) -> Vec<Left> {
+    let known = |at| {
+        let kind = hint(at).or_else(|| dir.stat(name(at)).ok().map(|metadata| metadata.kind));
+        Left { at, kind: kind.unwrap_or(Kind::File) }
     };
     let mut order: Vec<_> = (0..len).map(known).collect();
+    let sorted =
+        |left: &Left| Name { bytes: name(left.at), is_directory: left.kind == Kind::Directory };
     // rsync goes through its sorted list from the end.
-    order.sort_by(|(left, left_kind), (right, right_kind)| {
-        let directory = Kind::Directory;
-        compare_names(
-            (entry(*right).0, *right_kind == directory),
-            (entry(*left).0, *left_kind == directory),
-        )
-    });
+    order.sort_by(|left, right| sorted(right).cmp(&sorted(left)));
     order
 }
 
@@ -148,8 +152,8 @@ impl<'a> Doomed<'a> {
                 level.keeps |= !level.left.is_empty();
                 return;
             }
-            let Some((index, kind)) = level.left.pop() else { return };
-            let name: Box<[u8]> = level.listing.name(index).into();
+            let Some(Left { at, kind }) = level.left.pop() else { return };
+            let name: Box<[u8]> = level.listing.name(at).into();
             let is_gone = !self.is_protected(worker, &name, kind)
                 && if kind == Kind::Directory {
                     match self.enter(worker, &name) {
@@ -250,9 +254,8 @@ impl<'a> Doomed<'a> {
                 if let Some(error) = &error {
                     self.fails(worker, Verb::List, &path, error);
                 }
-                let mut left = in_order(&dir, listing.len(), |index| {
-                    (listing.name(index), listing.kind_hint(index))
-                });
+                let (name_at, hint) = (|at| listing.name(at), |at| listing.kind_hint(at));
+                let mut left = in_order(&dir, listing.len(), name_at, hint);
                 left.reverse();
                 self.levels.push(Level {
                     dir: Some(dir),

@@ -16,7 +16,7 @@ use model::{Cause, Kind, Verb};
 use crate::finalize;
 use crate::merge_files::rules_in_force;
 use crate::node::Node;
-use crate::order::{OrderedLog, SegmentId, compare_names};
+use crate::order::{self, OrderedLog, SegmentId};
 use crate::run::Run;
 use crate::task::{Task, Worker};
 
@@ -31,18 +31,20 @@ pub(crate) struct Name {
 pub(crate) struct PutOff {
     node: Arc<Node>,
     names: Vec<Name>,
+    /// Where its deletions are told; the root's until its turn is known.
+    segment: SegmentId,
 }
 
 /// Directories to delete in, one after the other.
 pub(crate) struct Deletions {
-    left: VecDeque<(PutOff, SegmentId)>,
+    left: VecDeque<PutOff>,
     /// The receiver's rules of the command line.
     rules: Scope,
 }
 
 impl Deletions {
     pub(crate) fn node(&self) -> &Arc<Node> {
-        &self.left[0].0.node
+        &self.left[0].node
     }
 }
 
@@ -52,7 +54,8 @@ pub(crate) fn put_off(node: &Arc<Node>, names: Vec<Name>) {
         return;
     }
     node.put_off();
-    node.run.deletion.put_off.lock().push(PutOff { node: Arc::clone(node), names });
+    let put_off = PutOff { node: Arc::clone(node), names, segment: OrderedLog::ROOT };
+    node.run.deletion.put_off.lock().push(put_off);
 }
 
 /// The deletions that were put off, in rsync's order. With a limit they go one after the other, so
@@ -60,7 +63,7 @@ pub(crate) fn put_off(node: &Arc<Node>, names: Vec<Name>) {
 pub(crate) fn take(run: &Run, rules: &Scope) -> Vec<Task> {
     let mut put_off = std::mem::take(&mut *run.deletion.put_off.lock());
     put_off.sort_by(|left, right| compare_directories(&left.node, &right.node));
-    let with_segment = |put_off| (put_off, run.log.open(OrderedLog::ROOT));
+    let with_segment = |put_off| PutOff { segment: run.log.open(OrderedLog::ROOT), ..put_off };
     let all = put_off.into_iter().map(with_segment);
     let task = |left| Task::Delete(Box::new(Deletions { left, rules: rules.clone() }));
     match run.settings.delete.limit {
@@ -80,13 +83,16 @@ fn compare_directories(left: &Node, right: &Node) -> Ordering {
     let differing = left.iter().zip(&right).find(|(left, right)| left != right);
     differing.map_or_else(
         || left.len().cmp(&right.len()),
-        |(left, right)| compare_names((left, true), (right, true)),
+        |(left, right)| {
+            let directory = |bytes| order::Name { bytes, is_directory: true };
+            directory(left).cmp(&directory(right))
+        },
     )
 }
 
 /// Deletes in the first directory of a list; the rest goes on as a task of its own.
 pub(crate) fn run(worker: &mut Worker<'_>, mut deletions: Deletions) {
-    let Some((PutOff { node, names }, segment)) = deletions.left.pop_front() else { return };
+    let Some(PutOff { node, names, segment }) = deletions.left.pop_front() else { return };
     match rules_now(&node, &deletions.rules) {
         Ok(rules) => super::extraneous(worker, &node, &names, segment, &rules),
         Err(cause) => {
@@ -103,7 +109,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, mut deletions: Deletions) {
 
 /// Settles directories in which nothing is deleted any more.
 pub(crate) fn give_up(worker: &mut Worker<'_>, deletions: Deletions) {
-    for (PutOff { node, .. }, segment) in deletions.left {
+    for PutOff { node, segment, .. } in deletions.left {
         settle(worker, node, segment);
     }
 }

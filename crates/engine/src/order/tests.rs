@@ -7,7 +7,7 @@ use model::{Event, Message, Sink, Topic};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
-use super::{OrderedLog, Piece, Segment, SegmentId, compare_names, compare_paths};
+use super::{Name, OrderedLog, Piece, Segment, SegmentId, compare_paths};
 
 #[derive(Default)]
 struct Heard(Mutex<Vec<String>>);
@@ -45,9 +45,11 @@ fn later_segments_wait_for_earlier_ones() {
 
 #[test]
 fn directories_come_last_and_sort_with_their_slash() {
-    assert_eq!(compare_names((b"z", false), (b"a", true)), Ordering::Less);
-    assert_eq!(compare_names((b"foo", true), (b"foo-bar", true)), Ordering::Greater);
-    assert_eq!(compare_names((b"foo", false), (b"foo-bar", false)), Ordering::Less);
+    let file = |name: &'static str| Name { bytes: name.as_bytes(), is_directory: false };
+    let directory = |name| Name { is_directory: true, ..file(name) };
+    assert!(file("z") < directory("a"));
+    assert!(directory("foo") > directory("foo-bar"));
+    assert!(file("foo") < file("foo-bar"));
     assert_eq!(compare_paths(b"a/z", b"b"), Ordering::Greater);
     assert_eq!(compare_paths(b"a/b/c", b"a/b/d"), Ordering::Less);
     assert_eq!(compare_paths(b"a/z", b"a/b/a"), Ordering::Less);
