@@ -24,15 +24,13 @@ pub(crate) fn keep(run: &Run, entry: &Entry) -> Result<(), Problem> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let old = Old { node: &entry.node, path: &entry.node.path, dir, name: entry.target_name() };
     let keep = || {
-        let (holder, backup_name) = old.cleared_place(run)?;
-        let link = |staging: &[u8]| dir.hard_link(old.name, &holder, staging);
-        match fs::replace::replace_with(&holder, &backup_name, link) {
+        let place = old.cleared_place(run)?;
+        let link = |staging: &[u8]| dir.hard_link(old.name, &place.dir, staging);
+        match fs::replace::replace_with(&place.dir, &place.name, link) {
             // The name stays until the new entry takes it. Test:
             // `a_backup_on_another_file_system_leaves_the_name_in_place`.
-            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                old.copy_to(run, &holder, &backup_name)
-            }
-            linked => linked.or_else(|_| old.move_to(run, &holder, &backup_name)),
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => old.copy_to(run, &place),
+            linked => linked.or_else(|_| old.move_to(run, &place)),
         }
     };
     keep().map_err(|error| old.problem(run, &error))?;
@@ -86,10 +84,7 @@ pub(crate) fn move_away_below(
 pub(crate) fn copy(run: &Run, entry: &Entry) -> Result<(), Problem> {
     let Some(dir) = &entry.target_dir else { return Ok(()) };
     let old = Old { node: &entry.node, path: &entry.node.path, dir, name: entry.target_name() };
-    let copy = || {
-        let (holder, backup_name) = old.place(run)?;
-        old.copy_to(run, &holder, &backup_name)
-    };
+    let copy = || old.copy_to(run, &old.place(run)?);
     copy().map_err(|error| old.problem(run, &error))?;
     tell(run, entry.segment, entry.path().as_bytes());
     Ok(())
@@ -104,6 +99,12 @@ struct Old<'a> {
     name: &'a [u8],
 }
 
+/// Where a backup is kept.
+struct Place {
+    dir: Dir,
+    name: Vec<u8>,
+}
+
 impl Old<'_> {
     fn problem(&self, run: &Run, error: &io::Error) -> Problem {
         if run.ending.explains(error) {
@@ -113,39 +114,36 @@ impl Old<'_> {
     }
 
     fn move_away(&self, run: &Run) -> Result<(), Problem> {
-        let moved = self
-            .cleared_place(run)
-            .and_then(|(holder, backup_name)| self.move_to(run, &holder, &backup_name));
+        let moved = self.cleared_place(run).and_then(|place| self.move_to(run, &place));
         moved.map_err(|error| self.problem(run, &error))
     }
 
     /// The place of a backup, cleared of an empty directory; one that is not empty is told of.
-    fn cleared_place(&self, run: &Run) -> io::Result<(Dir, Vec<u8>)> {
-        let (holder, backup_name) = self.place(run)?;
-        if holder.stat(&backup_name).is_ok_and(|old| old.kind == Kind::Directory) {
-            holder.remove_dir(&backup_name)?;
+    fn cleared_place(&self, run: &Run) -> io::Result<Place> {
+        let place = self.place(run)?;
+        if place.dir.stat(&place.name).is_ok_and(|old| old.kind == Kind::Directory) {
+            place.dir.remove_dir(&place.name)?;
         }
-        Ok((holder, backup_name))
+        Ok(place)
     }
 
-    /// The directory and name of a backup; directories below `--backup-dir` are made as needed,
-    /// with the attributes of those that they mirror.
-    fn place(&self, run: &Run) -> io::Result<(Dir, Vec<u8>)> {
-        let backup_name = [self.name, &*run.settings.backup.suffix].concat();
-        let Some(root) = run.destination.backup_root(&run.settings.backup)? else {
-            return Ok((self.dir.clone(), backup_name));
+    /// The place of a backup; directories below `--backup-dir` are made as needed, with the
+    /// attributes of those that they mirror.
+    fn place(&self, run: &Run) -> io::Result<Place> {
+        let name = [self.name, &*run.settings.backup.suffix].concat();
+        let Some(mut dir) = run.destination.backup_root(&run.settings.backup)? else {
+            return Ok(Place { dir: self.dir.clone(), name });
         };
-        let mut holder = root.clone();
         let mut mirrored = run.destination.root.clone();
         for (depth, component) in (1..).zip(self.path.components()) {
             mirrored = mirrored.and_then(|above| above.open_child_following(component).ok());
-            let (below, made) = holder.open_or_make_child(component)?;
+            let (below, made) = dir.open_or_make_child(component)?;
             if let (Made::Now, Some(mirrored)) = (made, &mirrored) {
                 self.mirror(run, mirrored, &below, depth)?;
             }
-            holder = below;
+            dir = below;
         }
-        Ok((holder, backup_name))
+        Ok(Place { dir, name })
     }
 
     /// Gives a directory that was just made the attributes of the one that it mirrors.
@@ -174,44 +172,39 @@ impl Old<'_> {
         Some(&node.finish.as_ref()?.wanted)
     }
 
-    fn move_to(&self, run: &Run, holder: &Dir, backup_name: &[u8]) -> io::Result<()> {
-        match self.dir.rename(self.name, holder, backup_name, Existing::Replace) {
+    fn move_to(&self, run: &Run, place: &Place) -> io::Result<()> {
+        match self.dir.rename(self.name, &place.dir, &place.name, Existing::Replace) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                self.copy_to(run, holder, backup_name)?;
+                self.copy_to(run, place)?;
                 self.dir.remove_file(self.name)
             }
             result => result,
         }
     }
 
-    fn copy_to(&self, run: &Run, holder: &Dir, backup_name: &[u8]) -> io::Result<()> {
+    fn copy_to(&self, run: &Run, place: &Place) -> io::Result<()> {
         let metadata = self.dir.stat(self.name)?;
         if metadata.kind == Kind::File {
-            return self.copy_file(run, &metadata, holder, backup_name);
+            return self.copy_file(run, &metadata, place);
         }
         let target = match metadata.kind {
             Kind::Symlink => Some(self.dir.read_link(self.name)?),
             _ => None,
         };
-        fs::replace::replace_with(holder, backup_name, |staging| {
+        let dir = &place.dir;
+        fs::replace::replace_with(dir, &place.name, |staging| {
             match &target {
-                Some(target) => holder.make_symlink(target, staging)?,
-                None => holder.make_node(staging, metadata.kind, 0o600, metadata.rdev)?,
+                Some(target) => dir.make_symlink(target, staging)?,
+                None => dir.make_node(staging, metadata.kind, 0o600, metadata.rdev)?,
             }
-            self.dress_name(run, &metadata, holder, staging)
-                .inspect_err(|_| drop(holder.remove_file(staging)))
+            self.dress_name(run, &metadata, dir, staging)
+                .inspect_err(|_| drop(dir.remove_file(staging)))
         })
     }
 
-    fn copy_file(
-        &self,
-        run: &Run,
-        metadata: &Metadata,
-        holder: &Dir,
-        backup_name: &[u8],
-    ) -> io::Result<()> {
+    fn copy_file(&self, run: &Run, metadata: &Metadata, place: &Place) -> io::Result<()> {
         let source = self.dir.open_file(self.name, AccessTime::Keep)?;
-        let mut staging = Staging::create(holder, backup_name, 0o600, Naming::Named)?;
+        let mut staging = Staging::create(&place.dir, &place.name, 0o600, Naming::Named)?;
         let file = staging.file();
         let mut pace = |bytes| run.budgets.wait_for_rate(bytes);
         Copier::new().copy_whole(&source, file, metadata.size, Sparse::KeepHoles, &mut pace)?;
@@ -222,7 +215,7 @@ impl Old<'_> {
         self.keep_extra(run, (&source).into(), file.into())?;
         file.set_mode(metadata.mode)?;
         file.set_times(times(run, metadata))?;
-        staging.publish_replacing(holder, backup_name)
+        staging.publish_replacing(&place.dir, &place.name)
     }
 
     /// Gives a link or node that was made for a backup the attributes of the old one.

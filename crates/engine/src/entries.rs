@@ -117,7 +117,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
                     place.open_new(found.names.name(&files[at]), &files[at])
                 });
                 let name = found.names.name(entry);
-                let cost = one(worker, &mut place, (name, opened), entry, batch);
+                let cost = one(worker, &mut place, name, entry, opened, batch);
                 worker.sample(cost, began.elapsed(), 1);
             }
         }
@@ -177,13 +177,14 @@ impl<'a> Place<'a> {
 fn one(
     worker: &mut Worker<'_>,
     place: &mut Place<'_>,
-    (name, opened): (&[u8], Option<File>),
+    name: &[u8],
     entry: &NameRef,
+    opened: Option<File>,
     segment: SegmentId,
 ) -> Cost {
     let node = place.node;
     let looked = place.layer(entry.layer).and_then(|source_dir| {
-        let (metadata, opened) = look(worker.run, &source_dir, (name, opened), entry)?;
+        let (metadata, opened) = look(worker.run, &source_dir, name, entry, opened)?;
         Ok((source_dir, metadata, opened))
     });
     let (source_dir, source, opened) = match looked {
@@ -205,8 +206,7 @@ fn one(
         };
         return hard_links::register(worker, member, &source);
     }
-    let there = look_at_target(worker.run, node, place.target.as_ref(), (name, entry.presence));
-    let existing = match there {
+    let existing = match look_at_target(node, place.target.as_ref(), name, entry.presence) {
         Ok(existing) => existing,
         Err(fault) => {
             failed(worker, node, name, source, segment, fault);
@@ -234,13 +234,13 @@ fn one(
 
 /// What the destination has under a name.
 pub(crate) fn look_at_target(
-    run: &Run,
     node: &Node,
     target_dir: Option<&Dir>,
-    (name, presence): (&[u8], Presence),
+    name: &[u8],
+    presence: Presence,
 ) -> Result<Option<Metadata>, Fault> {
     let Some(dir) = target_dir.filter(|_| presence != Presence::Absent) else { return Ok(None) };
-    match run.stat(dir, node.target.name_of(name)) {
+    match node.run.stat(dir, node.target.name_of(name)) {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(node.target_fault(Verb::LookAt, name, &error)),
@@ -251,8 +251,9 @@ pub(crate) fn look_at_target(
 fn look(
     run: &Run,
     dir: &Dir,
-    (name, opened): (&[u8], Option<File>),
+    name: &[u8],
     entry: &NameRef,
+    opened: Option<File>,
 ) -> io::Result<(Metadata, Option<File>)> {
     if let Some(file) = opened
         && let Ok(metadata) = file.metadata()

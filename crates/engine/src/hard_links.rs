@@ -219,7 +219,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, mut group: Group) {
         let mut before = members;
         members = before.split_off(leader_of(worker, &before, &source) + 1);
         let Some(leader) = before.pop() else { return };
-        let mut entry = match leader.entry(worker.run, &source) {
+        let mut entry = match leader.entry(&source) {
             Ok(entry) => entry,
             Err(fault) => {
                 leader.fail(worker, source, fault);
@@ -271,7 +271,7 @@ fn leave_out_the_left_alone(worker: &mut Worker<'_>, members: &mut Vec<Member>, 
         return;
     }
     for member in std::mem::take(members) {
-        let entry = member.entry(worker.run, source);
+        let entry = member.entry(source);
         if entry.is_ok_and(|entry| entries::is_left_alone(worker.run, &entry)) {
             member.bring_alone(worker, source);
         } else {
@@ -289,9 +289,7 @@ fn leader_of(worker: &mut Worker<'_>, members: &[Member], source: &Metadata) -> 
     let has_basis = !worker.run.settings.basis.dirs.is_empty();
     let is_there = |member: &Member| {
         (member.presence != Presence::Absent || has_basis)
-            && member
-                .entry(worker.run, source)
-                .is_ok_and(|entry| entries::is_present(worker, &entry))
+            && member.entry(source).is_ok_and(|entry| entries::is_present(worker, &entry))
     };
     members.iter().position(is_there).unwrap_or(members.len() - 1)
 }
@@ -321,7 +319,7 @@ pub(crate) fn leader_is_there(worker: &mut Worker<'_>, leader: &Entry, dressed: 
     while !worker.is_cancelled()
         && let Some((at, member)) = members.next()
     {
-        match member.entry(worker.run, &source) {
+        match member.entry(&source) {
             Ok(entry) if at < with_leader => {
                 let entry = Entry { segment: leader.segment, ..entry };
                 follow(worker, &lead, entry);

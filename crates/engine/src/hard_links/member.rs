@@ -43,7 +43,7 @@ impl Member {
     }
 
     /// Looks at the destination.
-    pub(super) fn entry(&self, run: &Run, source: &Metadata) -> Result<Entry, Fault> {
+    pub(super) fn entry(&self, source: &Metadata) -> Result<Entry, Fault> {
         let (node, name) = (&self.node, &self.name);
         let source_dir = node
             .layer_dir(self.layer)
@@ -51,8 +51,7 @@ impl Member {
         let target_dir = node
             .target_dir()
             .map_err(|error| node.target_fault(Verb::OpenDirectory, name, &error))?;
-        let existing =
-            entries::look_at_target(run, node, target_dir.as_ref(), (name, self.presence))?;
+        let existing = entries::look_at_target(node, target_dir.as_ref(), name, self.presence)?;
         Ok(Entry {
             node: Arc::clone(node),
             source_dir,
@@ -72,7 +71,7 @@ impl Member {
 
     /// Brings it over as if it had no other links.
     pub(super) fn bring_alone(self, worker: &mut Worker<'_>, source: &Metadata) {
-        match self.entry(worker.run, source) {
+        match self.entry(source) {
             Ok(entry) => drop(entries::bring(worker, entry, None)),
             Err(fault) => self.tell_failed(worker, *source, fault),
         }
