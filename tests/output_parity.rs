@@ -12,6 +12,9 @@
 
 mod support;
 
+#[path = "output_parity/made.rs"]
+mod made;
+
 #[path = "output_parity/progress.rs"]
 mod progress;
 
@@ -255,27 +258,6 @@ fn unsafe_links_that_are_copied_are_named() {
     }
 }
 
-#[test]
-fn directories_made_on_the_way_are_counted() {
-    for options in ["-av", "-anv", "-ai", "-ain"] {
-        for (paths, told) in [
-            ("src/new far/off/file", "created 2 directories for far/off\n"),
-            ("src/new far/off/", "created 2 directories for far/off\n"),
-            ("src/new ./far/file", "created 1 directory for ./far\n"),
-            ("src/ far/off/", "created 2 directories for far/off\n"),
-            ("src/ @ROOT@/far/off", "/run/far/off\n"),
-            ("src/new src/same dst/far/off", "created 2 directories for dst/far/off\n"),
-            ("src/new file", ""),
-            ("empty/ far/off", "created 1 directory for far\n"),
-            ("empty far/off", "created 1 directory for far\n"),
-        ] {
-            let args = format!("{options} --mkpath {paths}");
-            let seen = check_lines_of(tree().dir("empty"), &args);
-            assert!(seen.stdout().contains(told), "{args}: {}", seen.stdout());
-        }
-    }
-}
-
 /// In the log only control bytes are escaped; on standard error names look as in other lines.
 #[test]
 fn odd_names_are_written_alike_in_logs_and_errors() {
@@ -350,30 +332,6 @@ fn sources_that_are_removed_are_named() {
     let args = "-avv --remove-source-files src/ fresh";
     let seen = check_rearranged(tree(), args, |lines| removals_last(generator_first(lines)));
     assert!(seen.stdout().contains("sender removed new\n"), "{}", seen.stdout());
-}
-
-/// `created directory fresh` is said to whoever asked for names or `%i`, not for any format.
-#[test]
-fn what_is_made_on_the_way_is_named_where_names_are() {
-    let mut named = Vec::new();
-    for options in [
-        "--out-format=%n",
-        "-i --out-format=%n",
-        "-v --out-format=%n",
-        "-P --out-format=%n",
-        "--info=name --out-format=%n",
-        "--out-format=%i",
-        "-v --info=name0",
-        "-v --info=name0 --out-format=%i",
-    ] {
-        let args = format!("-a {options} src/sub/deep/ fresh");
-        let scope = Scope { output: Output::Lines(mask::progress), also: Also::default() };
-        let seen = check(&Scenario::new(tree(), &args), scope);
-        if seen.stdout().contains("created directory fresh\n") {
-            named.push(options);
-        }
-    }
-    assert_eq!(named.len(), 4, "{named:?}");
 }
 
 #[test]

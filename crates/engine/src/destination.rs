@@ -81,7 +81,9 @@ pub(crate) fn open(
     let arrival = Arrival::of(job, rules, selection, path)?;
     let opened = match open_directory(path) {
         Ok(dir) => opened(dir, path, Before::Anything),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(job, path, arrival),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make(job, selection, path, arrival)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => match arrival {
             Arrival::Renamed if !picks_a_directory(job, selection) => into_parent(job, path),
             _ => Err(not_a_directory(path, selection)),
@@ -101,12 +103,19 @@ fn not_a_directory(path: &Path, selection: &Selection) -> SetupError {
 }
 
 /// Makes a destination that is not there, or opens what a single entry goes into.
-fn make(job: &Job, path: &Path, arrival: Arrival) -> Result<Opened, SetupError> {
+fn make(
+    job: &Job,
+    selection: &Selection,
+    path: &Path,
+    arrival: Arrival,
+) -> Result<Opened, SetupError> {
     let mut notes = Vec::new();
     if job.settings.traverse.make_path {
         let target = if arrival == Arrival::Inside { Some(path) } else { path.parent() };
         let missing = missing_directories(target);
-        notes.extend(target.and_then(|target| created_for(missing.len(), target)));
+        // As rsync: the one entry does not count as made, but nobody says so where there is none.
+        let shown = if selection.is_nothing() { Some(path) } else { target };
+        notes.extend(shown.and_then(|shown| created_for(missing.len(), shown)));
         if !job.settings.dry_run {
             make_directories(&missing)?;
             if arrival == Arrival::Inside && !missing.is_empty() {
@@ -189,12 +198,13 @@ fn into_parent(job: &Job, path: &Path) -> Result<Opened, SetupError> {
 
 /// What rsync says of a directory that it makes.
 fn created(path: &Path) -> Vec<u8> {
-    [b"created directory ", without_slash(path)].concat()
+    [b"created directory ", without_slashes(path)].concat()
 }
 
-fn without_slash(path: &Path) -> &[u8] {
+fn without_slashes(path: &Path) -> &[u8] {
     let shown = path.as_os_str().as_bytes();
-    shown.strip_suffix(b"/").unwrap_or(shown)
+    let end = shown.iter().rposition(|&byte| byte != b'/').map_or(shown.len(), |last| last + 1);
+    &shown[..end]
 }
 
 /// What rsync says of the directories that it makes on the way; `None` where there are none.
@@ -204,7 +214,7 @@ fn created_for(directories: usize, path: &Path) -> Option<Vec<u8>> {
         1 => "created 1 directory for ".to_owned(),
         more => format!("created {more} directories for "),
     };
-    Some([count.as_bytes(), without_slash(path)].concat())
+    Some([count.as_bytes(), without_slashes(path)].concat())
 }
 
 /// True when the sources amount to one entry, or to nothing: it arrives under the last name of

@@ -29,8 +29,8 @@ use crate::node::{
 use crate::order::OrderedLog;
 use crate::pass::Pass;
 use crate::run::{Limits, Run, Stop, Surroundings};
-
-use crate::selection::{Excluded, Root, Selection, Unreadable};
+use crate::scan;
+use crate::selection::{Filtered, Root, Selection, Unreadable};
 use crate::task::Task;
 use crate::telling::Line;
 use crate::timer::Timer;
@@ -59,7 +59,7 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
         let path = Path::new(std::ffi::OsStr::from_bytes(&empty)).to_owned();
         return Err(SetupError::EmptySource { path });
     }
-    let nothing = selection.roots.is_empty() && selection.missing.is_empty();
+    let nothing = selection.is_nothing();
     let opened = destination::open(job, rules, &selection)?;
     let workers = workers(job);
     let ceiling = match workers {
@@ -74,8 +74,8 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
     shared.links.meets_entries_again = job.settings.links.follows_some() || selection.may_overlap();
     let run = Arc::new(shared);
     backup::tell_dir(&run);
-    tell_unreadable(&run, &mut selection);
     tell_notes(&run, &selection, opened.as_ref());
+    tell_unreadable(&run, &mut selection);
     let settings = sched::Settings { workers, ..sched::Settings::default() };
     if !nothing {
         let top = Top { rules, selection, opened };
@@ -244,18 +244,26 @@ fn tell_notes(run: &Run, selection: &Selection, opened: Option<&Opened>) {
         let text = || format!("{option}={}: {error}; the run goes on without it", path.display());
         run.say(OrderedLog::ROOT, Topic::Warning, || text().into_bytes());
     }
+    for argument in &selection.filtered {
+        tell_filtered(run, argument);
+    }
     for name in &selection.skipped {
         let text = || [b"skipping directory ", &name[..]].concat();
         run.say(OrderedLog::ROOT, Topic::Notice, text);
         let reason = || String::from_utf8_lossy(&text()).into_owned();
         leave_out(run, Verdict::Skipped, name, Kind::Directory, reason);
     }
-    for Excluded { name, kind, rule } in &selection.excluded {
-        leave_out(run, Verdict::Excluded, name, *kind, || rule.clone());
-    }
-    let something = !selection.roots.is_empty() || !selection.missing.is_empty();
-    for note in opened.into_iter().filter(|_| something).flat_map(|opened| &opened.notes) {
+    for note in opened.into_iter().flat_map(|opened| &opened.notes) {
         run.say(OrderedLog::ROOT, Topic::Made, || note.clone());
+    }
+}
+
+/// Says that a rule is about an argument; counts it if that leaves it out.
+fn tell_filtered(run: &Run, Filtered { name, kind, ruling }: &Filtered) {
+    let doing: &[u8] = if ruling.hides { b"[sender] hiding " } else { b"[sender] showing " };
+    scan::tell_filtered(run, OrderedLog::ROOT, doing, name, Some(*kind), &ruling.pattern);
+    if ruling.hides {
+        leave_out(run, Verdict::Excluded, name, *kind, || ruling.rule.clone());
     }
 }
 

@@ -113,12 +113,21 @@ pub(crate) struct Unreadable {
     pub(crate) error: io::Error,
 }
 
-/// An argument that a filter rule leaves out.
+/// An argument that a filter rule is about.
 #[derive(Debug)]
-pub(crate) struct Excluded {
+pub(crate) struct Filtered {
     /// What it would be called at the destination.
     pub(crate) name: Box<[u8]>,
     pub(crate) kind: Kind,
+    pub(crate) ruling: Ruling,
+}
+
+/// What a rule says of an argument.
+#[derive(Debug)]
+pub(crate) struct Ruling {
+    pub(crate) hides: bool,
+    /// The pattern as it was written.
+    pub(crate) pattern: Box<[u8]>,
     /// The rule and where it stands.
     pub(crate) rule: String,
 }
@@ -136,8 +145,8 @@ pub(crate) struct Selection {
     pub(crate) vanished: Vec<Box<[u8]>>,
     /// Directories that are left out since nothing asks for directories.
     pub(crate) skipped: Vec<Box<[u8]>>,
-    /// Arguments that a filter rule leaves out.
-    pub(crate) excluded: Vec<Excluded>,
+    /// Arguments that a filter rule is about.
+    pub(crate) filtered: Vec<Filtered>,
     /// The first argument that is an empty directory, where that is refused.
     pub(crate) empty: Option<Box<[u8]>>,
     /// How often a name was picked; one that is named twice counts twice.
@@ -188,6 +197,11 @@ impl Selection {
     /// `a` by `a link/`.
     pub(crate) fn may_overlap(&self) -> bool {
         self.roots.len() > 1 || (self.picks > 1 && self.picks_through_links)
+    }
+
+    /// True when no argument brings anything over or removes anything.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.roots.is_empty() && self.missing.is_empty()
     }
 
     /// A source argument.
@@ -305,14 +319,20 @@ impl Selection {
         below: &Below<'_>,
         kind: Kind,
     ) -> bool {
-        if kind == Kind::Directory && settings.traverse.depth == Depth::Files {
-            let is_root = below.components.is_empty();
-            self.skipped.push(if is_root { b".".as_slice().into() } else { below.path().into() });
-            return true;
+        let is_root = below.components.is_empty();
+        let path = || if is_root { Box::from(&b"."[..]) } else { below.path().into() };
+        if let Some(ruling) = settings.ruling(base, &below.components, kind) {
+            let hides = ruling.hides;
+            self.filtered.push(Filtered { name: path(), kind, ruling });
+            if hides {
+                return true;
+            }
         }
-        let Some(rule) = settings.leave_out(base, &below.components, kind) else { return false };
-        self.excluded.push(Excluded { name: below.path().into(), kind, rule });
-        true
+        let is_skipped = kind == Kind::Directory && settings.traverse.depth == Depth::Files;
+        if is_skipped {
+            self.skipped.push(path());
+        }
+        is_skipped
     }
 
     fn note_picked(&mut self, below: &Below<'_>) {

@@ -200,7 +200,8 @@ impl RsyncOutput {
         if !self.topics.contains(message.topic) {
             return;
         }
-        if message.class() == MessageClass::Debug {
+        // What is said of the list of the source comes first, as in rsync.
+        if message.class() == MessageClass::Debug && message.topic != Topic::Filter {
             self.note_transfer();
         }
         self.say(&message.text);

@@ -7,6 +7,7 @@ use filter::{Rules, Scope};
 use model::Kind;
 use model::settings::{DeleteWhen, Depth, MissingArgs, Settings};
 
+use super::Ruling;
 use super::place::Base;
 use crate::node::Content;
 
@@ -62,17 +63,11 @@ impl Wishes<'_> {
         let traverse = &self.settings.traverse;
         traverse.relative
             && traverse.depth != Depth::Files
-            && self.leave_out(base, &[b"."], Kind::Directory).is_none()
+            && self.ruling(base, &[b"."], Kind::Directory).is_none_or(|ruling| !ruling.hides)
     }
 
-    /// The rule that leaves an argument out: those of the command line alone, no merge file is
-    /// asked.
-    pub(super) fn leave_out(
-        &self,
-        base: &Base,
-        components: &[&[u8]],
-        kind: Kind,
-    ) -> Option<String> {
+    /// What a rule of the command line says of an argument; no merge file is asked.
+    pub(super) fn ruling(&self, base: &Base, components: &[&[u8]], kind: Kind) -> Option<Ruling> {
         if self.rules.is_empty() || components.is_empty() {
             return None;
         }
@@ -85,9 +80,12 @@ impl Wishes<'_> {
             b"." => scope.check_leading_dot(side),
             path => scope.check(path, kind, side, filter::Perishable::Honoured),
         };
-        match verdict {
-            filter::Verdict::Excluded(rule) => Some(scope.describe(rule).to_string()),
-            _ => None,
-        }
+        let (hides, rule) = match verdict {
+            filter::Verdict::Excluded(rule) => (true, rule),
+            filter::Verdict::Included(rule) => (false, rule),
+            filter::Verdict::Unmatched => return None,
+        };
+        let rule = scope.describe(rule);
+        Some(Ruling { hides, pattern: rule.pattern().into(), rule: rule.to_string() })
     }
 }
