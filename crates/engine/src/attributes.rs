@@ -11,7 +11,8 @@ use fs::{Acl, Dir, File, Times};
 use model::settings::{ContentCheck, Perms, Xattrs};
 use model::{Fault, ItemFlags, Kind, Metadata, Settings, Side, Verb};
 
-use crate::entries::{Entry, There};
+use crate::basis;
+use crate::entries::{Elsewhere, Entry, There};
 use crate::fake_super;
 use crate::identity::Power;
 use crate::node::Node;
@@ -275,7 +276,20 @@ fn of_target(run: &Run, entry: &Entry, dir: &Dir) -> Result<Extra, Fault> {
         .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))
 }
 
-/// The letters for extended attributes and ACLs of an entry that exists.
+/// The letters for extended attributes and ACLs of an entry that exists, or is told as a change of
+/// what a basis tree has.
+pub(crate) fn told_extra_differences(run: &Run, entry: &Entry) -> Result<ItemFlags, Fault> {
+    if !run.settings.has_extra() {
+        return Ok(ItemFlags::empty());
+    }
+    let reference = basis::reference_of(run, entry);
+    match entry.there().or(reference.as_ref().map(Elsewhere::there)) {
+        Some(there) => extra_differences(run, entry, there),
+        None => Ok(ItemFlags::empty()),
+    }
+}
+
+/// The letters for extended attributes and ACLs of an entry, compared with what is there.
 pub(crate) fn extra_differences(
     run: &Run,
     entry: &Entry,

@@ -127,6 +127,15 @@ fn reference(run: &Run, entry: &Entry) -> Option<Metadata> {
     found.find(|metadata| metadata.kind.is_kin_of(entry.source.kind))
 }
 
+/// Where a basis tree has what a new entry is told as a change of.
+pub(crate) fn reference_of(run: &Run, entry: &Entry) -> Option<Elsewhere> {
+    let metadata = entry.reference.filter(|_| entry.existing.is_none())?;
+    let is_reference = |dir: &Dir| {
+        run.stat(dir, entry.target_name()).is_ok_and(|found| found.is_same_inode(&metadata))
+    };
+    Some(Elsewhere { dir: mirrors(&entry.node).find(is_reference)?, metadata })
+}
+
 /// The best candidate of a kind, the first exact one at once.
 fn best(worker: &mut Worker<'_>, entry: &Entry, kind: Kind) -> Option<Candidate> {
     let mut best: Option<Candidate> = None;

@@ -498,10 +498,7 @@ fn transfer_flags(run: &Run, entry: &Entry) -> Result<ItemFlags, Fault> {
     if !run.settings.preserve.mtimes.files {
         flags |= ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER;
     }
-    if let Some(there) = entry.there() {
-        flags |= attributes::extra_differences(run, entry, there)?;
-    }
-    Ok(flags)
+    Ok(flags | attributes::told_extra_differences(run, entry)?)
 }
 
 /// The text of a link as it is stored at the destination.

@@ -286,6 +286,23 @@ fn the_time_of_a_directory_is_brought_over_exactly_where_attributes_differ() {
 }
 
 #[test]
+fn what_is_new_is_told_with_the_attributes_that_a_basis_tree_has_not() {
+    let adorned = |tree: Tree| tree.acl(named_user(5)).xattr("user.note", "x");
+    let tree = adorned(Tree::new().file("src/f", "new"));
+    let tree = tree.add("src/p", Kind::Fifo).xattr("trusted.note", "x");
+    let tree = tree.symlink("src/l", "new").xattr("trusted.note", "x");
+    let tree = tree.symlink("src/k", "new").xattr("trusted.note", "x");
+    let tree = tree.file("alt/f", "older").add("alt/p", Kind::Socket);
+    let tree = tree.symlink("alt/l", "old").symlink("dst/k", "old");
+    for action in ["--compare-dest", "--copy-dest", "--link-dest"] {
+        let seen = check_args(&tree, &format!("-aAXi {action}=../alt src/ dst"));
+        for line in ["ax f", "x p", "x l", "x k"] {
+            assert!(seen.stdout().contains(line), "{action}: {line}");
+        }
+    }
+}
+
+#[test]
 fn nothing_makes_way_for_a_file_whose_attributes_cannot_be_read() {
     let unreadable = Tree::new().file("src/f", "x").xattr("user.note", "x").mode(0o200);
     let obstacles = [

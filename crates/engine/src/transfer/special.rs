@@ -1,13 +1,14 @@
 //! A device, pipe or socket.
 
 use fs::Dir;
-use model::{ItemFlags, Verb, Verdict};
+use model::{Fault, ItemFlags, Metadata, Verb, Verdict};
 
 use crate::entries::{Entry, keep_content};
+use crate::run::Run;
 use crate::task::{Cost, Worker};
 use crate::telling::Line;
 use crate::transfer::made::{self, Making};
-use crate::{basis, delete, fake_super};
+use crate::{attributes, basis, delete, fake_super};
 
 /// Brings a node over.
 pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
@@ -34,19 +35,13 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
             entry.existing = None;
         }
     }
-    let mut flags = ItemFlags::LOCAL_CHANGE | ItemFlags::CHECKSUM;
-    // As rsync tells it: a pipe that becomes a socket has changed, anything else is new.
-    let is_kin = |existing: &model::Metadata| existing.kind.is_kin_of(entry.source.kind);
-    match before.or(entry.reference).filter(is_kin) {
-        Some(existing) => {
-            let wanted = entry.wanted_in_place_of(run, Some(&existing));
-            flags |= wanted.differences(&run.settings, &existing);
-            if !run.settings.preserve.mtimes.files {
-                flags |= ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER;
-            }
+    let flags = match letters(run, &entry, before) {
+        Ok(flags) => flags,
+        Err(fault) => {
+            entry.fail(worker, fault);
+            return Cost::Change;
         }
-        None => flags |= ItemFlags::NEW,
-    }
+    };
     let (kind, rdev) = (entry.source.kind, entry.source.rdev);
     let make_as = |dir: &Dir, name: &[u8]| {
         if run.keeps_pretence() {
@@ -58,4 +53,25 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
     let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
     let making = Making { verb: Verb::MakeNode, make: &make_as };
     made::bring(worker, &entry, Line { verdict, flags }, &making)
+}
+
+/// What is told of a new node: how it differs from what it takes the place of, or from what a basis
+/// tree has.
+fn letters(run: &Run, entry: &Entry, before: Option<Metadata>) -> Result<ItemFlags, Fault> {
+    let flags = ItemFlags::LOCAL_CHANGE | ItemFlags::CHECKSUM;
+    // As rsync tells it: a pipe that becomes a socket has changed, anything else is new.
+    let is_kin = |existing: &Metadata| existing.kind.is_kin_of(entry.source.kind);
+    let Some(existing) = before.or(entry.reference).filter(is_kin) else {
+        return Ok(flags | ItemFlags::NEW);
+    };
+    let wanted = entry.wanted_in_place_of(run, Some(&existing));
+    let mut flags = flags | wanted.differences(&run.settings, &existing);
+    if !run.settings.preserve.mtimes.files {
+        flags |= ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER;
+    }
+    // Of what it takes the place of rsync compares no more: by then it is gone.
+    if before.is_none() {
+        flags |= attributes::told_extra_differences(run, entry)?;
+    }
+    Ok(flags)
 }

@@ -1,14 +1,14 @@
 //! A symbolic link, replaced in one step where one is there already.
 
 use fs::Dir;
-use model::{ItemFlags, Kind, Topic, Verb, Verdict};
+use model::{Fault, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
 
 use crate::entries::{Entry, keep_content, sent_target, stored_target};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
 use crate::telling::Line;
 use crate::transfer::made::{self, Making};
-use crate::{basis, delete, fake_super, links};
+use crate::{attributes, basis, delete, fake_super, links};
 
 /// Brings a symlink over.
 pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
@@ -65,18 +65,13 @@ fn make(worker: &mut Worker<'_>, mut entry: Entry, stored: &[u8]) -> Cost {
         }
         entry.existing = None;
     }
-    let mut flags = ItemFlags::LOCAL_CHANGE | ItemFlags::CHECKSUM;
-    match before.or(entry.reference).filter(|existing| existing.kind == Kind::Symlink) {
-        Some(existing) => {
-            flags |= entry.wanted(run).differences(&run.settings, &existing);
-            if !run.settings.preserve.mtimes.symlinks {
-                flags |= ItemFlags::MTIME;
-                // Without -t at all it is the time of the transfer, with -J rsync leaves it open.
-                flags.set(ItemFlags::TIME_OF_TRANSFER, !run.settings.preserve.mtimes.files);
-            }
+    let flags = match letters(run, &entry, before) {
+        Ok(flags) => flags,
+        Err(fault) => {
+            entry.fail(worker, fault);
+            return Cost::Change;
         }
-        None => flags |= ItemFlags::NEW,
-    }
+    };
     let make_as = |dir: &Dir, name: &[u8]| {
         if run.keeps_pretence() {
             fake_super::make_stand_in(dir, name, stored)
@@ -87,4 +82,20 @@ fn make(worker: &mut Worker<'_>, mut entry: Entry, stored: &[u8]) -> Cost {
     let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
     let making = Making { verb: Verb::MakeLink, make: &make_as };
     made::bring(worker, &entry, Line { verdict, flags }, &making)
+}
+
+/// What is told of a new link: how it differs from the one that was there, or in a basis tree.
+fn letters(run: &Run, entry: &Entry, before: Option<Metadata>) -> Result<ItemFlags, Fault> {
+    let flags = ItemFlags::LOCAL_CHANGE | ItemFlags::CHECKSUM;
+    let is_link = |existing: &Metadata| existing.kind == Kind::Symlink;
+    let Some(existing) = before.or(entry.reference).filter(is_link) else {
+        return Ok(flags | ItemFlags::NEW);
+    };
+    let mut flags = flags | entry.wanted(run).differences(&run.settings, &existing);
+    if !run.settings.preserve.mtimes.symlinks {
+        flags |= ItemFlags::MTIME;
+        // Without -t at all it is the time of the transfer, with -J rsync leaves it open.
+        flags.set(ItemFlags::TIME_OF_TRANSFER, !run.settings.preserve.mtimes.files);
+    }
+    Ok(flags | attributes::told_extra_differences(run, entry)?)
 }
