@@ -23,9 +23,21 @@ const OPEN_LAYERS: usize = 4;
 pub(crate) fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>, Option<Fault>) {
     let mut unopened = None;
     let mut layers: Vec<Layer> = Vec::with_capacity(1);
-    for Contribution { parent_layer, content } in contributions(worker.run, way) {
+    for Contribution { parent_layer, mut content } in contributions(worker.run, way) {
         let through_link = ThroughLink::at(way.entry.is_followed);
-        match open_layer(way, parent_layer, content, through_link) {
+        let opened = match open_layer(way, parent_layer, content, through_link) {
+            Err(error) if content == Content::Listed && !way.pick().is_none_or(is_leaf) => {
+                // What is named in it is brought over though the rest cannot be listed.
+                unopened = Some(tell_unopened(worker, way, parent_layer, &error));
+                content = Content::Picked;
+                let Ok(opened) = open_layer(way, parent_layer, content, through_link) else {
+                    continue;
+                };
+                Ok(opened)
+            }
+            opened => opened,
+        };
+        match opened {
             Ok((dir, metadata)) => {
                 let above = way.node.source.layer(parent_layer);
                 let is_named = way.reason() == Some(Reason::Named);
@@ -46,15 +58,16 @@ pub(crate) fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>
             }
             // Nothing in it is asked for (-d), so it need not be read.
             Err(_) if content == Content::Picked && way.pick().is_none_or(is_leaf) => {}
-            Err(error) => {
-                let verb = Verb::OpenDirectory;
-                let fault = way.node.source_fault(verb, parent_layer, way.name(), &error);
-                worker.run.source_fault(&mut worker.scratch.totals, fault.clone());
-                unopened = Some(fault);
-            }
+            Err(error) => unopened = Some(tell_unopened(worker, way, parent_layer, &error)),
         }
     }
     (layers, unopened)
+}
+
+fn tell_unopened(worker: &mut Worker<'_>, way: &Way<'_>, layer: u16, error: &io::Error) -> Fault {
+    let fault = way.node.source_fault(Verb::OpenDirectory, layer, way.name(), error);
+    worker.run.source_fault(&mut worker.scratch.totals, fault.clone());
+    fault
 }
 
 /// True when nothing below a picked name is picked.

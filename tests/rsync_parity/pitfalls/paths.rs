@@ -120,6 +120,17 @@ fn a_directory_that_may_only_be_read_is_listed_where_links_are_followed() {
 }
 
 #[test]
+fn what_is_named_in_a_directory_that_cannot_be_listed_is_brought_over() {
+    let tree = Tree::new().dir("src/d").mode(0o300).file("src/d/a", "a").file("src/d/b", "b");
+    let tree = tree.file("src/c", "c").dir("dst/src/d").file("dst/src/d/extra", "e");
+    for args in ["-r -R src/d/a src/ dst/", "-r -R --delete src/d/a src/ dst/"] {
+        let seen = check(&Scenario::new(tree.clone(), args).by_user(), Scope::default());
+        assert_eq!(seen.code(), 23);
+        assert_there(&seen, &["dst/src/d/a", "dst/src/d/extra", "dst/src/c"], &["dst/src/d/b"]);
+    }
+}
+
+#[test]
 fn a_root_that_a_listed_name_leads_through_is_one_of_the_names() {
     let listed = |list: &str| Tree::new().file("src/a", "a").dir("dst").file("list", list);
     let table = [
