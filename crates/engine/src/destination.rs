@@ -234,13 +234,14 @@ fn single_entry(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> Result<
         return Ok(false);
     }
     let root = &selection.roots[usize::from(in_root.root)];
-    let found = root.dir().and_then(|dir| Ok((look_at(job, &dir, &pick.name)?, dir)));
+    let is_followed = in_root.is_slashed || follows_to_directories(job);
+    let found = root.dir().and_then(|dir| Ok((look_at(&dir, &pick.name, is_followed)?, dir)));
     let (metadata, dir) = found.map_err(SetupError::from_io(&pick.name))?;
     if metadata.kind != Kind::Directory || in_root.content == Content::Picked {
         return Ok(true);
     }
     let path = RelPath::root().child(&pick.name);
-    let opened = if follows_to_directories(job) {
+    let opened = if is_followed {
         dir.open_child_following(&pick.name)
     } else {
         dir.open_child(&pick.name, AccessTime::Keep)
@@ -248,10 +249,10 @@ fn single_entry(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> Result<
     Ok(opened.map_or(true, |dir| gives_nothing(job, rules, &root.place.shown, &path, &dir)))
 }
 
-/// A picked name; a link is the directory that it leads to where the settings say so.
-fn look_at(job: &Job, dir: &Dir, name: &[u8]) -> io::Result<Metadata> {
+/// A picked name; a link that is followed is the directory that it leads to.
+fn look_at(dir: &Dir, name: &[u8], is_followed: bool) -> io::Result<Metadata> {
     let found = dir.stat(name)?;
-    if found.kind != Kind::Symlink || !follows_to_directories(job) {
+    if found.kind != Kind::Symlink || !is_followed {
         return Ok(found);
     }
     let behind = dir.stat_following(name).ok();
@@ -306,7 +307,8 @@ fn picks_a_directory(job: &Job, selection: &Selection) -> bool {
     let is_directory = |pick: &Pick| {
         let mut found = pick.roots.iter().map(|in_root| {
             let root = &selection.roots[usize::from(in_root.root)];
-            look_at(job, &root.dir()?, &pick.name)
+            let is_followed = in_root.is_slashed || follows_to_directories(job);
+            look_at(&root.dir()?, &pick.name, is_followed)
         });
         found.any(|found| found.is_ok_and(|metadata| metadata.kind == Kind::Directory))
     };

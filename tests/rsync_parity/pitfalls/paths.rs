@@ -131,6 +131,27 @@ fn what_is_named_in_a_directory_that_cannot_be_listed_is_brought_over() {
 }
 
 #[test]
+fn a_listed_link_with_a_slash_counts_as_the_directory_that_it_leads_to() {
+    let tree = Tree::new().file("src/d/a", "a").file("src/d/b", "b").symlink("src/l", "d");
+    for (list, there) in [("l/\n", "new/l/a"), ("l\n", "new")] {
+        let tree = tree.clone().file("list", list);
+        let seen = check_args(&tree, "-lti --files-from=list src/ new");
+        assert_there(&seen, &[there], &[]);
+    }
+}
+
+#[test]
+fn a_listed_name_leads_through_no_chain_of_links_that_another_user_is_part_of() {
+    let tree = Tree::new().file("src/d/f", "x").symlink("src/far", "d").owner(1234, 1);
+    let tree = tree.symlink("src/near", "far");
+    for line in ["near/f", "near/", "far/f"] {
+        let seen = check_args(&tree.clone().file("list", line), "-ri --files-from=list src dst/");
+        assert_eq!(seen.code(), 23, "{line}");
+        assert_there(&seen, &["dst"], &["dst/near", "dst/far"]);
+    }
+}
+
+#[test]
 fn a_root_that_a_listed_name_leads_through_is_one_of_the_names() {
     let listed = |list: &str| Tree::new().file("src/a", "a").dir("dst").file("list", list);
     let table = [
