@@ -271,6 +271,13 @@ impl Selection {
         typed: &[u8],
     ) -> Result<(), SetupError> {
         let below = Below::new(below, typed)?;
+        let root = &b"."[..];
+        if below.names_root
+            && settings.passes_over_root()
+            && !self.skipped.iter().any(|skipped| **skipped == *root)
+        {
+            self.skipped.push(root.into());
+        }
         if below.names_root && settings.names_implied_root(base) {
             if settings.traverse.implied_dirs {
                 let metadata = base.dir.metadata().map_err(SetupError::from_io(typed))?;

@@ -234,3 +234,14 @@ fn backups_are_named_whatever_became_of_the_file() {
         assert_eq!(named, if options == "-n" { 2 } else { 3 }, "{options}: {}", seen.stdout());
     }
 }
+
+#[test]
+fn a_root_on_the_way_is_named_where_no_directory_is_asked_for() {
+    let tree = Tree::new().file("src/f", "x").dir("dst");
+    for args in ["-R ./src/f dst/", "-R --no-implied-dirs ./src/f dst/", "-R src/./f ./src/f dst/"]
+    {
+        let scope = Scope { output: Output::Lines(mask::wire), also: Also::default() };
+        let seen = check(&Scenario::new(tree.clone(), args), scope);
+        assert_eq!(seen.stdout().matches("skipping directory .").count(), 1, "{args}");
+    }
+}

@@ -58,6 +58,12 @@ impl Wishes<'_> {
         delete.refuse_empty_source && delete.when != DeleteWhen::Never
     }
 
+    /// True when the root on the way to a name is left out since nothing asks for directories.
+    pub(super) fn passes_over_root(&self) -> bool {
+        let traverse = &self.settings.traverse;
+        traverse.relative && traverse.depth == Depth::Files
+    }
+
     /// True when the root counts as one of the directories on the way.
     pub(super) fn names_implied_root(&self, base: &Base) -> bool {
         let traverse = &self.settings.traverse;
