@@ -38,8 +38,9 @@ impl Wanted {
         default_mask: u32,
     ) -> Self {
         let keeps_mtime = keeps_mtime(settings, source.kind);
-        // -O and -J leave out both times of their kinds.
-        let omitted = settings.preserve.mtimes.files && !keeps_mtime;
+        // -O and -J leave out both times of their kinds; as in rsync directories never have the other.
+        let omitted =
+            (settings.preserve.mtimes.files && !keeps_mtime) || source.kind == Kind::Directory;
         let keeps_atime = settings.preserve.atimes && !omitted;
         Self {
             kind: source.kind,
@@ -62,7 +63,7 @@ impl Wanted {
             ItemFlags::MTIME,
             self.mtime.is_some_and(|mtime| !same_time(mtime, existing.mtime, window)),
         );
-        let tells_atime = !matches!(self.kind, Kind::Directory | Kind::Symlink);
+        let tells_atime = self.kind != Kind::Symlink;
         flags.set(
             ItemFlags::ATIME,
             tells_atime

@@ -375,3 +375,10 @@ fn pitfall_15_a_followed_link_is_linked_from_a_basis_tree() {
         check_args(&tree, &format!("{options} --link-dest=../old src/ dst"));
     }
 }
+
+#[test]
+fn access_times_of_directories_are_not_set() {
+    let tree = Tree::new().dir("src/d").dir("dst/d").owner(1234, 1);
+    let scenario = Scenario::new(tree, "-rU src/ dst/").by_user();
+    assert_eq!(check(&scenario, Scope::default()).code(), 0);
+}
