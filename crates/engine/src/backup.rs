@@ -110,7 +110,7 @@ impl Old<'_> {
         if run.ending.explains(error) {
             return Problem::Stopped;
         }
-        self.node.target_fault(Verb::BackUp, self.name, error).into()
+        run.destination.fault(Verb::BackUp, &self.path.child(self.name), error).into()
     }
 
     fn move_away(&self, run: &Run) -> Result<(), Problem> {
