@@ -16,6 +16,7 @@ use crate::node::Node;
 use crate::order::SegmentId;
 use crate::run::Run;
 use crate::task::Worker;
+use crate::telling::Subject;
 
 use doomed::{Doomed, Left, Told, in_order, is_kept_mount};
 use later::Name;
@@ -125,19 +126,14 @@ fn is_kept_mount_content(worker: &mut Worker<'_>, node: &Node, dir: &Dir) -> boo
 /// Removes what stands where an entry of another kind shall be; false when it must stay, which
 /// has been told.
 pub(crate) fn obstacle(worker: &mut Worker<'_>, entry: &Entry, existing: &Metadata) -> bool {
-    let Some(dir) = entry.target_dir.clone() else { return true };
-    remove_obstacle(worker, &entry.node, &dir, entry.target_name(), existing, entry.segment)
+    let Some(dir) = &entry.target_dir else { return true };
+    let (name, segment) = (entry.target_name(), entry.segment);
+    remove_obstacle(worker, dir, Subject { node: &entry.node, name, metadata: *existing, segment })
 }
 
 /// Removes an entry of a destination directory that is in the way of another kind.
-pub(crate) fn remove_obstacle(
-    worker: &mut Worker<'_>,
-    node: &Node,
-    dir: &Dir,
-    name: &[u8],
-    existing: &Metadata,
-    segment: SegmentId,
-) -> bool {
+pub(crate) fn remove_obstacle(worker: &mut Worker<'_>, dir: &Dir, obstacle: Subject<'_>) -> bool {
+    let Subject { node, name, metadata: existing, segment } = obstacle;
     node.target.touch();
     if existing.kind == Kind::Directory && !may_empty_directories(worker) {
         // An empty directory gives way without being asked (rsync(1), --force).
@@ -149,7 +145,7 @@ pub(crate) fn remove_obstacle(
             }
             Err(error) => Cause::from(&error),
         };
-        return obstacle_stays(worker, node, name, existing, segment, cause);
+        return obstacle_stays(worker, obstacle, cause);
     }
     if existing.kind == Kind::Directory {
         let cause = match is_kept_mount(worker, dir, name) {
@@ -158,7 +154,7 @@ pub(crate) fn remove_obstacle(
             Err(error) => Some(Cause::from(&error)),
         };
         if let Some(cause) = cause {
-            return obstacle_stays(worker, node, name, existing, segment, cause);
+            return obstacle_stays(worker, obstacle, cause);
         }
     }
     let mut doomed = Doomed::new(node, dir, node.path.as_bytes(), segment);
@@ -166,19 +162,13 @@ pub(crate) fn remove_obstacle(
         return true;
     }
     let why = "what is in the way could not be removed";
-    obstacle_stays(worker, node, name, existing, segment, Cause::Refused(why.into()))
+    obstacle_stays(worker, obstacle, Cause::Refused(why.into()))
 }
 
-fn obstacle_stays(
-    worker: &mut Worker<'_>,
-    node: &Node,
-    name: &[u8],
-    existing: &Metadata,
-    segment: SegmentId,
-    cause: Cause,
-) -> bool {
-    let fault = node.target_fault(Verb::Replace, name, cause);
-    crate::telling::failed(worker, node, name, *existing, segment, fault);
+/// Tells of an obstacle that stays; always false.
+fn obstacle_stays(worker: &mut Worker<'_>, obstacle: Subject<'_>, cause: Cause) -> bool {
+    let fault = obstacle.node.target_fault(Verb::Replace, obstacle.name, cause);
+    obstacle.fail(worker, fault);
     false
 }
 

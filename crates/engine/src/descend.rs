@@ -20,6 +20,7 @@ use crate::node::{
 use crate::run::Run;
 use crate::selection::Reason;
 use crate::task::{Position, Task, Worker};
+use crate::telling::Subject;
 use crate::wanted::Wanted;
 use crate::{basis, delete, finalize, inheritance, scan};
 
@@ -248,8 +249,9 @@ fn clear_the_way(
         leave_existing(worker, way, &found, layers);
         return Err(Blocked);
     }
-    let (name, segment) = (way.target_name(), way.segment);
-    let is_cleared = delete::remove_obstacle(worker, way.node, dir, name, &found, segment);
+    let name = way.target_name();
+    let subject = Subject { node: way.node, name, metadata: found, segment: way.segment };
+    let is_cleared = delete::remove_obstacle(worker, dir, subject);
     if is_cleared { Ok(None) } else { Err(Blocked) }
 }
 

@@ -17,7 +17,7 @@ use crate::order::SegmentId;
 use crate::read_ahead::ReadAhead;
 use crate::run::Run;
 use crate::task::{Cost, Position, Task, Worker};
-use crate::telling::{Told, failed, failed_by};
+use crate::telling::{Subject, Told};
 use crate::transfer::whole::FileJob;
 use crate::wanted::{Quick, Wanted, quick_check};
 use crate::{attributes, basis, delete, finalize, links, transfer};
@@ -125,7 +125,9 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
             run.fault(&mut worker.scratch.totals, fault.clone());
             for entry in &files[next..end] {
                 let unknown = Metadata::unknown(entry.kind.unwrap_or(Kind::File));
-                failed_by(worker, &node, found.names.name(entry), unknown, batch, &fault);
+                let name = found.names.name(entry);
+                let subject = Subject { node: &node, name, metadata: unknown, segment: batch };
+                subject.fail_by(worker, &fault);
             }
         }
     }
@@ -209,7 +211,7 @@ fn one(
     let existing = match look_at_target(node, place.target.as_ref(), name, entry.presence) {
         Ok(existing) => existing,
         Err(fault) => {
-            failed(worker, node, name, source, segment, fault);
+            Subject { node, name, metadata: source, segment }.fail(worker, fault);
             return Cost::Compare;
         }
     };
@@ -290,7 +292,7 @@ fn source_failed(
     let fault = node.source_fault(Verb::LookAt, entry.layer, name, cause);
     worker.run.deletion.note_fault(&fault);
     let metadata = Metadata::unknown(entry.kind.unwrap_or(Kind::File));
-    failed(worker, node, name, metadata, segment, fault);
+    Subject { node, name, metadata, segment }.fail(worker, fault);
 }
 
 /// Brings one entry over: decides what it needs and does it, or spawns the doing.

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use model::{Fault, Metadata, Verb};
 
 use crate::entries::Entry;
+use crate::finalize;
 use crate::hard_links::{self, GroupId};
 use crate::node::Node;
 use crate::order::{OrderedLog, Place, SegmentId};
 use crate::task::Worker;
-use crate::{finalize, telling};
+use crate::telling::Subject;
 
 /// An entry that waits. It holds its node.
 pub(crate) struct Parked {
@@ -77,10 +78,10 @@ impl Parked {
     /// left is the node that it holds.
     pub(crate) fn resume(self, worker: &mut Worker<'_>) -> Result<Entry, Arc<Node>> {
         self.reach().map_err(|lost| {
-            let Lost { parked: Self { node, name, source, segment, .. }, fault } = &*lost;
-            worker.run.deletion.note_fault(fault);
-            telling::failed(worker, node, name, *source, *segment, fault.clone());
-            lost.parked.let_go(worker)
+            let Lost { parked, fault } = *lost;
+            worker.run.deletion.note_fault(&fault);
+            parked.subject().fail(worker, fault);
+            parked.let_go(worker)
         })
     }
 
@@ -126,9 +127,14 @@ impl Parked {
 
     /// Settles an entry that is not begun.
     pub(crate) fn give_up(self, worker: &mut Worker<'_>) {
-        telling::stopped(worker, &self.node, &self.name, self.source, self.segment);
+        self.subject().stop(worker);
         let node = self.let_go(worker);
         finalize::settle(worker, node);
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        let Self { node, name, source, segment, .. } = self;
+        Subject { node, name, metadata: *source, segment: *segment }
     }
 
     /// Nothing more is told of it, and nobody is linked to it.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use filter::{NodeKind, Perishable};
 use fs::{Dir, Listing};
 use model::settings::{DeleteWhen, OneFileSystem, Symlinks};
-use model::{Gauges, Item, Kind, Metadata, Topic, Verb, Verdict};
+use model::{Gauges, Kind, Metadata, Topic, Verb, Verdict};
 
 use crate::names::{Names, Presence, Seen};
 use crate::node::{Content, Node};
@@ -15,7 +15,7 @@ use crate::pass::Deletion;
 use crate::run::Run;
 use crate::selection::{InRoot, Pick, Reason};
 use crate::task::{Cost, Found, Position, Task, Worker};
-use crate::telling::Line;
+use crate::telling::Subject;
 use crate::transfer::partial;
 use crate::{delete, descend, entries, finalize, links, prune};
 
@@ -147,9 +147,9 @@ fn add_listing(
 
 /// Counts a directory that a setting leaves out.
 fn leave_out(worker: &mut Worker<'_>, node: &Node, name: &[u8], reason: &str) {
-    let (verdict, unknown) = (Verdict::Skipped, Metadata::unknown(Kind::Directory));
-    let item = || Item::new(node.path.child(name), unknown, verdict).because(reason);
-    worker.run.conclude(&mut worker.scratch.totals, node.segment, Line::bare(verdict), item);
+    let metadata = Metadata::unknown(Kind::Directory);
+    let subject = Subject { node, name, metadata, segment: node.segment };
+    subject.leave_out(worker, Verdict::Skipped, || reason);
 }
 
 /// `-xx`: mount points are left out, as if they were not there.
@@ -294,13 +294,10 @@ fn is_excluded(
         }
         filter::Verdict::Excluded(rule) => {
             says(b"[sender] hiding ", rule);
-            let verdict = Verdict::Excluded;
-            let item = || {
-                let unknown = Metadata::unknown(kind.unwrap_or(Kind::File));
-                let rule = scope.describe(rule).to_string();
-                Item::new(node.path.child(name), unknown, verdict).because(rule)
-            };
-            run.conclude(&mut worker.scratch.totals, node.segment, Line::bare(verdict), item);
+            let metadata = Metadata::unknown(kind.unwrap_or(Kind::File));
+            let subject = Subject { node, name, metadata, segment: node.segment };
+            let reason = || scope.describe(rule).to_string();
+            subject.leave_out(worker, Verdict::Excluded, reason);
             true
         }
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use model::settings::ContentCheck;
 use model::{
-    Begun, Cause, Event, Fault, FileGauge, Gauges, Item, ItemFlags, Kind, Metadata, Summary, Topic,
-    Verb, Verdict,
+    Begun, Cause, Event, Fault, FileGauge, Gauges, Item, ItemFlags, Kind, Metadata, RelPath,
+    Summary, Topic, Verb, Verdict,
 };
 
 use crate::entries::Entry;
@@ -74,44 +74,48 @@ impl Run {
     }
 }
 
-/// Counts a failed entry and tells why.
-pub(crate) fn failed(
-    worker: &mut Worker<'_>,
-    node: &Node,
-    name: &[u8],
-    metadata: Metadata,
-    segment: SegmentId,
-    fault: Fault,
-) {
-    let item = Item::failed(node.path.child(name), metadata, &fault);
-    worker.run.fault(&mut worker.scratch.totals, fault);
-    conclude_failed(worker, segment, item);
+/// An entry of which nothing is told but why it was not brought over.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) name: &'a [u8],
+    pub(crate) metadata: Metadata,
+    pub(crate) segment: SegmentId,
 }
 
-/// Counts an entry as failed by a fault that is told once for all that it befell.
-pub(crate) fn failed_by(
-    worker: &mut Worker<'_>,
-    node: &Node,
-    name: &[u8],
-    metadata: Metadata,
-    segment: SegmentId,
-    fault: &Fault,
-) {
-    let item = Item::failed(node.path.child(name), metadata, fault);
-    conclude_failed(worker, segment, item);
-}
+impl Subject<'_> {
+    /// Counts it as failed and tells why.
+    pub(crate) fn fail(&self, worker: &mut Worker<'_>, fault: Fault) {
+        let item = Item::failed(self.path(), self.metadata, &fault);
+        worker.run.fault(&mut worker.scratch.totals, fault);
+        conclude_failed(worker, self.segment, item);
+    }
 
-/// Counts an entry as failed since the end of the run left it undone.
-pub(crate) fn stopped(
-    worker: &mut Worker<'_>,
-    node: &Node,
-    name: &[u8],
-    metadata: Metadata,
-    segment: SegmentId,
-) {
-    let verdict = Verdict::Failed;
-    let item = || Item::new(node.path.child(name), metadata, verdict).because(RUN_ENDED);
-    worker.run.conclude(&mut worker.scratch.totals, segment, Line::bare(verdict), item);
+    /// Counts it as failed by a fault that is told once for all that it befell.
+    pub(crate) fn fail_by(&self, worker: &mut Worker<'_>, fault: &Fault) {
+        let item = Item::failed(self.path(), self.metadata, fault);
+        conclude_failed(worker, self.segment, item);
+    }
+
+    /// Counts it as failed since the end of the run left it undone.
+    pub(crate) fn stop(&self, worker: &mut Worker<'_>) {
+        self.leave_out(worker, Verdict::Failed, || RUN_ENDED);
+    }
+
+    /// Counts it as left out, and says why.
+    pub(crate) fn leave_out<R: Into<Box<str>>>(
+        &self,
+        worker: &mut Worker<'_>,
+        verdict: Verdict,
+        reason: impl FnOnce() -> R,
+    ) {
+        let item = || Item::new(self.path(), self.metadata, verdict).because(reason());
+        worker.run.conclude(&mut worker.scratch.totals, self.segment, Line::bare(verdict), item);
+    }
+
+    fn path(&self) -> RelPath {
+        self.node.path.child(self.name)
+    }
 }
 
 fn conclude_failed(worker: &mut Worker<'_>, segment: SegmentId, item: Item) {
@@ -301,20 +305,23 @@ impl Entry {
     /// Counts the entry as left out for a reason that rsync does not say.
     pub(crate) fn skip_silently(&self, worker: &mut Worker<'_>, reason: impl FnOnce() -> Box<str>) {
         done(worker, self.source.size);
-        let verdict = Verdict::Skipped;
-        let item = || Item::new(self.path(), self.source, verdict).because(reason());
-        worker.run.conclude(&mut worker.scratch.totals, self.segment, Line::bare(verdict), item);
+        self.subject().leave_out(worker, Verdict::Skipped, reason);
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        let Self { node, name, source, segment, .. } = self;
+        Subject { node, name, metadata: *source, segment: *segment }
     }
 
     /// Counts the entry as failed since the end of the run left it undone.
     pub(crate) fn stop(&self, worker: &mut Worker<'_>) {
-        stopped(worker, &self.node, &self.name, self.source, self.segment);
+        self.subject().stop(worker);
     }
 
     /// Counts the entry as failed and tells why.
     pub(crate) fn fail(&self, worker: &mut Worker<'_>, fault: Fault) {
         worker.run.deletion.note_fault(&fault);
-        failed(worker, &self.node, &self.name, self.source, self.segment, fault);
+        self.subject().fail(worker, fault);
     }
 
     /// Counts the entry as failed after its transfer had begun. rsync tells of a transfer when it
@@ -345,7 +352,7 @@ impl Entry {
     }
 
     /// Its path as rsync prints it.
-    pub(crate) fn path(&self) -> model::RelPath {
+    pub(crate) fn path(&self) -> RelPath {
         self.node.path.child(&self.name)
     }
 

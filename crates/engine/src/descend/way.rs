@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Fault, Item, Kind, Metadata, Verdict};
+use model::{Fault, Kind, Metadata, Verdict};
 
 use crate::names::NameRef;
 use crate::node::Node;
@@ -10,7 +10,7 @@ use crate::order::SegmentId;
 use crate::scan;
 use crate::selection::{InRoot, Pick, Reason};
 use crate::task::{Found, Worker};
-use crate::telling::Line;
+use crate::telling::Subject;
 
 /// A directory about to be entered.
 pub(crate) struct Way<'a> {
@@ -63,12 +63,12 @@ impl<'a> Way<'a> {
     }
 
     pub(crate) fn fail(&self, worker: &mut Worker<'_>, metadata: Metadata, fault: Fault) {
-        crate::telling::failed(worker, self.node, self.name(), metadata, self.segment, fault);
+        self.subject(metadata).fail(worker, fault);
     }
 
     /// Counts the directory as failed by a fault that has been told.
     pub(super) fn fail_by(&self, worker: &mut Worker<'_>, metadata: Metadata, fault: &Fault) {
-        crate::telling::failed_by(worker, self.node, self.name(), metadata, self.segment, fault);
+        self.subject(metadata).fail_by(worker, fault);
     }
 
     /// Counts the directory as left out by a setting.
@@ -78,9 +78,11 @@ impl<'a> Way<'a> {
         metadata: Metadata,
         reason: impl FnOnce() -> String,
     ) {
-        let verdict = Verdict::Skipped;
-        let item = || Item::new(self.path(), metadata, verdict).because(reason());
-        worker.run.conclude(&mut worker.scratch.totals, self.segment, Line::bare(verdict), item);
+        self.subject(metadata).leave_out(worker, Verdict::Skipped, reason);
+    }
+
+    fn subject(&self, metadata: Metadata) -> Subject<'_> {
+        Subject { node: self.node, name: self.name(), metadata, segment: self.segment }
     }
 
     pub(crate) fn path(&self) -> model::RelPath {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use model::{Cause, Fault, Kind, Metadata, Verb};
 
 use crate::entries::{self, Entry};
+use crate::finalize;
 use crate::names::Presence;
 use crate::node::Node;
 use crate::order::{OrderedLog, Place, SegmentId};
 use crate::run::Run;
 use crate::task::Worker;
-use crate::{finalize, telling};
+use crate::telling::Subject;
 
 /// A name that has several links. It holds its node.
 pub(crate) struct Member {
@@ -86,12 +87,15 @@ impl Member {
 
     /// Counts it as failed since the end of the run left it undone.
     pub(super) fn stop(&self, worker: &mut Worker<'_>) {
-        let metadata = Metadata::unknown(Kind::File);
-        telling::stopped(worker, &self.node, &self.name, metadata, self.segment);
+        self.subject(Metadata::unknown(Kind::File)).stop(worker);
     }
 
     pub(super) fn tell_failed(&self, worker: &mut Worker<'_>, source: Metadata, fault: Fault) {
-        telling::failed(worker, &self.node, &self.name, source, self.segment, fault);
+        self.subject(source).fail(worker, fault);
+    }
+
+    fn subject(&self, metadata: Metadata) -> Subject<'_> {
+        Subject { node: &self.node, name: &self.name, metadata, segment: self.segment }
     }
 
     /// Nothing more is told of it: lets go of its node.
