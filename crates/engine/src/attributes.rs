@@ -311,7 +311,7 @@ pub(crate) fn directory_differences(run: &Run, extra: &ExtraChange) -> ItemFlags
 
 /// An access ACL that is set brings its permission bits along: only the others count as a change
 /// of mode.
-pub(crate) fn leave_mode_to_acl(
+fn leave_mode_to_acl(
     run: &Run,
     flags: &mut ItemFlags,
     extra: &ExtraChange,
@@ -386,10 +386,9 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
     Ok(told)
 }
 
-/// The times that differ: those that letters tell of, and as in rsync fractions of a second with `-c`
-/// or where extended attributes differ. The access
-/// time of a link may have changed since it was looked at, by reading it, which only its owner can
-/// mend.
+/// The times that differ: those that letters tell of, and as in rsync fractions of a second with
+/// `-c` or where extended attributes differ. The access time of a link may have changed since it was
+/// looked at, by reading it, which only its owner can mend.
 fn times_to_set(run: &Run, wanted: &Wanted, existing: &Metadata, flags: ItemFlags) -> Times {
     let is_compared =
         run.settings.compare.content == ContentCheck::Checksum && existing.kind == Kind::File;
@@ -420,7 +419,7 @@ fn told_after_owner(
 }
 
 /// True when the mode must be set: it differs, or setting the owner or an ACL changed it.
-pub(crate) fn must_set_mode(
+fn must_set_mode(
     wanted: &Wanted,
     existing: &Metadata,
     flags: ItemFlags,

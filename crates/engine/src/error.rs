@@ -99,8 +99,8 @@ impl SetupError {
         )
     }
 
-    /// True when making or writing something failed, or the system gave no thread (exit code 11), false when the choice of
-    /// files is at fault (exit code 3).
+    /// True when making or writing something failed, or the system gave no thread (exit code 11),
+    /// false when the choice of files is at fault (exit code 3).
     pub fn is_file_io(&self) -> bool {
         matches!(self, Self::Destination { verb: Verb::MakeDirectory, .. } | Self::Timer(_))
     }

@@ -84,7 +84,7 @@ impl Handle {
         if self.is_of(&dir.metadata()?) {
             return Ok(());
         }
-        Err(io::Error::other("another directory took its place while it was in use"))
+        Err(another_directory())
     }
 
     /// True when it is the directory that such metadata belongs to.
@@ -131,6 +131,11 @@ impl Handle {
     pub(crate) fn close(&self) {
         self.slot.lock().take();
     }
+}
+
+/// A directory that was opened again is not the one that was open before.
+pub(crate) fn another_directory() -> io::Error {
+    io::Error::other("another directory took its place while it was in use")
 }
 
 impl Drop for Handle {

@@ -279,7 +279,7 @@ impl Node {
     }
 
     /// The path of a layer as a person would look for it.
-    pub(crate) fn shown_source(&self, layer: u16) -> Box<[u8]> {
+    fn shown_source(&self, layer: u16) -> Box<[u8]> {
         let mut names: Vec<&[u8]> = Vec::new();
         let (mut node, mut layer) = (self, layer);
         let root = loop {

@@ -13,6 +13,7 @@ use model::settings::OneFileSystem;
 use model::{Cause, Inode, Item, Kind, Metadata, RelPath, Topic, Verb, Verdict};
 
 use crate::backup;
+use crate::handle::another_directory;
 use crate::merge_files::rules_in_force;
 use crate::node::Node;
 use crate::order::{Name, SegmentId};
@@ -491,8 +492,4 @@ fn may_remove(worker: &mut Worker<'_>) -> bool {
         worker.scratch.totals.deletions_skipped += 1;
     }
     may
-}
-
-fn another_directory() -> io::Error {
-    io::Error::other("another directory took its place while it was in use")
 }

@@ -263,7 +263,7 @@ pub(crate) fn remove_source(worker: &mut Worker<'_>, entry: &Entry, brought: &Br
 }
 
 /// True when a file was not written to between two looks at it.
-pub(crate) fn is_unchanged(before: &Metadata, after: &Metadata) -> bool {
+fn is_unchanged(before: &Metadata, after: &Metadata) -> bool {
     before.is_same_inode(after)
         && before.size == after.size
         && before.mtime == after.mtime
