@@ -13,6 +13,7 @@ use crate::node::{Handle, Node};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
 use crate::telling::Told;
+use crate::transfer::symlink;
 use crate::transfer::whole::{self, Brought, FileJob};
 use crate::wanted::{Quick, Wanted, quick_check, same_time};
 
@@ -169,7 +170,11 @@ fn same_content(worker: &mut Worker<'_>, entry: &Entry, dir: &Dir, metadata: &Me
         return metadata.rdev == entry.source.rdev;
     }
     if metadata.kind == Kind::Symlink {
-        return same_target(worker.run, entry, dir);
+        let source = worker.run.read_link(&entry.source_dir, &entry.name);
+        let stored = source.map(|target| stored_target(worker.run, &target));
+        return stored.is_ok_and(|stored| {
+            symlink::has_target(worker.run, dir, entry.target_name(), &stored)
+        });
     }
     if metadata.kind != Kind::File {
         return true;
@@ -188,18 +193,6 @@ fn same_content(worker: &mut Worker<'_>, entry: &Entry, dir: &Dir, metadata: &Me
             })
         }
     }
-}
-
-/// With `--fake-super` a link is kept as a file that stands for it, and a real one is none.
-fn same_target(run: &Run, entry: &Entry, dir: &Dir) -> bool {
-    let name = entry.target_name();
-    let is_real = || dir.stat(name).is_ok_and(|now| now.kind == Kind::Symlink);
-    if run.keeps_pretence() && is_real() {
-        return false;
-    }
-    let there = run.read_link(dir, name);
-    let source = run.read_link(&entry.source_dir, &entry.name);
-    there.is_ok_and(|there| source.is_ok_and(|source| stored_target(run, &source) == there))
 }
 
 /// `--compare-dest`: the destination does without the file; one that is there goes.

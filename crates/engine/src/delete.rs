@@ -131,6 +131,18 @@ pub(crate) fn obstacle(worker: &mut Worker<'_>, entry: &Entry, existing: &Metada
     remove_obstacle(worker, dir, Subject { node: &entry.node, name, metadata: *existing, segment })
 }
 
+/// Removes a directory that has the name of an entry, which can take the place of anything else in
+/// one step; false when it must stay, which has been told.
+pub(crate) fn directory_gives_way(worker: &mut Worker<'_>, entry: &mut Entry) -> bool {
+    let is_directory = |existing: &Metadata| existing.kind == Kind::Directory;
+    let Some(directory) = entry.existing.filter(is_directory) else { return true };
+    let is_cleared = obstacle(worker, entry, &directory);
+    if is_cleared {
+        entry.existing = None;
+    }
+    is_cleared
+}
+
 /// Removes an entry of a destination directory that is in the way of another kind.
 pub(crate) fn remove_obstacle(worker: &mut Worker<'_>, dir: &Dir, obstacle: Subject<'_>) -> bool {
     let Subject { node, name, metadata: existing, segment } = obstacle;

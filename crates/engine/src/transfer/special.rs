@@ -27,13 +27,8 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
         }
     }
     let before = entry.existing;
-    if let Some(existing) = before {
-        if existing.kind == model::Kind::Directory && !delete::obstacle(worker, &entry, &existing) {
-            return Cost::Change;
-        }
-        if existing.kind == model::Kind::Directory {
-            entry.existing = None;
-        }
+    if !delete::directory_gives_way(worker, &mut entry) {
+        return Cost::Change;
     }
     let flags = match letters(run, &entry, before) {
         Ok(flags) => flags,

@@ -31,7 +31,8 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
     }
     let stored = stored_target(run, &target);
     let is_link = entry.existing.is_some_and(|existing| existing.kind == Kind::Symlink);
-    if is_link && same_target(run, &entry, &stored) {
+    let is_same = |dir: &Dir| has_target(run, dir, entry.target_name(), &stored);
+    if is_link && entry.target_dir.as_ref().is_some_and(is_same) {
         return keep_content(worker, &entry);
     }
     if !run.settings.basis.dirs.is_empty() && entry.existing.is_none() {
@@ -43,27 +44,22 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
     make(worker, entry, &stored)
 }
 
-fn same_target(run: &Run, entry: &Entry, stored: &[u8]) -> bool {
-    let Some(dir) = &entry.target_dir else { return false };
-    // With --fake-super a link at the destination is a file that stands for it.
-    let is_real = || dir.stat(entry.target_name()).is_ok_and(|now| now.kind == Kind::Symlink);
+/// True when a link of the destination, or of a basis tree, has this text.
+pub(crate) fn has_target(run: &Run, dir: &Dir, name: &[u8], stored: &[u8]) -> bool {
+    // With --fake-super a link is kept as a file that stands for it, and a real one is none.
+    let is_real = || dir.stat(name).is_ok_and(|now| now.kind == Kind::Symlink);
     if run.keeps_pretence() && is_real() {
         return false;
     }
-    run.read_link(dir, entry.target_name()).is_ok_and(|old| old == stored)
+    run.read_link(dir, name).is_ok_and(|there| there == stored)
 }
 
 /// Makes the link, in place of whatever has its name.
 fn make(worker: &mut Worker<'_>, mut entry: Entry, stored: &[u8]) -> Cost {
     let run = worker.run;
     let before = entry.existing;
-    if let Some(existing) = before
-        && existing.kind == Kind::Directory
-    {
-        if !delete::obstacle(worker, &entry, &existing) {
-            return Cost::Change;
-        }
-        entry.existing = None;
+    if !delete::directory_gives_way(worker, &mut entry) {
+        return Cost::Change;
     }
     let flags = match letters(run, &entry, before) {
         Ok(flags) => flags,
