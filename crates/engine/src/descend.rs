@@ -67,7 +67,6 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
 /// Looks at a directory on both sides and makes the node of it; `None` when it is not entered.
 fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     let run = worker.run;
-    let name = way.name();
     let source = match look_at_source(way) {
         Ok(source) => source,
         Err(fault) => {
@@ -79,18 +78,13 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     if is_left_out(worker, way, &source) {
         return None;
     }
-    let target_dir = match way.node.target_dir() {
-        Ok(dir) => dir,
-        Err(error) => {
-            let fault = way.node.target_fault(Verb::OpenDirectory, name, &error);
-            way.fail(worker, source, fault);
-            return None;
-        }
-    };
-    let existing = match look_at_target(way, target_dir.as_ref()) {
-        Ok(existing) => existing,
-        Err(error) => {
-            let fault = way.node.target_fault(Verb::LookAt, name, &error);
+    let looked = open_target_dir(way).and_then(|target_dir| {
+        let existing = look_at_target(way, target_dir.as_ref())?;
+        Ok((target_dir, existing))
+    });
+    let (target_dir, existing) = match looked {
+        Ok(looked) => looked,
+        Err(fault) => {
             way.fail(worker, source, fault);
             return None;
         }
@@ -197,15 +191,21 @@ impl Existing {
     }
 }
 
+/// The destination directory that it goes into.
+fn open_target_dir(way: &Way<'_>) -> Result<Option<Dir>, Fault> {
+    let failed = |error| way.node.target_fault(Verb::OpenDirectory, way.name(), &error);
+    way.node.target_dir().map_err(failed)
+}
+
 /// What the destination has under the name, through a link where the settings say so.
-fn look_at_target(way: &Way<'_>, target_dir: Option<&Dir>) -> io::Result<Option<Existing>> {
+fn look_at_target(way: &Way<'_>, target_dir: Option<&Dir>) -> Result<Option<Existing>, Fault> {
     let Some(dir) = target_dir.filter(|_| way.entry.presence != Presence::Absent) else {
         return Ok(None);
     };
     let run = &way.node.run;
     let found = match run.stat(dir, way.target_name()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        found => found?,
+        found => found.map_err(|error| way.node.target_fault(Verb::LookAt, way.name(), &error))?,
     };
     let follows = run.settings.links.keep_dirlinks || way.reason() == Some(Reason::Path);
     if found.kind == Kind::Symlink
