@@ -58,7 +58,7 @@ impl Arrival {
         selection: &Selection,
         path: &Path,
     ) -> Result<Self, SetupError> {
-        if path.as_os_str().as_bytes().ends_with(b"/") {
+        if has_slash(path) {
             return Ok(Self::Inside);
         }
         if is_empty_root(job, rules, selection) {
@@ -81,7 +81,7 @@ pub(crate) fn open(
     let arrival = Arrival::of(job, rules, selection, path)?;
     let opened = match open_directory(path) {
         Ok(dir) => opened(dir, path, Before::Anything),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        Err(error) if is_to_be_made(job, path, arrival, &error) => {
             make(job, selection, path, arrival)
         }
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => match arrival {
@@ -91,6 +91,39 @@ pub(crate) fn open(
         Err(cause) => Err(failed(Verb::Open, path)(cause)),
     };
     opened.map(Some)
+}
+
+/// True of a destination that is not there. As in rsync: to whoever makes the way to it, one that
+/// cannot be reached is not, either.
+fn is_to_be_made(job: &Job, path: &Path, arrival: Arrival, error: &io::Error) -> bool {
+    match error.kind() {
+        io::ErrorKind::NotFound => true,
+        _ if !job.settings.traverse.make_path || error.raw_os_error().is_none() => false,
+        io::ErrorKind::PermissionDenied => {
+            !is_there(path) && (arrival == Arrival::Inside || !is_there(parent_of(path)))
+        }
+        io::ErrorKind::NotADirectory => has_slash(path) || !is_there(path),
+        _ => false,
+    }
+}
+
+/// True where something is at a path, which need not be a directory that may be entered.
+fn is_there(path: &Path) -> bool {
+    let name = path.file_name().map_or(&b"."[..], OsStrExt::as_bytes);
+    open_directory(parent_of(path)).is_ok_and(|parent| parent.stat_following(name).is_ok())
+}
+
+/// True of a path that ends in a slash, which names a directory.
+fn has_slash(path: &Path) -> bool {
+    path.as_os_str().as_bytes().ends_with(b"/")
+}
+
+/// The directory that a path is in.
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 fn not_a_directory(path: &Path, selection: &Selection) -> SetupError {
@@ -112,7 +145,7 @@ fn make(
     let mut notes = Vec::new();
     if job.settings.traverse.make_path {
         let target = if arrival == Arrival::Inside { Some(path) } else { path.parent() };
-        let missing = missing_directories(target);
+        let missing = missing_directories(target)?;
         // As rsync: the one entry does not count as made, but nobody says so where there is none.
         let shown = if selection.is_nothing() { Some(path) } else { target };
         notes.extend(shown.and_then(|shown| created_for(missing.len(), shown)));
@@ -179,13 +212,14 @@ fn not_made(path: &Path) -> Opened {
 /// A single file that arrives as the last component of the destination.
 fn into_parent(job: &Job, path: &Path) -> Result<Opened, SetupError> {
     let name = path.file_name().map(|name| Box::from(name.as_bytes()));
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let parent = parent_of(path);
     match open_directory(parent) {
         Ok(dir) => Ok(Opened { renamed: name, ..opened(dir, parent, Before::Anything)? }),
-        Err(_) if job.settings.dry_run && job.settings.traverse.make_path => {
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound
+                && job.settings.dry_run
+                && job.settings.traverse.make_path =>
+        {
             Ok(Opened { renamed: name, ..not_made(parent) })
         }
         Err(cause) => Err(SetupError::Destination {
@@ -321,16 +355,21 @@ fn make_directory(path: &Path) -> Result<(), SetupError> {
 }
 
 /// `--mkpath`: those on the way to a directory, itself among them, that are not there, uppermost
-/// first. One that is there and cannot be opened shows what is wrong when the next is made in it.
-fn missing_directories(target: Option<&Path>) -> Vec<&Path> {
-    let is_missing = |path: &Path| {
-        open_directory(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-    };
+/// first. Fails where that cannot be known.
+fn missing_directories(target: Option<&Path>) -> Result<Vec<&Path>, SetupError> {
+    let mut missing = Vec::new();
     let ancestors = target.into_iter().flat_map(Path::ancestors);
-    let mut missing: Vec<_> =
-        ancestors.take_while(|path| !path.as_os_str().is_empty() && is_missing(path)).collect();
+    for path in ancestors.take_while(|path| !path.as_os_str().is_empty()) {
+        match open_directory(path) {
+            Ok(_) => break,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push(path),
+            // A link that is not to be followed shows what is wrong when something is made behind it.
+            Err(refused) if refused.raw_os_error().is_none() => break,
+            Err(cause) => return Err(failed(Verb::MakeDirectory, path)(cause)),
+        }
+    }
     missing.reverse();
-    missing
+    Ok(missing)
 }
 
 fn make_directories(missing: &[&Path]) -> Result<(), SetupError> {

@@ -68,6 +68,22 @@ fn pitfall_01_one_file_to_a_new_name_is_a_file_and_several_are_a_directory() {
     assert_ne!(seen.code(), 0, "nor does a directory");
 }
 
+/// What cannot be reached is not there to `--mkpath`, which then fails to make it.
+#[test]
+fn pitfall_01_a_destination_that_cannot_be_reached() {
+    let tree = tree().dir("locked").mode(0o600).owner(0, 0).dir("locked/in");
+    for options in ["-ai", "-ain", "-ai --mkpath", "-ain --mkpath"] {
+        for path in ["locked/in", "locked/in/", "locked/x/y", "src/b/x", "src/b/x/y", "src/b/"] {
+            for sources in ["src/", "src/b", "src/b src/sub"] {
+                let scenario = Scenario::new(tree.clone(), &format!("{options} {sources} {path}"));
+                let seen = check_items(&scenario.by_user());
+                let goes_on = options == "-ain" && seen.code() == 0;
+                assert!(goes_on || matches!(seen.code(), 3 | 11), "{options} {sources} {path}");
+            }
+        }
+    }
+}
+
 #[test]
 fn pitfall_01_only_one_level_of_the_destination_is_made_without_mkpath() {
     let seen = check_args(&tree(), "-ai src/ new/deep");
