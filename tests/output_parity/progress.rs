@@ -92,3 +92,14 @@ fn progress_over_all_files_ends_alike() {
     let seen = check(&Scenario::new(tree, "-a --info=progress2 src/ dst"), scope);
     assert!(seen.stdout().contains("12,000 100%"), "{}", seen.stdout());
 }
+
+/// What is left to be looked at comes down to nothing, however often the tree is gone through.
+#[test]
+fn entries_that_are_met_in_several_passes_count_once() {
+    let scenario = Scenario::new(tree(), "-aP --delete-before src/ dst");
+    for tool in [Tool::reference(), Tool::under_test()] {
+        let stdout = observe(&tool, &scenario, scratch_dir().path()).stdout();
+        let last = stdout.rsplit_once("to-chk=").unwrap().1;
+        assert!(last.starts_with("0/13)"), "{stdout}");
+    }
+}

@@ -153,7 +153,7 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
     let overlaps = top.opened.as_ref().is_some_and(|opened| lies_in_a_source(&top, opened));
     run.deletion.permit(run.settings.delete.limit);
     for (number, pass) in Pass::of(&run.settings, overlaps).iter().enumerate() {
-        run.begin_pass(*pass);
+        run.begin_pass(*pass, number == 0);
         let before = run.scratches.totals();
         let root = match root_node(run, &top, &picked) {
             Ok(root) => Arc::new(root),
@@ -426,9 +426,6 @@ fn layer(top: &Top<'_>, number: u16, root: &Root) -> Result<Layer, SetupError> {
 }
 
 fn speak_of_root(run: &Run, node: &Node, is_new: bool, flags: ItemFlags) {
-    if !run.pass().transfers() {
-        return;
-    }
     let mut scratch = run.scratches.of(0);
     crate::telling::speak_to(run, &mut scratch.totals, node, is_new, flags);
 }

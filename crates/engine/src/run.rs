@@ -114,11 +114,10 @@ impl Run {
         *self.pass.lock()
     }
 
-    /// Begins a pass.
-    pub(crate) fn begin_pass(&self, pass: Pass) {
+    /// Begins a pass; entries are counted in the first.
+    pub(crate) fn begin_pass(&self, pass: Pass, is_first: bool) {
         *self.pass.lock() = pass;
-        self.progress.begin_scan();
-        self.progress.begin_listing();
+        self.progress.begin_pass(is_first, pass.transfers());
     }
 
     /// True where device nodes are made.

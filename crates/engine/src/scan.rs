@@ -7,7 +7,7 @@ use std::time::Instant;
 use filter::{NodeKind, Perishable};
 use fs::{Dir, Listing};
 use model::settings::{DeleteWhen, OneFileSystem, Symlinks};
-use model::{Gauges, Kind, Metadata, Topic, Verb, Verdict};
+use model::{Kind, Metadata, Topic, Verb, Verdict};
 
 use crate::names::{Names, Presence, Seen};
 use crate::node::{Content, Node};
@@ -47,7 +47,7 @@ pub(crate) fn expand(worker: &mut Worker<'_>, node: Arc<Node>) {
 /// Spawns what goes through the names, directories to be stolen first.
 fn begin(worker: &mut Worker<'_>, node: Arc<Node>, found: Found) {
     let run = Arc::clone(&node.run);
-    Gauges::add(&run.progress.gauges.listed_entries, found.names.files().len() as u64);
+    run.progress.count_listed(found.names.files().len() as u64);
     let files = run.log.open(node.segment);
     let directories = run.log.open(node.segment);
     run.log.close(node.segment);

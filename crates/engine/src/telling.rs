@@ -185,7 +185,11 @@ pub(crate) fn speak_to(
     is_new: bool,
     flags: ItemFlags,
 ) {
-    if node.finish.is_none() || !run.pass().transfers() {
+    if node.finish.is_none() {
+        return;
+    }
+    run.progress.count_listed(1);
+    if !run.pass().transfers() {
         return;
     }
     let verdict = match (is_new, flags.is_significant()) {
@@ -198,7 +202,6 @@ pub(crate) fn speak_to(
         totals.created.add(Kind::Directory, 1);
     }
     *node.line.lock() = Some(Line { verdict, flags });
-    Gauges::add(&run.progress.gauges.listed_entries, 1);
     Gauges::add(&run.progress.gauges.done_entries, 1);
 }
 

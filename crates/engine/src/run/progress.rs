@@ -1,7 +1,7 @@
 //! How far a run is: what its live counters say, and when listing is over.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use model::Gauges;
@@ -10,6 +10,10 @@ use model::Gauges;
 pub(crate) struct Progress {
     pub(crate) gauges: Arc<Gauges>,
     began: Instant,
+    /// The first pass is under way, in which entries are counted.
+    counts: AtomicBool,
+    /// The last pass is under way, at whose end all is known of them.
+    is_last: AtomicBool,
     /// Tasks that may find entries.
     scans: AtomicUsize,
     /// Directories, or lists of directories, that may hold others.
@@ -21,8 +25,25 @@ impl Progress {
         Self {
             gauges: Arc::clone(gauges),
             began: Instant::now(),
+            counts: AtomicBool::new(true),
+            is_last: AtomicBool::new(true),
             scans: AtomicUsize::new(0),
             listings: AtomicUsize::new(0),
+        }
+    }
+
+    /// Begins a pass over the tree.
+    pub(crate) fn begin_pass(&self, is_first: bool, is_last: bool) {
+        self.counts.store(is_first, Ordering::Relaxed);
+        self.is_last.store(is_last, Ordering::Relaxed);
+        self.begin_scan();
+        self.begin_listing();
+    }
+
+    /// Counts entries that were listed; once, however many passes meet them.
+    pub(crate) fn count_listed(&self, entries: u64) {
+        if self.counts.load(Ordering::Relaxed) {
+            Gauges::add(&self.gauges.listed_entries, entries);
         }
     }
 
@@ -33,7 +54,8 @@ impl Progress {
 
     /// A task that may find entries is done; the last one ends the scan.
     pub(crate) fn end_scan(&self) {
-        if self.scans.fetch_sub(1, Ordering::AcqRel) == 1 {
+        let none_is_left = self.scans.fetch_sub(1, Ordering::AcqRel) == 1;
+        if none_is_left && self.is_last.load(Ordering::Relaxed) {
             self.gauges.finish_scan(self.began.elapsed());
         }
     }
