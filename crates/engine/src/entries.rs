@@ -14,7 +14,7 @@ use crate::hard_links::{self, GroupId, Member};
 use crate::names::{NameRef, Presence};
 use crate::node::Node;
 use crate::order::SegmentId;
-use crate::read_ahead::ReadAhead;
+use crate::read_ahead::{Opened, ReadAhead};
 use crate::run::Run;
 use crate::task::{Cost, Position, Task, Worker};
 use crate::telling::{Subject, Told};
@@ -151,13 +151,16 @@ impl<'a> Place<'a> {
         Ok(Self { node, target, layer: None })
     }
 
-    /// Opens a file that is new at the destination: it will be read.
+    /// Opens a file that is new at the destination and has no way around being read.
     fn open_new(&mut self, name: &[u8], entry: &NameRef) -> Option<File> {
         let run = &self.node.run;
         let will_be_read = entry.kind == Some(Kind::File)
             && entry.presence == Presence::Absent
             && !entry.is_followed
-            && !run.settings.dry_run;
+            && !run.settings.dry_run
+            && !self.node.is_left_out
+            && run.settings.basis.dirs.is_empty()
+            && !may_leave_alone(run);
         if !will_be_read {
             return None;
         }
@@ -181,7 +184,7 @@ fn one(
     place: &mut Place<'_>,
     name: &[u8],
     entry: &NameRef,
-    opened: Option<File>,
+    opened: Option<Opened>,
     segment: SegmentId,
 ) -> Cost {
     let node = place.node;
@@ -249,17 +252,19 @@ pub(crate) fn look_at_target(
     }
 }
 
-/// The source's metadata. A file that is open already tells its own, which saves a call.
+/// The source's metadata. A file that is open already tells its own, which saves a call; one that
+/// was opened early must still have the name.
 fn look(
     run: &Run,
     dir: &Dir,
     name: &[u8],
     entry: &NameRef,
-    opened: Option<File>,
+    opened: Option<Opened>,
 ) -> io::Result<(Metadata, Option<File>)> {
-    if let Some(file) = opened
+    if let Some(Opened { file, is_early }) = opened
         && let Ok(metadata) = file.metadata()
         && metadata.kind == Kind::File
+        && (!is_early || dir.stat(name)?.is_same_inode(&metadata))
     {
         return Ok((run.as_pretended_file(&file, metadata), Some(file)));
     }

@@ -3,7 +3,7 @@
 //! Where the source is not in memory, a worker that reads one file and writes it, and then the next,
 //! waits for the disk each time. So the next few are opened early and the kernel is asked to fetch
 //! them: the disk reads while the worker writes, with one worker, too. Where the source is in memory
-//! this would only cost calls; the first new file of each batch tells.
+//! this would only cost calls; the first new file of each batch that has content tells.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
@@ -19,22 +19,41 @@ const FILES: usize = 8;
 /// Longer files are not read by the task that finds them.
 const FETCH_BYTES: NonZeroU64 = NonZeroU64::new(LONG_FROM_BYTES).expect("long files have bytes");
 
+/// A new file of the source.
+pub(crate) struct Opened {
+    pub(crate) file: File,
+    /// It was opened before its turn: its name may be another file's by now.
+    pub(crate) is_early: bool,
+}
+
+/// Whether files are opened before their turn.
+enum Way<'a> {
+    /// No new file with content was seen yet.
+    Unknown,
+    /// They are opened in their turn: they are in memory, or there are no descriptors left.
+    InTurn,
+    /// They are opened early.
+    Early { _descriptors: Permit<'a> },
+}
+
+/// Whether reading a file would wait for a disk; `None` where that is not known.
+type WouldWait = fn(&File) -> Option<bool>;
+
 /// The files of one batch, by their place in it; asked for in order.
 pub(crate) struct ReadAhead<'a> {
     descriptors: &'a Budget,
-    /// Unknown before the first new file was opened.
-    is_cold: Option<bool>,
+    would_wait: WouldWait,
+    way: Way<'a>,
     opened: VecDeque<(usize, File)>,
     /// Places before this one were opened, or passed.
     next: usize,
-    /// For what is in `opened`.
-    permit: Option<Permit<'a>>,
 }
 
 impl<'a> ReadAhead<'a> {
     /// Nothing yet; it reads ahead only if `descriptors` has some left.
     pub(crate) fn new(descriptors: &'a Budget) -> Self {
-        Self { descriptors, is_cold: None, opened: VecDeque::new(), next: 0, permit: None }
+        let opened = VecDeque::new();
+        Self { descriptors, would_wait: File::would_wait, way: Way::Unknown, opened, next: 0 }
     }
 
     /// The file at `place`, and those behind it on their way. `open` opens a file that is new and
@@ -44,21 +63,20 @@ impl<'a> ReadAhead<'a> {
         place: usize,
         count: usize,
         mut open: impl FnMut(usize) -> Option<File>,
-    ) -> Option<File> {
-        let file = match self.opened.pop_front() {
-            Some((at, file)) if at == place => file,
+    ) -> Option<Opened> {
+        let opened = match self.opened.pop_front() {
+            Some((at, file)) if at == place => Opened { file, is_early: true },
             Some(later) => {
                 self.opened.push_front(later);
                 return None;
             }
             None if place < self.next => return None,
-            None => open(place)?,
+            None => Opened { file: open(place)?, is_early: false },
         };
-        if self.is_cold.is_none() {
-            self.permit = self.permit_if_cold(&file);
-            self.is_cold = Some(self.permit.is_some());
+        if matches!(self.way, Way::Unknown) {
+            self.way = self.way_after(&opened.file);
         }
-        if self.is_cold == Some(true) {
+        if matches!(self.way, Way::Early { .. }) {
             self.next = self.next.max(place + 1);
             while self.next < count.min(place + 1 + FILES) {
                 if let Some(file) = open(self.next) {
@@ -68,13 +86,17 @@ impl<'a> ReadAhead<'a> {
                 self.next += 1;
             }
         }
-        Some(file)
+        Some(opened)
     }
 
-    fn permit_if_cold(&self, file: &File) -> Option<Permit<'a>> {
-        match file.would_wait() {
-            Some(true) => self.descriptors.try_acquire(FILES as u64),
-            Some(false) | None => None,
+    fn way_after(&self, file: &File) -> Way<'a> {
+        match (self.would_wait)(file) {
+            None => Way::Unknown,
+            Some(false) => Way::InTurn,
+            Some(true) => match self.descriptors.try_acquire(FILES as u64) {
+                Some(descriptors) => Way::Early { _descriptors: descriptors },
+                None => Way::InTurn,
+            },
         }
     }
 }
@@ -82,75 +104,92 @@ impl<'a> ReadAhead<'a> {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::path::Path;
 
     use fs::{AccessTime, Dir};
 
     use super::*;
 
-    /// Of these, the third does not exist.
-    const NAMES: [&[u8]; 11] = [
-        b"basis.rs",
-        b"delete.rs",
-        b"-",
-        b"descend.rs",
-        b"entries.rs",
-        b"error.rs",
-        b"lib.rs",
-        b"links.rs",
-        b"node.rs",
-        b"run.rs",
-        b"scan.rs",
-    ];
+    const COUNT: usize = 11;
+    /// There is no file at this place.
+    const GAP: usize = 2;
 
-    fn sources() -> Dir {
-        Dir::open_operator(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap()
+    const COLD: WouldWait = |_| Some(true);
+    const CACHED: WouldWait = |_| Some(false);
+
+    fn cold_if_not_empty(file: &File) -> Option<bool> {
+        (file.metadata().unwrap().size > 0).then_some(true)
     }
 
-    /// Goes through the names, and shows each file with what was opened by then.
-    fn go_through(is_cold: bool, mut see: impl FnMut(usize, &[usize], Option<File>)) {
-        let dir = sources();
+    fn name(place: usize) -> Vec<u8> {
+        place.to_string().into_bytes()
+    }
+
+    /// Files of as many bytes as their place, the first being empty.
+    fn go_through(
+        would_wait: WouldWait,
+        descriptors: u64,
+        mut see: impl FnMut(usize, &[usize], Option<Opened>),
+    ) {
+        let root = tempfile::tempdir().unwrap();
+        let dir = Dir::open_operator(root.path()).unwrap();
+        for place in (0..COUNT).filter(|place| *place != GAP) {
+            let file = dir.create_file(&name(place), 0o600).unwrap();
+            file.write_all_at(&vec![b'x'; place], 0).unwrap();
+        }
         let budget = Budget::new(FILES as u64);
-        let mut ahead = ReadAhead { is_cold: Some(is_cold), ..ReadAhead::new(&budget) };
+        let held = budget.try_acquire(FILES as u64 - descriptors);
+        let mut ahead = ReadAhead { would_wait, ..ReadAhead::new(&budget) };
         let opened = RefCell::new(Vec::new());
-        for place in 0..NAMES.len() {
-            let file = ahead.take(place, NAMES.len(), |at| {
+        for place in 0..COUNT {
+            let file = ahead.take(place, COUNT, |at| {
                 opened.borrow_mut().push(at);
-                dir.open_file(NAMES[at], AccessTime::Keep).ok()
+                dir.open_file(&name(at), AccessTime::Keep).ok()
             });
             see(place, &opened.borrow(), file);
         }
+        drop((ahead, held));
+        assert!(budget.try_acquire(FILES as u64).is_some(), "all descriptors are given back");
     }
 
     #[test]
     fn each_file_comes_in_its_turn_cold_or_not() {
-        for is_cold in [false, true] {
-            go_through(is_cold, |place, _, file| {
-                let found = file.map(|file| file.metadata().unwrap());
-                assert_eq!(found, sources().stat(NAMES[place]).ok(), "at {place}, cold: {is_cold}");
+        for would_wait in [COLD, CACHED, cold_if_not_empty] {
+            go_through(would_wait, FILES as u64, |place, _, opened| {
+                let size = opened.map(|opened| opened.file.metadata().unwrap().size);
+                assert_eq!(size, (place != GAP).then_some(place as u64));
             });
         }
     }
 
     #[test]
-    fn cold_files_are_opened_early_and_once() {
-        go_through(true, |place, opened, file| {
-            let until = if file.is_some() { place + 1 + FILES } else { place + FILES };
-            let expected: Vec<usize> = (0..until.min(NAMES.len())).collect();
+    fn cold_files_are_opened_early_and_once_and_say_so() {
+        go_through(COLD, FILES as u64, |place, opened, file| {
+            let until = if place == GAP { place + FILES } else { place + 1 + FILES };
+            let expected: Vec<usize> = (0..until.min(COUNT)).collect();
             assert_eq!(opened, expected, "at {place}");
+            assert_eq!(file.map(|file| file.is_early), (place != GAP).then_some(place > 0));
+        });
+    }
+
+    #[test]
+    fn an_empty_file_tells_nothing() {
+        go_through(cold_if_not_empty, FILES as u64, |place, opened, _| {
+            assert_eq!(opened.len() > place + 1, (1..COUNT - 1).contains(&place), "at {place}");
         });
     }
 
     #[test]
     fn cached_files_are_opened_in_their_turn() {
-        go_through(false, |place, opened, _| assert_eq!(opened.last(), Some(&place)));
+        go_through(CACHED, FILES as u64, |place, opened, file| {
+            assert_eq!(opened.last(), Some(&place));
+            assert!(file.is_none_or(|file| !file.is_early));
+        });
     }
 
     #[test]
     fn without_free_descriptors_nothing_is_opened_early() {
-        let file = sources().open_file(NAMES[0], AccessTime::Keep).unwrap();
-        let budget = Budget::new(FILES as u64);
-        let held = budget.try_acquire(1);
-        assert!(held.is_some() && ReadAhead::new(&budget).permit_if_cold(&file).is_none());
+        go_through(COLD, FILES as u64 - 1, |place, opened, _| {
+            assert_eq!(opened.last(), Some(&place));
+        });
     }
 }

@@ -114,3 +114,24 @@ fn what_was_just_written_is_in_memory_and_fetching_changes_nothing() {
         assert_eq!(&bytes[..7], b"content");
     });
 }
+
+#[test]
+fn what_is_on_the_disk_alone_is_waited_for() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = crate::Dir::open_operator(root.path()).unwrap();
+    let file = dir.create_file(b"f", 0o600).unwrap();
+    file.write_all_at(&vec![7; 100_000], 0).unwrap();
+    file.sync_all().unwrap();
+    assert_ne!(file.would_wait(), Some(true));
+    rustix::fs::fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+    let magic = sys::file_system_magic(dir.as_fd()).unwrap();
+    // ext4, xfs and btrfs; others have no disk, or do not tell.
+    if [0xef53, 0x5846_5342, 0x9123_683e].contains(&magic) {
+        assert_eq!(file.would_wait(), Some(true));
+    }
+    file.fetch(NonZeroU64::new(1).unwrap());
+    let mut byte = [0];
+    assert_eq!(file.read_at(&mut byte, 0).unwrap(), 1);
+    assert_eq!(byte[0], 7);
+    assert_ne!(file.would_wait(), Some(true));
+}
