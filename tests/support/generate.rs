@@ -258,7 +258,9 @@ fn xattrs(rng: &mut Rng, node: &Node, profile: Profile) -> Vec<(Vec<u8>, Vec<u8>
             add(b"user.long", &vec![b'v'; *rng.pick(&[31, 32, 33, 300])]);
         }
         if rng.chance(3) {
-            add(b"user.rsync.%stat", b"100640 0,0 1234:1234");
+            let is_dir = node.kind == Kind::Dir;
+            let pretence = if is_dir { "40750 0,0 1234:1234" } else { "100640 0,0 1234:1234" };
+            add(b"user.rsync.%stat", pretence.as_bytes());
         }
     }
     if profile.run_as == RunAs::Caller && rng.chance(4) {

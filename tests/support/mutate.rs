@@ -65,7 +65,11 @@ fn change(rng: &mut Rng, node: &mut Node, is_top: bool, profile: Profile) {
         3 => node.mtime.0 += 1_000_000,
         4 => node.mtime.0 -= 1_000_000,
         5 => adorn(rng, node, profile),
-        6 if !is_top => node.kind = other_kind(rng, &node.kind),
+        6 if !is_top => {
+            node.kind = other_kind(rng, &node.kind);
+            // What it pretended to be was of its old kind.
+            node.xattrs.retain(|(name, _)| name != b"user.rsync.%stat");
+        }
         _ => change_content(rng, node),
     }
 }
