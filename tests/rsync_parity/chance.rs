@@ -5,7 +5,7 @@
 
 use super::case::Case;
 use crate::support::parity::{Aspect, Difference, Observation};
-use crate::support::run::Exit;
+use crate::support::run::{Exit, RunAs};
 use crate::support::tree::{Kind, Node};
 
 #[path = "chance/arguments.rs"]
@@ -37,7 +37,7 @@ pub(crate) fn is_left_to_chance(
         || is_stat_of_the_wrong_tree(case, reference, difference)
         || is_appended_to_nothing(case, difference)
         || is_destination_in_its_source(case, difference)
-        || reference.stderr().contains("gen_entry_copy_xattrs: openat")
+        || is_attribute_of_a_basis_file(case, reference, difference)
         || is_changed_through_another_name(case, difference)
         || is_basis_out_of_reach(case, reference)
         || is_told_though_it_failed(case, reference, difference)
@@ -46,6 +46,18 @@ pub(crate) fn is_left_to_chance(
         || is_temporary_file_in_the_source(case, difference)
         || is_anchored_below_a_wildcard(case, difference)
         || is_count_so_far(case, difference)
+}
+
+/// -n -X with a basis tree: rsync wants to copy attributes to a file that a dry run does not make.
+fn is_attribute_of_a_basis_file(
+    case: &Case,
+    reference: &Observation,
+    difference: &Difference,
+) -> bool {
+    case.has("-n")
+        && case.has("-X")
+        && difference.aspect != Aspect::Tree
+        && reference.stderr().contains("gen_entry_copy_xattrs: openat")
 }
 
 /// -P in a list: lanesync does not wait for the end of its listing, and tells how much is listed when
@@ -60,13 +72,15 @@ fn is_count_so_far(case: &Case, difference: &Difference) -> bool {
         })
 }
 
-/// --temp-dir in a directory that is itself copied, through a link: its time changes while it is
-/// read.
+/// --temp-dir in a directory that is itself copied, through a link: what is in it and its time change
+/// while it is read.
 fn is_temporary_file_in_the_source(case: &Case, difference: &Difference) -> bool {
-    case.has_prefix("--temp-dir")
-        && case.follows_links()
-        && difference.field == "mtime"
-        && difference.text.contains("now")
+    let is_seen = match difference.field {
+        "mtime" => difference.text.contains("now"),
+        "existence" => difference.text.contains("-0600 ") && last_name(&difference.path)[0] == b'.',
+        _ => false,
+    };
+    case.has_prefix("--temp-dir") && case.follows_links() && is_seen
 }
 
 /// rsync puts the directory of a rule file in front of its anchored patterns and forgets that the
@@ -112,6 +126,9 @@ fn is_told_though_it_failed(case: &Case, reference: &Observation, difference: &D
     let is_refused = failures.iter().any(|failure| stderr.contains(failure));
     let is_not_made = stderr.contains("[generator] recv_generator: mkdir \"")
         && difference.text.split('`').nth(1).is_some_and(|line| line.starts_with("cd+++++++++ "));
+    // Of a file it is told when it has arrived.
+    let theirs = difference.text.split('`').nth(1).unwrap_or_default();
+    let is_told_before = !theirs.starts_with(">f");
     // A dry run tells even of what has no place to go to.
     let stays = case.has("-n") || stderr.contains("*** Skipping any contents from this failed");
     let is_below_what_stays =
@@ -120,15 +137,20 @@ fn is_told_though_it_failed(case: &Case, reference: &Observation, difference: &D
         || stderr.contains("[generator] readlink_stat(\"")
         || stderr.contains("[generator] opendir \"")
         || stderr.contains("\": Too many levels of symbolic links (40)");
-    let is_told =
-        is_refused || is_not_made || is_below_what_stays || (case.has("-n") && is_in_the_way);
+    let is_told = (is_refused && is_told_before)
+        || is_not_made
+        || is_below_what_stays
+        || (case.has("-n") && is_in_the_way);
     difference.aspect == Aspect::Output && is_told
 }
 
 /// True when the destination has something else where the source has a directory.
 fn has_file_for_directory(case: &Case) -> bool {
     let nodes = || case.tree.nodes.iter();
-    let is_dir = |node: &Node| node.kind == Kind::Dir && node.path.starts_with(b"src/");
+    let is_dir = |node: &Node| {
+        let is_link = case.follows_links() && matches!(node.kind, Kind::Symlink(_));
+        (is_link || node.kind == Kind::Dir) && node.path.starts_with(b"src/")
+    };
     let is_file = |node: &Node| node.kind != Kind::Dir && !node.path.starts_with(b"src/");
     nodes()
         .filter(|node| is_file(node))
@@ -173,7 +195,7 @@ fn is_kept_for_a_missing_source(
         (Aspect::Exit, _) => reference.run.exit == Exit::Code(25),
         _ => false,
     };
-    case.has_prefix("--del") && is_missing && is_kept
+    case.has_prefix("--del") && is_missing && is_kept && !difference.path.starts_with(b"src")
 }
 
 /// Both modes of a difference between modes.
@@ -191,6 +213,7 @@ fn last_name(path: &[u8]) -> &[u8] {
 /// destination's file by then. Keeping that one and going on with the source is the better end.
 fn is_basis_out_of_reach(case: &Case, reference: &Observation) -> bool {
     case.has_prefix("--link-dest")
+        && case.run_as == RunAs::User
         && reference.stderr().contains("[generator] open \"")
         && reference.stderr().contains("Permission denied")
 }
@@ -199,7 +222,13 @@ fn is_basis_out_of_reach(case: &Case, reference: &Observation) -> bool {
 /// looked at the others before its receiver writes is a race.
 fn is_changed_through_another_name(case: &Case, difference: &Difference) -> bool {
     let in_place = case.has("--inplace") || case.has_prefix("--append");
-    in_place && difference.aspect == Aspect::Output && difference.text.contains(">f")
+    let is_linked =
+        |node: &Node| !node.path.starts_with(b"src") && matches!(node.kind, Kind::HardLink(_));
+    in_place
+        && !case.has("-H")
+        && difference.field == "items"
+        && difference.text.contains(">f")
+        && case.tree.nodes.iter().any(is_linked)
 }
 
 /// In a dry run that would make the destination, rsync looks links up in the source's directory.
@@ -211,22 +240,40 @@ fn is_stat_of_the_wrong_tree(
     case.has("-n")
         && case.has("-H")
         && reference.stdout().contains("created directory")
-        && difference.aspect == Aspect::Output
+        && difference.field == "links"
 }
 
 /// --append with a basis tree: rsync takes the length of the basis file for the destination's, and
-/// leaves out files that are not there at all.
+/// leaves out files that are not there at all, or makes them with nothing where they begin.
 fn is_appended_to_nothing(case: &Case, difference: &Difference) -> bool {
     let options = ["--link-dest", "--copy-dest", "--compare-dest"];
+    let is_new = case.tree.get(&difference.path).is_none();
+    let is_affected = match difference.field {
+        "existence" => true,
+        "content" => is_new,
+        "mtime" => difference.text.ends_with("| now"),
+        _ => difference.aspect == Aspect::Output,
+    };
     (case.has("--append") || case.has("--append-verify"))
         && options.iter().any(|option| case.has_prefix(option))
-        && (difference.aspect == Aspect::Output || difference.field == "existence")
+        && is_affected
 }
 
 /// A source that holds its destination: how much of itself it finds there is a race.
 fn is_destination_in_its_source(case: &Case, difference: &Difference) -> bool {
+    // Through a link that leads there.
+    let is_way_out =
+        |node: &Node| node.path.starts_with(b"src") && node.kind == Kind::Symlink(b"../.".to_vec());
+    if case.has_prefix("--files-from") && case.tree.nodes.iter().any(is_way_out) {
+        return difference.path.windows(5).any(|part| part == b"/dst/" || part == b"/new/")
+            || difference.path.ends_with(b"/dst")
+            || difference.path.ends_with(b"/new")
+            || difference.aspect == Aspect::Output;
+    }
     let holds_all = case.sources.iter().any(|source| matches!(&source[..], b"." | b"./"));
-    let inside = difference.path.starts_with(b"dst/dst") || difference.path.starts_with(b"new/new");
+    let inside = [&b"dst/dst"[..], b"dst/foo/dst", b"new/new", b"new/deep/new"]
+        .iter()
+        .any(|inside| difference.path.starts_with(inside));
     holds_all && (inside || difference.aspect == Aspect::Output)
 }
 
@@ -271,7 +318,9 @@ fn is_deletion_after_fault(case: &Case, reference: &Observation, difference: &Di
         "[generator] opendir \"",
     ];
     let stops_deletion = faults.iter().any(|fault| stderr.contains(fault));
-    if !deletes_meanwhile || !stops_deletion {
+    // Nor is it any reason to stop when all deletion comes before or after.
+    let stops_elsewhere = case.has_prefix("--del") && stderr.contains("[generator] opendir \"");
+    if !(stops_elsewhere || (deletes_meanwhile && stops_deletion)) {
         return false;
     }
     let parts_of = |dir: &str| {
@@ -283,8 +332,11 @@ fn is_deletion_after_fault(case: &Case, reference: &Observation, difference: &Di
     let was_there = || {
         let suffixes: [&[u8]; 4] = [b"", b"~", b".old", b".txt"];
         let old_name = |suffix: &&[u8]| difference.path.strip_suffix(*suffix);
-        let is_backup_dir = difference.path == b"bk" && case.has_prefix("--backup-dir");
-        let aside = difference.path.strip_prefix(b"bk/").map(|name| [b"dst/", name].concat());
+        let path = &difference.path;
+        let below_dst = path.strip_prefix(b"dst/").filter(|_| case.has("--backup-dir=bk"));
+        let path = below_dst.unwrap_or(path);
+        let is_backup_dir = path == b"bk" && case.has_prefix("--backup-dir");
+        let aside = path.strip_prefix(b"bk/").map(|name| [b"dst/", name].concat());
         suffixes.iter().filter_map(old_name).any(|path| case.tree.get(path).is_some())
             || aside.is_some_and(|path| case.tree.get(&path).is_some())
             || is_backup_dir

@@ -228,8 +228,9 @@ fn output_lists(observation: &Observation, output: Output) -> Vec<(&'static str,
     let (deletions, items): (Vec<_>, Vec<_>) = items.partition(|line| is_deletion(line));
     // rsync itemizes a further name of a file when the first one has arrived, which is reported
     // back from another process at no fixed moment.
-    let (mut links, items): (Vec<_>, Vec<_>) =
-        items.into_iter().partition(|line| links_apart && line.contains(" => "));
+    let (mut links, items): (Vec<_>, Vec<_>) = items
+        .into_iter()
+        .partition(|line| links_apart && (line.contains(" => ") || line.starts_with('h')));
     links.sort();
     vec![("items", items), ("deletions", deletions), ("links", links)]
 }

@@ -1,9 +1,9 @@
 //! What rsync leaves to chance, or gets wrong, in what its arguments and lists name.
 
+use super::differs_in_letters;
 use crate::case::Case;
 use crate::support::parity::{Aspect, Difference, Observation};
-use crate::support::run::RunAs;
-use crate::support::tree::{Kind, Node, Segment};
+use crate::support::tree::{Kind, Node};
 
 /// True if `difference` is one that rsync might have with itself, or with its own manual.
 pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Difference) -> bool {
@@ -13,17 +13,13 @@ pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
         || is_appended_to_what_is_like_it(case, difference)
         || is_mode_of_another_kind(case, difference)
         || is_rule_of_a_directory_passed(case, difference)
-        || is_omitted_and_removed(case, difference)
-        || is_looked_at_after_removal(case, difference)
+        || is_rule_file_just_read(case, difference)
         || is_empty_and_named_twice(case, difference)
         || is_rule_of_another_source(case, difference)
         || is_unread_and_empty(case, reference, difference)
-        || is_out_of_reach(case, reference, difference)
         || is_backup_deleted_at_once(case, difference)
-        || is_spent_on_an_obstacle(case, reference, difference)
         || is_missing_with_its_directory(case, reference, difference)
         || is_backup_of_what_was_kept(case, reference, difference)
-        || is_unsafe_link_put_aside(case, difference)
         || is_directory_of_a_listed_name(case, difference)
 }
 
@@ -49,7 +45,7 @@ fn is_source_behind_a_link(case: &Case, reference: &Observation, difference: &Di
         && is_removed
 }
 
-/// --remove-source-files: rsync removes a source whose copy lacks its owner or mode;
+/// --remove-source-files: rsync removes a source whose copy lacks its owner, mode or time;
 /// docs/safety.md keeps it.
 fn is_source_of_a_lacking_copy(
     case: &Case,
@@ -57,9 +53,14 @@ fn is_source_of_a_lacking_copy(
     difference: &Difference,
 ) -> bool {
     let stderr = reference.stderr();
-    let is_lacking = ["] chown \"", "] chgrp \"", "] failed to set permissions on \""]
-        .iter()
-        .any(|failure| stderr.contains(failure));
+    let is_lacking = [
+        "] chown \"",
+        "] chgrp \"",
+        "] failed to set permissions on \"",
+        "] failed to set times on \"",
+    ]
+    .iter()
+    .any(|failure| stderr.contains(failure));
     let is_kept = match difference.field {
         "existence" => difference.text.starts_with("nothing |"),
         "mtime" => difference.text.starts_with("now |"),
@@ -108,48 +109,39 @@ fn is_rule_of_a_directory_passed(case: &Case, difference: &Difference) -> bool {
     let names_some = case.has_prefix("--files-from") || case.has("-R");
     let is_left_out = match (difference.aspect, difference.field) {
         (Aspect::Output, _) => true,
-        // What is left out leaves a single entry, which needs another destination.
-        (Aspect::Exit, _) if difference.text == "Code(3) | Code(11)" => true,
-        // What is left out is not read.
-        (Aspect::Exit, _) => difference.text == "Code(0) | Code(23)" && has_broken_rules(case),
-        // What is brought over is removed where that is asked for.
-        (Aspect::Tree, "existence") if difference.path.starts_with(b"src/") => {
-            case.has("--remove-source-files") && difference.text.ends_with("| nothing")
-        }
         (Aspect::Tree, "existence") => difference.text.starts_with("nothing |"),
-        // It is made all the same where it is on the way to something.
-        (Aspect::Tree, "mtime" | "mode" | "uid" | "gid") if case.has("--no-implied-dirs") => {
-            case.tree.get(&difference.path).is_none() || difference.text.ends_with("| now")
-        }
         (Aspect::Tree, "mtime") => difference.text.ends_with("| now"),
         _ => false,
     };
-    reads_directory_rules(case) && names_some && is_left_out
+    reads_directory_rules(case)
+        && names_some
+        && is_left_out
+        && case.tree.nodes.iter().any(is_rule_file)
 }
 
-/// --remove-source-files with --compare-dest: rsync removes what a basis tree has and the
-/// destination has not.
-fn is_omitted_and_removed(case: &Case, difference: &Difference) -> bool {
-    case.has("--remove-source-files")
-        && case.has_prefix("--compare-dest")
-        && difference.path.starts_with(b"src")
-        && (difference.text.starts_with("nothing |") || difference.text.starts_with("now |"))
-}
-
-/// --remove-source-files with a list that names an entry and its directory: whether that is looked
-/// at before the entry is removed is a race.
-fn is_looked_at_after_removal(case: &Case, difference: &Difference) -> bool {
-    case.has("--remove-source-files")
-        && case.has_prefix("--files-from")
-        && difference.aspect == Aspect::Output
-        && difference.text.contains("/|")
+/// -U: rsync looks at a rule file when it has read it, lanesync leaves its access time alone.
+fn is_rule_file_just_read(case: &Case, difference: &Difference) -> bool {
+    let theirs = difference.text.split('`').nth(1).unwrap_or_default();
+    case.has("-U")
+        && reads_directory_rules(case)
+        && difference.field == "items"
+        && differs_in_letters(&difference.text, "u")
+        && case
+            .tree
+            .nodes
+            .iter()
+            .filter(|node| is_rule_file(node))
+            .any(|node| theirs.as_bytes().ends_with(last_name(&node.path)))
 }
 
 /// -m: rsync keeps an empty directory that two arguments or lines of a list name.
 fn is_empty_and_named_twice(case: &Case, difference: &Difference) -> bool {
     let is_kept = match difference.field {
         "existence" => difference.text.starts_with('d') && difference.text.ends_with("| nothing"),
-        "mtime" => difference.text.starts_with("now |"),
+        "mtime" if difference.text.contains("now") => true,
+        "mtime" | "mode" | "uid" | "gid" => {
+            case.tree.get(&difference.path).is_some_and(|node| node.kind == Kind::Dir)
+        }
         "deletions" => true,
         "items" => difference.text.contains("`cd") || difference.text.contains("`.d"),
         "lines" => difference.text.split('`').nth(1).is_some_and(|line| line.starts_with('d')),
@@ -162,24 +154,20 @@ fn is_empty_and_named_twice(case: &Case, difference: &Difference) -> bool {
 /// -m: rsync drops a directory that it cannot read, and those that hold nothing else; lanesync does
 /// not know it to be empty.
 fn is_unread_and_empty(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let ours = difference.text.split_once(" | ").map_or("", |(_, ours)| ours);
+    let is_dir = |node: &Node| node.kind == Kind::Dir;
     let is_kept = match difference.field {
         "existence" => difference.text.starts_with("nothing | d"),
         "kind" => difference.text.contains("| d"),
         "mtime" => difference.text.ends_with("| now"),
-        "items" => difference.text.contains("| `cd"),
+        "mode" | "uid" | "gid" => case.tree.get(&difference.path).is_some_and(is_dir),
+        "items" => ours.starts_with("`cd") || ours.starts_with("`.d"),
+        "lines" => ours.starts_with("`d"),
         _ => false,
     };
     let stderr = reference.stderr();
     let is_unread = stderr.contains("[sender] opendir \"") && stderr.contains("Permission denied");
     case.has("-m") && is_unread && is_kept
-}
-
-/// A directory that may be read on neither side: rsync tells of it, as one that needs nothing.
-fn is_out_of_reach(case: &Case, reference: &Observation, difference: &Difference) -> bool {
-    case.run_as == RunAs::User
-        && reference.stderr().contains("[sender] opendir \"")
-        && difference.field == "items"
-        && difference.text.contains(": `.d          ")
 }
 
 /// --delete-after: rsync takes for extraneous what it has just put aside in the destination.
@@ -204,25 +192,13 @@ fn is_backup_deleted_at_once(case: &Case, difference: &Difference) -> bool {
     case.has("--delete-after") && (is_unprotected || is_inside) && is_put_aside
 }
 
-/// --max-delete: rsync deletes beside an obstacle before it makes way; lanesync makes way first.
-fn is_spent_on_an_obstacle(case: &Case, reference: &Observation, difference: &Difference) -> bool {
-    let is_changed = match difference.aspect {
-        Aspect::Exit => difference.text.ends_with("Code(25)"),
-        Aspect::Tree => !difference.path.starts_with(b"src"),
-        Aspect::Output => true,
-    };
-    case.has_prefix("--max-delete")
-        && reference.stderr().contains("could not make way for ")
-        && is_changed
-}
-
-/// --ignore-missing-args: rsync forgives that a name is missing, but not its directory.
+/// --ignore-missing-args and --delete-missing-args: rsync forgives that a name is missing, but not its directory.
 fn is_missing_with_its_directory(
     case: &Case,
     reference: &Observation,
     difference: &Difference,
 ) -> bool {
-    case.has("--ignore-missing-args")
+    (case.has("--ignore-missing-args") || case.has("--delete-missing-args"))
         && case.has_prefix("--files-from")
         && reference.stderr().contains("[sender] change_dir \"")
         && difference.aspect == Aspect::Exit
@@ -244,13 +220,15 @@ fn is_rule_of_another_source(case: &Case, difference: &Difference) -> bool {
             None => top.starts_with(dir),
         })
     };
-    let is_rule_file = |node: &&Node| {
-        matches!(last_name(&node.path), b".rsync-filter" | b".rules" | b".cvsignore")
-    };
     reads_directory_rules(case)
         && case.sources.len() > 1
         && difference.aspect != Aspect::Exit
-        && case.tree.nodes.iter().filter(is_rule_file).any(|node| is_misread(dir_of(&node.path)))
+        && case
+            .tree
+            .nodes
+            .iter()
+            .filter(|node| is_rule_file(node))
+            .any(|node| is_misread(dir_of(&node.path)))
 }
 
 /// A source argument that is not there keeps lanesync from deleting anything, and so from keeping
@@ -272,17 +250,6 @@ fn is_backup_of_what_was_kept(
     case.has_prefix("--del") && is_missing && ((makes_backups && is_backup) || is_place)
 }
 
-/// --safe-links: rsync makes no backup of a link that leads out of the tree: it is lost.
-fn is_unsafe_link_put_aside(case: &Case, difference: &Difference) -> bool {
-    let makes_backups = case.has("-b") || case.has_prefix("--backup-dir");
-    let is_lost = match difference.field {
-        "existence" => difference.text.starts_with("nothing | l"),
-        "links to" => difference.text.starts_with("none |"),
-        _ => false,
-    };
-    case.has("--safe-links") && makes_backups && is_lost && !difference.path.starts_with(b"src")
-}
-
 /// `%f` of a name from a list, without -R: rsync shows the directory of its line, too.
 fn is_directory_of_a_listed_name(case: &Case, difference: &Difference) -> bool {
     let first = |lines: &str| lines.split('`').nth(1).unwrap_or_default().to_owned();
@@ -298,14 +265,8 @@ fn is_directory_of_a_listed_name(case: &Case, difference: &Difference) -> bool {
         && difference.text.split_once(" | ").is_some_and(is_longer)
 }
 
-/// True when the source has a rule file that cannot be understood.
-fn has_broken_rules(case: &Case) -> bool {
-    let nonsense = Segment::Bytes(b"x".to_vec());
-    case.tree.nodes.iter().any(|node| {
-        node.path.starts_with(b"src")
-            && last_name(&node.path).ends_with(b"rsync-filter")
-            && matches!(&node.kind, Kind::File(content) if content.contains(&nonsense))
-    })
+fn is_rule_file(node: &Node) -> bool {
+    matches!(last_name(&node.path), b".rsync-filter" | b".rules" | b".plain" | b".cvsignore")
 }
 
 fn reads_directory_rules(case: &Case) -> bool {
