@@ -224,11 +224,12 @@ fn is_changed_through_another_name(case: &Case, difference: &Difference) -> bool
     let in_place = case.has("--inplace") || case.has_prefix("--append");
     let is_linked =
         |node: &Node| !node.path.starts_with(b"src") && matches!(node.kind, Kind::HardLink(_));
-    in_place
-        && !case.has("-H")
-        && difference.field == "items"
-        && difference.text.contains(">f")
-        && case.tree.nodes.iter().any(is_linked)
+    let is_affected = match difference.field {
+        "items" => difference.text.contains(">f"),
+        "size" | "content" | "mtime" => difference.path.starts_with(b"dst/"),
+        _ => false,
+    };
+    in_place && !case.has("-H") && is_affected && case.tree.nodes.iter().any(is_linked)
 }
 
 /// In a dry run that would make the destination, rsync looks links up in the source's directory.

@@ -157,6 +157,8 @@ fn is_copied_though_right(case: &Case, difference: &Difference) -> bool {
         "items" => theirs.contains(": `cf"),
         "uid" | "gid" => theirs.trim() == USER.to_string() && is_there,
         "mtime" => theirs.trim() == "now" && is_there,
+        // A change that the quick check does not see.
+        "content" => is_there,
         _ => false,
     };
     let is_foreign = |node: &Node| {
