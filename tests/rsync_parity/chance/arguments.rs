@@ -20,6 +20,7 @@ pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
         || is_backup_deleted_at_once(case, difference)
         || is_missing_with_its_directory(case, reference, difference)
         || is_backup_of_what_was_kept(case, reference, difference)
+        || is_unsafe_link_put_aside(case, difference)
         || is_directory_of_a_listed_name(case, difference)
 }
 
@@ -248,6 +249,17 @@ fn is_backup_of_what_was_kept(
     let is_place = difference.aspect == Aspect::Output && difference.text.contains("`.d..t...... ");
     let makes_backups = case.has("-b") || case.has_prefix("--backup-dir");
     case.has_prefix("--del") && is_missing && ((makes_backups && is_backup) || is_place)
+}
+
+/// --safe-links: rsync makes no backup of a link that leads out of the tree: it is lost.
+fn is_unsafe_link_put_aside(case: &Case, difference: &Difference) -> bool {
+    let makes_backups = case.has("-b") || case.has_prefix("--backup-dir");
+    let is_lost = match difference.field {
+        "existence" => difference.text.starts_with("nothing | l"),
+        "links to" => difference.text.starts_with("none |"),
+        _ => false,
+    };
+    case.has("--safe-links") && makes_backups && is_lost && !difference.path.starts_with(b"src")
 }
 
 /// `%f` of a name from a list, without -R: rsync shows the directory of its line, too.
