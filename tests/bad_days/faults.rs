@@ -165,6 +165,22 @@ fn a_source_file_that_cannot_be_read_is_told_and_its_old_copy_stays() {
     );
 }
 
+/// New, to be replaced, and to be replaced when it can only be read the first time.
+#[test]
+fn a_source_file_whose_pretence_cannot_be_read_is_told_and_its_old_copy_stays() {
+    check_all(
+        At::Source,
+        23,
+        &[
+            ("getxattr:EIO:b/file01", &["look at", "mnt/b/file01", EIO]),
+            ("getxattr:EIO:b/file02", &["look at", "mnt/b/file02", EIO]),
+            ("getxattr:EIO:b/file02:after=1", &["look at", "mnt/b/file02", EIO]),
+            ("getxattr:EIO:b/long:after=1", &["look at", "mnt/b/long", EIO]),
+        ],
+        &["-rpt --fake-super", "-rpt --fake-super --workers 1"],
+    );
+}
+
 #[test]
 fn a_source_file_that_cannot_be_read_keeps_later_deletions_back() {
     for rule in ["read:EIO:b/file01", "open:EIO:b/file02", "read:EIO:c/huge:after=20"] {

@@ -266,7 +266,7 @@ fn look(
         && metadata.kind == Kind::File
         && (!is_early || dir.stat(name)?.is_same_inode(&metadata))
     {
-        return Ok((run.as_pretended_file(&file, metadata), Some(file)));
+        return Ok((run.as_pretended_file(&file, metadata)?, Some(file)));
     }
     Ok((run.look_at_source(dir, name, entry.is_followed)?, None))
 }

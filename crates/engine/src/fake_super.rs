@@ -93,12 +93,14 @@ impl Run {
         if self.keeps_pretence() { read_link(dir, name) } else { dir.read_link(name) }
     }
 
-    /// Metadata of an open file, as it pretends to be with `--fake-super`.
-    pub(crate) fn as_pretended_file(&self, file: &File, metadata: Metadata) -> Metadata {
-        if !self.keeps_pretence() {
-            return metadata;
-        }
-        pretended(file.into(), metadata).unwrap_or(metadata)
+    /// Metadata of an open file of the source, as it pretends to be with `--fake-super`. As with
+    /// `stat_source`, that must be known.
+    pub(crate) fn as_pretended_file(
+        &self,
+        file: &File,
+        metadata: Metadata,
+    ) -> io::Result<Metadata> {
+        if self.keeps_pretence() { pretended(file.into(), metadata) } else { Ok(metadata) }
     }
 
     /// Metadata of an open directory, as it pretends to be with `--fake-super`.

@@ -343,7 +343,8 @@ pub(crate) fn open_source(
         return Err(entry.source_fault(Verb::Read, Cause::ChangedDuringCopy).into());
     }
     // As in rsync, which asks by name: what is behind a link is what it is.
-    let pretended = if entry.is_followed { now } else { run.as_pretended_file(&file, now) };
+    let pretended = if entry.is_followed { Ok(now) } else { run.as_pretended_file(&file, now) };
+    let pretended = pretended.map_err(|error| entry.source_fault(Verb::LookAt, &error))?;
     entry.source = Metadata { nlink: entry.source.nlink, ..pretended };
     Ok(file)
 }
