@@ -73,6 +73,59 @@ fn a_big_copy_that_fails_its_last_steps_is_no_partial_file() {
     }
 }
 
+/// A source whose file can be read only in part; the destination has an older one.
+fn breaks_off(lab: &Lab, bytes: usize, reads: u64) -> testfs::Mount {
+    lab.file("backing/file", content(1, bytes));
+    lab::age(&lab.path("backing"));
+    let faults = after_reads(reads);
+    let config = testfs::Config { faults, ..testfs::Config::new(lab.path("backing")) };
+    testfs::Mount::at(config, &lab.dir("src")).unwrap()
+}
+
+fn after_reads(reads: u64) -> Vec<testfs::Fault> {
+    let rule = testfs::Fault::new(testfs::Op::Read, Errno::IO.raw_os_error());
+    vec![rule.on("file").after(reads)]
+}
+
+#[test]
+fn a_kept_part_does_not_cost_the_old_file_its_backup() {
+    // The second is copied in ranges.
+    for (bytes, reads) in [(2 << 20, 4), (48 << 20, 200)] {
+        for (options, kept) in [("-abP", "file~"), ("-aP -b --backup-dir=old", "old/file")] {
+            let lab = Lab::new();
+            let mount = breaks_off(&lab, bytes, reads);
+            for side in ["ours", "theirs"] {
+                lab.file(format!("{side}/file"), "good and old");
+            }
+            lab.rsync(&format!("{options} src/ theirs/")).go().expect(23);
+            mount.set_faults(after_reads(reads));
+            let done = lab.lanesync(&format!("{options} --workers 1 src/ ours/")).go().expect(23);
+            drop(mount);
+            for side in ["ours", "theirs"] {
+                let old = fs::read(lab.path(side).join(kept)).unwrap_or_default();
+                assert_eq!(old, b"good and old", "{side} {options}: {done}");
+            }
+            let part = fs::read(lab.path("ours/file")).unwrap();
+            assert!(part.len() < bytes && content(1, bytes).starts_with(&part), "{done}");
+        }
+    }
+}
+
+#[test]
+fn a_part_is_given_up_where_the_old_file_cannot_be_backed_up() {
+    let lab = Lab::new();
+    let source = breaks_off(&lab, 2 << 20, 4);
+    lab.file("old/file", "good and old");
+    let faults = vec!["*:EIO:*file~*".parse().unwrap()];
+    let config = testfs::Config { faults, ..testfs::Config::new(lab.path("old")) };
+    let mount = testfs::Mount::at(config, &lab.dir("dst")).unwrap();
+    let done = lab.lanesync("-abP --workers 1 src/ dst/").go().expect(23);
+    assert!(mount.stats().faults > 0, "no backup was tried: {done}");
+    drop((source, mount));
+    assert_eq!(fs::read(lab.path("old/file")).unwrap(), b"good and old", "{done}");
+    assert_eq!(lab::names(&lab.path("old")).len(), 1, "{done}");
+}
+
 #[test]
 fn a_temporary_directory_on_another_file_system_serves_as_with_rsync() {
     // With --backup neither program keeps the times of directories.

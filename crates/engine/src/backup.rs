@@ -38,6 +38,20 @@ pub(crate) fn keep(run: &Run, entry: &Entry) -> Result<(), Problem> {
     Ok(())
 }
 
+/// As [`keep`], where the settings ask for it, for whatever has the name now. A directory has no
+/// backup, and nothing takes its place by a rename.
+pub(crate) fn keep_what_is_there(run: &Run, entry: &Entry) -> Result<(), Problem> {
+    let Some(dir) = entry.target_dir.as_ref().filter(|_| run.settings.backup.enabled) else {
+        return Ok(());
+    };
+    match dir.stat(entry.target_name()) {
+        Ok(now) if now.kind == Kind::Directory => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(_) => keep(run, entry),
+        Err(error) => Err(entry.target_fault(Verb::BackUp, &error).into()),
+    }
+}
+
 /// Says where the old entry went, as rsync does at `-vv`.
 pub(crate) fn tell(run: &Run, segment: SegmentId, path: &[u8]) {
     run.say(segment, Topic::Backup, || {

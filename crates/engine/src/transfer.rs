@@ -2,7 +2,7 @@
 //!
 //! Each submodule does one kind of thing to one entry; what to do was decided before in
 //! `entries`. A name in the destination is the old file or the new one, whole: only `in_place`
-//! breaks that, since it was asked to.
+//! and, with `--partial`, `partial` break that, since they were asked to.
 
 /// A regular file, written whole.
 pub(crate) mod whole;

@@ -54,7 +54,11 @@ pub(crate) fn keep(
     match &run.settings.write.partial {
         Partial::Discard => {}
         Partial::Keep => {
-            if dress_part(run, entry, &staged).is_ok() {
+            // What the part takes the place of is put aside first, or the part is given up.
+            // Test: `a_kept_part_does_not_cost_the_old_file_its_backup`.
+            if dress_part(run, entry, &staged).is_ok()
+                && backup::keep_what_is_there(run, entry).is_ok()
+            {
                 drop(staged.staging.publish_replacing(dir, entry.target_name()));
             }
         }
