@@ -230,6 +230,23 @@ fn a_destination_directory_that_cannot_be_worked_in_is_told() {
 }
 
 #[test]
+fn a_destination_fault_is_told_and_counted_once_however_many_passes_meet_it() {
+    for rule in ["opendir:EIO:b", "readdir:EIO:b", "lookup:EIO:c/d", "rmdir:EIO:c/extradir"] {
+        for options in ["--delete", "--delete-before", "--delete-before --max-delete=90%"] {
+            let lab = Lab::new();
+            trees(&lab);
+            let faults = vec![rule.parse().unwrap()];
+            let config = testfs::Config { faults, ..testfs::Config::new(lab.path("old")) };
+            let _mount = testfs::Mount::at(config, &lab.dir("mnt")).unwrap();
+            let done = lab.lanesync(&format!("-aH {options} --json new/ mnt/")).go().expect(23);
+            let told = done.stderr.lines().filter(|line| line.contains(EIO)).count();
+            assert_eq!(told, 1, "{rule} {options}: {done}");
+            assert!(done.stdout.contains("\"faults\":1,"), "{rule} {options}: {done}");
+        }
+    }
+}
+
+#[test]
 fn a_destination_file_that_cannot_be_written_is_told_and_the_old_one_stays() {
     check_all(
         At::Destination,

@@ -168,6 +168,31 @@ fn a_signal_during_a_long_deletion_ends_it() {
 }
 
 #[test]
+fn a_signal_in_the_first_pass_leaves_the_destination_to_no_other() {
+    let lab = Lab::new();
+    for number in 0..200 {
+        lab.file(format!("backing/dir{:02}/file{number:03}", number % 20), "x");
+    }
+    lab.file("dst/extra", "x");
+    lab::set_mode(&lab.path("backing"), 0o711);
+    lab::set_mode(&lab.path("dst"), 0o750);
+    let config = testfs::Config {
+        delay: Duration::from_millis(20),
+        ..testfs::Config::new(lab.path("backing"))
+    };
+    let mount = testfs::Mount::at(config, &lab.dir("src")).unwrap();
+    let before = fs::metadata(lab.path("dst")).unwrap();
+    let mut run = lab.lanesync("-a --delete-before --stats src/ dst/").start();
+    run.until("the source was listed", || mount.stats().operations > 30);
+    run.signal(Signal::INT);
+    let done = run.wait().expect(20);
+    assert!(done.stdout.contains("Number of files:"), "no summary: {done}");
+    let now = fs::metadata(lab.path("dst")).unwrap();
+    let kept = |dir: &fs::Metadata| (dir.mode(), dir.mtime_nsec(), dir.ctime_nsec());
+    assert_eq!(kept(&now), kept(&before), "{done}");
+}
+
+#[test]
 fn a_shared_big_file_that_waits_for_its_rate_has_no_name_yet() {
     for options in ["", "--delay-updates"] {
         let lab = Lab::new();

@@ -89,13 +89,12 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
 }
 
 /// Tells of a fault that kept deletions back and was gone when the tree was gone through again: what
-/// was to be deleted is still there.
+/// was to be deleted is still there. So it does where the run ended before that.
 fn tell_passing_fault(run: &Run) {
-    if let Some(fault) = run.deletion.take_untold()
-        && run.pass().transfers()
-        && run.scratches.totals().faults == 0
-    {
-        run.fault(&mut run.scratches.of(0).totals, fault);
+    let Some(fault) = run.deletion.take_untold() else { return };
+    let may_be_told = run.pass().transfers() && run.scratches.totals().faults > 0;
+    if !may_be_told {
+        run.tell_fault(&mut run.scratches.of(0).totals, fault);
     }
 }
 
@@ -153,6 +152,10 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
     let overlaps = top.opened.as_ref().is_some_and(|opened| lies_in_a_source(&top, opened));
     run.deletion.permit(run.settings.delete.limit);
     for (number, pass) in Pass::of(&run.settings, overlaps).iter().enumerate() {
+        // What ended one pass leaves the roots to no other.
+        if run.ending.has_begun() {
+            break;
+        }
         run.begin_pass(*pass, number == 0);
         let before = run.scratches.totals();
         let root = match root_node(run, &top, &picked) {

@@ -1,5 +1,6 @@
 //! What all tasks of one run share: settings, counters, limits, and what has gone wrong so far.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
@@ -48,6 +49,9 @@ pub(crate) struct Run {
     pub(crate) budgets: Budgets,
     pub(crate) destination: Destination,
     pub(crate) deletion: Permission,
+    /// Faults of the destination that the passes before the transfer have told of: it meets most of
+    /// them again.
+    told_early: Mutex<HashSet<Fault>>,
     /// Complete files that are put into place when the tree has been gone through.
     pub(crate) later: Mutex<Vec<Waiting>>,
     /// What is known of directories before they are entered (`-m`).
@@ -102,6 +106,7 @@ impl Run {
             ),
             destination: Destination::new(job, &settings, opened)?,
             deletion: Permission::new(settings.delete.ignore_errors),
+            told_early: Mutex::default(),
             later: Mutex::default(),
             known_full: KnownFull::default(),
             scratches: Scratches::new(limits.workers),
@@ -144,7 +149,8 @@ impl Run {
         waited
     }
 
-    /// Tells of a path that failed; ends the run when nothing more can be written.
+    /// Tells of a path that failed, once in all passes; ends the run when nothing more can be
+    /// written.
     pub(crate) fn fault(&self, totals: &mut Summary, fault: Fault) {
         if fault.side == Side::Source && !self.pass().transfers() {
             // The pass that transfers tells of it; here it only keeps deletions back.
@@ -154,6 +160,18 @@ impl Run {
             }
             return;
         }
+        let is_new = if self.pass().transfers() {
+            !self.told_early.lock().contains(&fault)
+        } else {
+            self.told_early.lock().insert(fault.clone())
+        };
+        if is_new {
+            self.tell_fault(totals, fault);
+        }
+    }
+
+    /// The same, whatever the passes have met so far.
+    pub(crate) fn tell_fault(&self, totals: &mut Summary, fault: Fault) {
         if fault.is_vanished() {
             totals.vanished += 1;
         } else {

@@ -166,7 +166,7 @@ impl fmt::Display for Verb {
 }
 
 /// Why it failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// The operating system refused, with this `errno`.
     Os(i32),
@@ -215,7 +215,7 @@ impl fmt::Display for Cause {
 }
 
 /// A path that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
     /// On which side.
     pub side: Side,
