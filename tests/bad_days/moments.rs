@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::lab::{self, Done, Lab};
+use rustix::process::Signal;
+
+use crate::lab::{self, Done, Lab, Running, content};
 
 /// Lists many files of which the last is changed while the first are copied.
 fn changes_late(change: &dyn Fn(&Path)) -> (Lab, Done) {
@@ -173,5 +175,51 @@ fn a_source_that_dies_in_the_middle_removes_nothing() {
         let done = run.wait().expect(23).complains(&["source", "Input/output error"]);
         let missing: Vec<_> = before.difference(&lab::names(&lab.path("dst"))).cloned().collect();
         assert!(missing.is_empty(), "{options} removed {missing:?}: {done}");
+    }
+}
+
+/// Somebody else makes files at the destination, under names that were free when they were looked for
+/// and whose content is on its way.
+fn appears_meanwhile(options: &str) -> (Lab, Running) {
+    let lab = Lab::new();
+    lab.file("src/aa", "first");
+    lab.file("src/file", content(1, 4 << 20));
+    fs::hard_link(lab.path("src/file"), lab.path("src/twin")).unwrap();
+    lab::age(&lab.path("src"));
+    lab.dir("dst");
+    let line = format!("-a --bwlimit=2m --workers 1 {options} src/ dst/");
+    let mut run = lab.lanesync(&line).start();
+    let is_begun = || lab.path("dst/aa").exists() || lab.path("dst/.~tmp~/aa").exists();
+    run.until("the first file was copied", is_begun);
+    run.signal(Signal::STOP);
+    for name in ["file", "twin"] {
+        assert!(!lab.path("dst").join(name).exists(), "it was copied too soon");
+        lab.file(format!("dst/{name}"), "appeared");
+    }
+    run.signal(Signal::CONT);
+    (lab, run)
+}
+
+#[test]
+fn what_appears_under_a_name_meanwhile_is_backed_up_or_left_alone() {
+    let ways = ["", "-H", "--delay-updates", "-H --delay-updates"];
+    let settings = ["", "-b", "--ignore-existing", "-u -b"];
+    let cases = ways.iter().flat_map(|way| settings.map(|setting| (*way, setting)));
+    let started: Vec<_> =
+        cases.map(|case| (case, appears_meanwhile(&format!("{} {}", case.0, case.1)))).collect();
+    for ((way, setting), (lab, run)) in started {
+        let done = run.wait().expect(0);
+        let stays = matches!(setting, "--ignore-existing" | "-u -b");
+        let whole = content(1, 4 << 20);
+        for name in ["file", "twin"] {
+            let now = fs::read(lab.path("dst").join(name)).unwrap();
+            let wanted = if stays { b"appeared" } else { &whole[..] };
+            assert!(now == wanted, "{name} is another with {way} {setting}: {done}");
+            let backup = fs::read(lab.path(format!("dst/{name}~"))).ok();
+            let wanted = (setting == "-b").then_some(b"appeared".to_vec());
+            assert_eq!(backup, wanted, "{name} {way} {setting}: {done}");
+        }
+        let others = lab::names(&lab.path("dst")).len() - if setting == "-b" { 5 } else { 3 };
+        assert_eq!(others, 0, "{way} {setting} left something: {done}");
     }
 }

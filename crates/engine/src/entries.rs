@@ -367,6 +367,18 @@ pub(crate) fn is_left_alone(run: &Run, entry: &Entry) -> bool {
         || (entry.source.kind == Kind::File && left_alone(run, entry).is_some())
 }
 
+/// Why a setting leaves alone what has appeared under the name of an entry since that was looked for.
+pub(crate) fn leaves_newcomer(
+    run: &Run,
+    entry: &Entry,
+    newcomer: &Metadata,
+) -> Option<&'static [u8]> {
+    if run.settings.compare.ignore_existing {
+        return Some(b" exists");
+    }
+    is_newer(run, entry, newcomer).then_some(IS_NEWER)
+}
+
 /// True when the destination has a file of the name, right or not, or a basis tree its content.
 pub(crate) fn is_present(worker: &mut Worker<'_>, entry: &Entry) -> bool {
     entry.existing.is_some_and(|existing| existing.kind == Kind::File)
@@ -424,13 +436,21 @@ fn left_alone(run: &Run, entry: &Entry) -> Option<&'static [u8]> {
     if settings.traverse.min_size.is_some_and(|min| size < min) {
         return Some(b" is under min-size");
     }
-    let existing = entry.existing.as_ref().filter(|existing| existing.kind == Kind::File)?;
+    let existing = entry.existing.as_ref()?;
+    is_newer(run, entry, existing).then_some(IS_NEWER)
+}
+
+/// What is said of a file that `-u` leaves alone.
+const IS_NEWER: &[u8] = b" is newer";
+
+/// True where `-u` leaves a file alone that is there.
+fn is_newer(run: &Run, entry: &Entry, there: &Metadata) -> bool {
+    let compare = &run.settings.compare;
     // As rsync: the window counts in favour of what is there, a negative one against it.
-    let newer = source_lead_secs(entry, existing) < settings.compare.modify_window_secs;
-    if settings.compare.update_only && newer {
-        return Some(b" is newer");
-    }
-    None
+    compare.update_only
+        && there.kind == Kind::File
+        && entry.source.kind == Kind::File
+        && source_lead_secs(entry, there) < compare.modify_window_secs
 }
 
 /// How many seconds younger the source is than what is there.

@@ -398,6 +398,7 @@ fn follow(worker: &mut Worker<'_>, lead: &Lead<'_>, mut entry: Entry) {
         // What is in the way stays there, which has been told.
         Ok(None) => return,
         Err(Problem::Fault(fault)) => return entry.fail(worker, fault),
+        Err(Problem::LeftAlone(why)) => return whole::leave_alone(worker, &entry, why),
         Err(Problem::Stopped | Problem::Changed) => return entry.stop(worker),
     };
     let flags = match differences(worker, lead, &entry, &linked) {
@@ -510,6 +511,7 @@ fn link_to(
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(entry.target_fault(Verb::LookAt, &error).into()),
     };
+    let was_there = entry.existing.is_some();
     if now.is_some() {
         // What was given to the leader, this name may have got with it.
         entry.existing = run.stat(to, to_name).ok();
@@ -518,6 +520,11 @@ fn link_to(
         && now.is_same_inode(&copy)
     {
         return Ok(Some(Linked { already: true, copy: Some(copy) }));
+    }
+    if let Some(newcomer) = entry.existing.filter(|_| !was_there)
+        && let Some(why) = entries::leaves_newcomer(run, entry, &newcomer)
+    {
+        return Err(Problem::LeftAlone(why));
     }
     let (from, to) = (from.clone(), to.clone());
     let is_obstacle = now.is_some_and(|now| now.kind == Kind::Directory);
@@ -535,6 +542,10 @@ fn link_to(
     }
     let (from_name, to_name) = (leader.target_name(), entry.target_name());
     let linked = match from.hard_link(from_name, &to, to_name) {
+        // It appeared since it was looked for.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && now.is_none() => {
+            return link_to(worker, leader, entry);
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             fs::replace::replace_with(&to, to_name, |staging| {
                 from.hard_link(from_name, &to, staging)

@@ -406,7 +406,7 @@ impl<'a> Doomed<'a> {
                     worker.run.fault(&mut worker.scratch.totals, fault);
                     return false;
                 }
-                Err(Problem::Stopped | Problem::Changed) => return false,
+                Err(Problem::Stopped | Problem::Changed | Problem::LeftAlone(_)) => return false,
             }
         } else if let Err(error) = self.unlink(name, kind) {
             match error.kind() {

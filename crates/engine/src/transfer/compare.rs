@@ -8,7 +8,7 @@ use model::{Fault, Side, Verb};
 
 use crate::entries::{self, Entry};
 use crate::task::{Cost, Worker};
-use crate::transfer::whole::{Problem, stopped};
+use crate::transfer::whole::{Problem, leave_alone, stopped};
 use crate::transfer::{RANGED_FROM_BYTES, big};
 
 /// Bytes that are compared at once, at most: both buffers fit a second-level cache.
@@ -90,6 +90,7 @@ pub(crate) fn give_up(worker: &mut Worker<'_>, entry: &Entry, problem: Problem) 
         Problem::Fault(fault) => {
             entry.fail(worker, fault);
         }
+        Problem::LeftAlone(why) => leave_alone(worker, entry, why),
         Problem::Stopped | Problem::Changed => stopped(worker, entry),
     }
 }

@@ -13,7 +13,7 @@ use crate::hard_links::{self, Dressed};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
 use crate::telling::{Line, Told};
-use crate::transfer::whole::{Problem, content_is_safe};
+use crate::transfer::whole::{Problem, content_is_safe, leave_alone};
 
 /// How an entry is made.
 pub(super) struct Making<'a> {
@@ -35,6 +35,7 @@ pub(super) fn bring(
         if let Err(problem) = make(run, entry, making) {
             match problem {
                 Problem::Fault(fault) => entry.fail(worker, fault),
+                Problem::LeftAlone(why) => leave_alone(worker, entry, why),
                 Problem::Stopped | Problem::Changed => entry.stop(worker),
             }
             hard_links::leader_failed(worker, entry);

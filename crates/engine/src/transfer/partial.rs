@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fs::staging::Staging;
-use fs::{AccessTime, Dir, Existing, Times};
+use fs::{AccessTime, Dir, Times};
 use model::settings::Partial;
 use model::{Fault, Timestamp, Verb};
 
@@ -225,12 +225,10 @@ fn put_in_place(worker: &mut Worker<'_>, entry: &Entry, told: Option<Told>) {
             |error: &io::Error| Problem::from(entry.target_fault(Verb::PutIntoPlace, error));
         let holder =
             dir.open_child(WAITING_DIR, AccessTime::Update).map_err(|error| failed(&error))?;
-        if entry.existing.is_some() && worker.run.settings.backup.enabled {
-            backup::keep(worker.run, entry)?;
-        }
-        holder
-            .rename(entry.target_name(), dir, entry.target_name(), Existing::Replace)
-            .map_err(|error| failed(&error))?;
+        let name = entry.target_name();
+        whole::give_name(worker.run, entry, Verb::PutIntoPlace, |existing| {
+            holder.rename(name, dir, name, existing)
+        })?;
         // The last one of a directory finds it empty.
         drop(dir.remove_dir(WAITING_DIR));
         Ok(())
@@ -242,6 +240,13 @@ fn put_in_place(worker: &mut Worker<'_>, entry: &Entry, told: Option<Told>) {
         }
         // Its source, and those of its followers, stay.
         (Ok(()), None) => hard_links::leader_is_there(worker, entry, Dressed::Partly),
+        (Err(Problem::LeftAlone(why)), told) => {
+            take_back(entry);
+            if told.is_some() {
+                whole::leave_alone(worker, entry, why);
+            }
+            hard_links::leader_failed(worker, entry);
+        }
         (Err(Problem::Stopped | Problem::Changed), told) => leave(worker, entry, told.is_none()),
         (Err(Problem::Fault(fault)), told) => {
             if told.is_some() {

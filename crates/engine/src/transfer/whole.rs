@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fs::copy::CopyError;
 use fs::staging::{Naming, Staging};
-use fs::{Copied, Dir, File, Sparse};
+use fs::{Copied, Dir, Existing, File, Sparse};
 use model::settings::{Staging as StagingChoice, Symlinks};
 use model::{
     Cause, Fault, FileGauge, Gauges, ItemFlags, Kind, Metadata, Summary, Topic, Verb, Verdict,
@@ -21,7 +21,7 @@ use crate::task::Worker;
 use crate::telling::Told;
 use crate::transfer::{RANGED_FROM_BYTES, big, in_place, partial};
 use crate::wanted::Wanted;
-use crate::{backup, finalize, hard_links};
+use crate::{backup, entries, finalize, hard_links};
 
 /// How often a file that changes while it is read is read in all; see [`changes_always`].
 pub(crate) const ATTEMPTS: u32 = 3;
@@ -78,6 +78,8 @@ pub(crate) enum Problem {
     Changed,
     /// The run is being stopped.
     Stopped,
+    /// A setting leaves alone what has appeared under its name meanwhile; why.
+    LeftAlone(&'static [u8]),
 }
 
 /// What is told of a file that has its content and lacks an attribute that could not be set.
@@ -115,6 +117,11 @@ pub(crate) fn run(worker: &mut Worker<'_>, mut job: FileJob) {
 pub(crate) fn stopped(worker: &mut Worker<'_>, entry: &Entry) {
     entry.stop(worker);
     hard_links::leader_failed(worker, entry);
+}
+
+/// Counts an entry as left out for what has appeared under its name.
+pub(crate) fn leave_alone(worker: &mut Worker<'_>, entry: &Entry, why: &[u8]) {
+    entry.skip(worker, Topic::Skip, |path| [path, why].concat());
 }
 
 /// Writes a file on this worker, from the first byte to the last.
@@ -159,6 +166,10 @@ pub(crate) fn conclude(worker: &mut Worker<'_>, job: &FileJob, result: Result<Wr
             }
         }
         Err(Problem::Stopped | Problem::Changed) => stopped(worker, &job.entry),
+        Err(Problem::LeftAlone(why)) => {
+            leave_alone(worker, &job.entry, why);
+            hard_links::leader_failed(worker, &job.entry);
+        }
         Err(Problem::Fault(fault)) => {
             worker.run.deletion.note_fault(&fault);
             job.entry.fail_in_transfer(worker, fault, job.flags);
@@ -505,23 +516,46 @@ impl Staged {
         if run.settings.write.delay_updates {
             return partial::put_aside(run, entry, &mut self.staging).map_err(Problem::from);
         }
-        let mut replaces = entry.existing.is_some();
-        if replaces && run.settings.backup.enabled {
-            backup::keep(run, entry)?;
-        }
-        let failed = |error: &io::Error| Problem::from(entry.target_fault(Verb::Publish, error));
-        if !replaces {
-            match self.staging.publish_new(dir, name) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => replaces = true,
-                result => result.map_err(|error| failed(&error))?,
-            }
-        }
-        if replaces {
-            self.staging.publish_replacing(dir, name).map_err(|error| failed(&error))?;
-        }
+        give_name(run, entry, Verb::Publish, |existing| match existing {
+            Existing::Refuse => self.staging.publish_new(dir, name),
+            Existing::Replace => self.staging.publish_replacing(dir, name),
+        })?;
         partial::forget(run, entry);
         Ok(())
     }
+}
+
+/// Gives a complete file its name by what `publish` does. What it replaces is backed up where the
+/// settings ask for it, and what has appeared there since it was looked for is asked about first.
+/// Test: `what_appears_under_a_name_meanwhile_is_backed_up_or_left_alone`.
+pub(crate) fn give_name(
+    run: &Run,
+    entry: &Entry,
+    verb: Verb,
+    mut publish: impl FnMut(Existing) -> io::Result<()>,
+) -> Result<(), Problem> {
+    let failed = |error: &io::Error| Problem::from(entry.target_fault(verb, error));
+    if entry.existing.is_none() {
+        match publish(Existing::Refuse) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                ask_of_newcomer(run, entry)?;
+            }
+            result => return result.map_err(|error| failed(&error)),
+        }
+    }
+    backup::keep_what_is_there(run, entry)?;
+    publish(Existing::Replace).map_err(|error| failed(&error))
+}
+
+/// Looks whether a setting leaves alone what has appeared under a name.
+fn ask_of_newcomer(run: &Run, entry: &Entry) -> Result<(), Problem> {
+    let newcomer = match run.stat(target_dir(entry)?, entry.target_name()) {
+        Ok(newcomer) => newcomer,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(entry.target_fault(Verb::LookAt, &error).into()),
+    };
+    entries::leaves_newcomer(run, entry, &newcomer)
+        .map_or(Ok(()), |why| Err(Problem::LeftAlone(why)))
 }
 
 /// Where the staging file of an entry is made: in `--temp-dir`, if a rename leads from there to the
