@@ -201,6 +201,30 @@ fn a_link_swapped_in_at_the_source_never_brings_anything_from_outside() {
     assert!(swaps > 100 && runs >= options.len(), "{swaps} swaps in {runs} runs show nothing");
 }
 
+/// What a directory of backups mirrors is the directory that the run works in, whatever has its name
+/// by the time that the backup is made.
+#[test]
+fn a_link_swapped_in_gives_no_attributes_to_a_directory_of_backups() {
+    let lab = Lab::new();
+    lab.file("src/d/file", lab::content(1, 6 << 20));
+    lab.file("dst/d/file", "old");
+    lab.dir("outside");
+    for (dir, value) in [("src/d", "d"), ("dst/d", "d"), ("outside", "outside")] {
+        let mut tool = std::process::Command::new("setfattr");
+        lab::succeed(tool.args(["-n", "user.x", "-v", value]).arg(lab.path(dir)));
+    }
+    let names = lab::names(&lab.path("dst"));
+    let mut run = lab.lanesync("-aX --bwlimit=2m --backup-dir=../kept src/ dst/").start();
+    run.until("it began to write", || lab::names(&lab.path("dst")) != names);
+    fs::rename(lab.path("dst/d"), lab.path("dst/moved")).unwrap();
+    symlink(lab.path("outside"), lab.path("dst/d")).unwrap();
+    let done = run.wait();
+    assert_eq!(fs::read(lab.path("kept/d/file")).unwrap(), b"old", "{done}");
+    let mut value = [0; 16];
+    let len = rustix::fs::getxattr(lab.path("kept/d"), c"user.x", &mut value).unwrap();
+    assert_eq!(&value[..len], b"d", "{done}");
+}
+
 #[test]
 fn links_that_lie_at_the_destination_are_replaced_and_not_written_through() {
     for options in OPTIONS {

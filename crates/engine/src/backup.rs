@@ -148,16 +148,41 @@ impl Old<'_> {
         let Some(mut dir) = run.destination.backup_root(&run.settings.backup)? else {
             return Ok(Place { dir: self.dir.clone(), name });
         };
-        let mut mirrored = run.destination.root.clone();
+        let mut mirrored = None;
         for (depth, component) in (1..).zip(self.path.components()) {
-            mirrored = mirrored.and_then(|above| above.open_child_following(component).ok());
             let (below, made) = dir.open_or_make_child(component)?;
-            if let (Made::Now, Some(mirrored)) = (made, &mirrored) {
+            mirrored = match made {
+                Made::Now => self.dir_at(depth, mirrored).ok().flatten(),
+                Made::Before => None,
+            };
+            if let Some(mirrored) = &mirrored {
                 self.mirror(run, mirrored, &below, depth)?;
             }
             dir = below;
         }
         Ok(Place { dir, name })
+    }
+
+    /// The directory at a depth on the way to the entry: what the run works in, not what has its name
+    /// by now. `above` is the one above it, if that is open.
+    /// Test: `a_link_swapped_in_gives_no_attributes_to_a_directory_of_backups`.
+    fn dir_at(&self, depth: usize, above: Option<Dir>) -> io::Result<Option<Dir>> {
+        if depth == self.path.components().count() {
+            return Ok(Some(self.dir.clone()));
+        }
+        if let Some(node) = self.node_at(depth) {
+            return node.target_dir();
+        }
+        // It lies between the node and an entry that is removed below that: no link leads there.
+        let (dir, reached) = match above {
+            Some(above) => (Some(above), depth - 1),
+            None => (self.node.target_dir()?, self.node.path.components().count()),
+        };
+        let Some(mut dir) = dir else { return Ok(None) };
+        for component in self.path.components().skip(reached).take(depth - reached) {
+            dir = dir.open_child_to_search(component, AccessTime::Update)?;
+        }
+        Ok(Some(dir))
     }
 
     /// Gives a directory that was just made the attributes of the one that it mirrors.
@@ -181,9 +206,13 @@ impl Old<'_> {
         if !run.pass().transfers() || run.keeps_pretence() {
             return None;
         }
+        Some(&self.node_at(depth)?.finish.as_ref()?.wanted)
+    }
+
+    /// The node at a depth, if the way to the entry goes that far in the transfer.
+    fn node_at(&self, depth: usize) -> Option<&Node> {
         let mut nodes = std::iter::successors(Some(self.node), |node| node.parent.as_deref());
-        let node = nodes.find(|node| node.path.components().count() == depth)?;
-        Some(&node.finish.as_ref()?.wanted)
+        nodes.find(|node| node.path.components().count() == depth)
     }
 
     fn move_to(&self, run: &Run, place: &Place) -> io::Result<()> {
