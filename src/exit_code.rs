@@ -63,6 +63,9 @@ impl Exit {
             Ending::Complete if summary.faults > 0 => Self::Partial,
             Ending::Complete if summary.deletions_skipped > 0 => Self::DeleteLimit,
             Ending::Complete if summary.vanished > 0 => Self::Vanished,
+            // Whatever kept them back has been counted as a fault; should it not have been, the code
+            // still tells that the tree is not as asked for.
+            Ending::Complete if summary.deletions_suppressed > 0 => Self::Partial,
             Ending::Complete => Self::Success,
         }
     }
@@ -122,6 +125,14 @@ mod tests {
         check(Ending::Interrupted, [1, 1, 1], 20);
         check(Ending::TimeIsOver, [1, 0, 0], 30);
         check(Ending::Error(Exit::FileIo), [1, 1, 1], 11);
+    }
+
+    #[test]
+    fn deletions_that_were_kept_back_are_no_success() {
+        let summary = Summary { deletions_suppressed: 1, ..Summary::default() };
+        assert_eq!(Exit::of_run(Ending::Complete, &summary), Exit::Partial);
+        let summary = Summary { vanished: 1, ..summary };
+        assert_eq!(Exit::of_run(Ending::Complete, &summary), Exit::Vanished);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::task::{Cost, Position, Task, Worker};
 use crate::telling::{Subject, Told};
 use crate::transfer::whole::FileJob;
 use crate::wanted::{Quick, Wanted, quick_check};
-use crate::{attributes, basis, delete, finalize, links, transfer};
+use crate::{attributes, basis, delete, finalize, links, scan, transfer};
 
 /// Entries that one task goes through: few enough to be shared, many enough that a directory
 /// stays with one worker and its lock is not fought for.
@@ -290,7 +290,7 @@ fn source_failed(
 ) {
     let gone = error.kind() == io::ErrorKind::NotFound;
     let cause = match gone {
-        true if entry.is_followed => Cause::Refused("the link points to nothing".into()),
+        true if entry.is_followed => Cause::Refused(scan::LEADS_NOWHERE.into()),
         true if entry.picked == 0 => Cause::Vanished,
         _ => Cause::from(error),
     };

@@ -77,6 +77,11 @@ impl NameRef {
     pub(crate) fn is_directory(&self) -> bool {
         self.kind == Some(Kind::Directory)
     }
+
+    /// As of [`Seen`].
+    pub(crate) fn leads_nowhere(&self) -> bool {
+        Seen { kind: self.kind, is_followed: self.is_followed }.leads_nowhere()
+    }
 }
 
 /// A directory that a further layer has, too.
@@ -84,6 +89,15 @@ impl NameRef {
 pub(crate) struct AlsoIn {
     pub(crate) name: Box<[u8]>,
     pub(crate) layer: u16,
+}
+
+/// What sorting found of the names that several layers have.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sorted {
+    /// The further layers whose listings have a directory that several layers have, by name.
+    pub(crate) also_in: Vec<AlsoIn>,
+    /// Links to nothing that gave way to what another layer has under their name.
+    pub(crate) lead_nowhere: Vec<AlsoIn>,
 }
 
 /// Names of one directory.
@@ -118,18 +132,17 @@ impl Names {
     }
 
     /// Sorts as rsync does and drops the later of equal names: of a directory and something else
-    /// the directory stays, otherwise the one of the earlier layer.
-    ///
-    /// Returns the further layers whose listings have a directory that several layers have, by name.
-    pub(crate) fn sort(&mut self) -> Vec<AlsoIn> {
+    /// the directory stays, otherwise the one of the earlier layer. A link to nothing gives way to all.
+    pub(crate) fn sort(&mut self) -> Sorted {
         let arena = std::mem::take(&mut self.arena);
         let name = |entry: &NameRef| entry.name_in(&arena);
-        let mut also_in = Vec::new();
+        let Sorted { mut also_in, mut lead_nowhere } = Sorted::default();
         if self.refs.iter().any(|entry| entry.layer != self.refs[0].layer || entry.picked != 0) {
             self.refs.sort_by(|left, right| {
                 name(left)
                     .cmp(name(right))
                     .then_with(|| right.is_directory().cmp(&left.is_directory()))
+                    .then_with(|| left.leads_nowhere().cmp(&right.leads_nowhere()))
                     .then_with(|| (left.layer, left.picked).cmp(&(right.layer, right.picked)))
             });
             self.refs.dedup_by(|later, kept| {
@@ -138,6 +151,9 @@ impl Names {
                 let may_be_one = later.is_directory() || later.kind.is_none();
                 if equal && may_be_one && later.is_listed && later.layer != kept.layer {
                     also_in.push(AlsoIn { name: name(kept).into(), layer: later.layer });
+                }
+                if equal && later.leads_nowhere() && later.layer != kept.layer {
+                    lead_nowhere.push(AlsoIn { name: name(kept).into(), layer: later.layer });
                 }
                 if equal && kept.picked == 0 {
                     kept.picked = later.picked;
@@ -148,7 +164,7 @@ impl Names {
         self.refs.sort_unstable_by(|left, right| left.sorted(&arena).cmp(&right.sorted(&arena)));
         self.files = self.refs.partition_point(|entry| !entry.is_directory());
         self.arena = arena;
-        also_in
+        Sorted { also_in, lead_nowhere }
     }
 
     /// All names in order.
@@ -178,8 +194,8 @@ mod tests {
         for (name, layer, kind) in entries {
             names.push(name, *layer, Seen::itself(Some(*kind)));
         }
-        let also_in = names.sort();
-        (names, also_in)
+        let sorted = names.sort();
+        (names, sorted.also_in)
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::time::Instant;
 use filter::{NodeKind, Perishable};
 use fs::{Dir, Listing};
 use model::settings::{DeleteWhen, OneFileSystem, Symlinks};
-use model::{Kind, Metadata, Topic, Verb, Verdict};
+use model::{Cause, Kind, Metadata, Topic, Verb, Verdict};
 
-use crate::names::{Names, Presence, Seen};
+use crate::names::{AlsoIn, NameRef, Names, Presence, Seen, Sorted};
 use crate::node::{Content, Node};
 use crate::pass::Deletion;
 use crate::run::Run;
@@ -19,11 +19,15 @@ use crate::telling::Subject;
 use crate::transfer::partial;
 use crate::{delete, descend, entries, finalize, links, prune};
 
+/// Why a link that is to be followed fails.
+pub(crate) const LEADS_NOWHERE: &str = "the link points to nothing";
+
 /// Lists a directory, removes what is extraneous, and begins with what is in it.
 pub(crate) fn expand(worker: &mut Worker<'_>, node: Arc<Node>) {
     let began = Instant::now();
     let mut names = collect(worker, &node);
-    let also_in = names.sort();
+    let Sorted { also_in, lead_nowhere } = names.sort();
+    note_what_leads_nowhere(worker, &node, &names, &lead_nowhere);
     let extraneous = match_destination(worker, &node, &mut names);
     worker.sample(Cost::List, began.elapsed(), 1);
     worker.run.deletion.count_seen(extraneous.seen);
@@ -129,9 +133,6 @@ fn add_listing(
         {
             continue;
         }
-        if seen.leads_nowhere() {
-            lacks_content(node);
-        }
         let prunes = worker.run.settings.traverse.prune_empty_dirs;
         if prunes && seen.is_directory() && prune::is_empty(node, layer, name, seen.is_followed) {
             leave_out(worker, node, name, "there is nothing in it to bring over");
@@ -170,9 +171,6 @@ fn add_pick(worker: &mut Worker<'_>, node: &Arc<Node>, pick: &Pick, at: u32, nam
             }
         };
         let mut seen = see(&node.run, node, &dir, &pick.name, None);
-        if seen.leads_nowhere() {
-            lacks_content(node);
-        }
         let leads_on = in_root.reason != Reason::Named || pick.below.is_some();
         let is_directory =
             || dir.stat_following(&pick.name).is_ok_and(|behind| behind.kind == Kind::Directory);
@@ -223,10 +221,25 @@ fn see(run: &Run, node: &Node, dir: &Dir, name: &[u8], hint: Option<Kind>) -> Se
     Seen::itself(kind)
 }
 
-/// Notes that the source lacks something. It is told when it is looked at; deletions must know now.
-fn lacks_content(node: &Node) {
-    node.source.note_incomplete();
-    node.run.deletion.note_source_fault();
+/// Notes that the source lacks what links to nothing might have been: deletions must know now. Those
+/// that stay among the names are told of when they are looked at; as in rsync, those that gave way to
+/// another layer's are told of, too.
+/// Test: `a_link_to_nothing_behind_another_source_is_told_of`.
+fn note_what_leads_nowhere(
+    worker: &mut Worker<'_>,
+    node: &Node,
+    names: &Names,
+    gave_way: &[AlsoIn],
+) {
+    for AlsoIn { name, layer } in gave_way {
+        let cause = Cause::Refused(LEADS_NOWHERE.into());
+        let fault = node.source_fault(Verb::LookAt, *layer, name, cause);
+        worker.run.source_fault(&mut worker.scratch.totals, fault);
+    }
+    if !gave_way.is_empty() || names.files().iter().any(NameRef::leads_nowhere) {
+        node.source.note_incomplete();
+        node.run.deletion.note_source_fault();
+    }
 }
 
 /// Says that what an unsafe link points to is copied; as in rsync, whatever the rules say of it.

@@ -38,6 +38,24 @@ fn pitfall_03_deletion_needs_whole_directories() {
 }
 
 #[test]
+fn a_link_to_nothing_behind_another_source_is_told_of() {
+    let tree = |has_directory: bool| {
+        let tree = Tree::new().symlink("b/x", "nowhere").file("b/y", "y").file("dst/extra", "e");
+        if has_directory { tree.file("a/x/in", "f") } else { tree.file("a/x", "f") }
+    };
+    for when in WHENS {
+        for has_directory in [false, true] {
+            for sources in ["a/ b/", "b/ a/"] {
+                let args = format!("-aiL {when} {sources} dst");
+                let seen = check_args(&tree(has_directory), &args);
+                assert_eq!(seen.code(), 23, "{args}");
+                assert_there(&seen, &["dst/extra", "dst/y"], &[]);
+            }
+        }
+    }
+}
+
+#[test]
 fn pitfall_03_what_is_moved_away_is_not_extraneous_afterwards() {
     let tree = tree()
         .file("src/sub/deep/b", "b")
