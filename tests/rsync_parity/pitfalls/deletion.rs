@@ -56,6 +56,23 @@ fn a_link_to_nothing_behind_another_source_is_told_of() {
 }
 
 #[test]
+fn a_fault_at_the_source_keeps_back_neither_what_is_in_the_way_nor_missing_arguments() {
+    let tree = Tree::new()
+        .symlink("src/link", "nowhere")
+        .file("src/z", "file")
+        .file("dst/z/in", "in the way")
+        .file("dst/gone/in", "named")
+        .file("dst/extra", "e");
+    for options in ["--delete", "--delete-before", "--delete-after", "--force"] {
+        let args = format!("-aL --delete-missing-args {options} src/ src/gone dst");
+        let scope = Scope { output: Output::Ignored, also: Also::default() };
+        let seen = check(&Scenario::new(tree.clone(), &args), scope);
+        assert_eq!(seen.code(), 23, "{options}");
+        assert_there(&seen, &["dst/z", "dst/extra"], &["dst/z/in", "dst/gone"]);
+    }
+}
+
+#[test]
 fn pitfall_03_what_is_moved_away_is_not_extraneous_afterwards() {
     let tree = tree()
         .file("src/sub/deep/b", "b")
