@@ -56,6 +56,22 @@ fn a_link_to_nothing_behind_another_source_is_told_of() {
 }
 
 #[test]
+fn a_link_to_nothing_that_a_rule_hides_keeps_nothing_back() {
+    let tree = Tree::new()
+        .file("src/d/.rules", "- x\n")
+        .symlink("src/d/x", "/nowhere")
+        .file("src/d/y", "y")
+        .dir("src/full")
+        .file("dst/full/extra", "e");
+    let line = "-a --copy-unsafe-links -R --delete-delay --filter=:_.rules";
+    let scope = Scope { output: Output::Ignored, also: Also::default() };
+    let args = format!("{line} src/./d/x src/./d/y src/./full/ dst");
+    let seen = check(&Scenario::new(tree, &args), scope);
+    assert_eq!(seen.code(), 0);
+    assert_there(&seen, &["dst/d/y", "dst/full"], &["dst/full/extra", "dst/d/x"]);
+}
+
+#[test]
 fn a_fault_at_the_source_keeps_back_neither_what_is_in_the_way_nor_missing_arguments() {
     let tree = Tree::new()
         .symlink("src/link", "nowhere")
