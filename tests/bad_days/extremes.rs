@@ -183,6 +183,27 @@ fn two_thousand_levels_are_removed_with_few_descriptors() {
     removes_deep(256, "--delete");
 }
 
+/// Below directories that use up what may stay open, many trees go at once, each with many levels.
+#[test]
+fn deep_trees_side_by_side_are_removed_with_few_descriptors() {
+    let lab = Lab::new();
+    for tree in 0..64 {
+        let dir = format!("dir{tree:02}/a/b/c/d/e");
+        lab.dir(format!("src/{dir}"));
+        for level in 0..12 {
+            let deeper = vec!["deeper"; level].join("/");
+            lab.file(format!("dst/{dir}/extra/{deeper}/file"), "extra");
+        }
+    }
+    let delay = Duration::from_millis(1);
+    let config = testfs::Config { delay, ..testfs::Config::new(lab.path("dst")) };
+    let _mount = testfs::Mount::at(config, &lab.dir("slow")).unwrap();
+    let line = "-a --delete --backup-dir=../kept --workers 64 src/ slow/";
+    lab.lanesync(line).open_files(256).go().expect(0);
+    assert_eq!(lab::names(&lab.path("dst")), lab::names(&lab.path("src")));
+    assert_eq!(lab::contents(&lab.path("kept")).len(), 64 * 12);
+}
+
 #[test]
 fn many_directories_side_by_side_are_copied_with_few_descriptors() {
     let lab = Lab::new();

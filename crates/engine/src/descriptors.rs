@@ -7,8 +7,16 @@
 const ALWAYS: u64 = 24;
 
 /// The most that a task opens for itself: both directories and those above them while they are
-/// opened again, the file, its basis and its staging file.
+/// opened again, the file, its basis and its staging file; or the levels of a tree that is removed or
+/// searched, if they are few, and what it takes to keep a backup.
 pub(crate) const PER_TASK: u64 = 8;
+
+/// Levels of one tree that stay open where descriptors are left for them: enough that common trees
+/// are never opened twice. They are asked for beside those of the task.
+pub(crate) const MANY_LEVELS: usize = 8;
+
+/// The same where none are left.
+pub(crate) const FEW_LEVELS: usize = 1;
 
 /// Directories of one kind that stay open at most: more would save next to nothing.
 const DIRS_MAX: u64 = 4096;

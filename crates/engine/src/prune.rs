@@ -13,11 +13,9 @@ use parking_lot::Mutex;
 use crate::merge_files::rules_in_force;
 use crate::names::Seen;
 use crate::node::{Content, Node, OpenedFor, ThroughLink};
+use crate::run::OpenLevels;
 use crate::scan::{node_kind, path_of};
 use crate::selection::Pick;
-
-/// Levels that stay open on the way down; those above are reached again from below.
-const OPEN_LEVELS: usize = 8;
 
 /// Directories that a search went through on its way to a file, and that are not entered yet: asked
 /// for themselves they need no search.
@@ -68,7 +66,7 @@ pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8], is_followed: bool) 
     if known.known.lock().remove(&known.key(inode, &path)) {
         return false;
     }
-    let mut search = Search { node, layer, path, levels: Vec::new() };
+    let mut search = Search::new(node, layer, path);
     let found = search.finds_nothing(dir, node.source.scope_of(layer));
     if found == Some(false) {
         search.remember_the_way();
@@ -122,7 +120,7 @@ fn goes_down(node: &Node) -> bool {
 }
 
 fn holds_nothing(node: &Node, layer: u16, dir: &Dir, path: &[u8], scope: &Scope) -> bool {
-    let mut search = Search { node, layer, path: path.to_vec(), levels: Vec::new() };
+    let mut search = Search::new(node, layer, path.to_vec());
     search.finds_nothing(dir.clone(), scope).unwrap_or(false)
 }
 
@@ -135,6 +133,7 @@ struct Search<'a> {
     /// The path of the deepest level below the transfer root.
     path: Vec<u8>,
     levels: Vec<Level>,
+    open_levels: OpenLevels<'a>,
 }
 
 /// A directory that is searched.
@@ -155,7 +154,12 @@ struct Below {
     is_followed: bool,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(node: &'a Node, layer: u16, path: Vec<u8>) -> Self {
+        let open_levels = node.run.budgets.open_levels();
+        Self { node, layer, path, levels: Vec::new(), open_levels }
+    }
+
     /// Whether there is no file at or below a directory; `None` when that cannot be known.
     fn finds_nothing(&mut self, dir: Dir, scope: &Scope) -> Option<bool> {
         let above_len = self.path.len();
@@ -230,7 +234,7 @@ impl Search<'_> {
             return None;
         }
         self.levels.push(Level { dir: Some(dir), inode, scope, left, above_len });
-        if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1) {
+        if let Some(far) = self.levels.len().checked_sub(self.open_levels.count + 1) {
             self.levels[far].dir = None;
         }
         Some(!has_file)

@@ -35,6 +35,7 @@ mod ending;
 /// How far a run is.
 mod progress;
 
+pub(crate) use budgets::OpenLevels;
 pub use ending::Stop;
 
 /// Shared by all tasks of one run.

@@ -3,7 +3,8 @@
 //! Trees go from their leaves up, without recursion and with few descriptors: what stands is kept
 //! in a list of levels, of which only the deepest are open. A level that was closed is reached
 //! again from the one below it and must be the inode that it was.
-//! Guarded by the tests `extremes::two_thousand_levels_are_removed*`.
+//! Guarded by the tests `extremes::two_thousand_levels_are_removed*` and
+//! `extremes::deep_trees_side_by_side_*`.
 
 use std::io;
 
@@ -17,15 +18,11 @@ use crate::handle::another_directory;
 use crate::merge_files::rules_in_force;
 use crate::node::Node;
 use crate::order::{Name, SegmentId};
-use crate::run::Run;
+use crate::run::{OpenLevels, Run};
 use crate::scan::{node_kind, path_of, tell_filtered};
 use crate::task::Worker;
 use crate::telling::Line;
 use crate::transfer::whole::Problem;
-
-/// Levels of one tree that stay open: enough that common trees are never opened twice, few enough
-/// for many workers under the usual limit of 1,024 descriptors.
-const OPEN_LEVELS: usize = 8;
 
 /// What the owner is given in a directory to empty it.
 const OWNER_WRITE: u32 = 0o200;
@@ -59,6 +56,8 @@ pub(super) struct Doomed<'a> {
     path: Vec<u8>,
     segment: SegmentId,
     levels: Vec<Level>,
+    /// Asked for when a directory is to go.
+    open_levels: Option<OpenLevels<'a>>,
 }
 
 /// A directory that is being emptied.
@@ -110,7 +109,8 @@ impl<'a> Doomed<'a> {
     pub(super) fn new(node: &'a Node, dir: &'a Dir, path: &[u8], segment: SegmentId) -> Self {
         let base = path.to_vec();
         let scope = &node.target.scope;
-        Self { node, dir, scope, path: base.clone(), base, segment, levels: Vec::new() }
+        let (path, levels) = (base.clone(), Vec::new());
+        Self { node, dir, scope, path, base, segment, levels, open_levels: None }
     }
 
     /// With other rules than those that were in force when the directory was entered.
@@ -320,7 +320,9 @@ impl<'a> Doomed<'a> {
     }
 
     fn close_far_level(&mut self) {
-        if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1) {
+        let node = self.node;
+        let open = self.open_levels.get_or_insert_with(|| node.run.budgets.open_levels()).count;
+        if let Some(far) = self.levels.len().checked_sub(open + 1) {
             self.levels[far].dir = None;
         }
     }

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 
 use sched::{Budget, Cancel, Cancelled, Permit, RateLimit};
 
-use crate::descriptors::{self, Descriptors};
+use crate::descriptors::{self, Descriptors, FEW_LEVELS, MANY_LEVELS};
 use crate::handle::OpenDirs;
 
 /// What tasks share out. Every wait here ends when the run does.
@@ -16,6 +16,14 @@ pub(crate) struct Budgets {
     /// Directories that stay open between the tasks that work in them.
     pub(crate) open_dirs: OpenDirs,
     token: Cancel,
+}
+
+/// How many levels of a tree that one task goes down into may stay open; those above are reached
+/// again from below.
+pub(crate) struct OpenLevels<'a> {
+    pub(crate) count: usize,
+    /// For those that are more than what each task may open.
+    _permit: Option<Permit<'a>>,
 }
 
 impl Budgets {
@@ -37,6 +45,14 @@ impl Budgets {
     /// What files that are opened before their turn take from, if there is some left.
     pub(crate) fn descriptors_left(&self) -> &Budget {
         &self.open_files
+    }
+
+    /// Many levels where descriptors are left for them, else few: a task that waited for more than
+    /// it has might wait for one that does the same.
+    pub(crate) fn open_levels(&self) -> OpenLevels<'_> {
+        let permit = self.open_files.try_acquire(MANY_LEVELS as u64);
+        let count = if permit.is_some() { MANY_LEVELS } else { FEW_LEVELS };
+        OpenLevels { count, _permit: permit }
     }
 
     /// Waits for as long as the rate limit asks; fails when the run is being stopped.
