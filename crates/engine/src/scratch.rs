@@ -1,19 +1,16 @@
-//! What each worker keeps for itself, so that nobody waits for another: buffers, and its part of the
-//! totals.
+//! What each worker keeps for itself, so that nobody waits for another: its buffer, and its part of
+//! the totals.
 
 use fs::Copier;
 use model::{Summary, Verdict};
 use parking_lot::{Mutex, MutexGuard};
 
-/// What one worker keeps for itself: buffers and counts.
+/// What one worker keeps for itself: a buffer and counts.
 #[derive(Default)]
 pub(crate) struct Scratch {
+    /// Its buffer is the only one that the worker keeps: for copying, and in two halves for comparing.
     pub(crate) copier: Copier,
     pub(crate) totals: Summary,
-    pub(crate) buffer: Vec<u8>,
-    pub(crate) other_buffer: Vec<u8>,
-    /// How much may be in flight for this worker.
-    pub(crate) flight_bytes: usize,
 }
 
 /// What all workers together hold of files at a time. Up to 32 workers have all that pays off; with
@@ -22,16 +19,9 @@ pub(crate) struct Scratch {
 const FLIGHT_BYTES: usize = 8 << 20;
 
 impl Scratch {
-    /// Fits the buffers to the number of workers that may be at work.
+    /// Fits the buffer to the number of workers that may be at work.
     pub(crate) fn fit(&mut self, workers: usize) {
-        let bytes = FLIGHT_BYTES / workers.max(1);
-        if bytes == self.flight_bytes {
-            return;
-        }
-        self.flight_bytes = bytes;
-        self.copier.limit_buffer(bytes);
-        self.buffer = Vec::new();
-        self.other_buffer = Vec::new();
+        self.copier.limit_buffer(FLIGHT_BYTES / workers.max(1));
     }
 }
 
@@ -82,11 +72,18 @@ mod tests {
 
     #[test]
     fn any_number_of_workers_has_little_in_flight() {
-        for workers in [1, 2, 32, 33, 100, 256, 1000] {
-            let mut scratch = Scratch::default();
+        let mut scratch = Scratch::default();
+        let mut held_by_each = |workers| {
             scratch.fit(workers);
-            assert!(scratch.flight_bytes * workers <= FLIGHT_BYTES, "{workers}");
-            assert_eq!(scratch.flight_bytes >= 256 << 10, workers <= 32, "{workers}");
+            let (left, right) = scratch.copier.halves();
+            assert_eq!(left.len(), right.len(), "{workers}");
+            left.len() + right.len()
+        };
+        for workers in [1, 2, 32, 33, 100, 256, 512] {
+            let bytes = held_by_each(workers);
+            assert!(bytes * workers <= FLIGHT_BYTES, "{workers}");
+            assert_eq!(bytes == 256 << 10, workers <= 32, "{workers}");
         }
+        assert_eq!(held_by_each(4096), 16 << 10);
     }
 }

@@ -298,6 +298,12 @@ impl Copier {
         Ok(())
     }
 
+    /// Both halves of its buffer, for whoever reads two files side by side.
+    pub fn halves(&mut self) -> (&mut [u8], &mut [u8]) {
+        let buffer = self.buffer_for(u64::MAX);
+        buffer.split_at_mut(buffer.len() / 2)
+    }
+
     fn buffer_for(&mut self, len: u64) -> &mut [u8] {
         let size = if self.buffer_bytes == 0 { BUFFER_BYTES } else { self.buffer_bytes };
         if self.buffer.len() < size {

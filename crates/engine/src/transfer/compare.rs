@@ -11,12 +11,6 @@ use crate::task::{Cost, Worker};
 use crate::transfer::whole::{Problem, leave_alone, stopped};
 use crate::transfer::{RANGED_FROM_BYTES, big};
 
-/// Bytes that are compared at once, at most: both buffers fit a second-level cache.
-const PIECE_MAX_BYTES: usize = 128 << 10;
-
-/// The least that is read at once: below this, calls cost more than what they read.
-const PIECE_MIN_BYTES: usize = 8 << 10;
-
 /// Why it is not known whether both sides hold the same.
 #[derive(Debug)]
 pub(crate) enum Unsure {
@@ -113,21 +107,14 @@ pub(crate) fn same_range(
     target: &File,
     range: Range<u64>,
 ) -> Result<bool, Unsure> {
-    let scratch = &mut *worker.scratch;
-    let piece_bytes = (scratch.flight_bytes / 2).clamp(PIECE_MIN_BYTES, PIECE_MAX_BYTES);
-    scratch.buffer.resize(piece_bytes, 0);
-    scratch.other_buffer.resize(piece_bytes, 0);
+    let (left, right) = worker.scratch.copier.halves();
     let mut at = range.start;
     while at < range.end {
         worker.run.ending.go_on().map_err(|_| Unsure::Stopped)?;
-        let len = usize::try_from(range.end - at).map_or(piece_bytes, |len| len.min(piece_bytes));
-        let left_len = source.read_at(&mut scratch.buffer[..len], at).map_err(Unsure::Source)?;
-        let right_len =
-            target.read_at(&mut scratch.other_buffer[..len], at).map_err(Unsure::Destination)?;
-        if left_len != len
-            || right_len != len
-            || scratch.buffer[..len] != scratch.other_buffer[..len]
-        {
+        let len = usize::try_from(range.end - at).map_or(left.len(), |len| len.min(left.len()));
+        let left_len = source.read_at(&mut left[..len], at).map_err(Unsure::Source)?;
+        let right_len = target.read_at(&mut right[..len], at).map_err(Unsure::Destination)?;
+        if left_len != len || right_len != len || left[..len] != right[..len] {
             return Ok(false);
         }
         at += len as u64;
