@@ -22,6 +22,14 @@ pub(crate) enum Pass {
     DeleteFirst,
 }
 
+/// Whether other passes have gone through the tree before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Entries are counted in it.
+    First,
+    Later,
+}
+
 /// When what is found to be extraneous goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deletion {

@@ -27,7 +27,7 @@ use crate::node::{
     ThroughLink, is_listed,
 };
 use crate::order::OrderedLog;
-use crate::pass::Pass;
+use crate::pass::{Pass, Turn};
 use crate::run::{Limits, Run, Stop, Surroundings};
 use crate::scan;
 use crate::selection::{Filtered, Root, Selection, Unreadable};
@@ -156,11 +156,12 @@ fn passes(run: &Arc<Run>, mut top: Top<'_>, settings: &sched::Settings) -> Resul
         if run.ending.has_begun() {
             break;
         }
-        run.begin_pass(*pass, number == 0);
+        let turn = if number == 0 { Turn::First } else { Turn::Later };
+        run.begin_pass(*pass, turn);
         let before = run.scratches.totals();
         let root = match root_node(run, &top, &picked) {
             Ok(root) => Arc::new(root),
-            Err(error) if number == 0 => return Err(error),
+            Err(error) if turn == Turn::First => return Err(error),
             // What the passes before it did is done, and counted.
             Err(error) => {
                 run.ending.begin(Stop::Unprepared(error.to_string().into()));

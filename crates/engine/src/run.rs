@@ -21,7 +21,7 @@ use crate::error::SetupError;
 use crate::hard_links::HardLinks;
 use crate::identity::Identity;
 use crate::order::{OrderedLog, SegmentId};
-use crate::pass::Pass;
+use crate::pass::{Pass, Turn};
 use crate::prune::KnownFull;
 use crate::scratch::Scratches;
 use crate::transfer::partial::Waiting;
@@ -120,10 +120,10 @@ impl Run {
         *self.pass.lock()
     }
 
-    /// Begins a pass; entries are counted in the first.
-    pub(crate) fn begin_pass(&self, pass: Pass, is_first: bool) {
+    /// Begins a pass.
+    pub(crate) fn begin_pass(&self, pass: Pass, turn: Turn) {
         *self.pass.lock() = pass;
-        self.progress.begin_pass(is_first, pass.transfers());
+        self.progress.begin_pass(turn, pass.transfers());
     }
 
     /// True where device nodes are made.

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use model::Gauges;
 
+use crate::pass::Turn;
+
 /// How far a run is.
 pub(crate) struct Progress {
     pub(crate) gauges: Arc<Gauges>,
@@ -33,8 +35,8 @@ impl Progress {
     }
 
     /// Begins a pass over the tree.
-    pub(crate) fn begin_pass(&self, is_first: bool, is_last: bool) {
-        self.counts.store(is_first, Ordering::Relaxed);
+    pub(crate) fn begin_pass(&self, turn: Turn, is_last: bool) {
+        self.counts.store(turn == Turn::First, Ordering::Relaxed);
         self.is_last.store(is_last, Ordering::Relaxed);
         self.begin_scan();
         self.begin_listing();
