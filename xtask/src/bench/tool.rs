@@ -89,7 +89,8 @@ impl Recipe {
             Self::Cp => "cp -a -T SRC DST",
             Self::Tar => "tar -c --acls --xattrs ... | tar -xp ...",
             Self::Rclone => "rclone sync --links --metadata --transfers 8 --checkers 8 SRC DST",
-            Self::Fpsync => "fpsync -n 4 -f 2000 -o '-aHAX --numeric-ids' SRC/ DST/",
+            // fpsync refuses -r and what implies it, since it goes down itself.
+            Self::Fpsync => "fpsync -n 4 -f 2000 -o '-lptgoDHAX --numeric-ids' SRC/ DST/",
             Self::Parallel => "find | parallel -j 4 -n 2000 rsync -aHAXR",
             Self::Cpz => "cpz SRC DST",
             Self::Fcp => "fcp SRC DST",
@@ -181,7 +182,7 @@ impl Tool {
                 add(&["sync", "--links", "--metadata", "--config", "/dev/null"]);
                 add(&["--transfers", "8", "--checkers", "8"]);
             }
-            Recipe::Fpsync => add(&["-n", "4", "-f", "2000", "-o", "-aHAX --numeric-ids"]),
+            Recipe::Fpsync => add(&["-n", "4", "-f", "2000", "-o", "-lptgoDHAX --numeric-ids"]),
             Recipe::Parallel => add(&["-c", PARALLEL, "parallel"]),
             Recipe::Xcp => add(&["--recursive", "--ownership", "--no-progress"]),
             Recipe::Rcp => add(&["--preserve"]),
