@@ -4,16 +4,16 @@
 use std::io;
 
 use fs::Dir;
-use model::{Fault, ItemFlags, Kind, Verb};
+use model::{Fault, ItemFlags, Kind, Metadata, Verb, Verdict};
 
 use crate::attributes::{self, AsksForExtra, Extra};
-use crate::backup;
 use crate::entries::Entry;
 use crate::hard_links::{self, Dressed};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
 use crate::telling::{Line, Told};
 use crate::transfer::whole::{Problem, content_is_safe, leave_alone};
+use crate::{backup, delete};
 
 /// How an entry is made.
 pub(super) struct Making<'a> {
@@ -21,16 +21,27 @@ pub(super) struct Making<'a> {
     pub(super) verb: Verb,
     /// Makes it under a name that is free.
     pub(super) make: &'a dyn Fn(&Dir, &[u8]) -> io::Result<()>,
+    /// What is told of it beside what had its name.
+    pub(super) letters: fn(&Run, &Entry, Option<Metadata>) -> Result<ItemFlags, Fault>,
 }
 
-/// Makes an entry, dresses it and tells of it.
-pub(super) fn bring(
-    worker: &mut Worker<'_>,
-    entry: &Entry,
-    line: Line,
-    making: &Making<'_>,
-) -> Cost {
+/// Makes an entry in place of whatever has its name, dresses it and tells of it.
+pub(super) fn bring(worker: &mut Worker<'_>, mut entry: Entry, making: &Making<'_>) -> Cost {
     let run = worker.run;
+    let before = entry.existing;
+    if !delete::directory_gives_way(worker, &mut entry) {
+        return Cost::Change;
+    }
+    let entry = &entry;
+    let flags = match (making.letters)(run, entry, before) {
+        Ok(flags) => flags,
+        Err(fault) => {
+            entry.fail(worker, fault);
+            return Cost::Change;
+        }
+    };
+    let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
+    let line = Line { verdict, flags };
     if !run.settings.dry_run {
         if let Err(problem) = make(run, entry, making) {
             match problem {

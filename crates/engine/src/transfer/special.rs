@@ -1,14 +1,13 @@
 //! A device, pipe or socket.
 
 use fs::Dir;
-use model::{Fault, ItemFlags, Metadata, Verb, Verdict};
+use model::{Fault, ItemFlags, Metadata, Verb};
 
 use crate::entries::{Entry, keep_content};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
-use crate::telling::Line;
 use crate::transfer::made::{self, Making};
-use crate::{attributes, basis, delete, fake_super};
+use crate::{attributes, basis, fake_super};
 
 /// Brings a node over.
 pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
@@ -26,17 +25,6 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
             Err(unmet) => entry = *unmet,
         }
     }
-    let before = entry.existing;
-    if !delete::directory_gives_way(worker, &mut entry) {
-        return Cost::Change;
-    }
-    let flags = match letters(run, &entry, before) {
-        Ok(flags) => flags,
-        Err(fault) => {
-            entry.fail(worker, fault);
-            return Cost::Change;
-        }
-    };
     let (kind, rdev) = (entry.source.kind, entry.source.rdev);
     let make_as = |dir: &Dir, name: &[u8]| {
         if run.keeps_pretence() {
@@ -45,9 +33,7 @@ pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
             dir.make_node(name, kind, 0o600, rdev)
         }
     };
-    let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
-    let making = Making { verb: Verb::MakeNode, make: &make_as };
-    made::bring(worker, &entry, Line { verdict, flags }, &making)
+    made::bring(worker, entry, &Making { verb: Verb::MakeNode, make: &make_as, letters })
 }
 
 /// What is told of a new node: how it differs from what it takes the place of, or from what a basis

@@ -1,14 +1,13 @@
 //! A symbolic link, replaced in one step where one is there already.
 
 use fs::Dir;
-use model::{Fault, ItemFlags, Kind, Metadata, Topic, Verb, Verdict};
+use model::{Fault, ItemFlags, Kind, Metadata, Topic, Verb};
 
 use crate::entries::{Entry, keep_content, sent_target, stored_target};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
-use crate::telling::Line;
 use crate::transfer::made::{self, Making};
-use crate::{attributes, basis, delete, fake_super, links};
+use crate::{attributes, basis, fake_super, links};
 
 /// Brings a symlink over.
 pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry) -> Cost {
@@ -55,19 +54,8 @@ pub(crate) fn has_target(run: &Run, dir: &Dir, name: &[u8], stored: &[u8]) -> bo
 }
 
 /// Makes the link, in place of whatever has its name.
-fn make(worker: &mut Worker<'_>, mut entry: Entry, stored: &[u8]) -> Cost {
+fn make(worker: &mut Worker<'_>, entry: Entry, stored: &[u8]) -> Cost {
     let run = worker.run;
-    let before = entry.existing;
-    if !delete::directory_gives_way(worker, &mut entry) {
-        return Cost::Change;
-    }
-    let flags = match letters(run, &entry, before) {
-        Ok(flags) => flags,
-        Err(fault) => {
-            entry.fail(worker, fault);
-            return Cost::Change;
-        }
-    };
     let make_as = |dir: &Dir, name: &[u8]| {
         if run.keeps_pretence() {
             fake_super::make_stand_in(dir, name, stored)
@@ -75,9 +63,7 @@ fn make(worker: &mut Worker<'_>, mut entry: Entry, stored: &[u8]) -> Cost {
             dir.make_symlink(stored, name)
         }
     };
-    let verdict = if before.is_none() { Verdict::Copied } else { Verdict::Updated };
-    let making = Making { verb: Verb::MakeLink, make: &make_as };
-    made::bring(worker, &entry, Line { verdict, flags }, &making)
+    made::bring(worker, entry, &Making { verb: Verb::MakeLink, make: &make_as, letters })
 }
 
 /// What is told of a new link: how it differs from the one that was there, or in a basis tree.
