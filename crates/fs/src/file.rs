@@ -22,6 +22,7 @@ use crate::room::with_room;
 use crate::sys;
 
 mod close;
+mod local;
 
 /// An open file.
 #[derive(Debug)]
@@ -228,6 +229,11 @@ impl File {
     /// Whether there may be data beyond `len`.
     pub(crate) fn may_exceed(&self, len: u64) -> bool {
         self.written_until.load(Ordering::Relaxed) > len
+    }
+
+    /// Whether it lies on a file system that this kernel keeps by itself, without a server.
+    pub(crate) fn is_local(&self) -> io::Result<bool> {
+        local::is_local(self)
     }
 
     /// Data reached the file up to `end` by another way than `write_all_at`.
