@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -119,7 +119,13 @@ impl Lab {
         if row.tool.recipe.wants_destination() {
             fs::create_dir_all(&stage.to)?;
         }
-        settle(scenario.cold)?;
+        settle();
+        if scenario.cold {
+            drop_caches()?;
+        } else if !scenario.is_slow() {
+            warm(&stage.seen.0)?;
+            warm(&stage.seen.1)?;
+        }
         let job = Job { op: scenario.op, from: &stage.from, to: &stage.to };
         let mut command = row.tool.command(job);
         let log = self.work.join("output");
@@ -302,10 +308,35 @@ fn prepare(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Nothing of what was prepared is left to be written while the clock runs.
-fn settle(cold: bool) -> Result<()> {
+fn settle() {
     rustix::fs::sync();
-    if cold {
-        fs::write("/proc/sys/vm/drop_caches", "3").context("drop the caches")?;
+}
+
+fn drop_caches() -> Result<()> {
+    fs::write("/proc/sys/vm/drop_caches", "3").context("drop the caches")
+}
+
+/// Reads all that lies below a path, which need not be there. The kernel may have given back by itself
+/// what was cached before, above all in a virtual machine.
+fn warm(path: &Path) -> Result<()> {
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("warm {}", path.display())),
+    };
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path)? {
+            warm(&entry?.path())?;
+        }
+    } else if metadata.is_file() && metadata.len() > 0 {
+        let mut reader = BufReader::with_capacity(1 << 20, File::open(path)?);
+        loop {
+            let count = reader.fill_buf()?.len();
+            if count == 0 {
+                break;
+            }
+            reader.consume(count);
+        }
     }
     Ok(())
 }
