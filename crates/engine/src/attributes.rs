@@ -276,6 +276,23 @@ fn of_target(run: &Run, entry: &Entry, dir: &Dir) -> Result<Extra, Fault> {
         .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))
 }
 
+/// The same of an entry that is about to be changed: what its owner may not read is made readable, and
+/// gets its mode at the end. True when it was.
+fn of_target_to_change(
+    run: &Run,
+    entry: &Entry,
+    dir: &Dir,
+    existing: &Metadata,
+) -> Result<(Extra, bool), Fault> {
+    let extra = of_target(run, entry, dir);
+    let is_denied = extra.is_err() && existing.mode & 0o400 == 0 && !run.identity.is_root;
+    let may_widen = is_denied && existing.kind != Kind::Symlink && !run.settings.dry_run;
+    if may_widen && dir.set_mode(entry.target_name(), existing.mode | 0o400).is_ok() {
+        return Ok((of_target(run, entry, dir)?, true));
+    }
+    Ok((extra?, false))
+}
+
 /// The letters for extended attributes and ACLs of an entry that exists, or is told as a change of
 /// what a basis tree has.
 pub(crate) fn told_extra_differences(run: &Run, entry: &Entry) -> Result<ItemFlags, Fault> {
@@ -338,16 +355,18 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
     let wanted = entry.wanted(run);
     let mut flags = wanted.differences(&run.settings, existing);
     let mut extra = ExtraChange::default();
+    let mut widened = false;
     if run.settings.has_extra() {
         extra.wanted = of_source(run, entry)?.with_mode_of(&wanted);
-        extra.present = of_target(run, entry, dir)?;
+        (extra.present, widened) = of_target_to_change(run, entry, dir, existing)?;
         flags |= masked(run, entry.source.kind, extra.differences());
         leave_mode_to_acl(run, &mut flags, &extra, &wanted, existing);
     }
     let times = times_to_set(run, &wanted, existing, flags);
     let sets_times = times.mtime.is_some() || times.atime.is_some();
     let pretends = run.keeps_pretence();
-    let is_right = !(flags.is_significant() || sets_times || pretends || extra.is_needed());
+    let is_right =
+        !(flags.is_significant() || sets_times || pretends || extra.is_needed() || widened);
     if run.settings.dry_run || is_right {
         return Ok(flags);
     }
@@ -367,10 +386,9 @@ pub(crate) fn bring(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags,
     // What could not be given away has lost nothing on the way.
     let of_owner = ItemFlags::OWNER | ItemFlags::GROUP;
     let changed = if attempts.owner_failed { flags.difference(of_owner) } else { flags };
-    let mut widened = false;
     if extra.is_needed() {
-        widened = extra.must_be_writable(run, existing)
-            && dir.set_mode(name, existing.mode | 0o200).is_ok();
+        widened |= extra.must_be_writable(run, existing)
+            && dir.set_mode(name, existing.mode | 0o600).is_ok();
         attempts.note(Verb::SetAttributes, extra.write(carrier));
     }
     if pretends {

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use fs::{Dir, File};
 use model::settings::{Append, ContentCheck, Symlinks};
-use model::{Cause, Fault, Gauges, ItemFlags, Kind, Metadata, Topic, Verb, Verdict, add_bytes};
+use model::{
+    Cause, Fault, Gauges, ItemFlags, Kind, Metadata, Side, Topic, Verb, Verdict, add_bytes,
+};
 
 use crate::descend::IS_IN_NO_DIRECTORY;
 use crate::hard_links::{self, GroupId, Member};
@@ -485,7 +487,7 @@ pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry, opened: Option<File>)
         entry.skip(worker, Topic::Skip, |path| [path, b" is not shorter"].concat());
         return Cost::Compare;
     }
-    let flags = match transfer_flags(run, &entry) {
+    let flags = match transfer_flags(worker, &entry) {
         Ok(flags) => flags,
         Err(fault) => {
             entry.fail(worker, fault);
@@ -507,7 +509,8 @@ pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry, opened: Option<File>)
 }
 
 /// The letters of a file whose content is written.
-fn transfer_flags(run: &Run, entry: &Entry) -> Result<ItemFlags, Fault> {
+fn transfer_flags(worker: &mut Worker<'_>, entry: &Entry) -> Result<ItemFlags, Fault> {
+    let run = worker.run;
     let mut flags = ItemFlags::TRANSFER;
     let Some(existing) = entry.existing.as_ref().or(entry.reference.as_ref()) else {
         if run.settings.dry_run {
@@ -525,7 +528,15 @@ fn transfer_flags(run: &Run, entry: &Entry) -> Result<ItemFlags, Fault> {
     if !run.settings.preserve.mtimes.files {
         flags |= ItemFlags::MTIME | ItemFlags::TIME_OF_TRANSFER;
     }
-    Ok(flags | attributes::told_extra_differences(run, entry)?)
+    match attributes::told_extra_differences(run, entry) {
+        Ok(differences) => Ok(flags | differences),
+        Err(fault) if fault.side == Side::Destination => {
+            // What cannot be read is replaced all the same.
+            run.fault(&mut worker.scratch.totals, fault);
+            Ok(flags | ItemFlags::XATTR)
+        }
+        Err(fault) => Err(fault),
+    }
 }
 
 /// The text of a link as it is stored at the destination.

@@ -319,3 +319,17 @@ fn nothing_makes_way_for_a_file_whose_attributes_cannot_be_read() {
     let seen = check_items(&scenario);
     assert_eq!((seen.code(), seen.stdout().as_str()), (23, ""));
 }
+
+#[test]
+fn a_file_whose_attributes_cannot_be_read_is_brought_up_to_date_all_the_same() {
+    let locked = |tree: Tree| tree.xattr("user.note", "old").mode(0o200);
+    let tree = Tree::new().file("src/f", "longer").xattr("user.note", "new");
+    let tree = locked(tree.file("src/g", "same").file("dst/f", "x"));
+    let tree = locked(tree.file("dst/g", "same"));
+    for options in ["-rptXi", "-rptXi --inplace", "-rptXi -b", "-rptAXi"] {
+        let scenario = Scenario::new(tree.clone(), &format!("{options} src/ dst/")).by_user();
+        let seen = check_items(&scenario);
+        assert_eq!((seen.code(), seen.tree.at("dst/f").size), (23, 6), "{options}");
+        assert!(seen.tree.at("dst/g").xattrs.is_empty(), "{options}");
+    }
+}

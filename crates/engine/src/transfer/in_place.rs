@@ -137,9 +137,13 @@ fn dress(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<Lacki
     let wanted = entry.wanted(run);
     let extra = Extra::of_source(run, entry.scope(), source.into())
         .map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))?;
-    let present = Extra::of_target(run, entry.scope(), target.into())
-        .map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))?;
-    let born = Born { uid: born.uid, gid: born.gid, mode: born.mode };
+    let read = || Extra::of_target(run, entry.scope(), target.into());
+    let (mut mode, mut present) = (born.mode, read());
+    if present.is_err() && mode & 0o400 == 0 && target.set_mode(mode | 0o400).is_ok() {
+        (mode, present) = (mode | 0o400, read());
+    }
+    let present = present.map_err(|error| entry.target_fault(Verb::ReadAttributes, &error))?;
+    let born = Born { uid: born.uid, gid: born.gid, mode };
     let extra = ExtraChange { wanted: extra.with_mode_of(&wanted), present };
     let dressed = run.dress(target, born, &wanted, &entry.source, extra);
     Ok(dressed.err().map(|unset| unset.fault(entry)))
