@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fs", &["model"]),
     ("report", &["model"]),
     ("engine", &["model", "filter", "sched", "fs"]),
+    ("net", &[]),
     ("testfs", &[]),
     ("xtask", &[]),
     ("lanesync", &["model", "filter", "sched", "fs", "engine", "report"]),

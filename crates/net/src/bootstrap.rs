@@ -1,0 +1,295 @@
+//! An agent started through the remote shell, sent there first if need be.
+//!
+//! One login serves for all of it: the command is `sh`, and what it shall do follows on its
+//! standard input, so that no login shell's quoting matters and a server with `MaxSessions 1` is
+//! enough. The script runs an installed `lanesync` of the same build or wire revision; else the
+//! program that an earlier run left in the user's own cache; else it asks for the program, keeps it
+//! there under the name of its content and runs it. Then the streams are the agent's.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufRead, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::lane::{Lane, LaneKind};
+use crate::shell::{self, Process, RemoteShell, Started};
+use crate::target::Target;
+
+/// What a login shell may print before our script speaks.
+const NOISE_MAX_BYTES: u64 = 64 * 1024;
+
+/// A line of the script.
+const LINE_MAX_BYTES: u64 = 4096;
+
+/// What each line of the script begins with.
+const MARK: &str = "lanesync-bootstrap ";
+
+/// How long a remote shell has to end once it has nothing more to say.
+const TO_END: Duration = Duration::from_secs(5);
+
+/// The agent's program as it can be sent to a host.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// Checksum of `bytes` in hexadecimal, of whatever kind `agent --hash` prints.
+    pub hash: String,
+    /// The system that it runs on, as `uname -s` and `uname -m` name it.
+    pub system: String,
+}
+
+/// Where the agent comes from and what it is to answer.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// `--agent-path`: this command and nothing else, as the remote user's shell understands it.
+    pub path: Option<OsString>,
+    /// What an agent that understands us prints for `agent --revision`.
+    pub revision: String,
+    /// What may be sent; `None` with `--no-upload`.
+    pub program: Option<Program>,
+    /// `--remote-sudo`: the agent is run by `sudo -n`.
+    pub as_root: bool,
+}
+
+/// Why no agent runs.
+#[derive(Debug, Error)]
+pub enum BootstrapError {
+    /// The remote shell could not be started.
+    #[error("start the remote shell \"{}\": {error}; -e or RSYNC_RSH names another", shown(.shell))]
+    Start {
+        /// Its program.
+        shell: OsString,
+        /// Why.
+        error: io::Error,
+    },
+    /// It ended before the agent spoke.
+    #[error("{}", ended(.shell, *.status, .said))]
+    Ended {
+        /// Its program.
+        shell: OsString,
+        /// How it ended, if it did.
+        status: Option<ExitStatus>,
+        /// The last that it said, if it was none of ours.
+        said: String,
+    },
+    /// A login shell that talks without end.
+    #[error(
+        "the login shell on {host} prints more than {NOISE_MAX_BYTES} bytes before it runs a command; \
+         test with: ssh {host} true"
+    )]
+    Noise {
+        /// The host.
+        host: String,
+    },
+    /// There is no agent on the host and none may be sent.
+    #[error(
+        "there is no lanesync of wire revision {revision} on {host}, and --no-upload forbids sending \
+         one; install it there, or name it with --agent-path"
+    )]
+    NotInstalled {
+        /// The host.
+        host: String,
+        /// What was asked for.
+        revision: String,
+    },
+    /// Our program does not run there.
+    #[error(
+        "there is no lanesync of wire revision {revision} on {host}, and this one runs on {ours}, not on \
+         {theirs}; install one built for {theirs} there, or name it with --agent-path"
+    )]
+    OtherSystem {
+        /// The host.
+        host: String,
+        /// What was asked for.
+        revision: String,
+        /// What it is.
+        theirs: String,
+        /// What our program is for.
+        ours: String,
+    },
+    /// The program could not be put into the cache or does not run there.
+    #[error("send the agent to {host}: {reason}")]
+    Upload {
+        /// The host.
+        host: String,
+        /// The script's words.
+        reason: String,
+    },
+    /// The stream broke.
+    #[error("speak with the remote shell on {host}: {error}")]
+    Stream {
+        /// The host.
+        host: String,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+fn shown(text: &OsStr) -> String {
+    text.as_bytes().escape_ascii().to_string()
+}
+
+fn ended(shell: &OsStr, status: Option<ExitStatus>, said: &str) -> String {
+    let how = match status {
+        Some(status) => shell::in_words(shell, status),
+        None => format!("{} closed its output and did not end", shown(shell)),
+    };
+    if said.is_empty() { how } else { format!("{how}; before that it said: {said}") }
+}
+
+impl Agent {
+    /// Starts the agent on a host and gives the lane to it.
+    pub fn start(
+        &self,
+        shell: &RemoteShell,
+        target: &Target,
+    ) -> Result<(Lane, Process), BootstrapError> {
+        let program = shell.command_line(target, &[]).swap_remove(0);
+        let command =
+            self.path.as_ref().map_or_else(|| OsString::from("sh"), |path| self.typed(path));
+        let started = shell
+            .start(target, &[&command])
+            .map_err(|error| BootstrapError::Start { shell: program.clone(), error })?;
+        let mut dialogue = Dialogue { agent: self, shell: program, host: target.shown(), started };
+        if self.path.is_none() {
+            dialogue.run()?;
+        }
+        let Started { stdin, stdout, process } = dialogue.started;
+        let lane = Lane {
+            kind: LaneKind::Ssh,
+            reader: Box::new(stdout),
+            writer: Box::new(stdin),
+            hangup: Box::new(process.clone()),
+        };
+        Ok((lane, process))
+    }
+
+    /// `--agent-path` may hold words, as rsync's `--rsync-path` does.
+    fn typed(&self, path: &OsStr) -> OsString {
+        let mut command = OsString::from(if self.as_root { "sudo -n " } else { "" });
+        command.push(path);
+        command.push(" agent");
+        command
+    }
+
+    /// What `sh` reads. All of it is one compound command, so that it has been read to its end
+    /// before anything in it reads what follows.
+    fn script(&self) -> String {
+        let sudo = if self.as_root { "sudo -n " } else { "" };
+        let revision = &self.revision;
+        let hash = self.program.as_ref().map_or("none", |program| &program.hash);
+        format!(
+            r#"{{
+say() {{ echo "{MARK}$*"; }}
+refuse() {{ [ -z "$n" ] || rm -f "$n"; say "no $*"; exit 1; }}
+n=
+if [ "$(lanesync agent --revision 2>/dev/null </dev/null)" = "{revision}" ]; then
+  say run; exec {sudo}lanesync agent
+fi
+d="${{XDG_CACHE_HOME:-$HOME/.cache}}/lanesync"; f="$d/agent-{hash}"
+is_whole() {{ [ -f "$1" ] && [ ! -L "$1" ] && [ "$("$1" agent --hash 2>/dev/null </dev/null)" = "{hash}" ]; }}
+is_mine() {{ [ -d "$d" ] && [ ! -L "$d" ] && [ -O "$d" ]; }}
+if is_mine && is_whole "$f"; then say run; exec {sudo}"$f" agent; fi
+say "send $(uname -s) $(uname -m)"
+read -r size || exit 1
+umask 077
+mkdir -p "$d" 2>/dev/null
+is_mine || refuse "$d is not a directory of this user"
+chmod 700 "$d"
+n=$(mktemp "$d/new.XXXXXXXXXX") || refuse "cannot create a file in $d"
+trap 'rm -f "$n"' EXIT
+trap 'exit 1' HUP INT TERM PIPE
+head -c "$size" >"$n" || refuse "cannot write to $d: is the disk full?"
+chmod 700 "$n"
+is_whole "$n" || refuse "the program does not run from $d, or did not arrive whole"
+mv -f "$n" "$f" || refuse "cannot rename a file in $d"
+trap - EXIT HUP INT TERM PIPE
+say run; exec {sudo}"$f" agent
+}}
+"#
+        )
+    }
+}
+
+/// The talk with the script.
+struct Dialogue<'a> {
+    agent: &'a Agent,
+    shell: OsString,
+    host: String,
+    started: Started,
+}
+
+impl Dialogue<'_> {
+    fn run(&mut self) -> Result<(), BootstrapError> {
+        self.tell(self.agent.script().as_bytes())?;
+        let mut answer = self.answer()?;
+        if let Some(theirs) = answer.strip_prefix("send ") {
+            let (host, revision) = (self.host.clone(), self.agent.revision.clone());
+            let Some(program) = &self.agent.program else {
+                return Err(BootstrapError::NotInstalled { host, revision });
+            };
+            if theirs != program.system {
+                let (theirs, ours) = (theirs.to_owned(), program.system.clone());
+                return Err(BootstrapError::OtherSystem { host, revision, theirs, ours });
+            }
+            // The script reads the number before it reads the rest: nothing is read ahead.
+            self.tell(format!("{}\n", program.bytes.len()).as_bytes())?;
+            self.tell(&program.bytes)?;
+            answer = self.answer()?;
+        }
+        match answer.strip_prefix("no ") {
+            _ if answer == "run" => Ok(()),
+            Some(reason) => {
+                Err(BootstrapError::Upload { host: self.host.clone(), reason: reason.to_owned() })
+            }
+            None => Err(self.ended(answer)),
+        }
+    }
+
+    fn tell(&mut self, bytes: &[u8]) -> Result<(), BootstrapError> {
+        let told = self.started.stdin.write_all(bytes).and_then(|()| self.started.stdin.flush());
+        match told {
+            // Its last words tell why nobody listens.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            told => told.map_err(|error| self.stream(error)),
+        }
+    }
+
+    fn stream(&self, error: io::Error) -> BootstrapError {
+        BootstrapError::Stream { host: self.host.clone(), error }
+    }
+
+    /// The next line of the script; what else is printed before it is passed over.
+    fn answer(&mut self) -> Result<String, BootstrapError> {
+        let mut left = NOISE_MAX_BYTES;
+        let mut said = String::new();
+        loop {
+            let mut line = Vec::new();
+            let mut limited = (&mut self.started.stdout).take(LINE_MAX_BYTES);
+            let read = limited.read_until(b'\n', &mut line);
+            let read = read.map_err(|error| self.stream(error))?;
+            if read == 0 {
+                return Err(self.ended(said));
+            }
+            let text = String::from_utf8_lossy(&line);
+            if let Some(answer) = text.strip_prefix(MARK) {
+                return Ok(answer.trim_end().escape_debug().to_string());
+            }
+            said = text.trim_end().escape_debug().to_string();
+            left = left
+                .checked_sub(read as u64)
+                .ok_or_else(|| BootstrapError::Noise { host: self.host.clone() })?;
+        }
+    }
+
+    fn ended(&self, said: String) -> BootstrapError {
+        let status = self.started.process.wait(TO_END);
+        BootstrapError::Ended { shell: self.shell.clone(), status, said }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! An ordered byte pipe to a peer.
+
+use std::fmt;
+use std::io::{Read, Write};
+
+/// How a lane reaches its peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LaneKind {
+    /// Within one process.
+    Memory,
+    /// The standard streams of a remote shell.
+    Ssh,
+}
+
+impl fmt::Display for LaneKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Memory => "memory",
+            Self::Ssh => "ssh",
+        })
+    }
+}
+
+/// Ends a lane from any thread, so that whoever reads or writes on it comes back.
+pub trait Hangup: Send + Sync {
+    /// Ends it; a second time does nothing.
+    fn hang_up(&self);
+}
+
+/// An ordered byte pipe to a peer; its two halves may be used by two threads.
+///
+/// A read of 0 bytes means that the peer has ended it. What was written and not read by then is
+/// lost, and nobody is told: whoever speaks over lanes asks for an answer to all that matters.
+pub struct Lane {
+    /// How it reaches the peer.
+    pub kind: LaneKind,
+    /// What the peer says.
+    pub reader: Box<dyn Read + Send>,
+    /// What the peer is told; a flush sends it.
+    pub writer: Box<dyn Write + Send>,
+    /// Ends it.
+    pub hangup: Box<dyn Hangup>,
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Lane").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}

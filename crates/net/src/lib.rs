@@ -1,0 +1,25 @@
+//! Lanes: ordered byte pipes to another host, and how an agent is started there.
+//!
+//! This crate moves bytes and knows no messages. What it is told about the other host comes from
+//! the user's command line; what the other host says is not trusted: each line and each wait has an
+//! end.
+
+/// An ordered byte pipe to a peer.
+pub mod lane;
+
+/// Both ends of a lane within one process, for tests.
+pub mod memory;
+
+/// Who and where: `user@host` as rsync's users write it.
+pub mod target;
+
+/// The remote shell: ssh, or what stands in for it.
+pub mod shell;
+
+/// An agent started through the remote shell, sent there first if need be.
+pub mod bootstrap;
+
+pub use bootstrap::{Agent, BootstrapError, Program};
+pub use lane::{Lane, LaneKind};
+pub use shell::{RemoteShell, ShellError};
+pub use target::{Target, TargetError};

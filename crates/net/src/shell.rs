@@ -1,0 +1,248 @@
+//! The remote shell: the user's own ssh, or what stands in for it.
+//!
+//! It is called as rsync calls it, `WORDS... [-l USER] HOST COMMAND...`, so whatever works as
+//! rsync's `-e` or `RSYNC_RSH` works here. It is started directly, by no shell of this host.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufReader};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use thiserror::Error;
+
+use crate::lane::Hangup;
+use crate::target::Target;
+
+/// How often an ending process is looked at.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+
+/// The program and its first arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteShell {
+    words: Vec<OsString>,
+    family: Option<Family>,
+}
+
+/// The kind of address to reach a host by (`-4`, `-6`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Only IPv4.
+    V4,
+    /// Only IPv6.
+    V6,
+}
+
+/// Why a text names no remote shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ShellError {
+    /// A quote is not closed.
+    #[error("a quote in the remote shell is not closed")]
+    OpenQuote,
+    /// There is no word in it.
+    #[error("the remote shell is empty")]
+    Empty,
+}
+
+impl RemoteShell {
+    /// Takes a text apart as rsync does (rsync(1), `-e`): words are parted by spaces; quotes of
+    /// either kind keep spaces, and a doubled quote within them stands for one.
+    pub fn parse(text: &[u8]) -> Result<Self, ShellError> {
+        let mut words = Vec::new();
+        let mut word: Option<Vec<u8>> = None;
+        let mut quote = None;
+        let mut bytes = text.iter().copied().peekable();
+        while let Some(byte) = bytes.next() {
+            match quote {
+                Some(open) if byte == open => {
+                    if bytes.next_if_eq(&open).is_some() {
+                        word.get_or_insert_default().push(open);
+                    } else {
+                        quote = None;
+                    }
+                }
+                None if byte == b'\'' || byte == b'"' => {
+                    quote = Some(byte);
+                    word.get_or_insert_default();
+                }
+                None if byte == b' ' => words.extend(word.take()),
+                Some(_) | None => word.get_or_insert_default().push(byte),
+            }
+        }
+        if quote.is_some() {
+            return Err(ShellError::OpenQuote);
+        }
+        words.extend(word);
+        if words.is_empty() {
+            return Err(ShellError::Empty);
+        }
+        Ok(Self { words: words.into_iter().map(OsString::from_vec).collect(), family: None })
+    }
+
+    /// The shell, told which kind of address to use: only ssh understands it, as rsync has it.
+    #[must_use]
+    pub fn with_family(self, family: Option<Family>) -> Self {
+        Self { family, ..self }
+    }
+
+    fn is_ssh(&self) -> bool {
+        let program = self.words.first().map(Path::new).and_then(Path::file_name);
+        program == Some(OsStr::new("ssh"))
+    }
+
+    /// All that is started for a command on a host.
+    pub fn command_line(&self, target: &Target, command: &[&OsStr]) -> Vec<OsString> {
+        let mut line = self.words.clone();
+        if self.is_ssh() {
+            line.extend(self.family.map(|family| match family {
+                Family::V4 => OsString::from("-4"),
+                Family::V6 => OsString::from("-6"),
+            }));
+        }
+        if let Some(user) = target.user() {
+            line.extend([OsString::from("-l"), user.to_owned()]);
+        }
+        line.push(target.host().to_owned());
+        line.extend(command.iter().map(|word| (*word).to_owned()));
+        line
+    }
+
+    /// Starts a command on a host. What it says on standard error reaches the user as it is.
+    ///
+    /// Fails as the start of a process does, for instance with [`io::ErrorKind::NotFound`].
+    #[expect(clippy::disallowed_methods, reason = "the remote shell is the user's own program")]
+    pub fn start(&self, target: &Target, command: &[&OsStr]) -> io::Result<Started> {
+        let line = self.command_line(target, command);
+        let mut child = Command::new(&line[0])
+            .args(&line[1..])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()?;
+        let missing = || io::Error::other("the process has no standard streams");
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        Ok(Started {
+            stdin: stdin.ok_or_else(missing)?,
+            stdout: BufReader::with_capacity(256 * 1024, stdout.ok_or_else(missing)?),
+            process: Process(Arc::new(Mutex::new(child))),
+        })
+    }
+}
+
+impl Default for RemoteShell {
+    fn default() -> Self {
+        Self { words: vec![OsString::from("ssh")], family: None }
+    }
+}
+
+/// A command that runs on another host, and its standard streams.
+#[derive(Debug)]
+pub struct Started {
+    /// What it reads.
+    pub stdin: ChildStdin,
+    /// What it writes.
+    pub stdout: BufReader<ChildStdout>,
+    /// The remote shell on this host.
+    pub process: Process,
+}
+
+/// The process of a remote shell. It is ended when the last of its owners is gone.
+#[derive(Clone, Debug)]
+pub struct Process(Arc<Mutex<Child>>);
+
+impl Process {
+    /// Waits for its end, at most as long as `limit`.
+    pub fn wait(&self, limit: Duration) -> Option<ExitStatus> {
+        let until = Instant::now() + limit;
+        loop {
+            let ended = self.ended();
+            if ended.is_some() || Instant::now() >= until {
+                return ended;
+            }
+            // Waiting for the child would keep it from being hung up.
+            thread::sleep(BETWEEN_LOOKS);
+        }
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&self) -> Option<ExitStatus> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).try_wait().ok().flatten()
+    }
+}
+
+impl Hangup for Process {
+    fn hang_up(&self) {
+        let mut child = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Once waited for, the number may be another process's.
+        if let Ok(None) = child.try_wait()
+            && let Ok(pid) = i32::try_from(child.id())
+            && let Some(pid) = Pid::from_raw(pid)
+        {
+            // Not SIGKILL: ssh puts the terminal back and ends what it multiplexes.
+            kill_process(pid, Signal::TERM).ok();
+        }
+    }
+}
+
+/// What a remote shell's exit status says.
+pub fn in_words(shell: &OsStr, status: ExitStatus) -> String {
+    let shell = shell.as_bytes().escape_ascii();
+    match status.code() {
+        Some(127) => format!("{shell} found no such command on the other host (exit status 127)"),
+        Some(255) => {
+            format!("{shell} could not log in (exit status 255); its own words stand above")
+        }
+        _ => format!("{shell} ended: {status}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Result<Vec<String>, ShellError> {
+        let shell = RemoteShell::parse(text.as_bytes())?;
+        Ok(shell.words.into_iter().map(|word| word.into_string().unwrap()).collect())
+    }
+
+    #[test]
+    fn words_and_quotes_are_those_of_rsync() {
+        let some = |words: &[&str]| Ok(words.iter().map(|word| (*word).to_owned()).collect());
+        assert_eq!(words("ssh"), some(&["ssh"]));
+        assert_eq!(words("  ssh  -p 22 "), some(&["ssh", "-p", "22"]));
+        assert_eq!(words("ssh -o 'A B'"), some(&["ssh", "-o", "A B"]));
+        assert_eq!(words("ssh -o A\" \"B"), some(&["ssh", "-o", "A B"]));
+        assert_eq!(words("a 'it''s' \"\"\"q\"\"\""), some(&["a", "it's", "\"q\""]));
+        assert_eq!(words("a ''"), some(&["a", ""]));
+        assert_eq!(words("a\\ b\tc"), some(&["a\\", "b\tc"]));
+        assert_eq!(words("a 'b"), Err(ShellError::OpenQuote));
+        assert_eq!(words("  "), Err(ShellError::Empty));
+    }
+
+    #[test]
+    fn the_command_line_is_that_of_rsync() {
+        let target = Target::parse(b"u@[::1]").unwrap();
+        let line = |text: &str| {
+            let shell = RemoteShell::parse(text.as_bytes()).unwrap().with_family(Some(Family::V6));
+            let line = shell.command_line(&target, &["sh".as_ref()]);
+            line.join(OsStr::new(" ")).into_string().unwrap()
+        };
+        assert_eq!(line("/usr/bin/ssh -p 2"), "/usr/bin/ssh -p 2 -6 -l u ::1 sh");
+        assert_eq!(line("rsh"), "rsh -l u ::1 sh");
+    }
+
+    #[test]
+    fn a_process_that_is_hung_up_ends() {
+        let shell = RemoteShell::parse(b"sh -c 'read line' --").unwrap();
+        let started = shell.start(&Target::parse(b"h").unwrap(), &[]).unwrap();
+        assert!(started.process.ended().is_none());
+        started.process.hang_up();
+        let ended = started.process.wait(Duration::from_secs(60));
+        assert!(ended.is_some_and(|status| !status.success()));
+        started.process.hang_up();
+    }
+}
