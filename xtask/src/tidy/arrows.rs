@@ -7,6 +7,7 @@ use super::tree::Tree;
 const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("filter", &[]),
+    ("delta", &[]),
     ("sched", &[]),
     ("fs", &["model"]),
     ("report", &["model"]),
