@@ -1,10 +1,9 @@
 //! The blocks of a window of the basis, ready to be looked up by their weak sums.
 //!
-//! Each new byte asks here, so there are two stages. A *tag* is a bit for each value of the upper bits
-//! of a weak sum; 64 times as many bits as blocks, so that one in 64 wrong sums gets through, in at
-//! most 256 KiB. Behind it blocks are chained by their weak sums. Of blocks with equal sums one is
-//! kept, and a chain has at most [`MAX_CANDIDATES`] blocks, so neither a basis full of zeros nor a
-//! made-up signature makes a look-up long.
+//! Each new byte asks here, so there are two stages. [`Tags`] turn away nearly all sums that no block
+//! has, with one word of memory and without a branch. Behind them blocks are chained by their weak
+//! sums. Of blocks with equal sums one is kept, and a chain has at most [`MAX_CANDIDATES`] blocks, so
+//! neither a basis full of zeros nor a made-up signature makes a look-up long.
 
 use crate::Update;
 use crate::rolling::{WeakKey, sent};
@@ -16,8 +15,10 @@ use crate::strong::StrongKey;
 /// No block.
 const NONE: u32 = u32::MAX;
 
-/// Tags for each block, as a power of two.
-const TAGS_PER_BLOCK_LOG2: u32 = 6;
+/// How many beginnings of chains there are for each word of tags, as a power of two. There are two to
+/// four for each block, so each has at least 64 bits of tags, and all together at most 256 KiB. With
+/// half of that, searching what is all new takes a tenth longer.
+const WORDS_TO_PLACES_LOG2: u32 = 1;
 
 /// The signatures of a window, to be searched by any number of [`crate::Search`]es at once.
 pub struct Index {
@@ -42,35 +43,37 @@ pub struct Index {
     chained: Vec<u32>,
 }
 
-/// A bit for each value of the upper bits of a weak sum.
+/// A Bloom filter in words (F. Putze, P. Sanders, J. Singler, "Cache-, hash- and space-efficient
+/// Bloom filters", 2007): a weak sum chooses one word by 20 of its bits and two bits of it by 12
+/// others.
 #[derive(Default)]
 pub(crate) struct Tags {
+    /// As many as a power of two.
     words: Vec<u64>,
-    /// How much of a whole sum, of 64 bits, is below those bits.
-    shift: u32,
 }
 
 impl Tags {
-    /// So many upper bits, at least 6 and less than 32.
-    fn new(bits: u32) -> Self {
-        Self { words: vec![0; 1 << (bits - u64::BITS.ilog2())], shift: u64::BITS - bits }
+    fn new(words_log2: u32) -> Self {
+        Self { words: vec![0; 1 << words_log2] }
     }
 
     fn put(&mut self, weak: u32) {
-        let tag = self.tag(u64::from(weak) << 32);
-        self.words[tag / 64] |= 1 << (tag % 64);
+        let sum = u64::from(weak) << 32;
+        let place = self.place(sum);
+        self.words[place] |= 1 << (sum >> 32 & 63) | 1 << (sum >> 38 & 63);
     }
 
-    /// Whether the sum may be that of a block; a wrong one is told so once in 64 times.
+    /// The lowest bit says whether the sum may be that of a block; the others say nothing. A wrong
+    /// sum is turned away all but once in 500 times.
     #[inline]
-    pub(crate) fn has(&self, sum: u64) -> bool {
-        let tag = self.tag(sum);
-        self.words.get(tag / 64).is_some_and(|word| word >> (tag % 64) & 1 == 1)
+    pub(crate) fn look_up(&self, sum: u64) -> u64 {
+        let word = self.words.get(self.place(sum)).copied().unwrap_or_default();
+        word >> (sum >> 32 & 63) & word >> (sum >> 38 & 63)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "less than 32 bits are left")]
-    fn tag(&self, sum: u64) -> usize {
-        (sum >> self.shift) as usize
+    #[inline]
+    fn place(&self, sum: u64) -> usize {
+        (sum >> 44) as usize & self.words.len().wrapping_sub(1)
     }
 }
 
@@ -152,7 +155,7 @@ impl Index {
         self.heads = vec![NONE; 1 << places_log2];
         self.head_shift = u64::BITS - places_log2;
         self.chained = vec![NONE; self.full_blocks as usize];
-        self.tags = Tags::new(places_log2 - 1 + TAGS_PER_BLOCK_LOG2);
+        self.tags = Tags::new(places_log2.saturating_sub(WORDS_TO_PLACES_LOG2));
         let count = self.full_blocks;
         for step in 0..count {
             self.chain(if self.update == Update::InPlace { count - 1 - step } else { step });
@@ -195,7 +198,7 @@ impl Index {
 
     /// Whether a block has this weak sum.
     pub(crate) fn is_known(&self, sum: u64) -> bool {
-        self.tags.has(sum) && self.chained(sent(sum)).next().is_some()
+        self.tags.look_up(sum) & 1 == 1 && self.chained(sent(sum)).next().is_some()
     }
 
     /// The blocks of a chain that have this weak sum, and different strong ones.
@@ -206,9 +209,14 @@ impl Index {
         chain.filter(move |&block| self.weak[block as usize] == weak)
     }
 
-    /// Whether a full block of this number is there and has this weak sum.
+    /// Whether a block of this number is there and has the full length.
+    pub(crate) fn is_full(&self, block: u32) -> bool {
+        block < self.full_blocks
+    }
+
+    /// Whether it is, and has this weak sum.
     pub(crate) fn has(&self, block: u32, weak: u32) -> bool {
-        block < self.full_blocks && self.weak[block as usize] == weak
+        self.is_full(block) && self.weak[block as usize] == weak
     }
 
     /// The full block that begins at this offset of the basis.
@@ -216,7 +224,7 @@ impl Index {
         let ahead = offset.checked_sub(self.start)?;
         let width = self.shape.block_bytes() as u64;
         let block = u32::try_from(ahead / width).ok()?;
-        (ahead.is_multiple_of(width) && block < self.full_blocks).then_some(block)
+        (ahead.is_multiple_of(width) && self.is_full(block)).then_some(block)
     }
 
     /// Where a block begins in the basis.

@@ -44,10 +44,10 @@ impl WeakKey {
         let mut lanes = [0_u64; LANES];
         for group in groups {
             for (lane, &byte) in lanes.iter_mut().zip(group) {
-                *lane = lane.wrapping_mul(self.powers[LANES]).wrapping_add(u64::from(byte));
+                *lane = lane.wrapping_mul(self.powers[LANES]).wrapping_add(digit(byte));
             }
         }
-        let digits = lanes.into_iter().chain(rest.iter().map(|&byte| u64::from(byte)));
+        let digits = lanes.into_iter().chain(rest.iter().map(|&byte| digit(byte)));
         digits.fold(0, |sum, digit| sum.wrapping_add(digit).wrapping_mul(self.powers[1]))
     }
 
@@ -62,6 +62,12 @@ impl WeakKey {
         }
         power
     }
+}
+
+/// What a byte counts. Never 0, or the sum of zeros would be the same for every seed, and searching
+/// them slow for each basis that has its tag.
+fn digit(byte: u8) -> u64 {
+    u64::from(byte) + 1
 }
 
 /// What of a weak sum is sent and looked up.
@@ -80,12 +86,12 @@ pub struct Rolling {
 }
 
 impl Rolling {
-    /// A window of so many bytes, all of which are 0 so far.
+    /// A window of so many bytes, which is to be filled.
     pub fn new(key: &WeakKey, window_bytes: usize) -> Self {
         let weight = key.power(window_bytes);
         let mut leaving = Box::new([0_u64; 256]);
-        for (byte, worth) in (0_u64..).zip(leaving.iter_mut()) {
-            *worth = weight.wrapping_mul(byte);
+        for (byte, worth) in (0..=u8::MAX).zip(leaving.iter_mut()) {
+            *worth = weight.wrapping_mul(digit(byte));
         }
         Self { key: key.clone(), leaving, value: 0 }
     }
@@ -97,7 +103,7 @@ impl Rolling {
 
     /// Lets a byte in while the window is being filled from nothing.
     pub fn push(&mut self, byte: u8) {
-        self.value = self.value.wrapping_add(u64::from(byte)).wrapping_mul(self.key.powers[1]);
+        self.value = self.value.wrapping_add(digit(byte)).wrapping_mul(self.key.powers[1]);
     }
 
     /// Puts the window over these bytes.
@@ -119,8 +125,8 @@ impl Rolling {
         // there is one multiplication to wait for and not eight.
         let mut added = 0_u64;
         for index in 0..LANES {
-            let digit = u64::from(come[index]).wrapping_sub(self.leaving[usize::from(go[index])]);
-            added = added.wrapping_add(digit).wrapping_mul(self.key.powers[1]);
+            let change = digit(come[index]).wrapping_sub(self.leaving[usize::from(go[index])]);
+            added = added.wrapping_add(change).wrapping_mul(self.key.powers[1]);
             sums[index] = self.value.wrapping_mul(self.key.powers[index + 1]).wrapping_add(added);
         }
         self.value = sums[LANES - 1];
@@ -147,15 +153,22 @@ mod tests {
 
     /// The definition, digit by digit.
     fn horner(key: &WeakKey, bytes: &[u8]) -> u64 {
-        bytes
-            .iter()
-            .fold(0_u64, |sum, &byte| sum.wrapping_add(u64::from(byte)).wrapping_mul(key.powers[1]))
+        bytes.iter().fold(0_u64, |sum, &byte| {
+            sum.wrapping_add(u64::from(byte) + 1).wrapping_mul(key.powers[1])
+        })
     }
 
     #[test]
     fn another_seed_is_another_base() {
         let other = WeakKey::new(&Seed::from([4; 32]));
         assert_ne!(key().sum(b"window"), other.sum(b"window"));
+    }
+
+    #[test]
+    fn zeros_have_another_sum_for_each_seed_and_length() {
+        let other = WeakKey::new(&Seed::from([4; 32]));
+        assert_ne!(sent(key().sum(&[0; 100])), sent(other.sum(&[0; 100])));
+        assert_ne!(sent(key().sum(&[0; 100])), sent(key().sum(&[0; 101])));
     }
 
     #[test]

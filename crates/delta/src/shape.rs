@@ -89,8 +89,8 @@ impl Shape {
         let block_bytes = root.next_multiple_of(64).clamp(LEAST_BLOCK_BYTES, MAX_BLOCK_BYTES);
         let blocks = new_bytes.div_ceil(block_bytes as u64);
         let searches = blocks.div_ceil(RANGE_BLOCKS).max(1);
-        // One window more per block is hashed not for nothing, but it meets wrong sums, too.
-        let windows = (WASTE_PER_BYTE + 1) * blocks + WASTE_AT_START * searches;
+        // A window that is copied, and the guess behind it, meet wrong sums, too.
+        let windows = (WASTE_PER_BYTE + 2) * blocks + WASTE_AT_START * searches;
         let comparisons = windows * (MAX_CANDIDATES as u64 + 2);
         let bits = DECEIVED_BITS + comparisons.ilog2() + 1;
         let strong_bytes = (bits.div_ceil(8) as usize).max(LEAST_STRONG_BYTES);
