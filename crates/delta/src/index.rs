@@ -94,7 +94,9 @@ pub enum IndexError {
 
 impl Index {
     /// The window that the signatures of `pieces` make together, in order and without a gap; without
-    /// pieces there is nothing to be found.
+    /// pieces there is nothing to be found. That they are of the pieces asked for, and not of others,
+    /// is for the caller to compare ([`Signature::range`] with [`crate::Plan::piece`]); if they are
+    /// not, the peer gets another file than it asked for.
     pub fn new<'s>(
         seed: &Seed,
         shape: Shape,

@@ -42,12 +42,16 @@ impl WeakKey {
     pub fn sum(&self, block: &[u8]) -> u64 {
         let (groups, rest) = block.as_chunks::<LANES>();
         let mut lanes = [0_u64; LANES];
+        // What of a lane comes from digits being one more than bytes: the same for all.
+        let mut ones = 0_u64;
         for group in groups {
+            ones = ones.wrapping_mul(self.powers[LANES]).wrapping_add(1);
             for (lane, &byte) in lanes.iter_mut().zip(group) {
-                *lane = lane.wrapping_mul(self.powers[LANES]).wrapping_add(digit(byte));
+                *lane = lane.wrapping_mul(self.powers[LANES]).wrapping_add(u64::from(byte));
             }
         }
-        let digits = lanes.into_iter().chain(rest.iter().map(|&byte| digit(byte)));
+        let lanes = lanes.into_iter().map(|lane| lane.wrapping_add(ones));
+        let digits = lanes.chain(rest.iter().map(|&byte| digit(byte)));
         digits.fold(0, |sum, digit| sum.wrapping_add(digit).wrapping_mul(self.powers[1]))
     }
 

@@ -103,7 +103,8 @@ impl<'i> Search<'i> {
                 continue;
             }
             let is_known = if self.is_filled {
-                self.roll_to_payable() && self.roll_to_known()
+                self.roll_to_payable();
+                self.roll_to_known()
             } else {
                 self.rolling.fill(&self.buffer[self.at..][..width]);
                 self.is_filled = true;
@@ -152,9 +153,8 @@ impl<'i> Search<'i> {
         is_known
     }
 
-    /// Moves the window on as long as no strong sum could be paid for after the next move. False when
-    /// the buffer ends before.
-    fn roll_to_payable(&mut self) -> bool {
+    /// Moves the window on as long as no strong sum could be paid for after the next move.
+    fn roll_to_payable(&mut self) {
         let width = self.index.block_bytes();
         let lacking = (width as u64).saturating_sub(self.allowance).div_ceil(WASTE_PER_BYTE);
         let lacking = usize::try_from(lacking).expect("at most a block").saturating_sub(1);
@@ -164,7 +164,6 @@ impl<'i> Search<'i> {
             self.rolling.roll(go, come);
         }
         self.move_on(moves);
-        moves == lacking
     }
 
     fn move_on(&mut self, moves: usize) {

@@ -152,20 +152,38 @@ fn blocks_that_deceive_the_weak_sum_are_told_apart() {
     assert_eq!(literal_bytes(&given), 1024);
 }
 
-/// A peer that says wrong strong sums to weak ones that are known everywhere.
+/// The index of a peer that knows the weak sum of the first block, but says a wrong strong one.
+fn deceiving_index(basis: &[u8], block_bytes: usize) -> Index {
+    let shape = shape(block_bytes);
+    let range = 0..basis.len() as u64;
+    let signature = Signature::new(&seed(), shape, range, read_at(basis)).expect("can be made");
+    let mut bytes = Vec::new();
+    signature.encode(&mut bytes);
+    let strong = signature.strong().len();
+    let first = bytes.len() - strong;
+    bytes[first] ^= 1;
+    let signature = Signature::decode(&bytes).expect("is well-formed");
+    Index::new(&seed(), shape, [&signature], Update::Apart).expect("a window")
+}
+
+#[test]
+fn in_deceiving_data_blocks_are_found_however_the_bytes_are_cut() {
+    let block = noise(1000, 1);
+    let index = deceiving_index(&[&[0; 1000], &block[..]].concat(), 1000);
+    let zeros = vec![0; 40_000];
+    let new = [&zeros, &block[..], &zeros, &block, &block, &zeros].concat();
+    let part = Plan::new(shape(1000), 2000, new.len() as u64, Update::Apart).part(0);
+    let expected = [literal(&zeros), copy(1000, 1000), literal(&zeros), copy(1000, 1000)];
+    let expected = [&expected[..], &[copy(1000, 1000), literal(&zeros)]].concat();
+    for cuts in [&[new.len()][..], &[1], &[7, 990], &[1000, 3]] {
+        assert!(search_part(&index, &part, &new, cuts) == expected, "cut at {cuts:?}");
+    }
+}
+
 #[test]
 fn a_signature_that_deceives_at_every_byte_is_soon_not_believed() {
     let new = vec![0; 1_000_000];
-    let index = {
-        let shape = shape(1000);
-        let signature =
-            Signature::new(&seed(), shape, 0..1000, read_at(&new)).expect("can be made");
-        let mut bytes = Vec::new();
-        signature.encode(&mut bytes);
-        *bytes.last_mut().expect("has sums") ^= 1;
-        let signature = Signature::decode(&bytes).expect("is well-formed");
-        Index::new(&seed(), shape, [&signature], Update::Apart).expect("a window")
-    };
+    let index = deceiving_index(&new[..1000], 1000);
     let part = Plan::new(shape(1000), 1000, 1_000_000, Update::Apart).part(0);
     let mut search = Search::new(&index, &part);
     let mut literals = 0;
