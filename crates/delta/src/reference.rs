@@ -3,7 +3,9 @@
 use std::io;
 
 use crate::patch::{Output, Patch};
-use crate::{Index, Operation, Part, Plan, Search, Seed, Shape, Signature, Update};
+use crate::{
+    Decoder, Encoder, Index, Operation, Part, Plan, Search, Seed, Shape, Signature, Update,
+};
 
 /// An operation that owns its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,7 +144,7 @@ pub(crate) fn search_part(index: &Index, part: &Part, new: &[u8], cuts: &[usize]
     given
 }
 
-/// Plans and searches all parts.
+/// Plans and searches all parts. What one side says to the other goes through bytes.
 pub(crate) fn search(
     shape: Shape,
     basis: &[u8],
@@ -150,13 +152,27 @@ pub(crate) fn search(
     update: Update,
 ) -> Vec<(Part, Vec<Given>)> {
     let plan = Plan::new(shape, basis.len() as u64, new.len() as u64, update);
-    let sign = |piece| Signature::new(&seed(), shape, plan.piece(piece), read_at(basis));
-    let pieces: Vec<_> = (0..plan.piece_count()).map(|piece| sign(piece).expect("made")).collect();
+    let sign = |piece| {
+        let mut bytes = Vec::new();
+        Signature::new(&seed(), shape, plan.piece(piece), read_at(basis))
+            .expect("can be made")
+            .encode(&mut bytes);
+        Signature::decode(&bytes).expect("was encoded")
+    };
+    let pieces: Vec<_> = (0..plan.piece_count()).map(sign).collect();
     let answer = |part: Part| {
         let window = part.pieces.clone().map(|piece| &pieces[usize::try_from(piece).expect("few")]);
         let index = Index::new(&seed(), shape, window, update).expect("a window");
         let given = search_part(&index, &part, new, &[100_000]);
-        (part, given)
+        let (mut encoder, mut bytes) = (Encoder::new(part.range.start), Vec::new());
+        for operation in &given {
+            encoder.encode(operation.as_operation(), &mut bytes);
+        }
+        let mut decoder = Decoder::new(part.range.start);
+        let decoded =
+            decoder.decode(&bytes).map(|operation| operation.expect("was encoded").into());
+        let decoded = decoded.collect();
+        (part, decoded)
     };
     plan.parts().map(answer).collect()
 }
