@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sched", &[]),
     ("fs", &["model"]),
     ("report", &["model"]),
+    ("wire", &["model"]),
     ("engine", &["model", "filter", "sched", "fs"]),
     ("net", &[]),
     ("testfs", &[]),

@@ -1,0 +1,176 @@
+//! A whole response, as it is handed to whoever asked.
+
+use std::ops::Range;
+
+use model::Metadata;
+
+use crate::bounded::Digest;
+use crate::frame::Content;
+use crate::io_fault::IoFault;
+use crate::request::Request;
+use crate::response::{Mount, Piece, Reply};
+use crate::seen::{Attribute, Entry, InlineAttributes, PageEnd, Seen};
+
+/// What a request came to.
+pub type Outcome = Result<Answer, IoFault>;
+
+/// A response that is complete and keeps all rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// It is open, and this is what was opened.
+    Opened(Metadata),
+    /// What an entry is.
+    Seen(Detailed),
+    /// A part of a listing.
+    Listed {
+        /// Entries in ascending order of their names.
+        entries: Vec<Entry>,
+        /// Whether there are more behind the last of them.
+        end: PageEnd,
+    },
+    /// A file, or what is known of it if it is no file or too long.
+    Fetched(Fetched),
+    /// A part of a file.
+    Read(ReadContent),
+    /// Where a file has data.
+    Extents {
+        /// Data in ascending order; between it are holes.
+        data: Vec<Range<u64>>,
+        /// Up to where all is told.
+        known_to: u64,
+    },
+    /// A digest, as long as its algorithm makes it.
+    Digest(Digest),
+    /// Operations of a delta, in order.
+    Operations(Vec<Content>),
+    /// A mount.
+    Mount(Mount),
+    /// A size.
+    Size(u64),
+}
+
+/// An entry with all its attributes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detailed {
+    /// What is known of it.
+    pub seen: Box<Seen>,
+    /// Attributes besides those in it.
+    pub more_attributes: Vec<Attribute>,
+}
+
+impl Detailed {
+    /// All attributes that could be read.
+    pub fn attributes(&self) -> impl Iterator<Item = &Attribute> {
+        let inline = self.seen.attributes.iter().flatten().flat_map(InlineAttributes::as_slice);
+        inline.chain(&self.more_attributes)
+    }
+}
+
+/// A file that was asked for as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// What it was before it was read.
+    pub before: Detailed,
+    /// Its content from the beginning on, without gaps.
+    pub pieces: Vec<Content>,
+    /// What it was after it was read; `None` if it was not, being no file or longer than there was
+    /// room for.
+    pub after: Option<Metadata>,
+}
+
+/// A part of a file: all that was asked for, up to the end of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadContent {
+    /// Offsets and content, ascending and without gaps.
+    pub pieces: Vec<(u64, Content)>,
+    /// Where the file ends, if that is before the end of what was asked for.
+    pub file_end: Option<u64>,
+}
+
+/// What has come of a response; each piece has passed the grammar.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    answer: Answer,
+    is_fetch: bool,
+    fault: Option<IoFault>,
+}
+
+impl Partial {
+    pub(crate) fn of(request: &Request) -> Self {
+        let answer = match request {
+            Request::List { .. } => Answer::Listed { entries: Vec::new(), end: PageEnd::More },
+            Request::Read { .. } => {
+                Answer::Read(ReadContent { pieces: Vec::new(), file_end: None })
+            }
+            Request::FindExtents { span, .. } => {
+                Answer::Extents { data: Vec::new(), known_to: span.range().start }
+            }
+            Request::Delta { .. } => Answer::Operations(Vec::new()),
+            // The others take the form of their first piece.
+            _ => Answer::Done,
+        };
+        Self { answer, is_fetch: matches!(request, Request::Fetch { .. }), fault: None }
+    }
+
+    pub(crate) fn add(&mut self, piece: Piece) {
+        match piece {
+            Piece::Reply(reply) => self.add_reply(reply),
+            Piece::Data { offset, content } => match &mut self.answer {
+                Answer::Read(read) => read.pieces.push((offset, content)),
+                Answer::Fetched(fetched) => fetched.pieces.push(content),
+                _ => {}
+            },
+            Piece::Operations(content) => {
+                if let Answer::Operations(operations) = &mut self.answer {
+                    operations.push(content);
+                }
+            }
+        }
+    }
+
+    fn add_reply(&mut self, reply: Reply) {
+        match (&mut self.answer, reply) {
+            (_, Reply::Fault(fault)) => self.fault = Some(fault),
+            (answer, Reply::Opened(metadata)) => *answer = Answer::Opened(metadata),
+            (answer, Reply::Digest(digest)) => *answer = Answer::Digest(digest),
+            (answer, Reply::Mount(mount)) => *answer = Answer::Mount(mount),
+            (answer, Reply::Size(size)) => *answer = Answer::Size(size),
+            (answer, Reply::Seen(seen)) => {
+                let entry = Detailed { seen, more_attributes: Vec::new() };
+                *answer = if self.is_fetch {
+                    Answer::Fetched(Fetched { before: entry, pieces: Vec::new(), after: None })
+                } else {
+                    Answer::Seen(entry)
+                };
+            }
+            (
+                Answer::Seen(entry) | Answer::Fetched(Fetched { before: entry, .. }),
+                Reply::Attributes(attributes),
+            ) => entry.more_attributes.extend(attributes.into_vec()),
+            (Answer::Fetched(fetched), Reply::After(metadata)) => fetched.after = Some(metadata),
+            (Answer::Read(read), Reply::FileEnds(offset)) => read.file_end = Some(offset),
+            (Answer::Listed { entries, end }, Reply::Page { page, end: page_end }) => {
+                entries.extend(page.into_entries());
+                *end = page_end;
+            }
+            (Answer::Extents { data, known_to }, Reply::Extents { data: more, known_to: to }) => {
+                data.extend(more.as_slice().iter().map(|span| span.range()));
+                *known_to = to;
+            }
+            _ => {}
+        }
+    }
+
+    /// The whole of a response whose last piece has passed the grammar.
+    pub(crate) fn finish(mut self) -> Outcome {
+        if let Answer::Read(read) = &mut self.answer {
+            read.pieces.sort_unstable_by_key(|(offset, _)| *offset);
+        }
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => Ok(self.answer),
+        }
+    }
+}

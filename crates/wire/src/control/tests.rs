@@ -1,0 +1,238 @@
+//! Two sides that keep the order of a run, and such that do not.
+
+use super::{
+    Control, ControlError, Failure, FailureKind, Fingerprint, LaneKind, LaneWanted, Message, Role,
+    Task, Told,
+};
+use crate::bounded::{EventBytes, List, OutcomeBytes, ProgressBytes, Text, WorkPiece};
+use crate::codec::encode;
+use crate::frame::tests::frames;
+use crate::frame::{Frame, FrameKind, Header};
+use crate::lane::LaneNumber;
+use crate::limits;
+use crate::violation::Violation;
+
+fn pair() -> (Control, Control) {
+    (Control::new(Role::Controller), Control::new(Role::Agent))
+}
+
+/// Two that have begun.
+fn working() -> (Control, Control) {
+    let (mut controller, mut agent) = pair();
+    controller.begin(Task::RunDestination, b"job").expect("it is new");
+    pass(&mut controller, &mut agent).expect("it is sound");
+    assert_eq!(agent.poll_told(), Some(Told::Begin(Task::RunDestination, b"job".to_vec())));
+    (controller, agent)
+}
+
+fn frame(message: &Message) -> Frame {
+    Frame { header: Header::plain(FrameKind::Control), body: encode(message) }
+}
+
+fn give(to: &mut Control, message: &Message) -> Result<(), Violation> {
+    to.handle_frame(LaneNumber::FIRST, &frame(message))
+}
+
+/// Gives all that one side has to say to the other; tells how many messages there were.
+fn pass(from: &mut Control, to: &mut Control) -> Result<usize, Violation> {
+    let mut count = 0;
+    while let Some(outgoing) = from.poll_transmit() {
+        let bytes = outgoing.parts().concat();
+        for frame in frames(&bytes, &[1000])? {
+            to.handle_frame(LaneNumber::FIRST, &frame)?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+fn event(length: usize) -> EventBytes {
+    EventBytes::new(vec![1; length]).expect("it is in range")
+}
+
+fn outcome() -> OutcomeBytes {
+    OutcomeBytes::new("ok").expect("it is in range")
+}
+
+fn progress(number: u8) -> ProgressBytes {
+    ProgressBytes::new([number]).expect("it is in range")
+}
+
+#[test]
+fn a_run_is_begun_told_of_and_ended() {
+    let (mut controller, mut agent) = working();
+    agent.event(event(3)).expect("there is room");
+    agent.ended(outcome()).expect("it works");
+    agent.bye();
+    pass(&mut agent, &mut controller).expect("it is sound");
+    let told: Vec<_> = std::iter::from_fn(|| controller.poll_told()).collect();
+    assert_eq!(told, [Told::Event(event(3)), Told::Ended(outcome()), Told::Bye]);
+}
+
+#[test]
+fn a_job_of_any_size_arrives_whole() {
+    for length in [0, 1, limits::WORK_PIECE_BYTES, limits::WORK_PIECE_BYTES * 2 + 1] {
+        let (mut controller, mut agent) = pair();
+        let work = vec![7; length];
+        controller.begin(Task::ServeSource, &work).expect("it is new");
+        pass(&mut controller, &mut agent).expect("it is sound");
+        assert_eq!(agent.poll_told(), Some(Told::Begin(Task::ServeSource, work)));
+    }
+}
+
+#[test]
+fn what_cannot_come_ends_the_session() {
+    let work = || Message::Work(WorkPiece::new("xxx").expect("it is in range"));
+    let begin = |work_bytes| Message::Begin { task: Task::ServeSource, work_bytes };
+    let event = Message::Event(event(1));
+    // To an agent that knows nothing, one that works, a controller that waits, one that has begun.
+    for (message, may_come) in [
+        (begin(3), [true, false, false, false]),
+        (begin(limits::WORK_BYTES), [true, false, false, false]),
+        (begin(limits::WORK_BYTES + 1), [false; 4]),
+        (begin(1 << 63), [false; 4]),
+        (work(), [false; 4]),
+        (event, [false, false, false, true]),
+        (Message::Progress(progress(1)), [false, false, false, true]),
+        (Message::Ended(outcome()), [false, false, false, true]),
+        (Message::Cancel, [false, true, false, false]),
+        (Message::EventCredit(1), [false; 4]),
+        (Message::Bye, [true; 4]),
+    ] {
+        let ((waiting, new), (begun, busy)) = (pair(), working());
+        let came = [new, busy, waiting, begun].map(|mut to| give(&mut to, &message).is_ok());
+        assert_eq!(came, may_come, "{message:?}");
+    }
+}
+
+#[test]
+fn a_job_longer_than_announced_ends_the_session() {
+    let (_, mut agent) = pair();
+    give(&mut agent, &Message::Begin { task: Task::ServeSource, work_bytes: 5 }).expect("sound");
+    let piece = Message::Work(WorkPiece::new("abc").expect("it is in range"));
+    give(&mut agent, &piece).expect("it is within");
+    assert!(give(&mut agent, &piece).is_err());
+}
+
+#[test]
+fn nothing_comes_after_the_end_nor_on_another_lane() {
+    let (mut controller, _) = working();
+    give(&mut controller, &Message::Bye).expect("it may come at any time");
+    assert!(give(&mut controller, &Message::Bye).is_err());
+    let (mut controller, _) = working();
+    let elsewhere = controller.handle_frame(LaneNumber(1), &frame(&Message::Bye));
+    assert!(matches!(elsewhere, Err(Violation::ControlOrder(_))));
+    let header = Header::plain(FrameKind::Void);
+    let other = controller.handle_frame(LaneNumber::FIRST, &Frame { header, body: Vec::new() });
+    assert_eq!(other, Err(Violation::WrongSide(FrameKind::Void)));
+}
+
+#[test]
+fn each_side_says_only_what_it_may() {
+    let (mut controller, mut agent) = pair();
+    assert_eq!(agent.begin(Task::ServeSource, b""), Err(ControlError::Order));
+    assert_eq!(agent.event(event(1)), Err(ControlError::Order));
+    assert_eq!(controller.cancel(), Err(ControlError::Order));
+    let too_long = vec![0; usize::try_from(limits::WORK_BYTES).expect("it fits") + 1];
+    assert_eq!(controller.begin(Task::ServeSource, &too_long), Err(ControlError::TooLong));
+    controller.begin(Task::ServeSource, b"").expect("it is new");
+    assert_eq!(controller.begin(Task::ServeSource, b""), Err(ControlError::Order));
+    assert_eq!(controller.ended(outcome()), Err(ControlError::Order));
+}
+
+#[test]
+fn events_wait_for_a_controller_that_takes_none_and_none_is_lost() {
+    let (mut controller, mut agent) = working();
+    let (mut sent, mut taken) = (0, 0);
+    for round in 0..50 {
+        while agent.event(event(10_000)).is_ok() {
+            sent += 1;
+        }
+        assert_eq!(agent.event(event(10_000)), Err(ControlError::NoRoom));
+        pass(&mut agent, &mut controller).expect("it is within the credit");
+        for _ in 0..(round % 7) * 10 {
+            taken += usize::from(controller.poll_told().is_some());
+        }
+        pass(&mut controller, &mut agent).expect("it is sound");
+        let held = (sent - taken) as u64 * 10_064;
+        assert!(held <= limits::EVENT_WINDOW_BYTES, "{held} bytes are held");
+    }
+    taken += std::iter::from_fn(|| controller.poll_told()).count();
+    assert_eq!(sent, taken);
+    assert!(sent > 500);
+}
+
+#[test]
+fn more_events_than_there_is_room_for_end_the_session() {
+    let (mut controller, _) = working();
+    let message = Message::Event(event(0));
+    let count = limits::EVENT_WINDOW_BYTES / 64;
+    for _ in 0..count {
+        give(&mut controller, &message).expect("there is room");
+    }
+    assert_eq!(give(&mut controller, &message), Err(Violation::OverEventCredit));
+}
+
+#[test]
+fn only_the_newest_progress_is_told() {
+    let (mut controller, mut agent) = working();
+    for number in 0..100 {
+        agent.progress(progress(number)).expect("it works");
+    }
+    assert_eq!(pass(&mut agent, &mut controller), Ok(1));
+    assert_eq!(controller.poll_told(), Some(Told::Progress(progress(99))));
+    for number in 0..100 {
+        give(&mut controller, &Message::Progress(progress(number))).expect("it may come");
+    }
+    assert_eq!(controller.poll_told(), Some(Told::Progress(progress(99))));
+    assert_eq!(controller.poll_told(), None);
+    agent.progress(progress(1)).expect("it works");
+    agent.ended(outcome()).expect("it works");
+    assert_eq!(pass(&mut agent, &mut controller), Ok(1), "after the outcome nobody asks");
+}
+
+#[test]
+fn a_cancellation_is_told_once_and_may_cross_the_outcome() {
+    let (mut controller, mut agent) = working();
+    controller.cancel().expect("it works");
+    controller.cancel().expect("it works");
+    agent.ended(outcome()).expect("it works");
+    pass(&mut controller, &mut agent).expect("they have crossed");
+    assert_eq!(agent.poll_told(), None);
+    let (mut controller, mut agent) = working();
+    for _ in 0..3 {
+        controller.cancel().expect("it works");
+        pass(&mut controller, &mut agent).expect("it is sound");
+    }
+    assert_eq!(agent.poll_told(), Some(Told::Cancel));
+    assert_eq!(agent.poll_told(), None);
+}
+
+#[test]
+fn talk_of_lanes_goes_both_ways_and_ends_somewhere() {
+    let (mut controller, mut agent) = pair();
+    let kind = LaneKind::Tcp;
+    let lanes = List::new(vec![LaneNumber(1), LaneNumber(2)]).expect("they are few");
+    let wanted = LaneWanted { kind, fingerprint: Fingerprint([1; 32]), lanes };
+    controller.want_lanes(wanted.clone());
+    agent.want_lanes(wanted.clone());
+    pass(&mut controller, &mut agent).expect("it is sound");
+    pass(&mut agent, &mut controller).expect("it is sound");
+    assert_eq!(agent.poll_told(), Some(Told::LaneWanted(wanted.clone())));
+    let message = Message::LaneWanted(wanted);
+    for _ in 1..limits::LANE_TALKS {
+        give(&mut controller, &message).expect("it is within the limit");
+    }
+    let refused = give(&mut controller, &message);
+    assert_eq!(refused, Err(Violation::TooManyLaneTalks(limits::LANE_TALKS)));
+}
+
+#[test]
+fn a_failure_says_why_and_is_the_last_word() {
+    let (mut controller, mut agent) = working();
+    let failure = Failure { kind: FailureKind::Refused, text: Text::new("no such root") };
+    agent.fail(failure.clone());
+    pass(&mut agent, &mut controller).expect("it is sound");
+    assert_eq!(controller.poll_told(), Some(Told::Failure(failure)));
+    assert!(give(&mut controller, &Message::Bye).is_err());
+}

@@ -1,0 +1,263 @@
+//! Which pieces may answer which request, and in which order.
+//!
+//! Both sides use it: the responder so that its own mistakes are found where they are made, and the
+//! requester because it believes nothing. What passes here is complete, was asked for, and lies where
+//! it was asked for.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::bounded::Name;
+use crate::request::Request;
+use crate::response::{Piece, Reply};
+use crate::seen::{Page, PageEnd};
+
+/// Checks the pieces of one response. The text of an error completes "a response that".
+#[derive(Clone, Debug)]
+pub(crate) struct Grammar(Stage);
+
+/// What may come next.
+#[derive(Clone, Debug)]
+enum Stage {
+    Done,
+    Opened,
+    /// An entry, and then its attributes; of a file to be fetched its content as well.
+    Seen {
+        fetch: bool,
+    },
+    Attributes {
+        fetch: bool,
+    },
+    Fetching {
+        to: u64,
+    },
+    Fetched,
+    Listed {
+        after: Option<Name>,
+        has_entries: bool,
+    },
+    ListedAll,
+    Read(Coverage),
+    Extents {
+        from: u64,
+        to: u64,
+        end: u64,
+    },
+    Digest {
+        bytes: usize,
+    },
+    Operations,
+    Mount,
+    Size,
+    /// Nothing.
+    Over,
+}
+
+const OTHER_KIND: &str = "is of another kind than the request";
+const INCOMPLETE: &str = "ends before it is complete";
+
+impl Grammar {
+    pub(crate) fn of(request: &Request) -> Self {
+        Self(match request {
+            Request::OpenRoot { .. }
+            | Request::OpenChild { .. }
+            | Request::OpenParent { .. }
+            | Request::Reopen { .. }
+            | Request::OpenFile { .. } => Stage::Opened,
+            Request::List { after, .. } => {
+                Stage::Listed { after: after.clone(), has_entries: false }
+            }
+            Request::Look { .. } | Request::LookAtFile { .. } => Stage::Seen { fetch: false },
+            Request::Fetch { .. } => Stage::Seen { fetch: true },
+            Request::Read { span, .. } => Stage::Read(Coverage::of(span.range())),
+            Request::FindExtents { span, .. } => {
+                let Range { start, end } = span.range();
+                Stage::Extents { from: start, to: start, end }
+            }
+            Request::Hash { algorithm, .. } => Stage::Digest { bytes: algorithm.digest_bytes() },
+            Request::Delta { .. } => Stage::Operations,
+            Request::LookAtMount { .. } => Stage::Mount,
+            Request::Measure { .. } => Stage::Size,
+            Request::CheckSearch { .. } | Request::Remove { .. } | Request::Close { .. } => {
+                Stage::Done
+            }
+        })
+    }
+
+    /// Of a response that can end only by a fault.
+    pub(crate) fn only_a_fault() -> Self {
+        Self(Stage::Over)
+    }
+
+    /// Takes the next piece, of which `is_last` says whether it is the last.
+    pub(crate) fn take(&mut self, piece: &Piece, is_last: bool) -> Result<(), &'static str> {
+        if let Piece::Reply(Reply::Fault(_)) = piece {
+            self.0 = Stage::Over;
+            return is_last.then_some(()).ok_or("goes on after a fault");
+        }
+        let stage = std::mem::replace(&mut self.0, Stage::Over);
+        self.0 = stage.next(piece)?;
+        if is_last { self.end() } else { Ok(()) }
+    }
+
+    /// Whether the response may end here.
+    fn end(&self) -> Result<(), &'static str> {
+        match &self.0 {
+            Stage::Over
+            | Stage::Attributes { .. }
+            | Stage::Fetched
+            | Stage::ListedAll
+            | Stage::Operations
+            | Stage::Listed { has_entries: true, .. } => Ok(()),
+            Stage::Read(coverage) if coverage.is_complete() => Ok(()),
+            // Where nothing is told, asking for the rest would never end.
+            Stage::Extents { from, to, .. } if to > from => Ok(()),
+            _ => Err(INCOMPLETE),
+        }
+    }
+}
+
+impl Stage {
+    fn next(self, piece: &Piece) -> Result<Self, &'static str> {
+        match (self, piece) {
+            (Self::Read(coverage), piece) => coverage.add(piece).map(Self::Read),
+            (Self::Operations, Piece::Operations(_)) => Ok(Self::Operations),
+            (Self::Attributes { fetch: true }, Piece::Data { .. }) => {
+                Self::Fetching { to: 0 }.next(piece)
+            }
+            (Self::Fetching { to }, Piece::Data { offset, content }) if *offset == to => {
+                Ok(Self::Fetching { to: to + content.len() as u64 })
+            }
+            (Self::Fetching { .. }, Piece::Data { .. }) => Err("has gaps or repeats itself"),
+            (stage, Piece::Reply(reply)) => stage.after(reply),
+            _ => Err(OTHER_KIND),
+        }
+    }
+
+    fn after(self, reply: &Reply) -> Result<Self, &'static str> {
+        Ok(match (self, reply) {
+            (Self::Done, Reply::Done)
+            | (Self::Opened, Reply::Opened(_))
+            | (Self::Mount, Reply::Mount(_))
+            | (Self::Size, Reply::Size(_)) => Self::Over,
+            (Self::Digest { bytes }, Reply::Digest(digest)) if digest.as_bytes().len() == bytes => {
+                Self::Over
+            }
+            (Self::Digest { .. }, Reply::Digest(_)) => {
+                return Err("is a digest of another length than its algorithm has");
+            }
+            (Self::Seen { fetch }, Reply::Seen(_))
+            | (Self::Attributes { fetch }, Reply::Attributes(_)) => Self::Attributes { fetch },
+            (Self::Attributes { fetch: true } | Self::Fetching { .. }, Reply::After(_)) => {
+                Self::Fetched
+            }
+            (Self::Listed { after, has_entries }, Reply::Page { page, end }) => {
+                let after = ascending(after, page)?;
+                match end {
+                    PageEnd::More => {
+                        let has_entries = has_entries || !page.entries().is_empty();
+                        Self::Listed { after, has_entries }
+                    }
+                    PageEnd::Complete | PageEnd::Incomplete(_) => Self::ListedAll,
+                }
+            }
+            (Self::Extents { from, mut to, end }, Reply::Extents { data, known_to }) => {
+                for range in data.as_slice().iter().map(|span| span.range()) {
+                    if range.start < to || range.end > end {
+                        return Err("has extents out of order or out of range");
+                    }
+                    to = range.end;
+                }
+                if *known_to < to || *known_to > end {
+                    return Err("has extents out of order or out of range");
+                }
+                Self::Extents { from, to: *known_to, end }
+            }
+            _ => return Err(OTHER_KIND),
+        })
+    }
+}
+
+/// The last name of a page whose names all come after `after`.
+fn ascending(mut after: Option<Name>, page: &Page) -> Result<Option<Name>, &'static str> {
+    let mut last = after.as_ref();
+    for entry in page.entries() {
+        if last.is_some_and(|last| *last >= entry.name) {
+            return Err("has names out of order");
+        }
+        last = Some(&entry.name);
+    }
+    if let Some(entry) = page.entries().last() {
+        after = Some(entry.name.clone());
+    }
+    Ok(after)
+}
+
+/// Which parts of what is to be read have come.
+#[derive(Clone, Debug)]
+struct Coverage {
+    asked: Range<u64>,
+    /// Starts and ends of what has come; what touches is one.
+    parts: BTreeMap<u64, u64>,
+    file_end: Option<u64>,
+}
+
+impl Coverage {
+    fn of(asked: Range<u64>) -> Self {
+        Self { asked, parts: BTreeMap::new(), file_end: None }
+    }
+
+    fn add(mut self, piece: &Piece) -> Result<Self, &'static str> {
+        match piece {
+            Piece::Reply(Reply::FileEnds(offset)) => {
+                if self.file_end.is_some() || *offset >= self.asked.end {
+                    return Err("says twice, or wrongly, that the file ends");
+                }
+                self.file_end = Some(*offset);
+            }
+            Piece::Data { offset, content } => {
+                let end = offset.checked_add(content.len() as u64);
+                let end = end.filter(|end| *end <= self.asked.end && *offset >= self.asked.start);
+                self.insert(*offset, end.ok_or("has data that was not asked for")?)?;
+            }
+            _ => return Err(OTHER_KIND),
+        }
+        Ok(self)
+    }
+
+    fn insert(&mut self, mut start: u64, mut end: u64) -> Result<(), &'static str> {
+        const TWICE: &str = "has the same data twice";
+        if let Some((next, next_end)) = self.parts.range(start..).next() {
+            let (next, next_end) = (*next, *next_end);
+            if next < end {
+                return Err(TWICE);
+            }
+            if next == end {
+                self.parts.remove(&next);
+                end = next_end;
+            }
+        }
+        if let Some((before, before_end)) = self.parts.range(..start).next_back() {
+            if *before_end > start {
+                return Err(TWICE);
+            }
+            if *before_end == start {
+                start = *before;
+            }
+        }
+        self.parts.insert(start, end);
+        Ok(())
+    }
+
+    fn is_complete(&self) -> bool {
+        let end = self.file_end.unwrap_or(self.asked.end).max(self.asked.start);
+        let mut parts = self.parts.iter().map(|(start, end)| *start..*end);
+        match parts.next() {
+            None => end == self.asked.start,
+            Some(part) => part == (self.asked.start..end) && parts.next().is_none(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! For each request, responses that answer it and such that do not.
+
+use model::{Kind, Metadata};
+
+use super::Grammar;
+use crate::bounded::{Digest, List, Name};
+use crate::frame::Content;
+use crate::fuzzing::one_of_each;
+use crate::io_fault::{FaultKind, IoFault};
+use crate::request::{Request, Span};
+use crate::response::{Mount, Piece, Reply};
+use crate::seen::{Attributes, Entry, PageBuilder, PageEnd, Seen};
+
+fn metadata() -> Metadata {
+    Metadata::unknown(Kind::File)
+}
+
+fn seen() -> Piece {
+    Reply::Seen(Box::new(Seen::bare(metadata()))).into()
+}
+
+fn attributes() -> Piece {
+    Reply::Attributes(Attributes::default()).into()
+}
+
+fn fault() -> Piece {
+    Reply::Fault(IoFault::new(FaultKind::Other, "")).into()
+}
+
+fn data(offset: u64, length: usize) -> Piece {
+    Piece::Data { offset, content: content(length) }
+}
+
+fn content(length: usize) -> Content {
+    Content::new(vec![1; length]).expect("it is not empty")
+}
+
+fn page(names: &[&str], end: PageEnd) -> Piece {
+    let mut builder = PageBuilder::default();
+    for name in names {
+        let name = Name::new(name).expect("it is a name");
+        builder.push(Entry { name, kind: None, seen: None }, 10_000).expect("they are few");
+    }
+    Reply::Page { page: builder.take(), end }.into()
+}
+
+fn extents(ranges: &[(u64, u64)], known_to: u64) -> Piece {
+    let spans = ranges.iter().map(|(start, end)| Span::new(*start..*end).expect("it is a range"));
+    Reply::Extents { data: List::new(spans.collect()).expect("they are few"), known_to }.into()
+}
+
+fn digest(length: usize) -> Piece {
+    Reply::Digest(Digest::new(vec![1; length]).expect("it is short")).into()
+}
+
+/// The request of [`one_of_each`] that this picks. Spans in it are 0 to 100.
+fn request(pick: fn(&Request) -> bool) -> Request {
+    one_of_each().into_iter().find(pick).expect("it is among them")
+}
+
+/// What becomes of pieces, the last of which is marked as the last.
+fn answer(request: &Request, pieces: &[Piece]) -> Result<(), &'static str> {
+    let mut grammar = Grammar::of(request);
+    let (last, before) = pieces.split_last().expect("there is a piece");
+    before.iter().try_for_each(|piece| grammar.take(piece, false))?;
+    grammar.take(last, true)
+}
+
+#[track_caller]
+fn good(request: &Request, pieces: &[Piece]) {
+    assert_eq!(answer(request, pieces), Ok(()), "{pieces:?}");
+}
+
+#[track_caller]
+fn bad(request: &Request, pieces: &[Piece]) {
+    assert!(answer(request, pieces).is_err(), "{pieces:?} answer {request:?}");
+}
+
+#[test]
+fn each_request_takes_its_own_kind_of_response_and_no_other() {
+    let opened = || Reply::Opened(metadata()).into();
+    let mount = || Reply::Mount(Mount { id: None, is_root: None }).into();
+    let kinds: [Piece; 11] = [
+        Reply::Done.into(),
+        opened(),
+        seen(),
+        page(&["a"], PageEnd::Complete),
+        data(0, 100),
+        extents(&[], 100),
+        digest(16),
+        digest(32),
+        Piece::Operations(content(5)),
+        mount(),
+        Reply::Size(5).into(),
+    ];
+    for request in one_of_each() {
+        let taken: Vec<_> =
+            kinds.iter().filter(|piece| answer(&request, &[(*piece).clone()]).is_ok()).collect();
+        assert_eq!(taken.len(), 1, "{request:?} takes {taken:?}");
+        good(&request, &[fault()]);
+        bad(&request, &[taken[0].clone(), fault(), fault()]);
+        bad(&request, &[Reply::After(metadata()).into()]);
+        bad(&request, &[attributes()]);
+    }
+}
+
+#[test]
+fn content_comes_in_any_order_and_covers_what_was_asked_for() {
+    let read = request(|it| matches!(it, Request::Read { .. }));
+    good(&read, &[data(60, 40), data(0, 30), data(30, 30)]);
+    good(&read, &[data(0, 30), Reply::FileEnds(30).into()]);
+    good(&read, &[Reply::FileEnds(50).into(), data(20, 30), data(0, 20)]);
+    good(&read, &[Reply::FileEnds(0).into()]);
+    bad(&read, &[data(0, 30), data(40, 60)]);
+    bad(&read, &[data(0, 50)]);
+    bad(&read, &[data(0, 50), data(49, 51)]);
+    bad(&read, &[data(0, 50), data(0, 50), data(50, 50)]);
+    bad(&read, &[data(50, 50), data(0, 51)]);
+    bad(&read, &[data(0, 101)]);
+    bad(&read, &[data(u64::MAX, 1)]);
+    bad(&read, &[data(1 << 63, 100)]);
+    bad(&read, &[data(0, 31), Reply::FileEnds(30).into()]);
+    bad(&read, &[data(0, 100), Reply::FileEnds(100).into()]);
+    bad(&read, &[Reply::FileEnds(30).into(), Reply::FileEnds(30).into(), data(0, 30)]);
+    bad(&read, &[data(0, 100), Reply::Done.into()]);
+}
+
+#[test]
+fn a_range_behind_the_end_of_a_file_has_nothing() {
+    let Request::Read { file, .. } = request(|it| matches!(it, Request::Read { .. })) else {
+        unreachable!()
+    };
+    let read = Request::Read { file, span: Span::new(50..60).expect("it is a range") };
+    good(&read, &[Reply::FileEnds(20).into()]);
+    bad(&read, &[Reply::FileEnds(55).into()]);
+    bad(&read, &[data(40, 20)]);
+}
+
+#[test]
+fn names_of_a_listing_ascend_over_all_pages() {
+    let list = request(|it| matches!(it, Request::List { .. }));
+    good(&list, &[page(&["a", "b"], PageEnd::More), page(&["c"], PageEnd::Complete)]);
+    good(&list, &[page(&["a"], PageEnd::More)]);
+    good(&list, &[page(&[], PageEnd::Complete)]);
+    good(&list, &[page(&["a"], PageEnd::More), fault()]);
+    bad(&list, &[page(&["b", "a"], PageEnd::Complete)]);
+    bad(&list, &[page(&["a", "a"], PageEnd::Complete)]);
+    bad(&list, &[page(&["b"], PageEnd::More), page(&["b"], PageEnd::Complete)]);
+    bad(&list, &[page(&["a"], PageEnd::Complete), page(&["b"], PageEnd::Complete)]);
+    // Else who asks for the rest would ask for ever.
+    bad(&list, &[page(&[], PageEnd::More)]);
+    let Request::List { dir, wants, room, .. } = list else { unreachable!() };
+    let after = Some(Name::new("m").expect("it is a name"));
+    let list = Request::List { dir, wants, after, room };
+    good(&list, &[page(&["n"], PageEnd::Complete)]);
+    bad(&list, &[page(&["m"], PageEnd::Complete)]);
+    bad(&list, &[page(&["a"], PageEnd::Complete)]);
+}
+
+#[test]
+fn a_file_is_fetched_in_order_and_looked_at_before_and_after() {
+    let fetch = request(|it| matches!(it, Request::Fetch { .. }));
+    let after = || Reply::After(metadata()).into();
+    good(&fetch, &[seen(), data(0, 10), data(10, 5), after()]);
+    good(&fetch, &[seen(), attributes(), attributes(), after()]);
+    good(&fetch, &[seen()]);
+    good(&fetch, &[seen(), data(0, 10), fault()]);
+    bad(&fetch, &[seen(), data(0, 10)]);
+    bad(&fetch, &[seen(), data(5, 10), after()]);
+    bad(&fetch, &[seen(), data(0, 10), data(5, 10), after()]);
+    bad(&fetch, &[data(0, 10), after()]);
+    bad(&fetch, &[seen(), data(0, 10), attributes(), after()]);
+    bad(&fetch, &[seen(), after(), after()]);
+    bad(&fetch, &[seen(), seen()]);
+}
+
+#[test]
+fn an_entry_comes_before_its_attributes() {
+    let look = request(|it| matches!(it, Request::Look { .. }));
+    good(&look, &[seen(), attributes(), attributes()]);
+    bad(&look, &[attributes(), seen()]);
+    bad(&look, &[seen(), Reply::After(metadata()).into()]);
+    bad(&look, &[seen(), data(0, 1)]);
+}
+
+#[test]
+fn extents_ascend_within_what_was_asked_for() {
+    let find = request(|it| matches!(it, Request::FindExtents { .. }));
+    good(&find, &[extents(&[(0, 10), (20, 30)], 30), extents(&[(30, 40)], 100)]);
+    good(&find, &[extents(&[(0, 10)], 10)]);
+    bad(&find, &[extents(&[(20, 30), (0, 10)], 100)]);
+    bad(&find, &[extents(&[(0, 10), (5, 20)], 100)]);
+    bad(&find, &[extents(&[(0, 101)], 100)]);
+    bad(&find, &[extents(&[(0, 10)], 9)]);
+    bad(&find, &[extents(&[(0, 10)], 101)]);
+    bad(&find, &[extents(&[], 0)]);
+    bad(&find, &[extents(&[], 50), extents(&[(40, 60)], 100)]);
+}
+
+#[test]
+fn a_digest_has_the_length_of_its_algorithm() {
+    let hash = request(|it| matches!(it, Request::Hash { .. }));
+    good(&hash, &[digest(16)]);
+    for length in [0, 8, 15, 17, 32, 64] {
+        bad(&hash, &[digest(length)]);
+    }
+}

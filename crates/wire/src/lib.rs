@@ -1,0 +1,111 @@
+//! The protocol between two lanesync processes, as state machines.
+//!
+//! There is no socket, no thread and no clock in here: bytes and times come in as arguments, bytes and
+//! work come out of `poll_*`. So a test can delay, reorder and lose what it likes. docs/protocol.md
+//! tells the same for whoever writes another implementation.
+//!
+//! ```text
+//!              bytes of one lane
+//!                   |     ^
+//!                   v     |
+//!                    Link            greeting, frames, keepalive; one for each lane
+//!                   |     ^
+//!        frames, by | topic |
+//!       +-----------+-----+-+--------+
+//!       v                 v          v
+//!   Requester         Responder    Control
+//!   at the            at the       controller and agent,
+//!   destination       source       on lane 0
+//! ```
+//!
+//! The engine runs at the destination and asks; the source answers. All requests can be repeated, so a
+//! lane that dies costs no more than asking again on another.
+//!
+//! The peer is not trusted. Whatever it sends either keeps the rules or ends the session by a
+//! [`Violation`] that names the rule; nothing panics, and nothing is allocated that
+//! [`limits`] does not allow. Whether bytes are those that were sent is not asked here: TLS and ssh see
+//! to it below, and digests of whole files above.
+
+/// What a peer may send at most.
+pub mod limits;
+
+/// How values become bytes.
+mod codec;
+
+/// Values that cannot be longer or other than allowed.
+mod bounded;
+
+/// Frames, and cutting bytes into them.
+mod frame;
+
+/// The greeting of a lane.
+mod greeting;
+
+/// A lane: its greeting, its frames, and whether it is alive.
+mod lane;
+
+/// Errors as data.
+mod io_fault;
+
+/// What is told of an entry.
+mod seen;
+
+/// What may be asked.
+mod request;
+
+/// In what pieces it is answered.
+mod response;
+
+/// Which pieces answer which request.
+mod grammar;
+
+/// A whole answer.
+mod answer;
+
+/// The asking side.
+mod requester;
+
+/// The answering side.
+mod responder;
+
+/// Controller and agent.
+mod control;
+
+/// What ends a session.
+mod violation;
+
+/// Everything that decodes, in one call, for fuzzing.
+pub mod fuzzing;
+
+#[cfg(test)]
+mod testing;
+
+#[cfg(test)]
+mod simulation;
+
+pub use answer::{Answer, Detailed, Fetched, Outcome, ReadContent};
+pub use bounded::{
+    AttributeName, AttributeValue, Digest, EventBytes, LinkText, List, Name, OperatorPath,
+    OutcomeBytes, ProgressBytes, Signature, Text, WorkPiece,
+};
+pub use codec::Malformed;
+pub use control::{
+    Control, ControlError, Failure, FailureKind, Fingerprint, LaneKind, LaneOffer, LaneWanted,
+    Role, Task, Told,
+};
+pub use frame::{Content, Flags, Frame, FrameKind, Header, Outgoing, RequestId, Topic};
+pub use greeting::{Capacity, Features, Hello, Opening, REVISION, SessionId, System};
+pub use io_fault::{FaultKind, IoFault};
+pub use lane::{LaneEnd, LaneNumber, Link, Patience};
+pub use request::{
+    Access, AccessTime, Algorithm, ContentOf, Expected, FileAt, Follow, Handle, HandleKind, Named,
+    Place, Request, Room, Span,
+};
+pub use requester::{Requester, StartError};
+pub use responder::{Delivery, End, RespondError, Responder, Ticket, Work};
+pub use response::{Mount, Piece, Reply};
+pub use seen::{
+    Acls, Attribute, Attributes, AttributesPiece, Entry, InlineAttributes, Page, PageBuilder,
+    PageEnd, Seen, Wants,
+};
+pub use violation::Violation;

@@ -1,0 +1,130 @@
+//! The handles of a requester: what they were opened by, who uses them, and when they can be closed.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::frame::RequestId;
+use crate::lane::LaneNumber;
+use crate::request::{Handle, Request};
+
+#[derive(Debug, Default)]
+pub(super) struct Handles {
+    states: HashMap<Handle, State>,
+    /// Those that nobody uses any more.
+    closable: BTreeSet<Handle>,
+}
+
+#[derive(Debug)]
+struct State {
+    stage: Stage,
+    /// Requests that name it and are not answered.
+    users: u32,
+    is_closing: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The request to open it waits, or is out on a lane.
+    Asked(Option<LaneNumber>),
+    Open,
+    Failed,
+}
+
+impl Handles {
+    /// Handles that the responder may hold.
+    pub(super) fn count(&self) -> usize {
+        self.states.len()
+    }
+
+    pub(super) fn can_use(&self, handle: Handle) -> bool {
+        let state = self.states.get(&handle);
+        state.is_some_and(|state| !state.is_closing && state.stage != Stage::Failed)
+    }
+
+    /// A request is asked.
+    pub(super) fn asked(&mut self, id: RequestId, request: &Request) {
+        if request.opens().is_some() {
+            let state = State { stage: Stage::Asked(None), users: 0, is_closing: false };
+            self.states.insert(Handle(id), state);
+        }
+        if let Some(state) = self.used(request) {
+            state.users += 1;
+        }
+    }
+
+    fn used(&mut self, request: &Request) -> Option<&mut State> {
+        let (handle, _) = request.uses()?;
+        self.states.get_mut(&handle)
+    }
+
+    /// The lane to which requests are bound that name a handle which is not known to be open: there
+    /// they come behind the request that opens it.
+    pub(super) fn lane(&self, handle: Handle) -> Option<LaneNumber> {
+        match self.states.get(&handle)?.stage {
+            Stage::Asked(lane) => lane,
+            Stage::Open | Stage::Failed => None,
+        }
+    }
+
+    /// A request is out, perhaps not for the first time.
+    pub(super) fn sent(&mut self, id: RequestId, lane: LaneNumber) {
+        if let Some(state) = self.states.get_mut(&Handle(id)) {
+            state.stage = Stage::Asked(Some(lane));
+        }
+    }
+
+    /// A request is answered or given up.
+    pub(super) fn answered(&mut self, id: RequestId, request: &Request, is_open: bool) {
+        if request.opens().is_some() {
+            if let Some(state) = self.states.get_mut(&Handle(id)) {
+                state.stage = if is_open { Stage::Open } else { Stage::Failed };
+            }
+            self.review(Handle(id));
+        }
+        if let Some(state) = self.used(request) {
+            state.users -= 1;
+        }
+        if let Some((handle, _)) = request.uses() {
+            self.review(handle);
+        }
+        if let Request::Close { handles } = request {
+            for handle in handles.as_slice() {
+                self.states.remove(handle);
+            }
+        }
+    }
+
+    pub(super) fn close(&mut self, handle: Handle) {
+        if let Some(state) = self.states.get_mut(&handle) {
+            state.is_closing = true;
+        }
+        self.review(handle);
+    }
+
+    /// Whether a handle has come to its end.
+    fn review(&mut self, handle: Handle) {
+        let Some(state) = self.states.get(&handle).filter(|state| state.users == 0) else { return };
+        match state.stage {
+            Stage::Failed => {
+                self.states.remove(&handle);
+            }
+            Stage::Open if state.is_closing => {
+                self.closable.insert(handle);
+            }
+            Stage::Open | Stage::Asked(_) => {}
+        }
+    }
+
+    pub(super) fn has_closable(&self) -> bool {
+        !self.closable.is_empty()
+    }
+
+    /// Up to `limit` handles that are to be closed, if there are any.
+    pub(super) fn take_closable(&mut self, limit: usize) -> Option<Vec<Handle>> {
+        let mut taken = Vec::new();
+        while taken.len() < limit {
+            let Some(handle) = self.closable.pop_first() else { break };
+            taken.push(handle);
+        }
+        (!taken.is_empty()).then_some(taken)
+    }
+}

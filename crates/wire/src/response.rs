@@ -1,0 +1,139 @@
+//! What answers a request: the pieces in which it travels, one to a frame.
+
+use model::Metadata;
+
+use crate::bounded::{Digest, List};
+use crate::codec::{choice, encode, record};
+use crate::frame::{Content, Frame, FrameKind, Header, Outgoing};
+use crate::io_fault::IoFault;
+use crate::limits::EXTENTS;
+use crate::request::Span;
+use crate::seen::{AttributesPiece, Page, PageEnd, Seen};
+use crate::violation::Violation;
+
+/// What a mount is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Its number, where the system can tell.
+    pub id: Option<u64>,
+    /// Whether the entry is where something is mounted, where the system can tell.
+    pub is_root: Option<bool>,
+}
+
+record!(Mount { id, is_root });
+
+/// A piece of a response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Anything but bulk.
+    Reply(Reply),
+    /// Content at an offset.
+    Data {
+        /// Where in the file.
+        offset: u64,
+        /// What is there.
+        content: Content,
+    },
+    /// Operations of a delta, in the order of pieces.
+    Operations(Content),
+}
+
+impl From<Reply> for Piece {
+    fn from(reply: Reply) -> Self {
+        Self::Reply(reply)
+    }
+}
+
+/// A piece that is no bulk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// It is open, and this is what was opened.
+    Opened(Metadata),
+    /// An entry. Of a file to be fetched: what it was before it was read.
+    Seen(Box<Seen>),
+    /// Attributes of the entry before, which did not fit into it.
+    Attributes(AttributesPiece),
+    /// Entries, ascending over all pages.
+    Page {
+        /// The entries.
+        page: Page,
+        /// What comes after them.
+        end: PageEnd,
+    },
+    /// The file ends at this offset, before what was asked for does.
+    FileEnds(u64),
+    /// What a file that was fetched is after it was read.
+    After(Metadata),
+    /// Where data is, ascending over all pieces.
+    Extents {
+        /// Data; between it are holes.
+        data: List<Span, EXTENTS>,
+        /// Up to where all is told.
+        known_to: u64,
+    },
+    /// A digest.
+    Digest(Digest),
+    /// A mount.
+    Mount(Mount),
+    /// A size.
+    Size(u64),
+    /// The request failed, whatever came before.
+    Fault(IoFault),
+}
+
+choice!(Reply, "reply":
+    0 => Done,
+    1 => Opened(metadata),
+    2 => Seen(seen),
+    3 => Attributes(attributes),
+    4 => Page { page, end },
+    5 => FileEnds(offset),
+    6 => After(metadata),
+    7 => Extents { data, known_to },
+    8 => Digest(digest),
+    9 => Mount(mount),
+    10 => Size(size),
+    11 => Fault(fault),
+);
+
+/// Length of the offset before data.
+const OFFSET_BYTES: usize = 8;
+
+impl Piece {
+    /// The frame that carries it; `header` says all but the kind.
+    pub(crate) fn into_outgoing(self, header: Header) -> Outgoing {
+        match self {
+            Self::Reply(reply) => {
+                Outgoing::frame(Header { kind: FrameKind::Response, ..header }, &encode(&reply))
+            }
+            Self::Data { offset, content } => {
+                let header = Header { kind: FrameKind::Data, ..header };
+                Outgoing::with_content(header, &offset.to_le_bytes(), content)
+            }
+            Self::Operations(content) => {
+                let header = Header { kind: FrameKind::Operations, ..header };
+                Outgoing::with_content(header, &[], content)
+            }
+        }
+    }
+
+    /// The piece that a frame carries.
+    pub(crate) fn from_frame(frame: Frame) -> Result<Self, Violation> {
+        let kind = frame.header.kind;
+        let malformed = |malformed| Violation::Body { kind, malformed };
+        match kind {
+            FrameKind::Response => frame.decode().map(Self::Reply),
+            FrameKind::Data => {
+                let offset = frame.body.first_chunk::<OFFSET_BYTES>().copied().unwrap_or_default();
+                let content = Content::of_body(frame.body, OFFSET_BYTES).map_err(malformed)?;
+                Ok(Self::Data { offset: u64::from_le_bytes(offset), content })
+            }
+            FrameKind::Operations => {
+                Content::of_body(frame.body, 0).map(Self::Operations).map_err(malformed)
+            }
+            other => Err(Violation::WrongSide(other)),
+        }
+    }
+}
