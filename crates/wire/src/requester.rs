@@ -138,7 +138,8 @@ impl Requester {
     }
 
     /// Asks. The number that comes back names the answer, and the handle if the request opens one:
-    /// that may be used at once.
+    /// that may be used at once. Handles are better closed by [`close`](Self::close), which waits for
+    /// those that use them.
     pub fn start(&mut self, request: Request) -> Result<RequestId, StartError> {
         if self.waiting.len() >= REQUESTS_WAITING {
             return Err(StartError::Full);

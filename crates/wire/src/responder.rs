@@ -79,7 +79,7 @@ pub enum RespondError {
 pub struct Responder {
     capacity: Capacity,
     accepted: HashMap<RequestId, Accepted>,
-    lanes: BTreeMap<LaneNumber, VecDeque<Queued>>,
+    lanes: BTreeMap<LaneNumber, Outbox>,
     void: BTreeSet<LaneNumber>,
     handles: HashMap<Handle, Held>,
     agenda: VecDeque<Item>,
@@ -110,6 +110,13 @@ struct Accepted {
     grammar: Grammar,
     credit_left: u64,
     cost: u64,
+}
+
+/// What waits to be sent on a lane.
+#[derive(Debug, Default)]
+struct Outbox {
+    queue: VecDeque<Queued>,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -151,7 +158,7 @@ impl Responder {
     /// A lane is dead, and with it what came on it and is not answered.
     pub fn lane_lost(&mut self, lane: LaneNumber) {
         let Some(outbox) = self.lanes.remove(&lane) else { return };
-        self.used_bytes -= outbox.iter().map(|queued| queued.frees_bytes).sum::<u64>();
+        self.used_bytes -= outbox.queue.iter().map(|queued| queued.frees_bytes).sum::<u64>();
         let on_it = self.accepted.iter().filter(|(_, accepted)| accepted.lane == lane);
         let ids: Vec<_> = on_it.map(|(id, _)| *id).collect();
         for id in ids {
@@ -401,7 +408,10 @@ impl Responder {
         let (lane, opens) = (accepted.lane, accepted.opens);
         let frees_bytes = if is_last { accepted.cost } else { 0 };
         match self.lanes.get_mut(&lane) {
-            Some(outbox) => outbox.push_back(Queued { outgoing, frees_bytes }),
+            Some(outbox) => {
+                outbox.bytes += outgoing.byte_count();
+                outbox.queue.push_back(Queued { outgoing, frees_bytes });
+            }
             None => self.used_bytes -= frees_bytes,
         }
         if is_last {
@@ -427,15 +437,16 @@ impl Responder {
 
     /// The next bytes for a lane.
     pub fn poll_transmit(&mut self, lane: LaneNumber) -> Option<Outgoing> {
-        let queued = self.lanes.get_mut(&lane)?.pop_front()?;
+        let outbox = self.lanes.get_mut(&lane)?;
+        let queued = outbox.queue.pop_front()?;
+        outbox.bytes -= queued.outgoing.byte_count();
         self.used_bytes -= queued.frees_bytes;
         Some(queued.outgoing)
     }
 
     /// Bytes that wait to be sent on a lane. Whoever serves may wait while it is much.
     pub fn queued_bytes(&self, lane: LaneNumber) -> usize {
-        let outbox = self.lanes.get(&lane).into_iter().flatten();
-        outbox.map(|queued| queued.outgoing.byte_count()).sum()
+        self.lanes.get(&lane).map_or(0, |outbox| outbox.bytes)
     }
 
     /// The lane on which a response goes back; `None` if nobody waits for it.

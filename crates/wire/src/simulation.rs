@@ -76,7 +76,9 @@ struct World {
     /// What was asked and is not answered.
     asked: HashMap<RequestId, Request>,
     cancelled: HashSet<RequestId>,
-    /// Handles that are open, and how many requests were asked of each.
+    /// Requests that should have opened something and did not.
+    failed: HashSet<RequestId>,
+    /// Handles that are open or will be, and whether they are directories.
     open: Vec<(Handle, bool)>,
     answered: usize,
 }
@@ -102,6 +104,7 @@ impl World {
             removed: HashSet::new(),
             asked: HashMap::new(),
             cancelled: HashSet::new(),
+            failed: HashSet::new(),
             open: Vec::new(),
             answered: 0,
         }
@@ -233,12 +236,15 @@ impl World {
     fn check(&mut self, request: &Request, id: RequestId, outcome: Outcome) {
         if outcome.is_err() && request.opens().is_some() {
             self.open.retain(|(handle, _)| handle.0 != id);
+            self.failed.insert(id);
         }
         match (request, outcome) {
-            (_, Err(fault)) => {
-                let expected = [FaultKind::NotFound, FaultKind::NoHandle];
-                assert!(expected.contains(&fault.kind), "{fault:?}");
+            (_, Err(fault)) if fault.kind == FaultKind::NoHandle => {
+                let (Handle(opener), _) = request.uses().expect("it names a handle");
+                let is_due = self.failed.contains(&opener) || self.cancelled.contains(&opener);
+                assert!(is_due, "{request:?} names a handle that was opened");
             }
+            (_, Err(fault)) => assert_eq!(fault.kind, FaultKind::NotFound),
             (Request::Read { span, .. }, Ok(Answer::Read(read))) => {
                 let end = span.range().end.min(FILE_BYTES);
                 let mut at = span.range().start;
