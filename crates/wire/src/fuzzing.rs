@@ -39,7 +39,7 @@ pub fn lane(bytes: &[u8]) -> Result<usize, Violation> {
 /// Frames of requests, to a responder that answers what it can without a file system.
 pub fn to_responder(bytes: &[u8]) -> Result<usize, Violation> {
     let mut responder = Responder::new(Capacity::default());
-    responder.lane_added(LaneNumber::FIRST);
+    responder.lane_added(LaneNumber::FIRST)?;
     each_frame(bytes, |frame| {
         responder.handle_frame(LaneNumber::FIRST, &frame)?;
         while let Some(work) = responder.poll_work() {
@@ -60,7 +60,7 @@ pub fn to_responder(bytes: &[u8]) -> Result<usize, Violation> {
 /// Frames of responses, to a requester that has asked each request once, numbered from 1.
 pub fn to_requester(bytes: &[u8]) -> Result<usize, Violation> {
     let mut requester = Requester::new(Capacity::default(), WINDOW_DEFAULT_BYTES);
-    requester.lane_added(LaneNumber::FIRST);
+    requester.lane_added(LaneNumber::FIRST)?;
     for request in one_of_each() {
         let started = requester.start(request);
         debug_assert!(started.is_ok(), "all of them fit");

@@ -212,14 +212,18 @@ impl Requester {
         self.handles.close(handle);
     }
 
-    /// A lane can be used. Its number must be new.
-    pub fn lane_added(&mut self, lane: LaneNumber) {
+    /// A lane can be used. One whose number is not new is to be closed, and harms no other.
+    pub fn lane_added(&mut self, lane: LaneNumber) -> Result<(), Violation> {
+        if self.lanes.contains_key(&lane) || self.lost.contains(&lane) {
+            return Err(Violation::ForeignLane(lane));
+        }
         let mut added = Lane::default();
         if let Some(void) = self.void_frame() {
             added.outbox.push_back(void);
         }
         self.lanes.insert(lane, added);
         self.send_what_fits();
+        Ok(())
     }
 
     /// A lane is dead; what was not answered on it is asked again. Without any lane, requests wait.

@@ -80,7 +80,8 @@ pub struct Responder {
     capacity: Capacity,
     accepted: HashMap<RequestId, Accepted>,
     lanes: BTreeMap<LaneNumber, Outbox>,
-    void: BTreeSet<LaneNumber>,
+    /// Lanes that were lost, or given up by the requester.
+    gone: BTreeSet<LaneNumber>,
     handles: HashMap<Handle, Held>,
     agenda: VecDeque<Item>,
     /// Items to run what is not there any more.
@@ -140,7 +141,7 @@ impl Responder {
             capacity: capacity.clamped(),
             accepted: HashMap::new(),
             lanes: BTreeMap::new(),
-            void: BTreeSet::new(),
+            gone: BTreeSet::new(),
             handles: HashMap::new(),
             agenda: VecDeque::new(),
             stale_items: 0,
@@ -148,16 +149,20 @@ impl Responder {
         }
     }
 
-    /// A lane can be used.
-    pub fn lane_added(&mut self, lane: LaneNumber) {
-        if !self.void.contains(&lane) {
-            self.lanes.entry(lane).or_default();
+    /// A lane can be used. One whose number is not new, or void already, is to be closed, and harms no
+    /// other.
+    pub fn lane_added(&mut self, lane: LaneNumber) -> Result<(), Violation> {
+        if self.lanes.contains_key(&lane) || self.gone.contains(&lane) {
+            return Err(Violation::ForeignLane(lane));
         }
+        self.lanes.insert(lane, Outbox::default());
+        Ok(())
     }
 
     /// A lane is dead, and with it what came on it and is not answered.
     pub fn lane_lost(&mut self, lane: LaneNumber) {
         let Some(outbox) = self.lanes.remove(&lane) else { return };
+        self.gone.insert(lane);
         self.used_bytes -= outbox.queue.iter().map(|queued| queued.frees_bytes).sum::<u64>();
         let on_it = self.accepted.iter().filter(|(_, accepted)| accepted.lane == lane);
         let ids: Vec<_> = on_it.map(|(id, _)| *id).collect();
@@ -217,13 +222,15 @@ impl Responder {
     }
 
     fn make_void(&mut self, lane: LaneNumber) -> Result<(), Violation> {
-        if self.void.insert(lane) {
-            if self.void.len() > LANES_LOST {
-                return Err(Violation::TooManyLanesLost(LANES_LOST));
-            }
-            self.lane_lost(lane);
-            self.agenda.push_back(Item::CloseLane(lane));
+        if self.gone.contains(&lane) {
+            return Ok(());
         }
+        if self.gone.len() >= LANES_LOST {
+            return Err(Violation::TooManyLanesLost(LANES_LOST));
+        }
+        self.lane_lost(lane);
+        self.gone.insert(lane);
+        self.agenda.push_back(Item::CloseLane(lane));
         Ok(())
     }
 

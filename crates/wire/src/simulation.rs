@@ -131,8 +131,8 @@ impl World {
         }
         let number = LaneNumber(self.next_lane);
         self.next_lane += 1;
-        self.requester.lane_added(number);
-        self.responder.lane_added(number);
+        self.requester.lane_added(number).expect("it is new");
+        self.responder.lane_added(number).expect("it is new");
         self.lanes.insert(number, Lane { near: true, far: true, ..Lane::default() });
     }
 

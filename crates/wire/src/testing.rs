@@ -22,6 +22,8 @@ use crate::request::{
 use crate::response::{Mount, Reply};
 use crate::seen::{Acls, Attribute, Attributes, Entry, Page, PageBuilder, PageEnd, Seen, Wants};
 
+mod golden;
+
 mod round_trips;
 
 fn bytes<T: std::fmt::Debug, E: std::fmt::Debug>(

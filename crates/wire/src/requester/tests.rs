@@ -20,7 +20,7 @@ const OTHER: LaneNumber = LaneNumber(1);
 
 fn requester() -> Requester {
     let mut requester = Requester::new(Capacity::default(), limits::WINDOW_DEFAULT_BYTES);
-    requester.lane_added(LANE);
+    requester.lane_added(LANE).expect("it is new");
     requester
 }
 
@@ -142,7 +142,7 @@ fn a_name_that_leaves_its_directory_ends_the_session() {
 fn the_window_holds_until_answers_are_taken() {
     let window = 3 * limits::credit_for(100_000) + 1000;
     let mut requester = Requester::new(Capacity::default(), window);
-    requester.lane_added(LANE);
+    requester.lane_added(LANE).expect("it is new");
     let file = Handle(requester.start(open_root()).expect("there is room"));
     requester.handle_frame(LANE, frame(file.0, 0, opened(), Flags::LAST)).expect("it is sound");
     assert!(requester.poll_answer().is_some());
@@ -164,7 +164,7 @@ fn the_window_holds_until_answers_are_taken() {
 #[test]
 fn requests_go_where_least_is_outstanding_and_follow_what_opens_their_handle() {
     let mut requester = requester();
-    requester.lane_added(OTHER);
+    requester.lane_added(OTHER).expect("it is new");
     let first = Handle(requester.start(open_root()).expect("there is room"));
     let second = Handle(requester.start(open_root()).expect("there is room"));
     requester.start(read(first, 100_000)).expect("there is room");
@@ -189,7 +189,7 @@ fn what_a_lost_lane_carried_is_asked_again_behind_the_news_of_it() {
     requester.lane_lost(LANE).expect("it is the first");
     requester.handle_frame(LANE, frame(root, 0, opened(), Flags::LAST)).expect("it is void");
     assert_eq!(requester.poll_answer(), None);
-    requester.lane_added(OTHER);
+    requester.lane_added(OTHER).expect("it is new");
     assert_eq!(
         sent(&mut requester, OTHER),
         [(FrameKind::Void, 0, 0), (FrameKind::Request, 1, 1), (FrameKind::Request, 2, 1)]
@@ -211,7 +211,7 @@ fn a_removal_that_was_asked_twice_may_find_nothing() {
         let lane = LaneNumber(attempt);
         if attempt > 0 {
             requester.lane_lost(LANE).expect("it is the first");
-            requester.lane_added(lane);
+            requester.lane_added(lane).expect("it is new");
         }
         requester.handle_frame(lane, frame(id, attempt, not_found(), Flags::LAST)).expect("sound");
         let (_, outcome) = requester.poll_answer().expect("it came");
@@ -241,7 +241,7 @@ fn handles_are_closed_when_nobody_uses_them() {
 fn no_more_handles_and_requests_than_the_responder_takes() {
     let capacity = Capacity { requests: 2, handles: 3, ..Capacity::default() };
     let mut requester = Requester::new(capacity, limits::WINDOW_DEFAULT_BYTES);
-    requester.lane_added(LANE);
+    requester.lane_added(LANE).expect("it is new");
     for _ in 0..3 {
         requester.start(open_root()).expect("there is room");
     }
@@ -270,4 +270,13 @@ fn a_piece_of_every_kind_passes_through_a_frame() {
         let frame = frame(RequestId(1), 0, piece.clone(), Flags::LAST);
         assert_eq!(Piece::from_frame(frame), Ok(piece));
     }
+}
+
+#[test]
+fn the_number_of_a_lane_comes_once() {
+    let mut requester = requester();
+    assert_eq!(requester.lane_added(LANE), Err(Violation::ForeignLane(LANE)));
+    requester.lane_lost(LANE).expect("it is the first");
+    assert_eq!(requester.lane_added(LANE), Err(Violation::ForeignLane(LANE)));
+    assert_eq!(requester.lane_added(OTHER), Ok(()));
 }

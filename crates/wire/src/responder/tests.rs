@@ -20,8 +20,8 @@ const OTHER: LaneNumber = LaneNumber(1);
 
 fn responder() -> Responder {
     let mut responder = Responder::new(Capacity::default());
-    responder.lane_added(LANE);
-    responder.lane_added(OTHER);
+    responder.lane_added(LANE).expect("it is new");
+    responder.lane_added(OTHER).expect("it is new");
     responder
 }
 
@@ -155,7 +155,7 @@ fn requests_that_break_a_rule_end_the_session() {
 fn requests_handles_and_window_end_at_what_was_said() {
     let capacity = Capacity { requests: 3, handles: 2, window_bytes: limits::WINDOW_LEAST_BYTES };
     let mut responder = Responder::new(capacity);
-    responder.lane_added(LANE);
+    responder.lane_added(LANE).expect("it is new");
     for id in [1, 2] {
         responder.handle_frame(LANE, &sound(id, &open_root())).expect("it is at the limit");
     }
@@ -169,7 +169,7 @@ fn requests_handles_and_window_end_at_what_was_said() {
     assert_eq!(refused, Err(Violation::TooManyRequests(3)));
 
     let mut responder = Responder::new(capacity);
-    responder.lane_added(LANE);
+    responder.lane_added(LANE).expect("it is new");
     let frame = asked(1, 0, 0, &open_root());
     let all = limits::WINDOW_LEAST_BYTES - (16 + frame.body.len() as u64) - 3;
     responder.handle_frame(LANE, &asked(1, 0, all, &open_root())).expect("it is at the limit");
@@ -248,7 +248,8 @@ fn what_comes_late_on_a_void_lane_is_passed_over() {
         Ok(Delivery::Stale)
     );
     responder.handle_frame(LANE, &sound(2, &open_root())).expect("it is void");
-    responder.lane_added(LaneNumber(7));
+    let late = LaneNumber(7);
+    assert_eq!(responder.lane_added(late), Err(Violation::ForeignLane(late)));
     responder.handle_frame(LaneNumber(7), &sound(3, &open_root())).expect("it is void");
     assert_eq!(work(&mut responder), []);
     assert_eq!((responder.used_bytes(), responder.handle_count()), (0, 0));
@@ -322,4 +323,23 @@ fn a_frame_that_ends_says_so() {
     responder.respond(ticket(1), opened(Kind::Directory), End::Last).expect("it answers");
     let bytes = responder.poll_transmit(LANE).expect("it is queued").parts().concat();
     assert_eq!(frames(&bytes, &[7]).expect("it is sound")[0].header.flags, Flags::LAST);
+}
+
+#[test]
+fn the_number_of_a_lane_comes_once() {
+    let mut responder = responder();
+    assert_eq!(responder.lane_added(LANE), Err(Violation::ForeignLane(LANE)));
+    responder.lane_lost(LANE);
+    assert_eq!(responder.lane_added(LANE), Err(Violation::ForeignLane(LANE)));
+    responder.handle_frame(OTHER, &void(&[LANE])).expect("it is known");
+    assert_eq!(work(&mut responder), [], "it is closed already");
+}
+
+#[test]
+fn lanes_are_not_given_up_without_end() {
+    let mut responder = responder();
+    let all: Vec<_> = (10..).take(LANES_LOST).map(LaneNumber).collect();
+    responder.handle_frame(LANE, &void(&all)).expect("it is at the limit");
+    let refused = responder.handle_frame(LANE, &void(&[LaneNumber(9)]));
+    assert_eq!(refused, Err(Violation::TooManyLanesLost(LANES_LOST)));
 }

@@ -1,0 +1,134 @@
+//! Messages byte for byte. A change here is a change of the protocol: it needs a new revision, and
+//! docs/protocol.md must tell it.
+
+use model::{DeviceNumber, Kind, Metadata, Timestamp};
+
+use crate::bounded::{
+    AttributeName, AttributeValue, Digest, EventBytes, LinkText, List, Name, OutcomeBytes,
+    ProgressBytes, Text, WorkPiece,
+};
+use crate::codec::{Codec, decode, encode};
+use crate::control::{
+    Failure, FailureKind, Fingerprint, LaneKind, LaneOffer, LaneWanted, Message, Task,
+};
+use crate::fuzzing::one_of_each;
+use crate::greeting::{REVISION, SessionId};
+use crate::io_fault::{FaultKind, IoFault};
+use crate::lane::LaneNumber;
+use crate::request::Span;
+use crate::response::{Mount, Reply};
+use crate::seen::{Acls, Attribute, Attributes, Entry, PageBuilder, PageEnd, Seen};
+
+/// Each message as a line, so that a difference shows which one it is.
+#[track_caller]
+fn check<T: Codec + PartialEq + std::fmt::Debug>(messages: &[T], expected: &str) {
+    let lines: Vec<String> =
+        messages.iter().map(|message| encode(message).escape_ascii().to_string()).collect();
+    assert_eq!(lines.join("\n"), expected.trim(), "the protocol has changed");
+    for message in messages {
+        assert_eq!(decode::<T>(&encode(message)).as_ref(), Ok(message));
+    }
+}
+
+fn metadata() -> Metadata {
+    Metadata {
+        kind: Kind::File,
+        mode: 0o644,
+        uid: 1000,
+        gid: 100,
+        size: 300,
+        mtime: Timestamp { secs: 1_700_000_000, nanos: 5 },
+        atime: Timestamp { secs: -1, nanos: 0 },
+        rdev: DeviceNumber { major: 8, minor: 1 },
+        dev: 2049,
+        ino: 12,
+        nlink: 1,
+        allocated_blocks: 8,
+    }
+}
+
+fn fault() -> IoFault {
+    IoFault { kind: FaultKind::NotFound, errno: Some(2), text: Text::new("gone") }
+}
+
+fn seen() -> Box<Seen> {
+    let value = || AttributeValue::new("v").expect("it is short");
+    let name = AttributeName::new("user.a").expect("it is short");
+    let attributes = Attributes::new(vec![Attribute { name, value: value() }]);
+    Box::new(Seen {
+        metadata: metadata(),
+        link: Some(Ok(LinkText::new("to").expect("it is short"))),
+        attributes: Some(Ok(attributes.expect("they are few"))),
+        acls: Some(Ok(Acls { access: Some(value()), default: None })),
+    })
+}
+
+fn replies() -> Vec<Reply> {
+    let mut page = PageBuilder::default();
+    let name = |name| Name::new(name).expect("it is one component");
+    for entry in [
+        Entry { name: name("a"), kind: Some(Kind::Fifo), seen: None },
+        Entry { name: name("b"), kind: None, seen: Some(Err(fault())) },
+        Entry { name: name("c"), kind: None, seen: Some(Ok(seen())) },
+    ] {
+        page.push(entry, 10_000).expect("they are few");
+    }
+    let span = Span::new(4096..8192).expect("it is a range");
+    vec![
+        Reply::Done,
+        Reply::Opened(metadata()),
+        Reply::Seen(seen()),
+        Reply::Attributes(Attributes::default()),
+        Reply::Page { page: page.take(), end: PageEnd::Incomplete(fault()) },
+        Reply::FileEnds(300),
+        Reply::After(metadata()),
+        Reply::Extents { data: List::new(vec![span]).expect("they are few"), known_to: 10_000 },
+        Reply::Digest(Digest::new("12345678").expect("it is short")),
+        Reply::Mount(Mount { id: Some(7), is_root: Some(true) }),
+        Reply::Size(1 << 40),
+        Reply::Fault(IoFault::new(FaultKind::NoRoom { needed_bytes: 5 }, "long")),
+    ]
+}
+
+fn messages() -> Vec<Message> {
+    let fingerprint = Fingerprint([b'f'; 32]);
+    vec![
+        Message::Begin { task: Task::ServeSource, work_bytes: 3 },
+        Message::Work(WorkPiece::new("job").expect("it is short")),
+        Message::Event(EventBytes::new("event").expect("it is short")),
+        Message::EventCredit(1000),
+        Message::Progress(ProgressBytes::new("half").expect("it is short")),
+        Message::Cancel,
+        Message::Ended(OutcomeBytes::new("ok").expect("it is short")),
+        Message::LaneOffer(LaneOffer {
+            kind: LaneKind::Tcp,
+            session: SessionId([b's'; 16]),
+            fingerprint,
+            addresses: List::new(vec![Text::new("::1")]).expect("they are few"),
+            ports: List::new(vec![50_000]).expect("they are few"),
+        }),
+        Message::LaneWanted(LaneWanted {
+            kind: LaneKind::Quic,
+            fingerprint,
+            lanes: List::new(vec![LaneNumber(1), LaneNumber(2)]).expect("they are few"),
+        }),
+        Message::Failure(Failure { kind: FailureKind::Refused, text: Text::new("no") }),
+        Message::Bye,
+    ]
+}
+
+#[test]
+fn requests_of_this_revision() {
+    assert_eq!(REVISION, 1, "a new revision: look at all of this");
+    check(&one_of_each(), include_str!("golden/requests.txt"));
+}
+
+#[test]
+fn replies_of_this_revision() {
+    check(&replies(), include_str!("golden/replies.txt"));
+}
+
+#[test]
+fn control_messages_of_this_revision() {
+    check(&messages(), include_str!("golden/control.txt"));
+}
