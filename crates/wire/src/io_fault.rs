@@ -8,7 +8,8 @@ use crate::greeting::System;
 use crate::limits::FAULT_TEXT_BYTES;
 
 /// Why a request, or a part of what it asks for, could not be served.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .text.as_str())]
 pub struct IoFault {
     /// What kind of error, on any system.
     pub kind: FaultKind,

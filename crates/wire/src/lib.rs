@@ -74,6 +74,9 @@ mod control;
 /// What ends a session.
 mod violation;
 
+/// Between a session and those who ask and answer through it.
+mod seam;
+
 /// Everything that decodes, in one call, for fuzzing.
 pub mod fuzzing;
 
@@ -104,6 +107,7 @@ pub use request::{
 pub use requester::{Requester, StartError};
 pub use responder::{Delivery, End, RespondError, Responder, Ticket, Work};
 pub use response::{Mount, Piece, Reply};
+pub use seam::{Ask, AskError, Respond, Serve, settled};
 pub use seen::{
     Acls, Attribute, Attributes, AttributesPiece, Entry, InlineAttributes, Page, PageBuilder,
     PageEnd, Seen, Wants,
