@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use model::Metadata;
 
-use crate::bounded::Digest;
+use crate::bounded::{Digest, OwnerName};
 use crate::frame::Content;
 use crate::io_fault::IoFault;
 use crate::request::Request;
@@ -49,6 +49,8 @@ pub enum Answer {
     Mount(Mount),
     /// A size.
     Size(u64),
+    /// The name of an owner, if it has one.
+    OwnerName(Option<OwnerName>),
 }
 
 /// An entry with all its attributes.
@@ -137,6 +139,7 @@ impl Partial {
             (answer, Reply::Digest(digest)) => *answer = Answer::Digest(digest),
             (answer, Reply::Mount(mount)) => *answer = Answer::Mount(mount),
             (answer, Reply::Size(size)) => *answer = Answer::Size(size),
+            (answer, Reply::OwnerName(name)) => *answer = Answer::OwnerName(name),
             (answer, Reply::Seen(seen)) => {
                 let entry = Detailed { seen, more_attributes: Vec::new() };
                 *answer = if self.is_fetch {

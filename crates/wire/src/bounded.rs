@@ -79,6 +79,11 @@ bytes! {
 }
 
 bytes! {
+    /// Name of a user or a group.
+    OwnerName, "the name of an owner", limits::OWNER_NAME_BYTES, no_c_string
+}
+
+bytes! {
     /// A digest; how long it must be is known from its algorithm.
     Digest, "a digest", limits::DIGEST_BYTES, anything
 }

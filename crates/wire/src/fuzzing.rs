@@ -12,8 +12,8 @@ use crate::greeting::{Capacity, Features, Hello, SessionId, System};
 use crate::lane::{LaneEnd, LaneNumber, Link, Patience};
 use crate::limits::WINDOW_DEFAULT_BYTES;
 use crate::request::{
-    Access, AccessTime, Algorithm, ContentOf, Expected, FileAt, Follow, Handle, Named, Place,
-    Request, Room, Span,
+    Access, AccessTime, Algorithm, ContentOf, Expected, FileAt, Follow, Handle, Named, Owner,
+    Place, Request, Room, Span,
 };
 use crate::requester::Requester;
 use crate::responder::{End, Responder, Work};
@@ -145,6 +145,8 @@ pub(crate) fn one_of_each() -> Vec<Request> {
         Request::Measure { file },
         Request::Remove { at, expected: Expected { dev: 1, ino: 2, size: 3, mtime } },
         Request::Close { handles: List::new(vec![dir, file]).expect("they are few") },
+        Request::OwnerName { of: Owner::User(1000) },
+        Request::OwnerName { of: Owner::Group(100) },
     ]
 }
 

@@ -49,6 +49,7 @@ enum Stage {
     Operations,
     Mount,
     Size,
+    OwnerName,
     /// Nothing.
     Over,
 }
@@ -78,6 +79,7 @@ impl Grammar {
             Request::Delta { .. } => Stage::Operations,
             Request::LookAtMount { .. } => Stage::Mount,
             Request::Measure { .. } => Stage::Size,
+            Request::OwnerName { .. } => Stage::OwnerName,
             Request::CheckSearch { .. } | Request::Remove { .. } | Request::Close { .. } => {
                 Stage::Done
             }
@@ -139,7 +141,8 @@ impl Stage {
             (Self::Done, Reply::Done)
             | (Self::Opened, Reply::Opened(_))
             | (Self::Mount, Reply::Mount(_))
-            | (Self::Size, Reply::Size(_)) => Self::Over,
+            | (Self::Size, Reply::Size(_))
+            | (Self::OwnerName, Reply::OwnerName(_)) => Self::Over,
             (Self::Digest { bytes }, Reply::Digest(digest)) if digest.as_bytes().len() == bytes => {
                 Self::Over
             }

@@ -89,7 +89,7 @@ mod simulation;
 pub use answer::{Answer, Detailed, Fetched, Outcome, ReadContent};
 pub use bounded::{
     AttributeName, AttributeValue, Digest, EventBytes, LinkText, List, Name, OperatorPath,
-    OutcomeBytes, ProgressBytes, Signature, Text, WorkPiece,
+    OutcomeBytes, OwnerName, ProgressBytes, Signature, Text, WorkPiece,
 };
 pub use codec::Malformed;
 pub use control::{
@@ -102,7 +102,7 @@ pub use io_fault::{FaultKind, IoFault};
 pub use lane::{LaneEnd, LaneNumber, Link, Patience};
 pub use request::{
     Access, AccessTime, Algorithm, ContentOf, Expected, FileAt, Follow, Handle, HandleKind, Named,
-    Place, Request, Room, Span,
+    Owner, Place, Request, Room, Span,
 };
 pub use requester::{Requester, StartError};
 pub use responder::{Delivery, End, RespondError, Responder, Ticket, Work};

@@ -30,6 +30,9 @@ pub const ATTRIBUTE_NAME_BYTES: usize = 255;
 /// Value of an extended attribute or of an ACL: what Linux allows.
 pub const ATTRIBUTE_VALUE_BYTES: usize = 64 * 1024;
 
+/// Name of a user or a group: what rsync can send, and more than systems allow.
+pub const OWNER_NAME_BYTES: usize = 255;
+
 /// Extended attributes that travel with their entry, names and values together. With all else that an
 /// entry may carry this fits one frame.
 pub const INLINE_ATTRIBUTES_BYTES: usize = 32 * 1024;

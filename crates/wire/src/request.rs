@@ -62,9 +62,12 @@ pub enum Follow {
     Never,
     /// It stands for what it leads to.
     Links,
+    /// It stands for what it leads to if root made it, or the user that reads; another one cannot be
+    /// followed. The same holds for links on the way to where it leads.
+    OwnLinks,
 }
 
-choice!(Follow, "way with links": 0 => Never, 1 => Links);
+choice!(Follow, "way with links": 0 => Never, 1 => Links, 2 => OwnLinks);
 
 /// Whether reading counts as an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,6 +259,17 @@ pub struct Expected {
 
 record!(Expected { dev, ino, size, mtime });
 
+/// The number of an account of the responder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// A user.
+    User(u32),
+    /// A group.
+    Group(u32),
+}
+
+choice!(Owner, "kind of owner": 0 => User(uid), 1 => Group(gid));
+
 /// A request. In each comment, what answers it if nothing goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are of types that say what they are")]
@@ -297,6 +311,8 @@ pub enum Request {
     Remove { at: Named, expected: Expected },
     /// Closes handles; those that are not open are passed over. *Done.*
     Close { handles: List<Handle, CLOSED_HANDLES> },
+    /// Asks by what name an owner is known where the tree is. *`OwnerName`.*
+    OwnerName { of: Owner },
 }
 
 choice!(Request, "request":
@@ -318,6 +334,7 @@ choice!(Request, "request":
     16 => Measure { file },
     17 => Remove { at, expected },
     18 => Close { handles },
+    19 => OwnerName { of },
 );
 
 impl Request {
@@ -336,7 +353,7 @@ impl Request {
     /// The handle that it works with, and of what kind that must be. No request works with two.
     pub fn uses(&self) -> Option<(Handle, HandleKind)> {
         let (handle, kind) = match self {
-            Self::OpenRoot { .. } | Self::Close { .. } => return None,
+            Self::OpenRoot { .. } | Self::Close { .. } | Self::OwnerName { .. } => return None,
             Self::OpenParent { dir }
             | Self::Reopen { dir }
             | Self::List { dir, .. }

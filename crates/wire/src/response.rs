@@ -2,7 +2,7 @@
 
 use model::Metadata;
 
-use crate::bounded::{Digest, List};
+use crate::bounded::{Digest, List, OwnerName};
 use crate::codec::{choice, encode, record};
 use crate::frame::{Content, Frame, FrameKind, Header, Outgoing};
 use crate::io_fault::IoFault;
@@ -81,6 +81,8 @@ pub enum Reply {
     Size(u64),
     /// The request failed, whatever came before.
     Fault(IoFault),
+    /// The name of an owner, if it has one that is known and not too long.
+    OwnerName(Option<OwnerName>),
 }
 
 choice!(Reply, "reply":
@@ -96,6 +98,7 @@ choice!(Reply, "reply":
     9 => Mount(mount),
     10 => Size(size),
     11 => Fault(fault),
+    12 => OwnerName(name),
 );
 
 /// Length of the offset before data.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::bounded::{
     AttributeName, AttributeValue, Digest, EventBytes, LinkText, List, Name, OperatorPath,
-    OutcomeBytes, ProgressBytes, Signature, Text, WorkPiece,
+    OutcomeBytes, OwnerName, ProgressBytes, Signature, Text, WorkPiece,
 };
 use crate::control::{
     Failure, FailureKind, Fingerprint, LaneKind, LaneOffer, LaneWanted, Message, Task,
@@ -16,8 +16,8 @@ use crate::greeting::SessionId;
 use crate::io_fault::{FaultKind, IoFault, KINDS_OF_IO};
 use crate::lane::LaneNumber;
 use crate::request::{
-    Access, AccessTime, Algorithm, ContentOf, Expected, FileAt, Follow, Handle, Named, Place,
-    Request, Room, Span,
+    Access, AccessTime, Algorithm, ContentOf, Expected, FileAt, Follow, Handle, Named, Owner,
+    Place, Request, Room, Span,
 };
 use crate::response::{Mount, Reply};
 use crate::seen::{Acls, Attribute, Attributes, Entry, Page, PageBuilder, PageEnd, Seen, Wants};
@@ -162,7 +162,7 @@ fn room<const LEAST: u32>() -> impl Strategy<Value = Room<LEAST>> {
 }
 
 fn follow() -> impl Strategy<Value = Follow> {
-    prop::sample::select(vec![Follow::Never, Follow::Links])
+    prop::sample::select(vec![Follow::Never, Follow::Links, Follow::OwnLinks])
 }
 
 fn atime() -> impl Strategy<Value = AccessTime> {
@@ -250,6 +250,8 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         handle().prop_map(|file| Request::Measure { file }),
         (named(), expected).prop_map(|(at, expected)| Request::Remove { at, expected }),
         list(handle()).prop_map(|handles| Request::Close { handles }),
+        any::<u32>().prop_map(|uid| Request::OwnerName { of: Owner::User(uid) }),
+        any::<u32>().prop_map(|gid| Request::OwnerName { of: Owner::Group(gid) }),
     ]
 }
 
@@ -273,6 +275,7 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
         mount.prop_map(|(id, is_root)| Reply::Mount(Mount { id, is_root })),
         any::<u64>().prop_map(Reply::Size),
         fault().prop_map(Reply::Fault),
+        prop::option::of(bytes(1..40, OwnerName::new)).prop_map(Reply::OwnerName),
     ]
 }
 

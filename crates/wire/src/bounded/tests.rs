@@ -2,7 +2,7 @@
 
 use super::{
     AttributeName, AttributeValue, Digest, EventBytes, LinkText, List, Name, OperatorPath,
-    OutcomeBytes, ProgressBytes, Signature, Text, WorkPiece,
+    OutcomeBytes, OwnerName, ProgressBytes, Signature, Text, WorkPiece,
 };
 use crate::codec::{Codec, Malformed, decode, encode, write_bytes};
 use crate::limits;
@@ -32,6 +32,7 @@ fn each_limit_holds_at_its_number() {
     check(LinkText::new, limits::LINK_TEXT_BYTES);
     check(AttributeName::new, limits::ATTRIBUTE_NAME_BYTES);
     check(AttributeValue::new, limits::ATTRIBUTE_VALUE_BYTES);
+    check(OwnerName::new, limits::OWNER_NAME_BYTES);
     check(Digest::new, limits::DIGEST_BYTES);
     check(Signature::new, limits::SIGNATURE_BYTES);
     check(WorkPiece::new, limits::WORK_PIECE_BYTES);
@@ -84,6 +85,8 @@ fn texts_for_the_system_have_no_nul() {
     assert!(AttributeName::new("").is_err());
     assert!(AttributeName::new("user.\0").is_err());
     assert!(AttributeValue::new("").is_ok());
+    assert!(OwnerName::new("").is_err());
+    assert!(OwnerName::new("a\0").is_err());
 }
 
 #[test]

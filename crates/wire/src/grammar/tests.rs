@@ -80,7 +80,7 @@ fn bad(request: &Request, pieces: &[Piece]) {
 fn each_request_takes_its_own_kind_of_response_and_no_other() {
     let opened = || Reply::Opened(metadata()).into();
     let mount = || Reply::Mount(Mount { id: None, is_root: None }).into();
-    let kinds: [Piece; 11] = [
+    let kinds: [Piece; 12] = [
         Reply::Done.into(),
         opened(),
         seen(),
@@ -92,6 +92,7 @@ fn each_request_takes_its_own_kind_of_response_and_no_other() {
         Piece::Operations(content(5)),
         mount(),
         Reply::Size(5).into(),
+        Reply::OwnerName(None).into(),
     ];
     for request in one_of_each() {
         let taken: Vec<_> =

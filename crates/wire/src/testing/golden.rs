@@ -5,7 +5,7 @@ use model::{DeviceNumber, Kind, Metadata, Timestamp};
 
 use crate::bounded::{
     AttributeName, AttributeValue, Digest, EventBytes, LinkText, List, Name, OutcomeBytes,
-    ProgressBytes, Text, WorkPiece,
+    OwnerName, ProgressBytes, Text, WorkPiece,
 };
 use crate::codec::{Codec, decode, encode};
 use crate::control::{
@@ -87,6 +87,8 @@ fn replies() -> Vec<Reply> {
         Reply::Mount(Mount { id: Some(7), is_root: Some(true) }),
         Reply::Size(1 << 40),
         Reply::Fault(IoFault::new(FaultKind::NoRoom { needed_bytes: 5 }, "long")),
+        Reply::OwnerName(Some(OwnerName::new("root").expect("it is short"))),
+        Reply::OwnerName(None),
     ]
 }
 
