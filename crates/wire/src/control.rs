@@ -203,6 +203,7 @@ enum Phase {
 pub struct Control {
     role: Role,
     phase: Phase,
+    task: Option<Task>,
     work: Vec<u8>,
     /// Of an agent: what events it may still send. Of a controller: what it may still get.
     event_credit: u64,
@@ -222,6 +223,7 @@ impl Control {
         Self {
             role,
             phase: Phase::Idle,
+            task: None,
             work: Vec::new(),
             event_credit: EVENT_WINDOW_BYTES,
             taken_bytes: 0,
@@ -243,6 +245,7 @@ impl Control {
         let pieces = work.chunks(WORK_PIECE_BYTES).map(WorkPiece::new);
         let pieces = pieces.collect::<Result<Vec<_>, _>>().map_err(|_| ControlError::TooLong)?;
         self.phase = Phase::Working;
+        self.task = Some(task);
         self.outbox.push_back(Message::Begin { task, work_bytes });
         self.outbox.extend(pieces.into_iter().map(Message::Work));
         Ok(())
@@ -262,6 +265,11 @@ impl Control {
         self.event_credit = left.ok_or(ControlError::NoRoom)?;
         self.outbox.push_back(Message::Event(event));
         Ok(())
+    }
+
+    /// As agent: whether there is room for an event.
+    pub fn has_room_for(&self, event: &EventBytes) -> bool {
+        event_cost(event) <= self.event_credit
     }
 
     /// As agent: tells how far it is. What was not sent yet is replaced.
@@ -298,6 +306,21 @@ impl Control {
     /// Tells that this side ends the session.
     pub fn bye(&mut self) {
         self.outbox.push_back(Message::Bye);
+    }
+
+    /// What the agent is for, once both sides know it.
+    pub fn task(&self) -> Option<Task> {
+        self.task
+    }
+
+    /// The last thing that the other side told, once it is that and as long as nobody took it.
+    pub fn last_word(&self) -> Option<&Told> {
+        self.inbox.back().filter(|_| self.phase == Phase::Over)
+    }
+
+    /// True when [`poll_transmit`](Self::poll_transmit) has something.
+    pub fn has_outgoing(&self) -> bool {
+        !self.outbox.is_empty() || (self.role == Role::Agent && self.progress.is_some())
     }
 
     fn check(&self, role: Role, phase: Phase) -> Result<(), ControlError> {
@@ -370,6 +393,7 @@ impl Control {
     fn begin_if_whole(&mut self) {
         if let Phase::Beginning(task, 0) = self.phase {
             self.phase = Phase::Working;
+            self.task = Some(task);
             self.inbox.push_back(Told::Begin(task, std::mem::take(&mut self.work)));
         }
     }

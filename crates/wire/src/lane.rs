@@ -163,6 +163,11 @@ impl Link {
         self.frames.pop_front()
     }
 
+    /// True when [`poll_transmit`](Self::poll_transmit) has something.
+    pub fn has_outgoing(&self) -> bool {
+        self.outgoing.is_some()
+    }
+
     /// What the lane itself has to send. It goes before all that is sent by others on the lane.
     pub fn poll_transmit(&mut self) -> Option<Outgoing> {
         self.outgoing.take()

@@ -106,7 +106,7 @@ pub use request::{
 };
 pub use requester::{Requester, StartError};
 pub use responder::{Delivery, End, RespondError, Responder, Ticket, Work};
-pub use response::{Mount, Piece, Reply};
+pub use response::{Arrived, Mount, Piece, Reply};
 pub use seam::{Ask, AskError, Respond, Serve, settled};
 pub use seen::{
     Acls, Attribute, Attributes, AttributesPiece, Entry, InlineAttributes, Page, PageBuilder,

@@ -21,7 +21,7 @@ use crate::io_fault::FaultKind;
 use crate::lane::LaneNumber;
 use crate::limits::{CLOSED_HANDLES, HEADER_BYTES, LANES_LOST, REQUESTS_WAITING};
 use crate::request::{Handle, Request, ask};
-use crate::response::Piece;
+use crate::response::{Arrived, Piece};
 use crate::violation::Violation;
 
 mod handles;
@@ -56,8 +56,11 @@ pub struct Requester {
     lanes: BTreeMap<LaneNumber, Lane>,
     lost: Vec<LaneNumber>,
     handles: Handles,
-    answered: VecDeque<Answered>,
+    answered: BTreeMap<RequestId, Answered>,
+    /// What is out and not answered.
     sent_count: u32,
+    sent_bytes: u64,
+    /// The same, and what was answered and is not taken.
     used_bytes: u64,
 }
 
@@ -83,7 +86,6 @@ struct Asked {
 /// An answer that nobody has taken.
 #[derive(Debug)]
 struct Answered {
-    id: RequestId,
     outcome: Outcome,
     cost: u64,
 }
@@ -131,25 +133,32 @@ impl Requester {
             lanes: BTreeMap::new(),
             lost: Vec::new(),
             handles: Handles::default(),
-            answered: VecDeque::new(),
+            answered: BTreeMap::new(),
             sent_count: 0,
+            sent_bytes: 0,
             used_bytes: 0,
         }
+    }
+
+    /// Whether a request can be asked now.
+    pub fn check(&self, request: &Request) -> Result<(), StartError> {
+        if !self.has_room() {
+            return Err(StartError::Full);
+        }
+        if request.opens().is_some() && !self.has_handle_room() {
+            return Err(StartError::TooManyHandles);
+        }
+        if let Some((handle, _)) = request.uses() {
+            self.handles.can_use(handle).then_some(()).ok_or(StartError::NoHandle)?;
+        }
+        Ok(())
     }
 
     /// Asks. The number that comes back names the answer, and the handle if the request opens one:
     /// that may be used at once. Handles are better closed by [`close`](Self::close), which waits for
     /// those that use them.
     pub fn start(&mut self, request: Request) -> Result<RequestId, StartError> {
-        if self.waiting.len() >= REQUESTS_WAITING {
-            return Err(StartError::Full);
-        }
-        if request.opens().is_some() && self.handles.count() >= self.capacity.handles as usize {
-            return Err(StartError::TooManyHandles);
-        }
-        if let Some((handle, _)) = request.uses() {
-            self.handles.can_use(handle).then_some(()).ok_or(StartError::NoHandle)?;
-        }
+        self.check(&request)?;
         self.admit(request, Whose::Callers)
     }
 
@@ -195,15 +204,8 @@ impl Requester {
 
     /// An answer that has come is not wanted any more.
     fn pass_over(&mut self, id: RequestId) {
-        let Some(place) = self.answered.iter().position(|answered| answered.id == id) else {
-            return;
-        };
-        if let Some(Answered { cost, outcome, .. }) = self.answered.remove(place) {
-            self.used_bytes -= cost;
-            if let Ok(Answer::Opened(_)) = outcome {
-                self.handles.close(Handle(id));
-            }
-            self.send_what_fits();
+        if let Some(Ok(Answer::Opened(_))) = self.take_answer(id) {
+            self.handles.close(Handle(id));
         }
     }
 
@@ -256,6 +258,7 @@ impl Requester {
         let attempt = asked.attempt.checked_add(1);
         asked.attempt = attempt.ok_or(Violation::TooManyLanesLost(LANES_LOST))?;
         self.used_bytes -= asked.cost;
+        self.sent_bytes -= asked.cost;
         self.sent_count -= 1;
         if asked.whose == Whose::Nobodys && !matches!(asked.request, Request::Close { .. }) {
             if let Some(asked) = self.asked.remove(&id) {
@@ -282,22 +285,37 @@ impl Requester {
         (!self.lost.is_empty()).then(|| Outgoing::frame(header, &encode(&list)))
     }
 
-    /// Takes a frame that a lane brought. What comes from a lane that is lost is passed over.
-    pub fn handle_frame(&mut self, lane: LaneNumber, frame: Frame) -> Result<(), Violation> {
+    /// Takes a frame that a lane brought.
+    pub fn handle_frame(
+        &mut self,
+        lane: LaneNumber,
+        frame: Frame,
+    ) -> Result<Option<RequestId>, Violation> {
         if !self.lanes.contains_key(&lane) {
-            return Ok(());
+            return Ok(None);
         }
-        let Header { id, attempt, flags, .. } = frame.header;
-        let length = frame.wire_bytes();
+        self.handle(lane, Arrived::decode(frame)?)
+    }
+
+    /// Takes a piece of a response that a lane brought; tells for which request there is an answer by
+    /// it. What comes from a lane that is lost is passed over.
+    pub fn handle(
+        &mut self,
+        lane: LaneNumber,
+        arrived: Arrived,
+    ) -> Result<Option<RequestId>, Violation> {
+        if !self.lanes.contains_key(&lane) {
+            return Ok(None);
+        }
+        let Arrived { header: Header { id, attempt, flags, .. }, wire_bytes, piece } = arrived;
         let is_last = flags.contains(Flags::LAST);
-        let piece = Piece::from_frame(frame)?;
         let asked = self
             .asked
             .get_mut(&id)
             .filter(|asked| asked.lane == Some(lane) && asked.attempt == attempt);
         let asked = asked.ok_or(Violation::Unasked(id))?;
         let progress = &mut asked.progress;
-        progress.received_bytes += length;
+        progress.received_bytes += wire_bytes;
         if progress.received_bytes > asked.credit {
             return Err(Violation::OverCredit(id));
         }
@@ -308,17 +326,15 @@ impl Requester {
         } else if let Piece::Reply(crate::response::Reply::Opened(_)) = piece {
             progress.partial.add(piece);
         }
-        if is_last {
-            self.complete(id, lane);
-        }
-        Ok(())
+        Ok(if is_last { self.complete(id, lane) } else { None })
     }
 
-    /// The last piece of a response has come.
-    fn complete(&mut self, id: RequestId, lane: LaneNumber) {
-        let Some(mut asked) = self.asked.remove(&id) else { return };
+    /// The last piece of a response has come. Tells if somebody asked for it.
+    fn complete(&mut self, id: RequestId, lane: LaneNumber) -> Option<RequestId> {
+        let mut asked = self.asked.remove(&id)?;
         let cost = asked.cost;
         self.sent_count -= 1;
+        self.sent_bytes -= cost;
         if let Some(lane) = self.lanes.get_mut(&lane) {
             lane.used_bytes -= cost;
         }
@@ -326,13 +342,18 @@ impl Requester {
         let outcome = std::mem::replace(&mut asked.progress, empty).partial.finish();
         let outcome = repeated(outcome, &asked);
         self.settle_handles(id, &asked, matches!(outcome, Ok(Answer::Opened(_))));
-        match asked.whose {
+        let answered = match asked.whose {
             Whose::Callers => {
-                self.answered.push_back(Answered { id, outcome, cost });
+                self.answered.insert(id, Answered { outcome, cost });
+                Some(id)
             }
-            Whose::Nobodys => self.used_bytes -= cost,
-        }
+            Whose::Nobodys => {
+                self.used_bytes -= cost;
+                None
+            }
+        };
         self.send_what_fits();
+        answered
     }
 
     /// What the end of a request means for the handle that it used, or opened.
@@ -343,12 +364,73 @@ impl Requester {
         }
     }
 
-    /// The next answer. Its part of the window is free from now on.
+    /// The answer to the oldest request that has one. Its part of the window is free from now on.
     pub fn poll_answer(&mut self) -> Option<(RequestId, Outcome)> {
-        let Answered { id, outcome, cost } = self.answered.pop_front()?;
+        let (&id, _) = self.answered.first_key_value()?;
+        self.take_answer(id).map(|outcome| (id, outcome))
+    }
+
+    /// The answer to a request, if it has come. Its part of the window is free from now on.
+    pub fn take_answer(&mut self, id: RequestId) -> Option<Outcome> {
+        let Answered { outcome, cost } = self.answered.remove(&id)?;
         self.used_bytes -= cost;
         self.send_what_fits();
-        Some((id, outcome))
+        Some(outcome)
+    }
+
+    /// True while an answer to a request is to come.
+    pub fn is_asked(&self, id: RequestId) -> bool {
+        self.asked.get(&id).is_some_and(|asked| asked.whose == Whose::Callers)
+    }
+
+    /// True when requests wait, and none is out that could make room for them: all that is left is to
+    /// take answers, or to [`hurry`](Self::hurry).
+    pub fn is_stuck(&self) -> bool {
+        self.sent_count == 0 && !self.waiting.is_empty()
+    }
+
+    /// Sends a request ahead of others, and without regard to the room that answers take which nobody
+    /// has taken: for who waits for it and cannot take those before. With no request given, the
+    /// oldest that waits.
+    pub fn hurry(&mut self, id: Option<RequestId>) {
+        let mut ahead = Vec::new();
+        let mut next = id.or_else(|| self.waiting.first().copied());
+        while let Some(id) = next.filter(|id| self.waiting.contains(id)) {
+            ahead.push(id);
+            // Before it must go what opens its handle.
+            let handle = self.asked.get(&id).and_then(|asked| asked.request.uses());
+            next = handle.map(|(Handle(opener), _)| opener);
+        }
+        while let Some(id) = ahead.pop() {
+            let Some(lane) = self.lane_for(id, self.sent_bytes) else { return };
+            self.send(id, lane);
+        }
+    }
+
+    /// True unless too many requests wait.
+    pub fn has_room(&self) -> bool {
+        self.waiting.len() < REQUESTS_WAITING
+    }
+
+    /// True unless the responder holds as many handles as it can.
+    pub fn has_handle_room(&self) -> bool {
+        self.handles.count() < self.capacity.handles as usize
+    }
+
+    /// True when handles are about to be free.
+    pub fn is_closing_handles(&self) -> bool {
+        self.handles.is_closing()
+    }
+
+    /// True when [`poll_transmit`](Self::poll_transmit) has something for this lane.
+    pub fn has_outgoing(&self, lane: LaneNumber) -> bool {
+        self.lanes.get(&lane).is_some_and(|lane| !lane.outbox.is_empty())
+    }
+
+    /// True when handles are to be closed: [`poll_transmit`](Self::poll_transmit) for any lane puts
+    /// that together.
+    pub fn has_closable(&self) -> bool {
+        self.handles.has_closable()
     }
 
     /// The next bytes for a lane.
@@ -370,29 +452,36 @@ impl Requester {
 
     fn send_what_fits(&mut self) {
         while let Some(&id) = self.waiting.first() {
-            let Some(asked) = self.asked.get_mut(&id) else {
-                self.waiting.remove(&id);
-                continue;
-            };
-            let cost = asked.cost;
-            let has_room = self.sent_count < self.capacity.requests
-                && self.used_bytes + cost <= self.capacity.window_bytes;
-            let bound = asked.request.uses().and_then(|(handle, _)| self.handles.lane(handle));
-            let lane = bound.or_else(|| {
-                let least = self.lanes.iter().min_by_key(|(_, lane)| lane.used_bytes);
-                least.map(|(number, _)| *number)
-            });
-            let Some(number) = lane.filter(|_| has_room) else { return };
-            let Some(lane) = self.lanes.get_mut(&number) else { return };
-            let header = Header { id, attempt: asked.attempt, ..Header::plain(FrameKind::Request) };
-            lane.outbox.push_back(Outgoing::frame(header, &ask(asked.credit, &asked.request)));
-            lane.used_bytes += cost;
-            asked.lane = Some(number);
-            self.used_bytes += cost;
-            self.sent_count += 1;
-            self.handles.sent(id, number);
-            self.waiting.remove(&id);
+            let Some(lane) = self.lane_for(id, self.used_bytes) else { return };
+            self.send(id, lane);
         }
+    }
+
+    /// The lane on which a request goes; `None` while there is no room for it beside `used_bytes`.
+    fn lane_for(&self, id: RequestId, used_bytes: u64) -> Option<LaneNumber> {
+        let asked = self.asked.get(&id)?;
+        let has_room = self.sent_count < self.capacity.requests
+            && used_bytes + asked.cost <= self.capacity.window_bytes;
+        let bound = asked.request.uses().and_then(|(handle, _)| self.handles.lane(handle));
+        let lane = bound.or_else(|| {
+            let least = self.lanes.iter().min_by_key(|(_, lane)| lane.used_bytes);
+            least.map(|(number, _)| *number)
+        });
+        lane.filter(|lane| has_room && self.lanes.contains_key(lane))
+    }
+
+    fn send(&mut self, id: RequestId, number: LaneNumber) {
+        let Some(asked) = self.asked.get_mut(&id) else { return };
+        let Some(lane) = self.lanes.get_mut(&number) else { return };
+        let header = Header { id, attempt: asked.attempt, ..Header::plain(FrameKind::Request) };
+        lane.outbox.push_back(Outgoing::frame(header, &ask(asked.credit, &asked.request)));
+        lane.used_bytes += asked.cost;
+        asked.lane = Some(number);
+        self.used_bytes += asked.cost;
+        self.sent_bytes += asked.cost;
+        self.sent_count += 1;
+        self.handles.sent(id, number);
+        self.waiting.remove(&id);
     }
 
     /// Cost of all that was sent and whose answer nobody has taken.

@@ -382,6 +382,11 @@ impl Responder {
         None
     }
 
+    /// How often [`poll_work`](Self::poll_work) has something.
+    pub fn work_count(&self) -> usize {
+        self.agenda.len().saturating_sub(self.stale_items)
+    }
+
     /// Hands in a piece of a response.
     ///
     /// Whoever hands in that something is open keeps it from now on, unless that is stale; from the

@@ -38,6 +38,28 @@ pub enum Piece {
     Operations(Content),
 }
 
+/// A frame of a response, decoded. What it may be is for the [`Requester`](crate::Requester) to say;
+/// but for this, none is needed, so that many lanes can do it at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    pub(crate) header: Header,
+    pub(crate) wire_bytes: u64,
+    pub(crate) piece: Piece,
+}
+
+impl Arrived {
+    /// Decodes a frame of the topic [`Topic::Response`](crate::Topic).
+    pub fn decode(frame: Frame) -> Result<Self, Violation> {
+        let (header, wire_bytes) = (frame.header, frame.wire_bytes());
+        Ok(Self { header, wire_bytes, piece: Piece::from_frame(frame)? })
+    }
+
+    /// The kind of the frame.
+    pub fn kind(&self) -> FrameKind {
+        self.header.kind
+    }
+}
+
 impl From<Reply> for Piece {
     fn from(reply: Reply) -> Self {
         Self::Reply(reply)

@@ -11,6 +11,8 @@ pub(super) struct Handles {
     states: HashMap<Handle, State>,
     /// Those that nobody uses any more.
     closable: BTreeSet<Handle>,
+    /// How many are to be closed, or are being closed.
+    closing: usize,
 }
 
 #[derive(Debug)]
@@ -88,25 +90,37 @@ impl Handles {
         }
         if let Request::Close { handles } = request {
             for handle in handles.as_slice() {
-                self.states.remove(handle);
+                self.remove(*handle);
             }
         }
     }
 
     pub(super) fn close(&mut self, handle: Handle) {
-        if let Some(state) = self.states.get_mut(&handle) {
+        if let Some(state) = self.states.get_mut(&handle)
+            && !state.is_closing
+        {
             state.is_closing = true;
+            self.closing += 1;
         }
         self.review(handle);
+    }
+
+    fn remove(&mut self, handle: Handle) {
+        if self.states.remove(&handle).is_some_and(|state| state.is_closing) {
+            self.closing -= 1;
+        }
+    }
+
+    /// Whether some will be free without anybody's doing.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing > 0
     }
 
     /// Whether a handle has come to its end.
     fn review(&mut self, handle: Handle) {
         let Some(state) = self.states.get(&handle).filter(|state| state.users == 0) else { return };
         match state.stage {
-            Stage::Failed => {
-                self.states.remove(&handle);
-            }
+            Stage::Failed => self.remove(handle),
             Stage::Open if state.is_closing => {
                 self.closable.insert(handle);
             }

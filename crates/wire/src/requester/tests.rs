@@ -162,6 +162,37 @@ fn the_window_holds_until_answers_are_taken() {
 }
 
 #[test]
+fn who_waits_is_not_held_up_by_answers_that_nobody_takes() {
+    let window = 3 * limits::credit_for(100_000) + 1000;
+    let mut requester = Requester::new(Capacity::default(), window);
+    requester.lane_added(LANE).expect("it is new");
+    let file = Handle(requester.start(open_root()).expect("there is room"));
+    requester.handle_frame(LANE, frame(file.0, 0, opened(), Flags::LAST)).expect("it is sound");
+    assert!(requester.take_answer(file.0).is_some());
+    let reads = [(); 5].map(|()| requester.start(read(file, 100_000)).expect("there is room"));
+    let dir = requester.start(open_root()).expect("there is room to wait");
+    let check = Request::CheckSearch { dir: Handle(dir) };
+    let check = requester.start(check).expect("there is room to wait");
+    assert_eq!(sent(&mut requester, LANE).len(), 4);
+    assert!(!requester.is_stuck(), "answers are to come");
+    for id in &reads[..3] {
+        let end = frame(*id, 0, Reply::FileEnds(0), Flags::LAST);
+        assert_eq!(requester.handle_frame(LANE, end), Ok(Some(*id)));
+    }
+    assert!(requester.is_stuck() && requester.is_asked(check));
+    requester.hurry(Some(check));
+    let ahead = [dir, check].map(|id| (FrameKind::Request, id.0, 0));
+    assert_eq!(sent(&mut requester, LANE), ahead, "what opens its handle goes before it");
+    assert!(!requester.is_stuck());
+    for id in &reads[..3] {
+        assert!(requester.take_answer(*id).is_some());
+        assert_eq!(requester.take_answer(*id), None);
+    }
+    let rest = [reads[3], reads[4]].map(|id| (FrameKind::Request, id.0, 0));
+    assert_eq!(sent(&mut requester, LANE), rest);
+}
+
+#[test]
 fn requests_go_where_least_is_outstanding_and_follow_what_opens_their_handle() {
     let mut requester = requester();
     requester.lane_added(OTHER).expect("it is new");
@@ -224,7 +255,10 @@ fn handles_are_closed_when_nobody_uses_them() {
     let mut requester = requester();
     let dir = Handle(requester.start(open_root()).expect("there is room"));
     let user = requester.start(Request::CheckSearch { dir }).expect("there is room");
+    assert!(!requester.is_closing_handles());
     requester.close(dir);
+    requester.close(dir);
+    assert!(requester.is_closing_handles());
     assert_eq!(requester.start(Request::Reopen { dir }), Err(StartError::NoHandle));
     assert_eq!(sent(&mut requester, LANE).len(), 2);
     requester.handle_frame(LANE, frame(dir.0, 0, opened(), Flags::LAST)).expect("it is sound");
@@ -234,7 +268,7 @@ fn handles_are_closed_when_nobody_uses_them() {
     let done = frame(RequestId(3), 0, Reply::Done, Flags::LAST);
     requester.handle_frame(LANE, done).expect("it is sound");
     while requester.poll_answer().is_some() {}
-    assert!(requester.is_idle());
+    assert!(requester.is_idle() && !requester.is_closing_handles());
 }
 
 #[test]
