@@ -7,6 +7,9 @@
 /// An ordered byte pipe to a peer.
 pub mod lane;
 
+/// Pipes that can be hung up.
+pub mod pipe;
+
 /// Both ends of a lane within one process, for tests.
 pub mod memory;
 

@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, BufReader};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use thiserror::Error;
 
 use crate::lane::Hangup;
+use crate::pipe::{Reader, Switch, Writer};
 use crate::target::Target;
 
 /// How often an ending process is looked at.
@@ -117,6 +118,7 @@ impl RemoteShell {
     #[expect(clippy::disallowed_methods, reason = "the remote shell is the user's own program")]
     pub fn start(&self, target: &Target, command: &[&OsStr]) -> io::Result<Started> {
         let line = self.command_line(target, command);
+        let switch = Switch::new()?;
         let mut child = Command::new(&line[0])
             .args(&line[1..])
             .stdin(Stdio::piped())
@@ -125,10 +127,11 @@ impl RemoteShell {
             .spawn()?;
         let missing = || io::Error::other("the process has no standard streams");
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let stdout = Reader::new(stdout.ok_or_else(missing)?, &switch)?;
         Ok(Started {
-            stdin: stdin.ok_or_else(missing)?,
-            stdout: BufReader::with_capacity(256 * 1024, stdout.ok_or_else(missing)?),
-            process: Process(Arc::new(Mutex::new(child))),
+            stdin: Writer::new(stdin.ok_or_else(missing)?, &switch)?,
+            stdout: BufReader::with_capacity(256 * 1024, stdout),
+            process: Process { child: Arc::new(Mutex::new(child)), switch },
         })
     }
 }
@@ -143,16 +146,20 @@ impl Default for RemoteShell {
 #[derive(Debug)]
 pub struct Started {
     /// What it reads.
-    pub stdin: ChildStdin,
+    pub stdin: Writer,
     /// What it writes.
-    pub stdout: BufReader<ChildStdout>,
+    pub stdout: BufReader<Reader>,
     /// The remote shell on this host.
     pub process: Process,
 }
 
 /// The process of a remote shell. It is ended when the last of its owners is gone.
 #[derive(Clone, Debug)]
-pub struct Process(Arc<Mutex<Child>>);
+pub struct Process {
+    child: Arc<Mutex<Child>>,
+    /// Its standard streams: what it has started may hold them open when it has ended.
+    switch: Switch,
+}
 
 impl Process {
     /// Waits for its end, at most as long as `limit`.
@@ -170,13 +177,14 @@ impl Process {
 
     /// How it ended, if it has.
     pub fn ended(&self) -> Option<ExitStatus> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).try_wait().ok().flatten()
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().ok().flatten()
     }
 }
 
 impl Hangup for Process {
     fn hang_up(&self) {
-        let mut child = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.switch.hang_up();
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         // Once waited for, the number may be another process's.
         if let Ok(None) = child.try_wait()
             && let Ok(pid) = i32::try_from(child.id())
@@ -202,6 +210,8 @@ pub fn in_words(shell: &OsStr, status: ExitStatus) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     fn words(text: &str) -> Result<Vec<String>, ShellError> {
@@ -233,6 +243,18 @@ mod tests {
         };
         assert_eq!(line("/usr/bin/ssh -p 2"), "/usr/bin/ssh -p 2 -6 -l u ::1 sh");
         assert_eq!(line("rsh"), "rsh -l u ::1 sh");
+    }
+
+    #[test]
+    fn who_reads_from_a_process_that_is_hung_up_comes_back() {
+        // The shell ends, and what it has started keeps both streams until one of them ends.
+        let shell = RemoteShell::parse(b"sh -c 'cat <&0 & echo; wait' --").unwrap();
+        let started = shell.start(&Target::parse(b"h").unwrap(), &[]).unwrap();
+        let Started { stdin, mut stdout, process } = started;
+        assert_eq!(stdout.read(&mut [0; 2]).unwrap(), 1);
+        process.hang_up();
+        assert_eq!(stdout.read(&mut [0; 2]).unwrap(), 0);
+        drop(stdin);
     }
 
     #[test]
