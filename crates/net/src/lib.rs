@@ -1,8 +1,8 @@
-//! Lanes: ordered byte pipes to another host, and how an agent is started there.
+//! Lanes to another host, how an agent is started there, and the session with it.
 //!
-//! This crate moves bytes and knows no messages. What it is told about the other host comes from
-//! the user's command line; what the other host says is not trusted: each line and each wait has an
-//! end.
+//! A lane moves bytes and knows no messages; those are made by `wire`, whose machines a session runs
+//! over lanes. What is told about the other host comes from the user's command line; what the other
+//! host says is not trusted: each line and each wait has an end.
 
 /// An ordered byte pipe to a peer.
 pub mod lane;
@@ -22,7 +22,11 @@ pub mod shell;
 /// An agent started through the remote shell, sent there first if need be.
 pub mod bootstrap;
 
+/// What two processes have to do with each other, over all their lanes.
+pub mod session;
+
 pub use bootstrap::{Agent, BootstrapError, Program};
 pub use lane::{Lane, LaneKind};
+pub use session::{Over, Session, Setup, TellError};
 pub use shell::{RemoteShell, ShellError};
 pub use target::{Target, TargetError};

@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("report", &["model"]),
     ("wire", &["model"]),
     ("engine", &["model", "filter", "sched", "fs"]),
-    ("net", &[]),
+    ("net", &["model", "wire"]),
     ("testfs", &[]),
     ("xtask", &[]),
     ("lanesync", &["model", "filter", "sched", "fs", "engine", "report"]),

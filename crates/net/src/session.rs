@@ -1,0 +1,302 @@
+//! A session: the machines of `wire`, joined by threads over lanes.
+//!
+//! ```text
+//!    who asks              who serves            who talks and hears
+//!        |  Ask                |  Serve                 |
+//!        +---------------------+------------------------+
+//!                            State                  one lock, under which nobody waits
+//!        +-----------+---------+---+-----------+
+//!     reader      writer        reader      writer       two threads for each lane, and
+//!        +--- lane 0 -+            +--- lane 1 -+         one that looks at the clock
+//! ```
+//!
+//! Whoever waits stands on a list of those that wait for the same thing, and is parked. What changes
+//! the state takes off the lists those whom it concerns, and wakes them once the lock is free: so no
+//! wake-up is lost, and nobody is woken for what is another's.
+//!
+//! A session ends once, by one [`Over`], for all who use it: whatever they wait for is answered by
+//! that. Dropping the session ends it and its threads.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use wire::{
+    Ask, Capacity, Control, ControlError, EventBytes, Failure, FailureKind, Features, Hello,
+    LaneEnd, LaneNumber, LaneOffer, LaneWanted, Opening, OutcomeBytes, Patience, ProgressBytes,
+    Role, Serve, SessionId, System, Task, Text, Told,
+};
+
+use crate::lane::Lane;
+
+/// What all threads of a session share.
+mod state;
+
+/// The threads of a lane.
+mod lanes;
+
+/// Many frames in one write.
+mod batch;
+
+/// Time: keepalives, silence, and how long a last word may take.
+mod clock;
+
+/// Requests of this side.
+mod asking;
+
+/// Requests of the other side.
+mod serving;
+
+/// How a session ends.
+mod ending;
+
+pub use ending::{Cause, Over};
+
+use ending::Farewell;
+use state::Shared;
+
+/// How long a session takes at most to end its threads.
+const TO_JOIN: Duration = Duration::from_secs(4);
+
+/// What a session has to know.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// What this side says of itself.
+    pub hello: Hello,
+    /// How long it waits before it acts.
+    pub patience: Patience,
+    /// What requests of this side may have outstanding; never more than the other side takes.
+    pub window_bytes: u64,
+    /// Most threads that serve requests of the other side.
+    pub servers: usize,
+    /// What the other side is called in messages, as "the agent on web1".
+    pub peer: String,
+}
+
+impl Setup {
+    /// What suits a program of this version.
+    pub fn new(version: &str, peer: &str) -> Self {
+        // Most of a request is waiting for a disk or a server: more threads than cores pay off.
+        let servers = thread::available_parallelism().map_or(8, |cores| (2 * cores.get()).max(8));
+        let capacity = Capacity::default();
+        Self {
+            hello: Hello {
+                version: Text::new(version),
+                system: System::HERE,
+                features: Features::empty(),
+                capacity,
+            },
+            patience: Patience::default(),
+            window_bytes: capacity.window_bytes,
+            servers,
+            peer: peer.to_owned(),
+        }
+    }
+}
+
+/// A message cannot be told to the other side.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TellError {
+    /// Not at this time, or not by this side.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The session is over.
+    #[error(transparent)]
+    Over(#[from] Over),
+}
+
+/// One end of a session. It ends, with all its threads, when this is dropped.
+pub struct Session {
+    shared: Arc<Shared>,
+}
+
+impl Session {
+    /// The controller's end, over the lane to an agent that has just been started.
+    pub fn open(lane: Lane, setup: Setup) -> io::Result<Self> {
+        let opening = Opening { session: random_id(), lane: LaneNumber::FIRST };
+        Self::new(lane, setup, Role::Controller, LaneEnd::Opener(opening))
+    }
+
+    /// The agent's end, over the lane to the controller that has started it.
+    pub fn accept(lane: Lane, setup: Setup) -> io::Result<Self> {
+        Self::new(lane, setup, Role::Agent, LaneEnd::FirstAcceptor)
+    }
+
+    fn new(lane: Lane, setup: Setup, role: Role, end: LaneEnd) -> io::Result<Self> {
+        // From here on it is dropped as a whole.
+        let session = Self { shared: Shared::new(setup, role) };
+        if let LaneEnd::Opener(opening) = end {
+            session.shared.change(|state| state.session = Some(opening.session));
+        }
+        clock::start(&session.shared)?;
+        lanes::start(&session.shared, lane, end)?;
+        Ok(session)
+    }
+
+    /// The number of the session; an agent learns it when the first lane is greeted.
+    pub fn id(&self) -> Option<SessionId> {
+        self.shared.change(|state| state.session)
+    }
+
+    /// A further lane. Who opens it says its number, the other side learns of it. It is used as soon
+    /// as both sides have greeted each other on it, and if it ends, the session goes on.
+    ///
+    /// Fails where no threads can be started for it, and where the session has no number yet.
+    pub fn add_lane(&self, lane: Lane, number: Option<LaneNumber>) -> io::Result<()> {
+        let session = self.id().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
+        let end = match number {
+            Some(lane) => LaneEnd::Opener(Opening { session, lane }),
+            None => LaneEnd::Acceptor(session),
+        };
+        lanes::start(&self.shared, lane, end)
+    }
+
+    /// How many lanes can be used.
+    pub fn lane_count(&self) -> usize {
+        self.shared.change(|state| state.lane_count())
+    }
+
+    /// As controller: tells the agent what to do, once.
+    pub fn begin(&self, task: Task, work: &[u8]) -> Result<(), TellError> {
+        self.tell(|control| control.begin(task, work))
+    }
+
+    /// As controller: asks the agent to stop.
+    pub fn cancel(&self) -> Result<(), TellError> {
+        self.tell(Control::cancel)
+    }
+
+    /// As agent: tells what happened; waits while the controller has no room for it.
+    pub fn event(&self, event: EventBytes) -> Result<(), TellError> {
+        let mut event = Some(event);
+        self.shared.wait_until(|state, me| {
+            if let Some(over) = &state.over {
+                return Some(Err(over.clone().into()));
+            }
+            let told = event.take_if(|event| state.control.has_room_for(event));
+            let told = told.map(|event| state.control.event(event).map_err(TellError::from));
+            if told.is_none() {
+                state.wait_to_tell(me);
+            }
+            told
+        })
+    }
+
+    /// As agent: tells how far it is. Only the newest counts.
+    pub fn progress(&self, progress: ProgressBytes) -> Result<(), TellError> {
+        self.tell(|control| control.progress(progress))
+    }
+
+    /// As agent: tells how the work ended.
+    pub fn ended(&self, outcome: OutcomeBytes) -> Result<(), TellError> {
+        self.tell(|control| control.ended(outcome))
+    }
+
+    /// Tells that this side listens.
+    pub fn offer_lanes(&self, offer: LaneOffer) -> Result<(), TellError> {
+        self.tell(|control| {
+            control.offer_lanes(offer);
+            Ok(())
+        })
+    }
+
+    /// Tells that this side will connect, or would like to.
+    pub fn want_lanes(&self, wanted: LaneWanted) -> Result<(), TellError> {
+        self.tell(|control| {
+            control.want_lanes(wanted);
+            Ok(())
+        })
+    }
+
+    fn tell(
+        &self,
+        tell: impl FnOnce(&mut Control) -> Result<(), ControlError>,
+    ) -> Result<(), TellError> {
+        self.shared.change(|state| match &state.over {
+            Some(over) => Err(over.clone().into()),
+            None => Ok(tell(&mut state.control)?),
+        })
+    }
+
+    /// Waits for the next thing that the other side tells; `None` when that has ended the session, and
+    /// all is well. What it told before the session broke is told before the error.
+    pub fn hear(&self) -> Result<Option<Told>, Over> {
+        self.shared.wait_until(|state, me| match state.control.poll_told() {
+            Some(Told::Bye) => Some(Ok(None)),
+            Some(Told::Failure(_)) | None => match &state.over {
+                Some(Over { cause: Cause::Bye, .. }) => Some(Ok(None)),
+                Some(over) => Some(Err(over.clone())),
+                None => {
+                    state.wait_to_hear(me);
+                    None
+                }
+            },
+            told => Some(Ok(told)),
+        })
+    }
+
+    /// Where requests are asked, if this side is the requester. It may outlive the session, and then
+    /// tells that that is over.
+    pub fn asker(&self) -> Arc<dyn Ask> {
+        Arc::clone(&self.shared) as Arc<dyn Ask>
+    }
+
+    /// Serves requests, if this side is the responder; those that have come meanwhile, too.
+    pub fn serve(&self, serve: Arc<dyn Serve>) {
+        self.shared.change(|state| state.crew.serve = Some(serve));
+    }
+
+    /// Why the session is over, if it is.
+    pub fn over(&self) -> Option<Over> {
+        self.shared.change(|state| state.over.clone())
+    }
+
+    /// Ends the session when all is done: what was told before still goes out, and the other side is
+    /// given time to take it, but not more than a silent one. Nothing can be asked or told any more.
+    pub fn bye(&self) {
+        self.shared.change(|state| state.end(Cause::Here, Farewell::Bye));
+        self.shared.wait_for_lanes();
+    }
+
+    /// Ends the session because of something that the other side is to show its user.
+    pub fn fail(&self, kind: FailureKind, text: &str) {
+        let failure = Failure { kind, text: Text::new(text) };
+        self.shared.change(|state| state.end(Cause::Here, Farewell::Failure(failure)));
+        self.shared.wait_for_lanes();
+    }
+
+    /// Ends the session at once, without a word. Any thread may do it.
+    pub fn hang_up(&self) {
+        self.shared.change(|state| state.end(Cause::Here, Farewell::None));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.hang_up();
+        self.shared.change(state::State::hang_up_all);
+        self.shared.join(TO_JOIN);
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+/// It names a session and is no secret: that std draws its keys anew for each is enough.
+fn random_id() -> SessionId {
+    let half = || RandomState::new().hash_one(0).to_le_bytes();
+    let mut id = [0; 16];
+    let (low, high) = id.split_at_mut(8);
+    low.copy_from_slice(&half());
+    high.copy_from_slice(&half());
+    SessionId(id)
+}
+
+#[cfg(test)]
+mod tests;

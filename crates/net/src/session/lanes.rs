@@ -1,0 +1,474 @@
+//! The threads of a lane: one reads, one writes, and either may wait for the other side.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::thread::Thread;
+
+use parking_lot::Mutex;
+use wire::{
+    Arrived, Frame, Hello, LaneEnd, LaneNumber, Link, Opening, Requester, Told, Topic, Violation,
+};
+
+use super::batch::Batch;
+use super::ending::{Cause, Farewell};
+use super::serving::QUEUED_BYTES;
+use super::state::{Part, Shared, State};
+use crate::lane::{Hangup, Lane};
+
+/// How much is read at once.
+const READ_BYTES: usize = 256 * 1024;
+
+/// A lane, by the order in which this side got it: its number may be the other side's to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LaneKey(u32);
+
+impl LaneKey {
+    pub(super) const FIRST: Self = Self(0);
+}
+
+pub(super) struct LaneState {
+    /// Known once the lane is greeted.
+    number: Option<LaneNumber>,
+    pub(super) link: Arc<Mutex<Link>>,
+    hangup: Arc<dyn Hangup>,
+    /// The lane itself has something to say.
+    link_speaks: bool,
+    /// Its writer, while that waits for something to write.
+    writer: Option<Thread>,
+    /// Threads that wait until less is queued on it.
+    pub(super) held: Vec<Thread>,
+    /// Nothing counts that still comes or goes on it.
+    pub(super) is_over: bool,
+    /// Threads of it that have not ended.
+    threads: u32,
+}
+
+impl LaneState {
+    /// Its number, if it can be used.
+    pub(super) fn usable(&self) -> Option<LaneNumber> {
+        self.number.filter(|_| !self.is_over)
+    }
+}
+
+/// How a lane came to its end.
+pub(super) enum Loss {
+    /// The other side ended it.
+    Ended,
+    /// Reading failed.
+    Unreadable(io::Error),
+    /// Writing failed.
+    Unwritable(io::Error),
+    /// It is silent, or was never a lane of this session.
+    Dead(Violation),
+    /// A rule was broken, which ends more than the lane.
+    Broken(Violation),
+}
+
+/// What arrived on a lane.
+enum Arrival {
+    /// A piece of a response, decoded where nobody waits for it.
+    Response(Arrived),
+    Other(Topic, Frame),
+}
+
+/// What a writer does next.
+enum Turn {
+    /// To write the batch, and before it what the lane itself has to say.
+    Write {
+        link_speaks: bool,
+    },
+    Flush,
+    /// All is told, and nothing will be.
+    End,
+}
+
+/// Notes the end of a thread of a lane.
+struct Held<'a>(&'a Shared, LaneKey);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.change(|state| state.thread_ended(self.1));
+    }
+}
+
+/// Takes a lane into the session.
+pub(super) fn start(shared: &Arc<Shared>, lane: Lane, end: LaneEnd) -> io::Result<()> {
+    let Lane { reader, writer, hangup, .. } = lane;
+    let link = Link::new(end, &shared.setup.hello, shared.setup.patience, shared.now());
+    let lane = LaneState {
+        number: None,
+        link: Arc::new(Mutex::new(link)),
+        hangup: Arc::from(hangup),
+        link_speaks: true,
+        writer: None,
+        held: Vec::new(),
+        is_over: false,
+        threads: 0,
+    };
+    shared.change(|state| {
+        let key = LaneKey(state.next_key);
+        state.next_key += 1;
+        let link = Arc::clone(&lane.link);
+        state.lanes.insert(key, lane);
+        let started = state.start_threads(shared, (key, &link), reader, writer);
+        if started.is_err() {
+            state.hang_up(key);
+        }
+        // A lane without threads is none.
+        state.forget_if_ended(key);
+        state.clock.wake(&mut state.deferred.wakes);
+        started
+    })
+}
+
+fn read(shared: &Shared, key: LaneKey, link: &Mutex<Link>, mut reader: Box<dyn Read + Send>) {
+    let mut buffer = vec![0; READ_BYTES];
+    let mut is_sound = true;
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => {
+                let loss = link.lock().ended().map_or_else(Loss::Dead, |()| Loss::Ended);
+                return shared.lose(key, loss);
+            }
+            Ok(count) if is_sound => {
+                if let Err(loss) = shared.receive(key, link, &buffer[..count]) {
+                    // Who broke a rule is told so, and is to end the lane.
+                    is_sound = false;
+                    shared.lose(key, loss);
+                }
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return shared.lose(key, Loss::Unreadable(error)),
+        }
+    }
+}
+
+fn write(shared: &Shared, key: LaneKey, link: &Mutex<Link>, mut writer: Box<dyn Write + Send>) {
+    let mut batch = Batch::new();
+    let mut is_flushed = true;
+    loop {
+        let written = match shared.turn(key, &mut batch, is_flushed) {
+            Turn::Write { link_speaks } => {
+                is_flushed = false;
+                let own = if link_speaks { link.lock().poll_transmit() } else { None };
+                batch.push_first(own);
+                let written = batch.write(&mut *writer);
+                link.lock().transmitted(shared.now());
+                written
+            }
+            Turn::Flush => {
+                is_flushed = true;
+                writer.flush()
+            }
+            Turn::End => return,
+        };
+        if let Err(error) = written {
+            return shared.lose(key, Loss::Unwritable(error));
+        }
+    }
+}
+
+impl Shared {
+    /// Waits for something to do for a writer, and fills the batch for it.
+    fn turn(&self, key: LaneKey, batch: &mut Batch, is_flushed: bool) -> Turn {
+        self.wait_until(|state, me| {
+            let turn = state.turn(key, batch, is_flushed);
+            if turn.is_none()
+                && let Some(lane) = state.lanes.get_mut(&key)
+            {
+                lane.writer = Some(me.clone());
+            }
+            turn
+        })
+    }
+
+    /// Takes bytes that arrived on a lane.
+    fn receive(&self, key: LaneKey, link: &Mutex<Link>, bytes: &[u8]) -> Result<(), Loss> {
+        let (greeted, received, frames) = {
+            let mut link = link.lock();
+            let knew = link.peer().is_some();
+            let received = link.receive(bytes, self.now());
+            let frames: Vec<Frame> = std::iter::from_fn(|| link.poll_frame()).collect();
+            let greeted = link.peer().cloned().zip(link.opening()).filter(|_| !knew);
+            let received = received.map_err(|violation| match link.peer() {
+                Some(_) => Loss::Broken(violation),
+                None => Loss::Dead(violation),
+            });
+            (greeted, received, frames)
+        };
+        let mut decoded = Ok(());
+        let mut arrivals = Vec::with_capacity(frames.len());
+        for frame in frames {
+            match frame.header.kind.topic() {
+                Some(Topic::Response) => match Arrived::decode(frame) {
+                    Ok(arrived) => arrivals.push(Arrival::Response(arrived)),
+                    Err(violation) => {
+                        decoded = Err(Loss::Broken(violation));
+                        break;
+                    }
+                },
+                Some(topic) => arrivals.push(Arrival::Other(topic, frame)),
+                None => {}
+            }
+        }
+        self.change(|state| {
+            if let Some((hello, opening)) = greeted {
+                state.greeted(key, &hello, opening)?;
+            }
+            arrivals.into_iter().try_for_each(|arrival| state.take(key, arrival))
+        })?;
+        decoded.and(received)
+    }
+
+    /// A lane has come to its end, one way or another.
+    pub(super) fn lose(&self, key: LaneKey, loss: Loss) {
+        self.change(|state| state.lose(key, loss));
+    }
+}
+
+impl State {
+    fn start_threads(
+        &mut self,
+        shared: &Arc<Shared>,
+        (key, link): (LaneKey, &Arc<Mutex<Link>>),
+        reader: Box<dyn Read + Send>,
+        writer: Box<dyn Write + Send>,
+    ) -> io::Result<()> {
+        if let Some(over) = &self.over {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, over.clone()));
+        }
+        let ours = (Arc::clone(shared), Arc::clone(link));
+        self.spawn(shared, "lane reader", move || {
+            let (shared, link) = ours;
+            let _held = Held(&shared, key);
+            read(&shared, key, &link, reader);
+        })?;
+        self.lanes.entry(key).and_modify(|lane| lane.threads += 1);
+        let ours = (Arc::clone(shared), Arc::clone(link));
+        self.spawn(shared, "lane writer", move || {
+            let (shared, link) = ours;
+            let _held = Held(&shared, key);
+            write(&shared, key, &link, writer);
+        })?;
+        self.lanes.entry(key).and_modify(|lane| lane.threads += 1);
+        Ok(())
+    }
+
+    fn thread_ended(&mut self, key: LaneKey) {
+        self.lanes.entry(key).and_modify(|lane| lane.threads -= 1);
+        self.forget_if_ended(key);
+    }
+
+    fn forget_if_ended(&mut self, key: LaneKey) {
+        if self.lanes.get(&key).is_some_and(|lane| lane.threads == 0) {
+            self.lanes.remove(&key);
+        }
+        if self.lanes.is_empty() {
+            self.let_leave();
+            self.clock.wake(&mut self.deferred.wakes);
+        }
+    }
+
+    /// How many lanes can be used.
+    pub(super) fn lane_count(&self) -> usize {
+        self.lanes.values().filter_map(LaneState::usable).count()
+    }
+
+    pub(super) fn link_speaks(&mut self, key: LaneKey) {
+        self.lanes.entry(key).and_modify(|lane| lane.link_speaks = true);
+    }
+
+    /// Ends a lane: nothing counts that is still on it.
+    pub(super) fn hang_up(&mut self, key: LaneKey) {
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        lane.is_over = true;
+        let wakes = &mut self.deferred.wakes;
+        wakes.append(&mut lane.held);
+        wakes.extend(lane.writer.take());
+        self.deferred.hangups.push(Arc::clone(&lane.hangup));
+    }
+
+    pub(super) fn hang_up_all(&mut self) {
+        for key in self.lanes.keys().copied().collect::<Vec<_>>() {
+            self.hang_up(key);
+        }
+    }
+
+    /// The requester gave up a lane.
+    pub(super) fn close_lane(&mut self, number: LaneNumber) {
+        let mut lanes = self.lanes.iter();
+        if let Some((&key, _)) = lanes.find(|(_, lane)| lane.number == Some(number)) {
+            self.lose(key, Loss::Ended);
+        }
+    }
+
+    /// A lane has come to its end, one way or another.
+    fn lose(&mut self, key: LaneKey, loss: Loss) {
+        let Some(lane) = self.lanes.get(&key).filter(|lane| !lane.is_over) else { return };
+        let (number, is_over) = (lane.number, self.over.is_some());
+        let cause = match loss {
+            Loss::Broken(violation) if !is_over => {
+                let farewell = Farewell::of(&violation);
+                return self.end(Cause::Broken(violation), farewell);
+            }
+            Loss::Unwritable(error) if key == LaneKey::FIRST && !is_over => {
+                // What is still to be read may tell more.
+                self.unsendable = Some(error.to_string().into());
+                self.clock.start_lingering();
+                return self.clock.wake(&mut self.deferred.wakes);
+            }
+            Loss::Broken(violation) | Loss::Dead(violation) => Cause::Broken(violation),
+            Loss::Unreadable(error) => Cause::Lost(Some(error.to_string().into())),
+            Loss::Unwritable(_) | Loss::Ended => Cause::Lost(None),
+        };
+        if key == LaneKey::FIRST {
+            self.end(cause, Farewell::None);
+            return self.hang_up(key);
+        }
+        self.hang_up(key);
+        let Some(number) = number.filter(|_| !is_over) else { return };
+        self.responder.lane_lost(number);
+        if let Some(Err(violation)) = self.requester.as_mut().map(|it| it.lane_lost(number)) {
+            let farewell = Farewell::of(&violation);
+            self.end(Cause::Broken(violation), farewell);
+        }
+    }
+
+    /// The time to take a last word is over.
+    pub(super) fn give_up(&mut self) {
+        if let Some(error) = self.unsendable.take() {
+            self.end(Cause::Unsendable(error), Farewell::None);
+        }
+        self.hang_up_all();
+    }
+
+    /// A lane can be used from now on.
+    fn greeted(&mut self, key: LaneKey, hello: &Hello, opening: Opening) -> Result<(), Loss> {
+        let Some(lane) = self.lanes.get_mut(&key).filter(|lane| !lane.is_over) else {
+            return Ok(());
+        };
+        if key == LaneKey::FIRST {
+            self.session = Some(opening.session);
+            self.peer_capacity = Some(hello.capacity);
+        }
+        // A number that is not new is a matter of this lane alone.
+        self.responder.lane_added(opening.lane).map_err(Loss::Dead)?;
+        if let Some(requester) = &mut self.requester {
+            requester.lane_added(opening.lane).map_err(Loss::Dead)?;
+        }
+        lane.number = Some(opening.lane);
+        // What follows in the same breath may be for it.
+        self.make_requester();
+        // From now on it may not be silent.
+        self.clock.wake(&mut self.deferred.wakes);
+        Ok(())
+    }
+
+    fn take(&mut self, key: LaneKey, arrival: Arrival) -> Result<(), Loss> {
+        let lane = self.lanes.get(&key).and_then(LaneState::usable);
+        let Some(number) = lane else { return Ok(()) };
+        let part = self.part();
+        let taken = match arrival {
+            Arrival::Other(Topic::Control, frame) => {
+                let taken = self.control.handle_frame(number, &frame);
+                self.heard();
+                taken
+            }
+            // What else comes now has crossed the end of the session.
+            _ if self.over.is_some() => Ok(()),
+            Arrival::Other(_, frame) if part == Some(Part::Requester) => {
+                Err(Violation::WrongSide(frame.header.kind))
+            }
+            // On another lane it may come before all of the job has.
+            Arrival::Other(_, frame) => self.responder.handle_frame(number, &frame),
+            Arrival::Response(arrived) => match (&mut self.requester, part) {
+                (Some(requester), Some(Part::Requester)) => {
+                    requester.handle(number, arrived).map(|answered| {
+                        let waiter = answered.and_then(|id| self.waiters.remove(&id));
+                        self.deferred.wakes.extend(waiter);
+                    })
+                }
+                _ => Err(Violation::WrongSide(arrived.kind())),
+            },
+        };
+        taken.map_err(Loss::Broken)
+    }
+
+    /// The other side has told something, perhaps its last.
+    fn heard(&mut self) {
+        self.told();
+        let (cause, farewell) = match self.control.last_word() {
+            Some(Told::Bye) => (Cause::Bye, Farewell::Bye),
+            Some(Told::Failure(failure)) => (Cause::Failed(failure.clone()), Farewell::None),
+            _ => return,
+        };
+        self.peer_is_done = true;
+        self.end(cause, farewell);
+        if self.is_done {
+            self.hang_up(LaneKey::FIRST);
+        }
+    }
+
+    /// What the writer of a lane does next; `None` if there is nothing for now.
+    fn turn(&mut self, key: LaneKey, batch: &mut Batch, is_flushed: bool) -> Option<Turn> {
+        let is_over = self.over.is_some();
+        let Some(lane) = self.lanes.get_mut(&key).filter(|lane| !lane.is_over) else {
+            return Some(Turn::End);
+        };
+        let link_speaks = std::mem::take(&mut lane.link_speaks);
+        let number = lane.number.filter(|_| !is_over);
+        while !batch.is_full() {
+            // Control messages need not wait for a greeting.
+            let control = (key == LaneKey::FIRST).then(|| self.control.poll_transmit()).flatten();
+            let next = control.or_else(|| {
+                let request = self.requester.as_mut().and_then(|it| it.poll_transmit(number?));
+                request.or_else(|| self.responder.poll_transmit(number?))
+            });
+            match next {
+                Some(outgoing) => batch.push(outgoing),
+                None => break,
+            }
+        }
+        if link_speaks || !batch.is_empty() {
+            Some(Turn::Write { link_speaks })
+        } else if !is_flushed {
+            Some(Turn::Flush)
+        } else if is_over {
+            self.is_done = true;
+            self.clock.start_lingering();
+            self.clock.wake(&mut self.deferred.wakes);
+            if self.peer_is_done {
+                self.hang_up(key);
+            }
+            Some(Turn::End)
+        } else {
+            None
+        }
+    }
+
+    /// Wakes writers that have something to write, and those who may queue more.
+    pub(super) fn wake_lanes(&mut self) {
+        let Self { lanes, requester, responder, control, over, deferred, .. } = self;
+        let requester = requester.as_ref().filter(|_| over.is_none());
+        // Any writer can take these along, and one is enough.
+        let mut has_closable = requester.is_some_and(Requester::has_closable);
+        for (key, lane) in lanes {
+            let number = lane.usable().filter(|_| over.is_none());
+            let queued_bytes = number.map_or(0, |number| responder.queued_bytes(number));
+            if queued_bytes < QUEUED_BYTES && !lane.held.is_empty() {
+                deferred.wakes.push(lane.held.remove(0));
+            }
+            let has_requests = number.is_some_and(|number| {
+                requester.is_some_and(|it| it.has_outgoing(number) || has_closable)
+            });
+            let has_control = *key == LaneKey::FIRST && (over.is_some() || control.has_outgoing());
+            if (lane.link_speaks || has_control || has_requests || queued_bytes > 0)
+                && let Some(writer) = lane.writer.take()
+            {
+                deferred.wakes.push(writer);
+                has_closable = false;
+            }
+        }
+    }
+}
