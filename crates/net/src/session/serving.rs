@@ -81,6 +81,7 @@ impl Crew {
 
     /// The session is over: what runs is to come to its end.
     pub(super) fn dismiss(&mut self, deferred: &mut Deferred) {
+        self.coming += self.idle.len();
         deferred.wakes.append(&mut self.idle);
         deferred.cancels.extend(self.running.iter().copied());
     }

@@ -243,8 +243,9 @@ impl Shared {
         };
         for thread in threads {
             if thread.thread().id() != me.id() && (all_end || thread.is_finished()) {
-                // Its panic, if there was one, has ended the session.
-                thread.join().ok();
+                // Its panic, if there was one, has ended the session, and been told by the hook.
+                let joined = thread.join();
+                debug_assert!(joined.is_ok() || thread::panicking(), "a thread panicked");
             }
         }
     }
