@@ -12,8 +12,8 @@ use crate::greeting::{Capacity, Features, Hello, SessionId, System};
 use crate::lane::{LaneEnd, LaneNumber, Link, Patience};
 use crate::limits::WINDOW_DEFAULT_BYTES;
 use crate::request::{
-    Access, AccessTime, Algorithm, ContentOf, Expected, FileAt, Follow, Handle, Named, Owner,
-    Place, Request, Room, Span,
+    Access, AccessTime, Algorithm, Basis, ContentOf, DeltaSeed, Expected, FileAt, Follow, Handle,
+    Named, Owner, Place, Request, Room, Span, Update,
 };
 use crate::requester::Requester;
 use crate::responder::{End, Responder, Work};
@@ -125,6 +125,9 @@ pub(crate) fn one_of_each() -> Vec<Request> {
     let mtime = model::Timestamp { secs: -1, nanos: 5 };
     let (algorithm, seed) = (Algorithm::Xxh128, 0);
     let of = ContentOf::Named(named.clone());
+    // A signature would have to be open already.
+    let (signatures, seed_of_sums) = (List::default(), DeltaSeed([7; 32]));
+    let basis = Basis { signatures, seed: seed_of_sums, update: Update::InPlace };
     vec![
         Request::OpenRoot { path, access },
         Request::OpenFile { file: named.clone() },
@@ -140,13 +143,14 @@ pub(crate) fn one_of_each() -> Vec<Request> {
         Request::FindExtents { file, span, room },
         Request::Hash { of: ContentOf::Open(file), algorithm, seed, span },
         Request::Hash { of, algorithm: Algorithm::Blake3, seed, span },
-        Request::Delta { file, span, signature, room },
+        Request::Delta { file, span, basis, room },
         Request::LookAtFile { file, wants, room },
         Request::Measure { file },
         Request::Remove { at, expected: Expected { dev: 1, ino: 2, size: 3, mtime } },
         Request::Close { handles: List::new(vec![dir, file]).expect("they are few") },
         Request::OwnerName { of: Owner::User(1000) },
         Request::OwnerName { of: Owner::Group(100) },
+        Request::Sign { signature },
     ]
 }
 

@@ -80,9 +80,10 @@ impl Grammar {
             Request::LookAtMount { .. } => Stage::Mount,
             Request::Measure { .. } => Stage::Size,
             Request::OwnerName { .. } => Stage::OwnerName,
-            Request::CheckSearch { .. } | Request::Remove { .. } | Request::Close { .. } => {
-                Stage::Done
-            }
+            Request::CheckSearch { .. }
+            | Request::Remove { .. }
+            | Request::Close { .. }
+            | Request::Sign { .. } => Stage::Done,
         })
     }
 

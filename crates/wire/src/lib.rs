@@ -101,8 +101,8 @@ pub use greeting::{Capacity, Features, Hello, Opening, REVISION, SessionId, Syst
 pub use io_fault::{FaultKind, IoFault};
 pub use lane::{LaneEnd, LaneNumber, Link, Patience};
 pub use request::{
-    Access, AccessTime, Algorithm, ContentOf, Expected, FileAt, Follow, Handle, HandleKind, Named,
-    Owner, Place, Request, Room, Span,
+    Access, AccessTime, Algorithm, Basis, ContentOf, DeltaSeed, Expected, FileAt, Follow, Handle,
+    HandleKind, Named, Owner, Place, Request, Room, Span, Update,
 };
 pub use requester::{Requester, StartError};
 pub use responder::{Delivery, End, RespondError, Responder, Ticket, Work};

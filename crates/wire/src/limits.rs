@@ -55,8 +55,14 @@ pub const CLOSED_HANDLES: usize = 4096;
 /// Longest digest: SHA-1 has 20 bytes, BLAKE3 32.
 pub const DIGEST_BYTES: usize = 64;
 
-/// Signatures of what the requester has, in one request. Longer files are asked for in ranges.
-pub const SIGNATURE_BYTES: usize = 192 * 1024;
+/// The signature of one piece: 1,024 blocks of the longest sums, and what stands before them.
+pub const SIGNATURE_BYTES: usize = 40 * 1024;
+
+/// Signatures that one request searches with: the largest window.
+pub const BASIS_SIGNATURES: usize = 32;
+
+/// Signatures that a responder keeps at the same time; each is also counted as a handle.
+pub const SIGNATURES: usize = 1024;
 
 /// Most bytes that one `Read` may ask for.
 pub const READ_BYTES: u32 = 16 * 1024 * 1024;

@@ -9,7 +9,9 @@ use std::ops::Range;
 use crate::bounded::{List, Name, OperatorPath, Signature};
 use crate::codec::{Codec, Malformed, Reader, choice, record};
 use crate::frame::RequestId;
-use crate::limits::{self, CLOSED_HANDLES, LIST_ROOM_LEAST_BYTES, READ_BYTES, ROOM_BYTES};
+use crate::limits::{
+    self, BASIS_SIGNATURES, CLOSED_HANDLES, LIST_ROOM_LEAST_BYTES, READ_BYTES, ROOM_BYTES,
+};
 use crate::seen::{Wants, file_offset};
 
 use model::Timestamp;
@@ -42,6 +44,8 @@ pub enum HandleKind {
     Directory,
     /// A file.
     File,
+    /// A signature, which the requester gave.
+    Signature,
 }
 
 /// What a directory is opened for.
@@ -259,6 +263,51 @@ pub struct Expected {
 
 record!(Expected { dev, ino, size, mtime });
 
+/// The secret of one transfer, on which the sums of its signatures depend: random, and drawn anew for
+/// each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct DeltaSeed(pub [u8; 32]);
+
+impl fmt::Debug for DeltaSeed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("DeltaSeed")
+    }
+}
+
+impl Codec for DeltaSeed {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Codec::read(reader).map(Self)
+    }
+}
+
+/// Where the requester makes the new file of the old one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// Beside the old one, which stays whole.
+    Apart,
+    /// Over it: what was written over cannot be copied any more.
+    InPlace,
+}
+
+choice!(Update, "way of an update": 0 => Apart, 1 => InPlace);
+
+/// What an operation may copy from, and how the new file comes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    /// Signatures of pieces that follow each other, all open.
+    pub signatures: List<Handle, BASIS_SIGNATURES>,
+    /// What their sums depend on.
+    pub seed: DeltaSeed,
+    /// Where the new file comes into being.
+    pub update: Update,
+}
+
+record!(Basis { signatures, seed, update });
+
 /// The number of an account of the responder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
@@ -302,7 +351,7 @@ pub enum Request {
     /// Asks for the digest of a part of a file. *Digest.*
     Hash { of: ContentOf, algorithm: Algorithm, seed: u64, span: Span },
     /// Asks how to make a part of a file from what the requester has. *Operations.*
-    Delta { file: Handle, span: Span, signature: Signature, room: Room<0> },
+    Delta { file: Handle, span: Span, basis: Basis, room: Room<0> },
     /// Looks at an open file. *Seen.*
     LookAtFile { file: Handle, wants: Wants, room: Room<0> },
     /// Asks for the size of an open device. *Size.*
@@ -313,6 +362,8 @@ pub enum Request {
     Close { handles: List<Handle, CLOSED_HANDLES> },
     /// Asks by what name an owner is known where the tree is. *`OwnerName`.*
     OwnerName { of: Owner },
+    /// Gives the signature of a piece of what the requester has, to be kept for deltas. *Done.*
+    Sign { signature: Signature },
 }
 
 choice!(Request, "request":
@@ -329,12 +380,13 @@ choice!(Request, "request":
     11 => Read { file, span },
     12 => FindExtents { file, span, room },
     13 => Hash { of, algorithm, seed, span },
-    14 => Delta { file, span, signature, room },
+    14 => Delta { file, span, basis, room },
     15 => LookAtFile { file, wants, room },
     16 => Measure { file },
     17 => Remove { at, expected },
     18 => Close { handles },
     19 => OwnerName { of },
+    20 => Sign { signature },
 );
 
 impl Request {
@@ -346,14 +398,31 @@ impl Request {
             | Self::OpenParent { .. }
             | Self::Reopen { .. } => Some(HandleKind::Directory),
             Self::OpenFile { .. } => Some(HandleKind::File),
+            Self::Sign { .. } => Some(HandleKind::Signature),
             _ => None,
         }
     }
 
-    /// The handle that it works with, and of what kind that must be. No request works with two.
+    /// The signatures that it works with besides. They must be known to be open.
+    pub fn signatures(&self) -> &[Handle] {
+        match self {
+            Self::Delta { basis, .. } => basis.signatures.as_slice(),
+            _ => &[],
+        }
+    }
+
+    /// All handles that it works with.
+    pub(crate) fn handles(&self) -> impl Iterator<Item = Handle> {
+        self.uses().map(|(handle, _)| handle).into_iter().chain(self.signatures().iter().copied())
+    }
+
+    /// The directory or file that it works with. No request works with two.
     pub fn uses(&self) -> Option<(Handle, HandleKind)> {
         let (handle, kind) = match self {
-            Self::OpenRoot { .. } | Self::Close { .. } | Self::OwnerName { .. } => return None,
+            Self::OpenRoot { .. }
+            | Self::Close { .. }
+            | Self::OwnerName { .. }
+            | Self::Sign { .. } => return None,
             Self::OpenParent { dir }
             | Self::Reopen { dir }
             | Self::List { dir, .. }

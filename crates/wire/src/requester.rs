@@ -19,9 +19,9 @@ use crate::grammar::Grammar;
 use crate::greeting::Capacity;
 use crate::io_fault::FaultKind;
 use crate::lane::LaneNumber;
-use crate::limits::{CLOSED_HANDLES, HEADER_BYTES, LANES_LOST, REQUESTS_WAITING};
-use crate::request::{Handle, Request, ask};
-use crate::response::{Arrived, Piece};
+use crate::limits::{CLOSED_HANDLES, HEADER_BYTES, LANES_LOST, REQUESTS_WAITING, SIGNATURES};
+use crate::request::{Handle, HandleKind, Request, ask};
+use crate::response::{Arrived, Piece, Reply};
 use crate::violation::Violation;
 
 mod handles;
@@ -145,13 +145,12 @@ impl Requester {
         if !self.has_room() {
             return Err(StartError::Full);
         }
-        if request.opens().is_some() && !self.has_handle_room() {
+        if request.opens().is_some_and(|kind| !self.has_room_for(kind)) {
             return Err(StartError::TooManyHandles);
         }
-        if let Some((handle, _)) = request.uses() {
-            self.handles.can_use(handle).then_some(()).ok_or(StartError::NoHandle)?;
-        }
-        Ok(())
+        let can_use = request.uses().is_none_or(|(handle, _)| self.handles.can_use(handle))
+            && request.signatures().iter().all(|handle| self.handles.is_open(*handle));
+        can_use.then_some(()).ok_or(StartError::NoHandle)
     }
 
     /// Asks. The number that comes back names the answer, and the handle if the request opens one:
@@ -204,7 +203,7 @@ impl Requester {
 
     /// An answer that has come is not wanted any more.
     fn pass_over(&mut self, id: RequestId) {
-        if let Some(Ok(Answer::Opened(_))) = self.take_answer(id) {
+        if let Some(Ok(_)) = self.take_answer(id) {
             self.handles.close(Handle(id));
         }
     }
@@ -323,7 +322,7 @@ impl Requester {
         checked.map_err(|why| Violation::WrongResponse { id, why })?;
         if asked.whose == Whose::Callers {
             progress.partial.add(piece);
-        } else if let Piece::Reply(crate::response::Reply::Opened(_)) = piece {
+        } else if let Piece::Reply(Reply::Opened(_) | Reply::Fault(_)) = piece {
             progress.partial.add(piece);
         }
         Ok(if is_last { self.complete(id, lane) } else { None })
@@ -341,7 +340,7 @@ impl Requester {
         let empty = Progress::none(&asked.request);
         let outcome = std::mem::replace(&mut asked.progress, empty).partial.finish();
         let outcome = repeated(outcome, &asked);
-        self.settle_handles(id, &asked, matches!(outcome, Ok(Answer::Opened(_))));
+        self.settle_handles(id, &asked, outcome.is_ok() && asked.request.opens().is_some());
         let answered = match asked.whose {
             Whose::Callers => {
                 self.answered.insert(id, Answered { outcome, cost });
@@ -412,9 +411,10 @@ impl Requester {
         self.waiting.len() < REQUESTS_WAITING
     }
 
-    /// True unless the responder holds as many handles as it can.
-    pub fn has_handle_room(&self) -> bool {
-        self.handles.count() < self.capacity.handles as usize
+    /// True unless the responder holds as many handles of a kind as it can.
+    pub fn has_room_for(&self, kind: HandleKind) -> bool {
+        let has_room = self.handles.count() < self.capacity.handles as usize;
+        has_room && (kind != HandleKind::Signature || self.handles.signatures() < SIGNATURES)
     }
 
     /// True when handles are about to be free.

@@ -13,7 +13,7 @@ use crate::grammar::Grammar;
 use crate::greeting::Capacity;
 use crate::io_fault::{FaultKind, IoFault};
 use crate::lane::LaneNumber;
-use crate::limits::{CREDIT_LEAST_BYTES, FAULT_COST_BYTES, LANES_LOST};
+use crate::limits::{CREDIT_LEAST_BYTES, FAULT_COST_BYTES, LANES_LOST, SIGNATURES};
 use crate::request::{Ask, Handle, HandleKind, Request};
 use crate::requester::cost;
 use crate::response::{Piece, Reply};
@@ -83,6 +83,8 @@ pub struct Responder {
     /// Lanes that were lost, or given up by the requester.
     gone: BTreeSet<LaneNumber>,
     handles: HashMap<Handle, Held>,
+    /// How many of them are signatures.
+    signature_count: usize,
     agenda: VecDeque<Item>,
     /// Items to run what is not there any more.
     stale_items: usize,
@@ -143,6 +145,7 @@ impl Responder {
             lanes: BTreeMap::new(),
             gone: BTreeSet::new(),
             handles: HashMap::new(),
+            signature_count: 0,
             agenda: VecDeque::new(),
             stale_items: 0,
             used_bytes: 0,
@@ -274,6 +277,7 @@ impl Responder {
         if let Some(kind) = opens {
             // An attempt before may have opened it, and its answer was lost.
             self.drop_handle(Handle(id));
+            self.signature_count += usize::from(kind == HandleKind::Signature);
             self.handles.insert(Handle(id), Held { kind, waiting: Some(Vec::new()) });
         }
         self.queue(Ticket { id, attempt });
@@ -304,7 +308,11 @@ impl Responder {
         if is_new && self.handles.len() >= self.capacity.handles as usize {
             return Err(Violation::TooManyHandles(self.capacity.handles));
         }
-        if request.uses().is_some_and(|(handle, _)| handle.0 >= id) {
+        let is_signature = request.opens() == Some(HandleKind::Signature);
+        if is_new && is_signature && self.signature_count >= SIGNATURES {
+            return Err(Violation::TooManySignatures(SIGNATURES));
+        }
+        if request.handles().any(|handle| handle.0 >= id) {
             return Err(Violation::FutureHandle(id));
         }
         if let Request::Close { handles } = request {
@@ -337,14 +345,29 @@ impl Responder {
                 Some(Held { waiting: None, .. }) => {}
             }
         }
+        for handle in request.signatures() {
+            match self.handles.get(handle) {
+                Some(Held { kind: HandleKind::Signature, waiting: None }) => {}
+                Some(Held { waiting: None, .. }) => {
+                    return self.fault(ticket, FaultKind::WrongHandle);
+                }
+                _ => return self.fault(ticket, FaultKind::NoHandle),
+            }
+        }
         accepted.is_on_agenda = true;
         self.agenda.push_back(Item::Run(ticket));
     }
 
     fn drop_handle(&mut self, handle: Handle) {
-        if self.handles.remove(&handle).is_some_and(|held| held.waiting.is_none()) {
+        if self.forget_handle(handle).is_some_and(|held| held.waiting.is_none()) {
             self.agenda.push_back(Item::Drop(handle));
         }
+    }
+
+    fn forget_handle(&mut self, handle: Handle) -> Option<Held> {
+        let held = self.handles.remove(&handle)?;
+        self.signature_count -= usize::from(held.kind == HandleKind::Signature);
+        Some(held)
     }
 
     fn fault(&mut self, ticket: Ticket, kind: FaultKind) {
@@ -407,7 +430,8 @@ impl Responder {
             Piece::Reply(Reply::Fault(_)) => 0,
             _ => FAULT_COST_BYTES,
         };
-        let is_opened = matches!(piece, Piece::Reply(Reply::Opened(_)));
+        // What is opened by nothing but being kept is answered by no more than that it is.
+        let is_opened = matches!(piece, Piece::Reply(Reply::Opened(_) | Reply::Done));
         let flags = if is_last { Flags::LAST } else { Flags::empty() };
         let header = Header { flags, attempt, id, ..Header::plain(FrameKind::Response) };
         let outgoing = piece.into_outgoing(header);
@@ -440,7 +464,7 @@ impl Responder {
         let Some(held) = self.handles.get_mut(&handle) else { return };
         let waiting = held.waiting.take().unwrap_or_default();
         if !is_open {
-            self.handles.remove(&handle);
+            self.forget_handle(handle);
         }
         for ticket in waiting {
             self.queue(ticket);

@@ -16,8 +16,8 @@ use crate::greeting::SessionId;
 use crate::io_fault::{FaultKind, IoFault, KINDS_OF_IO};
 use crate::lane::LaneNumber;
 use crate::request::{
-    Access, AccessTime, Algorithm, ContentOf, Expected, FileAt, Follow, Handle, Named, Owner,
-    Place, Request, Room, Span,
+    Access, AccessTime, Algorithm, Basis, ContentOf, DeltaSeed, Expected, FileAt, Follow, Handle,
+    Named, Owner, Place, Request, Room, Span, Update,
 };
 use crate::response::{Mount, Reply};
 use crate::seen::{Acls, Attribute, Attributes, Entry, Page, PageBuilder, PageEnd, Seen, Wants};
@@ -201,6 +201,16 @@ fn algorithm() -> impl Strategy<Value = Algorithm> {
     ])
 }
 
+fn basis() -> impl Strategy<Value = Basis> {
+    let seed = any::<[u8; 32]>().prop_map(DeltaSeed);
+    let update = prop::sample::select(vec![Update::Apart, Update::InPlace]);
+    (list(handle()), seed, update).prop_map(|(signatures, seed, update)| Basis {
+        signatures,
+        seed,
+        update,
+    })
+}
+
 pub(crate) fn request() -> impl Strategy<Value = Request> {
     let content_of =
         prop_oneof![handle().prop_map(ContentOf::Open), file_at().prop_map(ContentOf::Named)];
@@ -239,9 +249,12 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         (content_of, algorithm(), any::<u64>(), span()).prop_map(|(of, algorithm, seed, span)| {
             Request::Hash { of, algorithm, seed, span }
         }),
-        (handle(), span(), bytes(0..90, Signature::new), room()).prop_map(
-            |(file, span, signature, room)| Request::Delta { file, span, signature, room }
-        ),
+        (handle(), span(), basis(), room()).prop_map(|(file, span, basis, room)| Request::Delta {
+            file,
+            span,
+            basis,
+            room
+        }),
         (handle(), wants(), room()).prop_map(|(file, wants, room)| Request::LookAtFile {
             file,
             wants,
@@ -252,6 +265,7 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         list(handle()).prop_map(|handles| Request::Close { handles }),
         any::<u32>().prop_map(|uid| Request::OwnerName { of: Owner::User(uid) }),
         any::<u32>().prop_map(|gid| Request::OwnerName { of: Owner::Group(gid) }),
+        bytes(0..90, Signature::new).prop_map(|signature| Request::Sign { signature }),
     ]
 }
 

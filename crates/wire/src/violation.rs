@@ -83,6 +83,9 @@ pub enum Violation {
     /// More handles at a time than the responder said it holds.
     #[error("more than {0} handles at a time")]
     TooManyHandles(u32),
+    /// More signatures at a time than a responder keeps.
+    #[error("more than {0} signatures at a time")]
+    TooManySignatures(usize),
     /// Requests that leave room for more than the window.
     #[error("requests whose cost is above the window of {0} bytes")]
     OverWindow(u64),

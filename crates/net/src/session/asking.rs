@@ -1,6 +1,8 @@
 //! Requests of this side.
 
-use wire::{Answer, Ask, AskError, FaultKind, Handle, IoFault, Request, RequestId, StartError};
+use wire::{
+    Answer, Ask, AskError, FaultKind, Handle, HandleKind, IoFault, Request, RequestId, StartError,
+};
 
 use super::state::{Part, Shared, State, enlist};
 
@@ -16,13 +18,18 @@ impl Ask for Shared {
             match requester.as_ref().zip(request.as_ref()).map(|(it, request)| it.check(request)) {
                 // Until the other side says what it takes there is no room.
                 None | Some(Err(StartError::Full)) => {
-                    enlist(&mut starters.for_room, me);
+                    enlist(&mut starters.room, me);
                     None
                 }
                 Some(Err(StartError::TooManyHandles))
                     if requester.as_ref().is_some_and(|it| it.is_closing_handles()) =>
                 {
-                    enlist(&mut starters.for_handles, me);
+                    let opens = request.as_ref().and_then(Request::opens);
+                    let starters = match opens {
+                        Some(HandleKind::Signature) => &mut starters.signatures,
+                        _ => &mut starters.handles,
+                    };
+                    enlist(starters, me);
                     None
                 }
                 Some(checked) => {

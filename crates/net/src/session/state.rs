@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use wire::{
-    Capacity, Control, Failure, FailureKind, RequestId, Requester, Responder, Role, SessionId,
-    Task, Text, Ticket,
+    Capacity, Control, Failure, FailureKind, HandleKind, RequestId, Requester, Responder, Role,
+    SessionId, Task, Text, Ticket,
 };
 
 use super::Setup;
@@ -76,11 +76,18 @@ pub(super) struct State {
     pub(super) deferred: Deferred,
 }
 
-/// Who waits to ask.
+/// Who waits to ask, by what there must be room for.
 #[derive(Default)]
 pub(super) struct Starters {
-    pub(super) for_room: VecDeque<Thread>,
-    pub(super) for_handles: VecDeque<Thread>,
+    pub(super) room: VecDeque<Thread>,
+    pub(super) handles: VecDeque<Thread>,
+    pub(super) signatures: VecDeque<Thread>,
+}
+
+impl Starters {
+    fn is_empty(&self) -> bool {
+        [&self.room, &self.handles, &self.signatures].iter().all(|it| it.is_empty())
+    }
 }
 
 /// What is done when the lock is free again.
@@ -345,8 +352,9 @@ impl State {
         let Self { deferred, waiters, starters, .. } = self;
         let wakes = &mut deferred.wakes;
         wakes.extend(waiters.drain().map(|(_, thread)| thread));
-        wakes.extend(starters.for_room.drain(..));
-        wakes.extend(starters.for_handles.drain(..));
+        wakes.extend(starters.room.drain(..));
+        wakes.extend(starters.handles.drain(..));
+        wakes.extend(starters.signatures.drain(..));
         self.crew.dismiss(deferred);
         self.clock.wake(&mut deferred.wakes);
         for lane in self.lanes.values_mut() {
@@ -393,7 +401,7 @@ impl State {
         for id in waiters.keys() {
             requester.hurry(Some(*id));
         }
-        if !starters.for_room.is_empty() || !starters.for_handles.is_empty() {
+        if !starters.is_empty() {
             requester.hurry(None);
         }
     }
@@ -402,11 +410,15 @@ impl State {
     fn wake_starters(&mut self) {
         let Self { requester: Some(requester), starters, deferred, .. } = self else { return };
         if requester.has_room() {
-            deferred.wakes.extend(starters.for_room.pop_front());
+            deferred.wakes.extend(starters.room.pop_front());
         }
         // Where none will be free any more, that is to be told.
-        if requester.has_handle_room() || !requester.is_closing_handles() {
-            deferred.wakes.extend(starters.for_handles.pop_front());
+        let is_settled = !requester.is_closing_handles();
+        if is_settled || requester.has_room_for(HandleKind::File) {
+            deferred.wakes.extend(starters.handles.pop_front());
+        }
+        if is_settled || requester.has_room_for(HandleKind::Signature) {
+            deferred.wakes.extend(starters.signatures.pop_front());
         }
     }
 }

@@ -16,7 +16,7 @@ fn frames_of(
     kind: FrameKind,
     body: impl Strategy<Value = Vec<u8>>,
 ) -> impl Strategy<Value = Vec<u8>> {
-    let frame = (1_u64..24, body).prop_map(move |(id, body)| {
+    let frame = (1_u64..25, body).prop_map(move |(id, body)| {
         let id = if kind == FrameKind::Control { 0 } else { id };
         let header = Header { id: RequestId(id), ..Header::plain(kind) };
         Outgoing::frame(header, &body).parts().concat()

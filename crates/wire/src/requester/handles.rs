@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::frame::RequestId;
 use crate::lane::LaneNumber;
-use crate::request::{Handle, Request};
+use crate::request::{Handle, HandleKind, Request};
 
 #[derive(Debug, Default)]
 pub(super) struct Handles {
@@ -13,10 +13,13 @@ pub(super) struct Handles {
     closable: BTreeSet<Handle>,
     /// How many are to be closed, or are being closed.
     closing: usize,
+    /// How many are signatures.
+    signatures: usize,
 }
 
 #[derive(Debug)]
 struct State {
+    kind: HandleKind,
     stage: Stage,
     /// Requests that name it and are not answered.
     users: u32,
@@ -42,20 +45,24 @@ impl Handles {
         state.is_some_and(|state| !state.is_closing && state.stage != Stage::Failed)
     }
 
-    /// A request is asked.
-    pub(super) fn asked(&mut self, id: RequestId, request: &Request) {
-        if request.opens().is_some() {
-            let state = State { stage: Stage::Asked(None), users: 0, is_closing: false };
-            self.states.insert(Handle(id), state);
-        }
-        if let Some(state) = self.used(request) {
-            state.users += 1;
-        }
+    /// Whether it is known to be open.
+    pub(super) fn is_open(&self, handle: Handle) -> bool {
+        let state = self.states.get(&handle);
+        state.is_some_and(|state| !state.is_closing && state.stage == Stage::Open)
     }
 
-    fn used(&mut self, request: &Request) -> Option<&mut State> {
-        let (handle, _) = request.uses()?;
-        self.states.get_mut(&handle)
+    /// A request is asked.
+    pub(super) fn asked(&mut self, id: RequestId, request: &Request) {
+        if let Some(kind) = request.opens() {
+            let state = State { kind, stage: Stage::Asked(None), users: 0, is_closing: false };
+            self.states.insert(Handle(id), state);
+            self.signatures += usize::from(kind == HandleKind::Signature);
+        }
+        for handle in request.handles() {
+            if let Some(state) = self.states.get_mut(&handle) {
+                state.users += 1;
+            }
+        }
     }
 
     /// The lane to which requests are bound that name a handle which is not known to be open: there
@@ -82,10 +89,10 @@ impl Handles {
             }
             self.review(Handle(id));
         }
-        if let Some(state) = self.used(request) {
-            state.users -= 1;
-        }
-        if let Some((handle, _)) = request.uses() {
+        for handle in request.handles() {
+            if let Some(state) = self.states.get_mut(&handle) {
+                state.users -= 1;
+            }
             self.review(handle);
         }
         if let Request::Close { handles } = request {
@@ -106,9 +113,13 @@ impl Handles {
     }
 
     fn remove(&mut self, handle: Handle) {
-        if self.states.remove(&handle).is_some_and(|state| state.is_closing) {
-            self.closing -= 1;
-        }
+        let Some(state) = self.states.remove(&handle) else { return };
+        self.closing -= usize::from(state.is_closing);
+        self.signatures -= usize::from(state.kind == HandleKind::Signature);
+    }
+
+    pub(super) fn signatures(&self) -> usize {
+        self.signatures
     }
 
     /// Whether some will be free without anybody's doing.

@@ -4,14 +4,16 @@ use model::{Kind, Metadata};
 
 use super::{Requester, StartError};
 use crate::answer::Answer;
-use crate::bounded::{Name, OperatorPath};
+use crate::bounded::{List, Name, OperatorPath, Signature};
 use crate::frame::tests::frames;
 use crate::frame::{Content, Flags, Frame, FrameKind, Header, Outgoing, RequestId};
 use crate::greeting::Capacity;
 use crate::io_fault::{FaultKind, IoFault};
 use crate::lane::LaneNumber;
 use crate::limits;
-use crate::request::{Access, Expected, Handle, Named, Request, Span};
+use crate::request::{
+    Access, Basis, DeltaSeed, Expected, Handle, Named, Request, Room, Span, Update,
+};
 use crate::response::{Piece, Reply};
 use crate::violation::Violation;
 
@@ -124,7 +126,7 @@ fn a_response_that_does_not_end_is_stopped_at_its_credit() {
 fn a_name_that_leaves_its_directory_ends_the_session() {
     let mut requester = requester();
     let dir = Handle(requester.start(open_root()).expect("there is room"));
-    let room = crate::request::Room::new(10_000).expect("it is in range");
+    let room = Room::new(10_000).expect("it is in range");
     let wants = crate::seen::Wants::empty();
     let list = Request::List { dir, wants, after: None, room };
     let id = requester.start(list).expect("there is room");
@@ -281,6 +283,47 @@ fn no_more_handles_and_requests_than_the_responder_takes() {
     }
     assert_eq!(requester.start(open_root()), Err(StartError::TooManyHandles));
     assert_eq!(sent(&mut requester, LANE).len(), 2);
+}
+
+fn sign() -> Request {
+    Request::Sign { signature: Signature::new("sums").expect("it is short") }
+}
+
+#[test]
+fn a_signature_is_used_when_it_is_known_to_be_open_and_closed_behind_its_users() {
+    let mut requester = requester();
+    let file = Handle(requester.start(open_root()).expect("there is room"));
+    let signature = Handle(requester.start(sign()).expect("there is room"));
+    let delta = || {
+        let signatures = List::new(vec![signature, signature]).expect("they are few");
+        let basis = Basis { signatures, seed: DeltaSeed([1; 32]), update: Update::Apart };
+        let span = Span::new(0..10).expect("it is a range");
+        let room = Room::new(1000).expect("it is not too much");
+        Request::Delta { file, span, basis, room }
+    };
+    assert_eq!(requester.start(delta()), Err(StartError::NoHandle));
+    let done = || Reply::Done;
+    requester.handle_frame(LANE, frame(signature.0, 0, done(), Flags::LAST)).expect("it is sound");
+    let user = requester.start(delta()).expect("it is open");
+    requester.close(signature);
+    let _sent = sent(&mut requester, LANE);
+    assert!(!requester.has_closable(), "the delta needs it");
+    let content = Content::new(b"operations".to_vec()).expect("it is short");
+    let operations = frame(user, 0, Piece::Operations(content), Flags::LAST);
+    requester.handle_frame(LANE, operations).expect("it is sound");
+    assert!(requester.has_closable());
+    assert_eq!(sent(&mut requester, LANE), [(FrameKind::Request, 4, 0)]);
+    assert_eq!(requester.start(delta()), Err(StartError::NoHandle));
+}
+
+#[test]
+fn no_more_signatures_than_a_responder_keeps() {
+    let mut requester = requester();
+    for _ in 0..limits::SIGNATURES {
+        requester.start(sign()).expect("there is room");
+    }
+    assert_eq!(requester.start(sign()), Err(StartError::TooManyHandles));
+    assert!(requester.start(open_root()).is_ok(), "other handles are not meant");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use model::{Kind, Metadata};
 
 use super::{Delivery, End, RespondError, Responder, Ticket, Work};
-use crate::bounded::{List, OperatorPath};
+use crate::bounded::{List, Name, OperatorPath, Signature};
 use crate::codec::encode;
 use crate::frame::tests::frames;
 use crate::frame::{Content, Flags, Frame, FrameKind, Header, RequestId};
@@ -11,7 +11,10 @@ use crate::greeting::Capacity;
 use crate::io_fault::{FaultKind, IoFault};
 use crate::lane::LaneNumber;
 use crate::limits::{self, LANES_LOST};
-use crate::request::{Access, Handle, Request, Span, ask};
+use crate::request::{
+    Access, AccessTime, Basis, DeltaSeed, FileAt, Follow, Handle, Named, Request, Room, Span,
+    Update, ask,
+};
 use crate::response::{Piece, Reply};
 use crate::violation::Violation;
 
@@ -28,6 +31,12 @@ fn responder() -> Responder {
 fn open_root() -> Request {
     let path = OperatorPath::new("/srv").expect("it is a path");
     Request::OpenRoot { path, access: Access::Read }
+}
+
+fn open_file(dir: u64) -> Request {
+    let name = Name::new("file").expect("it is one component");
+    let at = Named { dir: Handle(RequestId(dir)), name };
+    Request::OpenFile { file: FileAt { at, follow: Follow::Never, atime: AccessTime::Keep } }
 }
 
 fn read(file: u64, length: u64) -> Request {
@@ -178,6 +187,58 @@ fn requests_handles_and_window_end_at_what_was_said() {
     assert_eq!(refused, Err(Violation::OverWindow(limits::WINDOW_LEAST_BYTES)));
 }
 
+fn sign() -> Request {
+    Request::Sign { signature: Signature::new("sums").expect("it is short") }
+}
+
+fn delta(file: u64, signatures: &[u64]) -> Request {
+    let signatures = signatures.iter().map(|id| Handle(RequestId(*id))).collect();
+    let signatures = List::new(signatures).expect("they are few");
+    let basis = Basis { signatures, seed: DeltaSeed([1; 32]), update: Update::Apart };
+    let span = Span::new(0..10).expect("it is a range");
+    let room = Room::new(1000).expect("it is not too much");
+    Request::Delta { file: Handle(RequestId(file)), span, basis, room }
+}
+
+#[test]
+fn a_delta_takes_signatures_that_are_open_and_nothing_else() {
+    let mut responder = responder();
+    for (id, request) in [(1, open_root()), (2, open_file(1)), (3, sign())] {
+        responder.handle_frame(LANE, &sound(id, &request)).expect("it is sound");
+    }
+    // The third is not answered yet.
+    responder.handle_frame(LANE, &sound(4, &delta(2, &[3]))).expect("it is sound");
+    for (id, reply) in [(1, opened(Kind::Directory)), (2, opened(Kind::File)), (3, Reply::Done)] {
+        responder.poll_work();
+        responder.respond(ticket(id), reply, End::Last).expect("it answers");
+    }
+    responder.handle_frame(LANE, &sound(5, &delta(2, &[3, 1]))).expect("it is sound");
+    responder.handle_frame(LANE, &sound(6, &delta(2, &[3, 3]))).expect("it is sound");
+    assert_eq!(work(&mut responder), [Work::Run(ticket(6), delta(2, &[3, 3]))]);
+    let mut faults = sent(&mut responder, LANE);
+    faults.retain(|(_, piece)| matches!(piece, Piece::Reply(Reply::Fault(_))));
+    let expected = [(4, FaultKind::NoHandle), (5, FaultKind::WrongHandle)];
+    assert_eq!(fault_kinds(faults), expected);
+    let future = responder.handle_frame(LANE, &sound(7, &delta(2, &[3, 8])));
+    assert_eq!(future, Err(Violation::FutureHandle(RequestId(7))));
+}
+
+#[test]
+fn no_more_signatures_than_are_kept() {
+    let mut responder = responder();
+    for id in 1..=limits::SIGNATURES as u64 {
+        responder.handle_frame(LANE, &sound(id, &sign())).expect("it is at the limit");
+        responder.respond(ticket(id), Reply::Done, End::Last).expect("it answers");
+        let _sent = sent(&mut responder, LANE);
+    }
+    let next = limits::SIGNATURES as u64 + 1;
+    let handles = List::new(vec![Handle(RequestId(7))]).expect("it is one");
+    responder.handle_frame(LANE, &sound(next, &Request::Close { handles })).expect("it is sound");
+    responder.handle_frame(LANE, &sound(next + 1, &sign())).expect("one was closed");
+    let refused = responder.handle_frame(LANE, &sound(next + 2, &sign()));
+    assert_eq!(refused, Err(Violation::TooManySignatures(limits::SIGNATURES)));
+}
+
 #[test]
 fn the_window_is_free_again_when_the_response_is_sent() {
     let mut responder = responder();
@@ -205,13 +266,10 @@ fn a_response_in_the_smallest_pieces_is_stopped_while_a_fault_has_room() {
     let mut responder = responder();
     let content = || Content::new(vec![1]).expect("it is not empty");
     let file = Request::OpenFile {
-        file: crate::request::FileAt {
-            at: crate::request::Named {
-                dir: Handle(RequestId(1)),
-                name: crate::bounded::Name::new("a").expect("it is a name"),
-            },
-            follow: crate::request::Follow::Never,
-            atime: crate::request::AccessTime::Keep,
+        file: FileAt {
+            at: Named { dir: Handle(RequestId(1)), name: Name::new("a").expect("it is a name") },
+            follow: Follow::Never,
+            atime: AccessTime::Keep,
         },
     };
     responder.handle_frame(LANE, &sound(1, &open_root())).expect("it is sound");
