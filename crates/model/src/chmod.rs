@@ -3,8 +3,13 @@
 //! A comma list of clauses: octal (`D2775`, `F644`) or symbolic (`u+rwX,go-w`), each limited to
 //! directories by a leading `D` or to everything else by a leading `F`.
 
+use borsh::io::{Read, Result};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::encoding::{malformed, read_mode};
+
 /// What a clause applies to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 enum Scope {
     All,
     Directories,
@@ -12,28 +17,32 @@ enum Scope {
 }
 
 /// One clause as masks: `mode = (mode & and) | or`, plus execute bits where `X` asks for them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 struct Clause {
     scope: Scope,
     and: u32,
+    #[borsh(deserialize_with = "read_mode")]
     or: u32,
+    #[borsh(deserialize_with = "read_mode")]
     or_if_executable: u32,
     copies: Option<Copies>,
 }
 
 /// `g=u`: the permissions of one class go to others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 struct Copies {
     /// How far the class that is read lies from the lowest bits.
+    #[borsh(deserialize_with = "read_shift")]
     from_shift: u32,
     /// One bit for each class that is written.
+    #[borsh(deserialize_with = "read_classes")]
     to_classes: u32,
     /// The bits that may be written: without a class, not those of the umask.
     allowed: u32,
     operator: Operator,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 enum Operator {
     Add,
     Remove,
@@ -58,7 +67,7 @@ impl Copies {
 }
 
 /// A list of changes, applied in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Chmod {
     clauses: Vec<Clause>,
 }
@@ -100,6 +109,16 @@ impl Chmod {
             }
         })
     }
+}
+
+fn read_shift<R: Read>(reader: &mut R) -> Result<u32> {
+    let shift = u32::deserialize_reader(reader)?;
+    if matches!(shift, 0 | 3 | 6) { Ok(shift) } else { Err(malformed("no class of permissions")) }
+}
+
+fn read_classes<R: Read>(reader: &mut R) -> Result<u32> {
+    let classes = u32::deserialize_reader(reader)?;
+    if classes & !0o111 == 0 { Ok(classes) } else { Err(malformed("no class of permissions")) }
 }
 
 fn parse_clause(text: &str, umask: u32) -> Option<Clause> {

@@ -1,7 +1,11 @@
 //! What an entry is and what the file system knows about it.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::encoding;
+
 /// The type of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
 pub enum Kind {
     /// A regular file.
     File,
@@ -71,16 +75,29 @@ impl Kind {
 
 /// A point in time as the file system stores it: seconds since 1970 (may be negative) and
 /// nanoseconds (0 to 999,999,999) that count forward from there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    BorshSerialize,
+    BorshDeserialize,
+)]
 pub struct Timestamp {
     /// Seconds since 1970-01-01 00:00:00 UTC.
     pub secs: i64,
     /// Nanoseconds, 0 to 999,999,999.
+    #[borsh(deserialize_with = "encoding::read_nanos")]
     pub nanos: u32,
 }
 
 /// Major and minor number of a device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
 pub struct DeviceNumber {
     /// Major number.
     pub major: u32,
@@ -89,17 +106,19 @@ pub struct DeviceNumber {
 }
 
 /// What the file system knows about an entry (statx(2)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Metadata {
     /// Type of the entry.
     pub kind: Kind,
     /// Permission bits with setuid, setgid and sticky: the low twelve bits of `st_mode`.
+    #[borsh(deserialize_with = "encoding::read_mode")]
     pub mode: u32,
     /// Owner.
     pub uid: u32,
     /// Group.
     pub gid: u32,
     /// Size in bytes; of a symlink, the length of its target.
+    #[borsh(deserialize_with = "encoding::read_size")]
     pub size: u64,
     /// Time of last modification.
     pub mtime: Timestamp,

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use borsh::io::{Read, Result, Write};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::encoding::malformed;
 use crate::entry::Metadata;
 use crate::fault::{Cause, Fault};
 use crate::gauges::FileGauge;
@@ -9,7 +13,7 @@ use crate::item_flags::ItemFlags;
 use crate::rel_path::RelPath;
 
 /// What became of one entry. Each entry seen at the source has exactly one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
 pub enum Verdict {
     /// It was not there and is now.
     Copied,
@@ -47,7 +51,7 @@ impl Verdict {
 }
 
 /// One entry and what became of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Item {
     /// Path below the destination root.
     pub path: RelPath,
@@ -110,7 +114,7 @@ impl Item {
 }
 
 /// A note for the user that is not about one entry's verdict.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Message {
     /// What it is about: decides at which level of `--info` and where it is shown.
     pub topic: Topic,
@@ -126,7 +130,7 @@ impl Message {
 }
 
 /// What a note is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Topic {
     /// What rsync always tells: `skipping directory x`.
     Notice,
@@ -193,6 +197,20 @@ impl Topics {
     }
 }
 
+impl BorshSerialize for Topics {
+    fn serialize<W: Write>(&self, writer: &mut W) -> Result<()> {
+        self.0.serialize(writer)
+    }
+}
+
+impl BorshDeserialize for Topics {
+    fn deserialize_reader<R: Read>(reader: &mut R) -> Result<Self> {
+        let topics = Self(u16::deserialize_reader(reader)?);
+        let known: Self = Topic::ALL.into_iter().collect();
+        if topics.0 & !known.0 == 0 { Ok(topics) } else { Err(malformed("an unknown topic")) }
+    }
+}
+
 impl FromIterator<Topic> for Topics {
     fn from_iter<I: IntoIterator<Item = Topic>>(topics: I) -> Self {
         Self(topics.into_iter().fold(0, |bits, topic| bits | Self::bit(topic)))
@@ -248,7 +266,9 @@ pub trait Sink: Send + Sync {
 }
 
 /// Which items the report wants to hear of: what nobody prints is not made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize,
+)]
 pub enum Interest {
     /// No items: only faults, messages and the summary.
     #[default]

@@ -6,8 +6,10 @@
 use std::fmt;
 use std::io::{Error, ErrorKind};
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 /// The side of a job on which something happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
 pub enum Side {
     /// Where entries are read.
     Source,
@@ -25,7 +27,7 @@ impl fmt::Display for Side {
 }
 
 /// What was being done: shown in words that read before a path, as `open` and `set times of`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
 pub enum Verb {
     /// Open a file.
     Open,
@@ -166,7 +168,7 @@ impl fmt::Display for Verb {
 }
 
 /// Why it failed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
 pub enum Cause {
     /// The operating system refused, with this `errno`.
     Os(i32),
@@ -215,7 +217,7 @@ impl fmt::Display for Cause {
 }
 
 /// A path that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
 pub struct Fault {
     /// On which side.
     pub side: Side,

@@ -1,7 +1,9 @@
 //! `--usermap` and `--groupmap` (rsync(1)): changes of owners as data.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 /// What a rule applies to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum IdPattern {
     /// Every id (`*`).
     Any,
@@ -14,7 +16,7 @@ pub enum IdPattern {
 }
 
 /// One `FROM:TO` of a map, `TO` looked up already.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct IdRule {
     /// Which ids.
     pub from: IdPattern,
@@ -23,7 +25,7 @@ pub struct IdRule {
 }
 
 /// A map of owners: the first rule that applies wins; an id without a rule stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct IdMap {
     /// The rules in order.
     pub rules: Vec<IdRule>,

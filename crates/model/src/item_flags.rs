@@ -1,6 +1,10 @@
 //! Which attributes of an entry changed: the letters of rsync's `-i` (rsync(1), `--itemize-changes`).
 
 use bitflags::bitflags;
+use borsh::io::{Read, Result, Write};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::encoding::malformed;
 
 bitflags! {
     /// What is reported of one entry. Each letter of the itemize string is made from these bits.
@@ -38,6 +42,19 @@ bitflags! {
         const MISSING_DATA = 1 << 14;
         /// A basis tree has it as the same inode, so that a hard link is no news.
         const IN_BASIS = 1 << 15;
+    }
+}
+
+impl BorshSerialize for ItemFlags {
+    fn serialize<W: Write>(&self, writer: &mut W) -> Result<()> {
+        self.bits().serialize(writer)
+    }
+}
+
+impl BorshDeserialize for ItemFlags {
+    fn deserialize_reader<R: Read>(reader: &mut R) -> Result<Self> {
+        let bits = u32::deserialize_reader(reader)?;
+        Self::from_bits(bits).ok_or_else(|| malformed("an unknown change of an entry"))
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::encoding;
 use crate::settings::Settings;
 
 /// One resolved request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Job {
     /// What to read, in the order given.
     pub sources: Vec<Source>,
@@ -16,15 +19,17 @@ pub struct Job {
 }
 
 /// One source argument, exactly as typed: its trailing slash, `/./` and `.` have rsync's meaning.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Source {
     /// The path as typed.
+    #[borsh(serialize_with = "encoding::write_path", deserialize_with = "encoding::read_path")]
     pub path: PathBuf,
 }
 
 /// The destination argument, exactly as typed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Destination {
     /// The path as typed.
+    #[borsh(serialize_with = "encoding::write_path", deserialize_with = "encoding::read_path")]
     pub path: PathBuf,
 }

@@ -1,7 +1,8 @@
 //! The vocabulary of lanesync: plain data, no I/O.
 //!
 //! Every other crate speaks in these words, which GLOSSARY.md defines. Nothing here opens a file,
-//! reads a clock or prints; what a type cannot express, a stage cannot be asked to do.
+//! reads a clock or prints; what a type cannot express, a stage cannot be asked to do. What goes from one
+//! process to another has a form in bytes; what is read from them keeps the rules of its type.
 
 /// What an entry is and what the file system knows about it.
 pub mod entry;
@@ -36,13 +37,16 @@ pub mod gauges;
 /// Names below a root.
 pub mod rel_path;
 
+/// How values travel as bytes.
+mod encoding;
+
 pub use chmod::Chmod;
 pub use entry::{DeviceNumber, Inode, Kind, Metadata, Timestamp};
 pub use event::{
     Begun, Event, Interest, Item, Message, MessageClass, Sink, Topic, Topics, Verdict,
 };
 pub use fault::{Cause, Fault, Side, Verb};
-pub use gauges::{FileGauge, Gauges};
+pub use gauges::{FileGauge, FileReading, Gauges, Reading};
 pub use id_map::{IdMap, IdPattern, IdRule};
 pub use item_flags::ItemFlags;
 pub use job::{Destination, Job, Source};

@@ -3,6 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use borsh::io::{Read, Result, Write};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::encoding::malformed;
+
 /// A path relative to a root: bytes, components separated by single slashes, never empty, never
 /// absolute, no `.`, `..` or NUL. The root itself is `.`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,6 +62,19 @@ impl RelPath {
     /// The components from the root down; none for the root itself.
     pub fn components(&self) -> impl Iterator<Item = &[u8]> {
         self.0.split(|&byte| byte == b'/').filter(|component| component != b".")
+    }
+}
+
+impl BorshSerialize for RelPath {
+    fn serialize<W: Write>(&self, writer: &mut W) -> Result<()> {
+        self.0[..].serialize(writer)
+    }
+}
+
+impl BorshDeserialize for RelPath {
+    fn deserialize_reader<R: Read>(reader: &mut R) -> Result<Self> {
+        let bytes = Vec::deserialize_reader(reader)?;
+        Self::new(&bytes).ok_or_else(|| malformed("a path that could leave its root"))
     }
 }
 

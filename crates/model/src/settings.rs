@@ -7,13 +7,16 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::chmod::Chmod;
+use crate::encoding;
 use crate::entry::Timestamp;
 use crate::event::{Interest, Topics};
 use crate::id_map::IdMap;
 
 /// All settings.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Settings {
     /// Which entries are looked at.
     pub traverse: Traverse,
@@ -46,7 +49,7 @@ pub struct Settings {
 }
 
 /// Which entries are looked at.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Traverse {
     /// How deep.
     pub depth: Depth,
@@ -63,12 +66,15 @@ pub struct Traverse {
     /// `-m`: directories without files are left out.
     pub prune_empty_dirs: bool,
     /// `--files-from`: names below the (single) source, in the order given.
+    #[borsh(deserialize_with = "encoding::read_listed_names")]
     pub files_from: Option<Vec<Box<[u8]>>>,
     /// What a missing source argument means.
     pub missing_args: MissingArgs,
     /// `--min-size`, bytes.
+    #[borsh(deserialize_with = "encoding::read_size_limit")]
     pub min_size: Option<u64>,
     /// `--max-size`, bytes.
+    #[borsh(deserialize_with = "encoding::read_size_limit")]
     pub max_size: Option<u64>,
     /// `--open-noatime`: reading leaves access times alone, where the system permits it.
     pub open_noatime: bool,
@@ -79,7 +85,7 @@ pub struct Traverse {
 }
 
 /// How deep a source directory is looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Depth {
     /// Directories are skipped.
     #[default]
@@ -91,7 +97,7 @@ pub enum Depth {
 }
 
 /// `-x`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum OneFileSystem {
     /// Mount points are entered.
     #[default]
@@ -103,7 +109,7 @@ pub enum OneFileSystem {
 }
 
 /// What a missing source argument means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum MissingArgs {
     /// A fault.
     #[default]
@@ -115,7 +121,7 @@ pub enum MissingArgs {
 }
 
 /// What links mean.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Links {
     /// Symbolic links.
     pub symlinks: Symlinks,
@@ -144,7 +150,7 @@ impl Links {
 }
 
 /// What a symlink at the source becomes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Symlinks {
     /// It is skipped with a message.
     #[default]
@@ -156,7 +162,7 @@ pub enum Symlinks {
 }
 
 /// Which attributes are brought over.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Preserve {
     /// `-p`, `-E`.
     pub perms: Perms,
@@ -185,7 +191,7 @@ pub struct Preserve {
 }
 
 /// `-p` and `-E`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Perms {
     /// New entries get the source's mode less the umask, existing ones keep theirs.
     #[default]
@@ -197,7 +203,7 @@ pub enum Perms {
 }
 
 /// `-t`, `-O`, `-J`: for which entries modification times are brought over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Mtimes {
     /// `-t`: files and specials.
     pub files: bool,
@@ -208,7 +214,7 @@ pub struct Mtimes {
 }
 
 /// `-X`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Xattrs {
     /// None.
     #[default]
@@ -220,7 +226,7 @@ pub enum Xattrs {
 }
 
 /// Whether owners and devices can be set for real.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Privilege {
     /// Where the process is root.
     #[default]
@@ -234,7 +240,7 @@ pub enum Privilege {
 }
 
 /// How owners translate.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Ids {
     /// `--usermap`, and `--chown=USER`.
     pub users: IdMap,
@@ -243,11 +249,12 @@ pub struct Ids {
 }
 
 /// Which entries count as equal or are left alone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Compare {
     /// What makes content equal.
     pub content: ContentCheck,
     /// `--modify-window`: seconds by which times may differ; negative asks for nanoseconds too.
+    #[borsh(deserialize_with = "encoding::read_window")]
     pub modify_window_secs: i64,
     /// The checksum for `-c` and for verification.
     pub checksum: Checksum,
@@ -258,11 +265,12 @@ pub struct Compare {
     /// `--ignore-existing`: what is at the destination is left alone.
     pub ignore_existing: bool,
     /// `--fuzzy`: similar names serve as a basis; twice, in basis directories too.
+    #[borsh(deserialize_with = "encoding::read_fuzzy")]
     pub fuzzy: u8,
 }
 
 /// What makes content equal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum ContentCheck {
     /// Same size and modification time.
     #[default]
@@ -276,7 +284,7 @@ pub enum ContentCheck {
 }
 
 /// A checksum of file content, by rsync's name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Checksum {
     /// XXH3, 128 bits: rsync's first choice.
     #[default]
@@ -312,7 +320,7 @@ impl Checksum {
 }
 
 /// What is removed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Delete {
     /// `--delete` and its kin.
     pub when: DeleteWhen,
@@ -329,7 +337,7 @@ pub struct Delete {
 }
 
 /// When extraneous entries are removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum DeleteWhen {
     /// Never.
     #[default]
@@ -345,7 +353,7 @@ pub enum DeleteWhen {
 }
 
 /// `--max-delete`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum DeleteLimit {
     /// No limit.
     #[default]
@@ -353,11 +361,11 @@ pub enum DeleteLimit {
     /// This many entries.
     Entries(u64),
     /// This share of the destination's entries, percent.
-    Percent(u8),
+    Percent(#[borsh(deserialize_with = "encoding::read_percent")] u8),
 }
 
 /// How content is written.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Write {
     /// Where content goes before it is complete.
     pub staging: Staging,
@@ -372,6 +380,10 @@ pub struct Write {
     /// `--delay-updates`: all files are put into place at the end.
     pub delay_updates: bool,
     /// `-T`.
+    #[borsh(
+        serialize_with = "encoding::write_path_or_none",
+        deserialize_with = "encoding::read_path_or_none"
+    )]
     pub temp_dir: Option<PathBuf>,
     /// `--fsync`.
     pub fsync: bool,
@@ -386,7 +398,7 @@ pub struct Write {
 }
 
 /// Where content goes before it is complete.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Staging {
     /// A staging file that is renamed when it is complete.
     #[default]
@@ -396,7 +408,7 @@ pub enum Staging {
 }
 
 /// `--append`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Append {
     /// Files are written whole.
     #[default]
@@ -408,7 +420,7 @@ pub enum Append {
 }
 
 /// What becomes of an incomplete file when the run is interrupted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Partial {
     /// It is removed.
     #[default]
@@ -416,31 +428,40 @@ pub enum Partial {
     /// `--partial`: it is kept under the file's name.
     Keep,
     /// `--partial-dir`: it is kept in this directory.
-    KeepIn(PathBuf),
+    KeepIn(
+        #[borsh(serialize_with = "encoding::write_path", deserialize_with = "encoding::read_path")]
+        PathBuf,
+    ),
 }
 
 /// Where old copies go.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Backup {
     /// `-b`.
     pub enabled: bool,
     /// `--backup-dir`.
+    #[borsh(
+        serialize_with = "encoding::write_path_or_none",
+        deserialize_with = "encoding::read_path_or_none"
+    )]
     pub dir: Option<PathBuf>,
     /// `--suffix`.
+    #[borsh(deserialize_with = "encoding::read_suffix")]
     pub suffix: Box<[u8]>,
 }
 
 /// Further trees to take unchanged files from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Basis {
     /// What is done with a file that is found there.
     pub action: BasisAction,
     /// The trees, in order; relative paths are relative to the destination.
+    #[borsh(serialize_with = "encoding::write_paths", deserialize_with = "encoding::read_paths")]
     pub dirs: Vec<PathBuf>,
 }
 
 /// What is done with an unchanged file of a basis tree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum BasisAction {
     /// `--compare-dest`: it is not copied at all.
     #[default]
@@ -452,24 +473,30 @@ pub enum BasisAction {
 }
 
 /// How much may be used.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Limits {
     /// `--workers`.
     pub workers: Workers,
     /// `--bwlimit`, bytes a second.
+    #[borsh(deserialize_with = "encoding::read_size_limit")]
     pub bytes_per_sec: Option<u64>,
-    /// `--stop-at`, `--stop-after`.
+    /// `--stop-at`, `--stop-after`. Not part of the bytes of a job: clocks of two hosts differ.
+    #[borsh(skip)]
     pub stop_at: Option<SystemTime>,
-    /// The moment the run began, for what depends on "now".
+    /// The moment the run began, for what depends on "now". Not part of the bytes, either.
+    #[borsh(skip)]
     pub started: Timestamp,
 }
 
+/// As many workers can be asked for as a machine may have threads to spare.
+pub const WORKERS_MAX: usize = 4096;
+
 /// `--workers`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Workers {
     /// Found while the run goes on.
     #[default]
     Auto,
     /// This many.
-    Fixed(NonZeroUsize),
+    Fixed(#[borsh(deserialize_with = "encoding::read_workers")] NonZeroUsize),
 }

@@ -1,20 +1,28 @@
 //! Totals of a run.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::encoding;
 use crate::entry::Kind;
 use crate::event::Verdict;
 
 /// Entries counted by kind, as rsync's `--stats` groups them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct KindCounts {
     /// Regular files.
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub files: u64,
     /// Directories.
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub directories: u64,
     /// Symbolic links.
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub symlinks: u64,
     /// Character and block devices.
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub devices: u64,
     /// Pipes and sockets.
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub specials: u64,
 }
 
@@ -46,8 +54,10 @@ impl KindCounts {
 }
 
 /// Entries counted by verdict.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct VerdictCounts([u64; Verdict::ALL.len()]);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct VerdictCounts(
+    #[borsh(deserialize_with = "encoding::read_counts")] [u64; Verdict::ALL.len()],
+);
 
 impl VerdictCounts {
     /// Counts one more entry.
@@ -79,7 +89,7 @@ impl VerdictCounts {
 }
 
 /// Totals of a run. A failed run has one too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Summary {
     /// Entries by verdict; they add up to `verdicts.seen()`.
     pub verdicts: VerdictCounts,
@@ -90,6 +100,7 @@ pub struct Summary {
     /// Entries removed, by kind.
     pub deleted: KindCounts,
     /// Regular files whose content was written.
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub transferred_files: u64,
     /// Sum of the sizes of the files in the transfer, bytes.
     pub listed_bytes: u64,
@@ -100,12 +111,16 @@ pub struct Summary {
     /// Content really written, bytes; holes and clones are left out.
     pub written_bytes: u64,
     /// Faults with an exit code of 23.
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub faults: u64,
     /// Source entries that vanished (24).
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub vanished: u64,
     /// Deletions left undone by `--max-delete` (25).
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub deletions_skipped: u64,
     /// Deletions left undone since the source could not be read wholly.
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub deletions_suppressed: u64,
 }
 

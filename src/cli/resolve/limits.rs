@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use jiff::{Span, Zoned};
 use model::Timestamp;
-use model::settings::{Limits, Workers};
+use model::settings::{Limits, WORKERS_MAX, Workers};
 
 use super::size;
 use super::stop_at::{self, NotATime};
@@ -73,9 +73,6 @@ fn timestamp(point: &Zoned) -> Timestamp {
     // Before 1970 the two have the same sign; a clock that is set so is read as the second.
     Timestamp { secs, nanos: u32::try_from(nanos).unwrap_or(0) }
 }
-
-/// As many workers can be asked for as a machine may have threads to spare.
-const WORKERS_MAX: usize = 4096;
 
 /// A number of workers, or `auto`.
 pub(in crate::cli) fn workers(text: &str) -> Option<Workers> {
