@@ -32,6 +32,8 @@ mod rule;
 
 mod rules;
 
+mod bytes;
+
 mod scope;
 
 mod wild;

@@ -7,7 +7,7 @@ use crate::cvs;
 use crate::error::{Flaw, RuleError};
 use crate::merge::{Slot, Slots, resolve};
 use crate::parse::{Sentence, Template, When, is_space, parse};
-use crate::pattern::{Anchor, Pattern, last_name};
+use crate::pattern::{Anchor, last_name};
 use crate::rule::{Origin, Rule, Traits};
 use crate::rules::RuleOptions;
 
@@ -155,15 +155,11 @@ impl<'a> List<'a> {
     }
 
     fn push_rule(&mut self, traits: Traits, text: &[u8], context: &Context, origin: &Origin) {
-        let traits = self.settle(traits, context);
-        let (pattern, traits) = match text {
-            [pattern @ .., b'/'] if !pattern.is_empty() => {
-                (pattern, traits | Traits::DIRECTORY_ONLY)
-            }
-            _ => (text, traits),
-        };
-        let compiled = Pattern::new(pattern, traits, &context.anchor());
-        self.items.push(Item::Rule(Rule::new(traits, compiled, text, origin.clone())));
+        let mut traits = self.settle(traits, context);
+        if text.len() > 1 && text.ends_with(b"/") {
+            traits |= Traits::DIRECTORY_ONLY;
+        }
+        self.items.push(Item::Rule(Rule::new(traits, text, &context.anchor(), origin.clone())));
     }
 
     /// Fixes the sides of a rule for good.
@@ -184,8 +180,7 @@ impl<'a> List<'a> {
             Context::CommandLine => self.settle(Traits::empty(), context),
             Context::Directory { .. } | Context::Included { .. } => Traits::empty(),
         };
-        let pattern = Pattern::new(name, traits, &Anchor::TransferRoot);
-        self.items.push(Item::Rule(Rule::new(traits, pattern, name, origin.clone())));
+        self.items.push(Item::Rule(Rule::new(traits, name, &Anchor::TransferRoot, origin.clone())));
     }
 
     fn push_slot(

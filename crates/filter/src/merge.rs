@@ -70,6 +70,16 @@ impl Slots {
         self.0.get(index)?.as_ref()
     }
 
+    /// All places, also those of what has been removed.
+    pub(crate) fn places(&self) -> &[Option<Slot>] {
+        &self.0
+    }
+
+    /// Slots in these places; none where there are more than are looked for.
+    pub(crate) fn in_places(places: Vec<Option<Slot>>) -> Option<Self> {
+        (places.len() <= MAX_SLOTS).then_some(Self(places))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot> {
         self.0.iter().flatten()
     }
@@ -79,6 +89,11 @@ impl Slot {
     pub(crate) fn new(name: Vec<u8>, traits: Traits, sides: Traits) -> Self {
         let parents = if name.contains(&b'/') { Parents::Wanted } else { Parents::Done };
         Self { name: name.into(), traits, sides, parents, rules: None }
+    }
+
+    /// As it was named.
+    pub(crate) fn name(&self) -> &[u8] {
+        &self.name
     }
 
     /// The sides that look at it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bitflags::bitflags;
 
-use crate::pattern::{Pattern, Subject};
+use crate::pattern::{Anchor, Pattern, Subject};
 use crate::{Side, Unprefixed};
 
 bitflags! {
@@ -88,6 +88,15 @@ impl Origin {
         Self { file: None, line: 0 }
     }
 
+    /// The file, if it was one, and the line.
+    pub(crate) fn parts(&self) -> (Option<&Arc<[u8]>>, u32) {
+        (self.file.as_ref(), self.line)
+    }
+
+    pub(crate) fn from_parts(file: Option<Arc<[u8]>>, line: u32) -> Self {
+        Self { file, line }
+    }
+
     pub(crate) fn line_of(file: &Arc<[u8]>, line: usize) -> Self {
         Self { file: Some(Arc::clone(file)), line: u32::try_from(line).unwrap_or(u32::MAX) }
     }
@@ -121,8 +130,16 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
-    pub(crate) fn new(traits: Traits, pattern: Pattern, text: &[u8], origin: Origin) -> Self {
-        Self { traits, pattern, text: text.into(), origin }
+    pub(crate) fn new(traits: Traits, text: &[u8], anchor: &Anchor, origin: Origin) -> Self {
+        let wanted = match text {
+            [wanted @ .., b'/']
+                if traits.contains(Traits::DIRECTORY_ONLY) && !wanted.is_empty() =>
+            {
+                wanted
+            }
+            _ => text,
+        };
+        Self { traits, pattern: Pattern::new(wanted, traits, anchor), text: text.into(), origin }
     }
 
     pub(crate) fn traits(&self) -> Traits {
@@ -132,6 +149,10 @@ impl Rule {
     /// The pattern as it was written.
     pub(crate) fn text(&self) -> &[u8] {
         &self.text
+    }
+
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     pub(crate) fn includes(&self) -> bool {

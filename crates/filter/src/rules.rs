@@ -2,15 +2,17 @@
 
 use std::io;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::list::{Context, Fetch, Item, List, no_files};
 use crate::merge::Slots;
 use crate::parse::{Template, Wording};
-use crate::pattern::{Anchor, Pattern};
+use crate::pattern::Anchor;
 use crate::rule::{Origin, Rule, Traits};
 use crate::{RuleError, Unprefixed};
 
 /// Settings that change how rules are read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, BorshSerialize, BorshDeserialize)]
 pub struct RuleOptions {
     /// `--from0`: rules in files end with NUL instead of a line end.
     pub from0: bool,
@@ -105,6 +107,10 @@ impl Rules {
             || self.items.iter().any(Item::is_about_xattrs)
     }
 
+    pub(crate) fn from_parts(options: RuleOptions, items: Vec<Item>, slots: Slots) -> Self {
+        Self { options, items, slots }
+    }
+
     pub(crate) fn options(&self) -> &RuleOptions {
         &self.options
     }
@@ -128,9 +134,8 @@ impl Rules {
     }
 
     fn push_own(&mut self, traits: Traits, text: &[u8]) {
-        let pattern = Pattern::new(text, traits, &Anchor::TransferRoot);
         let origin = Origin::command_line();
-        self.items.push(Item::Rule(Rule::new(traits, pattern, text, origin)));
+        self.items.push(Item::Rule(Rule::new(traits, text, &Anchor::TransferRoot, origin)));
     }
 
     fn edit<T>(&mut self, change: impl FnOnce(&mut List<'_>) -> T) -> T {
