@@ -14,9 +14,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wire", &["model"]),
     ("engine", &["model", "filter", "sched", "fs"]),
     ("net", &["model", "wire"]),
+    ("errand", &["model", "filter", "sched", "wire"]),
     ("testfs", &[]),
     ("xtask", &[]),
-    ("lanesync", &["model", "filter", "sched", "fs", "engine", "report"]),
+    ("lanesync", &["model", "filter", "sched", "fs", "engine", "report", "wire", "net", "errand"]),
 ];
 
 /// What exists only for tests.
