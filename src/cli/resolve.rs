@@ -53,7 +53,9 @@ use std::path::PathBuf;
 use filter::Rules;
 use model::settings::{Backup, Delete, DeleteWhen, Depth, Partial, Settings, Symlinks};
 use model::{Destination, Interest, Job, Source, Topics};
-use report::settings::{Effect, KeptPath, Listing, Preserved, Progress, RunFacts, Transfer};
+use report::settings::{
+    Effect, KeptPath, Listing, Movement, Preserved, Progress, RunFacts, Transfer,
+};
 
 use super::config::{self, Config};
 use super::host::remote;
@@ -286,6 +288,7 @@ fn facts_of(job: &Job, listing: Listing, shape: Shape) -> RunFacts {
         },
         destination: job.destination.as_ref().map(|destination| destination.path.clone()),
         effect,
+        movement: Movement::Within,
         listing,
         transfer: if shape.deltas { Transfer::Delta } else { Transfer::WholeFile },
         links: preserved(links.symlinks == Symlinks::Keep),

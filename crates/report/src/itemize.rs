@@ -2,19 +2,21 @@
 
 use model::{Item, ItemFlags, Kind, Verdict};
 
+use crate::settings::Movement;
+
 /// The eleven letters.
 pub(crate) type Letters = [u8; 11];
 
 /// What stands in place of the letters for an entry that is removed.
 const DELETING: Letters = *b"*deleting  ";
 
-/// The letters of one entry. Content always moves to this host, hence `>` and never `<`.
-pub(crate) fn letters(item: &Item) -> Letters {
+/// The letters of one entry.
+pub(crate) fn letters(item: &Item, movement: Movement) -> Letters {
     if item.verdict == Verdict::Deleted {
         return DELETING;
     }
     let flags = item.flags;
-    let update = update_letter(flags);
+    let update = update_letter(flags, movement);
     let kind = kind_letter(item.metadata.kind);
     let rest = if flags.contains(ItemFlags::NEW) {
         [b'+'; 9]
@@ -32,13 +34,16 @@ pub(crate) fn letters(item: &Item) -> Letters {
     letters
 }
 
-fn update_letter(flags: ItemFlags) -> u8 {
+fn update_letter(flags: ItemFlags, movement: Movement) -> u8 {
     if flags.contains(ItemFlags::HARD_LINK) {
         b'h'
     } else if flags.contains(ItemFlags::LOCAL_CHANGE) {
         b'c'
     } else if flags.contains(ItemFlags::TRANSFER) {
-        b'>'
+        match movement {
+            Movement::Out => b'<',
+            Movement::In | Movement::Within => b'>',
+        }
     } else {
         b'.'
     }
@@ -77,12 +82,17 @@ mod tests {
     use model::{ItemFlags, Kind, Verdict};
 
     use super::letters;
+    use crate::settings::Movement;
     use crate::testing::item;
 
     fn check(kind: Kind, flags: ItemFlags, expected: &str) {
         let mut item = item("x", kind, Verdict::Updated);
         item.flags = flags;
-        assert_eq!(std::str::from_utf8(&letters(&item)).unwrap(), expected, "{kind:?} {flags:?}");
+        assert_eq!(
+            std::str::from_utf8(&letters(&item, Movement::Within)).unwrap(),
+            expected,
+            "{kind:?} {flags:?}"
+        );
     }
 
     #[test]
@@ -144,6 +154,6 @@ mod tests {
     #[test]
     fn a_removal_says_so() {
         let item = item("x", Kind::File, Verdict::Deleted);
-        assert_eq!(&letters(&item), b"*deleting  ");
+        assert_eq!(&letters(&item, Movement::Within), b"*deleting  ");
     }
 }

@@ -15,7 +15,7 @@ use serde::{Serialize, Serializer};
 
 use crate::itemize;
 use crate::progress::{Percent, Reading, Scan};
-use crate::settings::{Effect, RunFacts};
+use crate::settings::{Effect, Movement, RunFacts};
 
 /// One line.
 #[derive(Serialize)]
@@ -129,7 +129,9 @@ impl<'a> ItemRecord<'a> {
             path: Bytes::new(item.path.as_bytes()),
             kind: kind_name(item),
             size: item.metadata.is_known().then_some(item.metadata.size),
-            itemized: String::from_utf8_lossy(&itemize::letters(item)).trim_end().to_owned(),
+            itemized: String::from_utf8_lossy(&itemize::letters(item, Movement::Within))
+                .trim_end()
+                .to_owned(),
             changes: item.flags.iter_names().map(|(name, _)| name.to_lowercase()).collect(),
             written_bytes: item.written_bytes,
             link,

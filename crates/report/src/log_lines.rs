@@ -49,6 +49,7 @@ pub(crate) fn context(settings: &Settings) -> Context {
         full_names: FullNames::new(&run.sources, run.kept_path),
         users: run.users,
         groups: run.groups,
+        movement: run.movement,
         checksum_digits: settings.items.checksum_digits,
     }
 }

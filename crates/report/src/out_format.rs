@@ -11,7 +11,7 @@ use crate::full_name::FullNames;
 use crate::itemize;
 use crate::numbers;
 use crate::permissions;
-use crate::settings::{HumanReadable, Preserved};
+use crate::settings::{HumanReadable, Movement, Preserved};
 
 /// A parsed format.
 #[derive(Debug, Default)]
@@ -25,6 +25,7 @@ pub(crate) struct Context {
     pub(crate) full_names: FullNames,
     pub(crate) users: Preserved,
     pub(crate) groups: Preserved,
+    pub(crate) movement: Movement,
     pub(crate) checksum_digits: u8,
 }
 
@@ -228,7 +229,7 @@ fn value(escape: Escape, field: Field, item: &Item, context: &Context) -> Vec<u8
         Escape::FullName if is_deleted => return item.path.as_bytes().to_vec(),
         Escape::FullName => return context.full_names.of(item.source, item.path.as_bytes()),
         Escape::Name => return sent_name(item, context),
-        Escape::Itemized => return itemize::letters(item).to_vec(),
+        Escape::Itemized => return itemize::letters(item, context.movement).to_vec(),
         Escape::User if context.users == Preserved::No => "0".to_owned(),
         Escape::User => known(metadata.uid.into()).to_string(),
         Escape::Group if context.groups == Preserved::No => "DEFAULT".to_owned(),
@@ -239,6 +240,7 @@ fn value(escape: Escape, field: Field, item: &Item, context: &Context) -> Vec<u8
         }
         Escape::Now => context.clock.format(clock::now(), Separator::Blank),
         Escape::Operation if is_deleted => "del.".to_owned(),
+        Escape::Operation if context.movement == Movement::In => "recv".to_owned(),
         Escape::Operation => "send".to_owned(),
         Escape::Process => std::process::id().to_string(),
         Escape::Percent => "%".to_owned(),
@@ -289,15 +291,16 @@ mod tests {
     use super::{Context, OutFormat};
     use crate::clock::Clock;
     use crate::full_name::FullNames;
-    use crate::settings::Preserved;
+    use crate::settings::{Movement, Preserved};
     use crate::testing::item;
 
-    fn written(format: &str, item: &Item) -> String {
+    fn written(format: &str, item: &Item, movement: Movement) -> String {
         let context = Context {
             clock: Clock::utc(),
             full_names: FullNames::new(&["s/".into()], crate::settings::KeptPath::Last),
             users: Preserved::Yes,
             groups: Preserved::Yes,
+            movement,
             checksum_digits: 32,
         };
         let mut text = Vec::new();
@@ -306,7 +309,7 @@ mod tests {
     }
 
     fn check(format: &str, item: &Item, expected: &str) {
-        assert_eq!(written(format, item), expected, "{format}");
+        assert_eq!(written(format, item, Movement::Within), expected, "{format}");
     }
 
     fn big_file() -> Item {
@@ -334,9 +337,11 @@ mod tests {
         check("%M", &item, "2024/01/02-03:04:05");
         check("%n", &item, "a");
         check("%o", &item, "send");
+        assert_eq!(written("%o", &item, Movement::Out), "send");
+        assert_eq!(written("%o", &item, Movement::In), "recv");
         check("%p", &item, &std::process::id().to_string());
         check("%%n", &item, "%n");
-        assert_eq!(written("%t", &item).len(), "2024/01/02 03:04:05".len());
+        assert_eq!(written("%t", &item, Movement::Within).len(), "2024/01/02 03:04:05".len());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::mention::Rules;
 use crate::out_format::{Context, OutFormat, sent_name};
 use crate::outputs::Outputs;
 use crate::progress::Reading;
-use crate::settings::{Effect, Listing, Progress, Settings, Transfer, Volume};
+use crate::settings::{Effect, Listing, Movement, Progress, Settings, Transfer, Volume};
 use crate::stats;
 
 pub(crate) struct RsyncOutput {
@@ -219,13 +219,19 @@ impl RsyncOutput {
         }
         let entries = Reading::of(&self.gauges).listed_entries;
         let listing = self.settings.run.listing;
+        let (incremental, whole) = match self.settings.run.movement {
+            Movement::In => ("receiving incremental file list", "receiving file list ... "),
+            Movement::Out | Movement::Within => {
+                ("sending incremental file list", "building file list ... ")
+            }
+        };
         self.display.above(&mut self.outputs, |outputs| match listing {
-            Listing::Incremental => outputs.print(b"sending incremental file list"),
-            Listing::Whole if level == 1 => outputs.print(b"building file list ... done"),
+            Listing::Incremental => outputs.print(incremental.as_bytes()),
+            Listing::Whole if level == 1 => outputs.print(format!("{whole}done").as_bytes()),
             Listing::Whole => {
                 let files = if entries == 1 { "file" } else { "files" };
                 let count = format!("\n 0 files...\r{entries} {files} to consider\n");
-                outputs.print_raw(format!("building file list ... {count}").as_bytes());
+                outputs.print_raw(format!("{whole}{count}").as_bytes());
             }
             Listing::FilesOnly => {}
         });

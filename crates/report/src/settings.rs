@@ -289,6 +289,8 @@ pub struct RunFacts {
     pub destination: Option<PathBuf>,
     /// Whether anything is changed.
     pub effect: Effect,
+    /// Where content goes, seen from this host.
+    pub movement: Movement,
     /// How rsync would have built its list.
     pub listing: Listing,
     /// `-W`, `--no-W`.
@@ -315,6 +317,18 @@ pub enum KeptPath {
     Whole,
     /// `--files-from`: nothing; they are the paths of the list.
     Listed,
+}
+
+/// Where content goes, seen from this host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Movement {
+    /// Both sides are here.
+    #[default]
+    Within,
+    /// To another host.
+    Out,
+    /// From another host.
+    In,
 }
 
 /// Whether anything is changed.

@@ -10,7 +10,7 @@ use model::{
 use super::Reporter;
 use crate::ended::{Closing, Ended, Endings, Severity, Statistics};
 use crate::settings::{
-    Effect, HumanReadable, Itemize, Listing, OutputStyle, Progress, Settings, Volume,
+    Effect, HumanReadable, Itemize, Listing, Movement, OutputStyle, Progress, Settings, Volume,
 };
 use crate::testing::{Capture, Closed, item};
 
@@ -142,6 +142,24 @@ fn i_prints_what_rsync_prints() {
     twice.items.itemize = Itemize::Unchanged;
     let outcome = run(twice, events(), &summary(), Ended::WELL);
     assert_eq!(outcome.stdout, format!("{expected}.f          same\n"));
+}
+
+#[test]
+fn content_that_comes_or_goes_is_told_as_by_rsync() {
+    let first_lines = |movement| {
+        let mut settings = itemized();
+        settings.run.movement = movement;
+        settings.run.listing = Listing::Incremental;
+        settings.info.flist = 1;
+        let outcome = run(settings, events(), &summary(), Ended::WELL).stdout;
+        let (line, rest) = outcome.split_once('\n').unwrap();
+        (line.to_owned(), rest.contains(">f+++"), rest.contains("<f+++"))
+    };
+    let sending = "sending incremental file list".to_owned();
+    assert_eq!(first_lines(Movement::Out), (sending.clone(), false, true));
+    assert_eq!(first_lines(Movement::Within), (sending, true, false));
+    let receiving = "receiving incremental file list".to_owned();
+    assert_eq!(first_lines(Movement::In), (receiving, true, false));
 }
 
 #[test]
