@@ -50,11 +50,12 @@ pub(crate) enum Request {
     Sync(Box<Invocation>),
     /// Print this and end.
     Tell(String),
+    /// Work for a lanesync on another host, as these words say.
+    Agent(Vec<OsString>),
 }
 
 /// Commands that will come. A path of that name is written with `./` before it.
-const COMMANDS_TO_COME: [&str; 7] =
-    ["blocks", "manifest", "drive", "runs", "verify", "assess", "agent"];
+const COMMANDS_TO_COME: [&str; 6] = ["blocks", "manifest", "drive", "runs", "verify", "assess"];
 
 /// Reads a command line, without the name of the program.
 pub(crate) fn read(
@@ -65,6 +66,10 @@ pub(crate) fn read(
     if COMMANDS_TO_COME.contains(&first) {
         let sentence = format!("the command {first} is not there yet; a path is written ./{first}");
         return Err(Refusal::unsupported(sentence));
+    }
+    if first == "agent" {
+        arguments.remove(0);
+        return Ok(Request::Agent(arguments));
     }
     if first == "sync" {
         arguments.remove(0);

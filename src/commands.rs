@@ -1,5 +1,8 @@
 //! The commands: each wires the crates together for one verb.
 
+/// Works for a lanesync on another host.
+pub(crate) mod agent;
+
 /// Brings a destination into the state of its sources.
 pub(crate) mod sync;
 

@@ -36,7 +36,8 @@ pub(crate) enum Opt {
     EightBitOutput, Json, LogFile, LogFileFormat, Outbuf, Stderr, Msgs2stderr, IncRecursive,
     Qsort, Version, Help,
     // other hosts
-    Rsh, RsyncPath, RemoteOption, Compress, CompressChoice, CompressLevel, CompressThreads,
+    Rsh, RsyncPath, NoUpload, RemoteSudo, Lanes, LaneKind, LanePorts, LanesFrom, Reconnect,
+    RemoteOption, Compress, CompressChoice, CompressLevel, CompressThreads,
     OldCompress, NewCompress, SkipCompress, SecludedArgs, OldArgs, TrustSender, Contimeout,
     Address, Port, Sockopts, BlockingIo, Ipv4, Ipv6, Motd, PasswordFile, EarlyInput, Protocol,
     ChecksumSeed, Iconv, WriteBatch, OnlyWriteBatch, ReadBatch, Daemon, Config, Dparam, Detach,
@@ -403,9 +404,23 @@ pub(crate) static SECTIONS: &[Section] = &[
     ]},
     Section { title: "For other hosts (taken, and without effect on one machine)", options: &[
         opt(Opt::Rsh, "rsh", "the remote shell").short('e').text("COMMAND").harmless(),
-        opt(Opt::RsyncPath, "rsync-path", "the program on the other host")
-            .text("PROGRAM").harmless(),
-        opt(Opt::Compress, "compress", "compress on the way")
+        opt(Opt::RsyncPath, "agent-path", "lanesync on the other host")
+            .alias(&["rsync-path"]).text("PROGRAM").harmless(),
+        opt(Opt::NoUpload, "no-upload", "send no program there; lanesync has to be installed")
+            .no(&["upload"]).harmless(),
+        opt(Opt::RemoteSudo, "remote-sudo", "run it there as root, by sudo without a password")
+            .alias(&["sudo"]).no(&["no-remote-sudo", "no-sudo"]).harmless(),
+        opt(Opt::Lanes, "lanes", "connections at once; auto (default) finds out itself")
+            .text("NUM|auto").harmless(),
+        opt(Opt::LaneKind, "lane-kind", "what they are: ssh, tcp or quic (only ssh yet)")
+            .text("KIND").harmless(),
+        opt(Opt::LanePorts, "lane-ports", "ports for them (not yet)")
+            .text("FIRST-LAST").harmless(),
+        opt(Opt::LanesFrom, "lanes-from", "who opens them: here, there or auto (only auto yet)")
+            .text("SIDE").harmless(),
+        opt(Opt::Reconnect, "reconnect", "go on for so long when the connection is lost (not yet)")
+            .text("TIME").harmless(),
+        opt(Opt::Compress, "compress", "compress on the way (not yet)")
             .short('z').no(&["no-compress", "no-z"]).harmless(),
         opt(Opt::CompressChoice, "compress-choice", "how to compress")
             .alias(&["zc"]).text("NAME").harmless(),
@@ -423,7 +438,8 @@ pub(crate) static SECTIONS: &[Section] = &[
         opt(Opt::OldArgs, "old-args", "let the remote shell split arguments")
             .no(&["no-old-args"]).harmless(),
         opt(Opt::TrustSender, "trust-sender", "believe the other host's list").harmless(),
-        opt(Opt::Contimeout, "contimeout", "").number("NUM").no(&["no-contimeout"]).harmless(),
+        opt(Opt::Contimeout, "contimeout", "give up a connection that is not made after NUM seconds")
+            .number("NUM").no(&["no-contimeout"]).harmless(),
         opt(Opt::Address, "address", "local address to use").text("ADDRESS").harmless(),
         opt(Opt::Port, "port", "port of a daemon").number("NUM").harmless(),
         opt(Opt::Sockopts, "sockopts", "options of sockets").text("OPTIONS").harmless(),

@@ -21,6 +21,12 @@ pub(super) mod limits;
 /// What links mean.
 mod links;
 
+/// Where the sources and the destination lie.
+pub(crate) mod places;
+
+/// How another host is reached.
+mod remote;
+
 /// What is printed.
 mod output;
 
@@ -57,8 +63,9 @@ use report::settings::{
     Effect, KeptPath, Listing, Movement, Preserved, Progress, RunFacts, Transfer,
 };
 
+use self::places::{FarSide, Places, There};
+pub(crate) use self::remote::Remote;
 use super::config::{self, Config};
-use super::host::remote;
 use super::options::{self, Opt, Polarity, Status};
 use super::raw::RawArgs;
 use super::refusal::Refusal;
@@ -70,6 +77,8 @@ use super::{Request, help, version};
 pub(crate) struct Invocation {
     /// What the engine does.
     pub(crate) job: Job,
+    /// How the other host is reached, where one side lies there.
+    pub(crate) remote: Option<Remote>,
     /// Which entries it leaves out.
     pub(crate) rules: Rules,
     /// What is printed.
@@ -89,8 +98,8 @@ pub(super) fn resolve(raw: &RawArgs, surroundings: &dyn Surroundings) -> Result<
     let config = config::read(surroundings)?;
     let typed = Typed::read(raw, &config, surroundings)?;
     unused::check(raw, surroundings)?;
-    check_paths(raw)?;
-    typed.settle(raw, surroundings).map(|invocation| Request::Sync(Box::new(invocation)))
+    let places = places::read(&raw.paths)?;
+    typed.settle(raw, places, surroundings).map(|invocation| Request::Sync(Box::new(invocation)))
 }
 
 fn refuse_what_is_not_there(raw: &RawArgs) -> Result<(), Refusal> {
@@ -112,28 +121,6 @@ fn refuse_what_is_not_there(raw: &RawArgs) -> Result<(), Refusal> {
     not_here.map_or(Ok(()), Err)
 }
 
-fn check_paths(raw: &RawArgs) -> Result<(), Refusal> {
-    if raw.paths.is_empty() {
-        let sentence = "name a source and a destination: lanesync -a SOURCE/ DESTINATION/";
-        return Err(Refusal::usage(format!("{sentence} (lanesync --help says more)")));
-    }
-    if raw.paths.iter().any(|path| path.is_empty()) {
-        return Err(Refusal::usage("an empty argument names nothing; write . for this directory"));
-    }
-    for path in &raw.paths {
-        let path = path.as_encoded_bytes();
-        if let Some(remote) = remote(path) {
-            let (name, what) = (path.escape_ascii(), remote.in_words());
-            let sentence = format!(
-                "\"{name}\" is {what}, and other hosts are not there yet; a name with a colon on this \
-                 machine is written ./name:x"
-            );
-            return Err(Refusal::unsupported(sentence));
-        }
-    }
-    Ok(())
-}
-
 /// All flags read, nothing settled.
 #[derive(Debug)]
 struct Typed {
@@ -143,6 +130,7 @@ struct Typed {
     compare: compare::Typed,
     delete: delete::Typed,
     write: write::Typed,
+    remote: remote::Typed,
     limits: limits::Typed,
     output: output::Typed,
     dry_run: bool,
@@ -163,6 +151,7 @@ impl Typed {
             compare: compare::Typed::default(),
             delete: delete::Typed::new(config),
             write: write::Typed::default(),
+            remote: remote::Typed::default(),
             limits: limits::Typed::new(config, surroundings.now()),
             output: output::Typed::new(),
             dry_run: false,
@@ -176,6 +165,7 @@ impl Typed {
             typed.compare.take(flag)?;
             typed.delete.take(flag)?;
             typed.write.take(flag)?;
+            typed.remote.take(flag)?;
             typed.limits.take(flag)?;
             typed.output.take(flag)?;
             match flag.opt {
@@ -188,15 +178,20 @@ impl Typed {
         Ok(typed)
     }
 
-    fn settle(self, raw: &RawArgs, surroundings: &dyn Surroundings) -> Result<Invocation, Refusal> {
+    fn settle(
+        self,
+        raw: &RawArgs,
+        places: Places,
+        surroundings: &dyn Surroundings,
+    ) -> Result<Invocation, Refusal> {
         let first_level_only = self.traverse.needs_depth_rule();
         let delete_excluded = self.delete.spares_nothing_excluded();
         let shape = Shape {
             whole_list: self.whole_list || self.sorts_at_once,
             deltas: self.write.asks_for_deltas(),
+            movement: movement(places.there.as_ref()),
         };
-        let (paths, atimes) = (raw.paths.len(), self.preserve.atimes());
-        let traverse = self.traverse.settle(paths, atimes, surroundings)?;
+        let traverse = self.traverse.settle(&places, self.preserve.atimes(), surroundings)?;
         let delete = self.delete.settle(traverse.depth)?;
         let (compare, choice) = self.compare.settle(surroundings)?;
         let (write, backup, basis) = self.write.settle(choice, surroundings)?;
@@ -208,6 +203,8 @@ impl Typed {
         let (mut report, log_file) = self.output.settle(traverse.list_only, surroundings);
         report.items.checksum_digits = choice.digits(compare.content);
         let (links, limits, dry_run) = (self.links.settle(), self.limits.settle(), self.dry_run);
+        let reach = |there| self.remote.settle(there, raw, surroundings);
+        let remote = places.there.clone().map(reach).transpose()?;
         let mut settings = Settings {
             traverse,
             links,
@@ -226,13 +223,13 @@ impl Typed {
         };
         let listing = listing(&settings, shape.whole_list);
         settings.traverse.incremental = listing == Listing::Incremental;
-        let mut job = job(raw, settings);
+        let mut job = job(places, settings);
         report.run = facts_of(&job, listing, shape);
         job.settings.interest = report.interest(log_file.is_some());
         job.settings.topics = report.topics();
         job.settings.tell_checksums = report.tells_checksums(log_file.is_some());
         job.settings.tell_begun = report.progress == Progress::PerFile;
-        Ok(Invocation { job, rules, report, log_file, warnings })
+        Ok(Invocation { job, remote, rules, report, log_file, warnings })
     }
 }
 
@@ -251,23 +248,30 @@ fn rule_facts<'a>(delete: &Delete, backup: &'a Backup, partial: &'a Partial) -> 
     rules::Facts { protected_suffix, partial_dir, ..rules::Facts::default() }
 }
 
-fn job(raw: &RawArgs, settings: Settings) -> Job {
-    let mut paths: Vec<PathBuf> = raw.paths.iter().map(PathBuf::from).collect();
-    let destination = if paths.len() > 1 { paths.pop() } else { None };
+fn job(places: Places, settings: Settings) -> Job {
     Job {
-        sources: paths.into_iter().map(|path| Source { path }).collect(),
-        destination: destination.map(|path| Destination { path }),
+        sources: places.sources.into_iter().map(|path| Source { path }).collect(),
+        destination: places.destination.map(|path| Destination { path }),
         settings,
     }
 }
 
-/// What was typed about the way of working and shows in the output only.
+/// What was typed about the way of working, or of hosts, and shows in the output only.
 #[derive(Clone, Copy)]
 struct Shape {
     /// `--no-inc-recursive`.
     whole_list: bool,
     /// `--no-W`.
     deltas: bool,
+    movement: Movement,
+}
+
+fn movement(there: Option<&There>) -> Movement {
+    match there.map(|there| there.side) {
+        None => Movement::Within,
+        Some(FarSide::Destination) => Movement::Out,
+        Some(FarSide::Source) => Movement::In,
+    }
 }
 
 /// What the lines of the output say about the run as a whole.
@@ -288,7 +292,7 @@ fn facts_of(job: &Job, listing: Listing, shape: Shape) -> RunFacts {
         },
         destination: job.destination.as_ref().map(|destination| destination.path.clone()),
         effect,
-        movement: Movement::Within,
+        movement: shape.movement,
         listing,
         transfer: if shape.deltas { Transfer::Delta } else { Transfer::WholeFile },
         links: preserved(links.symlinks == Symlinks::Keep),

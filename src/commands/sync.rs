@@ -19,7 +19,16 @@ use crate::exit_code::{Ending, Exit};
 
 /// Runs it to its end; `umask` is what the process was started with and has cleared.
 pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
-    let Invocation { job, rules, report, log_file, warnings } = invocation;
+    let Invocation { job, remote, rules, report, log_file, warnings } = invocation;
+    if let Some(remote) = remote {
+        let sentence = format!(
+            "\"{}\" is another host, and other hosts are not there yet; a name with a colon on this machine \
+             is written ./name:x",
+            remote.there.target.shown()
+        );
+        super::refuse(&Refusal::unsupported(sentence), report.style == OutputStyle::Json);
+        return Exit::Unsupported;
+    }
     for warning in &warnings {
         warn(warning);
     }

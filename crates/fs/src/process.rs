@@ -1,5 +1,7 @@
 //! What the process itself is and may do.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit};
@@ -23,6 +25,13 @@ pub fn effective_uid() -> u32 {
 /// The group that the process acts as.
 pub(crate) fn effective_gid() -> u32 {
     rustix::process::getegid().as_raw()
+}
+
+/// Reads the program that this process runs, also when its name is gone or another's by now.
+pub fn read_own_program() -> io::Result<Vec<u8>> {
+    let mut program = Vec::new();
+    File::open("/proc/self/exe")?.read_to_end(&mut program)?;
+    Ok(program)
 }
 
 /// Sets the umask of the process to zero, so that modes given to the kernel mean what they say, and

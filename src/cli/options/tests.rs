@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use super::{Argument, Polarity, SECTIONS, Spec, all, by_long, by_short};
 
 /// Options of ours, which rsync does not know.
-const OURS: [&str; 7] = [
+const OURS: [&str; 19] = [
     "workers",
     "json",
     "no-json",
@@ -14,6 +14,18 @@ const OURS: [&str; 7] = [
     "no-delete-across-mounts",
     "no-empty-source",
     "empty-source",
+    "agent-path",
+    "no-upload",
+    "upload",
+    "remote-sudo",
+    "no-remote-sudo",
+    "sudo",
+    "no-sudo",
+    "lanes",
+    "lane-kind",
+    "lane-ports",
+    "lanes-from",
+    "reconnect",
 ];
 
 fn long_names(spec: &Spec) -> impl Iterator<Item = &'static str> {

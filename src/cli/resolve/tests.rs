@@ -14,12 +14,15 @@ mod oracle;
 
 mod output;
 
+mod remote;
+
 mod settings;
 
 fn resolve_words(words: Vec<OsString>, fake: &Fake) -> Result<Invocation, Refusal> {
     match read(words, fake)? {
         Request::Sync(invocation) => Ok(*invocation),
         Request::Tell(text) => panic!("only told: {text}"),
+        Request::Agent(words) => panic!("work for another host: {words:?}"),
     }
 }
 
@@ -80,16 +83,16 @@ fn paths_that_cannot_be_are_refused() {
     assert_eq!(refusal(vec!["-v"]).exit, Exit::Usage);
     assert_eq!(refusal(vec!["", "d"]).exit, Exit::Usage);
     assert_eq!(refusal(vec!["s", ""]).exit, Exit::Usage);
-    for host in ["h:p", "h::m", "rsync://h/m", "u@h:"] {
+    for host in ["h::m", "rsync://h/m"] {
         let refusal = refusal(vec!["-a", "s", host]);
         assert_eq!(refusal.exit, Exit::Unsupported);
-        assert!(refusal.sentence.contains("other hosts are not there yet"), "{}", refusal.sentence);
+        assert!(refusal.sentence.contains("daemons are not spoken to"), "{}", refusal.sentence);
     }
 }
 
 #[test]
 fn commands_to_come_are_refused_and_paths_of_that_name_are_not() {
-    for command in ["blocks", "manifest", "drive", "runs", "verify", "assess", "agent"] {
+    for command in ["blocks", "manifest", "drive", "runs", "verify", "assess"] {
         let refusal =
             read(vec![command.into(), "s".into(), "d".into()], &Fake::default()).unwrap_err();
         assert_eq!(refusal.exit, Exit::Unsupported);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use model::settings::{Depth, MissingArgs, OneFileSystem, Traverse};
 
+use super::places::Places;
 use super::{files_from, size};
 use crate::cli::host::remote;
 use crate::cli::options::Opt;
@@ -87,15 +88,15 @@ impl Typed {
         self.dirs == Dirs::Old
     }
 
-    /// Settles it for a command line with this many paths.
+    /// Settles it for a command line with these paths.
     pub(super) fn settle(
         self,
-        paths: usize,
+        places: &Places,
         atimes: u8,
         surroundings: &dyn Surroundings,
     ) -> Result<Traverse, Refusal> {
         let mut traverse = self.plain.clone();
-        traverse.list_only |= paths == 1;
+        traverse.list_only |= places.destination.is_none();
         traverse.open_noatime |= atimes > 1;
         traverse.depth = self.depth(traverse.list_only);
         traverse.relative = self.relative.unwrap_or(self.files_from.is_some());
@@ -111,7 +112,7 @@ impl Typed {
             Missing { .. } => MissingArgs::Fault,
         };
         if let Some(flag) = &self.files_from {
-            traverse.files_from = Some(read_list(flag, paths, self.from0, surroundings)?);
+            traverse.files_from = Some(read_list(flag, places, self.from0, surroundings)?);
         }
         Ok(traverse)
     }
@@ -139,15 +140,22 @@ fn size_of(flag: &RawFlag) -> Result<u64, Refusal> {
 
 fn read_list(
     flag: &RawFlag,
-    paths: usize,
+    places: &Places,
     from0: bool,
     surroundings: &dyn Surroundings,
 ) -> Result<Vec<Box<[u8]>>, Refusal> {
-    if paths != 2 {
+    if places.sources.len() != 1 || places.destination.is_none() {
         return Err(Refusal::usage("--files-from needs one source and one destination"));
     }
-    if remote(flag.bytes()).is_some() {
-        return Err(flag.refuse("names another host, but both sides are on this one"));
+    match (remote(flag.bytes()), &places.there) {
+        (Some(_), None) => {
+            return Err(flag.refuse("names another host, but both sides are on this one"));
+        }
+        (Some(_), Some(_)) => {
+            let sentence = flag.refuse("is a list on another host, which is not read yet").sentence;
+            return Err(Refusal::unsupported(sentence));
+        }
+        (None, _) => {}
     }
     let contents = surroundings
         .read_file(Path::new(&flag.value))

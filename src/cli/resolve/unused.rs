@@ -1,6 +1,9 @@
 //! Options that change nothing on one machine, checked as far as rsync checks them, so that a
 //! mistake in a script shows here and not when the script meets another host.
 
+use std::os::unix::ffi::OsStrExt;
+
+use crate::cli::host::remote;
 use crate::cli::options::Opt;
 use crate::cli::raw::{RawArgs, RawFlag};
 use crate::cli::refusal::Refusal;
@@ -21,8 +24,9 @@ const COMPRESSIONS: [&str; 6] = ["auto", "zstd", "lz4", "zlibx", "zlib", "none"]
 
 /// Turns down what rsync would.
 pub(super) fn check(raw: &RawArgs, surroundings: &dyn Surroundings) -> Result<(), Refusal> {
+    let is_far = raw.paths.iter().any(|path| remote(path.as_bytes()).is_some());
     for flag in raw.flags.iter().filter(|flag| flag.is_on()) {
-        check_flag(flag)?;
+        check_flag(flag, is_far)?;
     }
     check_variable(raw, surroundings)?;
     if is_in_force(raw, Opt::OldArgs) && is_in_force(raw, Opt::SecludedArgs) {
@@ -31,7 +35,7 @@ pub(super) fn check(raw: &RawArgs, surroundings: &dyn Surroundings) -> Result<()
     check_charsets(raw, surroundings)
 }
 
-fn check_flag(flag: &RawFlag) -> Result<(), Refusal> {
+fn check_flag(flag: &RawFlag, is_far: bool) -> Result<(), Refusal> {
     let size = || size::parse(flag.text()?, b'B').ok_or_else(|| flag.refuse("is not a size"));
     match flag.opt {
         Opt::BlockSize if size()? > LARGEST_BLOCK => Err(flag.refuse("is more than 128K")),
@@ -45,8 +49,8 @@ fn check_flag(flag: &RawFlag) -> Result<(), Refusal> {
             let sentence = flag.refuse("is not a version from 20 to 32").sentence;
             Err(Refusal { exit: Exit::Protocol, sentence })
         }
-        Opt::Contimeout if flag.number()? != 0 => {
-            Err(flag.refuse("is only for connections to a daemon"))
+        Opt::Contimeout if flag.number()? != 0 && !is_far => {
+            Err(flag.refuse("is only for connections to another host"))
         }
         Opt::PasswordFile => Err(flag.refuse("is only for connections to a daemon")),
         _ => Ok(()),

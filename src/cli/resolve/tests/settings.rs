@@ -591,7 +591,7 @@ fn what_changes_nothing_is_taken_and_checked() {
     refuses("--no-detach --daemon", Exit::Unsupported, "daemon");
     refuses("--zc=x", Exit::Unsupported, "is not one of");
     refuses("--protocol=19", Exit::Protocol, "20 to 32");
-    refuses("--contimeout=5", Exit::Usage, "daemon");
+    refuses("--contimeout=5", Exit::Usage, "another host");
     refuses("--password-file=x", Exit::Usage, "daemon");
     refuses("--old-args -s", Exit::Usage, "do not go together");
 }

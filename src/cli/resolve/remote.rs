@@ -1,0 +1,235 @@
+//! How another host is reached, where one side of the job lies there.
+//!
+//! On one machine these options are taken and change nothing, as with rsync; what rsync refuses of them
+//! is refused in `unused`. With another host, what is not there yet is refused: a job that runs without
+//! what was asked for would look as if it had it.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use net::RemoteShell;
+use net::shell::Family;
+
+use super::places::There;
+use crate::cli::host::remote;
+use crate::cli::options::Opt;
+use crate::cli::raw::{RawArgs, RawFlag};
+use crate::cli::refusal::Refusal;
+use crate::cli::surroundings::Surroundings;
+
+/// Another host and how to reach it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Remote {
+    /// The host, and which side lies there.
+    pub(crate) there: There,
+    /// `-e`, `RSYNC_RSH`, `-4`, `-6`.
+    pub(crate) shell: RemoteShell,
+    /// `--agent-path`, `--rsync-path`.
+    pub(crate) agent_path: Option<OsString>,
+    /// False with `--no-upload`.
+    pub(crate) may_upload: bool,
+    /// `--remote-sudo`.
+    pub(crate) as_root: bool,
+    /// `--contimeout`: for the first word of the agent.
+    pub(crate) patience_at_start: Option<Duration>,
+    /// `--timeout`: for a sign of life.
+    pub(crate) patience: Option<Duration>,
+}
+
+/// What was typed about it so far.
+#[derive(Debug, Default)]
+pub(super) struct Typed {
+    shell: Option<RawFlag>,
+    agent_path: Option<OsString>,
+    no_upload: bool,
+    as_root: bool,
+    family: Option<Family>,
+    start: Option<RawFlag>,
+    silence: Option<RawFlag>,
+    compress: Compress,
+    /// What is not there yet, first.
+    not_there: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Compress {
+    asked: bool,
+    /// `--compress-choice`, which asks for it, too, unless it is `none`.
+    choice: Option<String>,
+    /// `--compress-level`: likewise.
+    has_level: bool,
+}
+
+impl Typed {
+    pub(super) fn take(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
+        let on = flag.is_on();
+        match flag.opt {
+            Opt::Rsh => self.shell = Some(flag.clone()),
+            Opt::RsyncPath => self.agent_path = Some(flag.value.clone()),
+            Opt::NoUpload => self.no_upload = on,
+            Opt::RemoteSudo => self.as_root = on,
+            Opt::Ipv4 => self.family = Some(Family::V4),
+            Opt::Ipv6 => self.family = Some(Family::V6),
+            Opt::Contimeout => self.start = Some(flag.clone()),
+            Opt::Timeout => self.silence = Some(flag.clone()),
+            Opt::Compress | Opt::OldCompress | Opt::NewCompress => self.compress.asked = on,
+            Opt::CompressChoice => self.compress.choice = Some(flag.text()?.to_ascii_lowercase()),
+            Opt::CompressLevel => self.compress.has_level = true,
+            Opt::Lanes => self.take_lanes(flag)?,
+            Opt::LaneKind => self.take_lane_kind(flag)?,
+            Opt::LanePorts => {
+                check_ports(flag)?;
+                self.lack(flag, "lanes beside ssh are not there yet, so no ports are used");
+            }
+            Opt::LanesFrom => self.take_lanes_from(flag)?,
+            Opt::Reconnect => self.take_reconnect(flag)?,
+            Opt::RemoteOption => {
+                self.lack(flag, "options for the other host only are not there yet");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn lack(&mut self, flag: &RawFlag, why: &str) {
+        self.not_there.get_or_insert_with(|| format!("{}: {why}", flag.spelling));
+    }
+
+    fn take_lanes(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
+        match flag.text()? {
+            // There is one kind, and of it one lane: nothing is left to find out.
+            "auto" | "1" => {}
+            number if number.parse().is_ok_and(|count: u16| (1..=LANES_MAX).contains(&count)) => {
+                self.lack(flag, "more than one lane is not there yet");
+            }
+            _ => return Err(flag.refuse("is not auto nor a number from 1 to 256")),
+        }
+        Ok(())
+    }
+
+    fn take_lane_kind(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
+        match flag.text()? {
+            "ssh" => {}
+            "tcp" | "quic" => self.lack(flag, "lanes beside ssh are not there yet"),
+            _ => return Err(flag.refuse("is not one of ssh, tcp and quic")),
+        }
+        Ok(())
+    }
+
+    fn take_lanes_from(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
+        match flag.text()? {
+            "auto" => {}
+            "here" | "there" => self.lack(flag, "lanes beside ssh are not there yet"),
+            _ => return Err(flag.refuse("is not one of here, there and auto")),
+        }
+        Ok(())
+    }
+
+    fn take_reconnect(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
+        let time =
+            duration(flag.text()?).ok_or_else(|| flag.refuse("is not a time such as 30s or 5m"));
+        if !time?.is_zero() {
+            self.lack(flag, "a session that is lost is not taken up again yet; start the job anew");
+        }
+        Ok(())
+    }
+
+    /// Settles it for a job with another host.
+    pub(super) fn settle(
+        self,
+        there: There,
+        raw: &RawArgs,
+        surroundings: &dyn Surroundings,
+    ) -> Result<Remote, Refusal> {
+        if let Some(sentence) = self.not_there {
+            return Err(Refusal::unsupported(sentence));
+        }
+        if self.compress.is_asked() {
+            let sentence = "compressing on the way is not there yet; leave -z out, or let ssh do it: -e 'ssh -C'";
+            return Err(Refusal::unsupported(sentence));
+        }
+        refuse_to_split(raw)?;
+        let shell = shell(self.shell.as_ref(), surroundings)?.with_family(self.family);
+        Ok(Remote {
+            there,
+            shell,
+            agent_path: self.agent_path,
+            may_upload: !self.no_upload,
+            as_root: self.as_root,
+            patience_at_start: patience(self.start.as_ref())?,
+            patience: patience(self.silence.as_ref())?,
+        })
+    }
+}
+
+/// As many lanes as a session may have.
+const LANES_MAX: u16 = 256;
+
+impl Compress {
+    fn is_asked(&self) -> bool {
+        match self.choice.as_deref() {
+            Some("none") => false,
+            Some(_) => true,
+            None => self.asked || self.has_level,
+        }
+    }
+}
+
+fn shell(typed: Option<&RawFlag>, surroundings: &dyn Surroundings) -> Result<RemoteShell, Refusal> {
+    let variable = || surroundings.variable("RSYNC_RSH").filter(|value| !value.is_empty());
+    let (source, text) = match typed {
+        Some(flag) => (flag.spelling.as_str(), flag.value.clone()),
+        None => match variable() {
+            Some(value) => ("RSYNC_RSH", value),
+            None => return Ok(RemoteShell::default()),
+        },
+    };
+    let refuse = |error| Refusal::usage(format!("{source}: {error}"));
+    RemoteShell::parse(text.as_bytes()).map_err(refuse)
+}
+
+/// `--old-args` has the remote shell split and expand paths, and none of ours gets to see them.
+fn refuse_to_split(raw: &RawArgs) -> Result<(), Refusal> {
+    let last = raw.flags.iter().rev().find(|flag| flag.opt == Opt::OldArgs);
+    let is_safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-:@%+=,".contains(byte);
+    let mut far =
+        raw.paths.iter().map(|path| path.as_bytes()).filter(|path| remote(path).is_some());
+    if last.is_none_or(|flag| !flag.is_on()) || far.all(|path| path.iter().all(is_safe)) {
+        return Ok(());
+    }
+    Err(Refusal::unsupported(
+        "--old-args: paths are not split by a shell of the other host; name each of them apart",
+    ))
+}
+
+/// As with rsync, 0 seconds are no limit of one's own.
+fn patience(typed: Option<&RawFlag>) -> Result<Option<Duration>, Refusal> {
+    let Some(flag) = typed.filter(|flag| flag.is_on()) else { return Ok(None) };
+    let secs = u64::try_from(flag.number()?).map_err(|_| flag.refuse("is less than 0"))?;
+    Ok((secs > 0).then(|| Duration::from_secs(secs)))
+}
+
+/// `30`, `30s`, `5m`, `2h`.
+fn duration(text: &str) -> Option<Duration> {
+    let (digits, unit_secs) = match text.as_bytes().last()? {
+        b's' => (&text[..text.len() - 1], 1),
+        b'm' => (&text[..text.len() - 1], 60),
+        b'h' => (&text[..text.len() - 1], 3600),
+        _ => (text, 1),
+    };
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = digits.parse().ok().filter(|_| is_number)?;
+    number.checked_mul(unit_secs).map(Duration::from_secs)
+}
+
+/// `50000-50100`, or one port.
+fn check_ports(flag: &RawFlag) -> Result<(), Refusal> {
+    let text = flag.text()?;
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
+    match (port(first), port(last)) {
+        (Some(first), Some(last)) if first <= last => Ok(()),
+        _ => Err(flag.refuse("is not a range of ports such as 50000-50100")),
+    }
+}

@@ -1,0 +1,145 @@
+//! What is said of another host.
+
+use std::time::Duration;
+
+use net::RemoteShell;
+use net::shell::Family;
+
+use super::{Invocation, resolve_words};
+use crate::cli::Refusal;
+use crate::cli::resolve::Remote;
+use crate::cli::resolve::places::FarSide;
+use crate::cli::testing::{Fake, words};
+use crate::exit_code::Exit;
+
+fn resolve_in(fake: &Fake, line: &str) -> Result<Invocation, Refusal> {
+    resolve_words(words(&format!("{line} s/ u@host:d")), fake)
+}
+
+fn remote_in(fake: &Fake, line: &str) -> Remote {
+    resolve_in(fake, line).unwrap_or_else(|refusal| panic!("{line}: {refusal:?}")).remote.unwrap()
+}
+
+fn remote(line: &str) -> Remote {
+    remote_in(&Fake::default(), line)
+}
+
+#[track_caller]
+fn refuses(line: &str, exit: Exit, part: &str) {
+    let refusal = resolve_in(&Fake::default(), line).map(drop).unwrap_err();
+    assert_eq!(refusal.exit, exit, "{line}: {}", refusal.sentence);
+    assert!(refusal.sentence.contains(part), "{line}: {}", refusal.sentence);
+}
+
+#[test]
+fn hosts_are_not_part_of_the_job() {
+    let invocation = resolve_in(&Fake::default(), "-a").unwrap();
+    assert_eq!(invocation.job.destination.unwrap().path.to_str(), Some("d"));
+    let there = invocation.remote.unwrap().there;
+    assert_eq!((there.target.shown(), there.side), ("host".to_owned(), FarSide::Destination));
+    let pull = resolve_words(words("-a h:s :t d"), &Fake::default()).unwrap();
+    let sources: Vec<_> = pull.job.sources.iter().map(|source| source.path.to_str()).collect();
+    assert_eq!(sources, [Some("s"), Some("t")]);
+    assert_eq!(pull.remote.unwrap().there.side, FarSide::Source);
+    let list = resolve_words(words("h:s"), &Fake::default()).unwrap();
+    assert!(list.job.settings.traverse.list_only && list.remote.is_some());
+}
+
+#[test]
+fn the_remote_shell_is_the_one_that_rsync_would_call() {
+    let shell = |text: &str| RemoteShell::parse(text.as_bytes()).unwrap();
+    assert_eq!(remote("-a").shell, RemoteShell::default());
+    assert_eq!(remote("-e rsh --rsh=ssh_-v").shell, shell("ssh_-v"));
+    let fake = Fake { variables: vec![("RSYNC_RSH", "ssh -p 2")], ..Fake::default() };
+    assert_eq!(remote_in(&fake, "-a").shell, shell("ssh -p 2"));
+    assert_eq!(remote_in(&fake, "-e rsh").shell, shell("rsh"));
+    let empty = Fake { variables: vec![("RSYNC_RSH", "")], ..Fake::default() };
+    assert_eq!(remote_in(&empty, "-a").shell, RemoteShell::default());
+    assert_eq!(remote("-46").shell, RemoteShell::default().with_family(Some(Family::V6)));
+    refuses("-e 'ssh", Exit::Usage, "-e: a quote in the remote shell is not closed");
+    let open = Fake { variables: vec![("RSYNC_RSH", "\"")], ..Fake::default() };
+    assert!(resolve_in(&open, "-a").unwrap_err().sentence.starts_with("RSYNC_RSH: a quote"));
+}
+
+#[test]
+fn the_agent_is_found_or_sent_as_asked_for() {
+    let plain = remote("-a");
+    assert_eq!((plain.agent_path, plain.may_upload, plain.as_root), (None, true, false));
+    assert_eq!(remote("--rsync-path=a --agent-path=/b").agent_path, Some("/b".into()));
+    assert!(!remote("--no-upload").may_upload);
+    assert!(remote("--no-upload --upload").may_upload);
+    assert!(remote("--remote-sudo").as_root && remote("--sudo").as_root);
+}
+
+#[test]
+fn time_runs_out_as_asked_for() {
+    let times = |line| (remote(line).patience_at_start, remote(line).patience);
+    assert_eq!(times("-a"), (None, None));
+    let (start, silent) = (Some(Duration::from_secs(5)), Some(Duration::from_secs(60)));
+    assert_eq!(times("--contimeout=5 --timeout=60"), (start, silent));
+    assert_eq!(times("--timeout=60 --no-timeout --contimeout=0"), (None, None));
+    refuses("--timeout=-1", Exit::Usage, "is less than 0");
+}
+
+#[test]
+fn what_is_not_there_yet_is_refused_and_not_passed_over() {
+    let check = |line, part| refuses(line, Exit::Unsupported, part);
+    check("-z", "compressing on the way");
+    check("--zc=zstd", "compressing on the way");
+    check("--compress-level=3", "compressing on the way");
+    check("--lanes=4", "--lanes: more than one lane");
+    check("--lane-kind=tcp", "--lane-kind: lanes beside ssh");
+    check("--lane-kind=quic", "--lane-kind: lanes beside ssh");
+    check("--lane-ports=50000-50100", "--lane-ports: lanes beside ssh");
+    check("--lanes-from=there", "--lanes-from: lanes beside ssh");
+    check("--reconnect=5m", "--reconnect: a session that is lost");
+    check("-M--munge-links", "-M: options for the other host");
+    check("-M--fake-super", "-M");
+    check("--files-from=:list", "--files-from");
+    check("--files-from=host:list", "--files-from");
+    let old = |paths: [&str; 2]| {
+        let words = ["--old-args", paths[0], paths[1]].map(Into::into).to_vec();
+        resolve_words(words, &Fake::default()).map(drop).map_err(|refusal| refusal.exit)
+    };
+    assert_eq!(old(["h:a b", "d"]), Err(Exit::Unsupported));
+    assert_eq!(old(["h:a", "d e"]), Ok(()));
+}
+
+#[test]
+fn what_changes_nothing_is_taken() {
+    for line in [
+        "--lanes=auto --lanes=1 --lane-kind=ssh --lanes-from=auto --reconnect=0",
+        "-z --no-z",
+        "--compress-choice=none",
+        "--skip-compress=gz/zip",
+        "--blocking-io",
+        "-s",
+        "--protect-args",
+        "--no-protect-args",
+        "--old-args",
+        "--trust-sender",
+    ] {
+        remote(line);
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let check = |line, part| refuses(line, Exit::Usage, part);
+    check("--lanes=0", "is not auto nor a number");
+    check("--lanes=many", "is not auto nor a number");
+    check("--lane-kind=udp", "is not one of ssh, tcp and quic");
+    check("--lane-ports=9-1", "is not a range of ports");
+    check("--lane-ports=0", "is not a range of ports");
+    check("--lanes-from=me", "is not one of here, there and auto");
+    check("--reconnect=soon", "is not a time");
+}
+
+#[test]
+fn on_one_machine_none_of_it_counts() {
+    let here = |line: &str| resolve_words(words(&format!("{line} s d")), &Fake::default());
+    for line in ["-z", "--lanes=4", "--lane-kind=quic", "--reconnect=5m", "-e ssh", "--no-upload"] {
+        assert!(here(line).unwrap().remote.is_none(), "{line}");
+    }
+    assert_eq!(here("--contimeout=5").unwrap_err().exit, Exit::Usage);
+}
