@@ -22,6 +22,8 @@ pub(crate) enum Exit {
     Unsupported,
     /// Nothing more can be written, or a file of rules cannot be read.
     FileIo,
+    /// The connection to the other host ended early.
+    Stream,
     /// A bug of ours.
     Internal,
     /// A signal, or Ctrl-C.
@@ -38,13 +40,14 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// All of them with rsync's number and a sentence for the last line of a run.
-    const TABLE: [(Self, u8, &'static str); 12] = [
+    const TABLE: [(Self, u8, &'static str); 13] = [
         (Self::Success, 0, "all of it is there"),
         (Self::Usage, 1, "the command line cannot be understood"),
         (Self::Protocol, 2, "this version of the protocol is not spoken"),
         (Self::FileSelection, 3, "a source or the destination cannot be used"),
         (Self::Unsupported, 4, "what was asked for is not supported"),
         (Self::FileIo, 11, "a file could not be read or written, so the run ended early"),
+        (Self::Stream, 12, "the connection to the other host was lost; start it again to go on"),
         (Self::Internal, 14, "lanesync itself failed; please report this"),
         (Self::Interrupted, 20, "the run was interrupted; start it again to go on"),
         (Self::Partial, 23, "some entries were not brought over; they are named above"),

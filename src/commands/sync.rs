@@ -81,6 +81,10 @@ fn bring_over(job: &Job, rules: Rules, around: &Surroundings) -> (Ending, Summar
                     tell(around, &message);
                     Ending::Error(Exit::FileIo)
                 }
+                Some(Stop::SourceLost(message)) => {
+                    tell(around, &message);
+                    Ending::Error(Exit::Stream)
+                }
                 Some(Stop::TimeIsUp) => Ending::TimeIsOver,
                 Some(Stop::Internal(message)) => {
                     tell(around, &format!("a bug of lanesync ended the run: {message}"));

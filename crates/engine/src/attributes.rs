@@ -5,13 +5,14 @@
 
 use std::io;
 
-use fs::acl::{self, Which};
-use fs::xattr::{self, Behind, Node as Carrier};
+use fs::acl::{self, ACCESS_ATTRIBUTE as ACCESS_ACL, DEFAULT_ATTRIBUTE as DEFAULT_ACL, Which};
+use fs::xattr::{self, Node as Carrier};
 use fs::{Acl, Dir, File, Times};
 use model::settings::{ContentCheck, Perms, Xattrs};
 use model::{Fault, ItemFlags, Kind, Metadata, Settings, Side, Verb};
 
 use crate::basis;
+use crate::endpoint::{Attributed, Directory, SourceAttributes};
 use crate::entries::{Elsewhere, Entry, There};
 use crate::fake_super;
 use crate::identity::Power;
@@ -20,8 +21,6 @@ use crate::run::Run;
 use crate::task::Worker;
 use crate::wanted::Wanted;
 
-const ACCESS_ACL: &[u8] = b"system.posix_acl_access";
-const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 /// What a program may do; the kernel takes it from a file that gets another owner.
 const CAPABILITY: &[u8] = b"security.capability";
 /// Attributes in which rsync keeps what a file system cannot hold (rsync(1), `--fake-super`).
@@ -48,7 +47,7 @@ impl Extra {
         run: &Run,
         scope: &filter::Scope,
         side: Side,
-        carrier: Carrier<'_>,
+        carrier: &impl Attributed,
     ) -> io::Result<Self> {
         let mut extra = Self::default();
         if !run.settings.has_extra() {
@@ -57,25 +56,25 @@ impl Extra {
         let pretends = run.keeps_pretence();
         // Names that only root may set are kept under others; those that are there are as they are.
         let disguises = side == Side::Source && run.identity.power != Power::Root;
-        for name in xattr::list(carrier)? {
+        for name in carrier.names()? {
             match &*name {
                 // What a pretended entry has is in attributes of rsync's own.
                 ACCESS_ACL | DEFAULT_ACL if pretends => {}
                 FAKE_ACCESS_ACL | FAKE_DEFAULT_ACL if pretends => {
                     if run.settings.preserve.acls
-                        && let Some(value) = xattr::get(carrier, &name)?
+                        && let Some(value) = carrier.value(&name)?
                     {
                         extra.xattrs.push((name, value));
                     }
                 }
                 ACCESS_ACL if run.settings.preserve.acls => {
-                    extra.access = acl::read(carrier, Which::Access)?;
+                    extra.access = carrier.acl(Which::Access)?;
                 }
                 DEFAULT_ACL if run.settings.preserve.acls => {
-                    extra.default = acl::read(carrier, Which::Default)?;
+                    extra.default = carrier.acl(Which::Default)?;
                 }
                 _ if carries(run, scope, side, &name) => {
-                    if let Some(value) = xattr::get(carrier, &name)? {
+                    if let Some(value) = carrier.value(&name)? {
                         let name = if disguises { disguised(name) } else { name };
                         extra.xattrs.push((name, value));
                     }
@@ -93,7 +92,7 @@ impl Extra {
         scope: &filter::Scope,
         carrier: Carrier<'_>,
     ) -> io::Result<Self> {
-        Self::read_at(run, scope, Side::Destination, carrier)
+        Self::read_at(run, scope, Side::Destination, &carrier)
     }
 
     /// The ids in ACLs as `--usermap` and `--groupmap` say.
@@ -119,9 +118,9 @@ impl Extra {
     pub(crate) fn of_source(
         run: &Run,
         scope: &filter::Scope,
-        carrier: Carrier<'_>,
+        attributes: &SourceAttributes<'_>,
     ) -> io::Result<Self> {
-        let extra = Self::read_at(run, scope, Side::Source, carrier)?;
+        let extra = Self::read_at(run, scope, Side::Source, attributes)?;
         Ok(if run.identity.translates() { extra.translated(run) } else { extra })
     }
 
@@ -261,11 +260,12 @@ pub(crate) fn of_source(run: &Run, entry: &Entry) -> Result<Extra, Fault> {
         return Ok(Extra::default());
     }
     let read = || {
-        if entry.is_followed {
-            let behind = Behind::of(&entry.source_dir, &entry.name)?;
-            return Extra::of_source(run, entry.scope(), (&behind).into());
-        }
-        Extra::of_source(run, entry.scope(), Carrier::Name(&entry.source_dir, &entry.name))
+        let attributes = if entry.is_followed {
+            entry.source_dir.attributes_behind(&entry.name)?
+        } else {
+            entry.source_dir.attributes_of(&entry.name)
+        };
+        Extra::of_source(run, entry.scope(), &attributes)
     };
     read().map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))
 }

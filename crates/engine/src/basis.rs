@@ -8,13 +8,15 @@ use model::settings::BasisAction;
 use model::{Fault, ItemFlags, Kind, Metadata, Verb, Verdict};
 
 use crate::attributes::{self, AsksForExtra, Extra, ExtraChange};
+use crate::endpoint::SourceFile;
 use crate::entries::{Elsewhere, Entry, There, stored_target};
 use crate::node::{Handle, Node};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
 use crate::telling::Told;
+use crate::transfer::brought::{self, Brought};
 use crate::transfer::symlink;
-use crate::transfer::whole::{self, Brought, FileJob};
+use crate::transfer::whole::{self, FileJob};
 use crate::wanted::{Quick, Wanted, quick_check, same_time};
 
 /// How well a candidate matches.
@@ -183,8 +185,8 @@ fn same_content(worker: &mut Worker<'_>, entry: &Entry, dir: &Dir, metadata: &Me
         Quick::Equal => true,
         Quick::Different => false,
         Quick::MustRead => {
-            let both = || -> io::Result<(File, File)> {
-                let source = entry.open_source(worker.run)?;
+            let both = || -> io::Result<(SourceFile, File)> {
+                let source = entry.open_source_to_sum(worker.run)?;
                 Ok((source, dir.open_file(entry.target_name(), AccessTime::Keep)?))
             };
             both().is_ok_and(|(left, right)| {
@@ -208,7 +210,7 @@ fn omit(worker: &mut Worker<'_>, entry: Entry) -> Result<Cost, Box<Entry>> {
     if entry.source.kind == Kind::File {
         // As in rsync, which keeps links and nodes.
         let brought = Brought { source: entry.source, copy: entry.existing };
-        whole::remove_source(worker, &entry, &brought);
+        brought::remove_source(worker, &entry, &brought);
     }
     Ok(Cost::Change)
 }
@@ -233,7 +235,7 @@ fn link(worker: &mut Worker<'_>, entry: Entry, found: Elsewhere) -> Result<Cost,
             let told = Told::new(entry.written_verdict(), flags);
             let made = Entry { existing: Some(found.metadata), ..entry };
             made.conclude(worker, told);
-            whole::content_is_safe(worker, &made);
+            brought::content_is_safe(worker, &made);
             Ok(Cost::Change)
         }
         // Another file system, another user's file, too many links: a copy serves as well.

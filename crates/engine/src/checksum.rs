@@ -97,6 +97,11 @@ pub(crate) fn of_range(
     Ok(state.finish())
 }
 
+/// The checksum of no content.
+pub(crate) fn of_nothing(algorithm: Checksum) -> Vec<u8> {
+    State::new(algorithm).finish()
+}
+
 #[cfg(test)]
 mod tests {
     use model::settings::Checksum;

@@ -10,22 +10,26 @@ use model::{Cause, Fault, ItemFlags, Kind, Metadata, Topic, Verb};
 
 use self::way::Way;
 use crate::attributes::{self, AsksForExtra, Extra, ExtraChange};
+use crate::endpoint::{Directory, SourceDir};
 use crate::layers::{can_read_attributes, leave_existing, open_layers};
 use crate::merge_files::{rules_in_force, rules_of};
-use crate::names::Presence;
+use crate::names::{NameRef, Presence};
 use crate::node::{
     Before, Content, Finish, Ground, Handle, Layer, Node, Origin, SourceSide, Target, TargetSide,
     ThroughLink, is_listed,
 };
 use crate::run::Run;
 use crate::selection::Reason;
-use crate::task::{Position, Task, Worker};
+use crate::task::{Found, Position, Task, Worker};
 use crate::telling::Subject;
 use crate::wanted::Wanted;
 use crate::{basis, delete, finalize, inheritance, scan};
 
 /// A directory about to be entered.
 pub(crate) mod way;
+
+/// Directories that the source begins with before their turn, where it lies far away.
+const BEGUN: usize = 8;
 
 /// Why `-xx` leaves a directory out.
 pub(crate) const IS_ANOTHER_FILE_SYSTEM: &str = "another file system is mounted there";
@@ -43,6 +47,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
     let directories = found.names.directories();
     let own = run.log.open(segment);
     if next + 1 < directories.len() {
+        begin_some(&node, &found, &directories[next + 1..]);
         node.hold();
         run.progress.begin_scan();
         run.progress.begin_listing();
@@ -62,6 +67,16 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
         finalize::settle(worker, node);
     }
     run.progress.end_scan();
+}
+
+/// Has the source begin with the directories that come next.
+fn begin_some(node: &Node, found: &Found, next: &[NameRef]) {
+    let Some(first) = next.first() else { return };
+    let Some(dir) = node.source.layer(first.layer).handle.if_open() else { return };
+    let is_here = |entry: &&NameRef| entry.layer == first.layer && !entry.is_followed;
+    for entry in next.iter().take(BEGUN).filter(is_here) {
+        dir.begin_child(found.names.name(entry), node.run.access_time());
+    }
 }
 
 /// Looks at a directory on both sides and makes the node of it; `None` when it is not entered.
@@ -485,7 +500,7 @@ pub(crate) fn extra(run: &Run, node: &Node) -> Result<ExtraChange, Fault> {
     } else {
         let layer = node.source.itself;
         let dir = node.layer_dir(layer);
-        dir.and_then(|dir| Extra::of_source(run, &node.source.scope, Carrier::from(&dir)))
+        dir.and_then(|dir| Extra::of_source(run, &node.source.scope, &dir.attributes()))
             .map_err(|error| node.source_fault(Verb::ReadAttributes, layer, b".", &error))?
     };
     Ok(ExtraChange { wanted, present })
@@ -497,9 +512,10 @@ fn closed_source(run: &Run, node: &Node) -> Option<Extra> {
     let name = node.path.file_name();
     let layers = 0..u16::try_from(parent.source.layers.len()).ok()?;
     let mut dirs = layers.filter_map(|layer| parent.layer_dir(layer).ok());
-    let is_directory = |dir: &Dir| dir.stat(name).is_ok_and(|found| found.kind == Kind::Directory);
+    let is_directory =
+        |dir: &SourceDir| dir.stat(name).is_ok_and(|found| found.kind == Kind::Directory);
     let dir = dirs.find(is_directory)?;
-    Extra::of_source(run, &node.source.scope, Carrier::Name(&dir, name)).ok()
+    Extra::of_source(run, &node.source.scope, &dir.attributes_of(name)).ok()
 }
 
 /// Reads the merge files of a directory: each layer's gives that layer its rules. Returns those of

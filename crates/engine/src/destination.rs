@@ -13,6 +13,7 @@ use fs::{AccessTime, Dir};
 use model::settings::Symlinks;
 use model::{Job, Kind, Metadata, RelPath, Verb};
 
+use crate::endpoint::{Directory, SourceDir};
 use crate::error::SetupError;
 use crate::merge_files::rules_in_force;
 use crate::node::{Before, Content};
@@ -284,7 +285,7 @@ fn single_entry(job: &Job, rules: &Arc<Rules>, selection: &Selection) -> Result<
 }
 
 /// A picked name; a link that is followed is the directory that it leads to.
-fn look_at(dir: &Dir, name: &[u8], is_followed: bool) -> io::Result<Metadata> {
+fn look_at(dir: &SourceDir, name: &[u8], is_followed: bool) -> io::Result<Metadata> {
     let found = dir.stat(name)?;
     if found.kind != Kind::Symlink || !is_followed {
         return Ok(found);
@@ -300,7 +301,13 @@ fn follows_to_directories(job: &Job) -> bool {
 
 /// True when a directory is empty or cannot be read, or all that is in it is left out by rules or
 /// leads nowhere.
-fn gives_nothing(job: &Job, rules: &Arc<Rules>, root: &[u8], path: &RelPath, dir: &Dir) -> bool {
+fn gives_nothing(
+    job: &Job,
+    rules: &Arc<Rules>,
+    root: &[u8],
+    path: &RelPath,
+    dir: &SourceDir,
+) -> bool {
     let Ok(listing) = dir.list() else { return true };
     let follows = job.settings.links.symlinks == Symlinks::Follow;
     if listing.is_empty() || (rules.is_empty() && !follows) {

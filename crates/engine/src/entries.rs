@@ -5,13 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fs::{Dir, File};
+use fs::Dir;
 use model::settings::{Append, ContentCheck, Symlinks};
 use model::{
     Cause, Fault, Gauges, ItemFlags, Kind, Metadata, Side, Topic, Verb, Verdict, add_bytes,
 };
 
 use crate::descend::IS_IN_NO_DIRECTORY;
+use crate::endpoint::{Directory, SourceDir, SourceFile};
 use crate::hard_links::{self, GroupId, Member};
 use crate::names::{NameRef, Presence};
 use crate::node::Node;
@@ -31,7 +32,7 @@ const BATCH: usize = 64;
 /// An entry that is not a directory, looked at on both sides.
 pub(crate) struct Entry {
     pub(crate) node: Arc<Node>,
-    pub(crate) source_dir: Dir,
+    pub(crate) source_dir: SourceDir,
     /// `None` where the destination directory does not exist (dry run, list).
     pub(crate) target_dir: Option<Dir>,
     pub(crate) layer: u16,
@@ -63,12 +64,17 @@ impl Entry {
     }
 
     /// Opens its file at the source.
-    pub(crate) fn open_source(&self, run: &Run) -> io::Result<File> {
+    pub(crate) fn open_source(&self, run: &Run) -> io::Result<SourceFile> {
         if self.is_followed {
             self.source_dir.open_file_following(&self.name, run.access_time())
         } else {
             self.source_dir.open_file(&self.name, run.access_time())
         }
+    }
+
+    /// The same where only a checksum is wanted of it.
+    pub(crate) fn open_source_to_sum(&self, run: &Run) -> io::Result<SourceFile> {
+        self.source_dir.open_file_to_sum(&self.name, self.is_followed, run.access_time())
     }
 }
 
@@ -142,7 +148,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
 struct Place<'a> {
     node: &'a Arc<Node>,
     target: Option<Dir>,
-    layer: Option<(u16, Dir)>,
+    layer: Option<(u16, SourceDir)>,
 }
 
 impl<'a> Place<'a> {
@@ -154,7 +160,7 @@ impl<'a> Place<'a> {
     }
 
     /// Opens a file that is new at the destination and has no way around being read.
-    fn open_new(&mut self, name: &[u8], entry: &NameRef) -> Option<File> {
+    fn open_new(&mut self, name: &[u8], entry: &NameRef) -> Option<SourceFile> {
         let run = &self.node.run;
         let will_be_read = entry.kind == Some(Kind::File)
             && entry.presence == Presence::Absent
@@ -166,10 +172,10 @@ impl<'a> Place<'a> {
         if !will_be_read {
             return None;
         }
-        self.layer(entry.layer).ok()?.open_file(name, run.access_time()).ok()
+        self.layer(entry.layer).ok()?.open_file_ahead(name, run.access_time()).ok()
     }
 
-    fn layer(&mut self, number: u16) -> io::Result<Dir> {
+    fn layer(&mut self, number: u16) -> io::Result<SourceDir> {
         match &self.layer {
             Some((open, dir)) if *open == number => Ok(dir.clone()),
             _ => {
@@ -258,11 +264,11 @@ pub(crate) fn look_at_target(
 /// was opened early must still have the name.
 fn look(
     run: &Run,
-    dir: &Dir,
+    dir: &SourceDir,
     name: &[u8],
     entry: &NameRef,
     opened: Option<Opened>,
-) -> io::Result<(Metadata, Option<File>)> {
+) -> io::Result<(Metadata, Option<SourceFile>)> {
     if let Some(Opened { file, is_early }) = opened
         && let Ok(metadata) = file.metadata()
         && metadata.kind == Kind::File
@@ -303,7 +309,7 @@ fn source_failed(
 }
 
 /// Brings one entry over: decides what it needs and does it, or spawns the doing.
-pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<File>) -> Cost {
+pub(crate) fn bring(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<SourceFile>) -> Cost {
     let run = worker.run;
     let compare = &run.settings.compare;
     if run.settings.traverse.list_only {
@@ -388,7 +394,7 @@ pub(crate) fn is_present(worker: &mut Worker<'_>, entry: &Entry) -> bool {
 }
 
 /// A regular file.
-fn regular(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<File>) -> Cost {
+fn regular(worker: &mut Worker<'_>, mut entry: Entry, opened: Option<SourceFile>) -> Cost {
     let run = worker.run;
     if let Some(reason) = left_alone(run, &entry) {
         entry.skip(worker, Topic::Skip, |path| [path, reason].concat());
@@ -467,7 +473,7 @@ pub(crate) fn keep_content(worker: &mut Worker<'_>, entry: &Entry) -> Cost {
             let significant = flags.is_significant();
             let verdict = if significant { Verdict::Metadata } else { Verdict::Equal };
             entry.conclude(worker, Told::new(verdict, flags));
-            transfer::whole::content_is_safe(worker, entry);
+            transfer::brought::content_is_safe(worker, entry);
             if significant { Cost::Change } else { Cost::Compare }
         }
         Err(fault) => {
@@ -478,7 +484,7 @@ pub(crate) fn keep_content(worker: &mut Worker<'_>, entry: &Entry) -> Cost {
 }
 
 /// Content must be written: small files at once, long ones as tasks of their own.
-pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry, opened: Option<File>) -> Cost {
+pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry, opened: Option<SourceFile>) -> Cost {
     let run = worker.run;
     if let (Some(existing), true) = (&entry.existing, run.settings.write.append != Append::Off)
         && existing.size >= entry.source.size

@@ -8,6 +8,7 @@ use fs::{Dir, File};
 use model::{DeviceNumber, Kind, Metadata, Verb};
 
 use crate::attributes::{self, Born, ExtraChange, Unset};
+use crate::endpoint::{Attributed, Directory, SourceDir, SourceFile};
 use crate::identity::Power;
 use crate::run::Run;
 use crate::wanted::Wanted;
@@ -56,8 +57,8 @@ impl fmt::Display for Pretence {
 }
 
 /// The metadata that an entry pretends to have. Fails when that cannot be read.
-fn pretended(carrier: Carrier<'_>, metadata: Metadata) -> io::Result<Metadata> {
-    let text = xattr::get(carrier, STAT)?;
+fn pretended(carrier: &impl Attributed, metadata: Metadata) -> io::Result<Metadata> {
+    let text = carrier.value(STAT)?;
     let Some(pretence) = text.as_deref().and_then(Pretence::parse) else { return Ok(metadata) };
     let Pretence { st_mode, rdev, uid, gid } = pretence;
     let kind = Kind::from_st_mode(st_mode).unwrap_or(metadata.kind);
@@ -67,29 +68,29 @@ fn pretended(carrier: Carrier<'_>, metadata: Metadata) -> io::Result<Metadata> {
 /// Entries as the run takes them: as they are, or as they pretend to be.
 impl Run {
     /// Metadata of a name, as it pretends to be with `--fake-super`.
-    pub(crate) fn stat(&self, dir: &Dir, name: &[u8]) -> io::Result<Metadata> {
+    pub(crate) fn stat(&self, dir: &impl Directory, name: &[u8]) -> io::Result<Metadata> {
         let metadata = dir.stat(name)?;
         if !self.keeps_pretence() {
             return Ok(metadata);
         }
-        Ok(pretended(Carrier::Name(dir, name), metadata).unwrap_or(metadata))
+        Ok(pretended(&dir.attributes_of(name), metadata).unwrap_or(metadata))
     }
 
     /// Metadata of a name of the source. What a file pretends to be must be known to be copied; that
     /// a directory cannot be read is told when it is listed.
-    pub(crate) fn stat_source(&self, dir: &Dir, name: &[u8]) -> io::Result<Metadata> {
+    pub(crate) fn stat_source(&self, dir: &SourceDir, name: &[u8]) -> io::Result<Metadata> {
         let metadata = dir.stat(name)?;
         if !self.keeps_pretence() {
             return Ok(metadata);
         }
-        match pretended(Carrier::Name(dir, name), metadata) {
+        match pretended(&dir.attributes_of(name), metadata) {
             Err(_) if metadata.kind != Kind::File => Ok(metadata),
             pretended => pretended,
         }
     }
 
     /// The target of a link, as it pretends to be one with `--fake-super`.
-    pub(crate) fn read_link(&self, dir: &Dir, name: &[u8]) -> io::Result<Vec<u8>> {
+    pub(crate) fn read_link(&self, dir: &impl Directory, name: &[u8]) -> io::Result<Vec<u8>> {
         if self.keeps_pretence() { read_link(dir, name) } else { dir.read_link(name) }
     }
 
@@ -97,18 +98,18 @@ impl Run {
     /// `stat_source`, that must be known.
     pub(crate) fn as_pretended_file(
         &self,
-        file: &File,
+        file: &SourceFile,
         metadata: Metadata,
     ) -> io::Result<Metadata> {
-        if self.keeps_pretence() { pretended(file.into(), metadata) } else { Ok(metadata) }
+        if self.keeps_pretence() { pretended(&file.attributes(), metadata) } else { Ok(metadata) }
     }
 
     /// Metadata of an open directory, as it pretends to be with `--fake-super`.
-    pub(crate) fn as_pretended_dir(&self, dir: &Dir, metadata: Metadata) -> Metadata {
+    pub(crate) fn as_pretended_dir(&self, dir: &impl Directory, metadata: Metadata) -> Metadata {
         if !self.keeps_pretence() {
             return metadata;
         }
-        pretended(dir.into(), metadata).unwrap_or(metadata)
+        pretended(&dir.attributes(), metadata).unwrap_or(metadata)
     }
 
     /// True when owners and modes are kept in an attribute.
@@ -169,15 +170,10 @@ pub(crate) fn make_stand_in(dir: &Dir, name: &[u8], content: &[u8]) -> io::Resul
 }
 
 /// The target of a link, or of the file that stands for one.
-fn read_link(dir: &Dir, name: &[u8]) -> io::Result<Vec<u8>> {
+fn read_link(dir: &impl Directory, name: &[u8]) -> io::Result<Vec<u8>> {
     match dir.read_link(name) {
-        // EINVAL of readlink(2): not a link.
-        Err(error) if error.raw_os_error() == Some(22) => {
-            let file = dir.open_file(name, fs::AccessTime::Keep)?;
-            let mut target = vec![0; LINK_MAX_BYTES];
-            let len = file.read_at(&mut target, 0)?;
-            target.truncate(len);
-            Ok(target)
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            dir.read_start(name, LINK_MAX_BYTES)
         }
         target => target,
     }

@@ -6,20 +6,37 @@
 //! from is said in `node`.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::Arc;
+use std::{fmt, io};
 
-use fs::Dir;
 use model::{Inode, Metadata};
 use parking_lot::Mutex;
 
+use crate::endpoint::Directory;
+
 /// An open directory, or none.
-type Slot = Mutex<Option<Dir>>;
+type Slot<D> = Mutex<Option<D>>;
+
+/// What a handle can hold.
+pub(crate) trait HeldDir: Directory + fmt::Debug + Send + 'static {}
+
+impl<D: Directory + fmt::Debug + Send + 'static> HeldDir for D {}
+
+/// A directory of either side that may be closed.
+trait Close: fmt::Debug + Send + Sync {
+    fn close(&self);
+}
+
+impl<D: fmt::Debug + Send> Close for Slot<D> {
+    fn close(&self) {
+        self.lock().take();
+    }
+}
 
 /// A directory that is held open, or can be opened again.
 #[derive(Debug)]
-pub(crate) struct Handle {
-    slot: Arc<Slot>,
+pub(crate) struct Handle<D> {
+    slot: Arc<Slot<D>>,
     /// Another directory under the same name is noticed by it.
     inode: Inode,
 }
@@ -29,7 +46,7 @@ pub(crate) struct Handle {
 #[derive(Debug)]
 pub(crate) struct OpenDirs {
     max: usize,
-    lent: Mutex<VecDeque<Arc<Slot>>>,
+    lent: Mutex<VecDeque<Arc<dyn Close>>>,
 }
 
 impl OpenDirs {
@@ -38,19 +55,19 @@ impl OpenDirs {
         Self { max, lent: Mutex::default() }
     }
 
-    fn add(&self, slot: &Arc<Slot>) {
+    fn add(&self, slot: Arc<dyn Close>) {
         let mut lent = self.lent.lock();
-        lent.push_back(Arc::clone(slot));
+        lent.push_back(slot);
         let oldest = if lent.len() > self.max { lent.pop_front() } else { None };
         drop(lent);
         if let Some(oldest) = oldest {
-            oldest.lock().take();
+            oldest.close();
         }
     }
 }
 
-impl Handle {
-    pub(crate) fn new(dir: Dir, metadata: &Metadata) -> Self {
+impl<D: HeldDir> Handle<D> {
+    pub(crate) fn new(dir: D, metadata: &Metadata) -> Self {
         Self { slot: Arc::new(Mutex::new(Some(dir))), inode: metadata.inode() }
     }
 
@@ -68,8 +85,8 @@ impl Handle {
     pub(crate) fn get(
         &self,
         dirs: &OpenDirs,
-        open: impl FnOnce() -> io::Result<Dir>,
-    ) -> io::Result<Dir> {
+        open: impl FnOnce() -> io::Result<D>,
+    ) -> io::Result<D> {
         if let Some(dir) = self.if_open() {
             return Ok(dir);
         }
@@ -80,8 +97,8 @@ impl Handle {
     }
 
     /// Fails unless a directory that was opened again is the one that was open before.
-    pub(crate) fn check(&self, dir: &Dir) -> io::Result<()> {
-        if self.is_of(&dir.metadata()?) {
+    pub(crate) fn check(&self, dir: &D) -> io::Result<()> {
+        if self.is_of(&dir.as_opened()?) {
             return Ok(());
         }
         Err(another_directory())
@@ -93,7 +110,7 @@ impl Handle {
     }
 
     /// Keeps a directory that was opened again and checked.
-    pub(crate) fn keep(&self, dirs: &OpenDirs, dir: &Dir) {
+    pub(crate) fn keep(&self, dirs: &OpenDirs, dir: &D) {
         let before = self.slot.lock().replace(dir.clone());
         if before.is_none() {
             self.lend(dirs);
@@ -104,7 +121,7 @@ impl Handle {
     pub(crate) fn lend(&self, dirs: &OpenDirs) {
         let is_open = self.slot.lock().is_some();
         if is_open {
-            dirs.add(&self.slot);
+            dirs.add(Arc::clone(&self.slot) as Arc<dyn Close>);
         }
     }
 
@@ -123,13 +140,13 @@ impl Handle {
     }
 
     /// The directory, if it is open now.
-    pub(crate) fn if_open(&self) -> Option<Dir> {
+    pub(crate) fn if_open(&self) -> Option<D> {
         self.slot.lock().clone()
     }
 
     /// Closes the directory; it is opened again when it is needed.
     pub(crate) fn close(&self) {
-        self.slot.lock().take();
+        self.slot.close();
     }
 }
 
@@ -138,9 +155,9 @@ pub(crate) fn another_directory() -> io::Error {
     io::Error::other("another directory took its place while it was in use")
 }
 
-impl Drop for Handle {
+impl<D> Drop for Handle<D> {
     fn drop(&mut self) {
-        self.close();
+        self.slot.lock().take();
     }
 }
 
@@ -148,13 +165,15 @@ impl Drop for Handle {
 mod tests {
     use std::path::Path;
 
+    use fs::Dir;
+
     use super::*;
 
     fn open(path: &str) -> Dir {
         Dir::open_operator(Path::new(path)).unwrap()
     }
 
-    fn handle(dir: &Dir) -> Handle {
+    fn handle(dir: &Dir) -> Handle<Dir> {
         Handle::new(dir.clone(), &dir.metadata().unwrap())
     }
 

@@ -29,7 +29,8 @@ use crate::order::{OrderedLog, Place};
 use crate::run::Run;
 use crate::task::{Cost, Task, Worker};
 use crate::telling::Told;
-use crate::transfer::whole::{self, Brought, Problem};
+use crate::transfer::brought::{self, Brought};
+use crate::transfer::whole::{self, Problem};
 use collecting::Shard;
 
 /// Members of groups that are not complete, kept small.
@@ -414,7 +415,7 @@ fn follow(worker: &mut Worker<'_>, lead: &Lead<'_>, mut entry: Entry) {
     entry.conclude(worker, Told { leader, ..Told::new(verdict, flags) });
     if lead.dressed == Dressed::Wholly {
         let brought = Brought { source: lead.entry.source, copy: linked.copy };
-        whole::remove_source(worker, &entry, &brought);
+        brought::remove_source(worker, &entry, &brought);
     }
 }
 

@@ -6,6 +6,7 @@ use fs::acl::{self, Which};
 use model::Metadata;
 use model::settings::Perms;
 
+use crate::endpoint::{Attributed, Directory};
 use crate::node::{Before, Layer, Target, ThroughLink};
 use crate::run::Run;
 use crate::wanted::Wanted;
@@ -45,7 +46,7 @@ pub(crate) fn pass_on_acl(run: &Run, layers: &[Layer], target: &Target) {
     if !run.pass().transfers() {
         return;
     }
-    if let Ok(list) = acl::read((&source).into(), Which::Default) {
+    if let Ok(list) = source.attributes().acl(Which::Default) {
         drop(acl::write((&target).into(), Which::Default, list.as_ref()));
     }
 }

@@ -2,13 +2,12 @@
 
 use std::io;
 
-use fs::Dir;
-use fs::xattr::Node as Carrier;
 use model::settings::{Depth, OneFileSystem, Symlinks};
 use model::{Cause, Fault, Kind, Metadata, Topic, Verb};
 
 use crate::attributes::Extra;
 use crate::descend::way::Way;
+use crate::endpoint::{Directory, SourceDir};
 use crate::links::is_unsafe;
 use crate::node::{Content, Handle, Layer, OpenedFor, Origin, ThroughLink};
 use crate::run::Run;
@@ -78,8 +77,8 @@ fn is_leaf(pick: &Pick) -> bool {
 /// As rsync: a directory whose attributes are asked for and cannot be read is not made at all.
 pub(crate) fn can_read_attributes(run: &Run, way: &Way<'_>) -> bool {
     let read = way.node.layer_dir(way.entry.layer).and_then(|dir| {
-        let carrier = Carrier::Name(&dir, way.name());
-        Extra::of_source(run, way.node.source.scope_of(way.entry.layer), carrier)
+        let scope = way.node.source.scope_of(way.entry.layer);
+        Extra::of_source(run, scope, &dir.attributes_of(way.name()))
     });
     read.is_ok()
 }
@@ -89,12 +88,12 @@ fn open_layer(
     parent_layer: u16,
     content: Content,
     through_link: ThroughLink,
-) -> io::Result<(Dir, Metadata)> {
+) -> io::Result<(SourceDir, Metadata)> {
     let (run, parent) = (&way.node.run, way.node.layer_dir(parent_layer)?);
     let only_leads_on = content == Content::Picked && !way.pick().is_none_or(is_leaf);
     let opened_for = if only_leads_on { OpenedFor::Search } else { OpenedFor::Listing };
     let dir = run.open_source(&parent, way.name(), through_link, opened_for)?;
-    let metadata = dir.metadata()?;
+    let metadata = dir.as_opened()?;
     if !run.identity.is_root && !run.settings.links.follows_some() {
         // A directory that may be listed but not searched is as good as unreadable; as in rsync not
         // where links are followed, for then it is opened in another way.
@@ -118,7 +117,7 @@ fn is_directory_in(way: &Way<'_>, pick: &Pick, in_root: InRoot, layer: u16) -> b
 }
 
 /// True where a picked link may stand for the directory behind it.
-fn is_followed(way: &Way<'_>, pick: &Pick, in_root: InRoot, dir: &Dir) -> bool {
+fn is_followed(way: &Way<'_>, pick: &Pick, in_root: InRoot, dir: &SourceDir) -> bool {
     let links = &way.node.run.settings.links;
     let leads_on = in_root.reason != Reason::Named || pick.below.is_some();
     let leaves_the_tree =

@@ -13,6 +13,9 @@ mod pass;
 /// Why a run could not begin.
 mod error;
 
+/// The source side as the stages see it.
+mod endpoint;
+
 /// From source arguments to picked names.
 mod selection;
 
@@ -112,6 +115,7 @@ mod finalize;
 /// Events in rsync's order.
 mod order;
 
+pub use endpoint::{RemoteSource, serve};
 pub use error::SetupError;
-pub use pipeline::{Outcome, run};
+pub use pipeline::{Outcome, run, run_from};
 pub use run::{Stop, Surroundings};

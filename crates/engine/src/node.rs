@@ -16,7 +16,9 @@ pub(crate) use self::source::{
     Content, Layer, OpenedFor, Origin, SourceSide, ThroughLink, is_listed,
 };
 pub(crate) use self::target::{Before, Ground, Target, TargetSide};
+use crate::endpoint::SourceDir;
 pub(crate) use crate::handle::Handle;
+use crate::handle::HeldDir;
 use crate::order::SegmentId;
 use crate::run::{Run, join};
 use crate::telling::Line;
@@ -111,13 +113,13 @@ impl Node {
     }
 
     /// The open directory of a layer.
-    pub(crate) fn layer_dir(&self, layer: u16) -> io::Result<Dir> {
+    pub(crate) fn layer_dir(&self, layer: u16) -> io::Result<SourceDir> {
         let handle = &self.source.layer(layer).handle;
         handle.get(&self.run.budgets.open_dirs, || self.reopen_layer(layer))
     }
 
     /// Opens a layer's directory again, from the nearest ancestor that is open down.
-    fn reopen_layer(&self, layer: u16) -> io::Result<Dir> {
+    fn reopen_layer(&self, layer: u16) -> io::Result<SourceDir> {
         let mut way = Vec::new();
         let (mut node, mut layer) = (self, layer);
         let mut dir = loop {
@@ -147,7 +149,7 @@ impl Node {
     }
 
     /// The open directory of a layer of a child that is not in the tree yet.
-    pub(crate) fn child_layer_dir(&self, layer: &Layer) -> io::Result<Dir> {
+    pub(crate) fn child_layer_dir(&self, layer: &Layer) -> io::Result<SourceDir> {
         layer.handle.get(&self.run.budgets.open_dirs, || match &layer.origin {
             Origin::Root(place) => place.open(),
             Origin::Child { parent_layer, name, through_link } => {
@@ -159,7 +161,7 @@ impl Node {
 
     /// Checks a directory on the way down. Some stay open, so that whoever comes next has no long
     /// way again, and not all, for there may be thousands. A long way ends when the run does.
-    fn passed(&self, handle: &Handle, dir: &Dir, left: usize) -> io::Result<()> {
+    fn passed<D: HeldDir>(&self, handle: &Handle<D>, dir: &D, left: usize) -> io::Result<()> {
         handle.check(dir)?;
         if left > 0 && left.is_multiple_of(KEPT_ON_THE_WAY) {
             if self.run.ending.has_begun() {
@@ -239,8 +241,12 @@ impl Node {
 
     /// Counts its directories among those that are open and may be closed.
     pub(crate) fn lend_directories(&self) {
-        for handle in self.handles() {
-            handle.lend(&self.run.budgets.open_dirs);
+        let dirs = &self.run.budgets.open_dirs;
+        for layer in &self.source.layers {
+            layer.handle.lend(dirs);
+        }
+        if let Target::Present { handle, .. } = &self.target.dir {
+            handle.lend(dirs);
         }
     }
 
@@ -263,18 +269,16 @@ impl Node {
         }
     }
 
-    fn handles(&self) -> impl Iterator<Item = &Handle> {
-        let target = match &self.target.dir {
-            Target::Present { handle, .. } => Some(handle),
-            Target::Absent => None,
-        };
-        self.source.layers.iter().map(|layer| &layer.handle).chain(target)
-    }
-
     /// Closes its directories; they are opened again when they are needed.
     pub(crate) fn close_directories(&self) {
-        if self.parent.is_some() {
-            self.handles().for_each(Handle::close);
+        if self.parent.is_none() {
+            return;
+        }
+        for layer in &self.source.layers {
+            layer.handle.close();
+        }
+        if let Target::Present { handle, .. } = &self.target.dir {
+            handle.close();
         }
     }
 
@@ -370,11 +374,11 @@ impl Run {
     /// Opens a directory of the source.
     pub(crate) fn open_source(
         &self,
-        parent: &Dir,
+        parent: &SourceDir,
         name: &[u8],
         through_link: ThroughLink,
         opened_for: OpenedFor,
-    ) -> io::Result<Dir> {
+    ) -> io::Result<SourceDir> {
         match (through_link, opened_for) {
             (ThroughLink::No, OpenedFor::Listing) => parent.open_child(name, self.access_time()),
             (ThroughLink::No, OpenedFor::Search) => {
@@ -388,7 +392,7 @@ impl Run {
     /// Looks at an entry of the source, or at what a link leads to.
     pub(crate) fn look_at_source(
         &self,
-        dir: &Dir,
+        dir: &SourceDir,
         name: &[u8],
         is_followed: bool,
     ) -> io::Result<Metadata> {

@@ -20,6 +20,7 @@ use crate::delete;
 use crate::delete::missing::Missing;
 use crate::descriptors::Descriptors;
 use crate::destination::{self, Opened};
+use crate::endpoint::{Endpoint, RemoteSource};
 use crate::error::SetupError;
 use crate::merge_files::{rules_in_force, rules_of};
 use crate::node::{
@@ -53,8 +54,27 @@ pub struct Outcome {
 ///
 /// Paths that fail are faults: they go to the sink and into the summary, and the run goes on.
 pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outcome, SetupError> {
+    run_at(&Endpoint::Local, job, rules, around)
+}
+
+/// The same of a source that lies on another host.
+pub fn run_from(
+    source: &RemoteSource,
+    job: &Job,
+    rules: &Arc<Rules>,
+    around: &Surroundings,
+) -> Result<Outcome, SetupError> {
+    run_at(&Endpoint::remote(source, &job.settings, &around.cancel), job, rules, around)
+}
+
+fn run_at(
+    endpoint: &Endpoint,
+    job: &Job,
+    rules: &Arc<Rules>,
+    around: &Surroundings,
+) -> Result<Outcome, SetupError> {
     let descriptors = Descriptors::raise();
-    let mut selection = Selection::new(job, rules, descriptors.roots)?;
+    let mut selection = Selection::new(endpoint, job, rules, descriptors.roots)?;
     if let Some(empty) = selection.empty.take() {
         let path = Path::new(std::ffi::OsStr::from_bytes(&empty)).to_owned();
         return Err(SetupError::EmptySource { path });
@@ -83,7 +103,8 @@ pub fn run(job: &Job, rules: &Arc<Rules>, around: &Surroundings) -> Result<Outco
         passes(&run, top, &settings)?;
     }
     tell_passing_fault(&run);
-    let stopped = run.ending.reason();
+    let lost = || endpoint.lost().map(|why| Stop::SourceLost(why.into()));
+    let stopped = run.ending.reason().or_else(lost);
     let cancelled = around.cancel.is_cancelled() && stopped.is_none();
     Ok(Outcome { summary: run.scratches.totals(), stopped, cancelled })
 }
@@ -104,7 +125,11 @@ fn inodes_up_to_the_top(selection: &Selection) -> HashSet<Inode> {
     for root in &selection.roots {
         // What cannot be opened any more is told of when it is listed.
         match root.dir() {
-            Ok(dir) => add_inodes_up_to_the_top(&dir, root.metadata, &mut inodes),
+            Ok(dir) => {
+                if let Some(dir) = dir.on_this_host() {
+                    add_inodes_up_to_the_top(dir, root.metadata, &mut inodes);
+                }
+            }
             Err(_) => drop(inodes.insert(root.metadata.inode())),
         }
     }

@@ -5,11 +5,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 
 use filter::{NodeKind, Perishable, Scope, Side};
-use fs::Dir;
 use model::settings::{Depth, Symlinks};
 use model::{Inode, Kind, Metadata, RelPath};
 use parking_lot::Mutex;
 
+use crate::endpoint::{Directory, SourceDir};
 use crate::merge_files::rules_in_force;
 use crate::names::Seen;
 use crate::node::{Content, Node, OpenedFor, ThroughLink};
@@ -74,8 +74,8 @@ pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8], is_followed: bool) 
     found.unwrap_or(false)
 }
 
-fn inode_of(dir: &Dir) -> Option<Inode> {
-    dir.metadata().ok().map(|metadata| metadata.inode())
+fn inode_of(dir: &SourceDir) -> Option<Inode> {
+    dir.as_opened().ok().map(|metadata| metadata.inode())
 }
 
 /// The same of a directory that was picked, by its name or by one below it.
@@ -91,7 +91,7 @@ pub(crate) fn pick_is_empty(node: &Node, layer: u16, pick: &Pick) -> bool {
 fn brings_nothing(
     node: &Node,
     layer: u16,
-    dir: &Dir,
+    dir: &SourceDir,
     path: &[u8],
     pick: &Pick,
     scope: &Scope,
@@ -119,7 +119,7 @@ fn goes_down(node: &Node) -> bool {
     node.run.settings.traverse.depth == Depth::Recursive
 }
 
-fn holds_nothing(node: &Node, layer: u16, dir: &Dir, path: &[u8], scope: &Scope) -> bool {
+fn holds_nothing(node: &Node, layer: u16, dir: &SourceDir, path: &[u8], scope: &Scope) -> bool {
     let mut search = Search::new(node, layer, path.to_vec());
     search.finds_nothing(dir.clone(), scope).unwrap_or(false)
 }
@@ -139,7 +139,7 @@ struct Search<'a> {
 /// A directory that is searched.
 struct Level {
     /// Closed while it is far above the deepest level.
-    dir: Option<Dir>,
+    dir: Option<SourceDir>,
     inode: Inode,
     scope: Scope,
     /// The directories in it that are left to be searched.
@@ -161,7 +161,7 @@ impl<'a> Search<'a> {
     }
 
     /// Whether there is no file at or below a directory; `None` when that cannot be known.
-    fn finds_nothing(&mut self, dir: Dir, scope: &Scope) -> Option<bool> {
+    fn finds_nothing(&mut self, dir: SourceDir, scope: &Scope) -> Option<bool> {
         let above_len = self.path.len();
         if !self.enter(dir, scope, above_len)? {
             return Some(false);
@@ -198,7 +198,7 @@ impl<'a> Search<'a> {
     }
 
     /// Looks at what is in a directory; false when there is a file.
-    fn enter(&mut self, dir: Dir, above: &Scope, above_len: usize) -> Option<bool> {
+    fn enter(&mut self, dir: SourceDir, above: &Scope, above_len: usize) -> Option<bool> {
         let path = RelPath::new(&self.path)?;
         let scope = rules_in_force(above, &path, Some(&dir)).ok()?;
         let listing = dir.list().ok().filter(|listing| listing.error().is_none())?;
@@ -228,7 +228,7 @@ impl<'a> Search<'a> {
                 }
             }
         }
-        let metadata = dir.metadata().ok()?;
+        let metadata = dir.as_opened().ok()?;
         let inode = metadata.inode();
         if follows_links(self.node) && self.leads_back(&metadata) {
             return None;
@@ -259,7 +259,7 @@ impl<'a> Search<'a> {
     }
 }
 
-fn open(node: &Node, dir: &Dir, name: &[u8], is_followed: bool) -> io::Result<Dir> {
+fn open(node: &Node, dir: &SourceDir, name: &[u8], is_followed: bool) -> io::Result<SourceDir> {
     node.run.open_source(dir, name, ThroughLink::at(is_followed), OpenedFor::Listing)
 }
 
@@ -270,7 +270,7 @@ fn follows_links(node: &Node) -> bool {
 }
 
 /// What a name is; a link to a directory is one where the settings say so.
-fn see(node: &Node, dir: &Dir, name: &[u8], hint: Option<Kind>) -> Seen {
+fn see(node: &Node, dir: &SourceDir, name: &[u8], hint: Option<Kind>) -> Seen {
     let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
     let leads_to_directory =
         || dir.stat_following(name).is_ok_and(|behind| behind.kind == Kind::Directory);

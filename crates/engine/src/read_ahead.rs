@@ -8,9 +8,9 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
-use fs::File;
 use sched::{Budget, Permit};
 
+use crate::endpoint::SourceFile;
 use crate::transfer::LONG_FROM_BYTES;
 
 /// Enough to keep a disk busy while one file is written.
@@ -21,7 +21,7 @@ const FETCH_BYTES: NonZeroU64 = NonZeroU64::new(LONG_FROM_BYTES).expect("long fi
 
 /// A new file of the source.
 pub(crate) struct Opened {
-    pub(crate) file: File,
+    pub(crate) file: SourceFile,
     /// It was opened before its turn: its name may be another file's by now.
     pub(crate) is_early: bool,
 }
@@ -37,14 +37,14 @@ enum Way<'a> {
 }
 
 /// Whether reading a file would wait for a disk; `None` where that is not known.
-type WouldWait = fn(&File) -> Option<bool>;
+type WouldWait = fn(&SourceFile) -> Option<bool>;
 
 /// The files of one batch, by their place in it; asked for in order.
 pub(crate) struct ReadAhead<'a> {
     descriptors: &'a Budget,
     would_wait: WouldWait,
     way: Way<'a>,
-    opened: VecDeque<(usize, File)>,
+    opened: VecDeque<(usize, SourceFile)>,
     /// Places before this one were opened, or passed.
     next: usize,
 }
@@ -53,7 +53,7 @@ impl<'a> ReadAhead<'a> {
     /// Nothing yet; it reads ahead only if `descriptors` has some left.
     pub(crate) fn new(descriptors: &'a Budget) -> Self {
         let opened = VecDeque::new();
-        Self { descriptors, would_wait: File::would_wait, way: Way::Unknown, opened, next: 0 }
+        Self { descriptors, would_wait: SourceFile::would_wait, way: Way::Unknown, opened, next: 0 }
     }
 
     /// The file at `place`, and those behind it on their way. `open` opens a file that is new and
@@ -62,7 +62,7 @@ impl<'a> ReadAhead<'a> {
         &mut self,
         place: usize,
         count: usize,
-        mut open: impl FnMut(usize) -> Option<File>,
+        mut open: impl FnMut(usize) -> Option<SourceFile>,
     ) -> Option<Opened> {
         let opened = match self.opened.pop_front() {
             Some((at, file)) if at == place => Opened { file, is_early: true },
@@ -89,7 +89,7 @@ impl<'a> ReadAhead<'a> {
         Some(opened)
     }
 
-    fn way_after(&self, file: &File) -> Way<'a> {
+    fn way_after(&self, file: &SourceFile) -> Way<'a> {
         match (self.would_wait)(file) {
             None => Way::Unknown,
             Some(false) => Way::InTurn,
@@ -116,7 +116,7 @@ mod tests {
     const COLD: WouldWait = |_| Some(true);
     const CACHED: WouldWait = |_| Some(false);
 
-    fn cold_if_not_empty(file: &File) -> Option<bool> {
+    fn cold_if_not_empty(file: &SourceFile) -> Option<bool> {
         (file.metadata().unwrap().size > 0).then_some(true)
     }
 
@@ -143,7 +143,7 @@ mod tests {
         for place in 0..COUNT {
             let file = ahead.take(place, COUNT, |at| {
                 opened.borrow_mut().push(at);
-                dir.open_file(&name(at), AccessTime::Keep).ok()
+                dir.open_file(&name(at), AccessTime::Keep).ok().map(SourceFile::Local)
             });
             see(place, &opened.borrow(), file);
         }

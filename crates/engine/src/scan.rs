@@ -9,6 +9,7 @@ use fs::{Dir, Listing};
 use model::settings::{DeleteWhen, OneFileSystem, Symlinks};
 use model::{Cause, Kind, Metadata, Topic, Verb, Verdict};
 
+use crate::endpoint::{Directory, SourceDir};
 use crate::names::{AlsoIn, NameRef, Names, Presence, Seen, Sorted};
 use crate::node::{Content, Node};
 use crate::pass::Deletion;
@@ -116,7 +117,7 @@ fn add_listing(
     worker: &mut Worker<'_>,
     node: &Arc<Node>,
     layer: u16,
-    dir: &Dir,
+    dir: &SourceDir,
     listing: &Listing,
     names: &mut Names,
 ) {
@@ -154,7 +155,7 @@ fn leave_out(worker: &mut Worker<'_>, node: &Node, name: &[u8], reason: &str) {
 }
 
 /// `-xx`: mount points are left out, as if they were not there.
-fn is_omitted_mount(run: &Run, node: &Node, layer: u16, dir: &Dir, name: &[u8]) -> bool {
+fn is_omitted_mount(run: &Run, node: &Node, layer: u16, dir: &SourceDir, name: &[u8]) -> bool {
     let root_device = node.source.layer(layer).root_device;
     run.settings.traverse.one_file_system == OneFileSystem::OmitMountPoints
         && dir.stat(name).is_ok_and(|metadata| metadata.dev != root_device)
@@ -195,7 +196,7 @@ fn add_pick(worker: &mut Worker<'_>, node: &Arc<Node>, pick: &Pick, at: u32, nam
 }
 
 /// What a name is, links followed where the settings ask for it.
-fn see(run: &Run, node: &Node, dir: &Dir, name: &[u8], hint: Option<Kind>) -> Seen {
+fn see(run: &Run, node: &Node, dir: &SourceDir, name: &[u8], hint: Option<Kind>) -> Seen {
     let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
     if kind != Some(Kind::Symlink) {
         return Seen::itself(kind);

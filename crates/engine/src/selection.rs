@@ -12,13 +12,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use filter::Rules;
-use fs::Dir;
 use model::settings::{Depth, Traverse};
 use model::{Inode, Job, Kind, Metadata};
 
 use self::place::{Base, Place};
 use self::wishes::Wishes;
 use crate::delete::missing::MissingName;
+use crate::endpoint::{Directory, Endpoint, SourceDir};
 use crate::error::SetupError;
 use crate::node::{Content, Handle};
 use crate::run::join;
@@ -31,7 +31,7 @@ mod wishes;
 /// A directory of the source side that the user named.
 #[derive(Debug)]
 pub(crate) struct Root {
-    pub(crate) handle: Handle,
+    pub(crate) handle: Handle<SourceDir>,
     pub(crate) place: Place,
     pub(crate) metadata: Metadata,
     pub(crate) content: Content,
@@ -43,7 +43,7 @@ pub(crate) struct Root {
 
 impl Root {
     /// Its directory, opened for as long as the caller holds it unless it is open anyway.
-    pub(crate) fn dir(&self) -> io::Result<Dir> {
+    pub(crate) fn dir(&self) -> io::Result<SourceDir> {
         if let Some(dir) = self.handle.if_open() {
             return Ok(dir);
         }
@@ -173,13 +173,18 @@ struct Branch {
 
 impl Selection {
     /// Reads the arguments of a job; of the directories that they name `open_max` stay open.
-    pub(crate) fn new(job: &Job, rules: &Arc<Rules>, open_max: usize) -> Result<Self, SetupError> {
+    pub(crate) fn new(
+        endpoint: &Endpoint,
+        job: &Job,
+        rules: &Arc<Rules>,
+        open_max: usize,
+    ) -> Result<Self, SetupError> {
         let mut selection = Self { open_max, ..Self::default() };
         let mut top = BTreeMap::new();
-        let settings = &Wishes { settings: &job.settings, rules };
+        let settings = &Wishes { settings: &job.settings, rules, endpoint };
         if let Some(files) = &job.settings.traverse.files_from {
             let base = job.sources.first().map_or(Path::new("."), |source| source.path.as_path());
-            let base = Base::anchored(base, settings.trusts_listed_links())?;
+            let base = Base::anchored(endpoint, base, settings.trusts_listed_links())?;
             for file in files {
                 selection.add_listed(&mut top, settings, &base, file)?;
             }
@@ -217,7 +222,7 @@ impl Selection {
         } else {
             split_last(argument)
         };
-        match Base::typed(base) {
+        match Base::typed(settings.endpoint, base) {
             Ok(base) => self.add_below(top, settings, &base, below, argument),
             // As in rsync: only the last component may be missing by permission.
             Err(error) => {

@@ -276,10 +276,10 @@ impl Entry {
         if !run.settings.tell_checksums || self.source.kind != Kind::File || !is_read {
             return None;
         }
-        let file = self.open_source(run).ok()?;
+        let file = self.open_source_to_sum(run).ok()?;
         let algorithm = run.settings.compare.checksum;
         let whole = 0..self.source.size;
-        let digest = checksum::of_range(algorithm, &file, whole, || run.ending.go_on()).ok()?;
+        let digest = file.checksum(algorithm, whole, || run.ending.go_on()).ok()?;
         Some(checksum::hex(&digest).into())
     }
 

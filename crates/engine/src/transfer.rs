@@ -28,10 +28,15 @@ mod made;
 /// What becomes of a file that was not completed, and of files put into place at the end.
 pub(crate) mod partial;
 
+/// What follows when the destination has what an entry holds.
+pub(crate) mod brought;
+
 /// Which ranges of a big file are left to take.
 mod ranges;
 
 use model::ItemFlags;
+
+pub(crate) use self::ranges::RANGE_BYTES;
 
 use crate::finalize;
 use crate::parked::Parked;

@@ -273,8 +273,15 @@ impl Tag {
 /// The access or default list of a node. `None` when there is none, and for an access list that
 /// says no more than the mode bits.
 pub fn read(node: Node<'_>, which: Which) -> io::Result<Option<Acl>> {
-    let Some(bytes) = xattr::get(node, attribute(which))? else { return Ok(None) };
-    let acl = Acl::parse(&bytes)?;
+    match xattr::get(node, attribute(which))? {
+        Some(bytes) => from_attribute(which, &bytes),
+        None => Ok(None),
+    }
+}
+
+/// The list that the value of its attribute holds, as [`read`] gives it.
+pub fn from_attribute(which: Which, value: &[u8]) -> io::Result<Option<Acl>> {
+    let acl = Acl::parse(value)?;
     let is_worth_it = which == Which::Default || !acl.is_trivial();
     Ok(is_worth_it.then_some(acl))
 }

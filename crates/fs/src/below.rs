@@ -33,6 +33,11 @@ pub fn open_file_below(base: &Dir, path: &Path) -> io::Result<File> {
     Walk::file_below(base, path)?.open()
 }
 
+/// The same of content that is to be brought over.
+pub fn open_content_below(base: &Dir, path: &Path) -> io::Result<crate::file::File> {
+    open_file_below(base, path).map(|file| crate::file::File::opened(file.into()))
+}
+
 /// A path as it reads from the root, by its text: for rules that match whole paths.
 pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())

@@ -1,8 +1,9 @@
-//! Moving bytes between two open files, by the cheapest way that their file systems offer.
+//! Moving bytes into an open file, by the cheapest way that there is from where they come.
 //!
 //! Three ways, tried in this order: sharing the data (reflink), letting a server copy (through the
-//! kernel's copy), reading and writing. What a pair of devices cannot do is remembered by each
-//! [`Copier`], so that the question costs it one failed call and not one for each file.
+//! kernel's copy), reading and writing. The first two are for files of this host. What a pair of
+//! devices cannot do is remembered by each [`Copier`], so that the question costs it one failed call
+//! and not one for each file.
 //!
 //! Where no server does the work, the kernel's copy is a loop over the page cache. It holds the lock
 //! of the destination all the while, so that a second worker only waits; reading outside that lock
@@ -32,6 +33,40 @@ const KERNEL_PIECE_BYTES: u64 = 8 * 1024 * 1024;
 /// Blocks of this size, at multiples of it, become holes when they are all zero: what file systems
 /// allocate by.
 const ZERO_BLOCK_BYTES: u64 = 4096;
+
+/// Where bytes come from: a file of this host, or what stands for one that lies elsewhere.
+pub trait Content {
+    /// Reads until `buffer` is full or the content ends; says how many bytes there are.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// The first part of a range that holds data; `None` where all of it reads as zeros. Where that
+    /// is not known, all of the range is one part.
+    fn first_extent(&self, range: Range<u64>) -> io::Result<Option<Range<u64>>>;
+
+    /// How much there is now.
+    fn size(&self) -> io::Result<u64>;
+
+    /// The file, where it is one of this host.
+    fn local(&self) -> Option<&File>;
+}
+
+impl Content for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(buffer, offset)
+    }
+
+    fn first_extent(&self, range: Range<u64>) -> io::Result<Option<Range<u64>>> {
+        self.data_extents(range).next().transpose()
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.size)
+    }
+
+    fn local(&self) -> Option<&File> {
+        Some(self)
+    }
+}
 
 /// What becomes of holes and zeros.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,7 +129,7 @@ impl From<CopyError> for io::Error {
 
 type CopyResult<T> = Result<T, CopyError>;
 
-/// Copies between files; each worker has one, for the buffer and for what it found out.
+/// Copies into files; each worker has one, for the buffer and for what it found out.
 #[derive(Debug, Default)]
 pub struct Copier {
     buffer: Vec<u8>,
@@ -119,7 +154,7 @@ struct Route {
 
 /// One copy under way.
 struct Transfer<'a> {
-    src: &'a File,
+    src: &'a dyn Content,
     dst: &'a File,
     observer: &'a mut dyn FnMut(u64) -> io::Result<()>,
     copied: Copied,
@@ -142,7 +177,8 @@ impl Copier {
     }
 
     /// Makes `dst` share all data of `src`, as `src` is now; `false` where the file systems cannot.
-    pub fn clone_whole(&mut self, src: &File, dst: &File) -> CopyResult<bool> {
+    pub fn clone_whole(&mut self, src: &dyn Content, dst: &File) -> CopyResult<bool> {
+        let Some(src) = src.local() else { return Ok(false) };
         let route = self.route(src, dst)?;
         if route.lacks_clone {
             return Ok(false);
@@ -163,7 +199,7 @@ impl Copier {
     /// by failing.
     pub fn copy_whole(
         &mut self,
-        src: &File,
+        src: &dyn Content,
         dst: &File,
         len: u64,
         sparse: Sparse,
@@ -187,7 +223,7 @@ impl Copier {
     /// length of the whole.
     pub fn copy_range(
         &mut self,
-        src: &File,
+        src: &dyn Content,
         dst: &File,
         range: Range<u64>,
         sparse: Sparse,
@@ -208,7 +244,7 @@ impl Copier {
     /// were, fewer than asked for when the file ends early.
     pub fn read_range(
         &mut self,
-        src: &File,
+        src: &dyn Content,
         range: Range<u64>,
         reader: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<u64> {
@@ -231,8 +267,9 @@ impl Copier {
         sparse: Sparse,
     ) -> CopyResult<()> {
         let mut done = range.start;
-        for extent in transfer.src.data_extents(range.clone()) {
-            let extent = extent.map_err(CopyError::Source)?;
+        while let Some(extent) =
+            transfer.src.first_extent(done..range.end).map_err(CopyError::Source)?
+        {
             transfer.pass_hole(done..extent.start)?;
             done = extent.end;
             self.copy_extent(transfer, extent, sparse)?;
@@ -242,8 +279,8 @@ impl Copier {
         }
         if done < range.end {
             // "No more data" is also what a file says that was cut meanwhile.
-            let now = transfer.src.metadata().map_err(CopyError::Source)?;
-            let end = now.size.clamp(done, range.end);
+            let now = transfer.src.size().map_err(CopyError::Source)?;
+            let end = now.clamp(done, range.end);
             transfer.pass_hole(done..end)?;
             transfer.copied.short = end < range.end;
         }
@@ -264,9 +301,11 @@ impl Copier {
 
     fn copy_data(&mut self, transfer: &mut Transfer<'_>, range: Range<u64>) -> CopyResult<()> {
         let Range { mut start, end } = range;
-        if end.saturating_sub(start) >= SHORTCUT_MIN_BYTES {
-            let route = self.route(transfer.src, transfer.dst)?;
-            start = transfer.copy_in_kernel(start..end, route)?;
+        if let Some(src) = transfer.src.local()
+            && end.saturating_sub(start) >= SHORTCUT_MIN_BYTES
+        {
+            let route = self.route(src, transfer.dst)?;
+            start = transfer.copy_in_kernel(src, start..end, route)?;
         }
         while start < end {
             let buffer = self.buffer_for(end - start);
@@ -334,13 +373,18 @@ impl Copier {
 
 impl Transfer<'_> {
     /// Copies until the end of the range or until the kernel stops; says where that was.
-    fn copy_in_kernel(&mut self, range: Range<u64>, route: &mut Route) -> CopyResult<u64> {
+    fn copy_in_kernel(
+        &mut self,
+        src: &File,
+        range: Range<u64>,
+        route: &mut Route,
+    ) -> CopyResult<u64> {
         let mut offset = range.start;
         while offset < range.end && !route.lacks_kernel_copy {
             let piece = (range.end - offset).min(KERNEL_PIECE_BYTES);
             self.dst.note_written(offset + piece);
             let len = usize::try_from(piece).expect("a piece is 8 MiB at most");
-            match sys::copy_in_kernel(self.src.as_fd(), self.dst.as_fd(), offset, len) {
+            match sys::copy_in_kernel(src.as_fd(), self.dst.as_fd(), offset, len) {
                 // The end of the file, or a file system that pretends it: reading will tell.
                 Ok(0) => break,
                 Ok(count) => {

@@ -62,7 +62,7 @@ pub mod operator;
 pub mod below;
 
 pub use acl::Acl;
-pub use copy::{Copied, Copier, Sparse};
+pub use copy::{Content, Copied, Copier, Sparse};
 pub use dir::{AccessTime, Dir, Existing, Made, Times};
 pub use file::{DataExtents, File};
 pub use listing::Listing;

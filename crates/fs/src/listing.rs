@@ -49,7 +49,9 @@ impl Listing {
         Ok(listing)
     }
 
-    fn push(&mut self, name: &[u8], kind: Option<Kind>) -> io::Result<()> {
+    /// Adds a name that was listed, here or elsewhere, with what its directory says of its kind.
+    /// Fails for what is not the name of an entry.
+    pub fn push(&mut self, name: &[u8], kind: Option<Kind>) -> io::Result<()> {
         if matches!(name, b"." | b"..") {
             return Ok(());
         }
@@ -66,6 +68,7 @@ impl Listing {
             kind: kind.map_or(0, kind_code),
         });
         self.names.extend_from_slice(name);
+        self.sorted = Sorted::No;
         Ok(())
     }
 
@@ -133,6 +136,11 @@ impl Listing {
     /// Why the directory could not be read to its end; names may be missing then.
     pub fn error(&self) -> Option<&io::Error> {
         self.error.as_ref()
+    }
+
+    /// Notes why names may be missing behind those that were added.
+    pub fn break_off(&mut self, error: io::Error) {
+        self.error = Some(error);
     }
 
     /// Takes the error out, to be told.

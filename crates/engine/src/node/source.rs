@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use filter::Scope;
 
 use super::Handle;
+use crate::endpoint::SourceDir;
 use crate::selection::Picked;
 use crate::selection::place::Place;
 
@@ -56,7 +57,7 @@ pub(crate) enum Content {
 #[derive(Debug)]
 pub(crate) struct Layer {
     pub(crate) origin: Origin,
-    pub(crate) handle: Handle,
+    pub(crate) handle: Handle<SourceDir>,
     pub(crate) content: Content,
     /// Device of the source argument it belongs to, for `-x`.
     pub(crate) root_device: u64,

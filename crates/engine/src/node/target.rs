@@ -13,7 +13,7 @@ use super::{Handle, ThroughLink};
 #[derive(Debug)]
 pub(crate) enum Target {
     /// It is there.
-    Present { handle: Handle, through_link: ThroughLink, listing: Before, ground: Ground },
+    Present { handle: Handle<Dir>, through_link: ThroughLink, listing: Before, ground: Ground },
     /// It is not there and will not be: a dry run, or nothing but a list is wanted.
     Absent,
 }
@@ -80,7 +80,7 @@ pub(crate) struct TargetSide {
     /// Its default ACL, once it was asked for.
     pub(crate) default_acl: OnceLock<Option<Acl>>,
     /// The directories of the basis trees that mirror it, once they were asked for.
-    pub(crate) mirrors: OnceLock<Vec<Option<Handle>>>,
+    pub(crate) mirrors: OnceLock<Vec<Option<Handle<Dir>>>>,
 }
 
 impl TargetSide {

@@ -13,6 +13,8 @@ pub enum Stop {
     Fatal(Fault),
     /// A later pass over the tree could not begin.
     Unprepared(Box<str>),
+    /// The session with the host of the source ended.
+    SourceLost(Box<str>),
     /// `--stop-at` or `--stop-after`.
     TimeIsUp,
     /// A task panicked: a bug of ours.

@@ -8,19 +8,27 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use fs::Dir;
 use model::settings::Symlinks;
 use model::{Kind, Metadata};
 
 use super::wishes::Wishes;
+use crate::endpoint::{Directory, Endpoint, SourceDir};
 use crate::error::SetupError;
 use crate::run::join;
+
+/// What the way to a directory starts from.
+#[derive(Clone, Debug)]
+enum Start {
+    /// The working directory, or the root, where the source lies: of an argument.
+    Endpoint(Endpoint),
+    /// The directory that the lines of `--files-from` are below.
+    Anchor(SourceDir),
+}
 
 /// Where a directory is that the user named.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    /// The directory that `--files-from` starts from; `None` for an argument.
-    anchor: Option<Dir>,
+    start: Start,
     /// The way from there; of an argument the path as typed.
     way: Box<[u8]>,
     /// As a person would look for it.
@@ -31,17 +39,18 @@ pub(crate) struct Place {
 
 impl Place {
     /// Opens the directory. Whoever had it open before insists on the inode that it had.
-    pub(crate) fn open(&self) -> io::Result<Dir> {
-        let path = Path::new(OsStr::from_bytes(&self.way));
-        match &self.anchor {
-            Some(anchor) => self.open_below(anchor, &self.way),
+    pub(crate) fn open(&self) -> io::Result<SourceDir> {
+        match &self.start {
+            Start::Anchor(anchor) => self.open_below(anchor, &self.way),
             // That its content cannot be read is told when it is listed.
-            None => Dir::open_operator_to_search(path),
+            Start::Endpoint(endpoint) => {
+                endpoint.open_to_search(Path::new(OsStr::from_bytes(&self.way)))
+            }
         }
     }
 
     /// A directory on a path that the user typed.
-    fn open_below(&self, dir: &Dir, way: &[u8]) -> io::Result<Dir> {
+    fn open_below(&self, dir: &SourceDir, way: &[u8]) -> io::Result<SourceDir> {
         let mut dir = dir.clone();
         for name in super::components(way) {
             dir = self.enter(&dir, name)?;
@@ -51,26 +60,26 @@ impl Place {
 
     /// The directory that a name stands for, or that links lead to from there: only those that may be
     /// followed.
-    fn enter(&self, dir: &Dir, name: &[u8]) -> io::Result<Dir> {
+    fn enter(&self, dir: &SourceDir, name: &[u8]) -> io::Result<SourceDir> {
         if self.trusts_links {
             dir.open_child_following_to_search(name)
         } else {
-            fs::below::open_dir_below_to_search(dir, Path::new(OsStr::from_bytes(name)))
+            dir.open_child_following_own_to_search(name)
         }
     }
 }
 
 /// A directory from which picked names are looked up.
 pub(super) struct Base {
-    pub(super) dir: Dir,
+    pub(super) dir: SourceDir,
     pub(super) place: Place,
 }
 
 impl Base {
     /// The directory of an argument, which stands for its content or for a name in it.
-    pub(super) fn typed(path: &[u8]) -> io::Result<Self> {
-        let place =
-            Place { anchor: None, way: path.into(), shown: path.into(), trusts_links: true };
+    pub(super) fn typed(endpoint: &Endpoint, path: &[u8]) -> io::Result<Self> {
+        let start = Start::Endpoint(endpoint.clone());
+        let place = Place { start, way: path.into(), shown: path.into(), trusts_links: true };
         let dir = place.open()?;
         // A directory that may be listed but not searched is as good as unreadable.
         dir.check_search()?;
@@ -78,12 +87,16 @@ impl Base {
     }
 
     /// The directory that the lines of `--files-from` are below.
-    pub(super) fn anchored(path: &Path, trusts_links: bool) -> Result<Self, SetupError> {
+    pub(super) fn anchored(
+        endpoint: &Endpoint,
+        path: &Path,
+        trusts_links: bool,
+    ) -> Result<Self, SetupError> {
         let failed = |cause| SetupError::ChangeDirectory { path: path.to_owned(), cause };
-        let dir = Dir::open_operator(path).map_err(failed)?;
-        let (anchor, shown) = (Some(dir.clone()), path.as_os_str().as_bytes().into());
+        let dir = endpoint.open(path).map_err(failed)?;
+        let (start, shown) = (Start::Anchor(dir.clone()), path.as_os_str().as_bytes().into());
         let way = Box::default();
-        let place = Place { anchor, way, shown, trusts_links };
+        let place = Place { start, way, shown, trusts_links };
         Ok(Self { dir, place })
     }
 
@@ -99,7 +112,7 @@ impl Base {
         Ok(self.enter(components)?.list()?.is_empty())
     }
 
-    fn enter(&self, way: &[&[u8]]) -> io::Result<Dir> {
+    fn enter(&self, way: &[&[u8]]) -> io::Result<SourceDir> {
         let mut dir = self.dir.clone();
         for component in way {
             dir = self.place.enter(&dir, component)?;

@@ -9,12 +9,15 @@ use model::settings::{DeleteWhen, Depth, MissingArgs, Settings};
 
 use super::Ruling;
 use super::place::Base;
+use crate::endpoint::Endpoint;
 use crate::node::Content;
 
 /// What the arguments are read by.
 pub(super) struct Wishes<'a> {
     pub(super) settings: &'a Settings,
     pub(super) rules: &'a Arc<Rules>,
+    /// Where they are looked up.
+    pub(super) endpoint: &'a Endpoint,
 }
 
 impl std::ops::Deref for Wishes<'_> {

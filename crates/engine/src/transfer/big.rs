@@ -12,6 +12,7 @@ use fs::{Copied, File, Sparse};
 use model::Verb;
 use parking_lot::{Mutex, RwLock};
 
+use crate::endpoint::SourceFile;
 use crate::entries::Entry;
 use crate::finalize;
 use crate::node::Node;
@@ -40,7 +41,7 @@ struct Copying {
 /// A big file in work.
 pub(crate) struct BigFile {
     node: Arc<Node>,
-    source: File,
+    source: SourceFile,
     size: u64,
     /// Runners share it; the last one takes it.
     work: RwLock<Option<Work>>,
@@ -100,7 +101,7 @@ fn try_again(worker: &mut Worker<'_>, mut job: FileJob, attempt: u32) {
 /// What opening both sides led to.
 enum Opened {
     Both {
-        source: File,
+        source: SourceFile,
         staged: Box<Staged>,
     },
     /// All was done by sharing data.
@@ -143,7 +144,12 @@ fn open_copy(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Opened, Probl
 }
 
 /// Begins to compare a big file with the destination's.
-pub(crate) fn begin_compare(worker: &mut Worker<'_>, mut entry: Entry, source: File, target: File) {
+pub(crate) fn begin_compare(
+    worker: &mut Worker<'_>,
+    mut entry: Entry,
+    source: SourceFile,
+    target: File,
+) {
     let node = Arc::clone(&entry.node);
     node.hold();
     entry.segment = node.run.log.open(entry.segment);
@@ -151,7 +157,7 @@ pub(crate) fn begin_compare(worker: &mut Worker<'_>, mut entry: Entry, source: F
     start(worker, node, source, size, Work::Compare { entry, target });
 }
 
-fn start(worker: &mut Worker<'_>, node: Arc<Node>, source: File, size: u64, work: Work) {
+fn start(worker: &mut Worker<'_>, node: Arc<Node>, source: SourceFile, size: u64, work: Work) {
     let ranges = usize::try_from(size.div_ceil(RANGE_BYTES)).unwrap_or(usize::MAX);
     let runners = worker.active_workers().clamp(1, ranges.max(1));
     let big = Arc::new(BigFile {

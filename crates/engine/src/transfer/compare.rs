@@ -1,12 +1,17 @@
-//! Content compared byte by byte: on one machine there is no need for checksums.
+//! Content compared byte by byte: on one machine there is no need for checksums. What lies on another
+//! is compared by them.
 
 use std::io;
 use std::ops::Range;
 
-use fs::File;
+use fs::{Content, File};
+use model::settings::Checksum;
 use model::{Fault, Side, Verb};
 
+use crate::checksum;
+use crate::endpoint::SourceFile;
 use crate::entries::{self, Entry};
+use crate::run::Run;
 use crate::task::{Cost, Worker};
 use crate::transfer::whole::{Problem, leave_alone, stopped};
 use crate::transfer::{RANGED_FROM_BYTES, big};
@@ -89,9 +94,10 @@ pub(crate) fn give_up(worker: &mut Worker<'_>, entry: &Entry, problem: Problem) 
     }
 }
 
-fn open_both(worker: &Worker<'_>, entry: &Entry) -> Result<(File, File), Fault> {
-    let source =
-        entry.open_source(worker.run).map_err(|error| entry.source_fault(Verb::Open, &error))?;
+fn open_both(worker: &Worker<'_>, entry: &Entry) -> Result<(SourceFile, File), Fault> {
+    let source = entry
+        .open_source_to_sum(worker.run)
+        .map_err(|error| entry.source_fault(Verb::Open, &error))?;
     let target = match &entry.target_dir {
         Some(dir) => dir.open_file(entry.target_name(), fs::AccessTime::Keep),
         None => Err(io::ErrorKind::NotFound.into()),
@@ -103,10 +109,13 @@ fn open_both(worker: &Worker<'_>, entry: &Entry) -> Result<(File, File), Fault> 
 /// True when both files hold the same bytes in a range.
 pub(crate) fn same_range(
     worker: &mut Worker<'_>,
-    source: &File,
+    source: &SourceFile,
     target: &File,
     range: Range<u64>,
 ) -> Result<bool, Unsure> {
+    if source.local().is_none() {
+        return same_sums(worker.run, source, target, range);
+    }
     let (left, right) = worker.scratch.copier.halves();
     let mut at = range.start;
     while at < range.end {
@@ -120,4 +129,25 @@ pub(crate) fn same_range(
         at += len as u64;
     }
     Ok(true)
+}
+
+/// The same of content on another host, which is made into a checksum there: 256 bits decide as well
+/// as the bytes do.
+fn same_sums(
+    run: &Run,
+    source: &SourceFile,
+    target: &File,
+    range: Range<u64>,
+) -> Result<bool, Unsure> {
+    let go_on = || run.ending.go_on();
+    let stopped_or = |unsure: fn(io::Error) -> Unsure| {
+        move |error: io::Error| match error {
+            error if run.ending.explains(&error) => Unsure::Stopped,
+            error => unsure(error),
+        }
+    };
+    let there = source.checksum(Checksum::Blake3, range.clone(), go_on);
+    let there = there.map_err(stopped_or(Unsure::Source))?;
+    let here = checksum::of_range(Checksum::Blake3, target, range, go_on);
+    Ok(there == here.map_err(stopped_or(Unsure::Destination))?)
 }

@@ -7,6 +7,7 @@ use model::{Kind, Metadata, Verb};
 
 use crate::attributes::{Born, Extra, ExtraChange};
 use crate::backup;
+use crate::endpoint::SourceFile;
 use crate::entries::Entry;
 use crate::run::Run;
 use crate::task::Worker;
@@ -20,7 +21,7 @@ use crate::transfer::whole::{
 pub(crate) fn write(
     worker: &mut Worker<'_>,
     job: &mut FileJob,
-    source: &File,
+    source: &SourceFile,
 ) -> Result<Written, Problem> {
     let target = match job.begun.take() {
         Some(begun) => begun,
@@ -36,7 +37,7 @@ pub(crate) fn write(
 fn write_to(
     worker: &mut Worker<'_>,
     job: &mut FileJob,
-    source: &File,
+    source: &SourceFile,
     target: &File,
 ) -> Result<Written, Problem> {
     let from = start(worker, job, source, target)?;
@@ -112,7 +113,7 @@ fn open_existing(run: &Run, entry: &Entry, dir: &Dir) -> std::io::Result<File> {
 fn start(
     worker: &mut Worker<'_>,
     job: &mut FileJob,
-    source: &File,
+    source: &SourceFile,
     target: &File,
 ) -> Result<u64, Problem> {
     let entry = &job.entry;
@@ -131,11 +132,11 @@ fn start(
     }
 }
 
-fn dress(run: &Run, entry: &Entry, source: &File, target: &File) -> Result<Lacking, Problem> {
+fn dress(run: &Run, entry: &Entry, source: &SourceFile, target: &File) -> Result<Lacking, Problem> {
     let born: Metadata =
         target.metadata().map_err(|error| entry.target_fault(Verb::LookAt, &error))?;
     let wanted = entry.wanted(run);
-    let extra = Extra::of_source(run, entry.scope(), source.into())
+    let extra = Extra::of_source(run, entry.scope(), &source.attributes())
         .map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))?;
     let read = || Extra::of_target(run, entry.scope(), target.into());
     let (mut mode, mut present) = (born.mode, read());

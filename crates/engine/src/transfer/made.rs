@@ -12,7 +12,8 @@ use crate::hard_links::{self, Dressed};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
 use crate::telling::{Line, Told};
-use crate::transfer::whole::{Problem, content_is_safe, leave_alone};
+use crate::transfer::brought::content_is_safe;
+use crate::transfer::whole::{Problem, leave_alone};
 use crate::{backup, delete};
 
 /// How an entry is made.

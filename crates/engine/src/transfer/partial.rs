@@ -20,6 +20,7 @@ use crate::parked::Parked;
 use crate::run::Run;
 use crate::task::Worker;
 use crate::telling::Told;
+use crate::transfer::brought;
 use crate::transfer::whole::{self, Problem, Staged};
 use crate::wanted::Wanted;
 use crate::{backup, finalize, hard_links};
@@ -236,7 +237,7 @@ fn put_in_place(worker: &mut Worker<'_>, entry: &Entry, told: Option<Told>) {
     match (put(), told) {
         (Ok(()), Some(told)) => {
             entry.settle(worker, told);
-            whole::content_is_safe(worker, entry);
+            brought::content_is_safe(worker, entry);
         }
         // Its source, and those of its followers, stay.
         (Ok(()), None) => hard_links::leader_is_there(worker, entry, Dressed::Partly),

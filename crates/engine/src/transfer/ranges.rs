@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use fs::File;
+use fs::Content;
 use parking_lot::Mutex;
+
+use crate::endpoint::SourceFile;
 
 /// What is taken at a time: long enough to stream, short enough that two workers end a big file at
 /// about the same moment.
-pub(super) const RANGE_BYTES: u64 = 16 << 20;
+pub(crate) const RANGE_BYTES: u64 = 16 << 20;
 
 /// The ranges of one file, taken by many.
 pub(super) struct Ranges {
@@ -25,7 +27,7 @@ impl Ranges {
 
     /// The next range to bring over. With `source`, which may have holes, a long hole is one range,
     /// however long it is.
-    pub(super) fn take(&self, source: Option<&File>) -> Option<Range<u64>> {
+    pub(super) fn take(&self, source: Option<&SourceFile>) -> Option<Range<u64>> {
         let mut next = self.next.lock();
         let start = *next;
         if start >= self.size {
@@ -34,10 +36,10 @@ impl Ranges {
         let mut end = start.saturating_add(RANGE_BYTES);
         if let Some(source) = source {
             // What cannot be asked is found out by whoever reads it.
-            match source.data_extents(start..self.size).next() {
-                Some(Ok(extent)) => end = end.max(extent.start / RANGE_BYTES * RANGE_BYTES),
-                Some(Err(_)) => {}
-                None => end = self.size,
+            match source.first_extent(start..self.size) {
+                Ok(Some(extent)) => end = end.max(extent.start / RANGE_BYTES * RANGE_BYTES),
+                Err(_) => {}
+                Ok(None) => end = self.size,
             }
         }
         let end = end.min(self.size);

@@ -7,21 +7,23 @@ use std::sync::Arc;
 use fs::copy::CopyError;
 use fs::staging::{Naming, Staging};
 use fs::{Copied, Dir, Existing, File, Sparse};
-use model::settings::{Staging as StagingChoice, Symlinks};
+use model::settings::Staging as StagingChoice;
 use model::{
     Cause, Fault, FileGauge, Gauges, ItemFlags, Kind, Metadata, Summary, Topic, Verb, Verdict,
     add_bytes,
 };
 
 use crate::attributes::{self, AsksForExtra, Born, Extra, ExtraChange};
+use crate::endpoint::SourceFile;
 use crate::entries::Entry;
 use crate::hard_links::Dressed;
 use crate::run::Run;
 use crate::task::Worker;
 use crate::telling::Told;
+use crate::transfer::brought::content_is_safe;
 use crate::transfer::{RANGED_FROM_BYTES, big, in_place, partial};
 use crate::wanted::Wanted;
-use crate::{backup, entries, finalize, hard_links};
+use crate::{backup, checksum, entries, finalize, hard_links};
 
 /// How often a file that changes while it is read is read in all; see [`changes_always`].
 pub(crate) const ATTEMPTS: u32 = 3;
@@ -31,7 +33,7 @@ pub(crate) struct FileJob {
     pub(crate) entry: Entry,
     pub(crate) flags: ItemFlags,
     /// The source, if it is open already.
-    pub(crate) opened: Option<File>,
+    pub(crate) opened: Option<SourceFile>,
     /// `--append-verify` found other content and wrote all of it.
     pub(crate) is_redone: bool,
     /// The file that an earlier attempt began to write in place, backed up or new.
@@ -41,7 +43,7 @@ pub(crate) struct FileJob {
 }
 
 impl FileJob {
-    pub(crate) fn new(entry: Entry, flags: ItemFlags, opened: Option<File>) -> Self {
+    pub(crate) fn new(entry: Entry, flags: ItemFlags, opened: Option<SourceFile>) -> Self {
         Self { entry, flags, opened, is_redone: false, begun: None, gauge: None }
     }
 
@@ -226,67 +228,13 @@ fn count_as_written(worker: &mut Worker<'_>, entry: &Entry, copied: Copied) {
     Gauges::add(&worker.run.progress.gauges.transferred_files, 1);
 }
 
-/// What follows when the destination has the content: links to it, and the source may go.
-pub(crate) fn content_is_safe(worker: &mut Worker<'_>, entry: &Entry) {
-    hard_links::leader_is_there(worker, entry, Dressed::Wholly);
-    remove_source(worker, entry, &Brought { source: entry.source, copy: entry.existing });
-}
-
-/// What was brought over for an entry.
-pub(crate) struct Brought {
-    /// The source as it was when it was read.
-    pub(crate) source: Metadata,
-    /// What the destination had under the name, or has now.
-    pub(crate) copy: Option<Metadata>,
-}
-
-/// Removes a source that is at the destination, where the settings ask for it: never one that is
-/// the destination, nor one that was written to since it was read.
-pub(crate) fn remove_source(worker: &mut Worker<'_>, entry: &Entry, brought: &Brought) {
-    let run = worker.run;
-    if !run.settings.write.remove_source_files || run.settings.dry_run {
-        return;
-    }
-    let kept = |why: &str| entry.source_fault(Verb::Remove, Cause::Refused(why.into()));
-    let remove = || -> Result<(), Fault> {
-        if brought.copy.is_some_and(|copy| copy.is_same_inode(&brought.source)) {
-            return Err(kept("source and destination are one file; it was kept"));
-        }
-        if entry.node.is_behind_link(entry.layer) {
-            return Err(kept("it lies behind a symlink; it was kept"));
-        }
-        if entry.is_followed && run.settings.links.symlinks != Symlinks::Follow {
-            return Err(kept("it is a symlink; it was kept"));
-        }
-        let failed = |error: &io::Error| entry.source_fault(Verb::Remove, error);
-        let now = run.stat(&entry.source_dir, &entry.name).map_err(|error| failed(&error))?;
-        if !entry.is_followed && !is_unchanged(&brought.source, &now) {
-            return Err(kept("it changed after it was copied; it was kept"));
-        }
-        entry.source_dir.remove_file(&entry.name).map_err(|error| failed(&error))
-    };
-    match remove() {
-        Ok(()) => run.say(entry.segment, Topic::Removed, || {
-            [b"sender removed ", entry.path().as_bytes()].concat()
-        }),
-        Err(fault) => run.fault(&mut worker.scratch.totals, fault),
-    }
-}
-
-/// True when a file was not written to between two looks at it.
-fn is_unchanged(before: &Metadata, after: &Metadata) -> bool {
-    before.is_same_inode(after)
-        && before.size == after.size
-        && before.mtime == after.mtime
-        && before.kind == after.kind
-}
-
 /// A file that changed at each attempt to read it.
 pub(crate) fn changes_always(entry: &Entry) -> Problem {
     entry.source_fault(Verb::ReadThreeTimes, Cause::ChangedDuringCopy).into()
 }
 
 fn refresh(run: &Run, entry: &mut Entry) {
+    entry.source_dir.doubt(&entry.name);
     let now = if entry.is_followed {
         entry.source_dir.stat_following(&entry.name)
     } else {
@@ -323,11 +271,11 @@ pub(crate) fn open_source(
     run: &Run,
     totals: &mut Summary,
     job: &mut FileJob,
-) -> Result<File, Problem> {
+) -> Result<SourceFile, Problem> {
     let entry = &mut job.entry;
     if let Some(content) = &entry.content {
         match content.dir.open_file(entry.target_name(), fs::AccessTime::Keep) {
-            Ok(file) => return Ok(file),
+            Ok(file) => return Ok(file.into()),
             // The source has the same content; that the basis cannot be read is told.
             Err(error) => {
                 let fault = entry.target_fault(Verb::OpenBasis, &error);
@@ -364,7 +312,7 @@ pub(crate) fn open_source(
 fn copy(
     worker: &mut Worker<'_>,
     job: &FileJob,
-    source: &File,
+    source: &SourceFile,
     target: &File,
 ) -> Result<Copied, Problem> {
     let (run, entry) = (worker.run, &job.entry);
@@ -463,7 +411,7 @@ impl Staged {
         &mut self,
         run: &Run,
         entry: &Entry,
-        source: &File,
+        source: &SourceFile,
     ) -> Result<Lacking, Problem> {
         let now = source.metadata().map_err(|error| entry.source_fault(Verb::LookAt, &error))?;
         let before = entry.content.as_ref().map_or(&entry.source, |content| &content.metadata);
@@ -483,11 +431,11 @@ impl Staged {
         Ok(lacking)
     }
 
-    fn dress(&self, run: &Run, entry: &Entry, source: &File) -> Result<Lacking, Problem> {
+    fn dress(&self, run: &Run, entry: &Entry, source: &SourceFile) -> Result<Lacking, Problem> {
         let extra = if entry.content.is_some() {
             attributes::of_source(run, entry)?
         } else {
-            Extra::of_source(run, entry.scope(), source.into())
+            Extra::of_source(run, entry.scope(), &source.attributes())
                 .map_err(|error| entry.source_fault(Verb::ReadAttributes, &error))?
         };
         let present = if self.inherits {
@@ -580,16 +528,16 @@ pub(crate) fn target_dir(entry: &Entry) -> Result<&Dir, Problem> {
 pub(crate) fn verify(
     run: &Run,
     entry: &Entry,
-    source: &File,
+    source: &SourceFile,
     target: &File,
     range: Range<u64>,
 ) -> Result<(), Problem> {
-    let read = |file| {
-        let algorithm = run.settings.compare.checksum;
-        crate::checksum::of_range(algorithm, file, range.clone(), || run.ending.go_on())
-    };
-    let expected = read(source).map_err(|error| problem(run, entry, CopyError::Source(error)))?;
-    let got = read(target).map_err(|error| match error {
+    let algorithm = run.settings.compare.checksum;
+    let go_on = || run.ending.go_on();
+    let expected = source
+        .checksum(algorithm, range.clone(), go_on)
+        .map_err(|error| problem(run, entry, CopyError::Source(error)))?;
+    let got = checksum::of_range(algorithm, target, range, go_on).map_err(|error| match error {
         error if run.ending.explains(&error) => Problem::Stopped,
         error => entry.target_fault(Verb::ReadBack, &error).into(),
     })?;

@@ -45,6 +45,58 @@ fn copiers() -> [Copier; 3] {
     [Copier::new(), plain_copier(), kernel_copier()]
 }
 
+/// Content that is no file of this host, with a hole where `data` does not reach.
+struct Elsewhere {
+    bytes: Vec<u8>,
+    data: Range<u64>,
+}
+
+impl Content for Elsewhere {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let rest = self.bytes.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
+        let len = rest.len().min(buffer.len());
+        buffer[..len].copy_from_slice(&rest[..len]);
+        Ok(len)
+    }
+
+    fn first_extent(&self, range: Range<u64>) -> io::Result<Option<Range<u64>>> {
+        let data = self.data.start.max(range.start)..self.data.end.min(range.end);
+        Ok((!data.is_empty()).then_some(data))
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.bytes.len() as u64)
+    }
+
+    fn local(&self) -> Option<&File> {
+        None
+    }
+}
+
+#[test]
+fn content_from_elsewhere_is_brought_over_with_its_holes() {
+    on_each_file_system(|_, dir| {
+        let (data, len) = (200 * KIB..300 * KIB, 700 * KIB);
+        let mut bytes = vec![0; 700 << 10];
+        bytes[200 << 10..300 << 10].copy_from_slice(&noise(100 * KIB));
+        let src = Elsewhere { bytes, data };
+        for sparse in [Sparse::None, Sparse::KeepHoles, Sparse::FindZeros] {
+            let dst = dir.create_file(b"dst", 0o600).unwrap();
+            let mut copier = Copier::new();
+            assert!(!copier.clone_whole(&src, &dst).unwrap());
+            let copied = copier.copy_whole(&src, &dst, len, sparse, &mut |_| Ok(())).unwrap();
+            let written = if sparse == Sparse::None { len } else { 100 * KIB };
+            let expected = Copied { read_bytes: len, written_bytes: written, short: false };
+            assert_eq!(copied, expected, "{sparse:?}");
+            assert!(bytes_of(&dst) == src.bytes, "{sparse:?}");
+            let past_its_end = 0..len + KIB;
+            let copied = copier.copy_range(&src, &dst, past_its_end, sparse, &mut |_| Ok(()));
+            assert!(copied.unwrap().short, "{sparse:?}");
+            dir.remove_file(b"dst").unwrap();
+        }
+    });
+}
+
 #[test]
 fn a_small_buffer_moves_the_same_bytes_in_smaller_pieces() {
     on_each_file_system(|_, dir| {

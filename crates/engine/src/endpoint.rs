@@ -1,0 +1,98 @@
+//! The source side as the stages see it: directories and files that are asked, wherever they lie.
+//!
+//! What is brought over need not lie on this host. So the stages ask [`SourceDir`] and [`SourceFile`]
+//! for all that they want of the source, and the destination and the basis trees, which are always
+//! here, directly of `fs`. What is asked of either side is a trait, [`Directory`] and [`Attributed`].
+//! Calls are bound when they are compiled: for a source on this host the seam is no more than a name.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use fs::Dir;
+use model::Settings;
+use sched::Cancel;
+use wire::{Access, Ask, System};
+
+/// Extended attributes and ACLs, of either side.
+mod attributes;
+/// What every endpoint promises.
+#[cfg(test)]
+mod conformance;
+/// Directories, of either side.
+mod directory;
+/// The source on another host.
+mod remote;
+/// The tree of this host, served to a requester on another.
+pub mod serve;
+/// Directories of the source.
+mod source_dir;
+/// Files of the source.
+mod source_file;
+
+pub(crate) use self::attributes::{Attributed, SourceAttributes};
+pub(crate) use self::directory::Directory;
+use self::remote::{Remote, RemoteDir};
+pub(crate) use self::source_dir::SourceDir;
+pub(crate) use self::source_file::SourceFile;
+
+/// A session with another host that serves the source.
+#[derive(Clone)]
+pub struct RemoteSource {
+    /// Where it is asked.
+    pub ask: Arc<dyn Ask>,
+    /// The operating system there.
+    pub system: System,
+}
+
+impl fmt::Debug for RemoteSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("RemoteSource").field("system", &self.system).finish_non_exhaustive()
+    }
+}
+
+/// Where the source of a job lies.
+#[derive(Clone, Debug)]
+pub(crate) enum Endpoint {
+    /// On this host.
+    Local,
+    /// On another.
+    Remote(Arc<Remote>),
+}
+
+impl Endpoint {
+    /// A source on another host, for a job with these settings. Should the session end before the job,
+    /// `cancel` is pulled.
+    pub(crate) fn remote(source: &RemoteSource, settings: &Settings, cancel: &Cancel) -> Self {
+        Self::Remote(Arc::new(Remote::new(source, settings, cancel)))
+    }
+
+    /// Why nothing more can be asked, where it is so.
+    pub(crate) fn lost(&self) -> Option<&str> {
+        match self {
+            Self::Local => None,
+            Self::Remote(remote) => remote.over(),
+        }
+    }
+
+    /// Opens a directory that the operator typed: links are followed, once, here.
+    pub(crate) fn open(&self, path: &Path) -> io::Result<SourceDir> {
+        match self {
+            Self::Local => Dir::open_operator(path).map(SourceDir::Local),
+            Self::Remote(remote) => {
+                RemoteDir::open_operator(remote, path, Access::Read).map(SourceDir::Remote)
+            }
+        }
+    }
+
+    /// The same of one that need not be read: who may only search it gets it, too.
+    pub(crate) fn open_to_search(&self, path: &Path) -> io::Result<SourceDir> {
+        match self {
+            Self::Local => Dir::open_operator_to_search(path).map(SourceDir::Local),
+            Self::Remote(remote) => {
+                RemoteDir::open_operator(remote, path, Access::Search).map(SourceDir::Remote)
+            }
+        }
+    }
+}

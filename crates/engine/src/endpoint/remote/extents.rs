@@ -1,0 +1,58 @@
+//! Where files of the other host have data, as far as it was asked.
+
+use std::io;
+use std::ops::Range;
+
+use parking_lot::Mutex;
+use wire::{Answer, Request, Room, Span};
+
+use super::{Held, of_another_kind};
+
+/// Room for some hundred of them.
+const ROOM_BYTES: u32 = 16 << 10;
+
+/// The parts of a file that hold data, in the stretch that was asked about last.
+#[derive(Debug, Default)]
+pub(super) struct Extents(Mutex<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    about: Range<u64>,
+    data: Vec<Range<u64>>,
+}
+
+impl Extents {
+    /// The first part of a range that holds data. The file had `size` bytes when it was opened.
+    pub(super) fn first(
+        &self,
+        file: &Held,
+        size: u64,
+        range: Range<u64>,
+    ) -> io::Result<Option<Range<u64>>> {
+        let mut told = self.0.lock();
+        let mut from = range.start;
+        while from < range.end {
+            if !told.about.contains(&from) {
+                *told = ask(file, from..size.max(range.end))?;
+            }
+            let next = told.data.iter().find(|extent| extent.end > from);
+            match next {
+                Some(extent) => {
+                    let extent = extent.start.max(from)..extent.end.min(range.end);
+                    return Ok((!extent.is_empty()).then_some(extent));
+                }
+                None => from = told.about.end,
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn ask(file: &Held, about: Range<u64>) -> io::Result<Told> {
+    let span = Span::new(about.clone()).map_err(io::Error::other)?;
+    let room = Room::new(ROOM_BYTES).map_err(io::Error::other)?;
+    match file.remote.ask(Request::FindExtents { file: file.handle, span, room })? {
+        Answer::Extents { data, known_to } => Ok(Told { about: about.start..known_to, data }),
+        _ => Err(of_another_kind()),
+    }
+}

@@ -1,0 +1,317 @@
+//! Files of the other host.
+
+use std::io;
+use std::mem;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use model::settings::Checksum;
+use model::{Kind, Metadata};
+use parking_lot::Mutex;
+use wire::{Algorithm, Answer, Content, ContentOf, Fetched, FileAt, Request, Room, Span, Wants};
+
+use super::attributes::ATTRIBUTES_AND_ACLS;
+use super::dir::look_in_rooms;
+use super::extents::Extents;
+use super::known::Known;
+use super::reading::Reading;
+use super::{Held, Pending, Remote, RemoteDir, foreign, of_another_kind};
+use crate::checksum;
+
+/// Files up to this size come whole, by the request that opens them.
+const WHOLE_BYTES: u64 = 256 << 10;
+
+/// Below this, holes are not worth asking for: no copy keeps them.
+const HOLES_FROM_BYTES: u64 = 64 << 10;
+
+/// A file that can be read. Its metadata is what it was when it was opened until something of it is
+/// read, and then what it is: so it can be told whether it changed meanwhile.
+#[derive(Debug)]
+pub(crate) struct RemoteFile {
+    /// Open for as long as the file may be asked for by its name.
+    dir: RemoteDir,
+    at: FileAt,
+    opening: Mutex<Opening>,
+    opened: OnceLock<io::Result<Opened>>,
+    is_read: AtomicBool,
+    /// It was told to be empty.
+    is_empty: bool,
+}
+
+/// How a file is opened when it must be.
+#[derive(Debug, Default)]
+enum Opening {
+    /// By its name, when something is asked that needs it to be open.
+    #[default]
+    Later,
+    /// All of it was asked for.
+    Fetch(Pending),
+    /// All of it is to be asked for, with so much room.
+    FetchLater(Room<0>),
+    /// It was asked to be opened, and perhaps for its beginning.
+    Open(Pending, Reading),
+}
+
+#[derive(Debug)]
+enum Opened {
+    /// All of it has come.
+    Whole(Whole),
+    /// It is open at the source.
+    Held(Reader),
+}
+
+#[derive(Debug)]
+struct Whole {
+    before: Arc<Known>,
+    pieces: Vec<Content>,
+    after: Metadata,
+}
+
+#[derive(Debug)]
+struct Reader {
+    held: Held,
+    as_opened: Metadata,
+    reading: Reading,
+    extents: Extents,
+}
+
+impl RemoteFile {
+    /// A file that is opened when it must be.
+    pub(super) fn named(dir: &RemoteDir, at: FileAt) -> Self {
+        Self {
+            dir: dir.clone(),
+            at,
+            opening: Mutex::default(),
+            opened: OnceLock::new(),
+            is_read: AtomicBool::new(false),
+            is_empty: false,
+        }
+    }
+
+    /// A file that will be read, of which this was told. Does not wait for it.
+    pub(super) fn begin(dir: &RemoteDir, at: FileAt, told: Option<&Known>) -> Self {
+        let remote = dir.remote();
+        let told = told.filter(|known| known.metadata.kind == Kind::File);
+        let opening = if let Some(room) = told.and_then(whole_room) {
+            let fetch = fetch_request(remote, &at, room);
+            let pending = remote.start_ahead(fetch, room.bytes().into());
+            pending.map_or(Opening::FetchLater(room), Opening::Fetch)
+        } else {
+            let opening = remote.start_ahead(Request::OpenFile { file: at.clone() }, 0);
+            opening.map_or(Opening::Later, |opening| {
+                let reading = Reading::default();
+                reading.begin(&opening, told.map_or(0, |known| known.metadata.size));
+                Opening::Open(opening, reading)
+            })
+        };
+        let is_empty = told.is_some_and(|known| known.metadata.size == 0);
+        Self { opening: Mutex::new(opening), is_empty, ..Self::named(dir, at) }
+    }
+
+    pub(super) fn remote(&self) -> &Arc<Remote> {
+        self.dir.remote()
+    }
+
+    /// Waits until it is open. Fails as opening does.
+    pub(super) fn wait(&self) -> io::Result<()> {
+        self.opened().map(drop)
+    }
+
+    fn opened(&self) -> io::Result<&Opened> {
+        self.opened.get_or_init(|| self.settle()).as_ref().map_err(again)
+    }
+
+    fn settle(&self) -> io::Result<Opened> {
+        let opening = mem::take(&mut *self.opening.lock());
+        let fetched = match opening {
+            Opening::Fetch(pending) => pending.wait()?,
+            Opening::FetchLater(room) => {
+                self.remote().ask(fetch_request(self.remote(), &self.at, room))?
+            }
+            Opening::Open(opening, reading) => return Opened::held(opening, reading),
+            Opening::Later => return self.open(),
+        };
+        let Answer::Fetched(Fetched { before, pieces, after }) = fetched else {
+            return Err(of_another_kind());
+        };
+        let before = Arc::new(Known::from(before));
+        match after {
+            Some(after) => Ok(Opened::Whole(Whole { before, pieces, after: foreign(after) })),
+            // What is no file, or longer than it was told, does not come so.
+            None => self.open(),
+        }
+    }
+
+    fn open(&self) -> io::Result<Opened> {
+        let opening = self.remote().start(Request::OpenFile { file: self.at.clone() })?;
+        Opened::held(opening, Reading::default())
+    }
+
+    /// Its metadata: as it was opened, or as it is after something of it was read.
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        let is_read = self.is_read.load(Ordering::Relaxed);
+        match self.opened()? {
+            Opened::Whole(whole) if is_read => Ok(whole.after),
+            Opened::Whole(whole) => Ok(whole.before.metadata),
+            Opened::Held(reader) if is_read => Ok(reader.look(Wants::METADATA)?.metadata),
+            Opened::Held(reader) => Ok(reader.as_opened),
+        }
+    }
+
+    /// How much there is now.
+    pub(crate) fn size(&self) -> io::Result<u64> {
+        match self.opened()? {
+            Opened::Whole(whole) => Ok(whole.after.size),
+            Opened::Held(reader) => Ok(reader.look(Wants::METADATA)?.metadata.size),
+        }
+    }
+
+    /// The size of a device.
+    pub(crate) fn device_size(&self) -> io::Result<u64> {
+        match self.opened()? {
+            Opened::Whole(whole) => Ok(whole.after.size),
+            Opened::Held(reader) => {
+                match self.remote().ask(Request::Measure { file: reader.held.handle })? {
+                    Answer::Size(size) => Ok(size),
+                    _ => Err(of_another_kind()),
+                }
+            }
+        }
+    }
+
+    /// Reading waits for the way between the hosts, unless there is nothing to be read.
+    pub(crate) fn would_wait(&self) -> Option<bool> {
+        let is_empty = match self.opened.get() {
+            Some(Ok(Opened::Whole(whole))) => whole.after.size == 0,
+            Some(Ok(Opened::Held(reader))) => reader.as_opened.size == 0,
+            Some(Err(_)) | None => self.is_empty,
+        };
+        (!is_empty).then_some(true)
+    }
+
+    /// What is known of it beside its content.
+    pub(super) fn look(&self, wants: Wants) -> io::Result<Arc<Known>> {
+        match self.opened()? {
+            Opened::Whole(whole) if whole.before.tells(wants) => Ok(Arc::clone(&whole.before)),
+            Opened::Whole(_) => self.dir.look_at(self.at.at.name.as_bytes(), wants),
+            Opened::Held(reader) => reader.look(wants).map(Arc::new),
+        }
+    }
+
+    /// Reads until `buffer` is full or the content ends; see [`Content`](fs::Content).
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let opened = self.opened()?;
+        self.is_read.store(true, Ordering::Relaxed);
+        match opened {
+            Opened::Whole(whole) => Ok(whole.read_at(buffer, offset)),
+            Opened::Held(Reader { held, as_opened, reading, .. }) => {
+                reading.read_at(held, as_opened.size, buffer, offset)
+            }
+        }
+    }
+
+    /// The first part of a range that holds data.
+    pub(crate) fn first_extent(&self, range: Range<u64>) -> io::Result<Option<Range<u64>>> {
+        let opened = self.opened()?;
+        self.is_read.store(true, Ordering::Relaxed);
+        match opened {
+            Opened::Whole(whole) => {
+                let has_data = !range.is_empty() && range.start < whole.after.size;
+                Ok(has_data.then_some(range))
+            }
+            Opened::Held(Reader { held, as_opened, extents, .. }) => {
+                extents.first(held, as_opened.size, range)
+            }
+        }
+    }
+
+    /// The checksum of a range, or of what of it there is; made where the content is.
+    pub(crate) fn checksum(
+        &self,
+        algorithm: Checksum,
+        range: Range<u64>,
+        go_on: impl Fn() -> io::Result<()>,
+    ) -> io::Result<Vec<u8>> {
+        go_on()?;
+        let (Some(wire), Ok(span)) = (wire_algorithm(algorithm), Span::new(range)) else {
+            return Ok(checksum::of_nothing(algorithm));
+        };
+        let of = match self.opened.get() {
+            Some(Ok(Opened::Held(reader))) => ContentOf::Open(reader.held.handle),
+            _ => ContentOf::Named(self.at.clone()),
+        };
+        match self.remote().ask(Request::Hash { of, algorithm: wire, seed: 0, span })? {
+            Answer::Digest(digest) => Ok(digest.as_bytes().to_vec()),
+            _ => Err(of_another_kind()),
+        }
+    }
+}
+
+impl Opened {
+    fn held(opening: Pending, reading: Reading) -> io::Result<Self> {
+        let (held, as_opened) = Held::wait_for(opening)?;
+        Ok(Self::Held(Reader { held, as_opened, reading, extents: Extents::default() }))
+    }
+}
+
+impl Whole {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> usize {
+        let (mut filled, mut begin) = (0, 0);
+        for piece in &self.pieces {
+            let at = offset + filled as u64;
+            let end = begin + piece.len() as u64;
+            if at < end && filled < buffer.len() {
+                let passed = usize::try_from(at - begin).expect("it is within a piece");
+                let read = (piece.len() - passed).min(buffer.len() - filled);
+                buffer[filled..filled + read].copy_from_slice(&piece[passed..passed + read]);
+                filled += read;
+            }
+            begin = end;
+        }
+        filled
+    }
+}
+
+impl Reader {
+    fn look(&self, wants: Wants) -> io::Result<Known> {
+        let file = self.held.handle;
+        let request = |room| Request::LookAtFile { file, wants, room };
+        look_in_rooms(&self.held.remote, wants, request)
+    }
+}
+
+/// The room that all of a file needs with its attributes, if it is one that comes whole.
+fn whole_room(told: &Known) -> Option<Room<0>> {
+    const SLACK_BYTES: u64 = 1024;
+    let size = told.metadata.size;
+    if size > WHOLE_BYTES || (size >= HOLES_FROM_BYTES && told.metadata.may_have_holes()) {
+        return None;
+    }
+    Room::new(u32::try_from(size + told.byte_count() as u64 + SLACK_BYTES).ok()?).ok()
+}
+
+fn fetch_request(remote: &Remote, at: &FileAt, room: Room<0>) -> Request {
+    Request::Fetch { file: at.clone(), wants: remote.wants & ATTRIBUTES_AND_ACLS, room }
+}
+
+/// The error that opening ended by, for another who asks.
+fn again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(errno) => io::Error::from_raw_os_error(errno),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+fn wire_algorithm(algorithm: Checksum) -> Option<Algorithm> {
+    Some(match algorithm {
+        Checksum::Xxh128 => Algorithm::Xxh128,
+        Checksum::Xxh3 => Algorithm::Xxh3,
+        Checksum::Xxh64 => Algorithm::Xxh64,
+        Checksum::Md5 => Algorithm::Md5,
+        Checksum::Md4 => Algorithm::Md4,
+        Checksum::Sha1 => Algorithm::Sha1,
+        Checksum::Blake3 => Algorithm::Blake3,
+        Checksum::None => return None,
+    })
+}

@@ -1,0 +1,466 @@
+//! The tree of this host, served to a requester on another.
+//!
+//! [`wire::Responder`] says what is to be run; a [`Server`](crate::serve::Server) runs it, on as many
+//! threads as call it, and hands back the pieces of the response. It has no lane and no thread of its
+//! own.
+//!
+//! The requester is not believed where it could ask for more than the user meant: what may be opened
+//! is said by [`Terms`](crate::serve::Terms), and below a root no name leads out of it.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fs::{Dir, File, Listing};
+use model::{Inode, Metadata};
+use parking_lot::{Mutex, RwLock};
+use wire::{
+    Access, Delivery, End, Expected, FaultKind, FileAt, Follow, Handle, IoFault, Mount, Name,
+    Named, OperatorPath, Owner, OwnerName, Piece, Place, Reply, Request, Respond, RespondError,
+    Serve, Ticket,
+};
+
+/// What is in files.
+mod content;
+/// What is told of entries.
+mod look;
+
+/// What a requester may be served.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The directories that it may begin from, as they are spelt in the job; `None` where it works
+    /// for the user of this host, who may begin anywhere.
+    pub roots: Option<Vec<Box<[u8]>>>,
+    /// Which links may be followed below a root: all, only own ones, or none.
+    pub follows: Follow,
+    /// Files may be removed.
+    pub removes_files: bool,
+}
+
+/// Serves a tree.
+#[derive(Debug)]
+pub struct Server {
+    terms: Terms,
+    open: RwLock<HashMap<Handle, Open>>,
+    /// Requests that run, and whether each is to come to its end.
+    running: Mutex<HashMap<Ticket, Arc<AtomicBool>>>,
+}
+
+/// What a handle stands for, and which attempt opened it.
+#[derive(Clone, Debug)]
+struct Open {
+    attempt: u16,
+    object: Object,
+}
+
+#[derive(Clone, Debug)]
+enum Object {
+    Dir(Arc<ServedDir>),
+    File(Arc<File>),
+}
+
+/// A directory that is held open for the requester.
+#[derive(Debug)]
+struct ServedDir {
+    dir: Dir,
+    way: Arc<Way>,
+    /// Its sorted names, while they are asked for page by page.
+    names: Mutex<Option<Arc<Listing>>>,
+}
+
+/// How a directory was reached.
+#[derive(Debug)]
+struct Way {
+    inode: Inode,
+    /// The directory that it was opened in, by its name or through a link; `None` of a root.
+    above: Option<Arc<Self>>,
+}
+
+impl Drop for Way {
+    /// One after the other: dropped within one another they would need a stack as deep as the tree.
+    fn drop(&mut self) {
+        let mut above = self.above.take();
+        while let Some(mut way) = above.and_then(Arc::into_inner) {
+            above = way.above.take();
+        }
+    }
+}
+
+/// Why a response ends early.
+#[derive(Debug)]
+enum Halt {
+    /// It ends by this.
+    Fault(IoFault),
+    /// Nobody waits for it.
+    Stale,
+}
+
+impl From<io::Error> for Halt {
+    fn from(error: io::Error) -> Self {
+        Self::Fault(IoFault::from(&error))
+    }
+}
+
+impl From<RespondError> for Halt {
+    fn from(error: RespondError) -> Self {
+        let kind = match error {
+            RespondError::OverCredit { needed_bytes } => FaultKind::NoRoom { needed_bytes },
+            RespondError::Grammar(_) => FaultKind::Other,
+        };
+        Self::Fault(IoFault::new(kind, &error.to_string()))
+    }
+}
+
+impl Halt {
+    fn because(kind: FaultKind, text: &str) -> Self {
+        Self::Fault(IoFault::new(kind, text))
+    }
+
+    fn refused(text: &str) -> Self {
+        Self::because(FaultKind::NotServed, text)
+    }
+}
+
+/// One request that runs.
+struct Answering<'a> {
+    ticket: Ticket,
+    respond: &'a mut dyn Respond,
+    is_cancelled: Arc<AtomicBool>,
+}
+
+impl Answering<'_> {
+    fn more(&mut self, piece: impl Into<Piece>) -> Result<(), Halt> {
+        self.go_on()?;
+        self.hand_in(piece.into(), End::More)
+    }
+
+    fn last(&mut self, piece: impl Into<Piece>) -> Result<(), Halt> {
+        self.hand_in(piece.into(), End::Last)
+    }
+
+    fn hand_in(&mut self, piece: Piece, end: End) -> Result<(), Halt> {
+        match self.respond.respond(piece, end)? {
+            Delivery::Queued => Ok(()),
+            Delivery::Stale => Err(Halt::Stale),
+        }
+    }
+
+    /// Fails once nobody waits for the response.
+    fn go_on(&self) -> Result<(), Halt> {
+        if self.is_cancelled.load(Ordering::Relaxed) {
+            return Err(Halt::because(FaultKind::Cancelled, "the request was cancelled"));
+        }
+        Ok(())
+    }
+}
+
+impl Server {
+    /// Serves on these terms.
+    pub fn new(terms: Terms) -> Self {
+        Self { terms, open: RwLock::default(), running: Mutex::default() }
+    }
+
+    /// How many handles are open.
+    pub fn handle_count(&self) -> usize {
+        self.open.read().len()
+    }
+}
+
+impl Serve for Server {
+    fn run(&self, ticket: Ticket, request: Request, respond: &mut dyn Respond) {
+        let is_cancelled = Arc::new(AtomicBool::new(false));
+        self.running.lock().insert(ticket, Arc::clone(&is_cancelled));
+        let mut answering = Answering { ticket, respond, is_cancelled };
+        if let Err(Halt::Fault(fault)) = self.answer(&mut answering, request) {
+            // Nothing that could be done is left where not even this is taken.
+            let _over = answering.last(Reply::Fault(fault));
+        }
+        self.running.lock().remove(&ticket);
+    }
+
+    fn cancel(&self, ticket: Ticket) {
+        if let Some(is_cancelled) = self.running.lock().get(&ticket) {
+            is_cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn drop_handle(&self, handle: Handle) {
+        self.open.write().remove(&handle);
+    }
+}
+
+impl Server {
+    fn answer(&self, answering: &mut Answering<'_>, request: Request) -> Result<(), Halt> {
+        match request {
+            Request::OpenRoot { path, access } => self.open_root(answering, &path, access),
+            Request::OpenChild { at, access, follow, atime } => {
+                let dir = self.dir(at.dir)?;
+                let child =
+                    self.open_child(&dir.dir, &at.name, (access, follow), of_wire(atime))?;
+                self.opened_dir(answering, child, Some(Arc::clone(&dir.way)))
+            }
+            Request::OpenParent { dir } => {
+                let (parent, above) = open_parent(&*self.dir(dir)?)?;
+                self.opened_dir(answering, parent, above)
+            }
+            Request::Reopen { dir } => {
+                let dir = self.dir(dir)?;
+                self.opened_dir(answering, dir.dir.reopen()?, dir.way.above.clone())
+            }
+            Request::List { dir, wants, after, room } => {
+                look::list(answering, &*self.dir(dir)?, wants, after.as_ref(), room.bytes())
+            }
+            Request::Look { at, follow, wants, .. } => {
+                self.check_follow(follow)?;
+                if follow == Follow::OwnLinks {
+                    let why = "what an own link leads to is opened, and not looked at";
+                    return Err(Halt::because(FaultKind::Unsupported, why));
+                }
+                let dir = self.dir(at.dir())?;
+                let subject = match &at {
+                    Place::Itself(_) => look::Subject::Dir(&dir.dir),
+                    Place::Named(named) => look::Subject::name(&dir.dir, &named.name, follow),
+                };
+                look::seen(answering, &subject, wants)
+            }
+            Request::CheckSearch { dir } => {
+                self.dir(dir)?.dir.check_search()?;
+                answering.last(Reply::Done)
+            }
+            Request::LookAtMount { at } => {
+                let mount = look_at_mount(&self.dir(at.dir())?.dir, &at)?;
+                answering.last(Reply::Mount(mount))
+            }
+            Request::OpenFile { file } => {
+                let file = self.open_file(&file)?;
+                let metadata = file.metadata()?;
+                self.opened(answering, Object::File(Arc::new(file)), metadata)
+            }
+            Request::Fetch { file, wants, room } => {
+                self.check_follow(file.follow)?;
+                content::fetch(answering, &self.dir(file.at.dir)?.dir, &file, wants, room.bytes())
+            }
+            Request::Read { file, span } => content::read(answering, &*self.file(file)?, span),
+            Request::FindExtents { file, span, room } => {
+                content::find_extents(answering, &*self.file(file)?, span, room.bytes())
+            }
+            Request::Hash { of, algorithm, seed, span } => {
+                let file = match of {
+                    wire::ContentOf::Open(handle) => self.file(handle)?,
+                    wire::ContentOf::Named(file) => Arc::new(self.open_file(&file)?),
+                };
+                content::hash(answering, &file, (algorithm, seed), span)
+            }
+            Request::LookAtFile { file, wants, .. } => {
+                look::seen(answering, &look::Subject::File(&*self.file(file)?), wants)
+            }
+            Request::Measure { file } => {
+                let size = self.file(file)?.device_size()?;
+                answering.last(Reply::Size(size))
+            }
+            Request::Remove { at, expected } => self.remove(answering, &at, &expected),
+            // The responder answers it by itself.
+            Request::Close { .. } => answering.last(Reply::Done),
+            Request::OwnerName { of } => answering.last(Reply::OwnerName(name_of(of))),
+            Request::Delta { .. } | Request::Sign { .. } => {
+                Err(Halt::because(FaultKind::Unsupported, "no deltas here"))
+            }
+        }
+    }
+
+    fn dir(&self, handle: Handle) -> Result<Arc<ServedDir>, Halt> {
+        match self.open.read().get(&handle).map(|open| &open.object) {
+            Some(Object::Dir(dir)) => Ok(Arc::clone(dir)),
+            Some(Object::File(_)) => Err(Halt::because(FaultKind::WrongHandle, "it is a file")),
+            None => Err(Halt::because(FaultKind::NoHandle, "it is not open")),
+        }
+    }
+
+    fn file(&self, handle: Handle) -> Result<Arc<File>, Halt> {
+        match self.open.read().get(&handle).map(|open| &open.object) {
+            Some(Object::File(file)) => Ok(Arc::clone(file)),
+            Some(Object::Dir(_)) => Err(Halt::because(FaultKind::WrongHandle, "it is a directory")),
+            None => Err(Halt::because(FaultKind::NoHandle, "it is not open")),
+        }
+    }
+
+    /// Answers that something is open, and keeps it. It is kept first, for others may use it as soon
+    /// as it is answered; unless nobody waits for it any more.
+    fn opened(
+        &self,
+        answering: &mut Answering<'_>,
+        object: Object,
+        metadata: Metadata,
+    ) -> Result<(), Halt> {
+        let Ticket { id, attempt } = answering.ticket;
+        let handle = Handle(id);
+        {
+            let mut open = self.open.write();
+            if open.get(&handle).is_some_and(|other| other.attempt > attempt) {
+                return Err(Halt::Stale);
+            }
+            open.insert(handle, Open { attempt, object });
+        }
+        let answered = answering.last(Reply::Opened(metadata));
+        if answered.is_err() {
+            let mut open = self.open.write();
+            if open.get(&handle).is_some_and(|kept| kept.attempt == attempt) {
+                open.remove(&handle);
+            }
+        }
+        answered
+    }
+
+    fn opened_dir(
+        &self,
+        answering: &mut Answering<'_>,
+        dir: Dir,
+        above: Option<Arc<Way>>,
+    ) -> Result<(), Halt> {
+        let metadata = dir.metadata()?;
+        let way = Arc::new(Way { inode: metadata.inode(), above });
+        let served = ServedDir { dir, way, names: Mutex::default() };
+        self.opened(answering, Object::Dir(Arc::new(served)), metadata)
+    }
+
+    fn open_root(
+        &self,
+        answering: &mut Answering<'_>,
+        path: &OperatorPath,
+        access: Access,
+    ) -> Result<(), Halt> {
+        let typed = path.as_bytes();
+        if let Some(roots) = &self.terms.roots
+            && !roots.iter().any(|root| **root == *typed)
+        {
+            return Err(Halt::refused("the job does not name it"));
+        }
+        let path = self::path(typed);
+        let dir = match access {
+            Access::Read => Dir::open_operator(path)?,
+            Access::Search => Dir::open_operator_to_search(path)?,
+        };
+        self.opened_dir(answering, dir, None)
+    }
+
+    fn open_child(
+        &self,
+        dir: &Dir,
+        name: &Name,
+        (access, follow): (Access, Follow),
+        atime: fs::AccessTime,
+    ) -> Result<Dir, Halt> {
+        self.check_follow(follow)?;
+        let name = name.as_bytes();
+        Ok(match (follow, access) {
+            (Follow::Never, Access::Read) => dir.open_child(name, atime)?,
+            (Follow::Never, Access::Search) => dir.open_child_to_search(name, atime)?,
+            (Follow::Links, Access::Read) => dir.open_child_following(name)?,
+            (Follow::Links, Access::Search) => dir.open_child_following_to_search(name)?,
+            (Follow::OwnLinks, Access::Read) => fs::below::open_dir_below(dir, path(name))?,
+            (Follow::OwnLinks, Access::Search) => {
+                fs::below::open_dir_below_to_search(dir, path(name))?
+            }
+        })
+    }
+
+    fn open_file(&self, FileAt { at, follow, atime }: &FileAt) -> Result<File, Halt> {
+        self.check_follow(*follow)?;
+        let dir = self.dir(at.dir)?;
+        Ok(open_file(&dir.dir, &at.name, *follow, of_wire(*atime))?)
+    }
+
+    fn check_follow(&self, follow: Follow) -> Result<(), Halt> {
+        match (follow, self.terms.follows) {
+            (Follow::Never, _) | (Follow::OwnLinks, Follow::OwnLinks) | (_, Follow::Links) => {
+                Ok(())
+            }
+            (Follow::Links | Follow::OwnLinks, _) => {
+                Err(Halt::refused("the job does not follow such links"))
+            }
+        }
+    }
+
+    fn remove(
+        &self,
+        answering: &mut Answering<'_>,
+        Named { dir, name }: &Named,
+        expected: &Expected,
+    ) -> Result<(), Halt> {
+        if !self.terms.removes_files {
+            return Err(Halt::refused("the job removes no files of the source"));
+        }
+        let dir = self.dir(*dir)?;
+        let now = match dir.dir.stat(name.as_bytes()) {
+            // The answer to an attempt before may have been lost.
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound && answering.ticket.attempt > 0 =>
+            {
+                return answering.last(Reply::Done);
+            }
+            now => now?,
+        };
+        let found = Expected { dev: now.dev, ino: now.ino, size: now.size, mtime: now.mtime };
+        if found != *expected {
+            return Err(Halt::because(FaultKind::Changed, "it is not what was expected"));
+        }
+        dir.dir.remove_file(name.as_bytes())?;
+        answering.last(Reply::Done)
+    }
+}
+
+/// Opens the directory above, which must be the one that this was opened in: nothing leads above a
+/// root, nor elsewhere when a directory was moved or lies behind a link.
+fn open_parent(dir: &ServedDir) -> Result<(Dir, Option<Arc<Way>>), Halt> {
+    let refused = || Halt::refused("it does not lie where it was opened");
+    let above = dir.way.above.as_ref().ok_or_else(refused)?;
+    let parent = dir.dir.open_parent()?;
+    if parent.metadata()?.inode() != above.inode {
+        return Err(refused());
+    }
+    Ok((parent, above.above.clone()))
+}
+
+fn open_file(dir: &Dir, name: &Name, follow: Follow, atime: fs::AccessTime) -> io::Result<File> {
+    match follow {
+        Follow::Never => dir.open_file(name.as_bytes(), atime),
+        Follow::Links => dir.open_file_following(name.as_bytes(), atime),
+        Follow::OwnLinks => fs::below::open_content_below(dir, path(name.as_bytes())),
+    }
+}
+
+fn path(name: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(name))
+}
+
+/// The name of a user or group, if there is one that the protocol can carry.
+fn name_of(owner: Owner) -> Option<OwnerName> {
+    let name = match owner {
+        Owner::User(uid) => fs::names::user_name(uid),
+        Owner::Group(gid) => fs::names::group_name(gid),
+    };
+    name.and_then(|name| OwnerName::new(name).ok())
+}
+
+fn look_at_mount(dir: &Dir, at: &Place) -> io::Result<Mount> {
+    match at {
+        Place::Itself(_) => Ok(Mount { id: dir.mount_id()?, is_root: None }),
+        Place::Named(named) => {
+            Ok(Mount { id: None, is_root: Some(dir.is_mount_root(named.name.as_bytes())?) })
+        }
+    }
+}
+
+fn of_wire(atime: wire::AccessTime) -> fs::AccessTime {
+    match atime {
+        wire::AccessTime::Update => fs::AccessTime::Update,
+        wire::AccessTime::Keep => fs::AccessTime::Keep,
+    }
+}
+
+#[cfg(test)]
+mod tests;

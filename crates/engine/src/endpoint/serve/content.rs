@@ -1,0 +1,142 @@
+//! What is in files.
+
+use std::io;
+use std::ops::Range;
+
+use fs::{Dir, File};
+use model::Kind;
+use model::settings::Checksum;
+use wire::{
+    Algorithm, Content, Digest, FaultKind, FileAt, Follow, IoFault, List, Malformed, Piece, Reply,
+    Span, Wants, limits,
+};
+
+use super::look::{self, Detailed, Subject, attribute_pieces};
+use super::{Answering, Halt, of_wire, open_file};
+use crate::checksum;
+
+/// Encoded, an extent has no more: two numbers of ten bytes each.
+const EXTENT_BYTES: u32 = 20;
+
+/// What the protocol cannot carry.
+impl From<Malformed> for Halt {
+    fn from(malformed: Malformed) -> Self {
+        Self::Fault(IoFault::new(FaultKind::InvalidData, &malformed.to_string()))
+    }
+}
+
+/// Hands in what a file has in a range, at most; says where that ends.
+fn hand_in(
+    answering: &mut Answering<'_>,
+    file: &File,
+    range: Range<u64>,
+) -> Result<Option<Piece>, Halt> {
+    let (mut offset, mut held) = (range.start, None);
+    while offset < range.end {
+        let most = usize::try_from(range.end - offset).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; most.min(limits::CONTENT_BYTES)];
+        let wanted = bytes.len();
+        let read = file.read_at(&mut bytes, offset)?;
+        bytes.truncate(read);
+        if read > 0 {
+            let content = Content::new(bytes)?;
+            if let Some(before) = held.replace(Piece::Data { offset, content }) {
+                answering.more(before)?;
+            }
+        }
+        offset += read as u64;
+        if read < wanted {
+            if let Some(before) = held.replace(Reply::FileEnds(offset).into()) {
+                answering.more(before)?;
+            }
+            break;
+        }
+    }
+    Ok(held)
+}
+
+/// Answers with a part of a file.
+pub(super) fn read(answering: &mut Answering<'_>, file: &File, span: Span) -> Result<(), Halt> {
+    // A span is not empty: either there is data, or the file ends.
+    match hand_in(answering, file, span.range())? {
+        Some(last) => answering.last(last),
+        None => Err(Halt::because(FaultKind::Other, "nothing was read")),
+    }
+}
+
+/// Answers with what a file is, what is in it, and what it is then.
+pub(super) fn fetch(
+    answering: &mut Answering<'_>,
+    dir: &Dir,
+    at: &FileAt,
+    wants: Wants,
+    room_bytes: u32,
+) -> Result<(), Halt> {
+    let subject = Subject::name(dir, &at.at.name, at.follow);
+    // What a link of somebody else leads to is not looked at.
+    if at.follow != Follow::OwnLinks && subject.metadata()?.kind != Kind::File {
+        return look::seen(answering, &subject, wants);
+    }
+    let file = open_file(dir, &at.at.name, at.follow, of_wire(at.atime))?;
+    let before = look::look(&Subject::File(&file), wants)?;
+    let size = before.seen.metadata.size;
+    let needed_bytes = size.saturating_add(before.attribute_bytes() as u64);
+    if before.seen.metadata.kind != Kind::File || needed_bytes > u64::from(room_bytes) {
+        return look::hand_in(answering, before);
+    }
+    let Detailed { seen, more } = before;
+    answering.more(Reply::Seen(Box::new(seen)))?;
+    for piece in attribute_pieces(more)? {
+        answering.more(Reply::Attributes(piece))?;
+    }
+    if let Some(data @ Piece::Data { .. }) = hand_in(answering, &file, 0..size)? {
+        answering.more(data)?;
+    }
+    answering.last(Reply::After(file.metadata()?))
+}
+
+/// Answers where a file has data.
+pub(super) fn find_extents(
+    answering: &mut Answering<'_>,
+    file: &File,
+    span: Span,
+    room_bytes: u32,
+) -> Result<(), Halt> {
+    let most = usize::try_from(room_bytes / EXTENT_BYTES).unwrap_or(limits::EXTENTS);
+    let most = most.clamp(1, limits::EXTENTS);
+    let (mut data, mut known_to) = (List::default(), span.range().end);
+    for extent in file.data_extents(span.range()) {
+        let extent = extent?;
+        let end = extent.end;
+        let extent = Span::new(extent)?;
+        if data.push(extent).is_err() || data.as_slice().len() == most {
+            known_to = end;
+            break;
+        }
+    }
+    answering.last(Reply::Extents { data, known_to })
+}
+
+/// Answers with the digest of a part of a file.
+pub(super) fn hash(
+    answering: &mut Answering<'_>,
+    file: &File,
+    (algorithm, seed): (Algorithm, u64),
+    span: Span,
+) -> Result<(), Halt> {
+    if seed != 0 {
+        return Err(Halt::because(FaultKind::Unsupported, "digests have no seed here"));
+    }
+    let algorithm = match algorithm {
+        Algorithm::Blake3 => Checksum::Blake3,
+        Algorithm::Xxh128 => Checksum::Xxh128,
+        Algorithm::Xxh3 => Checksum::Xxh3,
+        Algorithm::Xxh64 => Checksum::Xxh64,
+        Algorithm::Md5 => Checksum::Md5,
+        Algorithm::Md4 => Checksum::Md4,
+        Algorithm::Sha1 => Checksum::Sha1,
+    };
+    let go_on = || answering.go_on().map_err(|_| io::Error::from(io::ErrorKind::Interrupted));
+    let digest = checksum::of_range(algorithm, file, span.range(), go_on)?;
+    answering.last(Reply::Digest(Digest::new(digest)?))
+}

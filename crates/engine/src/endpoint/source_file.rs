@@ -1,0 +1,120 @@
+//! Files of the source.
+
+use std::io;
+use std::num::NonZeroU64;
+use std::ops::Range;
+
+use fs::{Content, File};
+use model::Metadata;
+use model::settings::Checksum;
+
+use super::SourceAttributes;
+use super::remote::{RemoteAttributes, RemoteFile};
+use crate::checksum;
+
+/// A file that content comes from: one of the source, or of a basis tree that has the same.
+#[derive(Debug)]
+pub(crate) enum SourceFile {
+    /// On this host.
+    Local(File),
+    /// On another.
+    Remote(Box<RemoteFile>),
+}
+
+impl From<File> for SourceFile {
+    fn from(file: File) -> Self {
+        Self::Local(file)
+    }
+}
+
+/// What is asked of it, as of [`File`].
+impl SourceFile {
+    pub(super) fn remote(file: RemoteFile) -> Self {
+        Self::Remote(Box::new(file))
+    }
+
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        match self {
+            Self::Local(file) => file.metadata(),
+            Self::Remote(file) => file.metadata(),
+        }
+    }
+
+    /// The size of a device.
+    pub(crate) fn device_size(&self) -> io::Result<u64> {
+        match self {
+            Self::Local(file) => file.device_size(),
+            Self::Remote(file) => file.device_size(),
+        }
+    }
+
+    /// Whether reading it would wait; `None` where that is not known.
+    pub(crate) fn would_wait(&self) -> Option<bool> {
+        match self {
+            Self::Local(file) => file.would_wait(),
+            Self::Remote(file) => file.would_wait(),
+        }
+    }
+
+    /// Asks for the first `len` bytes to be on their way while something else is done.
+    pub(crate) fn fetch(&self, len: NonZeroU64) {
+        match self {
+            Self::Local(file) => file.fetch(len),
+            // It is on its way since it was opened.
+            Self::Remote(_) => {}
+        }
+    }
+
+    /// Its extended attributes and ACLs.
+    pub(crate) fn attributes(&self) -> SourceAttributes<'_> {
+        match self {
+            Self::Local(file) => SourceAttributes::Local(file.into()),
+            Self::Remote(file) => SourceAttributes::Remote(RemoteAttributes::of_file(file)),
+        }
+    }
+
+    /// The checksum of a range, or of what of it there is. `go_on` is asked now and then and ends it
+    /// by failing.
+    pub(crate) fn checksum(
+        &self,
+        algorithm: Checksum,
+        range: Range<u64>,
+        go_on: impl Fn() -> io::Result<()>,
+    ) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Local(file) => checksum::of_range(algorithm, file, range, go_on),
+            Self::Remote(file) => file.checksum(algorithm, range, go_on),
+        }
+    }
+}
+
+/// Its content, as it is copied from.
+impl Content for SourceFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self {
+            Self::Local(file) => file.read_at(buffer, offset),
+            Self::Remote(file) => file.read_at(buffer, offset),
+        }
+    }
+
+    fn first_extent(&self, range: Range<u64>) -> io::Result<Option<Range<u64>>> {
+        match self {
+            Self::Local(file) => file.first_extent(range),
+            Self::Remote(file) => file.first_extent(range),
+        }
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        match self {
+            Self::Local(file) => file.size(),
+            Self::Remote(file) => file.size(),
+        }
+    }
+
+    fn local(&self) -> Option<&File> {
+        match self {
+            Self::Local(file) => Some(file),
+            Self::Remote(_) => None,
+        }
+    }
+}
