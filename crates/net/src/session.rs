@@ -144,7 +144,8 @@ impl Session {
     /// A further lane. Who opens it says its number, the other side learns of it. It is used as soon
     /// as both sides have greeted each other on it, and if it ends, the session goes on.
     ///
-    /// Fails where no threads can be started for it, and where the session has no number yet.
+    /// Fails where no threads can be started for it, where there are too many lanes, and where the
+    /// session has no number yet.
     pub fn add_lane(&self, lane: Lane, number: Option<LaneNumber>) -> io::Result<()> {
         let session = self.id().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
         let end = match number {

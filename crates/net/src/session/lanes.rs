@@ -7,6 +7,7 @@ use std::thread::Thread;
 use parking_lot::Mutex;
 use wire::{
     Arrived, Frame, Hello, LaneEnd, LaneNumber, Link, Opening, Requester, Told, Topic, Violation,
+    limits::LANES,
 };
 
 use super::batch::Batch;
@@ -237,6 +238,9 @@ impl State {
     ) -> io::Result<()> {
         if let Some(over) = &self.over {
             return Err(io::Error::new(io::ErrorKind::NotConnected, over.clone()));
+        }
+        if self.lanes.len() > LANES {
+            return Err(io::Error::other("the session has as many lanes as it may have"));
         }
         let ours = (Arc::clone(shared), Arc::clone(link));
         self.spawn(shared, "lane reader", move || {

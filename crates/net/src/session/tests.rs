@@ -17,6 +17,12 @@ use super::*;
 use crate::lane::{Hangup, LaneKind};
 use crate::{memory, pipe};
 
+/// Lanes that come, stall and die.
+mod lanes;
+
+/// Peers that are none, or none that keeps the rules.
+mod peers;
+
 /// Serves one file without end, whose bytes follow from their offsets.
 #[derive(Default)]
 struct Endless {
@@ -280,40 +286,6 @@ fn what_is_not_wanted_any_more_makes_room() {
 }
 
 #[test]
-fn a_lane_that_dies_loses_nothing() {
-    let both = Both::in_memory(|_| {});
-    let (mut near, far) = memory::pair().unwrap();
-    let scissors = Scissors::at(&mut near);
-    both.requester.add_lane(near, Some(LaneNumber(1))).unwrap();
-    both.responder.add_lane(far, None).unwrap();
-    while both.requester.lane_count() < 2 || both.responder.lane_count() < 2 {
-        thread::yield_now();
-    }
-    both.serve.gate.set(true);
-    let read = both.read_by(64, || {
-        scissors.hang_up();
-        while both.requester.lane_count() > 1 {
-            thread::yield_now();
-        }
-        both.serve.gate.set(false);
-    });
-    assert_eq!(read, vec![Ok(()); 64]);
-    assert!(both.serve.attempt.load(Ordering::Relaxed) > 0, "nothing was on the lane");
-    assert_eq!(both.requester.over(), None);
-}
-
-#[test]
-fn a_lane_of_another_session_harms_nobody() {
-    let both = Both::in_memory(|_| {});
-    let (near, far) = memory::pair().unwrap();
-    let stranger = Session::open(near, setup("nobody")).unwrap();
-    both.responder.add_lane(far, None).unwrap();
-    assert!(matches!(stranger.hear().unwrap_err().cause, Cause::Lost(_) | Cause::Broken(_)));
-    read_at(&*both.requester.asker(), both.file(), 3).unwrap();
-    assert_eq!(both.responder.lane_count(), 1);
-}
-
-#[test]
 fn the_end_of_the_first_lane_is_told_to_all_who_wait() {
     let (mut near, far) = memory::pair().unwrap();
     let scissors = Scissors::at(&mut near);
@@ -467,107 +439,4 @@ fn the_side_that_answers_does_not_ask() {
     let both = Both::in_memory(|_| {});
     let refused = both.responder.asker().start(open_root());
     assert!(matches!(refused, Err(AskError::Over(_))));
-}
-
-/// The far end of a lane whose near end is a session's, by hand.
-struct ByHand {
-    lane: Lane,
-    link: Link,
-}
-
-impl ByHand {
-    fn greet(patience: Patience) -> (Session, Self) {
-        let (near, mut lane) = memory::pair().unwrap();
-        let session =
-            Session::open(near, Setup { patience, ..setup("the agent on web1") }).unwrap();
-        session.begin(Task::ServeSource, b"").unwrap();
-        let hello = setup("").hello;
-        let mut link =
-            Link::new(LaneEnd::FirstAcceptor, &hello, Patience::default(), Duration::ZERO);
-        let greeting = link.poll_transmit().expect("there is a greeting");
-        lane.writer.write_all(&greeting.parts().concat()).unwrap();
-        (session, Self { lane, link })
-    }
-
-    fn say(&mut self, bytes: &[u8]) {
-        self.lane.writer.write_all(bytes).unwrap();
-    }
-
-    /// All frames until the session hangs up.
-    fn listen(mut self) -> Vec<Frame> {
-        let mut bytes = Vec::new();
-        self.lane.reader.read_to_end(&mut bytes).unwrap();
-        self.link.receive(&bytes, Duration::ZERO).unwrap();
-        std::iter::from_fn(|| self.link.poll_frame()).collect()
-    }
-}
-
-#[test]
-fn a_peer_that_breaks_a_rule_is_told_which() {
-    let (session, mut peer) = ByHand::greet(Patience::default());
-    let ask = session.asker();
-    thread::scope(|scope| {
-        let waits = scope.spawn(|| ask.ask(open_root()));
-        peer.say(&[0, 0, 0, 0, 99]);
-        peer.say(&[0; 11]);
-        // And goes on as if nothing had happened.
-        peer.say(&vec![0; 100_000]);
-        let over = waits.join().unwrap().unwrap_err();
-        let sentence = "source: hear from the agent on web1: there is no frame of kind 99";
-        assert_eq!(over, AskError::Over(sentence.into()));
-    });
-    let mut control = Control::new(Role::Agent);
-    for frame in peer.listen().iter().filter(|it| it.header.kind == wire::FrameKind::Control) {
-        control.handle_frame(LaneNumber::FIRST, frame).unwrap();
-    }
-    assert!(matches!(control.poll_told(), Some(Told::Begin(..))));
-    let text = Text::new("there is no frame of kind 99");
-    let failure = Failure { kind: FailureKind::Violation, text };
-    assert_eq!(control.poll_told(), Some(Told::Failure(failure)));
-}
-
-#[test]
-fn answers_to_what_was_not_asked_end_the_session() {
-    let (session, mut peer) = ByHand::greet(Patience::default());
-    // A response of kind 32 to request 7, which says Done.
-    peer.say(&[1, 0, 0, 0, 32, 1, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0]);
-    let over = session.hear().unwrap_err();
-    assert_eq!(over.cause, Cause::Broken(Violation::Unasked(RequestId(7))));
-}
-
-#[test]
-fn a_peer_that_is_silent_is_given_up() {
-    let silence = Duration::from_millis(50);
-    let (session, _peer) = ByHand::greet(Patience { silence, ..Patience::default() });
-    let over = session.hear().unwrap_err();
-    assert_eq!(over.cause, Cause::Broken(Violation::Silent(silence)));
-}
-
-#[test]
-fn who_has_nothing_to_say_says_so() {
-    let keepalive = Duration::from_millis(1);
-    let (_session, mut peer) = ByHand::greet(Patience { keepalive, ..Patience::default() });
-    let frame = [0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    let (mut heard, mut byte) = (Vec::new(), [0]);
-    while !heard.ends_with(&frame) {
-        peer.lane.reader.read_exact(&mut byte).unwrap();
-        heard.extend(byte);
-    }
-}
-
-#[test]
-fn a_login_shell_that_talks_is_quoted() {
-    let (near, mut far) = memory::pair().unwrap();
-    let session = Session::open(near, setup("the agent on web1")).unwrap();
-    far.writer.write_all(b"Welcome to web1!\n").unwrap();
-    let over = session.hear().unwrap_err();
-    assert!(over.to_string().contains("printed \"Welcome to web1!\""), "{over}");
-}
-
-#[test]
-fn a_peer_that_never_speaks_is_said_to_be_none() {
-    let (near, far) = memory::pair().unwrap();
-    let session = Session::open(near, setup("the agent on web1")).unwrap();
-    far.hangup.hang_up();
-    assert_eq!(session.hear().unwrap_err().cause, Cause::Broken(Violation::Mute));
 }
