@@ -27,6 +27,6 @@ pub mod session;
 
 pub use bootstrap::{Agent, BootstrapError, Program};
 pub use lane::{Lane, LaneKind};
-pub use session::{Over, Session, Setup, TellError};
+pub use session::{Over, Session, Setup, TellError, Traffic};
 pub use shell::{RemoteShell, ShellError};
 pub use target::{Target, TargetError};

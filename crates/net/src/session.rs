@@ -21,6 +21,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -97,6 +98,16 @@ impl Setup {
     }
 }
 
+/// Bytes that went over the lanes of a session, with all that stands around content; what ssh or TLS
+/// make of them is not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// To the other side.
+    pub sent_bytes: u64,
+    /// From it.
+    pub received_bytes: u64,
+}
+
 /// A message cannot be told to the other side.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TellError {
@@ -139,6 +150,26 @@ impl Session {
     /// The number of the session; an agent learns it when the first lane is greeted.
     pub fn id(&self) -> Option<SessionId> {
         self.shared.change(|state| state.session)
+    }
+
+    /// Waits until the other side has said what it is.
+    pub fn greeted(&self) -> Result<Hello, Over> {
+        self.shared.wait_until(|state, me| {
+            let greeting = state.greeting.clone().map(Ok);
+            let found = greeting.or_else(|| state.over.clone().map(Err));
+            if found.is_none() {
+                state.wait_to_hear(me);
+            }
+            found
+        })
+    }
+
+    /// How much went over all lanes until now.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            sent_bytes: self.shared.sent_bytes.load(Ordering::Relaxed),
+            received_bytes: self.shared.received_bytes.load(Ordering::Relaxed),
+        }
     }
 
     /// A further lane. Who opens it says its number, the other side learns of it. It is used as soon

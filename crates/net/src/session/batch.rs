@@ -46,6 +46,10 @@ impl Batch {
         }
     }
 
+    pub(super) fn byte_count(&self) -> usize {
+        self.byte_count
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.outgoing.is_empty()
     }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::Thread;
 
 use parking_lot::Mutex;
@@ -132,6 +133,7 @@ fn read(shared: &Shared, key: LaneKey, link: &Mutex<Link>, mut reader: Box<dyn R
                 return shared.lose(key, loss);
             }
             Ok(count) if is_sound => {
+                shared.received_bytes.fetch_add(count as u64, Ordering::Relaxed);
                 if let Err(loss) = shared.receive(key, link, &buffer[..count]) {
                     // Who broke a rule is told so, and is to end the lane.
                     is_sound = false;
@@ -154,6 +156,7 @@ fn write(shared: &Shared, key: LaneKey, link: &Mutex<Link>, mut writer: Box<dyn 
                 is_flushed = false;
                 let own = if link_speaks { link.lock().poll_transmit() } else { None };
                 batch.push_first(own);
+                shared.sent_bytes.fetch_add(batch.byte_count() as u64, Ordering::Relaxed);
                 let written = batch.write(&mut *writer);
                 link.lock().transmitted(shared.now());
                 written
@@ -354,7 +357,7 @@ impl State {
         };
         if key == LaneKey::FIRST {
             self.session = Some(opening.session);
-            self.peer_capacity = Some(hello.capacity);
+            self.greeting = Some(hello.clone());
         }
         // A number that is not new is a matter of this lane alone.
         self.responder.lane_added(opening.lane).map_err(Loss::Dead)?;
@@ -364,6 +367,7 @@ impl State {
         lane.number = Some(opening.lane);
         // What follows in the same breath may be for it.
         self.make_requester();
+        self.told();
         // From now on it may not be silent.
         self.clock.wake(&mut self.deferred.wakes);
         Ok(())

@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use wire::{
-    Capacity, Control, Failure, FailureKind, HandleKind, RequestId, Requester, Responder, Role,
+    Control, Failure, FailureKind, HandleKind, Hello, RequestId, Requester, Responder, Role,
     SessionId, Task, Text, Ticket,
 };
 
@@ -47,9 +48,10 @@ pub(super) struct State {
     role: Role,
     peer: Box<str>,
     pub(super) control: Control,
-    /// What requests may have outstanding, here and at the other side, once that has greeted.
+    /// What requests of this side may have outstanding.
     window_bytes: u64,
-    pub(super) peer_capacity: Option<Capacity>,
+    /// What the other side said of itself.
+    pub(super) greeting: Option<Hello>,
     /// There is one as soon as this side is known to be the requester, and that is known.
     pub(super) requester: Option<Requester>,
     pub(super) responder: Responder,
@@ -102,6 +104,8 @@ pub(super) struct Shared {
     me: Weak<Self>,
     pub(super) setup: Setup,
     born: Instant,
+    pub(super) sent_bytes: AtomicU64,
+    pub(super) received_bytes: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -123,7 +127,7 @@ impl Shared {
             peer: setup.peer.as_str().into(),
             control: Control::new(role),
             window_bytes: setup.window_bytes,
-            peer_capacity: None,
+            greeting: None,
             requester: None,
             responder: Responder::new(setup.hello.capacity),
             lanes: BTreeMap::new(),
@@ -148,6 +152,8 @@ impl Shared {
             me: me.clone(),
             setup,
             born: Instant::now(),
+            sent_bytes: AtomicU64::new(0),
+            received_bytes: AtomicU64::new(0),
             state: Mutex::new(state),
         })
     }
@@ -380,11 +386,11 @@ impl State {
     }
 
     pub(super) fn make_requester(&mut self) {
-        if let Some(capacity) = self.peer_capacity
+        if let Some(hello) = &self.greeting
             && self.requester.is_none()
             && self.part() == Some(Part::Requester)
         {
-            let mut requester = Requester::new(capacity, self.window_bytes);
+            let mut requester = Requester::new(hello.capacity, self.window_bytes);
             for number in self.lanes.values().filter_map(LaneState::usable) {
                 requester.lane_added(number).expect("the responder has them, each once");
             }

@@ -369,6 +369,19 @@ fn events_wait_for_room_and_none_is_lost() {
 }
 
 #[test]
+fn what_goes_over_lanes_is_counted() {
+    let both = Both::in_memory(|_| {});
+    assert_eq!(both.requester.greeted(), Ok(setup("").hello));
+    read_at(&*both.requester.asker(), both.file(), 5).unwrap();
+    both.requester.bye();
+    // Nothing follows on that.
+    assert_eq!(both.responder.hear(), Ok(None));
+    let (near, far) = (both.requester.traffic(), both.responder.traffic());
+    assert_eq!(near.sent_bytes, far.received_bytes);
+    assert!(near.received_bytes > 700 && near.sent_bytes > 100, "{near:?}");
+}
+
+#[test]
 fn what_was_told_before_goodbye_arrives() {
     let both = Both::in_memory(|_| {});
     both.requester.cancel().unwrap();

@@ -93,7 +93,7 @@ fn a_login_shell_that_talks_is_quoted() {
     let (near, mut far) = memory::pair().unwrap();
     let session = Session::open(near, setup("the agent on web1")).unwrap();
     far.writer.write_all(b"Welcome to web1!\n").unwrap();
-    let over = session.hear().unwrap_err();
+    let over = session.greeted().unwrap_err();
     assert!(over.to_string().contains("printed \"Welcome to web1!\""), "{over}");
 }
 
