@@ -4,7 +4,8 @@
 //! cargo run --release -p lanesync-net --example session_speed -- 2
 //! ```
 //!
-//! The number is how many seconds each row takes. The lane is a socket within the process and what is
+//! The number is how many seconds each row takes. The last column is what a request costs of processor
+//! time, which says more than its speed where others use the machine. The lane is a socket within the process and what is
 //! served lies in memory, so the rest is what the session itself costs, at both ends together.
 
 #![expect(clippy::print_stdout, reason = "tells a person what it measured")]
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use model::{Kind, Metadata};
 use net::{Session, Setup, memory};
+use rustix::time::{ClockId, clock_gettime};
 use wire::{
     Access, AccessTime, Answer, Ask, Content, End, FileAt, Follow, Handle, Name, Named,
     OperatorPath, Piece, Reply, Request, Respond, Room, Seen, Serve, Span, Task, Ticket, Wants,
@@ -76,16 +78,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (wants, room) = (Wants::METADATA, Room::new(64 * 1024)?);
     let fetch = Request::Fetch { file: at, wants, room };
     let read = Request::Read { file, span: Span::new(0..SPAN_BYTES as u64)? };
-    println!("{:20} {:>8} {:>12} {:>10}", "", "askers", "requests/s", "MB/s");
+    println!("{:20} {:>8} {:>12} {:>10} {:>12}", "", "askers", "requests/s", "MB/s", "CPU ns each");
     for (what, request) in [("fetch of 4 KiB", &fetch), ("read of 256 KiB", &read)] {
         for askers in [1, 8, 64] {
+            let before = processor_time();
             let (count, bytes) = run(&*ask, request, askers, time);
+            let used = processor_time().saturating_sub(before);
+            let cost = used.as_nanos() / u128::from(count.max(1));
             let (rate, speed) = (count / seconds, bytes / seconds / 1_000_000);
-            println!("{what:20} {askers:8} {rate:12} {speed:10}");
+            println!("{what:20} {askers:8} {rate:12} {speed:10} {cost:12}");
         }
     }
     controller.bye();
     Ok(())
+}
+
+/// What this process has used.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 /// Requests that were answered, and bytes that came.

@@ -120,6 +120,8 @@ struct Accepted {
 struct Outbox {
     queue: VecDeque<Queued>,
     bytes: usize,
+    /// How many of them end a response.
+    ends: usize,
 }
 
 #[derive(Debug)]
@@ -446,6 +448,7 @@ impl Responder {
         match self.lanes.get_mut(&lane) {
             Some(outbox) => {
                 outbox.bytes += outgoing.byte_count();
+                outbox.ends += usize::from(is_last);
                 outbox.queue.push_back(Queued { outgoing, frees_bytes });
             }
             None => self.used_bytes -= frees_bytes,
@@ -476,8 +479,17 @@ impl Responder {
         let outbox = self.lanes.get_mut(&lane)?;
         let queued = outbox.queue.pop_front()?;
         outbox.bytes -= queued.outgoing.byte_count();
+        outbox.ends -= usize::from(queued.frees_bytes > 0);
         self.used_bytes -= queued.frees_bytes;
         Some(queued.outgoing)
+    }
+
+    /// Whether [`poll_transmit`](Self::poll_transmit) has something that is worth sending: the end of a
+    /// response, or much. With less nobody can begin anything, and the rest of it follows soon.
+    pub fn has_outgoing(&self, lane: LaneNumber) -> bool {
+        const MUCH_BYTES: usize = 64 * 1024;
+        let outbox = self.lanes.get(&lane);
+        outbox.is_some_and(|outbox| outbox.ends > 0 || outbox.bytes >= MUCH_BYTES)
     }
 
     /// Bytes that wait to be sent on a lane. Whoever serves may wait while it is much.

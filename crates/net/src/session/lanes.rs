@@ -471,7 +471,8 @@ impl State {
                 requester.is_some_and(|it| it.has_outgoing(number) || has_closable)
             });
             let has_control = *key == LaneKey::FIRST && (over.is_some() || control.has_outgoing());
-            if (lane.link_speaks || has_control || has_requests || queued_bytes > 0)
+            let has_responses = number.is_some_and(|number| responder.has_outgoing(number));
+            if (lane.link_speaks || has_control || has_requests || has_responses)
                 && let Some(writer) = lane.writer.take()
             {
                 deferred.wakes.push(writer);

@@ -187,6 +187,33 @@ fn requests_handles_and_window_end_at_what_was_said() {
     assert_eq!(refused, Err(Violation::OverWindow(limits::WINDOW_LEAST_BYTES)));
 }
 
+#[test]
+fn what_is_not_the_end_of_a_response_is_sent_with_it_unless_it_is_much() {
+    let mut responder = responder();
+    let data = |offset, length| {
+        let content = Content::new(vec![0; length]).expect("it fits a frame");
+        Piece::Data { offset, content }
+    };
+    for (id, request) in [(1, open_root()), (2, open_file(1)), (3, read(2, 200_000))] {
+        responder.handle_frame(LANE, &sound(id, &request)).expect("it is sound");
+    }
+    for id in [1, 2] {
+        assert!(!responder.has_outgoing(LANE));
+        responder.respond(ticket(id), opened(Kind::File), End::Last).expect("it answers");
+        assert!(responder.has_outgoing(LANE) && !responder.has_outgoing(OTHER));
+        let _sent = sent(&mut responder, LANE);
+        responder.poll_work();
+    }
+    responder.respond(ticket(3), data(0, 100), End::More).expect("it answers");
+    assert!(!responder.has_outgoing(LANE));
+    responder.respond(ticket(3), data(100, 99_900), End::More).expect("it answers");
+    assert!(responder.has_outgoing(LANE));
+    assert_eq!(sent(&mut responder, LANE).len(), 2);
+    assert!(!responder.has_outgoing(LANE));
+    responder.respond(ticket(3), data(100_000, 100_000), End::Last).expect("it answers");
+    assert!(responder.has_outgoing(LANE));
+}
+
 fn sign() -> Request {
     Request::Sign { signature: Signature::new("sums").expect("it is short") }
 }
