@@ -4,12 +4,13 @@ use wire::{
     Answer, Ask, AskError, FaultKind, Handle, HandleKind, IoFault, Request, RequestId, StartError,
 };
 
-use super::state::{Part, Shared, State, enlist};
+use super::state::{Part, Shared, State};
 
 impl Ask for Shared {
     fn start(&self, request: Request) -> Result<RequestId, AskError> {
         let mut request = Some(request);
         self.wait_until(|state, me| {
+            state.starters.forget(me);
             if let Some(refusal) = state.refusal() {
                 return Some(Err(refusal));
             }
@@ -18,7 +19,7 @@ impl Ask for Shared {
             match requester.as_ref().zip(request.as_ref()).map(|(it, request)| it.check(request)) {
                 // Until the other side says what it takes there is no room.
                 None | Some(Err(StartError::Full)) => {
-                    enlist(&mut starters.room, me);
+                    starters.room.push_back(me.clone());
                     None
                 }
                 Some(Err(StartError::TooManyHandles))
@@ -29,7 +30,7 @@ impl Ask for Shared {
                         Some(HandleKind::Signature) => &mut starters.signatures,
                         _ => &mut starters.handles,
                     };
-                    enlist(starters, me);
+                    starters.push_back(me.clone());
                     None
                 }
                 Some(checked) => {

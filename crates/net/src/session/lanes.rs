@@ -46,6 +46,11 @@ pub(super) struct LaneState {
 }
 
 impl LaneState {
+    /// A thread does not wait any more until less is queued.
+    pub(super) fn let_go(&mut self, thread: &Thread) {
+        self.held.retain(|other| other.id() != thread.id());
+    }
+
     /// Its number, if it can be used.
     pub(super) fn usable(&self) -> Option<LaneNumber> {
         self.number.filter(|_| !self.is_over)
@@ -85,9 +90,9 @@ enum Turn {
 }
 
 /// Notes the end of a thread of a lane.
-struct Held<'a>(&'a Shared, LaneKey);
+struct Counted<'a>(&'a Shared, LaneKey);
 
-impl Drop for Held<'_> {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.change(|state| state.thread_ended(self.1));
     }
@@ -248,14 +253,14 @@ impl State {
         let ours = (Arc::clone(shared), Arc::clone(link));
         self.spawn(shared, "lane reader", move || {
             let (shared, link) = ours;
-            let _held = Held(&shared, key);
+            let _counted = Counted(&shared, key);
             read(&shared, key, &link, reader);
         })?;
         self.lanes.entry(key).and_modify(|lane| lane.threads += 1);
         let ours = (Arc::clone(shared), Arc::clone(link));
         self.spawn(shared, "lane writer", move || {
             let (shared, link) = ours;
-            let _held = Held(&shared, key);
+            let _counted = Counted(&shared, key);
             write(&shared, key, &link, writer);
         })?;
         self.lanes.entry(key).and_modify(|lane| lane.threads += 1);

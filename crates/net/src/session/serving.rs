@@ -14,7 +14,7 @@ use wire::{
     Responder, Serve, Ticket, Work,
 };
 
-use super::state::{Deferred, Shared, State, enlist};
+use super::state::{Deferred, Shared, State};
 
 /// So much is queued on a lane before who serves waits: the next writes of it, and as much again.
 pub(super) const QUEUED_BYTES: usize = 1024 * 1024;
@@ -203,13 +203,18 @@ impl Respond for Pieces<'_> {
         let delivered = self.shared.wait_until(|state, me| {
             let lane = state.responder.lane_of(ticket).filter(|_| state.over.is_none());
             let State { responder, lanes, crew, .. } = state;
-            crew.held -= usize::from(std::mem::take(&mut is_held));
+            if std::mem::take(&mut is_held) {
+                crew.held -= 1;
+                for lane in lanes.values_mut() {
+                    lane.let_go(me);
+                }
+            }
             let Some(number) = lane else { return Some(Ok(Delivery::Stale)) };
             let is_full = responder.queued_bytes(number) >= QUEUED_BYTES;
             if is_full && (crew.held + 1) * 2 <= crew.limit {
                 let lane = lanes.values_mut().find(|lane| lane.usable() == Some(number));
                 if let Some(lane) = lane {
-                    enlist(&mut lane.held, me);
+                    lane.held.push(me.clone());
                     crew.held += 1;
                     is_held = true;
                     return None;

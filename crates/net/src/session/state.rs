@@ -87,6 +87,14 @@ pub(super) struct Starters {
 }
 
 impl Starters {
+    /// A thread looks by itself, whether or not it was woken: to wake it is not to take the place of
+    /// waking another.
+    pub(super) fn forget(&mut self, thread: &Thread) {
+        for list in [&mut self.room, &mut self.handles, &mut self.signatures] {
+            list.retain(|other| other.id() != thread.id());
+        }
+    }
+
     fn is_empty(&self) -> bool {
         [&self.room, &self.handles, &self.signatures].iter().all(|it| it.is_empty())
     }
@@ -109,14 +117,10 @@ pub(super) struct Shared {
     state: Mutex<State>,
 }
 
-/// Puts a thread on a list, once.
-pub(super) fn enlist<L>(list: &mut L, thread: &Thread)
-where
-    L: Extend<Thread>,
-    for<'a> &'a L: IntoIterator<Item = &'a Thread>,
-{
-    if (&*list).into_iter().all(|other| other.id() != thread.id()) {
-        list.extend([thread.clone()]);
+/// Puts a thread on a list of which all are woken together, once.
+pub(super) fn enlist(list: &mut Vec<Thread>, thread: &Thread) {
+    if list.iter().all(|other| other.id() != thread.id()) {
+        list.push(thread.clone());
     }
 }
 

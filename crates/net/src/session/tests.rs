@@ -427,6 +427,33 @@ fn handles_are_waited_for_only_if_some_are_being_closed() {
 }
 
 #[test]
+fn wake_ups_for_nothing_do_no_harm() {
+    let both = Both::in_memory(|setup| setup.hello.capacity.handles = 4);
+    let ask = both.requester.asker();
+    let work = || {
+        for _ in 0..100 {
+            let id = loop {
+                match ask.start(open_root()) {
+                    Err(AskError::Start(StartError::TooManyHandles)) => thread::yield_now(),
+                    started => break started.unwrap(),
+                }
+            };
+            ask.wait(id).unwrap();
+            ask.close(Handle(id));
+        }
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..16).map(|_| scope.spawn(work)).collect();
+        while workers.iter().any(|worker| !worker.is_finished()) {
+            for worker in &workers {
+                worker.thread().unpark();
+            }
+            thread::yield_now();
+        }
+    });
+}
+
+#[test]
 fn who_serves_and_does_not_answer_is_answered_for() {
     let both = Both::in_memory(|setup| setup.servers = 1);
     let (ask, file) = (both.requester.asker(), both.file());
