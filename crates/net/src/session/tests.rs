@@ -331,6 +331,43 @@ fn a_session_that_is_dropped_takes_its_threads_along() {
 }
 
 #[test]
+fn a_server_that_does_not_come_back_holds_up_nothing_else() {
+    /// Waits whatever it is told.
+    #[derive(Default)]
+    struct Deaf(Endless);
+
+    impl Serve for Deaf {
+        fn run(&self, ticket: Ticket, request: Request, respond: &mut dyn Respond) {
+            self.0.run(ticket, request, respond);
+        }
+
+        fn cancel(&self, _: Ticket) {}
+
+        fn drop_handle(&self, _: Handle) {}
+    }
+
+    let (near, far) = memory::pair().unwrap();
+    let controller = Session::open(near, setup("the agent on web1")).unwrap();
+    let agent = Session::accept(far, setup("the controller")).unwrap();
+    controller.begin(Task::ServeSource, b"").unwrap();
+    let deaf = Arc::new(Deaf::default());
+    agent.serve(Arc::clone(&deaf) as Arc<dyn Serve>);
+    let ask = controller.asker();
+    let file = open_file(&*ask);
+    deaf.0.gate.set(true);
+    ask.start(Request::Read { file, span: span(0, 1) }).unwrap();
+    while deaf.0.runs.load(Ordering::Relaxed) < 3 {
+        thread::yield_now();
+    }
+    controller.bye();
+    agent.hang_up();
+    agent.shared.wait_for_lanes();
+    // It is not waited for longer than that; who ends the process ends it as well.
+    agent.shared.join(Duration::from_millis(10));
+    deaf.0.gate.set(false);
+}
+
+#[test]
 fn events_wait_for_room_and_none_is_lost() {
     let both = Both::in_memory(|_| {});
     let (controller, agent) = (&both.requester, &both.responder);
