@@ -14,6 +14,16 @@
 //! the state takes off the lists those whom it concerns, and wakes them once the lock is free: so no
 //! wake-up is lost, and nobody is woken for what is another's.
 //!
+//! | the controller of a pull | the agent of it |
+//! |---|---|
+//! | [`open`](Session::open), [`begin`](Session::begin) | [`accept`](Session::accept), [`hear`](Session::hear) until it is told to begin |
+//! | [`asker`](Session::asker), for its engine | [`serve`](Session::serve), and `hear` until there is nothing more |
+//! | [`bye`](Session::bye) | |
+//!
+//! In a push it is the agent that asks, and tells [`event`](Session::event)s,
+//! [`progress`](Session::progress) and how it [`ended`](Session::ended) before its `bye`; the
+//! controller serves, and hears that.
+//!
 //! A session ends once, by one [`Over`], for all who use it: whatever they wait for is answered by
 //! that. Dropping the session ends it and its threads.
 

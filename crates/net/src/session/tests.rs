@@ -239,9 +239,9 @@ fn many_threads_are_each_answered_their_own() {
 
 #[test]
 fn long_reads_wait_for_each_other_and_come_whole() {
-    const LENGTH: u64 = 3_000_000;
+    const LENGTH: u64 = 1_000_000;
     for lanes in [memory::pair().unwrap(), of_pipes()] {
-        let both = Both::new(lanes, Task::ServeSource, |setup| setup.window_bytes = 7_000_000);
+        let both = Both::new(lanes, Task::ServeSource, |setup| setup.window_bytes = 2_500_000);
         let (ask, file) = (both.requester.asker(), both.file());
         thread::scope(|scope| {
             for reader in 0..8 {

@@ -29,8 +29,8 @@ fn a_lane_that_dies_loses_nothing() {
 
 #[test]
 fn lanes_come_and_go_and_all_is_answered_that_is_still_wanted() {
-    const LENGTHS: [u64; 3] = [700, 90_000, 400_000];
-    let both = Both::in_memory(|setup| setup.window_bytes = 2_000_000);
+    const LENGTHS: [u64; 3] = [700, 30_000, 200_000];
+    let both = Both::in_memory(|setup| setup.window_bytes = 1_000_000);
     let (ask, file) = (both.requester.asker(), both.file());
     let ask = &*ask;
     let read = |start, length| Request::Read { file, span: span(start, length) };
@@ -106,7 +106,7 @@ fn a_lane_that_stalls_does_not_stall_the_others() {
     let answered = AtomicUsize::new(0);
     thread::scope(|scope| {
         // The lane is full of answers to these before it stalls.
-        let length = 2_000_000;
+        let length = 1_300_000;
         let read = |at: u64| Request::Read { file, span: span(at * 1000, length) };
         valve.set(true);
         let ids: Vec<_> = (0..20).map(|at| ask.start(read(at)).unwrap()).collect();
