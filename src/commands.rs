@@ -6,6 +6,12 @@ pub(crate) mod agent;
 /// Brings a destination into the state of its sources.
 pub(crate) mod sync;
 
+/// The other host of a job.
+mod far;
+
+/// A session as its two ends see it.
+mod talk;
+
 /// Signals that end a run.
 mod signals;
 

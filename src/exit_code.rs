@@ -5,6 +5,7 @@
 
 use std::process::ExitCode;
 
+use errand::ErrorKind;
 use model::Summary;
 
 /// How the program ends.
@@ -22,8 +23,10 @@ pub(crate) enum Exit {
     Unsupported,
     /// Nothing more can be written, or a file of rules cannot be read.
     FileIo,
-    /// The connection to the other host ended early.
+    /// The connection to the other host was lost, or makes no sense.
     Stream,
+    /// The remote shell cannot be started.
+    Unstarted,
     /// A bug of ours.
     Internal,
     /// A signal, or Ctrl-C.
@@ -36,11 +39,17 @@ pub(crate) enum Exit {
     DeleteLimit,
     /// `--stop-at` or `--stop-after`.
     TimeLimit,
+    /// The other host was silent for too long.
+    Silence,
+    /// There is no agent on the other host.
+    NoAgent,
+    /// The remote shell cannot log in.
+    NoLogin,
 }
 
 impl Exit {
     /// All of them with rsync's number and a sentence for the last line of a run.
-    const TABLE: [(Self, u8, &'static str); 13] = [
+    const TABLE: [(Self, u8, &'static str); 17] = [
         (Self::Success, 0, "all of it is there"),
         (Self::Usage, 1, "the command line cannot be understood"),
         (Self::Protocol, 2, "this version of the protocol is not spoken"),
@@ -48,12 +57,16 @@ impl Exit {
         (Self::Unsupported, 4, "what was asked for is not supported"),
         (Self::FileIo, 11, "a file could not be read or written, so the run ended early"),
         (Self::Stream, 12, "the connection to the other host was lost; start it again to go on"),
+        (Self::Unstarted, 14, "the remote shell could not be started"),
         (Self::Internal, 14, "lanesync itself failed; please report this"),
         (Self::Interrupted, 20, "the run was interrupted; start it again to go on"),
         (Self::Partial, 23, "some entries were not brought over; they are named above"),
         (Self::Vanished, 24, "some entries vanished from the source while they were copied"),
         (Self::DeleteLimit, 25, "--max-delete kept some entries from being removed"),
         (Self::TimeLimit, 30, "the time that was given is over; start it again to go on"),
+        (Self::Silence, 30, "the other host was silent for too long; start it again to go on"),
+        (Self::NoAgent, 127, "there is no lanesync on the other host"),
+        (Self::NoLogin, 255, "the remote shell could not log in on the other host"),
     ];
 
     /// The code of a run, from how it ended and what it counted. An ending that is an error wins
@@ -107,6 +120,45 @@ pub(crate) enum Ending {
     Error(Exit),
 }
 
+/// As an agent tells it.
+impl From<Ending> for errand::Ending {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Complete => Self::Complete,
+            Ending::Interrupted => Self::Interrupted,
+            Ending::TimeIsOver => Self::TimeIsOver,
+            Ending::Error(exit) => Self::Error(match exit {
+                Exit::Usage => ErrorKind::Usage,
+                Exit::Unsupported => ErrorKind::Unsupported,
+                Exit::FileSelection => ErrorKind::FileSelection,
+                Exit::FileIo => ErrorKind::FileIo,
+                Exit::Stream => ErrorKind::Stream,
+                // No other ends a run.
+                _ => ErrorKind::Internal,
+            }),
+        }
+    }
+}
+
+/// As it was told by an agent.
+impl From<errand::Ending> for Ending {
+    fn from(ending: errand::Ending) -> Self {
+        match ending {
+            errand::Ending::Complete => Self::Complete,
+            errand::Ending::Interrupted => Self::Interrupted,
+            errand::Ending::TimeIsOver => Self::TimeIsOver,
+            errand::Ending::Error(kind) => Self::Error(match kind {
+                ErrorKind::Usage => Exit::Usage,
+                ErrorKind::Unsupported => Exit::Unsupported,
+                ErrorKind::FileSelection => Exit::FileSelection,
+                ErrorKind::FileIo => Exit::FileIo,
+                ErrorKind::Stream => Exit::Stream,
+                ErrorKind::Internal => Exit::Internal,
+            }),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use model::Summary;
@@ -136,6 +188,23 @@ mod tests {
         assert_eq!(Exit::of_run(Ending::Complete, &summary), Exit::Partial);
         let summary = Summary { vanished: 1, ..summary };
         assert_eq!(Exit::of_run(Ending::Complete, &summary), Exit::Vanished);
+    }
+
+    #[test]
+    fn an_ending_arrives_as_it_was() {
+        for exit in [Exit::Usage, Exit::Unsupported, Exit::FileSelection, Exit::FileIo] {
+            let ending = Ending::Error(exit);
+            assert_eq!(Ending::from(errand::Ending::from(ending)), ending);
+        }
+        for ending in [
+            Ending::Complete,
+            Ending::Interrupted,
+            Ending::TimeIsOver,
+            Ending::Error(Exit::Stream),
+            Ending::Error(Exit::Internal),
+        ] {
+            assert_eq!(Ending::from(errand::Ending::from(ending)), ending);
+        }
     }
 
     #[test]

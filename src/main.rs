@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let exit = match cli::read(arguments, &cli::Process { umask }) {
         Ok(Request::Sync(invocation)) => commands::sync::run(*invocation, umask),
         Ok(Request::Tell(text)) => cli::tell(&text),
-        Ok(Request::Agent(words)) => commands::agent::run(&words),
+        Ok(Request::Agent(words)) => commands::agent::run(&words, umask),
         Err(refusal) => {
             commands::refuse(&refusal, wants_json);
             refusal.exit

@@ -63,7 +63,8 @@ use report::settings::{
     Effect, KeptPath, Listing, Movement, Preserved, Progress, RunFacts, Transfer,
 };
 
-use self::places::{FarSide, Places, There};
+pub(crate) use self::places::FarSide;
+use self::places::{Places, There};
 pub(crate) use self::remote::Remote;
 use super::config::{self, Config};
 use super::options::{self, Opt, Polarity, Status};

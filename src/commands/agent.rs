@@ -3,35 +3,119 @@
 //! Nobody types this: the standard streams are those of a session. Before one begins, whoever starts it
 //! asks two things, of an installed program and of one that was sent: whether they would understand each
 //! other, and whether it arrived whole.
+//!
+//! An agent does what the one who started it asks for, tells all of it through the session, and ends
+//! with it: without a controller it has no reason to live.
 
 use std::ffi::OsString;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
+use engine::Surroundings;
+use errand::{Around, Outcome, Post, Service, Work};
+use net::{Session, Setup};
+use sched::Cancel;
+use wire::{FailureKind, Task, Told};
+
+use super::signals::Watch;
+use super::sync::{SourceAt, bring_over};
+use super::talk::Talk;
 use crate::cli::{self, Refusal};
 use crate::exit_code::Exit;
 
-/// Does what the words behind `lanesync agent` say.
-pub(crate) fn run(words: &[OsString]) -> Exit {
+/// How long work that was stopped may take to end when nobody is there any more to be told.
+const TO_END_ALONE: Duration = Duration::from_secs(4);
+
+/// Does what the words behind `lanesync agent` say; `umask` is what the process was started with.
+pub(crate) fn run(words: &[OsString], umask: u32) -> Exit {
     let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
-    let refusal = match words.as_slice() {
+    let done = match words.as_slice() {
         ["--revision"] => return cli::tell(&format!("{}\n", wire::REVISION)),
         ["--hash"] => match fs::process::read_own_program() {
             Ok(program) => return cli::tell(&format!("{}\n", hash(&program))),
-            Err(error) => {
-                let sentence = format!("agent: read the own program: {error}");
-                Refusal { exit: Exit::FileIo, sentence }
-            }
+            Err(error) => Err(refused(Exit::FileIo, &format!("read the own program: {error}"))),
         },
-        [] => Refusal::unsupported("agent: a session with another host is not there yet"),
-        _ => Refusal::usage(
+        [] => work(umask),
+        _ => Err(Refusal::usage(
             "agent is started by lanesync on another host and takes no arguments; a path is written \
              ./agent",
-        ),
+        )),
     };
-    cli::complain(&refusal);
-    refusal.exit
+    done.unwrap_or_else(|refusal| {
+        cli::complain(&refusal);
+        refusal.exit
+    })
 }
 
 /// By what a program that was sent is known (BLAKE3, in hexadecimal).
-fn hash(program: &[u8]) -> String {
+pub(super) fn hash(program: &[u8]) -> String {
     blake3::hash(program).to_hex().to_string()
+}
+
+fn refused(exit: Exit, what: &str) -> Refusal {
+    Refusal { exit, sentence: format!("agent: {what}") }
+}
+
+/// Begins a session on the standard streams, and does what it is told.
+fn work(umask: u32) -> Result<Exit, Refusal> {
+    let setup = Setup::new(env!("CARGO_PKG_VERSION"), "the controller");
+    let session = net::pipe::stdio().and_then(|lane| Session::accept(lane, setup));
+    let session = session.map_err(|error| refused(Exit::Stream, &format!("begin: {error}")))?;
+    let session = Arc::new(session);
+    match session.hear() {
+        Ok(Some(Told::Begin(Task::RunDestination, work))) => {
+            Ok(run_destination(&session, &work, umask))
+        }
+        Ok(Some(Told::Begin(Task::ServeSource, service))) => Ok(serve_source(&session, &service)),
+        Ok(None) => Ok(Exit::Success),
+        Ok(Some(_)) => Err(refused(Exit::Stream, "nothing was begun")),
+        Err(over) => Err(refused(Exit::Stream, &over.to_string())),
+    }
+}
+
+fn run_destination(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {
+    let post: Arc<dyn Post> = Arc::new(Talk(Arc::clone(session)));
+    let run = |work: Work, around: Around| {
+        let Around { sink, gauges, cancel } = around;
+        end_with(session, &cancel);
+        // A host that is shut down says so by a signal. Without a thread to hear it the run goes on.
+        let watch = Watch::start({
+            let cancel = cancel.clone();
+            move || cancel.cancel()
+        });
+        let around = Surroundings { sink, gauges, cancel, umask };
+        let source = SourceAt::There(session.asker());
+        let (ending, summary) = bring_over(&work.job, work.rules, source, &around);
+        drop(watch);
+        Outcome { ending: ending.into(), summary }
+    };
+    // Whatever went wrong has been told, unless nobody is there.
+    if errand::serve(&post, work, run).is_ok() { Exit::Success } else { Exit::Stream }
+}
+
+fn serve_source(session: &Arc<Session>, service: &[u8]) -> Exit {
+    let refusal = match Service::from_bytes(service) {
+        Ok(_) => "a source on another host is not served yet".to_owned(),
+        Err(malformed) => malformed.to_string(),
+    };
+    session.fail(FailureKind::Refused, &refusal);
+    Exit::Unsupported
+}
+
+/// Ends the process when its session is over and its work does not end by itself, as one that waits for
+/// a file server that is gone.
+fn end_with(session: &Arc<Session>, cancel: &Cancel) {
+    let (session, cancel) = (Arc::clone(session), cancel.clone());
+    let guard = move || {
+        while cancel.sleep(Duration::MAX).is_ok() {}
+        while session.over().is_none() {
+            thread::sleep(TO_END_ALONE / 4);
+        }
+        thread::sleep(TO_END_ALONE);
+        #[expect(clippy::exit, reason = "no destructor of a thread that hangs would run")]
+        std::process::exit(Exit::Stream.code().into());
+    };
+    // Without a thread to give, the system has other troubles than this process.
+    thread::Builder::new().name("guard".to_owned()).spawn(guard).ok();
 }

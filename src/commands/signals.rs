@@ -12,7 +12,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sched::Cancel;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
@@ -31,8 +30,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Pulls `cancel` when the first signal comes.
-    pub(super) fn start(cancel: Cancel) -> io::Result<Self> {
+    /// Does something when the first signal comes.
+    pub(super) fn start(stop: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let came = Arc::new(AtomicBool::new(false));
         let status = fs::operator::read_file(Path::new(STATUS)).unwrap_or_default();
         let status = String::from_utf8_lossy(&status);
@@ -43,11 +42,11 @@ impl Watch {
             flag::register_conditional_shutdown(signal, code.into(), Arc::clone(&came))?;
             flag::register(signal, Arc::clone(&came))?;
         }
-        // Cancelling takes a lock, which a signal handler must not: a thread waits for it.
+        // To stop takes a lock, which a signal handler must not: a thread waits for it.
         let mut signals = Signals::new(heeded)?;
         let wait = move || {
             if signals.forever().next().is_some() {
-                cancel.cancel();
+                stop();
             }
         };
         std::thread::Builder::new().name("signals".to_owned()).spawn(wait)?;

@@ -3,43 +3,37 @@
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use engine::{Stop, Surroundings};
 use filter::Rules;
 use fs::outlet::Outlet;
 use model::{Event, Gauges, Job, Message, Sink, Summary, Topic};
+use net::Session;
 use report::settings::OutputStyle;
 use report::{Closing, Ended, Endings, Reporter, Severity, Statistics};
 use sched::Cancel;
+use wire::Ask;
 
+use super::far::Far;
 use super::signals::Watch;
-use crate::cli::{Invocation, Refusal};
+use crate::cli::{Invocation, Refusal, Remote};
 use crate::exit_code::{Ending, Exit};
 
 /// Runs it to its end; `umask` is what the process was started with and has cleared.
 pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
     let Invocation { job, remote, rules, report, log_file, warnings } = invocation;
-    if let Some(remote) = remote {
-        let sentence = format!(
-            "\"{}\" is another host, and other hosts are not there yet; a name with a colon on this machine \
-             is written ./name:x",
-            remote.there.target.shown()
-        );
-        super::refuse(&Refusal::unsupported(sentence), report.style == OutputStyle::Json);
-        return Exit::Unsupported;
-    }
     for warning in &warnings {
         warn(warning);
     }
     let cancel = Cancel::new();
-    let watch = match Watch::start(cancel.clone()) {
-        Ok(watch) => watch,
-        Err(error) => {
-            let sentence = format!("watch for signals: {error}");
-            let wants_json = report.style == OutputStyle::Json;
-            super::refuse(&Refusal { exit: Exit::FileIo, sentence }, wants_json);
-            return Exit::FileIo;
+    let session = Arc::new(OnceLock::new());
+    let ready = prepare(remote.as_ref(), &cancel, &session);
+    let (watch, far) = match ready {
+        Ok(ready) => ready,
+        Err(refusal) => {
+            super::refuse(&refusal, report.style == OutputStyle::Json);
+            return refusal.exit;
         }
     };
     let gauges = Arc::new(Gauges::default());
@@ -47,7 +41,12 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
     let log = log_file.as_deref().and_then(open_log);
     let reporter = Arc::new(Reporter::new(report, stdout, stderr, log, Arc::clone(&gauges)));
     let sink: Arc<dyn Sink> = Arc::clone(&reporter) as Arc<dyn Sink>;
-    let (ending, summary) = bring_over(&job, rules, &Surroundings { sink, gauges, cancel, umask });
+    let around = Surroundings { sink, gauges, cancel, umask };
+    let (ending, summary) = match &far {
+        Some(far) => far.run(&job, rules, &around),
+        None => bring_over(&job, rules, SourceAt::Here, &around),
+    };
+    drop(around);
     let ending = match ending {
         Ending::Complete if watch.saw_one() => Ending::Interrupted,
         ending => ending,
@@ -65,6 +64,42 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
     if reporter.finish(&summary, endings) == endings.run { exit } else { unseen }
 }
 
+/// Heeds signals, and reaches the other host, if there is one.
+fn prepare(
+    remote: Option<&Remote>,
+    cancel: &Cancel,
+    session: &Arc<OnceLock<Weak<Session>>>,
+) -> Result<(Watch, Option<Far>), Refusal> {
+    let stop = {
+        let (cancel, session) = (cancel.clone(), Arc::clone(session));
+        move || {
+            cancel.cancel();
+            if let Some(session) = session.get().and_then(Weak::upgrade) {
+                // One that has ended needs not be stopped.
+                session.cancel().ok();
+            }
+        }
+    };
+    let watch = Watch::start(stop).map_err(|error| {
+        let sentence = format!("watch for signals: {error}");
+        Refusal { exit: Exit::FileIo, sentence }
+    })?;
+    let far = remote.map(Far::reach).transpose()?;
+    if let Some(far) = &far {
+        // Not held: a session ends, and its remote shell, when who made it lets go of it.
+        session.get_or_init(|| Arc::downgrade(far.session()));
+    }
+    Ok((watch, far))
+}
+
+/// Where the source of a run lies.
+pub(super) enum SourceAt {
+    /// On this host.
+    Here,
+    /// On another, where it is asked for.
+    There(Arc<dyn Ask>),
+}
+
 /// A stream on which a run that is stopped does not wait for a reader.
 fn outlet(stream: impl AsFd + Send + 'static, cancel: &Cancel) -> Box<dyn Write + Send> {
     let cancel = cancel.clone();
@@ -72,7 +107,17 @@ fn outlet(stream: impl AsFd + Send + 'static, cancel: &Cancel) -> Box<dyn Write 
 }
 
 /// The one place where the engine is called.
-fn bring_over(job: &Job, rules: Rules, around: &Surroundings) -> (Ending, Summary) {
+pub(super) fn bring_over(
+    job: &Job,
+    rules: Rules,
+    source: SourceAt,
+    around: &Surroundings,
+) -> (Ending, Summary) {
+    if let SourceAt::There(asker) = source {
+        drop(asker);
+        tell(around, "a source on another host is not brought over yet");
+        return (Ending::Error(Exit::Unsupported), Summary::default());
+    }
     match engine::run(job, &Arc::new(rules), around) {
         Ok(outcome) => {
             let ending = match outcome.stopped {
@@ -120,7 +165,7 @@ fn open_log(name: &Path) -> Option<Box<dyn Write + Send>> {
 }
 
 /// To standard error, the log and the records of `--json`, beside whatever is drawn there.
-fn tell(around: &Surroundings, sentence: &str) {
+pub(super) fn tell(around: &Surroundings, sentence: &str) {
     let text = format!("lanesync: {sentence}").into_bytes().into();
     around.sink.accept(Event::Message(Message { topic: Topic::Warning, text }));
 }

@@ -24,10 +24,14 @@ pub enum Ending {
 pub enum ErrorKind {
     /// What was typed cannot be done.
     Usage,
+    /// It asks for something that is not there.
+    Unsupported,
     /// A source or the destination cannot be used as such.
     FileSelection,
     /// Nothing more can be written.
     FileIo,
+    /// The source is out of reach.
+    Stream,
     /// A bug of ours.
     Internal,
 }

@@ -406,13 +406,15 @@ impl Chance<'_> {
     }
 
     pub(crate) fn outcome(&mut self) -> Outcome {
-        const ENDINGS: [Ending; 7] = [
+        const ENDINGS: [Ending; 9] = [
             Ending::Complete,
             Ending::Interrupted,
             Ending::TimeIsOver,
             Ending::Error(ErrorKind::Usage),
+            Ending::Error(ErrorKind::Unsupported),
             Ending::Error(ErrorKind::FileSelection),
             Ending::Error(ErrorKind::FileIo),
+            Ending::Error(ErrorKind::Stream),
             Ending::Error(ErrorKind::Internal),
         ];
         let mut verdicts = VerdictCounts::default();

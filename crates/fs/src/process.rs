@@ -34,6 +34,12 @@ pub fn read_own_program() -> io::Result<Vec<u8>> {
     Ok(program)
 }
 
+/// The system and the kind of machine, as `uname -s` and `uname -m` name them.
+pub fn system() -> String {
+    let names = rustix::system::uname();
+    format!("{} {}", names.sysname().to_string_lossy(), names.machine().to_string_lossy())
+}
+
 /// Sets the umask of the process to zero, so that modes given to the kernel mean what they say, and
 /// returns the one that the process was started with. Called once, before there are threads: from
 /// then on this crate takes the umask off itself, where it makes what the operator named.

@@ -1,0 +1,205 @@
+//! The other host of a job: an agent is started there, told what to do, and heard to the end.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use engine::Surroundings;
+use errand::{Service, TooLong, Work};
+use filter::Rules;
+use model::{Job, Summary};
+use net::session::Cause;
+use net::shell::Process;
+use net::{Agent, BootstrapError, Over, Program, Session, Setup};
+use sched::Cancel;
+use wire::{FailureKind, Patience, Task, Violation};
+
+use super::agent::hash;
+use super::sync::{SourceAt, bring_over, tell};
+use super::talk::Talk;
+use crate::cli::{FarSide, Refusal, Remote};
+use crate::exit_code::{Ending, Exit};
+
+/// How long a remote shell has to say by its exit status why the connection ended.
+const TO_SAY_WHY: Duration = Duration::from_secs(2);
+
+/// A lane that has nothing to say says so this often while the other side waits.
+const SIGNS_OF_LIFE: u32 = 3;
+
+/// The agent of a job.
+pub(super) struct Far {
+    side: FarSide,
+    session: Arc<Session>,
+    shell: Process,
+}
+
+impl Far {
+    /// Starts an agent, and a session with it.
+    pub(super) fn reach(remote: &Remote) -> Result<Self, Refusal> {
+        let (lane, shell) =
+            agent(remote)?.start(&remote.shell, &remote.there.target).map_err(|error| Refusal {
+                exit: exit_of_start(&error),
+                sentence: error.to_string(),
+            })?;
+        let peer = format!("the agent on {}", remote.there.target.shown());
+        let mut setup = Setup::new(env!("CARGO_PKG_VERSION"), &peer);
+        setup.patience = patience(remote);
+        let session = Session::open(lane, setup)
+            .map_err(|error| refused(Exit::Unstarted, &format!("begin a session: {error}")))?;
+        Ok(Self { side: remote.there.side, session: Arc::new(session), shell })
+    }
+
+    /// What a signal asks to stop.
+    pub(super) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// Does the job, which is the agent's where the destination lies there, and else is done here with
+    /// the source that it serves.
+    pub(super) fn run(&self, job: &Job, rules: Rules, around: &Surroundings) -> (Ending, Summary) {
+        let (task, work) = match self.side {
+            FarSide::Destination => {
+                (Task::RunDestination, Work::to_bytes(job, &rules, SystemTime::now()))
+            }
+            FarSide::Source => (Task::ServeSource, Service::for_job(job).to_bytes()),
+        };
+        let work = match work {
+            Ok(work) => work,
+            Err(too_long @ TooLong) => return fail(around, Exit::Unsupported, &too_long),
+        };
+        if let Err(error) = self.session.begin(task, &work) {
+            return fail(around, self.exit(), &error);
+        }
+        if around.cancel.is_cancelled() {
+            // A signal came before there was something to stop.
+            self.session.cancel().ok();
+        }
+        match self.side {
+            FarSide::Destination => self.push(around),
+            FarSide::Source => self.pull(job, rules, around),
+        }
+    }
+
+    fn push(&self, around: &Surroundings) -> (Ending, Summary) {
+        let talk = Talk(Arc::clone(&self.session));
+        match errand::follow(&talk, &*around.sink, &around.gauges) {
+            Ok(outcome) => {
+                self.session.bye();
+                (outcome.ending.into(), outcome.summary)
+            }
+            // After a signal the user does not wait for a host that does not answer.
+            Err(_) if around.cancel.is_cancelled() => (Ending::Interrupted, Summary::default()),
+            Err(lost) => fail(around, self.exit(), &lost),
+        }
+    }
+
+    fn pull(&self, job: &Job, rules: Rules, around: &Surroundings) -> (Ending, Summary) {
+        let listener = self.stop_when_over(around.cancel.clone());
+        let source = SourceAt::There(self.session.asker());
+        let (ending, summary) = bring_over(job, rules, source, around);
+        let over = self.session.over();
+        self.session.bye();
+        // A panic in there has been reported by its hook.
+        drop(listener.map(thread::JoinHandle::join));
+        match over {
+            Some(over) => {
+                tell(around, &over.to_string());
+                (Ending::Error(self.exit_of(&over)), summary)
+            }
+            None => (ending, summary),
+        }
+    }
+
+    /// Nothing more is to be had from a source whose session is over. Where the system has no thread to
+    /// give, each question is answered by that all the same.
+    fn stop_when_over(&self, cancel: Cancel) -> Option<thread::JoinHandle<()>> {
+        let session = Arc::clone(&self.session);
+        let wait = move || {
+            while let Ok(Some(_)) = session.hear() {}
+            cancel.cancel();
+        };
+        thread::Builder::new().name("agent".to_owned()).spawn(wait).ok()
+    }
+
+    fn exit(&self) -> Exit {
+        self.session.over().map_or(Exit::Stream, |over| self.exit_of(&over))
+    }
+
+    fn exit_of(&self, over: &Over) -> Exit {
+        match &over.cause {
+            Cause::Broken(Violation::Silent(_) | Violation::NoGreeting(_)) => Exit::Silence,
+            Cause::Broken(Violation::Revision { .. } | Violation::Noise(_)) => Exit::Protocol,
+            Cause::Failed(failure) if failure.kind == FailureKind::Refused => Exit::Unsupported,
+            Cause::Broken(Violation::Mute) | Cause::Lost(_) => {
+                let status = self.shell.wait(TO_SAY_WHY);
+                exit_of_shell(status.and_then(|status| status.code()))
+            }
+            _ => Exit::Stream,
+        }
+    }
+}
+
+/// Ends a run of which nothing is known.
+fn fail(around: &Surroundings, exit: Exit, why: &dyn Error) -> (Ending, Summary) {
+    tell(around, &why.to_string());
+    (Ending::Error(exit), Summary::default())
+}
+
+/// What is started, and from where it comes.
+fn agent(remote: &Remote) -> Result<Agent, Refusal> {
+    let may_send = remote.may_upload && remote.agent_path.is_none();
+    let program = may_send.then(own_program).transpose()?;
+    Ok(Agent {
+        path: remote.agent_path.clone(),
+        revision: wire::REVISION.to_string(),
+        program,
+        as_root: remote.as_root,
+    })
+}
+
+fn own_program() -> Result<Program, Refusal> {
+    let bytes = fs::process::read_own_program()
+        .map_err(|error| refused(Exit::FileIo, &format!("read the own program: {error}")))?;
+    Ok(Program { hash: hash(&bytes), bytes, system: fs::process::system() })
+}
+
+/// `--contimeout` and `--timeout`. The agent has patience of its own.
+fn patience(remote: &Remote) -> Patience {
+    let mut patience = Patience::default();
+    if let Some(greeting) = remote.patience_at_start {
+        patience.greeting = greeting;
+    }
+    if let Some(silence) = remote.patience {
+        patience.silence = silence;
+        patience.keepalive = patience.keepalive.min(silence / SIGNS_OF_LIFE);
+    }
+    patience
+}
+
+fn refused(exit: Exit, sentence: &str) -> Refusal {
+    Refusal { exit, sentence: sentence.to_owned() }
+}
+
+/// rsync's codes: that of the remote shell, where it has one to say.
+fn exit_of_start(error: &BootstrapError) -> Exit {
+    match error {
+        BootstrapError::Start { .. } => Exit::Unstarted,
+        BootstrapError::Ended { status, .. } => {
+            exit_of_shell(status.as_ref().and_then(std::process::ExitStatus::code))
+        }
+        BootstrapError::Noise { .. } => Exit::Protocol,
+        BootstrapError::NotInstalled { .. } => Exit::NoAgent,
+        BootstrapError::OtherSystem { .. } => Exit::Unsupported,
+        BootstrapError::Upload { .. } => Exit::FileIo,
+        BootstrapError::Stream { .. } => Exit::Stream,
+    }
+}
+
+fn exit_of_shell(code: Option<i32>) -> Exit {
+    match code {
+        Some(255) => Exit::NoLogin,
+        Some(127) => Exit::NoAgent,
+        _ => Exit::Stream,
+    }
+}

@@ -1,0 +1,41 @@
+//! A session as the two ends of an errand see it.
+
+use std::sync::Arc;
+
+use errand::{Over, Post};
+use net::Session;
+use wire::{EventBytes, Failure, OutcomeBytes, ProgressBytes, Told};
+
+/// A session, spoken through by one of the two.
+pub(super) struct Talk(pub(super) Arc<Session>);
+
+impl Post for Talk {
+    fn told(&self) -> Result<Told, Over> {
+        match self.0.hear() {
+            Ok(told) => Ok(told.unwrap_or(Told::Bye)),
+            Err(over) => Err(Over(over.to_string().into())),
+        }
+    }
+
+    fn cancel(&self) {
+        // What has ended needs not be stopped.
+        self.0.cancel().ok();
+    }
+
+    fn event(&self, event: EventBytes) -> Result<(), Over> {
+        self.0.event(event).map_err(|error| Over(error.to_string().into()))
+    }
+
+    fn progress(&self, progress: ProgressBytes) {
+        // Nobody waits for it.
+        self.0.progress(progress).ok();
+    }
+
+    fn ended(&self, outcome: OutcomeBytes) -> Result<(), Over> {
+        self.0.ended(outcome).map_err(|error| Over(error.to_string().into()))
+    }
+
+    fn fail(&self, failure: Failure) {
+        self.0.fail(failure.kind, failure.text.as_str());
+    }
+}
