@@ -63,6 +63,7 @@ use report::settings::{
     Effect, KeptPath, Listing, Movement, Preserved, Progress, RunFacts, Transfer,
 };
 
+use self::ids::Writes;
 pub(crate) use self::places::FarSide;
 use self::places::{Places, There};
 pub(crate) use self::remote::Remote;
@@ -197,7 +198,11 @@ impl Typed {
         let (compare, choice) = self.compare.settle(surroundings)?;
         let (write, backup, basis) = self.write.settle(choice, surroundings)?;
         let beside = backups_beside_files(&backup);
-        let (preserve, warnings) = self.preserve.settle(beside, surroundings)?;
+        let writes = match shape.movement {
+            Movement::Out => Writes::There,
+            Movement::In | Movement::Within => Writes::Here,
+        };
+        let (preserve, warnings) = self.preserve.settle(beside, writes, surroundings)?;
         let facts = rule_facts(&delete, &backup, &write.partial);
         let facts = rules::Facts { delete_excluded, first_level_only, ..facts };
         let rules = rules::build(raw, &facts, surroundings)?;

@@ -14,12 +14,14 @@ use std::time::Duration;
 
 use engine::Surroundings;
 use errand::{Around, Outcome, Post, Service, Work};
+use model::Job;
+use model::settings::Ids;
 use net::{Session, Setup};
 use sched::Cancel;
 use wire::{FailureKind, Task, Told};
 
 use super::signals::Watch;
-use super::sync::{SourceAt, bring_over};
+use super::sync::{SourceAt, bring_over, tell};
 use super::talk::Talk;
 use crate::cli::{self, Refusal};
 use crate::exit_code::Exit;
@@ -76,7 +78,7 @@ fn work(umask: u32) -> Result<Exit, Refusal> {
 
 fn run_destination(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {
     let post: Arc<dyn Post> = Arc::new(Talk(Arc::clone(session)));
-    let run = |work: Work, around: Around| {
+    let run = |mut work: Work, around: Around| {
         let Around { sink, gauges, cancel } = around;
         end_with(session, &cancel);
         // A host that is shut down says so by a signal. Without a thread to hear it the run goes on.
@@ -85,6 +87,7 @@ fn run_destination(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {
             move || cancel.cancel()
         });
         let around = Surroundings { sink, gauges, cancel, umask };
+        look_up_owners(&mut work.job, &around);
         let source = SourceAt::There(session.asker());
         let (ending, summary) = bring_over(&work.job, work.rules, source, &around);
         drop(watch);
@@ -92,6 +95,20 @@ fn run_destination(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {
     };
     // Whatever went wrong has been told, unless nobody is there.
     if errand::serve(&post, work, run).is_ok() { Exit::Success } else { Exit::Stream }
+}
+
+/// Names behind the colon of `--usermap` and kin are of this host.
+fn look_up_owners(job: &mut Job, around: &Surroundings) {
+    let Ids { users, groups, .. } = &mut job.settings.preserve.ids;
+    let users = users.look_up(fs::names::uid_of).into_iter().map(|name| ("--usermap", name));
+    let groups = groups.look_up(fs::names::gid_of).into_iter().map(|name| ("--groupmap", name));
+    for (option, name) in users.chain(groups) {
+        let name = name.escape_ascii();
+        let sentence = format!(
+            "{option}: the name \"{name}\" is not known at the destination, so its rule is left out"
+        );
+        tell(around, &sentence);
+    }
 }
 
 fn serve_source(session: &Arc<Session>, service: &[u8]) -> Exit {

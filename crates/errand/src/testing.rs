@@ -15,8 +15,8 @@ use model::settings::{
 };
 use model::{
     Cause, Chmod, Destination, DeviceNumber, Fault, FileGauge, FileReading, Gauges, IdMap,
-    IdPattern, IdRule, Interest, Item, ItemFlags, Job, Kind, KindCounts, Message, Metadata,
-    Reading, RelPath, Side, Source, Summary, Timestamp, Topic, Topics, Verb, Verdict,
+    IdPattern, IdRule, IdTarget, Interest, Item, ItemFlags, Job, Kind, KindCounts, Message,
+    Metadata, Reading, RelPath, Side, Source, Summary, Timestamp, Topic, Topics, Verb, Verdict,
     VerdictCounts,
 };
 use parking_lot::Mutex;
@@ -201,7 +201,7 @@ impl Chance<'_> {
                 Privilege::Fake,
             ]),
             chmod,
-            ids: Ids { users: self.id_map(), groups: self.id_map() },
+            ids: Ids { users: self.id_map(), groups: self.id_map(), numeric: self.bool() },
         }
     }
 
@@ -213,7 +213,11 @@ impl Chance<'_> {
                 2 => IdPattern::Name(chance.bytes().into()),
                 _ => IdPattern::Unnamed,
             },
-            to: chance.small(),
+            to: if chance.bool() {
+                IdTarget::Name(chance.bytes().into())
+            } else {
+                IdTarget::Id(chance.small())
+            },
         });
         IdMap { rules }
     }

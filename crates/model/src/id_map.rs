@@ -15,13 +15,22 @@ pub enum IdPattern {
     Unnamed,
 }
 
-/// One `FROM:TO` of a map, `TO` looked up already.
+/// What an id becomes.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum IdTarget {
+    /// This one.
+    Id(u32),
+    /// That of this name, on the host of the destination. To be looked up there before it is used.
+    Name(Box<[u8]>),
+}
+
+/// One `FROM:TO` of a map.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct IdRule {
     /// Which ids.
     pub from: IdPattern,
-    /// The id they become.
-    pub to: u32,
+    /// What they become.
+    pub to: IdTarget,
 }
 
 /// A map of owners: the first rule that applies wins; an id without a rule stays.
@@ -32,6 +41,20 @@ pub struct IdMap {
 }
 
 impl IdMap {
+    /// Looks up the names of targets. Rules with names that are not known go; these are returned.
+    pub fn look_up(&mut self, id_of: impl Fn(&[u8]) -> Option<u32>) -> Vec<Box<[u8]>> {
+        let mut unknown = Vec::new();
+        self.rules.retain_mut(|rule| {
+            let IdTarget::Name(name) = &rule.to else { return true };
+            match id_of(name) {
+                Some(id) => rule.to = IdTarget::Id(id),
+                None => unknown.push(name.clone()),
+            }
+            matches!(rule.to, IdTarget::Id(_))
+        });
+        unknown
+    }
+
     /// The id that `id` becomes. `name` looks a name up, once and only where a rule asks for it;
     /// `matches` decides whether a name matches a shell pattern.
     pub fn apply(
@@ -47,17 +70,21 @@ impl IdMap {
             IdPattern::Name(pattern) => name.as_ref().is_some_and(|name| matches(pattern, name)),
             IdPattern::Unnamed => name.is_none(),
         };
-        self.rules.iter().find(applies).map_or(id, |rule| rule.to)
+        match self.rules.iter().find(applies).map(|rule| &rule.to) {
+            Some(IdTarget::Id(to)) => *to,
+            // A name that nobody looked up stands for nobody.
+            Some(IdTarget::Name(_)) | None => id,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{IdMap, IdPattern, IdRule};
+    use super::{IdMap, IdPattern, IdRule, IdTarget};
 
     #[test]
     fn first_rule_that_applies_wins() {
-        let rule = |from, to| IdRule { from, to };
+        let rule = |from, to| IdRule { from, to: IdTarget::Id(to) };
         let map = IdMap {
             rules: vec![
                 rule(IdPattern::Range(5, 9), 1),
@@ -68,5 +95,15 @@ mod tests {
         let name = |id| (id < 100).then(|| if id == 50 { b"web".to_vec() } else { b"x".to_vec() });
         let apply = |id| map.apply(id, name, |pattern, name| pattern == name);
         assert_eq!([apply(7), apply(50), apply(51), apply(100)], [1, 2, 51, 3]);
+    }
+
+    #[test]
+    fn names_are_looked_up_where_they_are_used() {
+        let rule = |name: &[u8]| IdRule { from: IdPattern::Any, to: IdTarget::Name(name.into()) };
+        let mut map = IdMap { rules: vec![rule(b"nobody"), rule(b"web")] };
+        assert_eq!(map.apply(7, |_| None, |_, _| false), 7);
+        let unknown = map.look_up(|name| (name == b"web").then_some(33));
+        assert_eq!(unknown, [Box::from(&b"nobody"[..])]);
+        assert_eq!(map.apply(7, |_| None, |_, _| false), 33);
     }
 }

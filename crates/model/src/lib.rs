@@ -47,7 +47,7 @@ pub use event::{
 };
 pub use fault::{Cause, Fault, Side, Verb};
 pub use gauges::{FileGauge, FileReading, Gauges, Reading};
-pub use id_map::{IdMap, IdPattern, IdRule};
+pub use id_map::{IdMap, IdPattern, IdRule, IdTarget};
 pub use item_flags::ItemFlags;
 pub use job::{Destination, Job, Source};
 pub use rel_path::RelPath;

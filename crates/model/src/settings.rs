@@ -246,6 +246,8 @@ pub struct Ids {
     pub users: IdMap,
     /// `--groupmap`, and `--chown=:GROUP`.
     pub groups: IdMap,
+    /// `--numeric-ids`: a name that two hosts know by different numbers does not count.
+    pub numeric: bool,
 }
 
 /// Which entries count as equal or are left alone.

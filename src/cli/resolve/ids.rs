@@ -1,7 +1,7 @@
 //! `--usermap`, `--groupmap`, `--chown` and `--numeric-ids`: how owners translate.
 
 use model::settings::Ids;
-use model::{IdMap, IdPattern, IdRule};
+use model::{IdMap, IdPattern, IdRule, IdTarget};
 
 use crate::cli::options::Opt;
 use crate::cli::raw::RawFlag;
@@ -14,6 +14,15 @@ pub(super) struct Typed {
     users: Option<Map>,
     groups: Option<Map>,
     numeric: bool,
+}
+
+/// Which host writes, and so knows the names of owners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writes {
+    /// This one.
+    Here,
+    /// Another one.
+    There,
 }
 
 /// Which attributes a map needs to be brought over.
@@ -60,21 +69,31 @@ impl Typed {
         Ok(Needed { owner: !user.is_empty(), group: !group.is_empty() })
     }
 
-    /// Looks names up. A name that is not known here is a warning and its rule is left out.
+    /// Settles it; where the destination is here, names are looked up. One that is not known is a
+    /// warning and its rule is left out.
     pub(super) fn settle(
         self,
+        writes: Writes,
         surroundings: &dyn Surroundings,
     ) -> Result<(Ids, Vec<String>), Refusal> {
         let mut warnings = Vec::new();
-        let mut read = |map: Option<Map>, option, look_up: &dyn Fn(&[u8]) -> Option<u32>| {
-            let text = map.map(|map| map.text);
-            text.map_or(Ok(IdMap::default()), |text| {
-                parse_map(&text, option, self.numeric, look_up, &mut warnings)
-            })
+        let mut read = |map: Option<Map>, option, id_of: &dyn Fn(&[u8]) -> Option<u32>| {
+            let Some(Map { text, .. }) = map else { return Ok(IdMap::default()) };
+            let mut map = parse_map(&text, option, self.numeric)?;
+            if writes == Writes::Here {
+                let left_out = map.look_up(id_of).into_iter().map(|name| {
+                    let name = name.escape_ascii();
+                    format!(
+                        "{option}: the name \"{name}\" is not known here, so its rule is left out"
+                    )
+                });
+                warnings.extend(left_out);
+            }
+            Ok::<_, Refusal>(map)
         };
         let users = read(self.users, "--usermap", &|name| surroundings.user_id(name))?;
         let groups = read(self.groups, "--groupmap", &|name| surroundings.group_id(name))?;
-        Ok((Ids { users, groups }, warnings))
+        Ok((Ids { users, groups, numeric: self.numeric }, warnings))
     }
 }
 
@@ -95,13 +114,7 @@ fn split_at_colon(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&text[..colon], &text[colon + 1..]))
 }
 
-fn parse_map(
-    text: &[u8],
-    option: &str,
-    numeric: bool,
-    look_up: &dyn Fn(&[u8]) -> Option<u32>,
-    warnings: &mut Vec<String>,
-) -> Result<IdMap, Refusal> {
+fn parse_map(text: &[u8], option: &str, numeric: bool) -> Result<IdMap, Refusal> {
     let mut rules = Vec::new();
     for rule in text.split(|byte| *byte == b',') {
         let refuse = |what| Refusal::usage(format!("{option}: \"{}\" {what}", rule.escape_ascii()));
@@ -110,18 +123,12 @@ fn parse_map(
         let to = match to {
             b"" => return Err(refuse("has nothing behind the colon")),
             digits if digits.iter().all(u8::is_ascii_digit) => {
-                Some(id(digits).ok_or_else(|| refuse("has a number that is too large"))?)
+                let id = id(digits).ok_or_else(|| refuse("has a number that is too large"));
+                IdTarget::Id(id?)
             }
-            name => look_up(name),
+            name => IdTarget::Name(name.into()),
         };
-        match (to, for_names(from, numeric)) {
-            (Some(to), Some(from)) => rules.push(IdRule { from, to }),
-            (Some(_), None) => {}
-            (None, _) => warnings.push(format!(
-                "{option}: \"{}\" is left out, since the name behind the colon is not known here",
-                rule.escape_ascii()
-            )),
-        }
+        rules.extend(for_names(from, numeric).map(|from| IdRule { from, to }));
     }
     Ok(IdMap { rules })
 }

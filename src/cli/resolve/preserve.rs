@@ -2,7 +2,7 @@
 
 use model::settings::{Mtimes, Perms, Preserve, Privilege, Xattrs};
 
-use super::ids;
+use super::ids::{self, Writes};
 use crate::cli::options::Opt;
 use crate::cli::raw::RawFlag;
 use crate::cli::refusal::Refusal;
@@ -87,6 +87,7 @@ impl Typed {
     pub(super) fn settle(
         self,
         backups_beside_files: bool,
+        writes: Writes,
         surroundings: &dyn Surroundings,
     ) -> Result<(Preserve, Vec<String>), Refusal> {
         let mut preserve = self.plain;
@@ -110,7 +111,7 @@ impl Typed {
         if self.no_special_files {
             (preserve.devices, preserve.specials) = (false, false);
         }
-        let (ids, warnings) = self.ids.settle(surroundings)?;
+        let (ids, warnings) = self.ids.settle(writes, surroundings)?;
         preserve.ids = ids;
         Ok((preserve, warnings))
     }

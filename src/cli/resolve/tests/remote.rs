@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::IdTarget;
 use net::RemoteShell;
 use net::shell::Family;
 
@@ -43,6 +44,20 @@ fn hosts_are_not_part_of_the_job() {
     assert_eq!(pull.remote.unwrap().there.side, FarSide::Source);
     let list = resolve_words(words("h:s"), &Fake::default()).unwrap();
     assert!(list.job.settings.traverse.list_only && list.remote.is_some());
+}
+
+#[test]
+fn names_of_owners_are_those_of_the_host_that_writes() {
+    let targets = |line: &str| {
+        let invocation = resolve_words(words(line), &Fake::default()).unwrap();
+        let rules = invocation.job.settings.preserve.ids.users.rules;
+        rules.into_iter().map(|rule| rule.to).collect::<Vec<_>>()
+    };
+    let push = targets("--usermap=a:web,b:nosuch,c:5 s h:d");
+    let name = |name: &[u8]| IdTarget::Name(name.into());
+    assert_eq!(push, [name(b"web"), name(b"nosuch"), IdTarget::Id(5)]);
+    let pull = targets("--usermap=a:web,b:nosuch,c:5 h:s d");
+    assert_eq!(pull, [IdTarget::Id(33), IdTarget::Id(5)]);
 }
 
 #[test]

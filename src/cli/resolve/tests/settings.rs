@@ -7,7 +7,7 @@ use model::settings::{
     Append, BasisAction, Checksum, ContentCheck, DeleteLimit, DeleteWhen, Depth, MissingArgs,
     Mtimes, OneFileSystem, Partial, Perms, Privilege, Staging, Symlinks, Workers, Xattrs,
 };
-use model::{IdPattern, IdRule};
+use model::{IdPattern, IdRule, IdTarget};
 
 use super::{check, check_in, refuses, resolve_in};
 use crate::cli::testing::Fake;
@@ -216,7 +216,8 @@ fn other_attributes() {
 #[test]
 fn owners_are_looked_up() {
     let users = |line: &str, expected: Vec<(IdPattern, u32)>| {
-        let rules: Vec<_> = expected.into_iter().map(|(from, to)| IdRule { from, to }).collect();
+        let rule = |(from, to)| IdRule { from, to: IdTarget::Id(to) };
+        let rules: Vec<_> = expected.into_iter().map(rule).collect();
         check(line, |got| got.job.settings.preserve.ids.users.rules.clone(), rules);
     };
     let name = |name: &str| IdPattern::Name(name.as_bytes().into());
