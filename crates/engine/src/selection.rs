@@ -216,12 +216,7 @@ impl Selection {
         settings: &Wishes<'_>,
         argument: &[u8],
     ) -> Result<(), SetupError> {
-        let argument = if argument.is_empty() { b"." } else { argument };
-        let (base, below) = if settings.traverse.relative {
-            split_relative(argument)
-        } else {
-            split_last(argument)
-        };
+        let (base, below) = split(argument, settings.traverse.relative);
         match Base::typed(settings.endpoint, base) {
             Ok(base) => self.add_below(top, settings, &base, below, argument),
             // As in rsync: only the last component may be missing by permission.
@@ -503,6 +498,12 @@ fn split_relative(argument: &[u8]) -> (&[u8], &[u8]) {
     }
     let base: &[u8] = if argument.starts_with(b"/") { b"/" } else { b"." };
     (base, argument)
+}
+
+/// The directory that an argument is looked up from, and the way from there.
+pub(crate) fn split(argument: &[u8], relative: bool) -> (&[u8], &[u8]) {
+    let argument = if argument.is_empty() { b"." } else { argument };
+    if relative { split_relative(argument) } else { split_last(argument) }
 }
 
 /// The directory of an argument and its last component; `.` for the content of the directory.

@@ -16,13 +16,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fs::{Dir, File, Listing};
-use model::{Inode, Metadata};
+use model::{Inode, Job, Metadata, Settings};
 use parking_lot::{Mutex, RwLock};
 use wire::{
     Access, Delivery, End, Expected, FaultKind, FileAt, Follow, Handle, IoFault, Mount, Name,
     Named, OperatorPath, Owner, OwnerName, Piece, Place, Reply, Request, Respond, RespondError,
     Serve, Ticket,
 };
+
+use crate::selection;
 
 /// What is in files.
 mod content;
@@ -39,6 +41,31 @@ pub struct Terms {
     pub follows: Follow,
     /// Files may be removed.
     pub removes_files: bool,
+}
+
+impl Terms {
+    /// What a job needs of its source, and no more.
+    pub fn for_job(job: &Job) -> Self {
+        let Settings { traverse, links, write, .. } = &job.settings;
+        let typed = job.sources.iter().map(|source| source.path.as_os_str().as_bytes());
+        let is_listed = traverse.files_from.is_some();
+        let begins = typed.map(|path| match path {
+            b"" => b".",
+            path if is_listed => path,
+            path => selection::split(path, traverse.relative).0,
+        });
+        // Names that were picked one by one may be reached through links.
+        let follows = if links.follows_some() || traverse.relative || is_listed {
+            Follow::Links
+        } else {
+            Follow::OwnLinks
+        };
+        Self {
+            roots: Some(begins.map(Into::into).collect()),
+            follows,
+            removes_files: write.remove_source_files && !job.settings.dry_run,
+        }
+    }
 }
 
 /// Serves a tree.
