@@ -10,8 +10,13 @@
 )]
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::thread;
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+use rustix::process::{Pid, Signal, kill_process};
 
 const LANESYNC: &str = env!("CARGO_BIN_EXE_lanesync");
 
@@ -26,8 +31,27 @@ struct Hosts {
 impl Hosts {
     fn new() -> Self {
         let scratch = tempfile::tempdir().unwrap();
-        fs::create_dir(scratch.path().join("s")).unwrap();
-        fs::write(scratch.path().join("s/f"), "content").unwrap();
+        for (name, text) in [
+            ("s/f", "content"),
+            ("s/a/g", "more"),
+            ("s/a/b/h", ""),
+            ("old/f", "old"),
+            ("old/x", "x"),
+        ] {
+            let path = scratch.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+        }
+        fs::hard_link(scratch.path().join("s/f"), scratch.path().join("s/a/f")).unwrap();
+        symlink("a/g", scratch.path().join("s/link")).unwrap();
+        let then = Timespec { tv_sec: 1_700_000_000, tv_nsec: 0 };
+        let then = Timestamps { last_access: then, last_modification: then };
+        for name in
+            ["s/link", "s/f", "s/a/g", "s/a/b/h", "old/f", "old/x", "s/a/b", "s/a", "s", "old"]
+        {
+            let path = scratch.path().join(name);
+            utimensat(CWD, path, &then, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+        }
         Self { scratch }
     }
 
@@ -57,13 +81,68 @@ fn check(output: &Output, code: i32, says: &str) {
     assert!(stderr.contains(says), "{stderr}");
 }
 
-#[test]
-fn an_agent_that_is_named_does_the_work() {
-    let hosts = Hosts::new();
+/// All below a directory: kinds, modes, times, contents and link texts; but for times of this minute.
+fn tree(dir: &Path) -> String {
+    let find = "find . ! -name . ! -newermt 2024-01-01 -printf '%p %y %m %n %T@ %l\\0' \
+        -o ! -name . -printf '%p %y %m %n new %l\\0' | sort -z; \
+        find . -type f | sort | xargs -d '\\n' cat";
+    let output = Command::new("sh").args(["-c", find]).current_dir(dir).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The same with lanesync, by an agent that is named, and with rsync: trees and lines are equal.
+#[track_caller]
+fn check_as_rsync(words: &[&str]) {
+    let (hosts, rsyncs) = (Hosts::new(), Hosts::new());
     let agent = format!("--agent-path={LANESYNC}");
-    let output = hosts.run(RUNS_IT_HERE, &[&agent, "s/", "h:d"]);
-    check(&output, 4, "lanesync: a source on another host is not brought over yet");
-    assert!(!hosts.path().join("d").exists());
+    let ours = hosts.run(RUNS_IT_HERE, &[&[agent.as_str()], words].concat());
+    check(&ours, 0, "");
+    let theirs = Command::new("rsync")
+        .args(["-a", "-e", RUNS_IT_HERE])
+        .args(words)
+        .current_dir(rsyncs.path())
+        .output()
+        .unwrap();
+    check(&theirs, 0, "");
+    let lines = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(lines(&ours), lines(&theirs), "{words:?}");
+    let (ours, theirs) = (tree(hosts.path()), tree(rsyncs.path()));
+    assert_eq!(ours, theirs, "{words:?}");
+}
+
+#[test]
+fn a_tree_is_pushed_as_by_rsync() {
+    check_as_rsync(&["-i", "s/", "h:d"]);
+    check_as_rsync(&["-i", "--exclude=a", "s", "h:d/"]);
+    check_as_rsync(&["-i", "--delete", "s/", "h:old"]);
+    check_as_rsync(&["-H", "s/", "h:old"]);
+    check_as_rsync(&["-in", "s/", "h:old"]);
+}
+
+#[test]
+fn a_tree_is_pulled_as_by_rsync() {
+    // rsync's far side begins in the directory that this one was started in.
+    check_as_rsync(&["-i", "h:s/", "d"]);
+    check_as_rsync(&["-i", "--exclude=a", "h:s", "d/"]);
+    check_as_rsync(&["-i", "--delete", "h:s/", "old"]);
+    check_as_rsync(&["-H", "h:s/", "old"]);
+    check_as_rsync(&["-iR", "h:s/./a/g", "d"]);
+    check_as_rsync(&["-i", "h:s/f", ":s/a", "d"]);
+}
+
+#[test]
+fn names_that_a_shell_would_read_are_names() {
+    let hosts = Hosts::new();
+    let odd = "a  b'c\"$(touch x)\n;`touch x`";
+    fs::rename(hosts.path().join("s"), hosts.path().join(odd)).unwrap();
+    let agent = format!("--agent-path={LANESYNC}");
+    let far = format!("h:{odd} 2");
+    check(&hosts.run(RUNS_IT_HERE, &[&agent, "-H", &format!("{odd}/"), &far]), 0, "");
+    let pulled = format!("h:{odd} 2/");
+    check(&hosts.run(RUNS_IT_HERE, &[&agent, "-H", &pulled, "back"]), 0, "");
+    assert_eq!(tree(&hosts.path().join("back")), tree(&hosts.path().join(odd)));
+    assert!(!hosts.path().join("x").exists());
 }
 
 #[test]
@@ -71,12 +150,53 @@ fn an_agent_is_sent_where_there_is_none_and_found_the_next_time() {
     let hosts = Hosts::new();
     let cache = hosts.path().join(".cache/lanesync");
     for _ in 0..2 {
-        let output = hosts.run(RUNS_IT_HERE, &["s/", "h:d"]);
-        check(&output, 4, "lanesync: a source on another host is not brought over yet");
+        check(&hosts.run(RUNS_IT_HERE, &["-H", "s/", "h:d"]), 0, "");
         assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
     }
-    let output = hosts.run(RUNS_IT_HERE, &["--no-upload", "s/", "h:d"]);
+    assert_eq!(tree(&hosts.path().join("s")), tree(&hosts.path().join("d")));
+    let output = hosts.run(RUNS_IT_HERE, &["--no-upload", "s/", "h:e"]);
     check(&output, 127, "--no-upload forbids sending one");
+    assert!(!hosts.path().join("e").exists());
+}
+
+#[test]
+fn an_agent_that_is_killed_at_work_is_an_error() {
+    let hosts = Hosts::new();
+    fs::write(hosts.path().join("s/big"), vec![7; 8 << 20]).unwrap();
+    // The one that writes ends itself when the first file is there.
+    let agent =
+        format!("--agent-path=(until [ -e d/f ]; do :; done; kill -9 $$) & exec {LANESYNC}");
+    let output = hosts.run(RUNS_IT_HERE, &[&agent, "--bwlimit=1m", "s/", "h:d"]);
+    check(&output, 12, "the agent on h");
+    let left = fs::read_dir(hosts.path().join("d")).unwrap();
+    assert!(left.map(|entry| entry.unwrap().file_name()).all(|name| name != "big"));
+}
+
+#[test]
+fn a_signal_ends_both_sides() {
+    for words in [["s/", "h:d"], ["h:s/", "d"]] {
+        let hosts = Hosts::new();
+        fs::write(hosts.path().join("s/big"), vec![7; 64 << 20]).unwrap();
+        let agent = format!("--agent-path=echo $$ > pid; exec {LANESYNC}");
+        let mut run = Command::new(LANESYNC)
+            .args(["-a", "-e", RUNS_IT_HERE, &agent, "--bwlimit=1m"])
+            .args(words)
+            .current_dir(hosts.path())
+            .spawn()
+            .unwrap();
+        while !hosts.path().join("d/f").exists() {
+            thread::yield_now();
+        }
+        let pid = Pid::from_raw(i32::try_from(run.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::INT).unwrap();
+        assert_eq!(run.wait().unwrap().code(), Some(20), "{words:?}");
+        assert_eq!(tree(&hosts.path().join("d")).matches("big").count(), 0);
+        let agent = fs::read_to_string(hosts.path().join("pid")).unwrap();
+        let agent = Path::new("/proc").join(agent.trim());
+        while agent.join("exe").exists() {
+            thread::yield_now();
+        }
+    }
 }
 
 #[test]

@@ -30,6 +30,7 @@ lanesync brings a destination into the state of a source, with all cores at work
 Usage: lanesync [sync] [OPTION]... SOURCE... DESTINATION
        lanesync [OPTION]... SOURCE              (lists it)
 
+Sources or destination may lie on another host, as [USER@]HOST:PATH; it is reached by ssh.
 SOURCE/ stands for what is in the directory, SOURCE for the directory itself.
 Options are rsync's, with rsync's meaning. Most can be turned off by --no-OPTION.
 ";

@@ -402,7 +402,7 @@ pub(crate) static SECTIONS: &[Section] = &[
         opt(Opt::Version, "version", "version and abilities; twice: as JSON").short('V'),
         opt(Opt::Help, "help", "this text (-h alone, too)"),
     ]},
-    Section { title: "For other hosts (taken, and without effect on one machine)", options: &[
+    Section { title: "Other hosts (without effect on one machine)", options: &[
         opt(Opt::Rsh, "rsh", "the remote shell").short('e').text("COMMAND").harmless(),
         opt(Opt::RsyncPath, "agent-path", "lanesync on the other host")
             .alias(&["rsync-path"]).text("PROGRAM").harmless(),

@@ -12,19 +12,20 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use engine::Surroundings;
-use errand::{Around, Outcome, Post, Service, Work};
-use model::Job;
+use engine::serve::{Server, Terms};
+use engine::{RemoteSource, Surroundings};
+use errand::{Around, Follows, Outcome, Post, Service, Work};
 use model::settings::Ids;
+use model::{Job, Summary};
 use net::{Session, Setup};
 use sched::Cancel;
-use wire::{FailureKind, Task, Told};
+use wire::{FailureKind, Follow, Hello, Task, Told};
 
 use super::signals::Watch;
 use super::sync::{SourceAt, bring_over, tell};
 use super::talk::Talk;
 use crate::cli::{self, Refusal};
-use crate::exit_code::Exit;
+use crate::exit_code::{Ending, Exit};
 
 /// How long work that was stopped may take to end when nobody is there any more to be told.
 const TO_END_ALONE: Duration = Duration::from_secs(4);
@@ -88,8 +89,14 @@ fn run_destination(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {
         });
         let around = Surroundings { sink, gauges, cancel, umask };
         look_up_owners(&mut work.job, &around);
-        let source = SourceAt::There(session.asker());
-        let (ending, summary) = bring_over(&work.job, work.rules, source, &around);
+        let (ending, summary) = match session.greeted() {
+            Ok(Hello { system, .. }) => {
+                let source = RemoteSource { ask: session.asker(), system };
+                bring_over(&work.job, work.rules, &SourceAt::There(source), &around)
+            }
+            // Nobody is there to be told.
+            Err(_) => (Ending::Error(Exit::Stream), Summary::default()),
+        };
         drop(watch);
         Outcome { ending: ending.into(), summary }
     };
@@ -112,12 +119,28 @@ fn look_up_owners(job: &mut Job, around: &Surroundings) {
 }
 
 fn serve_source(session: &Arc<Session>, service: &[u8]) -> Exit {
-    let refusal = match Service::from_bytes(service) {
-        Ok(_) => "a source on another host is not served yet".to_owned(),
-        Err(malformed) => malformed.to_string(),
+    let Service { roots, follows, removes_files } = match Service::from_bytes(service) {
+        Ok(service) => service,
+        Err(malformed) => {
+            session.fail(FailureKind::Refused, &malformed.to_string());
+            return Exit::Stream;
+        }
     };
-    session.fail(FailureKind::Refused, &refusal);
-    Exit::Unsupported
+    let follows = match follows {
+        Follows::None => Follow::Never,
+        Follows::Own => Follow::OwnLinks,
+        Follows::All => Follow::Links,
+    };
+    let terms = Terms { roots: Some(roots), follows, removes_files };
+    session.serve(Arc::new(Server::new(terms)));
+    // What is served is the session's business, until it is over.
+    loop {
+        match session.hear() {
+            Ok(Some(_)) => {}
+            Ok(None) => return Exit::Success,
+            Err(_) => return Exit::Stream,
+        }
+    }
 }
 
 /// Ends the process when its session is over and its work does not end by itself, as one that waits for

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use engine::Surroundings;
-use errand::{Service, TooLong, Work};
+use engine::serve::{Server, Terms};
+use engine::{RemoteSource, Surroundings};
+use errand::{Follows, Service, TooLong, Work};
 use filter::Rules;
 use model::{Job, Summary};
 use net::session::Cause;
 use net::shell::Process;
 use net::{Agent, BootstrapError, Over, Program, Session, Setup};
 use sched::Cancel;
-use wire::{FailureKind, Patience, Task, Violation};
+use wire::{FailureKind, Follow, Hello, Patience, Task, Violation};
 
 use super::agent::hash;
 use super::sync::{SourceAt, bring_over, tell};
@@ -37,11 +38,13 @@ pub(super) struct Far {
 impl Far {
     /// Starts an agent, and a session with it.
     pub(super) fn reach(remote: &Remote) -> Result<Self, Refusal> {
-        let (lane, shell) =
-            agent(remote)?.start(&remote.shell, &remote.there.target).map_err(|error| Refusal {
-                exit: exit_of_start(&error),
-                sentence: error.to_string(),
-            })?;
+        let agent = agent(remote)?;
+        // The remote shell inherits the umask, and what it starts, where it is a stand-in for ssh.
+        let start = || agent.start(&remote.shell, &remote.there.target);
+        let (lane, shell) = fs::process::with_umask_of_start(start).map_err(|error| Refusal {
+            exit: exit_of_start(&error),
+            sentence: error.to_string(),
+        })?;
         let peer = format!("the agent on {}", remote.there.target.shown());
         let mut setup = Setup::new(env!("CARGO_PKG_VERSION"), &peer);
         setup.patience = patience(remote);
@@ -62,8 +65,11 @@ impl Far {
             FarSide::Destination => {
                 (Task::RunDestination, Work::to_bytes(job, &rules, SystemTime::now()))
             }
-            FarSide::Source => (Task::ServeSource, Service::for_job(job).to_bytes()),
+            FarSide::Source => (Task::ServeSource, service(Terms::for_job(job)).to_bytes()),
         };
+        if self.side == FarSide::Destination {
+            self.session.serve(Arc::new(Server::new(Terms::for_job(job))));
+        }
         let work = match work {
             Ok(work) => work,
             Err(too_long @ TooLong) => return fail(around, Exit::Unsupported, &too_long),
@@ -96,8 +102,11 @@ impl Far {
 
     fn pull(&self, job: &Job, rules: Rules, around: &Surroundings) -> (Ending, Summary) {
         let listener = self.stop_when_over(around.cancel.clone());
-        let source = SourceAt::There(self.session.asker());
-        let (ending, summary) = bring_over(job, rules, source, around);
+        let source = match self.session.greeted() {
+            Ok(Hello { system, .. }) => RemoteSource { ask: self.session.asker(), system },
+            Err(over) => return fail(around, self.exit_of(&over), &over),
+        };
+        let (ending, summary) = bring_over(job, rules, &SourceAt::There(source), around);
         let over = self.session.over();
         self.session.bye();
         // A panic in there has been reported by its hook.
@@ -138,6 +147,16 @@ impl Far {
             _ => Exit::Stream,
         }
     }
+}
+
+/// The terms as the agent is told them.
+fn service(Terms { roots, follows, removes_files }: Terms) -> Service {
+    let follows = match follows {
+        Follow::Never => Follows::None,
+        Follow::OwnLinks => Follows::Own,
+        Follow::Links => Follows::All,
+    };
+    Service { roots: roots.unwrap_or_default(), follows, removes_files }
 }
 
 /// Ends a run of which nothing is known.

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, OnceLock, Weak};
 
-use engine::{Stop, Surroundings};
+use engine::{RemoteSource, Stop, Surroundings};
 use filter::Rules;
 use fs::outlet::Outlet;
 use model::{Event, Gauges, Job, Message, Sink, Summary, Topic};
@@ -13,7 +13,6 @@ use net::Session;
 use report::settings::OutputStyle;
 use report::{Closing, Ended, Endings, Reporter, Severity, Statistics};
 use sched::Cancel;
-use wire::Ask;
 
 use super::far::Far;
 use super::signals::Watch;
@@ -44,7 +43,7 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
     let around = Surroundings { sink, gauges, cancel, umask };
     let (ending, summary) = match &far {
         Some(far) => far.run(&job, rules, &around),
-        None => bring_over(&job, rules, SourceAt::Here, &around),
+        None => bring_over(&job, rules, &SourceAt::Here, &around),
     };
     drop(around);
     let ending = match ending {
@@ -97,7 +96,7 @@ pub(super) enum SourceAt {
     /// On this host.
     Here,
     /// On another, where it is asked for.
-    There(Arc<dyn Ask>),
+    There(RemoteSource),
 }
 
 /// A stream on which a run that is stopped does not wait for a reader.
@@ -110,15 +109,15 @@ fn outlet(stream: impl AsFd + Send + 'static, cancel: &Cancel) -> Box<dyn Write 
 pub(super) fn bring_over(
     job: &Job,
     rules: Rules,
-    source: SourceAt,
+    source: &SourceAt,
     around: &Surroundings,
 ) -> (Ending, Summary) {
-    if let SourceAt::There(asker) = source {
-        drop(asker);
-        tell(around, "a source on another host is not brought over yet");
-        return (Ending::Error(Exit::Unsupported), Summary::default());
-    }
-    match engine::run(job, &Arc::new(rules), around) {
+    let rules = Arc::new(rules);
+    let outcome = match source {
+        SourceAt::Here => engine::run(job, &rules, around),
+        SourceAt::There(source) => engine::run_from(source, job, &rules, around),
+    };
+    match outcome {
         Ok(outcome) => {
             let ending = match outcome.stopped {
                 Some(Stop::Fatal(_)) => Ending::Error(Exit::FileIo),

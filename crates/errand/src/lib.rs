@@ -46,7 +46,7 @@ pub use agent::{Around, Refused, serve};
 pub use controller::{Lost, follow};
 pub use outcome::{Ending, ErrorKind, Outcome};
 pub use post::{Over, Post};
-pub use work::{Service, TooLong, Work};
+pub use work::{Follows, Service, TooLong, Work};
 
 /// Bytes that are not what they should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,7 +8,6 @@
 //!
 //! Clocks of two hosts differ: the time that a run has is sent as what is left of it.
 
-use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -62,25 +61,26 @@ impl Work {
 /// ask for no more.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Service {
-    /// The source arguments, as they were typed: what may be opened by a path.
+    /// What may be opened by a path, spelt as it will be asked for.
     pub roots: Vec<Box<[u8]>>,
-    /// Links may be followed below a root, too.
-    pub follows_links: bool,
+    /// Which links may be followed below a root.
+    pub follows: Follows,
     /// Files may be removed.
     pub removes_files: bool,
 }
 
-impl Service {
-    /// What a job needs of its source.
-    pub fn for_job(job: &Job) -> Self {
-        let roots = job.sources.iter().map(|source| source.path.as_os_str().as_bytes().into());
-        Self {
-            roots: roots.collect(),
-            follows_links: job.settings.links.follows_some(),
-            removes_files: job.settings.write.remove_source_files && !job.settings.dry_run,
-        }
-    }
+/// Which links may be followed below a root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Follows {
+    /// None.
+    None,
+    /// Those that root has made, or the user whose tree it is.
+    Own,
+    /// All.
+    All,
+}
 
+impl Service {
     /// Its bytes.
     pub fn to_bytes(&self) -> Result<Vec<u8>, TooLong> {
         to_bytes(self)

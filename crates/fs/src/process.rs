@@ -47,6 +47,16 @@ pub fn clear_umask() -> u32 {
     *UMASK.get_or_init(|| rustix::process::umask(rustix::fs::Mode::empty()).bits())
 }
 
+/// Does something with the umask that the process was started with, as starting a program, which
+/// inherits it. For a time in which nobody makes files.
+pub fn with_umask_of_start<T>(act: impl FnOnce() -> T) -> T {
+    let Some(umask) = UMASK.get() else { return act() };
+    rustix::process::umask(rustix::fs::Mode::from_bits_truncate(*umask));
+    let done = act();
+    rustix::process::umask(rustix::fs::Mode::empty());
+    done
+}
+
 /// Whether modes given to the kernel mean what they say.
 pub(crate) fn is_umask_cleared() -> bool {
     UMASK.get().is_some()

@@ -10,7 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::fuzzing::from_controller;
-use super::{Service, TooLong, Work};
+use super::{Follows, Service, TooLong, Work};
 use crate::testing::{Chance, entropy, sum};
 
 fn job() -> Job {
@@ -115,19 +115,13 @@ fn a_job_beyond_the_limit_is_not_sent() {
 }
 
 #[test]
-fn a_service_is_no_more_than_its_job_needs() {
-    let mut job = job();
-    job.sources.push(Source { path: "/t".into() });
-    let roots: Vec<Box<[u8]>> = vec![b"s/"[..].into(), b"/t"[..].into()];
-    let service = Service { roots, follows_links: false, removes_files: false };
-    assert_eq!(Service::for_job(&job), service);
-    job.settings.links.copy_dirlinks = true;
-    job.settings.write.remove_source_files = true;
-    let more = Service { follows_links: true, removes_files: true, ..service.clone() };
-    assert_eq!(Service::for_job(&job), more);
-    job.settings.dry_run = true;
-    assert!(!Service::for_job(&job).removes_files);
-    assert_eq!(Service::from_bytes(&more.to_bytes().unwrap()), Ok(more));
+fn a_service_arrives_as_it_was() {
+    for follows in [Follows::None, Follows::Own, Follows::All] {
+        let roots: Vec<Box<[u8]>> = vec![b"s/"[..].into(), b"/\xff"[..].into()];
+        let service = Service { roots, follows, removes_files: true };
+        assert_eq!(Service::from_bytes(&service.to_bytes().unwrap()), Ok(service));
+    }
+    assert!(Service::from_bytes(&[0; 4]).is_err());
 }
 
 /// What all versions of one wire revision agree on. If this fails, raise `wire::REVISION`.
