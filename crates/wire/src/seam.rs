@@ -25,7 +25,10 @@ pub enum AskError {
 /// Where requests are asked, by as many threads as like to.
 pub trait Ask: Send + Sync {
     /// Asks, and does not wait for the answer; waits for room to ask. Each number that comes back is
-    /// given to [`wait`](Self::wait) or [`abandon`](Self::abandon) once.
+    /// given to [`wait`](Self::wait) or [`abandon`](Self::abandon) once, in any order.
+    ///
+    /// Where the responder holds as many handles as it can, this waits for those that are being
+    /// closed, and fails with [`StartError::TooManyHandles`] if there are none: close some, then.
     fn start(&self, request: Request) -> Result<RequestId, AskError>;
 
     /// Waits for an answer.
@@ -57,9 +60,13 @@ pub trait Respond {
 /// Runs requests, on as many threads as call it.
 pub trait Serve: Send + Sync {
     /// Runs a request, whose handle is open, and hands in all of its response.
+    ///
+    /// What the request opens, or gives to be kept, is kept before the piece that says so is handed
+    /// in: from then on it may be used, and be dropped. If that piece is stale, it goes again.
     fn run(&self, ticket: Ticket, request: Request, respond: &mut dyn Respond);
 
-    /// Nobody waits for a response any more: it is to come to its end.
+    /// Nobody waits for a response any more: it is to come to its end. The request may not have been
+    /// begun, or be over.
     fn cancel(&self, ticket: Ticket);
 
     /// Drops what a handle stands for. Whoever takes up work does this before it takes up more: the
