@@ -22,6 +22,8 @@ mod attributes;
 mod conformance;
 /// Directories, of either side.
 mod directory;
+/// Names of users and groups.
+mod owners;
 /// The source on another host.
 mod remote;
 /// The tree of this host, served to a requester on another.
@@ -33,6 +35,7 @@ mod source_file;
 
 pub(crate) use self::attributes::{Attributed, SourceAttributes};
 pub(crate) use self::directory::Directory;
+pub(crate) use self::owners::Owners;
 use self::remote::{Remote, RemoteDir};
 pub(crate) use self::source_dir::SourceDir;
 pub(crate) use self::source_file::SourceFile;
@@ -66,6 +69,14 @@ impl Endpoint {
     /// `cancel` is pulled.
     pub(crate) fn remote(source: &RemoteSource, settings: &Settings, cancel: &Cancel) -> Self {
         Self::Remote(Arc::new(Remote::new(source, settings, cancel)))
+    }
+
+    /// The names of its owners.
+    pub(crate) fn owners(&self) -> Owners {
+        match self {
+            Self::Local => Owners::Local,
+            Self::Remote(remote) => Owners::Remote(Arc::clone(remote)),
+        }
     }
 
     /// Why nothing more can be asked, where it is so.

@@ -1,7 +1,11 @@
 //! What this process may set: owners, groups, devices; and how owners translate.
 
+use std::sync::Arc;
+
 use model::settings::{Preserve, Privilege};
 use model::{IdMap, Metadata};
+
+use crate::endpoint::Owners;
 
 /// How far the process can go in setting owners and devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +31,15 @@ pub(crate) struct Identity {
     groups: Option<IdMap>,
     owner: bool,
     group: bool,
+    /// By what names the source knows its owners.
+    owners: Owners,
+    /// Owners keep their names, and not their numbers.
+    goes_by_name: bool,
 }
 
 impl Identity {
     /// `umask` is that of the process as it was started.
-    pub(crate) fn new(preserve: &Preserve, umask: u32) -> Self {
+    pub(crate) fn new(preserve: &Preserve, umask: u32, owners: Owners) -> Self {
         let is_root = fs::process::is_root();
         let power = match preserve.privilege {
             Privilege::Fake => Power::Fake,
@@ -49,6 +57,8 @@ impl Identity {
             groups: map(&preserve.ids.groups),
             owner: preserve.owner,
             group: preserve.group,
+            goes_by_name: owners.are_elsewhere() && !preserve.ids.numeric,
+            owners,
         }
     }
 
@@ -60,7 +70,7 @@ impl Identity {
     /// The owner that a copy of `source` shall have; `None` where it is left alone.
     pub(crate) fn wanted_owner(&self, source: &Metadata) -> Option<u32> {
         let may = self.owner && self.power != Power::User;
-        may.then(|| translate(self.users.as_ref(), source.uid, fs::names::user_name))
+        may.then(|| self.user(source.uid))
     }
 
     /// The group that a copy of `source` shall have; `None` where it is left alone.
@@ -68,34 +78,49 @@ impl Identity {
         if !self.group {
             return None;
         }
-        let group = translate(self.groups.as_ref(), source.gid, fs::names::group_name);
+        let group = self.group(source.gid);
         (self.power != Power::User || fs::names::is_group_member(group)).then_some(group)
     }
 
     /// True when owners are translated.
     pub(crate) fn translates(&self) -> bool {
-        self.users.is_some() || self.groups.is_some()
+        self.goes_by_name || self.users.is_some() || self.groups.is_some()
     }
 
     /// The user that a user becomes.
     pub(crate) fn user(&self, uid: u32) -> u32 {
-        translate(self.users.as_ref(), uid, fs::names::user_name)
+        self.translate(
+            self.users.as_ref(),
+            uid,
+            |uid| self.owners.user_name(uid),
+            fs::names::uid_of,
+        )
     }
 
     /// The group that a group becomes.
     pub(crate) fn group(&self, gid: u32) -> u32 {
-        translate(self.groups.as_ref(), gid, fs::names::group_name)
+        let name = |gid| self.owners.group_name(gid);
+        self.translate(self.groups.as_ref(), gid, name, fs::names::gid_of)
     }
 
     /// True where device nodes can be made.
     pub(crate) fn may_make_devices(&self) -> bool {
         self.power != Power::User
     }
-}
 
-type NameOf = fn(u32) -> Option<std::sync::Arc<[u8]>>;
-
-fn translate(map: Option<&IdMap>, id: u32, name: NameOf) -> u32 {
-    let name = |id| name(id).map(|name| name.to_vec());
-    map.map_or(id, |map| map.apply(id, name, filter::matches_name))
+    /// What a rule says of an id, else the id that its name has here. As in rsync root is root, and an
+    /// id without a name, or with one that nobody has here, stays.
+    fn translate(
+        &self,
+        map: Option<&IdMap>,
+        id: u32,
+        name: impl Fn(u32) -> Option<Arc<[u8]>>,
+        id_here: impl Fn(&[u8]) -> Option<u32>,
+    ) -> u32 {
+        let name_bytes = |id| name(id).map(|name| name.to_vec());
+        let ruled = map.and_then(|map| map.find(id, name_bytes, filter::matches_name));
+        let goes_by_name = self.goes_by_name && id != 0;
+        let named = || goes_by_name.then(|| name(id)).flatten().and_then(|name| id_here(&name));
+        ruled.or_else(named).unwrap_or(id)
+    }
 }

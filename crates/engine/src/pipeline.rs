@@ -86,7 +86,7 @@ fn run_at(
         sched::Workers::Fixed(count) | sched::Workers::Auto { ceiling: count } => count.get(),
     };
     let limits = Limits { workers: ceiling, descriptors };
-    let mut shared = Run::new(job, around, opened.as_ref(), limits)?;
+    let mut shared = Run::new(job, around, endpoint, opened.as_ref(), limits)?;
     shared.known_full.protecting =
         (!rules.is_empty()).then(|| receiver_rules(rules, opened.as_ref()));
     shared.deletion.missing = Missing::new(std::mem::take(&mut selection.missing));

@@ -17,6 +17,7 @@ use self::progress::Progress;
 use crate::delete::permission::Permission;
 use crate::descriptors::Descriptors;
 use crate::destination::Opened;
+use crate::endpoint::Endpoint;
 use crate::error::SetupError;
 use crate::hard_links::HardLinks;
 use crate::identity::Identity;
@@ -86,6 +87,7 @@ impl Run {
     pub(crate) fn new(
         job: &Job,
         around: &Surroundings,
+        endpoint: &Endpoint,
         opened: Option<&Opened>,
         limits: Limits,
     ) -> Result<Self, SetupError> {
@@ -97,7 +99,7 @@ impl Run {
             progress: Progress::new(&around.gauges),
             ending: Ending::new(around.cancel.clone()),
             pass: Mutex::new(Pass::Whole),
-            identity: Identity::new(&settings.preserve, around.umask),
+            identity: Identity::new(&settings.preserve, around.umask, endpoint.owners()),
             log: OrderedLog::new(settings.interest > Interest::Faults, Arc::clone(&around.sink)),
             links: HardLinks::default(),
             budgets: Budgets::new(

@@ -33,7 +33,7 @@ pub struct IdRule {
     pub to: IdTarget,
 }
 
-/// A map of owners: the first rule that applies wins; an id without a rule stays.
+/// A map of owners: the first rule that applies wins.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct IdMap {
     /// The rules in order.
@@ -55,14 +55,14 @@ impl IdMap {
         unknown
     }
 
-    /// The id that `id` becomes. `name` looks a name up, once and only where a rule asks for it;
-    /// `matches` decides whether a name matches a shell pattern.
-    pub fn apply(
+    /// What a rule makes of `id`; `None` where no rule is about it. `name` looks a name up, once and only
+    /// where a rule asks for it; `matches` decides whether a name matches a shell pattern.
+    pub fn find(
         &self,
         id: u32,
         name: impl Fn(u32) -> Option<Vec<u8>>,
         matches: impl Fn(&[u8], &[u8]) -> bool,
-    ) -> u32 {
+    ) -> Option<u32> {
         let name = std::cell::LazyCell::new(|| name(id));
         let applies = |rule: &&IdRule| match &rule.from {
             IdPattern::Any => true,
@@ -70,10 +70,10 @@ impl IdMap {
             IdPattern::Name(pattern) => name.as_ref().is_some_and(|name| matches(pattern, name)),
             IdPattern::Unnamed => name.is_none(),
         };
-        match self.rules.iter().find(applies).map(|rule| &rule.to) {
-            Some(IdTarget::Id(to)) => *to,
+        match self.rules.iter().find(applies)?.to {
+            IdTarget::Id(to) => Some(to),
             // A name that nobody looked up stands for nobody.
-            Some(IdTarget::Name(_)) | None => id,
+            IdTarget::Name(_) => Some(id),
         }
     }
 }
@@ -93,17 +93,17 @@ mod tests {
             ],
         };
         let name = |id| (id < 100).then(|| if id == 50 { b"web".to_vec() } else { b"x".to_vec() });
-        let apply = |id| map.apply(id, name, |pattern, name| pattern == name);
-        assert_eq!([apply(7), apply(50), apply(51), apply(100)], [1, 2, 51, 3]);
+        let find = |id| map.find(id, name, |pattern, name| pattern == name);
+        assert_eq!([find(7), find(50), find(51), find(100)], [Some(1), Some(2), None, Some(3)]);
     }
 
     #[test]
     fn names_are_looked_up_where_they_are_used() {
         let rule = |name: &[u8]| IdRule { from: IdPattern::Any, to: IdTarget::Name(name.into()) };
         let mut map = IdMap { rules: vec![rule(b"nobody"), rule(b"web")] };
-        assert_eq!(map.apply(7, |_| None, |_, _| false), 7);
+        assert_eq!(map.find(7, |_| None, |_, _| false), Some(7));
         let unknown = map.look_up(|name| (name == b"web").then_some(33));
         assert_eq!(unknown, [Box::from(&b"nobody"[..])]);
-        assert_eq!(map.apply(7, |_| None, |_, _| false), 33);
+        assert_eq!(map.find(7, |_| None, |_, _| false), Some(33));
     }
 }

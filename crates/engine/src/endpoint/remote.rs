@@ -8,6 +8,7 @@
 //! What comes from there is never taken for something of this host: the devices of both hosts are
 //! numbered apart, so that no inode of the one is one of the other.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,8 +16,11 @@ use std::sync::{Arc, OnceLock};
 
 use model::settings::{Privilege, Symlinks, Xattrs};
 use model::{Metadata, Settings};
+use parking_lot::Mutex;
 use sched::Cancel;
-use wire::{Answer, Ask, AskError, FaultKind, Handle, IoFault, Name, Request, System, Wants};
+use wire::{
+    Answer, Ask, AskError, FaultKind, Handle, IoFault, Name, Owner, Request, System, Wants,
+};
 
 use self::told::Shelf;
 use super::RemoteSource;
@@ -61,6 +65,8 @@ pub(crate) struct Remote {
     wants: Wants,
     shelf: Shelf,
     ahead_bytes: AtomicU64,
+    /// The names of owners that were asked for. A server on a network may be behind each.
+    owner_names: Mutex<HashMap<Owner, Option<Arc<[u8]>>>>,
     /// Why nothing more is answered.
     over: OnceLock<Box<str>>,
     cancel: Cancel,
@@ -84,6 +90,7 @@ impl Remote {
             wants: wants_of(settings),
             shelf: Shelf::default(),
             ahead_bytes: AtomicU64::new(0),
+            owner_names: Mutex::default(),
             over: OnceLock::new(),
             cancel: cancel.clone(),
         }
@@ -92,6 +99,20 @@ impl Remote {
     /// Why the session ended, if it did.
     pub(crate) fn over(&self) -> Option<&str> {
         self.over.get().map(|why| &**why)
+    }
+
+    /// The name that an owner has there. One that cannot be asked for is none: a number is never given to
+    /// somebody of our own choice.
+    pub(crate) fn owner_name(&self, of: Owner) -> Option<Arc<[u8]>> {
+        let known = self.owner_names.lock().get(&of).cloned();
+        known.unwrap_or_else(|| {
+            let name = match self.ask(Request::OwnerName { of }) {
+                Ok(Answer::OwnerName(name)) => name.map(|name| name.as_bytes().into()),
+                _ => None,
+            };
+            self.owner_names.lock().insert(of, name.clone());
+            name
+        })
     }
 
     /// Asks and waits.
