@@ -235,6 +235,12 @@ impl Typed {
         job.settings.topics = report.topics();
         job.settings.tell_checksums = report.tells_checksums(log_file.is_some());
         job.settings.tell_begun = report.progress == Progress::PerFile;
+        if remote.is_some() && rules.looks_above_source() {
+            return Err(Refusal::unsupported(
+                "-F, or a per-directory rule file named with a slash, is not there yet with another host; \
+                 without the slash (-f 'dir-merge .rsync-filter') it is read in the tree alone",
+            ));
+        }
         Ok(Invocation { job, remote, rules, report, log_file, warnings })
     }
 }

@@ -7,12 +7,13 @@
 //! An agent does what the one who started it asks for, tells all of it through the session, and ends
 //! with it: without a controller it has no reason to live.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use engine::serve::{Server, Terms};
+use engine::serve::{Reach, Server, Terms};
 use engine::{RemoteSource, Surroundings};
 use errand::{Around, Follows, Outcome, Post, Service, Work};
 use model::settings::Ids;
@@ -131,7 +132,11 @@ fn serve_source(session: &Arc<Session>, service: &[u8]) -> Exit {
         Follows::Own => Follow::OwnLinks,
         Follows::All => Follow::Links,
     };
-    let terms = Terms { roots: Some(roots), follows, removes_files };
+    // It works for who may log in here: to begin elsewhere would be a mistake, and no more.
+    let all = Arc::new(Reach::whole());
+    let roots = roots.into_iter().map(|root| (root, Arc::clone(&all))).collect();
+    let rule_files = BTreeSet::new();
+    let terms = Terms { roots: Some(roots), follows, rule_files, removes_files };
     session.serve(Arc::new(Server::new(terms)));
     // What is served is the session's business, until it is over.
     loop {

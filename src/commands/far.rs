@@ -65,10 +65,10 @@ impl Far {
             FarSide::Destination => {
                 (Task::RunDestination, Work::to_bytes(job, &rules, SystemTime::now()))
             }
-            FarSide::Source => (Task::ServeSource, service(Terms::for_job(job)).to_bytes()),
+            FarSide::Source => (Task::ServeSource, service(Terms::for_job(job, &rules)).to_bytes()),
         };
         if self.side == FarSide::Destination {
-            self.session.serve(Arc::new(Server::new(Terms::for_job(job))));
+            self.session.serve(Arc::new(Server::new(Terms::for_job(job, &rules))));
         }
         let work = match work {
             Ok(work) => work,
@@ -150,13 +150,14 @@ impl Far {
 }
 
 /// The terms as the agent is told them.
-fn service(Terms { roots, follows, removes_files }: Terms) -> Service {
+fn service(Terms { roots, follows, removes_files, .. }: Terms) -> Service {
     let follows = match follows {
         Follow::Never => Follows::None,
         Follow::OwnLinks => Follows::Own,
         Follow::Links => Follows::All,
     };
-    Service { roots: roots.unwrap_or_default(), follows, removes_files }
+    let roots = roots.map(|roots| roots.into_keys().collect()).unwrap_or_default();
+    Service { roots, follows, removes_files }
 }
 
 /// Ends a run of which nothing is known.

@@ -506,6 +506,30 @@ pub(crate) fn split(argument: &[u8], relative: bool) -> (&[u8], &[u8]) {
     if relative { split_relative(argument) } else { split_last(argument) }
 }
 
+/// Tells of each source argument and each line of a list the directory that it is looked up from, the
+/// way from there, and whether all that lies at its end is listed.
+pub(crate) fn for_each_argument(job: &Job, mut tell: impl FnMut(&[u8], &[&[u8]], bool)) {
+    let traverse = &job.settings.traverse;
+    let mut tell_one = |base: &[u8], below: &[u8]| {
+        // What cannot be looked up is told of by who looks it up.
+        if let Ok(below) = Below::new(below, below) {
+            let is_listed = below.lists_content || traverse.depth == Depth::Recursive;
+            tell(base, &below.components, is_listed);
+        }
+    };
+    for source in &job.sources {
+        let argument = source.path.as_os_str().as_bytes();
+        let Some(lines) = &traverse.files_from else {
+            let (base, below) = split(argument, traverse.relative);
+            tell_one(base, below);
+            continue;
+        };
+        for line in lines {
+            tell_one(argument, &held_at_the_base(line, traverse.relative));
+        }
+    }
+}
+
 /// The directory of an argument and its last component; `.` for the content of the directory.
 fn split_last(argument: &[u8]) -> (&[u8], &[u8]) {
     let ends_in = |end: &[u8]| {

@@ -109,7 +109,7 @@ impl Slot {
         self.rules.as_ref()
     }
 
-    fn file_name(&self) -> &[u8] {
+    pub(crate) fn file_name(&self) -> &[u8] {
         last_name(&self.name)
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::list::{Context, Fetch, Item, List, no_files};
-use crate::merge::Slots;
+use crate::merge::{Slot, Slots};
 use crate::parse::{Template, Wording};
 use crate::pattern::Anchor;
 use crate::rule::{Origin, Rule, Traits};
@@ -105,6 +105,17 @@ impl Rules {
         let is_asked = |traits: Traits| traits.contains(Traits::XATTR);
         self.slots.iter().any(|slot| is_asked(slot.traits()))
             || self.items.iter().any(Item::is_about_xattrs)
+    }
+
+    /// Names of the merge files that directories are asked for.
+    pub fn merge_file_names(&self) -> impl Iterator<Item = &[u8]> {
+        self.slots.iter().map(Slot::file_name)
+    }
+
+    /// True when merge files in directories above the source are read, as by `-F`: those that are
+    /// named with a slash.
+    pub fn looks_above_source(&self) -> bool {
+        self.slots.iter().any(|slot| slot.name().contains(&b'/'))
     }
 
     pub(crate) fn from_parts(options: RuleOptions, items: Vec<Item>, slots: Slots) -> Self {

@@ -7,7 +7,7 @@
 //! The requester is not believed where it could ask for more than the user meant: what may be opened
 //! is said by [`Terms`](crate::serve::Terms), and below a root no name leads out of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -15,13 +15,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use filter::Rules;
 use fs::{Dir, File, Listing};
 use model::{Inode, Job, Metadata, Settings};
 use parking_lot::{Mutex, RwLock};
 use wire::{
     Access, Delivery, End, Expected, FaultKind, FileAt, Follow, Handle, IoFault, Mount, Name,
     Named, OperatorPath, Owner, OwnerName, Piece, Place, Reply, Request, Respond, RespondError,
-    Serve, Ticket,
+    Serve, Ticket, Wants,
 };
 
 use crate::selection;
@@ -30,39 +31,44 @@ use crate::selection;
 mod content;
 /// What is told of entries.
 mod look;
+/// What may be reached.
+mod reach;
+
+pub use self::reach::Reach;
 
 /// What a requester may be served.
 #[derive(Clone, Debug)]
 pub struct Terms {
-    /// The directories that it may begin from, as they are spelt in the job; `None` where it works
-    /// for the user of this host, who may begin anywhere.
-    pub roots: Option<Vec<Box<[u8]>>>,
-    /// Which links may be followed below a root: all, only own ones, or none.
+    /// The directories that it may begin from, as they are spelt in the job, and what may be reached
+    /// from each; `None` where it works for the user of this host, who may begin anywhere.
+    pub roots: Option<BTreeMap<Box<[u8]>, Arc<Reach>>>,
+    /// Which links may be followed below what is named: all, only own ones, or none. Names that are
+    /// picked one by one may be reached through links.
     pub follows: Follow,
+    /// Names of merge files, which may be read in any directory on the way.
+    pub rule_files: BTreeSet<Box<[u8]>>,
     /// Files may be removed.
     pub removes_files: bool,
 }
 
 impl Terms {
     /// What a job needs of its source, and no more.
-    pub fn for_job(job: &Job) -> Self {
+    pub fn for_job(job: &Job, rules: &Rules) -> Self {
         let Settings { traverse, links, write, .. } = &job.settings;
-        let typed = job.sources.iter().map(|source| source.path.as_os_str().as_bytes());
-        let is_listed = traverse.files_from.is_some();
-        let begins = typed.map(|path| match path {
-            b"" => b".",
-            path if is_listed => path,
-            path => selection::split(path, traverse.relative).0,
+        let mut roots = BTreeMap::<Box<[u8]>, Reach>::new();
+        if traverse.files_from.is_some() {
+            // It is looked at also where the list is empty.
+            let bases = job.sources.iter().map(|source| source.path.as_os_str().as_bytes());
+            roots.extend(bases.map(|base| (base.into(), Reach::default())));
+        }
+        selection::for_each_argument(job, |base, way, is_listed| {
+            let reach = roots.entry(base.into()).or_default();
+            reach.add(way, is_listed);
         });
-        // Names that were picked one by one may be reached through links.
-        let follows = if links.follows_some() || traverse.relative || is_listed {
-            Follow::Links
-        } else {
-            Follow::OwnLinks
-        };
         Self {
-            roots: Some(begins.map(Into::into).collect()),
-            follows,
+            roots: Some(roots.into_iter().map(|(path, reach)| (path, Arc::new(reach))).collect()),
+            follows: if links.follows_some() { Follow::Links } else { Follow::OwnLinks },
+            rule_files: rules.merge_file_names().map(Into::into).collect(),
             removes_files: write.remove_source_files && !job.settings.dry_run,
         }
     }
@@ -105,6 +111,7 @@ struct Way {
     inode: Inode,
     /// The directory that it was opened in, by its name or through a link; `None` of a root.
     above: Option<Arc<Self>>,
+    reach: Arc<Reach>,
 }
 
 impl Drop for Way {
@@ -115,6 +122,10 @@ impl Drop for Way {
             above = way.above.take();
         }
     }
+}
+
+fn not_named() -> Halt {
+    Halt::refused("the job does not name it")
 }
 
 /// Why a response ends early.
@@ -226,40 +237,35 @@ impl Server {
             Request::OpenRoot { path, access } => self.open_root(answering, &path, access),
             Request::OpenChild { at, access, follow, atime } => {
                 let dir = self.dir(at.dir)?;
-                let child =
-                    self.open_child(&dir.dir, &at.name, (access, follow), of_wire(atime))?;
-                self.opened_dir(answering, child, Some(Arc::clone(&dir.way)))
+                let reach = self.reach_at(&dir, &at.name)?;
+                let child = self.open_child(&dir, &at.name, (access, follow), of_wire(atime))?;
+                self.opened_dir(answering, child, Some(Arc::clone(&dir.way)), reach)
             }
             Request::OpenParent { dir } => {
-                let (parent, above) = open_parent(&*self.dir(dir)?)?;
-                self.opened_dir(answering, parent, above)
+                let (parent, way) = open_parent(&*self.dir(dir)?)?;
+                self.opened_dir(answering, parent, way.above.clone(), Arc::clone(&way.reach))
             }
             Request::Reopen { dir } => {
                 let dir = self.dir(dir)?;
-                self.opened_dir(answering, dir.dir.reopen()?, dir.way.above.clone())
+                let Way { above, reach, .. } = &*dir.way;
+                self.opened_dir(answering, dir.dir.reopen()?, above.clone(), Arc::clone(reach))
             }
             Request::List { dir, wants, after, room } => {
-                look::list(answering, &*self.dir(dir)?, wants, after.as_ref(), room.bytes())
-            }
-            Request::Look { at, follow, wants, .. } => {
-                self.check_follow(follow)?;
-                if follow == Follow::OwnLinks {
-                    let why = "what an own link leads to is opened, and not looked at";
-                    return Err(Halt::because(FaultKind::Unsupported, why));
+                let dir = self.dir(dir)?;
+                if !dir.way.reach.is_listed() {
+                    return Err(Halt::refused("the job does not list it"));
                 }
-                let dir = self.dir(at.dir())?;
-                let subject = match &at {
-                    Place::Itself(_) => look::Subject::Dir(&dir.dir),
-                    Place::Named(named) => look::Subject::name(&dir.dir, &named.name, follow),
-                };
-                look::seen(answering, &subject, wants)
+                look::list(answering, &dir, wants, after.as_ref(), room.bytes())
             }
+            Request::Look { at, follow, wants, .. } => self.look(answering, &at, follow, wants),
             Request::CheckSearch { dir } => {
                 self.dir(dir)?.dir.check_search()?;
                 answering.last(Reply::Done)
             }
             Request::LookAtMount { at } => {
-                let mount = look_at_mount(&self.dir(at.dir())?.dir, &at)?;
+                let dir = self.dir(at.dir())?;
+                self.check_place(&dir, &at)?;
+                let mount = look_at_mount(&dir.dir, &at)?;
                 answering.last(Reply::Mount(mount))
             }
             Request::OpenFile { file } => {
@@ -268,8 +274,10 @@ impl Server {
                 self.opened(answering, Object::File(Arc::new(file)), metadata)
             }
             Request::Fetch { file, wants, room } => {
-                self.check_follow(file.follow)?;
-                content::fetch(answering, &self.dir(file.at.dir)?.dir, &file, wants, room.bytes())
+                let dir = self.dir(file.at.dir)?;
+                self.check_follow(&dir, &file.at.name, file.follow)?;
+                self.reach_at(&dir, &file.at.name)?;
+                content::fetch(answering, &dir.dir, &file, wants, room.bytes())
             }
             Request::Read { file, span } => content::read(answering, &*self.file(file)?, span),
             Request::FindExtents { file, span, room } => {
@@ -297,6 +305,29 @@ impl Server {
                 Err(Halt::because(FaultKind::Unsupported, "no deltas here"))
             }
         }
+    }
+
+    fn look(
+        &self,
+        answering: &mut Answering<'_>,
+        at: &Place,
+        follow: Follow,
+        wants: Wants,
+    ) -> Result<(), Halt> {
+        let dir = self.dir(at.dir())?;
+        if let Place::Named(Named { name, .. }) = at {
+            self.check_follow(&dir, name, follow)?;
+        }
+        if follow == Follow::OwnLinks {
+            let why = "what an own link leads to is opened, and not looked at";
+            return Err(Halt::because(FaultKind::Unsupported, why));
+        }
+        self.check_place(&dir, at)?;
+        let subject = match at {
+            Place::Itself(_) => look::Subject::Dir(&dir.dir),
+            Place::Named(named) => look::Subject::name(&dir.dir, &named.name, follow),
+        };
+        look::seen(answering, &subject, wants)
     }
 
     fn dir(&self, handle: Handle) -> Result<Arc<ServedDir>, Halt> {
@@ -347,9 +378,10 @@ impl Server {
         answering: &mut Answering<'_>,
         dir: Dir,
         above: Option<Arc<Way>>,
+        reach: Arc<Reach>,
     ) -> Result<(), Halt> {
         let metadata = dir.metadata()?;
-        let way = Arc::new(Way { inode: metadata.inode(), above });
+        let way = Arc::new(Way { inode: metadata.inode(), above, reach });
         let served = ServedDir { dir, way, names: Mutex::default() };
         self.opened(answering, Object::Dir(Arc::new(served)), metadata)
     }
@@ -361,28 +393,28 @@ impl Server {
         access: Access,
     ) -> Result<(), Halt> {
         let typed = path.as_bytes();
-        if let Some(roots) = &self.terms.roots
-            && !roots.iter().any(|root| **root == *typed)
-        {
-            return Err(Halt::refused("the job does not name it"));
-        }
+        let reach = match &self.terms.roots {
+            None => Some(Arc::new(Reach::whole())),
+            Some(roots) => roots.get(typed).cloned(),
+        };
+        let reach = reach.ok_or_else(not_named)?;
         let path = self::path(typed);
         let dir = match access {
             Access::Read => Dir::open_operator(path)?,
             Access::Search => Dir::open_operator_to_search(path)?,
         };
-        self.opened_dir(answering, dir, None)
+        self.opened_dir(answering, dir, None, reach)
     }
 
     fn open_child(
         &self,
-        dir: &Dir,
+        dir: &ServedDir,
         name: &Name,
         (access, follow): (Access, Follow),
         atime: fs::AccessTime,
     ) -> Result<Dir, Halt> {
-        self.check_follow(follow)?;
-        let name = name.as_bytes();
+        self.check_follow(dir, name, follow)?;
+        let (dir, name) = (&dir.dir, name.as_bytes());
         Ok(match (follow, access) {
             (Follow::Never, Access::Read) => dir.open_child(name, atime)?,
             (Follow::Never, Access::Search) => dir.open_child_to_search(name, atime)?,
@@ -396,13 +428,30 @@ impl Server {
     }
 
     fn open_file(&self, FileAt { at, follow, atime }: &FileAt) -> Result<File, Halt> {
-        self.check_follow(*follow)?;
         let dir = self.dir(at.dir)?;
+        self.check_follow(&dir, &at.name, *follow)?;
+        self.reach_at(&dir, &at.name)?;
         Ok(open_file(&dir.dir, &at.name, *follow, of_wire(*atime))?)
     }
 
-    fn check_follow(&self, follow: Follow) -> Result<(), Halt> {
-        match (follow, self.terms.follows) {
+    /// What may be reached from what has a name in a directory, if that may be reached.
+    fn reach_at(&self, dir: &ServedDir, name: &Name) -> Result<Arc<Reach>, Halt> {
+        let reach = dir.way.reach.at(name.as_bytes());
+        let is_rules = || self.terms.rule_files.contains(name.as_bytes());
+        reach.or_else(|| is_rules().then(Arc::default)).ok_or_else(not_named)
+    }
+
+    fn check_place(&self, dir: &ServedDir, place: &Place) -> Result<(), Halt> {
+        match place {
+            Place::Itself(_) => Ok(()),
+            Place::Named(named) => self.reach_at(dir, &named.name).map(drop),
+        }
+    }
+
+    fn check_follow(&self, dir: &ServedDir, name: &Name, follow: Follow) -> Result<(), Halt> {
+        let is_picked = dir.way.reach.picks(name.as_bytes());
+        let may = if is_picked { Follow::Links } else { self.terms.follows };
+        match (follow, may) {
             (Follow::Never, _) | (Follow::OwnLinks, Follow::OwnLinks) | (_, Follow::Links) => {
                 Ok(())
             }
@@ -422,6 +471,7 @@ impl Server {
             return Err(Halt::refused("the job removes no files of the source"));
         }
         let dir = self.dir(*dir)?;
+        self.reach_at(&dir, name)?;
         let now = match dir.dir.stat(name.as_bytes()) {
             // The answer to an attempt before may have been lost.
             Err(error)
@@ -442,14 +492,14 @@ impl Server {
 
 /// Opens the directory above, which must be the one that this was opened in: nothing leads above a
 /// root, nor elsewhere when a directory was moved or lies behind a link.
-fn open_parent(dir: &ServedDir) -> Result<(Dir, Option<Arc<Way>>), Halt> {
+fn open_parent(dir: &ServedDir) -> Result<(Dir, Arc<Way>), Halt> {
     let refused = || Halt::refused("it does not lie where it was opened");
     let above = dir.way.above.as_ref().ok_or_else(refused)?;
     let parent = dir.dir.open_parent()?;
     if parent.metadata()?.inode() != above.inode {
         return Err(refused());
     }
-    Ok((parent, above.above.clone()))
+    Ok((parent, Arc::clone(above)))
 }
 
 fn open_file(dir: &Dir, name: &Name, follow: Follow, atime: fs::AccessTime) -> io::Result<File> {

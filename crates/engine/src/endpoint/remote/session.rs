@@ -92,7 +92,8 @@ impl Session {
         };
         machines.requester.lane_added(LANE).unwrap();
         machines.responder.lane_added(LANE).unwrap();
-        let terms = Terms { roots: None, follows: Follow::Links, removes_files: true };
+        let rule_files = std::collections::BTreeSet::new();
+        let terms = Terms { roots: None, follows: Follow::Links, rule_files, removes_files: true };
         let (machines, bell) = (Mutex::new(machines), Condvar::new());
         let shared = Arc::new(Shared { machines, bell, server: Server::new(terms) });
         for _ in 0..SERVING {

@@ -1,5 +1,6 @@
 //! A server, asked by a requester over a lane in memory.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -70,7 +71,12 @@ impl Session {
 
     /// Terms on which the tree is served and all may be asked.
     fn trusting() -> Self {
-        Self::new(|_| Terms { roots: None, follows: Follow::Links, removes_files: true })
+        Self::new(|_| Terms {
+            roots: None,
+            follows: Follow::Links,
+            rule_files: BTreeSet::new(),
+            removes_files: true,
+        })
     }
 
     /// Asks, and lets all happen that follows.
@@ -370,8 +376,11 @@ fn an_error_arrives_as_the_kernel_gave_it() {
 
 #[test]
 fn what_the_terms_do_not_name_is_not_served() {
-    let terms =
-        |top| Terms { roots: Some(vec![top]), follows: Follow::Never, removes_files: false };
+    let terms = |top| {
+        let roots = Some([(top, Arc::new(Reach::whole()))].into());
+        let rule_files = BTreeSet::new();
+        Terms { roots, follows: Follow::Never, rule_files, removes_files: false }
+    };
     let mut session = Session::new(terms);
     make_dir(&session.here, "below");
     write(&session.here, "file", b"secret");
@@ -396,6 +405,44 @@ fn what_the_terms_do_not_name_is_not_served() {
     session.child(dir, "up").unwrap_err();
     session.child(dir, "below").unwrap();
     assert!(session.here.stat(b"file").unwrap().is_same_inode(&now));
+}
+
+#[test]
+fn beside_what_is_picked_nothing_is_served() {
+    let terms = |top| {
+        let mut reach = Reach::default();
+        reach.add(&[b"way", b"picked"], true);
+        let roots = Some([(top, Arc::new(reach))].into());
+        let rule_files = [b".rules"[..].into()].into();
+        Terms { roots, follows: Follow::OwnLinks, rule_files, removes_files: true }
+    };
+    let mut session = Session::new(terms);
+    let way = make_dir(&session.here, "way");
+    make_dir(&make_dir(&way, "picked"), "deep");
+    make_dir(&way, "other");
+    write(&way, "secret", b"secret");
+    write(&way, ".rules", b"- x");
+    let now = way.stat(b"secret").unwrap();
+    let expected = Expected { dev: now.dev, ino: now.ino, size: now.size, mtime: now.mtime };
+    let top = session.scratch.path().to_owned();
+    let dir = session.open(root_at(&top)).unwrap();
+    let way = session.child(dir, "way").unwrap();
+    let picked = session.child(way, "picked").unwrap();
+    let deep = session.child(picked, "deep").unwrap();
+    let up = session.open(Request::OpenParent { dir: deep }).unwrap();
+    let up = session.open(Request::OpenParent { dir: up }).unwrap();
+    for dir in [way, up] {
+        session.open(Request::OpenFile { file: file_at(dir, ".rules", Follow::Never) }).unwrap();
+        for request in [
+            child(dir, "other", Follow::Never),
+            look(dir, "secret", Follow::Never),
+            Request::OpenFile { file: file_at(dir, "secret", Follow::Never) },
+            Request::Remove { at: named(dir, "secret"), expected },
+        ] {
+            assert_eq!(session.refusal(request.clone()), FaultKind::NotServed, "{request:?}");
+        }
+    }
+    assert_eq!(session.refusal(look(dir, "other", Follow::Never)), FaultKind::NotServed);
 }
 
 #[test]
