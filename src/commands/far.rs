@@ -9,6 +9,7 @@ use engine::serve::{Server, Terms};
 use engine::{RemoteSource, Surroundings};
 use errand::{Follows, Service, TooLong, Work};
 use filter::Rules;
+use model::settings::Traverse;
 use model::{Job, Summary};
 use net::session::Cause;
 use net::shell::Process;
@@ -65,7 +66,7 @@ impl Far {
             FarSide::Destination => {
                 (Task::RunDestination, Work::to_bytes(job, &rules, SystemTime::now()))
             }
-            FarSide::Source => (Task::ServeSource, service(Terms::for_job(job, &rules)).to_bytes()),
+            FarSide::Source => (Task::ServeSource, service(job, &rules).to_bytes()),
         };
         if self.side == FarSide::Destination {
             self.session.serve(Arc::new(Server::new(Terms::for_job(job, &rules))));
@@ -149,9 +150,14 @@ impl Far {
     }
 }
 
-/// The terms as the agent is told them.
-fn service(Terms { roots, follows, removes_files, .. }: Terms) -> Service {
+/// The terms as the agent is told them: it works for who asks, so that it is told from where that begins
+/// and not each name.
+fn service(job: &Job, rules: &Rules) -> Service {
+    let Terms { roots, follows, removes_files, .. } = Terms::for_job(job, rules);
+    let Traverse { relative, files_from, .. } = &job.settings.traverse;
     let follows = match follows {
+        // Names that are picked one by one may be those of links.
+        _ if *relative || files_from.is_some() => Follows::All,
         Follow::Never => Follows::None,
         Follow::OwnLinks => Follows::Own,
         Follow::Links => Follows::All,
