@@ -192,7 +192,7 @@ fn a_command_line_that_is_turned_down_has_its_records() {
         ("--json --bogus src/ dst", 1),
         ("-a --json", 1),
         ("-a --max-size=x src/ dst --json", 1),
-        ("--json src/ host:dst", 4),
+        ("--json src/ host::dst", 4),
         ("--no-json --json --write-batch=x src/ dst", 4),
     ] {
         let done = Lab::new().lanesync(line).go();

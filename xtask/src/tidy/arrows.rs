@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_new_crate_needs_arrows() {
-        check("crates/wire/Cargo.toml", "", &["crates/wire/Cargo.toml: the crate wire has no"]);
+        check("crates/moon/Cargo.toml", "", &["crates/moon/Cargo.toml: the crate moon has no"]);
         check("crates/fs/Cargo.toml", "[", &["crates/fs/Cargo.toml: "]);
     }
 }
