@@ -34,7 +34,7 @@ const DEFAULT_STACK_BYTES: usize = 1 << 20;
 pub enum Workers {
     /// At most so many, and the tuner rests. With one, tasks run in a fixed order.
     Fixed(NonZeroUsize),
-    /// As many as the storage and the cores can use, found while it runs, from two per core on.
+    /// As many as the storage and the cores can use, found while it runs, from one per core on.
     Auto {
         /// Never more than so many.
         ceiling: NonZeroUsize,
@@ -99,16 +99,12 @@ pub fn run<T: Task>(
     seeds: impl IntoIterator<Item = T>,
 ) -> Outcome {
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let (ceiling, start) = match settings.workers {
-        Workers::Fixed(count) => (count.get(), count.get()),
-        Workers::Auto { ceiling } => (ceiling.get(), cores.saturating_mul(2)),
+    let (ceiling, tuning) = match settings.workers {
+        Workers::Fixed(count) => (count.get(), None),
+        Workers::Auto { ceiling } => (ceiling.get(), Some(Tuning::new(cores, ceiling.get()))),
     };
-    let counters = Arc::new(Counters::default());
-    let shared = prepare(counters, ceiling, start, cancel, seeds);
-    let tuning = match settings.workers {
-        Workers::Fixed(_) => None,
-        Workers::Auto { .. } => Some(Tuning::new(cores, ceiling)),
-    };
+    let start = tuning.as_ref().map_or(ceiling, |tuning| tuning.tuner.limit());
+    let shared = prepare(Arc::new(Counters::default()), ceiling, start, cancel, seeds);
     conduct(&shared, settings.stack_bytes, tuning);
     outcome(&shared)
 }

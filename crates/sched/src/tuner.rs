@@ -19,7 +19,9 @@
 //! and what is measured there is the new base; else it halves again. A base that seems far off is
 //! probed at once, before it can throttle a run.
 //!
-//! L never grows while the cores are busy, nor while less than half of it is used.
+//! L starts at one worker a core, where what operations take holds no queue for a core. It never
+//! grows while less than half of it is used, nor while the cores are busy; then the rule is without
+//! sqrt L, too. Workers beyond the cores would wait for one, or for a lock that one who waits holds.
 
 use std::time::Duration;
 
@@ -41,8 +43,9 @@ const SMOOTHING: f64 = 0.5;
 const DOUBT_BELOW: f64 = 0.7;
 /// A latency that falls to this part when L is halved shows a queue; 0.5 would be nothing but.
 const QUEUE_BELOW: f64 = 0.62;
-/// The part of all cores' time that counts as all cores being busy.
-const CORES_BUSY: f64 = 0.9;
+/// The part of all cores' time, as seen by this process, that counts as all cores being busy: the
+/// file system's own threads have a part, too. Measured: an XFS log takes a tenth.
+const CORES_BUSY: f64 = 0.75;
 /// The first probe, and the least time between two: a second.
 const PROBE_SOON: Duration = Duration::from_secs(1);
 /// Between probes that found nothing new: at 100 ms each, they cost less than 1 %.
@@ -74,6 +77,9 @@ pub(crate) struct Tuner {
     phase: Phase,
     bases: Means,
     window: Window,
+    /// The part of all cores' time that we had, averaged over windows, the last for half: now and
+    /// then threads of the kernel take the cores for a window.
+    cpu_share: Option<f64>,
     next_probe: Duration,
     last_probe: Duration,
 }
@@ -113,10 +119,11 @@ impl Tuner {
             cores,
             floor,
             ceiling,
-            level: to_f64(cores.saturating_mul(2).clamp(floor, ceiling)),
+            level: to_f64(cores.clamp(floor, ceiling)),
             phase: Phase::Climb,
             bases: Means::default(),
             window: Window::default(),
+            cpu_share: None,
             next_probe: PROBE_SOON,
             last_probe: Duration::ZERO,
         }
@@ -139,6 +146,7 @@ impl Tuner {
     fn close_window(&mut self, tick: &Tick) {
         let means = means_of(&self.window.tally);
         let before = self.limit();
+        self.note_cpu(tick);
         match self.phase.clone() {
             Phase::Probe(probe) => self.go_on_probing(tick.now, &means, &probe),
             Phase::Climb => self.climb(tick, &means),
@@ -154,7 +162,7 @@ impl Tuner {
             self.steer(tick, means);
         } else if self.limit() == self.ceiling {
             self.phase = Phase::Steady;
-        } else if self.may_grow(tick) {
+        } else if self.may_grow() {
             self.level = (self.level * 2.0).min(to_f64(self.ceiling));
         }
     }
@@ -171,9 +179,10 @@ impl Tuner {
         if (doubtful || tick.now >= self.next_probe) && self.is_used() {
             return self.begin_probe(tick.now, means);
         }
-        let aim = self.level * (TOLERANCE * x).clamp(0.5, 1.0) + self.level.sqrt();
+        let headroom = if self.cores_are_busy() { 0.0 } else { self.level.sqrt() };
+        let aim = self.level * (TOLERANCE * x).clamp(0.5, 1.0) + headroom;
         let level = SMOOTHING * self.level + (1.0 - SMOOTHING) * aim;
-        if level < self.level || self.may_grow(tick) {
+        if level < self.level || self.may_grow() {
             self.level = level.clamp(to_f64(self.floor), to_f64(self.ceiling));
         }
     }
@@ -244,18 +253,23 @@ impl Tuner {
         1.0 / ratio(&self.window.tally, means, &self.bases).max(1.0)
     }
 
-    fn may_grow(&self, tick: &Tick) -> bool {
-        self.is_used() && !self.cores_are_busy(tick)
+    fn may_grow(&self) -> bool {
+        self.is_used() && !self.cores_are_busy()
     }
 
     fn is_used(&self) -> bool {
         self.window.peak_busy * 2 >= self.limit()
     }
 
-    fn cores_are_busy(&self, tick: &Tick) -> bool {
+    fn note_cpu(&mut self, tick: &Tick) {
         let wall = tick.now.saturating_sub(self.window.opened).as_secs_f64();
         let cpu = tick.cpu.saturating_sub(self.window.cpu_at_opening).as_secs_f64();
-        cpu >= CORES_BUSY * wall * to_f64(self.cores)
+        let share = if wall > 0.0 { cpu / (wall * to_f64(self.cores)) } else { 0.0 };
+        self.cpu_share = Some(self.cpu_share.map_or(share, |before| f64::midpoint(before, share)));
+    }
+
+    fn cores_are_busy(&self) -> bool {
+        self.cpu_share.is_some_and(|share| share >= CORES_BUSY)
     }
 }
 

@@ -274,13 +274,13 @@ fn a_slow_device_without_parallelism_keeps_a_few_workers() {
 #[test]
 fn two_busy_cores_keep_2_to_6_workers() {
     // The last two as if half of the CPU time were not seen, or other programs had it.
-    for seen_cpu_percent in [100, 95, 50, 0] {
+    for (seen_cpu_percent, at_most) in [(100, 4), (80, 4), (50, 6), (0, 6)] {
         let tuned = cores(2, 10, Control::Tuned, seen_cpu_percent);
         let best = cores(2, 10, Control::Fixed(2), 0).operations;
         let share = tuned.operations * 100 / best;
         println!("2 cores, {seen_cpu_percent} % seen: {share} %, limits {:?}", tuned.limits);
         let found = tuned.median_of_last(8);
-        assert!((2..=6).contains(&found), "found {found}");
+        assert!((2..=at_most).contains(&found), "found {found}");
         assert!(share >= 90);
     }
 }
@@ -288,7 +288,7 @@ fn two_busy_cores_keep_2_to_6_workers() {
 #[test]
 fn many_cores_before_a_small_server_come_down() {
     // The second starts at the ceiling.
-    for cores in [64, 128] {
+    for cores in [64, CEILING] {
         let tuned = storage(16, two_ms, 20, Control::TunedWithCores(cores));
         println!("{cores} cores: {:?}", tuned.limits);
         assert!(tuned.median_of_last(5) <= 32);
@@ -327,18 +327,21 @@ fn does_not_grow_for_work_that_is_not_there() {
 fn never_grows_while_the_cores_are_busy() {
     let mut tuner = Tuner::new(4, CEILING);
     let meter = Meter::default();
+    let mut cpu = Duration::ZERO;
     for look in 1..1_000_u32 {
+        // Now and then the kernel's own threads have them.
+        cpu += Duration::from_millis(10) * 4 * if look % 50 > 45 { 60 } else { 95 } / 100;
         let now = Duration::from_millis(10) * look;
         (0..100).for_each(|_| meter.add(Class::new(0), Duration::from_millis(1), 1));
         let mut tally = Tally::default();
         meter.drain_into(&mut tally);
-        assert!(tuner.observe(&Tick { now, cpu: now * 4 * 95 / 100, busy: 8, tally }) <= 8);
+        assert!(tuner.observe(&Tick { now, cpu, busy: 8, tally }) <= 4);
     }
 }
 
 #[test]
 fn a_probe_that_sees_nothing_is_given_up() {
-    let mut tuner = Tuner::new(8, CEILING);
+    let mut tuner = Tuner::new(16, CEILING);
     tuner.begin_probe(Duration::from_secs(5), &Means::default());
     assert_eq!(tuner.limit(), 8);
     let at = |seconds| Tick { now: Duration::from_secs(seconds), busy: 16, ..Tick::default() };
