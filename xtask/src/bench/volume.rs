@@ -145,7 +145,7 @@ fn attach(image: &Path) -> Result<PathBuf> {
     attach("--direct-io=on").or_else(|_| attach("--direct-io=off"))
 }
 
-fn available_memory_bytes() -> Result<u64> {
+pub(crate) fn available_memory_bytes() -> Result<u64> {
     let table = fs::read_to_string("/proc/meminfo")?;
     let line = table.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kib = line.and_then(|rest| rest.trim().strip_suffix("kB")).context("/proc/meminfo")?;
