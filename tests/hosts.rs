@@ -10,9 +10,11 @@
 )]
 
 use std::fs;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
@@ -61,16 +63,58 @@ impl Hosts {
 
     /// Runs lanesync with a remote shell.
     fn run(&self, shell: &str, words: &[&str]) -> Output {
-        Command::new(LANESYNC)
+        self.command(shell, words).output().unwrap()
+    }
+
+    fn command(&self, shell: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(LANESYNC);
+        command
             .args(["-a", "-e", shell])
             .args(words)
             .current_dir(self.path())
             .env("HOME", self.path())
+            .env_remove("SSH_CONNECTION")
             .env_remove("XDG_CONFIG_HOME")
-            .env_remove("XDG_CACHE_HOME")
-            .output()
-            .unwrap()
+            .env_remove("XDG_CACHE_HOME");
+        command
     }
+
+    /// Runs lanesync as if it had come by sshd, which tells the agent from where, with lanes on a port;
+    /// does something once there is one.
+    fn run_with_lanes(&self, port: u16, words: &[&str], meanwhile: impl FnOnce()) -> Output {
+        let (agent, ports) = (format!("--agent-path={LANESYNC}"), format!("--lane-ports={port}"));
+        let words = [&[agent.as_str(), ports.as_str()], words].concat();
+        let run = self
+            .command(RUNS_IT_HERE, &words)
+            .env("SSH_CONNECTION", "127.0.0.1 1 127.0.0.1 22")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = run.id();
+        while connections_at(port) == 0 {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            assert!(!stat.contains(") Z "), "it ended without a lane");
+            thread::yield_now();
+        }
+        meanwhile();
+        run.wait_with_output().unwrap()
+    }
+}
+
+/// Connections that are up to or from a local port (proc(5)).
+fn connections_at(port: u16) -> usize {
+    let is_there = |line: &&str| {
+        let mut words = line.split_whitespace().skip(1);
+        let local = words.next().unwrap_or_default();
+        local.ends_with(&format!(":{port:04X}")) && words.nth(1) == Some("01")
+    };
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|name| fs::read_to_string(name).unwrap());
+    tables.iter().map(|table| table.lines().filter(is_there).count()).sum()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Ends with this code and says this.
@@ -129,6 +173,60 @@ fn a_tree_is_pulled_as_by_rsync() {
     check_as_rsync(&["-H", "h:s/", "old"]);
     check_as_rsync(&["-iR", "h:s/./a/g", "d"]);
     check_as_rsync(&["-i", "h:s/f", ":s/a", "d"]);
+}
+
+#[test]
+fn lanes_beside_the_shell_bring_the_same_from_and_to_either_side() {
+    for words in [["s/", "h:d"], ["h:s/", "d"]] {
+        for opener in ["--lanes-from=here", "--lanes-from=there"] {
+            let hosts = Hosts::new();
+            let big: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251).to_le_bytes()[0]).collect();
+            fs::write(hosts.path().join("s/big"), big).unwrap();
+            let words = [&[opener, "--lanes=3", "--bwlimit=2m", "-H"], &words[..]].concat();
+            let output = hosts.run_with_lanes(free_port(), &words, || {});
+            check(&output, 0, "");
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{words:?}");
+            assert_eq!(tree(&hosts.path().join("s")), tree(&hosts.path().join("d")), "{words:?}");
+        }
+    }
+}
+
+#[test]
+fn strangers_at_the_port_do_not_disturb() {
+    let hosts = Hosts::new();
+    fs::write(hosts.path().join("s/big"), vec![7; 3_000_000]).unwrap();
+    let port = free_port();
+    let words = ["--lanes-from=here", "--lanes=2", "--bwlimit=2m", "-H", "s/", "h:d"];
+    let output = hosts.run_with_lanes(port, &words, || {
+        let strangers: Vec<_> =
+            (0..100).map_while(|_| TcpStream::connect(("127.0.0.1", port)).ok()).collect();
+        for mut stranger in &strangers {
+            // It may have been let go.
+            stranger.write_all(b"GET / HTTP/1.0\r\n\r\n").ok();
+        }
+    });
+    check(&output, 0, "");
+    assert_eq!(tree(&hosts.path().join("s")), tree(&hosts.path().join("d")));
+}
+
+#[test]
+fn where_no_port_can_be_had_it_goes_without_and_says_so() {
+    let hosts = Hosts::new();
+    let taken = TcpListener::bind("[::]:0").unwrap();
+    let ports = format!("--lane-ports={}", taken.local_addr().unwrap().port());
+    let agent = format!("--agent-path={LANESYNC}");
+    fs::write(hosts.path().join("s/big"), vec![7; 2_000_000]).unwrap();
+    for quiet in [false, true] {
+        let to = if quiet { "h:e" } else { "h:d" };
+        let words = [if quiet { "-q" } else { "-H" }, &agent, &ports, "--bwlimit=1m", "s/", to];
+        let output = hosts
+            .command(RUNS_IT_HERE, &words)
+            .env("SSH_CONNECTION", "127.0.0.1 1 127.0.0.1 22")
+            .output()
+            .unwrap();
+        check(&output, 0, if quiet { "" } else { "no lane could be made beside ssh" });
+        assert_eq!(output.stderr.is_empty(), quiet);
+    }
 }
 
 #[test]

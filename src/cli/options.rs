@@ -410,13 +410,13 @@ pub(crate) static SECTIONS: &[Section] = &[
             .no(&["upload"]).harmless(),
         opt(Opt::RemoteSudo, "remote-sudo", "run it there as root, by sudo without a password")
             .alias(&["sudo"]).no(&["no-remote-sudo", "no-sudo"]).harmless(),
-        opt(Opt::Lanes, "lanes", "connections at once; auto (default) finds out itself")
+        opt(Opt::Lanes, "lanes", "connections beside ssh; auto (default) finds out itself")
             .text("NUM|auto").harmless(),
-        opt(Opt::LaneKind, "lane-kind", "what they are: ssh, tcp or quic (only ssh yet)")
+        opt(Opt::LaneKind, "lane-kind", "what they are: auto, tcp, quic (not yet); ssh: none")
             .text("KIND").harmless(),
-        opt(Opt::LanePorts, "lane-ports", "ports for them (not yet)")
+        opt(Opt::LanePorts, "lane-ports", "where to listen for them; any port if not given")
             .text("FIRST-LAST").harmless(),
-        opt(Opt::LanesFrom, "lanes-from", "who opens them: here, there or auto (only auto yet)")
+        opt(Opt::LanesFrom, "lanes-from", "who opens them: here, there or auto: whoever can")
             .text("SIDE").harmless(),
         opt(Opt::Reconnect, "reconnect", "go on for so long when the connection is lost (not yet)")
             .text("TIME").harmless(),

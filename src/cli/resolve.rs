@@ -24,6 +24,9 @@ mod links;
 /// Where the sources and the destination lie.
 pub(crate) mod places;
 
+/// Lanes beside the remote shell's.
+mod lanes;
+
 /// How another host is reached.
 mod remote;
 

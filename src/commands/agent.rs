@@ -18,6 +18,7 @@ use engine::{RemoteSource, Surroundings};
 use errand::{Around, Follows, Outcome, Post, Service, Work};
 use model::settings::Ids;
 use model::{Job, Summary};
+use net::further::Whereabouts;
 use net::{Session, Setup};
 use sched::Cancel;
 use wire::{FailureKind, Follow, Hello, Task, Told};
@@ -69,13 +70,23 @@ fn work(umask: u32) -> Result<Exit, Refusal> {
     let session = Arc::new(session);
     match session.hear() {
         Ok(Some(Told::Begin(Task::RunDestination, work))) => {
+            widen(&session);
             Ok(run_destination(&session, &work, umask))
         }
-        Ok(Some(Told::Begin(Task::ServeSource, service))) => Ok(serve_source(&session, &service)),
+        Ok(Some(Told::Begin(Task::ServeSource, service))) => {
+            widen(&session);
+            Ok(serve_source(&session, &service))
+        }
         Ok(None) => Ok(Exit::Success),
         Ok(Some(_)) => Err(refused(Exit::Stream, "nothing was begun")),
         Err(over) => Err(refused(Exit::Stream, &over.to_string())),
     }
+}
+
+/// Further lanes are made as the controller asks for them. It knows by itself if there are none.
+fn widen(session: &Session) {
+    let whereabouts = Whereabouts::Connection(std::env::var_os("SSH_CONNECTION"));
+    session.widen(None, whereabouts, Box::new(|_| {})).ok();
 }
 
 fn run_destination(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {

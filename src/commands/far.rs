@@ -1,7 +1,7 @@
 //! The other host of a job: an agent is started there, told what to do, and heard to the end.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -11,9 +11,11 @@ use errand::{Follows, Service, TooLong, Work};
 use filter::Rules;
 use model::settings::Traverse;
 use model::{Job, Summary};
+use net::further::{Plan, Whereabouts, Wish};
 use net::session::Cause;
 use net::shell::Process;
 use net::{Agent, BootstrapError, Over, Program, Session, Setup};
+use report::settings::Volume;
 use sched::Cancel;
 use wire::{FailureKind, Follow, Hello, Patience, Task, Violation};
 
@@ -34,6 +36,8 @@ pub(super) struct Far {
     side: FarSide,
     session: Arc<Session>,
     shell: Process,
+    lanes: Plan,
+    whereabouts: Whereabouts,
 }
 
 impl Far {
@@ -51,7 +55,14 @@ impl Far {
         setup.patience = patience(remote);
         let session = Session::open(lane, setup)
             .map_err(|error| refused(Exit::Unstarted, &format!("begin a session: {error}")))?;
-        Ok(Self { side: remote.there.side, session: Arc::new(session), shell })
+        let login = (remote.shell.clone(), remote.there.target.clone());
+        Ok(Self {
+            side: remote.there.side,
+            session: Arc::new(session),
+            shell,
+            lanes: remote.lanes.clone(),
+            whereabouts: Whereabouts::Login { shell: login.0, target: login.1 },
+        })
     }
 
     /// What a signal asks to stop.
@@ -61,7 +72,13 @@ impl Far {
 
     /// Does the job, which is the agent's where the destination lies there, and else is done here with
     /// the source that it serves.
-    pub(super) fn run(&self, job: &Job, rules: Rules, around: &Surroundings) -> (Ending, Summary) {
+    pub(super) fn run(
+        &self,
+        job: &Job,
+        rules: Rules,
+        around: &Surroundings,
+        volume: Volume,
+    ) -> (Ending, Summary) {
         let (task, work) = match self.side {
             FarSide::Destination => {
                 (Task::RunDestination, Work::to_bytes(job, &rules, SystemTime::now()))
@@ -82,9 +99,27 @@ impl Far {
             // A signal came before there was something to stop.
             self.session.cancel().ok();
         }
-        match self.side {
+        let notices = Notices::new(around, volume);
+        self.widen(&notices);
+        let done = match self.side {
             FarSide::Destination => self.push(around),
             FarSide::Source => self.pull(job, rules, around),
+        };
+        notices.close();
+        done
+    }
+
+    /// Lanes come up while the job begins. Where none can, it is done without.
+    fn widen(&self, notices: &Arc<Notices>) {
+        if self.lanes.wish == Wish::None {
+            return;
+        }
+        let told = Arc::clone(notices);
+        let notice = Box::new(move |sentence: &str| told.tell(sentence));
+        let widened =
+            self.session.widen(Some(self.lanes.clone()), self.whereabouts.clone(), notice);
+        if let Err(error) = widened {
+            notices.tell(&format!("no lane could be made beside ssh: {error}"));
         }
     }
 
@@ -147,6 +182,25 @@ impl Far {
             }
             _ => Exit::Stream,
         }
+    }
+}
+
+/// What the session has to say while a job is done, and not longer: the report ends with it.
+struct Notices(Mutex<Option<Surroundings>>);
+
+impl Notices {
+    fn new(around: &Surroundings, volume: Volume) -> Arc<Self> {
+        Arc::new(Self(Mutex::new((volume != Volume::Quiet).then(|| around.clone()))))
+    }
+
+    fn tell(&self, sentence: &str) {
+        if let Some(around) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            tell(around, sentence);
+        }
+    }
+
+    fn close(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
             return refusal.exit;
         }
     };
+    let volume = report.volume;
     let gauges = Arc::new(Gauges::default());
     let (stdout, stderr) = (outlet(io::stdout(), &cancel), outlet(io::stderr(), &cancel));
     let log = log_file.as_deref().and_then(open_log);
@@ -42,7 +43,7 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
     let sink: Arc<dyn Sink> = Arc::clone(&reporter) as Arc<dyn Sink>;
     let around = Surroundings { sink, gauges, cancel, umask };
     let (ending, summary) = match &far {
-        Some(far) => far.run(&job, rules, &around),
+        Some(far) => far.run(&job, rules, &around, volume),
         None => bring_over(&job, rules, &SourceAt::Here, &around),
     };
     drop(around);

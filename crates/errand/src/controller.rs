@@ -42,8 +42,8 @@ pub fn follow(post: &dyn Post, sink: &dyn Sink, gauges: &Gauges) -> Result<Outco
             Told::Ended(outcome) => return Ok(hearing.outcome(&outcome)?),
             Told::Failure(failure) => return Err(Lost::Failed(failure.text.as_str().to_owned())),
             Told::Bye => return Err(Lost::Mute),
-            // These are the session's, or what an agent is told.
-            Told::LaneOffer(_) | Told::LaneWanted(_) | Told::Begin(..) | Told::Cancel => {}
+            // That is what an agent is told.
+            Told::Begin(..) | Told::Cancel => {}
         }
     }
 }

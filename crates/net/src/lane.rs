@@ -10,6 +10,10 @@ pub enum LaneKind {
     Memory,
     /// The standard streams of a remote shell.
     Ssh,
+    /// TCP with TLS 1.3.
+    Tcp,
+    /// A stream of a QUIC connection.
+    Quic,
 }
 
 impl fmt::Display for LaneKind {
@@ -17,6 +21,8 @@ impl fmt::Display for LaneKind {
         formatter.write_str(match self {
             Self::Memory => "memory",
             Self::Ssh => "ssh",
+            Self::Tcp => "tcp",
+            Self::Quic => "quic",
         })
     }
 }

@@ -22,6 +22,9 @@ pub mod shell;
 /// An agent started through the remote shell, sent there first if need be.
 pub mod bootstrap;
 
+/// Lanes beside the first: TCP with TLS.
+pub mod further;
+
 /// What two processes have to do with each other, over all their lanes.
 pub mod session;
 

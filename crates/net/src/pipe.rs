@@ -5,10 +5,11 @@
 //! room to write, they wait for that or for the switch.
 
 use std::io::{self, IoSlice, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
@@ -34,16 +35,51 @@ impl Switch {
         Ok(Self(Arc::new(Wire { watched, held: Mutex::new(Some(held)) })))
     }
 
-    fn is_off(&self) -> bool {
+    pub(crate) fn is_off(&self) -> bool {
         self.0.held.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// Waits until an end is ready; false if it was switched off.
-    fn wait(&self, end: &OwnedFd, ready: PollFlags) -> io::Result<bool> {
-        let mut ends = [PollFd::new(end, ready), PollFd::new(&self.0.watched, PollFlags::IN)];
-        match poll(&mut ends, None) {
+    fn wait(&self, end: impl AsFd, ready: PollFlags) -> io::Result<bool> {
+        self.wait_for_any(&[(end.as_fd(), ready)], None)
+    }
+
+    /// Waits until one of several ends is ready, and at most so long; false if it was switched off.
+    pub(crate) fn wait_for_any(
+        &self,
+        ends: &[(BorrowedFd<'_>, PollFlags)],
+        limit: Option<Duration>,
+    ) -> io::Result<bool> {
+        let mut polled = vec![PollFd::new(&self.0.watched, PollFlags::IN)];
+        polled.extend(ends.iter().map(|(end, ready)| PollFd::from_borrowed_fd(*end, *ready)));
+        // A time that no clock of the system can tell is none that anybody waits for.
+        let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+        match poll(&mut polled, limit.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(!self.is_off()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Does something as soon as it can be done; `None` if it is switched off before.
+    pub(crate) fn when<T>(
+        &self,
+        end: impl AsFd,
+        ready: PollFlags,
+        mut act: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<Option<T>> {
+        if self.is_off() {
+            return Ok(None);
+        }
+        loop {
+            match act() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !self.wait(end.as_fd(), ready)? {
+                        return Ok(None);
+                    }
+                }
+                acted => return acted.map(Some),
+            }
         }
     }
 }
@@ -69,28 +105,6 @@ impl End {
         fcntl_setfl(&fd, flags_before | OFlags::NONBLOCK)?;
         Ok(Self { fd, switch: switch.clone(), flags_before })
     }
-
-    /// Does something as soon as it can be done; `None` if the pipe is hung up before.
-    fn when(
-        &self,
-        ready: PollFlags,
-        mut act: impl FnMut(&OwnedFd) -> Result<usize, Errno>,
-    ) -> io::Result<Option<usize>> {
-        if self.switch.is_off() {
-            return Ok(None);
-        }
-        loop {
-            match act(&self.fd) {
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    if !self.switch.wait(&self.fd, ready)? {
-                        return Ok(None);
-                    }
-                }
-                acted => return Ok(Some(acted?)),
-            }
-        }
-    }
 }
 
 impl Drop for End {
@@ -115,8 +129,9 @@ impl Reader {
 
 impl Read for Reader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.0.when(PollFlags::IN, |fd| rustix::io::read(fd, &mut *buffer))?;
-        Ok(read.unwrap_or(0))
+        let Self(End { fd, switch, .. }) = self;
+        let read = || Ok(rustix::io::read(&*fd, &mut *buffer)?);
+        Ok(switch.when(&*fd, PollFlags::IN, read)?.unwrap_or(0))
     }
 }
 
@@ -142,7 +157,8 @@ impl Write for Writer {
         // The least of what systems take at once (POSIX).
         const PARTS_MAX: usize = 16;
         let parts = &parts[..parts.len().min(PARTS_MAX)];
-        let written = self.0.when(PollFlags::OUT, |fd| rustix::io::writev(fd, parts))?;
+        let Self(End { fd, switch, .. }) = self;
+        let written = switch.when(&*fd, PollFlags::OUT, || Ok(rustix::io::writev(&*fd, parts)?))?;
         written.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 

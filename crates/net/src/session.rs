@@ -37,10 +37,11 @@ use std::time::Duration;
 
 use wire::{
     Ask, Capacity, Control, ControlError, EventBytes, Failure, FailureKind, Features, Hello,
-    LaneEnd, LaneNumber, LaneOffer, LaneWanted, Opening, OutcomeBytes, Patience, ProgressBytes,
-    Role, Serve, SessionId, System, Task, Text, Told,
+    LaneEnd, LaneNumber, Opening, OutcomeBytes, Patience, ProgressBytes, Role, Serve, SessionId,
+    System, Task, Text, Told,
 };
 
+use crate::further::{Notice, Plan, Whereabouts};
 use crate::lane::Lane;
 
 /// What all threads of a session share.
@@ -48,6 +49,9 @@ mod state;
 
 /// The threads of a lane.
 mod lanes;
+
+/// Lanes beside the first.
+mod further;
 
 /// Many frames in one write.
 mod batch;
@@ -153,7 +157,8 @@ impl Session {
             session.shared.change(|state| state.session = Some(opening.session));
         }
         clock::start(&session.shared)?;
-        lanes::start(&session.shared, lane, end)?;
+        let patience = session.shared.setup.patience;
+        lanes::start(&session.shared, lane, end, patience)?;
         Ok(session)
     }
 
@@ -193,7 +198,21 @@ impl Session {
             Some(lane) => LaneEnd::Opener(Opening { session, lane }),
             None => LaneEnd::Acceptor(session),
         };
-        lanes::start(&self.shared, lane, end)
+        lanes::start(&self.shared, lane, end, self.shared.setup.patience)
+    }
+
+    /// As controller, brings up lanes beside the first as planned; as agent, without a plan, as it is
+    /// told. That goes on while the session does its work, and if it does not succeed, the user is
+    /// told by a notice, and all goes over the first.
+    ///
+    /// Fails where the system has no random numbers, descriptors or threads to give.
+    pub fn widen(
+        &self,
+        plan: Option<Plan>,
+        whereabouts: Whereabouts,
+        notice: Notice,
+    ) -> io::Result<()> {
+        further::start(&self.shared, plan, whereabouts, notice)
     }
 
     /// How many lanes can be used.
@@ -235,22 +254,6 @@ impl Session {
     /// As agent: tells how the work ended.
     pub fn ended(&self, outcome: OutcomeBytes) -> Result<(), TellError> {
         self.tell(|control| control.ended(outcome))
-    }
-
-    /// Tells that this side listens.
-    pub fn offer_lanes(&self, offer: LaneOffer) -> Result<(), TellError> {
-        self.tell(|control| {
-            control.offer_lanes(offer);
-            Ok(())
-        })
-    }
-
-    /// Tells that this side will connect, or would like to.
-    pub fn want_lanes(&self, wanted: LaneWanted) -> Result<(), TellError> {
-        self.tell(|control| {
-            control.want_lanes(wanted);
-            Ok(())
-        })
     }
 
     fn tell(

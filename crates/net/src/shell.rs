@@ -4,7 +4,7 @@
 //! rsync's `-e` or `RSYNC_RSH` works here. It is started directly, by no shell of this host.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -18,6 +18,12 @@ use thiserror::Error;
 use crate::lane::Hangup;
 use crate::pipe::{Reader, Switch, Writer};
 use crate::target::Target;
+
+/// What ssh tells of its configuration at most: a hundred lines.
+const CONFIGURATION_BYTES: u64 = 256 * 1024;
+
+/// How long ssh has to end when it has told that.
+const TO_TELL: Duration = Duration::from_secs(2);
 
 /// How often an ending process is looked at.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
@@ -93,6 +99,33 @@ impl RemoteShell {
     fn is_ssh(&self) -> bool {
         let program = self.words.first().map(Path::new).and_then(Path::file_name);
         program == Some(OsStr::new("ssh"))
+    }
+
+    /// The name or address that ssh(1) connects to for a host, as its configuration tells; `None` if this
+    /// is another remote shell, or one that does not tell.
+    #[expect(clippy::disallowed_methods, reason = "the remote shell is the user's own program")]
+    pub(crate) fn host_name(&self, target: &Target) -> Option<String> {
+        if !self.is_ssh() {
+            return None;
+        }
+        let mut line = self.command_line(target, &[]);
+        line.insert(1, OsString::from("-G"));
+        let mut child = Command::new(&line[0])
+            .args(&line[1..])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let stdout = child.stdout.take()?;
+        let process = Process { child: Arc::new(Mutex::new(child)), switch: Switch::new().ok()? };
+        let mut told = String::new();
+        let told = Reader::new(stdout, &process.switch)
+            .and_then(|reader| reader.take(CONFIGURATION_BYTES).read_to_string(&mut told))
+            .map(|_| told);
+        process.hang_up();
+        process.wait(TO_TELL);
+        told.ok()?.lines().find_map(|line| line.strip_prefix("hostname ")).map(str::to_owned)
     }
 
     /// All that is started for a command on a host.
@@ -210,8 +243,6 @@ pub fn in_words(shell: &OsStr, status: ExitStatus) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     fn words(text: &str) -> Result<Vec<String>, ShellError> {

@@ -12,7 +12,7 @@ use crate::frame::{Frame, FrameKind, Header, Outgoing};
 use crate::greeting::SessionId;
 use crate::lane::LaneNumber;
 use crate::limits::{
-    ADDRESS_BYTES, ADDRESSES, EVENT_WINDOW_BYTES, FAILURE_TEXT_BYTES, LANE_TALKS, LANES, PORTS,
+    ADDRESS_BYTES, ADDRESSES, EVENT_WINDOW_BYTES, FAILURE_TEXT_BYTES, LANE_TALKS, PORTS,
     WORK_BYTES, WORK_PIECE_BYTES,
 };
 use crate::violation::Violation;
@@ -39,7 +39,8 @@ pub enum LaneKind {
 
 choice!(LaneKind, "kind of lane": 1 => Tcp, 2 => Quic);
 
-/// Hash of the certificate by which one side knows the other, fresh for each session (SHA-256).
+/// SHA-256 of the public key by which one side knows the other, fresh for each session: of its
+/// `SubjectPublicKeyInfo`, which TLS has in place of a certificate (RFC 7250).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint(pub [u8; 32]);
 
@@ -66,9 +67,11 @@ pub struct LaneOffer {
     pub addresses: List<Text<ADDRESS_BYTES>, ADDRESSES>,
     /// On which ports, of which any will do.
     pub ports: List<u16, PORTS>,
+    /// How many lanes there shall be.
+    pub count: LaneCount,
 }
 
-record!(LaneOffer { kind, session, fingerprint, addresses, ports });
+record!(LaneOffer { kind, session, fingerprint, addresses, ports, count });
 
 /// "I will connect": what the other side must know to let this one in. To one that does not listen
 /// yet, it is a wish that it should.
@@ -78,11 +81,84 @@ pub struct LaneWanted {
     pub kind: LaneKind,
     /// By what the side that connects is known.
     pub fingerprint: Fingerprint,
-    /// The lanes that it is about. The controller gives them their numbers.
-    pub lanes: List<LaneNumber, LANES>,
+    /// Where to listen.
+    pub ports: PortRange,
+    /// The kind of address to listen on; both if none is told.
+    pub family: Option<AddressFamily>,
+    /// How many lanes there shall be.
+    pub count: LaneCount,
 }
 
-record!(LaneWanted { kind, fingerprint, lanes });
+record!(LaneWanted { kind, fingerprint, ports, family, count });
+
+/// Ports that may be listened on, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortRange {
+    /// Whichever the system gives.
+    Any,
+    /// One of these.
+    Within {
+        /// The lowest.
+        first: u16,
+        /// The highest.
+        last: u16,
+    },
+}
+
+choice!(PortRange, "range of ports": 0 => Any, 1 => Within { first, last });
+
+/// A kind of address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressFamily {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+choice!(AddressFamily, "kind of address": 4 => V4, 6 => V6);
+
+/// How many lanes there shall be beside the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneCount {
+    /// As many as the requester finds to pay off.
+    Auto,
+    /// So many.
+    Fixed(u16),
+}
+
+choice!(LaneCount, "number of lanes": 0 => Auto, 1 => Fixed(lanes));
+
+/// "I cannot": an end of what was offered or wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneRefusal {
+    /// What the lanes were to be made of.
+    pub kind: LaneKind,
+    /// Why there are none, for the user.
+    pub text: Text<FAILURE_TEXT_BYTES>,
+}
+
+record!(LaneRefusal { kind, text });
+
+/// What the two sides tell each other about further lanes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LaneTalk {
+    /// The other side listens.
+    Offer(LaneOffer),
+    /// The other side will connect.
+    Wanted(LaneWanted),
+    /// The requester would have so many lanes beside the first; the side that connects sees to it.
+    Count(u16),
+    /// The other side can neither.
+    Refusal(LaneRefusal),
+}
+
+choice!(LaneTalk, "talk of lanes":
+    1 => Offer(offer),
+    2 => Wanted(wanted),
+    3 => Count(lanes),
+    4 => Refusal(refusal),
+);
 
 /// What kind of failure ended a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,8 +193,7 @@ pub(crate) enum Message {
     Progress(ProgressBytes),
     Cancel,
     Ended(OutcomeBytes),
-    LaneOffer(LaneOffer),
-    LaneWanted(LaneWanted),
+    Lanes(LaneTalk),
     Failure(Failure),
     Bye,
 }
@@ -131,8 +206,7 @@ choice!(Message, "control message":
     5 => Progress(progress),
     6 => Cancel,
     7 => Ended(outcome),
-    8 => LaneOffer(offer),
-    9 => LaneWanted(wanted),
+    8 => Lanes(talk),
     10 => Failure(failure),
     11 => Bye,
 );
@@ -150,10 +224,6 @@ pub enum Told {
     Cancel,
     /// To the controller: the work is done, or stopped.
     Ended(OutcomeBytes),
-    /// The other side listens.
-    LaneOffer(LaneOffer),
-    /// The other side will connect.
-    LaneWanted(LaneWanted),
     /// The session is over: it failed.
     Failure(Failure),
     /// The session is over.
@@ -212,6 +282,7 @@ pub struct Control {
     lane_talks: u32,
     is_cancelled: bool,
     inbox: VecDeque<Told>,
+    lane_inbox: VecDeque<LaneTalk>,
     outbox: VecDeque<Message>,
     /// The newest, of an agent until it is sent, of a controller until it is taken.
     progress: Option<ProgressBytes>,
@@ -230,6 +301,7 @@ impl Control {
             lane_talks: 0,
             is_cancelled: false,
             inbox: VecDeque::new(),
+            lane_inbox: VecDeque::new(),
             outbox: VecDeque::new(),
             progress: None,
         }
@@ -288,14 +360,9 @@ impl Control {
         Ok(())
     }
 
-    /// Tells that this side listens.
-    pub fn offer_lanes(&mut self, offer: LaneOffer) {
-        self.outbox.push_back(Message::LaneOffer(offer));
-    }
-
-    /// Tells that this side will connect, or would like to.
-    pub fn want_lanes(&mut self, wanted: LaneWanted) {
-        self.outbox.push_back(Message::LaneWanted(wanted));
+    /// Tells something about further lanes.
+    pub fn talk_of_lanes(&mut self, talk: LaneTalk) {
+        self.outbox.push_back(Message::Lanes(talk));
     }
 
     /// Tells why this side ends the session. Nothing can be told after it.
@@ -350,8 +417,7 @@ impl Control {
                 self.phase = Phase::Ended;
                 self.inbox.push_back(Told::Ended(outcome));
             }
-            Message::LaneOffer(offer) => self.told_lanes(Told::LaneOffer(offer))?,
-            Message::LaneWanted(wanted) => self.told_lanes(Told::LaneWanted(wanted))?,
+            Message::Lanes(talk) => self.told_of_lanes(talk)?,
             Message::Failure(failure) => self.told_last(Told::Failure(failure)),
             Message::Bye => self.told_last(Told::Bye),
         }
@@ -435,16 +501,26 @@ impl Control {
         Ok(())
     }
 
-    fn told_lanes(&mut self, told: Told) -> Result<(), Violation> {
+    fn told_of_lanes(&mut self, talk: LaneTalk) -> Result<(), Violation> {
         self.lane_talks += 1;
         if self.lane_talks > LANE_TALKS {
             return Err(Violation::TooManyLaneTalks(LANE_TALKS));
         }
-        self.inbox.push_back(told);
+        self.lane_inbox.push_back(talk);
         Ok(())
     }
 
-    /// The next thing that the other side told. Progress overtakes events: it is about now.
+    /// True when [`poll_lane_talk`](Self::poll_lane_talk) has something.
+    pub fn has_lane_talk(&self) -> bool {
+        !self.lane_inbox.is_empty()
+    }
+
+    /// The next thing that the other side told about further lanes.
+    pub fn poll_lane_talk(&mut self) -> Option<LaneTalk> {
+        self.lane_inbox.pop_front()
+    }
+
+    /// The next thing that the other side told, but for talk of lanes. Progress overtakes events: it is about now.
     pub fn poll_told(&mut self) -> Option<Told> {
         if let Some(progress) = self.progress.take_if(|_| self.role == Role::Controller) {
             return Some(Told::Progress(progress));

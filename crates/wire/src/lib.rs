@@ -93,8 +93,8 @@ pub use bounded::{
 };
 pub use codec::Malformed;
 pub use control::{
-    Control, ControlError, Failure, FailureKind, Fingerprint, LaneKind, LaneOffer, LaneWanted,
-    Role, Task, Told,
+    AddressFamily, Control, ControlError, Failure, FailureKind, Fingerprint, LaneCount, LaneKind,
+    LaneOffer, LaneRefusal, LaneTalk, LaneWanted, PortRange, Role, Task, Told,
 };
 pub use frame::{Content, Flags, Frame, FrameKind, Header, Outgoing, RequestId, Topic};
 pub use greeting::{Capacity, Features, Hello, Opening, REVISION, SessionId, System};

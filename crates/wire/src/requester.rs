@@ -1,7 +1,7 @@
 //! The requesting side: what is asked, on which lane, and what came back.
 //!
 //! A request is sent when its cost fits into the window, in the order of asking, on the lane with the
-//! least outstanding cost. Its cost is its own length and its credit, and it has it from being sent
+//! least outstanding cost, those that are spared aside. Its cost is its own length and its credit, and it has it from being sent
 //! until its answer is taken: so the window bounds what the answers hold in memory, here and at the
 //! responder, however slow whoever takes them is.
 //!
@@ -68,6 +68,8 @@ pub struct Requester {
 struct Lane {
     outbox: VecDeque<Outgoing>,
     used_bytes: u64,
+    /// Requests go there only if they cannot go elsewhere.
+    is_spared: bool,
 }
 
 #[derive(Debug)]
@@ -227,6 +229,19 @@ impl Requester {
         Ok(())
     }
 
+    /// Whether requests go on a lane only where there is no other. A lane that is spared comes to
+    /// rest without losing what is on it.
+    pub fn spare(&mut self, lane: LaneNumber, is_spared: bool) {
+        if let Some(lane) = self.lanes.get_mut(&lane) {
+            lane.is_spared = is_spared;
+        }
+    }
+
+    /// True if nothing is outstanding on a lane.
+    pub fn is_at_rest(&self, lane: LaneNumber) -> bool {
+        self.lanes.get(&lane).is_none_or(|lane| lane.used_bytes == 0 && lane.outbox.is_empty())
+    }
+
     /// A lane is dead; what was not answered on it is asked again. Without any lane, requests wait.
     pub fn lane_lost(&mut self, lane: LaneNumber) -> Result<(), Violation> {
         if self.lanes.remove(&lane).is_none() {
@@ -382,6 +397,11 @@ impl Requester {
         self.asked.get(&id).is_some_and(|asked| asked.whose == Whose::Callers)
     }
 
+    /// True while an answer of the responder is to come.
+    pub fn is_busy(&self) -> bool {
+        self.sent_count > 0
+    }
+
     /// True when requests wait, and none is out that could make room for them: all that is left is to
     /// take answers, or to [`hurry`](Self::hurry).
     pub fn is_stuck(&self) -> bool {
@@ -464,7 +484,8 @@ impl Requester {
             && used_bytes + asked.cost <= self.capacity.window_bytes;
         let bound = asked.request.uses().and_then(|(handle, _)| self.handles.lane(handle));
         let lane = bound.or_else(|| {
-            let least = self.lanes.iter().min_by_key(|(_, lane)| lane.used_bytes);
+            let lanes = self.lanes.iter();
+            let least = lanes.min_by_key(|(_, lane)| (lane.is_spared, lane.used_bytes));
             least.map(|(number, _)| *number)
         });
         lane.filter(|lane| has_room && self.lanes.contains_key(lane))

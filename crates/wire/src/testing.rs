@@ -9,12 +9,12 @@ use crate::bounded::{
     OutcomeBytes, OwnerName, ProgressBytes, Signature, Text, WorkPiece,
 };
 use crate::control::{
-    Failure, FailureKind, Fingerprint, LaneKind, LaneOffer, LaneWanted, Message, Task,
+    AddressFamily, Failure, FailureKind, Fingerprint, LaneCount, LaneKind, LaneOffer, LaneRefusal,
+    LaneTalk, LaneWanted, Message, PortRange, Task,
 };
 use crate::frame::RequestId;
 use crate::greeting::SessionId;
 use crate::io_fault::{FaultKind, IoFault, KINDS_OF_IO};
-use crate::lane::LaneNumber;
 use crate::request::{
     Access, AccessTime, Algorithm, Basis, ContentOf, DeltaSeed, Expected, FileAt, Follow, Handle,
     Named, Owner, Place, Request, Room, Span, Update,
@@ -297,15 +297,26 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
     let kind = || prop::sample::select(vec![LaneKind::Tcp, LaneKind::Quic]);
     let fingerprint = || any::<[u8; 32]>().prop_map(Fingerprint);
     let session = any::<[u8; 16]>().prop_map(SessionId);
-    let offer = (kind(), session, fingerprint(), list(text()), list(any::<u16>())).prop_map(
-        |(kind, session, fingerprint, addresses, ports)| {
-            Message::LaneOffer(LaneOffer { kind, session, fingerprint, addresses, ports })
+    let port = any::<u16>;
+    let count =
+        || prop::option::of(port()).prop_map(|n| n.map_or(LaneCount::Auto, LaneCount::Fixed));
+    let range = prop::option::of((port(), port())).prop_map(|range| match range {
+        Some((first, last)) => PortRange::Within { first, last },
+        None => PortRange::Any,
+    });
+    let family = prop::sample::select(vec![AddressFamily::V4, AddressFamily::V6]);
+    let offer = (kind(), session, fingerprint(), list(text()), list(port()), count()).prop_map(
+        |(kind, session, fingerprint, addresses, ports, count)| {
+            LaneTalk::Offer(LaneOffer { kind, session, fingerprint, addresses, ports, count })
         },
     );
-    let wanted = (kind(), fingerprint(), list(any::<u16>().prop_map(LaneNumber)));
-    let wanted = wanted.prop_map(|(kind, fingerprint, lanes)| {
-        Message::LaneWanted(LaneWanted { kind, fingerprint, lanes })
+    let wanted = (kind(), fingerprint(), range, prop::option::of(family), count());
+    let wanted = wanted.prop_map(|(kind, fingerprint, ports, family, count)| {
+        LaneTalk::Wanted(LaneWanted { kind, fingerprint, ports, family, count })
     });
+    let refusal = (kind(), text());
+    let refusal = refusal.prop_map(|(kind, text)| LaneTalk::Refusal(LaneRefusal { kind, text }));
+    let talk = prop_oneof![offer, wanted, port().prop_map(LaneTalk::Count), refusal];
     let task = prop::sample::select(vec![Task::ServeSource, Task::RunDestination]);
     let why = prop::sample::select(vec![
         FailureKind::Violation,
@@ -320,8 +331,7 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         bytes(0..90, ProgressBytes::new).prop_map(Message::Progress),
         Just(Message::Cancel),
         bytes(0..90, OutcomeBytes::new).prop_map(Message::Ended),
-        offer,
-        wanted,
+        talk.prop_map(Message::Lanes),
         (why, text()).prop_map(|(kind, text)| Message::Failure(Failure { kind, text })),
         Just(Message::Bye),
     ]

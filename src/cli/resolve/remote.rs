@@ -9,8 +9,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use net::RemoteShell;
+use net::further::Plan;
 use net::shell::Family;
 
+use super::lanes;
 use super::places::There;
 use crate::cli::host::remote;
 use crate::cli::options::Opt;
@@ -35,6 +37,8 @@ pub(crate) struct Remote {
     pub(crate) patience_at_start: Option<Duration>,
     /// `--timeout`: for a sign of life.
     pub(crate) patience: Option<Duration>,
+    /// `--lanes`, `--lane-kind`, `--lane-ports`, `--lanes-from`.
+    pub(crate) lanes: Plan,
 }
 
 /// What was typed about it so far.
@@ -48,6 +52,7 @@ pub(super) struct Typed {
     start: Option<RawFlag>,
     silence: Option<RawFlag>,
     compress: Compress,
+    lanes: lanes::Typed,
     /// What is not there yet, first.
     not_there: Option<String>,
 }
@@ -76,13 +81,9 @@ impl Typed {
             Opt::Compress | Opt::OldCompress | Opt::NewCompress => self.compress.asked = on,
             Opt::CompressChoice => self.compress.choice = Some(flag.text()?.to_ascii_lowercase()),
             Opt::CompressLevel => self.compress.has_level = true,
-            Opt::Lanes => self.take_lanes(flag)?,
-            Opt::LaneKind => self.take_lane_kind(flag)?,
-            Opt::LanePorts => {
-                check_ports(flag)?;
-                self.lack(flag, "lanes beside ssh are not there yet, so no ports are used");
+            Opt::Lanes | Opt::LaneKind | Opt::LanePorts | Opt::LanesFrom => {
+                self.lanes.take(flag)?;
             }
-            Opt::LanesFrom => self.take_lanes_from(flag)?,
             Opt::Reconnect => self.take_reconnect(flag)?,
             Opt::RemoteOption => {
                 self.lack(flag, "options for the other host only are not there yet");
@@ -94,36 +95,6 @@ impl Typed {
 
     fn lack(&mut self, flag: &RawFlag, why: &str) {
         self.not_there.get_or_insert_with(|| format!("{}: {why}", flag.spelling));
-    }
-
-    fn take_lanes(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
-        match flag.text()? {
-            // There is one kind, and of it one lane: nothing is left to find out.
-            "auto" | "1" => {}
-            number if number.parse().is_ok_and(|count: u16| (1..=LANES_MAX).contains(&count)) => {
-                self.lack(flag, "more than one lane is not there yet");
-            }
-            _ => return Err(flag.refuse("is not auto nor a number from 1 to 256")),
-        }
-        Ok(())
-    }
-
-    fn take_lane_kind(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
-        match flag.text()? {
-            "ssh" => {}
-            "tcp" | "quic" => self.lack(flag, "lanes beside ssh are not there yet"),
-            _ => return Err(flag.refuse("is not one of ssh, tcp and quic")),
-        }
-        Ok(())
-    }
-
-    fn take_lanes_from(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
-        match flag.text()? {
-            "auto" => {}
-            "here" | "there" => self.lack(flag, "lanes beside ssh are not there yet"),
-            _ => return Err(flag.refuse("is not one of here, there and auto")),
-        }
-        Ok(())
     }
 
     fn take_reconnect(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
@@ -159,12 +130,10 @@ impl Typed {
             as_root: self.as_root,
             patience_at_start: patience(self.start.as_ref())?,
             patience: patience(self.silence.as_ref())?,
+            lanes: self.lanes.settle(self.family)?,
         })
     }
 }
-
-/// As many lanes as a session may have.
-const LANES_MAX: u16 = 256;
 
 impl Compress {
     fn is_asked(&self) -> bool {
@@ -221,15 +190,4 @@ fn duration(text: &str) -> Option<Duration> {
     let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
     let number: u64 = digits.parse().ok().filter(|_| is_number)?;
     number.checked_mul(unit_secs).map(Duration::from_secs)
-}
-
-/// `50000-50100`, or one port.
-fn check_ports(flag: &RawFlag) -> Result<(), Refusal> {
-    let text = flag.text()?;
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
-    match (port(first), port(last)) {
-        (Some(first), Some(last)) if first <= last => Ok(()),
-        _ => Err(flag.refuse("is not a range of ports such as 50000-50100")),
-    }
 }

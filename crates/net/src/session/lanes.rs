@@ -2,13 +2,13 @@
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Thread;
 
 use parking_lot::Mutex;
 use wire::{
-    Arrived, Frame, Hello, LaneEnd, LaneNumber, Link, Opening, Requester, Told, Topic, Violation,
-    limits::LANES,
+    Arrived, Frame, Hello, LaneEnd, LaneNumber, Link, Opening, Patience, Requester, Told, Topic,
+    Violation, limits::LANES,
 };
 
 use super::batch::Batch;
@@ -43,12 +43,18 @@ pub(super) struct LaneState {
     pub(super) is_over: bool,
     /// Threads of it that have not ended.
     threads: u32,
+    /// Bytes that went over it, either way.
+    carried: Arc<AtomicU64>,
 }
 
 impl LaneState {
     /// A thread does not wait any more until less is queued.
     pub(super) fn let_go(&mut self, thread: &Thread) {
         self.held.retain(|other| other.id() != thread.id());
+    }
+
+    pub(super) fn carried_bytes(&self) -> u64 {
+        self.carried.load(Ordering::Relaxed)
     }
 
     /// Its number, if it can be used.
@@ -99,9 +105,14 @@ impl Drop for Counted<'_> {
 }
 
 /// Takes a lane into the session.
-pub(super) fn start(shared: &Arc<Shared>, lane: Lane, end: LaneEnd) -> io::Result<()> {
+pub(super) fn start(
+    shared: &Arc<Shared>,
+    lane: Lane,
+    end: LaneEnd,
+    patience: Patience,
+) -> io::Result<()> {
     let Lane { reader, writer, hangup, .. } = lane;
-    let link = Link::new(end, &shared.setup.hello, shared.setup.patience, shared.now());
+    let link = Link::new(end, &shared.setup.hello, patience, shared.now());
     let lane = LaneState {
         number: None,
         link: Arc::new(Mutex::new(link)),
@@ -111,13 +122,15 @@ pub(super) fn start(shared: &Arc<Shared>, lane: Lane, end: LaneEnd) -> io::Resul
         held: Vec::new(),
         is_over: false,
         threads: 0,
+        carried: Arc::default(),
     };
     shared.change(|state| {
         let key = LaneKey(state.next_key);
         state.next_key += 1;
-        let link = Arc::clone(&lane.link);
+        let (link, carried) = (Arc::clone(&lane.link), Arc::clone(&lane.carried));
+        let ours = Ours { shared: Arc::clone(shared), key, link, carried };
         state.lanes.insert(key, lane);
-        let started = state.start_threads(shared, (key, &link), reader, writer);
+        let started = state.start_threads(ours, reader, writer);
         if started.is_err() {
             state.hang_up(key);
         }
@@ -128,7 +141,18 @@ pub(super) fn start(shared: &Arc<Shared>, lane: Lane, end: LaneEnd) -> io::Resul
     })
 }
 
-fn read(shared: &Shared, key: LaneKey, link: &Mutex<Link>, mut reader: Box<dyn Read + Send>) {
+/// What the threads of a lane have of it.
+#[derive(Clone)]
+struct Ours {
+    shared: Arc<Shared>,
+    key: LaneKey,
+    link: Arc<Mutex<Link>>,
+    carried: Arc<AtomicU64>,
+}
+
+fn read(ours: &Ours, mut reader: Box<dyn Read + Send>) {
+    let Ours { shared, key, link, carried } = ours;
+    let key = *key;
     let mut buffer = vec![0; READ_BYTES];
     let mut is_sound = true;
     loop {
@@ -139,6 +163,7 @@ fn read(shared: &Shared, key: LaneKey, link: &Mutex<Link>, mut reader: Box<dyn R
             }
             Ok(count) if is_sound => {
                 shared.received_bytes.fetch_add(count as u64, Ordering::Relaxed);
+                carried.fetch_add(count as u64, Ordering::Relaxed);
                 if let Err(loss) = shared.receive(key, link, &buffer[..count]) {
                     // Who broke a rule is told so, and is to end the lane.
                     is_sound = false;
@@ -152,7 +177,9 @@ fn read(shared: &Shared, key: LaneKey, link: &Mutex<Link>, mut reader: Box<dyn R
     }
 }
 
-fn write(shared: &Shared, key: LaneKey, link: &Mutex<Link>, mut writer: Box<dyn Write + Send>) {
+fn write(ours: &Ours, mut writer: Box<dyn Write + Send>) {
+    let Ours { shared, key, link, carried } = ours;
+    let key = *key;
     let mut batch = Batch::new();
     let mut is_flushed = true;
     loop {
@@ -161,8 +188,10 @@ fn write(shared: &Shared, key: LaneKey, link: &Mutex<Link>, mut writer: Box<dyn 
                 is_flushed = false;
                 let own = if link_speaks { link.lock().poll_transmit() } else { None };
                 batch.push_first(own);
-                shared.sent_bytes.fetch_add(batch.byte_count() as u64, Ordering::Relaxed);
+                let byte_count = batch.byte_count() as u64;
+                shared.sent_bytes.fetch_add(byte_count, Ordering::Relaxed);
                 let written = batch.write(&mut *writer);
+                carried.fetch_add(byte_count, Ordering::Relaxed);
                 link.lock().transmitted(shared.now());
                 written
             }
@@ -239,8 +268,7 @@ impl Shared {
 impl State {
     fn start_threads(
         &mut self,
-        shared: &Arc<Shared>,
-        (key, link): (LaneKey, &Arc<Mutex<Link>>),
+        ours: Ours,
         reader: Box<dyn Read + Send>,
         writer: Box<dyn Write + Send>,
     ) -> io::Result<()> {
@@ -250,18 +278,16 @@ impl State {
         if self.lanes.len() > LANES {
             return Err(io::Error::other("the session has as many lanes as it may have"));
         }
-        let ours = (Arc::clone(shared), Arc::clone(link));
-        self.spawn(shared, "lane reader", move || {
-            let (shared, link) = ours;
-            let _counted = Counted(&shared, key);
-            read(&shared, key, &link, reader);
+        let (shared, key) = (Arc::clone(&ours.shared), ours.key);
+        let readers = ours.clone();
+        self.spawn(&shared, "lane reader", move || {
+            let _counted = Counted(&readers.shared, key);
+            read(&readers, reader);
         })?;
         self.lanes.entry(key).and_modify(|lane| lane.threads += 1);
-        let ours = (Arc::clone(shared), Arc::clone(link));
-        self.spawn(shared, "lane writer", move || {
-            let (shared, link) = ours;
-            let _counted = Counted(&shared, key);
-            write(&shared, key, &link, writer);
+        self.spawn(&shared, "lane writer", move || {
+            let _counted = Counted(&ours.shared, key);
+            write(&ours, writer);
         })?;
         self.lanes.entry(key).and_modify(|lane| lane.threads += 1);
         Ok(())
@@ -274,7 +300,8 @@ impl State {
 
     fn forget_if_ended(&mut self, key: LaneKey) {
         if self.lanes.get(&key).is_some_and(|lane| lane.threads == 0) {
-            self.lanes.remove(&key);
+            let carried = self.lanes.remove(&key).map_or(0, |lane| lane.carried_bytes());
+            self.carried_before += if key == LaneKey::FIRST { 0 } else { carried };
         }
         if self.lanes.is_empty() {
             self.let_leave();
@@ -331,14 +358,20 @@ impl State {
                 return self.clock.wake(&mut self.deferred.wakes);
             }
             Loss::Broken(violation) | Loss::Dead(violation) => Cause::Broken(violation),
-            Loss::Unreadable(error) => Cause::Lost(Some(error.to_string().into())),
-            Loss::Unwritable(_) | Loss::Ended => Cause::Lost(None),
+            Loss::Unreadable(error) | Loss::Unwritable(error) => {
+                Cause::Lost(Some(error.to_string().into()))
+            }
+            Loss::Ended => Cause::Lost(None),
         };
         if key == LaneKey::FIRST {
             self.end(cause, Farewell::None);
             return self.hang_up(key);
         }
         self.hang_up(key);
+        if !is_over && cause != Cause::Lost(None) {
+            self.further.lost(number, cause.to_string().into());
+        }
+        self.further.wake(&mut self.deferred.wakes);
         let Some(number) = number.filter(|_| !is_over) else { return };
         self.responder.lane_lost(number);
         if let Some(Err(violation)) = self.requester.as_mut().map(|it| it.lane_lost(number)) {
@@ -370,6 +403,7 @@ impl State {
             requester.lane_added(opening.lane).map_err(Loss::Dead)?;
         }
         lane.number = Some(opening.lane);
+        self.further.wake(&mut self.deferred.wakes);
         // What follows in the same breath may be for it.
         self.make_requester();
         self.told();
@@ -385,6 +419,9 @@ impl State {
         let taken = match arrival {
             Arrival::Other(Topic::Control, frame) => {
                 let taken = self.control.handle_frame(number, &frame);
+                if self.control.has_lane_talk() {
+                    self.further.wake(&mut self.deferred.wakes);
+                }
                 self.heard();
                 taken
             }

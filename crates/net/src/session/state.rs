@@ -20,6 +20,7 @@ use wire::{
 use super::Setup;
 use super::clock::Clock;
 use super::ending::{Cause, Farewell, Over};
+use super::further::Further;
 use super::lanes::{LaneKey, LaneState};
 use super::serving::{self, Crew};
 use crate::lane::Hangup;
@@ -65,6 +66,9 @@ pub(super) struct State {
     /// Why nothing can be sent on the first lane.
     pub(super) unsendable: Option<Box<str>>,
     pub(super) clock: Clock,
+    pub(super) further: Further,
+    /// What lanes carried that are no more.
+    pub(super) carried_before: u64,
     pub(super) crew: Crew,
     /// Who waits for which answer.
     pub(super) waiters: HashMap<RequestId, Thread>,
@@ -142,6 +146,8 @@ impl Shared {
             peer_is_done: false,
             unsendable: None,
             clock: Clock::default(),
+            further: Further::default(),
+            carried_before: 0,
             crew: Crew::new(setup.servers),
             waiters: HashMap::new(),
             starters: Starters::default(),
@@ -187,6 +193,25 @@ impl Shared {
                 return found;
             }
             thread::park();
+        }
+    }
+
+    /// Waits until something is there or is enough, and not longer than `limit`.
+    pub(super) fn wait_at_most<T>(
+        &self,
+        limit: Duration,
+        mut look: impl FnMut(&mut State, &Thread) -> Option<T>,
+        is_enough: impl Fn() -> bool,
+    ) -> Option<T> {
+        let me = thread::current();
+        let begun = Instant::now();
+        loop {
+            let found = self.change(|state| look(state, &me));
+            let left = limit.saturating_sub(begun.elapsed());
+            if found.is_some() || left.is_zero() || is_enough() {
+                return found;
+            }
+            thread::park_timeout(left);
         }
     }
 
@@ -359,6 +384,10 @@ impl State {
             self.clock.start_lingering();
         }
         self.told();
+        self.further.wake(&mut self.deferred.wakes);
+        if let Some(switch) = &self.further.switch {
+            self.deferred.hangups.push(Arc::new(switch.clone()));
+        }
         let Self { deferred, waiters, starters, .. } = self;
         let wakes = &mut deferred.wakes;
         wakes.extend(waiters.drain().map(|(_, thread)| thread));

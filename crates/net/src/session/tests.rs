@@ -25,22 +25,22 @@ mod peers;
 
 /// Serves one file without end, whose bytes follow from their offsets.
 #[derive(Default)]
-struct Endless {
+pub(super) struct Endless {
     /// Reads wait for it, if it is closed.
-    gate: Gate,
+    pub(super) gate: Gate,
     runs: AtomicUsize,
     /// The highest attempt that was seen.
-    attempt: AtomicU16,
+    pub(super) attempt: AtomicU16,
 }
 
 #[derive(Default)]
-struct Gate {
+pub(super) struct Gate {
     is_closed: Mutex<bool>,
     changed: Condvar,
 }
 
 impl Gate {
-    fn set(&self, is_closed: bool) {
+    pub(super) fn set(&self, is_closed: bool) {
         *self.is_closed.lock() = is_closed;
         self.changed.notify_all();
     }
@@ -98,14 +98,14 @@ fn setup(peer: &str) -> Setup {
 }
 
 /// Both ends of a session, and what serves at the one that is the responder.
-struct Both {
-    requester: Session,
-    responder: Session,
-    serve: Arc<Endless>,
+pub(super) struct Both {
+    pub(super) requester: Session,
+    pub(super) responder: Session,
+    pub(super) serve: Arc<Endless>,
 }
 
 impl Both {
-    fn over((near, far): (Lane, Lane), task: Task) -> Self {
+    pub(super) fn over((near, far): (Lane, Lane), task: Task) -> Self {
         Self::new((near, far), task, |_| {})
     }
 
@@ -130,12 +130,16 @@ impl Both {
         Self { requester, responder, serve }
     }
 
-    fn file(&self) -> Handle {
+    pub(super) fn file(&self) -> Handle {
         open_file(&*self.requester.asker())
     }
 
     /// Runs so many readers, each with its own part of the file, while something happens to them.
-    fn read_by(&self, readers: u64, meanwhile: impl FnOnce()) -> Vec<Result<(), AskError>> {
+    pub(super) fn read_by(
+        &self,
+        readers: u64,
+        meanwhile: impl FnOnce(),
+    ) -> Vec<Result<(), AskError>> {
         let (file, ask) = (self.file(), self.requester.asker());
         let ask = &*ask;
         thread::scope(|scope| {
@@ -173,7 +177,7 @@ fn span(start: u64, length: u64) -> Span {
 }
 
 /// Reads 700 bytes, which must be those that were asked for.
-fn read_at(ask: &dyn Ask, file: Handle, offset: u64) -> Result<(), AskError> {
+pub(super) fn read_at(ask: &dyn Ask, file: Handle, offset: u64) -> Result<(), AskError> {
     let answer = ask.ask(Request::Read { file, span: span(offset, 700) })?;
     check(answer, offset, 700);
     Ok(())

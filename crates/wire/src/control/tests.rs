@@ -1,10 +1,10 @@
 //! Two sides that keep the order of a run, and such that do not.
 
 use super::{
-    Control, ControlError, Failure, FailureKind, Fingerprint, LaneKind, LaneWanted, Message, Role,
-    Task, Told,
+    Control, ControlError, Failure, FailureKind, Fingerprint, LaneCount, LaneKind, LaneTalk,
+    LaneWanted, Message, PortRange, Role, Task, Told,
 };
-use crate::bounded::{EventBytes, List, OutcomeBytes, ProgressBytes, Text, WorkPiece};
+use crate::bounded::{EventBytes, OutcomeBytes, ProgressBytes, Text, WorkPiece};
 use crate::codec::encode;
 use crate::frame::tests::frames;
 use crate::frame::{Frame, FrameKind, Header};
@@ -212,14 +212,17 @@ fn a_cancellation_is_told_once_and_may_cross_the_outcome() {
 fn talk_of_lanes_goes_both_ways_and_ends_somewhere() {
     let (mut controller, mut agent) = pair();
     let kind = LaneKind::Tcp;
-    let lanes = List::new(vec![LaneNumber(1), LaneNumber(2)]).expect("they are few");
-    let wanted = LaneWanted { kind, fingerprint: Fingerprint([1; 32]), lanes };
-    controller.want_lanes(wanted.clone());
-    agent.want_lanes(wanted.clone());
+    let (fingerprint, ports, count) = (Fingerprint([1; 32]), PortRange::Any, LaneCount::Auto);
+    let wanted = LaneWanted { kind, fingerprint, ports, family: None, count };
+    let wanted = LaneTalk::Wanted(wanted);
+    controller.talk_of_lanes(wanted.clone());
+    agent.talk_of_lanes(LaneTalk::Count(3));
     pass(&mut controller, &mut agent).expect("it is sound");
     pass(&mut agent, &mut controller).expect("it is sound");
-    assert_eq!(agent.poll_told(), Some(Told::LaneWanted(wanted.clone())));
-    let message = Message::LaneWanted(wanted);
+    assert_eq!(agent.poll_lane_talk(), Some(wanted.clone()));
+    assert_eq!((agent.poll_lane_talk(), agent.poll_told()), (None, None));
+    assert_eq!(controller.poll_lane_talk(), Some(LaneTalk::Count(3)));
+    let message = Message::Lanes(wanted);
     for _ in 1..limits::LANE_TALKS {
         give(&mut controller, &message).expect("it is within the limit");
     }

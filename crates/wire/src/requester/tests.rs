@@ -214,6 +214,29 @@ fn requests_go_where_least_is_outstanding_and_follow_what_opens_their_handle() {
 }
 
 #[test]
+fn a_lane_that_is_spared_comes_to_rest() {
+    let mut requester = requester();
+    let on = |requester: &mut Requester, lane| sent(requester, lane).len();
+    requester.spare(LANE, true);
+    let id = requester.start(open_root()).expect("there is room");
+    assert_eq!(on(&mut requester, LANE), 1, "there is no other");
+    requester.lane_added(OTHER).expect("it is new");
+    for _ in 0..3 {
+        requester.start(open_root()).expect("there is room");
+    }
+    requester.start(Request::Reopen { dir: Handle(id) }).expect("there is room");
+    assert_eq!(on(&mut requester, OTHER), 3);
+    assert_eq!(on(&mut requester, LANE), 1, "what follows its handle does not wait");
+    assert!(!requester.is_at_rest(LANE));
+    for id in [id, RequestId(5)] {
+        requester.handle_frame(LANE, frame(id, 0, opened(), Flags::LAST)).expect("it is sound");
+    }
+    assert!(requester.is_at_rest(LANE) && !requester.is_at_rest(OTHER));
+    requester.lane_lost(OTHER).expect("it is the first");
+    assert_eq!(on(&mut requester, LANE), 1 + 3, "there is no other any more");
+}
+
+#[test]
 fn what_a_lost_lane_carried_is_asked_again_behind_the_news_of_it() {
     let mut requester = requester();
     let root = requester.start(open_root()).expect("there is room");

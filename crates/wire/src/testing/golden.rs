@@ -9,12 +9,12 @@ use crate::bounded::{
 };
 use crate::codec::{Codec, decode, encode};
 use crate::control::{
-    Failure, FailureKind, Fingerprint, LaneKind, LaneOffer, LaneWanted, Message, Task,
+    AddressFamily, Failure, FailureKind, Fingerprint, LaneCount, LaneKind, LaneOffer, LaneRefusal,
+    LaneTalk, LaneWanted, Message, PortRange, Task,
 };
 use crate::fuzzing::one_of_each;
 use crate::greeting::{REVISION, SessionId};
 use crate::io_fault::{FaultKind, IoFault};
-use crate::lane::LaneNumber;
 use crate::request::Span;
 use crate::response::{Mount, Reply};
 use crate::seen::{Acls, Attribute, Attributes, Entry, PageBuilder, PageEnd, Seen};
@@ -102,18 +102,26 @@ fn messages() -> Vec<Message> {
         Message::Progress(ProgressBytes::new("half").expect("it is short")),
         Message::Cancel,
         Message::Ended(OutcomeBytes::new("ok").expect("it is short")),
-        Message::LaneOffer(LaneOffer {
+        Message::Lanes(LaneTalk::Offer(LaneOffer {
             kind: LaneKind::Tcp,
             session: SessionId([b's'; 16]),
             fingerprint,
             addresses: List::new(vec![Text::new("::1")]).expect("they are few"),
             ports: List::new(vec![50_000]).expect("they are few"),
-        }),
-        Message::LaneWanted(LaneWanted {
+            count: LaneCount::Auto,
+        })),
+        Message::Lanes(LaneTalk::Wanted(LaneWanted {
             kind: LaneKind::Quic,
             fingerprint,
-            lanes: List::new(vec![LaneNumber(1), LaneNumber(2)]).expect("they are few"),
-        }),
+            ports: PortRange::Within { first: 50_000, last: 50_100 },
+            family: Some(AddressFamily::V6),
+            count: LaneCount::Fixed(8),
+        })),
+        Message::Lanes(LaneTalk::Count(4)),
+        Message::Lanes(LaneTalk::Refusal(LaneRefusal {
+            kind: LaneKind::Tcp,
+            text: Text::new("no"),
+        })),
         Message::Failure(Failure { kind: FailureKind::Refused, text: Text::new("no") }),
         Message::Bye,
     ]

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use model::IdTarget;
 use net::RemoteShell;
+use net::further::{Opener, Plan, Wish};
 use net::shell::Family;
+use wire::{LaneCount, PortRange};
 
 use super::{Invocation, resolve_words};
 use crate::cli::Refusal;
@@ -87,6 +89,28 @@ fn the_agent_is_found_or_sent_as_asked_for() {
 }
 
 #[test]
+fn lanes_are_planned_as_asked_for() {
+    let check = |line: &str, expected: Plan| assert_eq!(remote(line).lanes, expected, "{line}");
+    let asked = || Plan { is_asked: true, ..Plan::default() };
+    check("-a", Plan::default());
+    check("--lanes=auto --lane-kind=auto --lanes-from=auto", asked());
+    check("--lanes=4", Plan { count: LaneCount::Fixed(4), ..asked() });
+    check("--lanes=4 --lanes=auto", asked());
+    check(
+        "--lane-kind=ssh --lanes=1",
+        Plan { wish: Wish::None, count: LaneCount::Fixed(1), ..asked() },
+    );
+    check("--lane-kind=tcp", Plan { wish: Wish::Tcp, ..asked() });
+    let ports = PortRange::Within { first: 50_000, last: 50_100 };
+    check("--lane-ports=50000-50100", Plan { ports, ..asked() });
+    let ports = PortRange::Within { first: 7000, last: 7000 };
+    check("--lane-ports=7000", Plan { ports, ..asked() });
+    check("--lanes-from=here", Plan { opener: Opener::Here, ..asked() });
+    check("--lanes-from=there", Plan { opener: Opener::There, ..asked() });
+    check("-4", Plan { family: Some(Family::V4), ..Plan::default() });
+}
+
+#[test]
 fn time_runs_out_as_asked_for() {
     let times = |line| (remote(line).patience_at_start, remote(line).patience);
     assert_eq!(times("-a"), (None, None));
@@ -102,11 +126,8 @@ fn what_is_not_there_yet_is_refused_and_not_passed_over() {
     check("-z", "compressing on the way");
     check("--zc=zstd", "compressing on the way");
     check("--compress-level=3", "compressing on the way");
-    check("--lanes=4", "--lanes: more than one lane");
-    check("--lane-kind=tcp", "--lane-kind: lanes beside ssh");
-    check("--lane-kind=quic", "--lane-kind: lanes beside ssh");
-    check("--lane-ports=50000-50100", "--lane-ports: lanes beside ssh");
-    check("--lanes-from=there", "--lanes-from: lanes beside ssh");
+    check("--lanes=4 --lane-kind=ssh", "--lanes: more than one lane over ssh");
+    check("--lane-kind=quic", "--lane-kind: lanes over QUIC");
     check("--reconnect=5m", "--reconnect: a session that is lost");
     check("-M--munge-links", "-M: options for the other host");
     check("-M--fake-super", "-M");
@@ -143,7 +164,8 @@ fn what_makes_no_sense_is_refused() {
     let check = |line, part| refuses(line, Exit::Usage, part);
     check("--lanes=0", "is not auto nor a number");
     check("--lanes=many", "is not auto nor a number");
-    check("--lane-kind=udp", "is not one of ssh, tcp and quic");
+    check("--lanes=256", "is not auto nor a number from 1 to 255");
+    check("--lane-kind=udp", "is not one of auto, ssh, tcp and quic");
     check("--lane-ports=9-1", "is not a range of ports");
     check("--lane-ports=0", "is not a range of ports");
     check("--lanes-from=me", "is not one of here, there and auto");

@@ -1,0 +1,120 @@
+//! Lanes beside the first: made of connections of their own, so that they need not share the pace, the
+//! cipher and the losses of the one.
+//!
+//! One side listens and the other connects, as the two agree over the first lane. Each knows the other
+//! by a key that came that way.
+
+use wire::{AddressFamily, LaneCount, PortRange};
+
+pub use crate::shell::Family;
+
+/// Who a side is.
+mod identity;
+
+/// TLS over a TCP socket.
+mod tls;
+
+/// The side that connects.
+mod dialer;
+
+/// The side that listens.
+mod listener;
+
+/// Where the other side may be reached.
+mod whereabouts;
+
+/// How many lanes pay off.
+mod tuner;
+
+pub(crate) use dialer::dial;
+pub(crate) use identity::Identity;
+pub(crate) use listener::Listener;
+pub(crate) use tuner::{Decision, Sample, Tuner};
+pub use whereabouts::Whereabouts;
+pub(crate) use whereabouts::resolve;
+
+/// Most lanes beside the first, whoever asks for them.
+pub const FURTHER_MAX: u16 = 255;
+
+/// What further lanes are to be made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wish {
+    /// What can be had.
+    #[default]
+    Auto,
+    /// There are to be none: all goes through the remote shell.
+    None,
+    /// TCP with TLS.
+    Tcp,
+}
+
+/// Who connects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Opener {
+    /// The controller, and where it cannot, the agent.
+    #[default]
+    Auto,
+    /// The controller.
+    Here,
+    /// The agent.
+    There,
+}
+
+/// What a controller wants of further lanes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// What they are made of.
+    pub wish: Wish,
+    /// Who connects.
+    pub opener: Opener,
+    /// How many there shall be.
+    pub count: LaneCount,
+    /// Where who listens may listen.
+    pub ports: PortRange,
+    /// The kind of address to use; both if none is told.
+    pub family: Option<Family>,
+    /// Somebody has asked for them, and is to be told why there are none.
+    pub is_asked: bool,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            wish: Wish::Auto,
+            opener: Opener::Auto,
+            count: LaneCount::Auto,
+            ports: PortRange::Any,
+            family: None,
+            is_asked: false,
+        }
+    }
+}
+
+/// What comes of lanes is told here, in sentences for the user.
+pub type Notice = Box<dyn Fn(&str) + Send + Sync>;
+
+/// All ports of a range, from the lowest.
+fn each(ports: PortRange) -> impl Iterator<Item = u16> {
+    match ports {
+        PortRange::Any => 0..=0,
+        PortRange::Within { first, last } => first..=last,
+    }
+}
+
+impl From<Family> for AddressFamily {
+    fn from(family: Family) -> Self {
+        match family {
+            Family::V4 => Self::V4,
+            Family::V6 => Self::V6,
+        }
+    }
+}
+
+impl From<AddressFamily> for Family {
+    fn from(family: AddressFamily) -> Self {
+        match family {
+            AddressFamily::V4 => Self::V4,
+            AddressFamily::V6 => Self::V6,
+        }
+    }
+}

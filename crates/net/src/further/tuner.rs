@@ -1,0 +1,210 @@
+//! How many lanes are worth having, from what they carry.
+//!
+//! Pure: samples in, a decision out. Four lanes are begun with: one that starves on a network that
+//! loses packets would tell nothing but noise. Then the number is doubled for as long as that brings a
+//! sixth more, and what brought less is given back:
+//!
+//! ```text
+//! climb:  n <- 2 n      while rate(n) > 1.15 rate(n / 2)
+//! hold:   n <- n / 2    once that is over; tried again after 8, 16, 32 .. windows
+//! ```
+//!
+//! The first lane carries all until there are others, and nothing from then on: that costs the
+//! processors several times as much. Only where the others together stay below what it did alone, it
+//! takes part again; and if they stay far below, they are given back for good.
+//!
+//! A window counts only if something was asked for all the time: else the network was not what it
+//! waited for. The window after a change is passed over, since connections begin slowly.
+
+use std::time::Duration;
+
+use wire::LaneCount;
+
+use super::FURTHER_MAX;
+
+/// Lanes to begin with.
+const START: u16 = 4;
+/// Beyond this the last one brought less than a hundredth, in every network that was measured.
+const MOST: u16 = 64;
+/// Long enough for a slow start over 100 ms, and for noise to be small.
+const WINDOW: Duration = Duration::from_millis(750);
+/// A doubling that brings less is not worth its lanes.
+const WORTH: f64 = 1.15;
+/// Further lanes that reach less than this of the first one alone do not replace it.
+const REPLACES: f64 = 0.8;
+/// Those that reach less than this are of no use beside it.
+const HELPS: f64 = 0.2;
+/// Windows until a larger number is tried again, at first and at most.
+const HOLD: u32 = 8;
+const HOLD_MAX: u32 = 64;
+
+/// What the tuner is told at each look.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sample {
+    /// Time since the start.
+    pub(crate) now: Duration,
+    /// Bytes that the first lane, and all others, have carried until now.
+    pub(crate) first_bytes: u64,
+    pub(crate) further_bytes: u64,
+    /// Further lanes that can be used.
+    pub(crate) lanes: u16,
+    /// Something is asked for.
+    pub(crate) is_busy: bool,
+}
+
+/// What is to be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// How many further lanes.
+    pub(crate) lanes: u16,
+    /// Whether the first lane is, although there are others.
+    pub(crate) uses_first: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Tuner {
+    count: LaneCount,
+    decision: Decision,
+    phase: Phase,
+    /// The best that the first lane did alone, in bytes a second.
+    alone: f64,
+    /// Where the present window began.
+    window: Option<Sample>,
+    /// The present window is the first after a change.
+    is_settling: bool,
+    hold_windows: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// No further lane has come about.
+    Alone,
+    /// The number was raised to see what it brings over this rate; none of a smaller one is known at
+    /// first.
+    Climb { before: Option<f64> },
+    /// The number stays for so many windows.
+    Hold { windows_left: u32 },
+    /// The first lane alone was the best.
+    GivenBack,
+}
+
+impl Tuner {
+    pub(crate) fn new(count: LaneCount) -> Self {
+        let lanes = match count {
+            LaneCount::Auto => START,
+            LaneCount::Fixed(lanes) => lanes.clamp(1, FURTHER_MAX),
+        };
+        Self {
+            count,
+            decision: Decision { lanes, uses_first: false },
+            phase: Phase::Alone,
+            alone: 0.0,
+            window: None,
+            is_settling: false,
+            hold_windows: HOLD,
+        }
+    }
+
+    pub(crate) fn decision(&self) -> Decision {
+        self.decision
+    }
+
+    /// Takes a look into account and returns what is to be used from now on.
+    pub(crate) fn observe(&mut self, sample: Sample) -> Decision {
+        if self.count != LaneCount::Auto {
+            return self.decision;
+        }
+        if matches!(self.phase, Phase::Alone) && sample.lanes > 0 {
+            self.phase = Phase::Climb { before: None };
+            self.restart();
+        }
+        let is_short = sample.lanes < self.decision.lanes && !matches!(self.phase, Phase::Alone);
+        match self.window {
+            // What lanes bring that are still being connected is known later.
+            Some(begun) if sample.is_busy && sample.lanes == begun.lanes => {
+                if sample.now >= begun.now + WINDOW {
+                    self.window = Some(sample);
+                    if !std::mem::take(&mut self.is_settling) {
+                        self.close_window(&begun, &sample, is_short);
+                    }
+                }
+            }
+            _ => self.window = sample.is_busy.then_some(sample),
+        }
+        self.decision
+    }
+
+    fn close_window(&mut self, begun: &Sample, sample: &Sample, is_short: bool) {
+        let rate = |bytes: fn(&Sample) -> u64| {
+            let carried = bytes(sample).saturating_sub(bytes(begun));
+            to_f64(carried) / sample.now.saturating_sub(begun.now).as_secs_f64()
+        };
+        let first = rate(|sample| sample.first_bytes);
+        let all = first + rate(|sample| sample.further_bytes);
+        match self.phase {
+            Phase::Alone => self.alone = self.alone.max(first),
+            Phase::GivenBack => {}
+            Phase::Climb { before: None } => self.compare_with_first(all),
+            Phase::Climb { before: Some(before) } if all > WORTH * before && !is_short => {
+                self.climb(all);
+            }
+            Phase::Climb { before: Some(_) } => {
+                self.set_lanes((self.decision.lanes / 2).max(1));
+                self.hold();
+            }
+            Phase::Hold { windows_left: 0 } if !is_short => self.climb(all),
+            Phase::Hold { windows_left } => {
+                self.phase = Phase::Hold { windows_left: windows_left.saturating_sub(1) };
+            }
+        }
+    }
+
+    /// The first window of further lanes tells whether they are good for something.
+    fn compare_with_first(&mut self, all: f64) {
+        if all >= REPLACES * self.alone {
+            self.climb(all);
+        } else if self.decision.uses_first || all >= HELPS * self.alone {
+            // With the first one beside them, more of them may still help.
+            let is_new = !std::mem::replace(&mut self.decision.uses_first, true);
+            if is_new { self.restart() } else { self.climb(all) }
+        } else {
+            self.decision = Decision { lanes: 0, uses_first: true };
+            self.phase = Phase::GivenBack;
+            self.restart();
+        }
+    }
+
+    fn climb(&mut self, rate: f64) {
+        if self.decision.lanes >= MOST {
+            return self.hold();
+        }
+        self.phase = Phase::Climb { before: Some(rate) };
+        self.set_lanes((self.decision.lanes * 2).min(MOST));
+    }
+
+    fn hold(&mut self) {
+        self.phase = Phase::Hold { windows_left: self.hold_windows };
+        self.hold_windows = (self.hold_windows * 2).min(HOLD_MAX);
+    }
+
+    fn set_lanes(&mut self, lanes: u16) {
+        self.decision.lanes = lanes;
+        self.restart();
+    }
+
+    fn restart(&mut self) {
+        self.window = None;
+        self.is_settling = true;
+    }
+}
+
+/// Exact below 2^53 bytes, and near enough above.
+fn to_f64(bytes: u64) -> f64 {
+    let high = u32::try_from(bytes >> 32).unwrap_or(u32::MAX);
+    let low = u32::try_from(bytes & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+    f64::from(high) * 4_294_967_296.0 + f64::from(low)
+}
+
+#[cfg(test)]
+mod tests;

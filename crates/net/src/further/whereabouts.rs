@@ -1,0 +1,189 @@
+//! Where the other side may be reached: what ssh knows of it, and what it says itself.
+//!
+//! That an address is wrong, or another host's, costs time and nothing else: who answers there has to
+//! prove who it is.
+
+use std::ffi::{OsStr, OsString};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Family;
+use crate::pipe::Switch;
+use crate::shell::RemoteShell;
+use crate::target::Target;
+
+/// How long names may take to become addresses.
+const TO_RESOLVE: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether nobody waits any more.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
+/// How a side knows the other one.
+#[derive(Clone, Debug)]
+pub enum Whereabouts {
+    /// As controller: what it has logged in to.
+    Login {
+        /// By what.
+        shell: RemoteShell,
+        /// Where.
+        target: Target,
+    },
+    /// As agent: what sshd(8) tells of the connection in `SSH_CONNECTION`.
+    Connection(Option<OsString>),
+}
+
+impl Whereabouts {
+    /// Names or addresses of the other side, best first.
+    pub(crate) fn of_peer(&self) -> Vec<String> {
+        match self {
+            Self::Login { shell, target } => of_login(shell, target),
+            Self::Connection(told) => of_connection(told.as_deref(), Field::Client),
+        }
+    }
+
+    /// Addresses of this side that the other may whereabouts.
+    pub(crate) fn of_own(&self) -> Vec<String> {
+        match self {
+            // What the agent sees of the connection tells more.
+            Self::Login { .. } => Vec::new(),
+            Self::Connection(told) => of_connection(told.as_deref(), Field::Server),
+        }
+    }
+}
+
+/// The host as ssh(1) knows it. To another remote shell a host's name may be anything, but an address
+/// is one.
+fn of_login(shell: &RemoteShell, target: &Target) -> Vec<String> {
+    let host = target.host().to_str().unwrap_or_default();
+    if host.parse::<IpAddr>().is_ok() {
+        return vec![host.to_owned()];
+    }
+    shell.host_name(target).into_iter().collect()
+}
+
+/// The places of addresses in `SSH_CONNECTION`.
+#[derive(Clone, Copy)]
+enum Field {
+    Client = 0,
+    Server = 2,
+}
+
+fn of_connection(told: Option<&OsStr>, field: Field) -> Vec<String> {
+    let words = told.and_then(OsStr::to_str).unwrap_or_default().split(' ');
+    let address = words.skip(field as usize).take(1);
+    address.filter(|address| address.parse::<IpAddr>().is_ok()).map(str::to_owned).collect()
+}
+
+/// The addresses of names with a port, in the order of the names and each once.
+pub(crate) fn resolve(
+    names: Vec<String>,
+    ports: &[u16],
+    family: Option<Family>,
+    switch: &Switch,
+) -> Vec<SocketAddr> {
+    let mut found: Vec<IpAddr> = Vec::new();
+    for name in names {
+        // The resolver cannot be interrupted, so it is left alone where it takes too long.
+        for address in look_up(name, switch) {
+            let is_of_family = match family {
+                None => true,
+                Some(Family::V4) => address.is_ipv4(),
+                Some(Family::V6) => address.is_ipv6(),
+            };
+            if is_of_family && !found.contains(&address) {
+                found.push(address);
+            }
+        }
+    }
+    let with_ports =
+        |address: IpAddr| ports.iter().map(move |port| SocketAddr::new(address, *port));
+    found.into_iter().flat_map(with_ports).collect()
+}
+
+fn look_up(name: String, switch: &Switch) -> Vec<IpAddr> {
+    if let Ok(address) = name.parse::<IpAddr>() {
+        return vec![address.to_canonical()];
+    }
+    let (tell, told) = mpsc::channel();
+    let ask = move || {
+        let found = (name.as_str(), 0).to_socket_addrs();
+        let found = found.map(|found| found.map(|it| it.ip()).collect());
+        // Nobody may wait for it any more.
+        tell.send(found.unwrap_or_default()).ok();
+    };
+    if thread::Builder::new().name("resolver".to_owned()).spawn(ask).is_err() {
+        return Vec::new();
+    }
+    let until = Instant::now() + TO_RESOLVE;
+    while Instant::now() < until && !switch.is_off() {
+        match told.recv_timeout(BETWEEN_LOOKS) {
+            Ok(found) => return found,
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_knows_both_ends_of_its_connection() {
+        let check = |told: Option<&str>, peer: &[&str], own: &[&str]| {
+            let whereabouts = Whereabouts::Connection(told.map(OsString::from));
+            assert_eq!(
+                (whereabouts.of_peer(), whereabouts.of_own()),
+                (strings(peer), strings(own)),
+                "{told:?}"
+            );
+        };
+        let strings_of = "192.0.2.1 40000 198.51.100.7 22";
+        check(Some(strings_of), &["192.0.2.1"], &["198.51.100.7"]);
+        check(Some("2001:db8::1 1 2001:db8::2 22"), &["2001:db8::1"], &["2001:db8::2"]);
+        check(Some("192.0.2.1"), &["192.0.2.1"], &[]);
+        check(Some("a.example 1 UNKNOWN 22"), &[], &[]);
+        check(Some(""), &[], &[]);
+        check(None, &[], &[]);
+    }
+
+    fn strings(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn each_address_is_tried_once_on_each_port_and_only_those_of_its_kind() {
+        let names = || strings(&["127.0.0.1", "::1", "::ffff:127.0.0.1", "192.0.2.1"]);
+        let resolved = |family| {
+            let found = resolve(names(), &[1, 2], family, &Switch::new().unwrap());
+            found.into_iter().map(|it| it.to_string()).collect::<Vec<_>>()
+        };
+        let v4 = ["127.0.0.1:1", "127.0.0.1:2", "192.0.2.1:1", "192.0.2.1:2"];
+        assert_eq!(resolved(Some(Family::V4)), v4);
+        assert_eq!(resolved(Some(Family::V6)), ["[::1]:1", "[::1]:2"]);
+        assert_eq!(resolved(None).len(), 6);
+    }
+
+    #[test]
+    fn a_name_is_looked_up_until_nobody_waits() {
+        let switch = Switch::new().unwrap();
+        let found = resolve(strings(&["localhost"]), &[7], None, &switch);
+        assert!(found.iter().all(|it| it.ip().is_loopback() && it.port() == 7), "{found:?}");
+        assert!(!found.is_empty());
+        crate::lane::Hangup::hang_up(&switch);
+        assert_eq!(resolve(strings(&["localhost"]), &[7], None, &switch), []);
+    }
+
+    #[test]
+    fn a_host_that_is_an_address_is_reached_there_and_other_names_are_the_shells_own() {
+        let of = |shell: &[u8], host: &[u8]| {
+            let shell = RemoteShell::parse(shell).unwrap();
+            Whereabouts::Login { shell, target: Target::parse(host).unwrap() }.of_peer()
+        };
+        assert_eq!(of(b"rsh", b"u@[2001:db8::1]"), ["2001:db8::1"]);
+        assert_eq!(of(b"rsh", b"web1"), strings(&[]));
+    }
+}

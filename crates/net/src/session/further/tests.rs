@@ -1,0 +1,181 @@
+//! Two sides of a session on this host that agree on lanes, or do not.
+
+use std::net::TcpListener;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver};
+
+use parking_lot::Mutex;
+use wire::{AskError, PortRange, Task};
+
+use super::super::lanes::Loss;
+use super::super::tests::{Both, read_at};
+use super::*;
+use crate::shell::{Family, RemoteShell};
+use crate::target::Target;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The other host is known by its address, or by nothing.
+fn login(host: &str) -> Whereabouts {
+    let shell = RemoteShell::parse(b"rsh").unwrap();
+    Whereabouts::Login { shell, target: Target::parse(host.as_bytes()).unwrap() }
+}
+
+fn connection(told: &str) -> Whereabouts {
+    Whereabouts::Connection(Some(told.into()))
+}
+
+const LOCAL: &str = "127.0.0.1 1 127.0.0.1 22";
+
+fn plan(opener: Opener, lanes: u16) -> Plan {
+    let count = LaneCount::Fixed(lanes);
+    Plan { opener, count, family: Some(Family::V4), ..Plan::default() }
+}
+
+/// Has a session widened, and hears what the user is told.
+fn widened(
+    task: Task,
+    plan: Plan,
+    controller: Whereabouts,
+    agent: Whereabouts,
+) -> (Both, Receiver<String>) {
+    let both = Both::over(crate::memory::pair().unwrap(), task);
+    let (tell, told) = mpsc::channel();
+    let tell = Mutex::new(tell);
+    let (at_controller, at_agent) = match task {
+        Task::ServeSource => (&both.requester, &both.responder),
+        Task::RunDestination => (&both.responder, &both.requester),
+    };
+    at_agent.widen(None, agent, Box::new(|_| {})).unwrap();
+    let notice = move |sentence: &str| drop(tell.lock().send(sentence.to_owned()));
+    at_controller.widen(Some(plan), controller, Box::new(notice)).unwrap();
+    (both, told)
+}
+
+fn wait_for_lanes(both: &Both, lanes: usize) {
+    while both.requester.lane_count() != lanes || both.responder.lane_count() != lanes {
+        thread::yield_now();
+    }
+}
+
+/// Bytes that the first lane, and that all others, have carried.
+fn carried(both: &Both) -> (u64, u64) {
+    let sample = both.requester.shared.change(|state| state.sample(Duration::ZERO));
+    (sample.first_bytes, sample.further_bytes)
+}
+
+#[test]
+fn lanes_come_up_from_either_side_and_carry_what_is_asked() {
+    for task in [Task::ServeSource, Task::RunDestination] {
+        for opener in [Opener::Here, Opener::There] {
+            let (both, _) = widened(task, plan(opener, 3), login("127.0.0.1"), connection(LOCAL));
+            wait_for_lanes(&both, 4);
+            let (ask, file) = (both.requester.asker(), both.file());
+            let before = carried(&both);
+            for turn in 0..100 {
+                read_at(&*ask, file, turn * 1000).unwrap();
+            }
+            let after = carried(&both);
+            assert_eq!(after.0, before.0, "{task:?} {opener:?}: the first lane was used");
+            assert!(after.1 >= before.1 + 70_000, "{task:?} {opener:?}");
+        }
+    }
+}
+
+#[test]
+fn where_one_side_cannot_connect_the_other_does() {
+    // The controller knows nothing of the agent's host, and the agent only who has logged in.
+    let (task, plan) = (Task::ServeSource, plan(Opener::Auto, 2));
+    let (both, _) = widened(task, plan, login("h"), connection("127.0.0.1 1 UNKNOWN 22"));
+    wait_for_lanes(&both, 3);
+}
+
+#[test]
+fn where_none_can_the_user_is_told_once_and_the_job_goes_on() {
+    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let ports = PortRange::Within { first: port, last: port };
+    let plan = Plan { ports, ..plan(Opener::Auto, 2) };
+    let (both, told) = widened(Task::ServeSource, plan, login("127.0.0.1"), connection(LOCAL));
+    let sentence = told.recv_timeout(PATIENCE).unwrap();
+    assert!(sentence.starts_with("no lane could be made beside ssh"), "{sentence}");
+    assert!(sentence.contains("the other host: ") && sentence.contains("listen here: "));
+    read_at(&*both.requester.asker(), both.file(), 5).unwrap();
+    drop(both);
+    assert!(told.try_recv().is_err(), "it was told twice");
+}
+
+#[test]
+fn where_nothing_is_known_of_the_other_host_nobody_is_bothered_who_did_not_ask() {
+    for is_asked in [false, true] {
+        let plan = Plan { is_asked, ..plan(Opener::Here, 2) };
+        let (both, told) =
+            widened(Task::ServeSource, plan, login("h"), Whereabouts::Connection(None));
+        if is_asked {
+            assert!(told.recv_timeout(PATIENCE).unwrap().contains("no address"));
+        } else {
+            while both.requester.shared.change(|state| state.further.switch.is_some()) {
+                thread::yield_now();
+            }
+            assert!(told.try_recv().is_err());
+        }
+    }
+}
+
+/// Breaks one of the further lanes, as a wire does that is cut.
+fn break_one(both: &Both) {
+    let shared = &both.requester.shared;
+    let key = shared.change(|state| {
+        let mut further = state
+            .lanes
+            .iter()
+            .filter(|(key, lane)| **key != LaneKey::FIRST && lane.usable().is_some());
+        further.next().map(|(key, _)| *key)
+    });
+    let cut = io::Error::other("cut on purpose");
+    shared.lose(key.expect("there is one"), Loss::Unreadable(cut));
+}
+
+#[test]
+fn a_lane_that_breaks_is_told_of_and_another_takes_its_place() {
+    let plan = plan(Opener::Here, 2);
+    let (both, told) = widened(Task::ServeSource, plan, login("127.0.0.1"), connection(LOCAL));
+    wait_for_lanes(&both, 3);
+    both.serve.gate.set(true);
+    let read = both.read_by(64, || {
+        break_one(&both);
+        both.serve.gate.set(false);
+    });
+    assert_eq!(read, vec![Ok::<(), AskError>(()); 64]);
+    assert!(both.serve.attempt.load(Ordering::Relaxed) > 0, "nothing was on the lane");
+    let sentence = told.recv_timeout(PATIENCE).unwrap();
+    assert!(sentence.contains("cut on purpose"), "{sentence}");
+    wait_for_lanes(&both, 3);
+}
+
+#[test]
+fn a_network_that_breaks_each_lane_is_left_alone_in_the_end() {
+    let plan = plan(Opener::Here, 1);
+    let (both, told) = widened(Task::ServeSource, plan, login("127.0.0.1"), connection(LOCAL));
+    for _ in 0..LOSSES_MAX {
+        wait_for_lanes(&both, 2);
+        break_one(&both);
+        told.recv_timeout(PATIENCE).unwrap();
+    }
+    wait_for_lanes(&both, 1);
+    assert_eq!(both.requester.shared.change(|state| state.lacking_lanes(1)), 0);
+    read_at(&*both.requester.asker(), both.file(), 5).unwrap();
+}
+
+#[test]
+fn lanes_that_are_not_wanted_any_more_are_given_back_without_a_word() {
+    let plan = plan(Opener::Here, 4);
+    let (both, told) = widened(Task::ServeSource, plan, login("127.0.0.1"), connection(LOCAL));
+    wait_for_lanes(&both, 5);
+    let fewer = Decision { lanes: 1, uses_first: false };
+    both.requester.shared.change(|state| state.apply(fewer));
+    // The tuner wants them back.
+    wait_for_lanes(&both, 5);
+    assert!(told.try_recv().is_err());
+    assert_eq!(both.requester.over(), None);
+}

@@ -1,0 +1,89 @@
+//! Lanes beside the remote shell's: how many, of what kind, and who opens them.
+
+use net::further::{FURTHER_MAX, Opener, Plan, Wish};
+use net::shell::Family;
+use wire::{LaneCount, PortRange};
+
+use crate::cli::options::Opt;
+use crate::cli::raw::RawFlag;
+use crate::cli::refusal::Refusal;
+
+/// What was typed about them so far.
+#[derive(Debug, Default)]
+pub(super) struct Typed {
+    plan: Plan,
+    lanes: Option<RawFlag>,
+    asks_for_quic: bool,
+}
+
+impl Typed {
+    pub(super) fn take(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
+        let text = flag.text()?;
+        match flag.opt {
+            Opt::Lanes => {
+                self.plan.count = count(text).ok_or_else(|| {
+                    flag.refuse(&format!("is not auto nor a number from 1 to {FURTHER_MAX}"))
+                })?;
+                self.lanes = Some(flag.clone());
+            }
+            Opt::LaneKind => {
+                self.plan.wish = match text {
+                    "auto" => Wish::Auto,
+                    "ssh" => Wish::None,
+                    "tcp" => Wish::Tcp,
+                    "quic" => {
+                        self.asks_for_quic = true;
+                        Wish::Auto
+                    }
+                    _ => return Err(flag.refuse("is not one of auto, ssh, tcp and quic")),
+                }
+            }
+            Opt::LanePorts => {
+                self.plan.ports = ports(text)
+                    .ok_or_else(|| flag.refuse("is not a range of ports such as 50000-50100"))?;
+            }
+            Opt::LanesFrom => {
+                self.plan.opener = match text {
+                    "auto" => Opener::Auto,
+                    "here" => Opener::Here,
+                    "there" => Opener::There,
+                    _ => return Err(flag.refuse("is not one of here, there and auto")),
+                }
+            }
+            _ => return Ok(()),
+        }
+        self.plan.is_asked = true;
+        Ok(())
+    }
+
+    pub(super) fn settle(self, family: Option<Family>) -> Result<Plan, Refusal> {
+        if self.asks_for_quic {
+            let sentence = "--lane-kind: lanes over QUIC are not there yet";
+            return Err(Refusal::unsupported(sentence));
+        }
+        if self.plan.wish == Wish::None
+            && let Some(flag) = self.lanes
+            && !matches!(self.plan.count, LaneCount::Auto | LaneCount::Fixed(1))
+        {
+            let why = "more than one lane over ssh is not there yet; --lane-kind=tcp has them";
+            return Err(Refusal::unsupported(format!("{}: {why}", flag.spelling)));
+        }
+        Ok(Plan { family, ..self.plan })
+    }
+}
+
+fn count(text: &str) -> Option<LaneCount> {
+    if text == "auto" {
+        return Some(LaneCount::Auto);
+    }
+    let number = text.parse().ok().filter(|number| (1..=FURTHER_MAX).contains(number));
+    number.map(LaneCount::Fixed)
+}
+
+/// `50000-50100`, or one port.
+fn ports(text: &str) -> Option<PortRange> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
+    let (first, last) = port(first).zip(port(last))?;
+    (first <= last).then_some(PortRange::Within { first, last })
+}
