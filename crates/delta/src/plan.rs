@@ -11,9 +11,10 @@
 //! nearly a block more on both sides of its range than it answers for, so that cutting the file costs
 //! no literal bytes.
 //!
-//! In place, ranges are written in any order, so the only bytes of the basis that are surely there
-//! are those of the range itself: its window is its own piece, and it reads nothing more. Data that
-//! has moved into another range is sent literally.
+//! In place, ranges are written one after the other from the first to the last, so the bytes of the
+//! basis that are still there are those of the range itself and behind it: its window begins with its
+//! own piece. Data that has moved backwards is found, data that has moved forwards by more than a
+//! block is sent literally, as by rsync.
 
 use std::ops::Range;
 
@@ -46,8 +47,8 @@ pub struct Part {
     pub read: Range<u64>,
     /// The pieces whose signatures [`crate::Index`] is to be made of; may be none.
     pub pieces: Range<u64>,
-    /// What of the basis [`crate::Patch`] lets operations copy: all of it, but in place only what no
-    /// other part writes over. May be empty.
+    /// What of the basis [`crate::Patch`] lets operations copy: all of it, but in place only what the
+    /// parts before this one have not written over. May be empty.
     pub basis: Range<u64>,
 }
 
@@ -80,22 +81,15 @@ impl Plan {
     /// A part of the new file; its range is empty behind the last one.
     pub fn part(&self, index: u64) -> Part {
         let range = self.cut(index, self.new_bytes);
-        match self.update {
-            Update::Apart => Part {
-                read: self.with_margins(&range),
-                pieces: self.window(index),
-                basis: 0..self.basis_bytes,
-                range,
-            },
-            Update::InPlace => {
-                let end = index.saturating_add(1).min(self.piece_count());
-                let pieces = index.min(end)..end;
-                Part { read: range.clone(), pieces, basis: self.piece(index), range }
-            }
-        }
+        let read = self.with_margins(&range);
+        let basis_start = match self.update {
+            Update::Apart => 0,
+            Update::InPlace => range.start.min(self.basis_bytes),
+        };
+        Part { read, pieces: self.window(index), basis: basis_start..self.basis_bytes, range }
     }
 
-    /// All parts in order.
+    /// All parts in order. In place they are to be written in this order.
     pub fn parts(self) -> impl Iterator<Item = Part> {
         (0..self.part_count()).map(move |index| self.part(index))
     }
@@ -115,11 +109,16 @@ impl Plan {
     }
 
     /// As many pieces as can be, half of them before the place of the range; at an end of the basis
-    /// the window is moved inwards.
+    /// the window is moved inwards. In place, none of them before it.
     fn window(&self, index: u64) -> Range<u64> {
         let count = self.piece_count();
-        let first = index.saturating_sub(WINDOW_PIECES / 2);
-        let first = first.min(count.saturating_sub(WINDOW_PIECES));
+        let first = match self.update {
+            Update::Apart => {
+                let first = index.saturating_sub(WINDOW_PIECES / 2);
+                first.min(count.saturating_sub(WINDOW_PIECES))
+            }
+            Update::InPlace => index.min(count),
+        };
         first..(first + WINDOW_PIECES).min(count)
     }
 }
@@ -162,19 +161,18 @@ mod tests {
     }
 
     #[test]
-    fn in_place_a_range_sees_its_own_piece_only() {
+    fn in_place_a_range_sees_what_is_still_there() {
         let plan = plan(25_000, 50_000, Update::InPlace);
-        for part in plan.parts() {
-            assert_eq!(part.read, part.range);
-        }
-        assert_eq!(plan.part(1).pieces, 1..2);
+        assert_eq!([plan.part(0).pieces, plan.part(1).pieces], [0..3, 1..3]);
         assert_eq!(plan.part(2).pieces, 2..3);
         assert!(plan.part(3).pieces.is_empty());
         let basis = |index| plan.part(index).basis;
         assert_eq!(
             [basis(1), basis(2), basis(3)],
-            [10_240..20_480, 20_480..25_000, 25_000..25_000]
+            [10_240..25_000, 20_480..25_000, 25_000..25_000]
         );
+        let long = self::plan(100 * 10_240, 100 * 10_240, Update::InPlace);
+        assert_eq!([long.part(50).pieces, long.part(90).pieces], [50..82, 90..100]);
     }
 
     #[test]

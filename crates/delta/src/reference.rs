@@ -216,8 +216,7 @@ impl Output for Overwritten<'_> {
     }
 }
 
-/// What all parts together make of the basis, in the order of `turns` where there is an order to
-/// choose.
+/// What all parts together make of the basis.
 pub(crate) fn patched(
     basis: &[u8],
     new_bytes: usize,
@@ -241,8 +240,7 @@ pub(crate) fn patched(
         Update::InPlace => {
             let file = std::cell::RefCell::new(basis.to_vec());
             let read = |offset, buffer: &mut [u8]| read_at(&file.borrow())(offset, buffer);
-            // Backwards: no order of parts may be counted on.
-            for (part, given) in parts.iter().rev() {
+            for (part, given) in parts {
                 let mut patch = Patch::new(part, update);
                 for operation in given {
                     patch

@@ -6,6 +6,9 @@ use crate::plan::RANGE_BLOCKS;
 /// Below, the sums of a file are no longer small beside what a change of it costs.
 const LEAST_BLOCK_BYTES: usize = 11 * 64;
 
+/// The shortest block that can be asked for.
+const LEAST_ASKED_BLOCK_BYTES: usize = 64;
+
 /// The longest block: as in rsync 128 KiB, reached at 16 GiB. More would save little of the sums, and
 /// each changed byte costs a block.
 pub const MAX_BLOCK_BYTES: usize = 128 << 10;
@@ -87,6 +90,17 @@ impl Shape {
     pub fn for_lengths(basis_bytes: u64, new_bytes: u64) -> Self {
         let root = usize::try_from(basis_bytes.isqrt()).unwrap_or(MAX_BLOCK_BYTES);
         let block_bytes = root.next_multiple_of(64).clamp(LEAST_BLOCK_BYTES, MAX_BLOCK_BYTES);
+        Self::with_sums_for(block_bytes, new_bytes)
+    }
+
+    /// The same with blocks of a length that somebody asks for, or nearly: below 64 bytes, sums would
+    /// be longer than what they stand for.
+    pub fn with_blocks_of(block_bytes: u64, new_bytes: u64) -> Self {
+        let block_bytes = usize::try_from(block_bytes).unwrap_or(MAX_BLOCK_BYTES);
+        Self::with_sums_for(block_bytes.clamp(LEAST_ASKED_BLOCK_BYTES, MAX_BLOCK_BYTES), new_bytes)
+    }
+
+    fn with_sums_for(block_bytes: usize, new_bytes: u64) -> Self {
         let blocks = new_bytes.div_ceil(block_bytes as u64);
         let searches = blocks.div_ceil(RANGE_BLOCKS).max(1);
         // A window that is copied, and the guess behind it, meet wrong sums, too.
@@ -145,6 +159,18 @@ mod tests {
         assert_eq!(Shape::new(1, 3), Err(ShapeError::Strong(3)));
         assert_eq!(Shape::new(1, 33), Err(ShapeError::Strong(33)));
         assert_eq!(Shape::new(1, 256 + 4), Err(ShapeError::Strong(260)));
+    }
+
+    #[test]
+    fn blocks_are_as_long_as_is_asked_for_within_bounds() {
+        let check = |asked, block_bytes, strong_bytes| {
+            let shape = Shape::with_blocks_of(asked, 1 << 30);
+            assert_eq!((shape.block_bytes(), shape.strong_bytes()), (block_bytes, strong_bytes));
+        };
+        check(0, 64, 7);
+        check(700, 700, 7);
+        check(32 << 10, 32 << 10, 6);
+        check(u64::MAX, 128 << 10, 6);
     }
 
     #[test]
