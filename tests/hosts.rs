@@ -328,3 +328,166 @@ fn a_host_that_is_silent_is_given_up() {
     let words = ["--agent-path=exec sleep 600 #", "--contimeout=1", "s/", "h:d"];
     check(&hosts.run(RUNS_IT_HERE, &words), 30, "did not begin to speak within 1 s");
 }
+
+/// Bytes that look random and are the same on each run.
+fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        bytes.extend_from_slice(&next());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// What `--stats` says behind a word, in bytes.
+fn stated(output: &Output, word: &str) -> u64 {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().find(|line| line.starts_with(word)).unwrap_or_else(|| panic!("{text}"));
+    let digits: String = line.chars().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap()
+}
+
+/// A file that has changed since it was brought over.
+struct Changed {
+    hosts: Hosts,
+    new: Vec<u8>,
+}
+
+impl Changed {
+    fn new(old: &[u8], new: Vec<u8>) -> Self {
+        let hosts = Hosts::new();
+        fs::create_dir(hosts.path().join("from")).unwrap();
+        fs::create_dir(hosts.path().join("to")).unwrap();
+        fs::write(hosts.path().join("from/file"), &new).unwrap();
+        fs::write(hosts.path().join("to/file"), old).unwrap();
+        Self { hosts, new }
+    }
+
+    /// Brings it over, there or from there; it is the same then.
+    #[track_caller]
+    fn bring(&self, words: &[&str], from: &str, to: &str) -> Output {
+        let agent = format!("--agent-path={LANESYNC}");
+        let words = [&[&agent, "--stats", "-I"], words, &[from, to]].concat();
+        let output = self.hosts.run(RUNS_IT_HERE, &words);
+        check(&output, 0, "");
+        assert!(fs::read(self.hosts.path().join("to/file")).unwrap() == self.new, "{words:?}");
+        if !words.contains(&"--append-verify") {
+            let both = stated(&output, "Literal data:") + stated(&output, "Matched data:");
+            assert_eq!(both, self.new.len() as u64, "{words:?}");
+        }
+        output
+    }
+}
+
+/// A changed file comes with so many literal bytes at most, pushed and pulled, beside the old one and
+/// over it; and whole where that is asked for.
+#[track_caller]
+fn check_change(old: &[u8], new: &[u8], most_literal: usize) {
+    for (from, to) in [("from/", "h:to"), ("h:from/", "to")] {
+        for words in [&[][..], &["--inplace"], &["--no-W"], &["-B1000"], &["-S"]] {
+            let changed = Changed::new(old, new.to_vec());
+            let output = changed.bring(words, from, to);
+            let literal = stated(&output, "Literal data:");
+            assert!(literal <= most_literal as u64, "{words:?} {from}: {literal}");
+            let wire =
+                stated(&output, "Total bytes sent:") + stated(&output, "Total bytes received:");
+            assert!(wire >= literal, "{wire}");
+            assert!(wire < most_literal as u64 + 60_000, "{words:?} {from}: {wire}");
+        }
+    }
+    let whole = Changed::new(old, new.to_vec()).bring(&["-W"], "h:from/", "to");
+    assert_eq!(stated(&whole, "Literal data:"), new.len() as u64);
+}
+
+#[test]
+fn of_a_changed_file_only_what_changed_is_sent() {
+    let old = noise(3_000_000, 1);
+    let mut changed = old.clone();
+    changed[1_500_000..1_500_100].fill(7);
+    check_change(&old, &changed, 10_000);
+    let inserted = [&old[..1_000_000], &noise(5000, 2), &old[1_000_000..]].concat();
+    // Over itself nothing can be copied that was written over: what moved forwards is sent.
+    let changed = Changed::new(&old, inserted.clone());
+    let output = changed.bring(&[], "from/", "h:to");
+    assert!(stated(&output, "Literal data:") <= 10_000);
+    changed.bring(&["--inplace"], "from/", "h:to");
+    Changed::new(&old, inserted).bring(&["--inplace"], "h:from/", "to");
+    check_change(&old, &old[200_000..], 10_000);
+    check_change(&old, &old[..2_000_000], 10_000);
+    check_change(&old, &[&old[..], &noise(70_000, 3)].concat(), 80_000);
+    check_change(&old, &noise(2_000_000, 4), 2_000_000);
+}
+
+#[test]
+fn a_small_file_is_fetched_whole_unless_deltas_are_asked_for() {
+    let old = noise(20_000, 1);
+    let mut new = old.clone();
+    new[10_000] ^= 1;
+    let output = Changed::new(&old, new.clone()).bring(&[], "h:from/", "to");
+    assert_eq!(stated(&output, "Matched data:"), 0);
+    let output = Changed::new(&old, new).bring(&["--no-W"], "h:from/", "to");
+    assert!(stated(&output, "Literal data:") <= 704);
+}
+
+#[test]
+fn a_big_file_is_made_of_the_old_one_by_many_workers() {
+    let old = noise(70 << 20, 1);
+    let mut new = [&old[..20 << 20], b"inserted", &old[20 << 20..]].concat();
+    for at in (0..new.len()).step_by(1 << 20) {
+        new[at] ^= 1;
+    }
+    for words in [&["--workers=4"][..], &["--workers=1"], &["--workers=4", "-B4096"]] {
+        let changed = Changed::new(&old, new.clone());
+        let output = changed.bring(words, "h:from/", "to");
+        assert!(stated(&output, "Literal data:") < 1 << 20);
+    }
+    let changed = Changed::new(&old, new);
+    let output = changed.bring(&["--inplace"], "h:from/", "to");
+    // What is behind the insertion has moved forwards.
+    assert!(stated(&output, "Literal data:") < 52 << 20);
+}
+
+#[test]
+fn a_part_that_was_kept_is_gone_on_with() {
+    let new = noise(3_000_000, 1);
+    let hosts = Hosts::new();
+    fs::create_dir_all(hosts.path().join("from")).unwrap();
+    fs::create_dir_all(hosts.path().join("to/kept")).unwrap();
+    fs::write(hosts.path().join("from/file"), &new).unwrap();
+    fs::write(hosts.path().join("to/kept/file"), &new[..2_000_000]).unwrap();
+    let changed = Changed { hosts, new: new.clone() };
+    let output = changed.bring(&["--partial-dir=kept"], "h:from/", "to");
+    assert!(stated(&output, "Literal data:") < 1_010_000);
+    assert!(!changed.hosts.path().join("to/kept").exists());
+    let changed = Changed::new(&new[..2_000_000], new.clone());
+    let output = changed.bring(&["--append-verify"], "h:from/", "to");
+    assert_eq!(stated(&output, "Total transferred file size:"), 3_000_000);
+    let wire = stated(&output, "Total bytes received:");
+    assert!(wire < 1_020_000, "{wire}");
+}
+
+#[test]
+fn a_new_file_is_made_of_one_that_is_called_alike() {
+    let old = noise(1_000_000, 1);
+    for fuzzy in ["--fuzzy", "--no-fuzzy"] {
+        let changed = Changed::new(&old, [&old[..], b"more"].concat());
+        let to = changed.hosts.path().join("to");
+        fs::rename(to.join("file"), to.join("file-1")).unwrap();
+        fs::write(to.join("else.png"), noise(1_000_000, 2)).unwrap();
+        let output = changed.bring(&[fuzzy], "h:from/", "to");
+        let matched = stated(&output, "Matched data:");
+        assert_eq!(matched > 990_000, fuzzy == "--fuzzy", "{matched}");
+    }
+    let changed = Changed::new(&old, [&old[..], b"more"].concat());
+    let beside = changed.hosts.path().join("beside");
+    fs::rename(changed.hosts.path().join("to"), &beside).unwrap();
+    let output = changed.bring(&["--link-dest=../beside"], "h:from/", "to");
+    assert!(stated(&output, "Matched data:") > 990_000);
+}

@@ -240,7 +240,7 @@ pub(crate) static SECTIONS: &[Section] = &[
         opt(Opt::ModifyWindow, "modify-window",
             "times may differ by NUM seconds; -1: compare nanoseconds")
             .short('@').number("NUM"),
-        opt(Opt::Fuzzy, "fuzzy", "no effect: no delta starts from a similar file")
+        opt(Opt::Fuzzy, "fuzzy", "make new files of similar ones (with another host)")
             .short('y').no(&["no-fuzzy", "no-y"]).harmless(),
     ]},
     Section { title: "Links", options: &[

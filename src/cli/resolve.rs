@@ -193,7 +193,7 @@ impl Typed {
         let delete_excluded = self.delete.spares_nothing_excluded();
         let shape = Shape {
             whole_list: self.whole_list || self.sorts_at_once,
-            deltas: self.write.asks_for_deltas(),
+            deltas: self.write.asks_for_deltas().unwrap_or(places.there.is_some()),
             movement: movement(places.there.as_ref()),
         };
         let traverse = self.traverse.settle(&places, self.preserve.atimes(), surroundings)?;
@@ -276,7 +276,7 @@ fn job(places: Places, settings: Settings) -> Job {
 struct Shape {
     /// `--no-inc-recursive`.
     whole_list: bool,
-    /// `--no-W`.
+    /// `--no-W`, or another host without `-W`.
     deltas: bool,
     movement: Movement,
 }

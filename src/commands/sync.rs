@@ -11,7 +11,7 @@ use fs::outlet::Outlet;
 use model::{Event, Gauges, Job, Message, Sink, Summary, Topic};
 use net::Session;
 use report::settings::OutputStyle;
-use report::{Closing, Ended, Endings, Reporter, Severity, Statistics};
+use report::{Closing, Ended, Endings, Reporter, Severity, Statistics, Traffic};
 use sched::Cancel;
 
 use super::far::Far;
@@ -60,7 +60,11 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
         Ending::Error(_) => Statistics::Withheld,
         Ending::Complete | Ending::Interrupted | Ending::TimeIsOver => Statistics::Shown,
     };
-    let endings = Endings { run: ended(exit), unseen: ended(unseen), statistics };
+    let traffic = far.as_ref().map(|far| {
+        let net::Traffic { sent_bytes, received_bytes } = far.session().traffic();
+        Traffic { sent_bytes, received_bytes }
+    });
+    let endings = Endings { run: ended(exit), unseen: ended(unseen), statistics, traffic };
     if reporter.finish(&summary, endings) == endings.run { exit } else { unseen }
 }
 

@@ -34,7 +34,7 @@ struct Candidate {
 }
 
 /// The directories of the basis trees that mirror a node's.
-fn mirrors(node: &Node) -> impl Iterator<Item = Dir> {
+pub(crate) fn mirrors(node: &Node) -> impl Iterator<Item = Dir> {
     (0..node.run.destination.basis_roots.len()).filter_map(|number| mirror_at(node, number))
 }
 

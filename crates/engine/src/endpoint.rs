@@ -36,6 +36,7 @@ mod source_file;
 pub(crate) use self::attributes::{Attributed, SourceAttributes};
 pub(crate) use self::directory::Directory;
 pub(crate) use self::owners::Owners;
+pub(crate) use self::remote::{Asked, RemoteFile, Secret, Signed, Wanted, When};
 use self::remote::{Remote, RemoteDir};
 pub(crate) use self::source_dir::SourceDir;
 pub(crate) use self::source_file::SourceFile;

@@ -72,6 +72,11 @@ impl Entry {
         }
     }
 
+    /// The same where it will be made of an old file.
+    pub(crate) fn open_source_to_patch(&self, run: &Run) -> io::Result<SourceFile> {
+        self.source_dir.open_file_to_patch(&self.name, self.is_followed, run.access_time())
+    }
+
     /// The same where only a checksum is wanted of it.
     pub(crate) fn open_source_to_sum(&self, run: &Run) -> io::Result<SourceFile> {
         self.source_dir.open_file_to_sum(&self.name, self.is_followed, run.access_time())
@@ -168,6 +173,7 @@ impl<'a> Place<'a> {
             && !run.settings.dry_run
             && !self.node.is_left_out
             && run.settings.basis.dirs.is_empty()
+            && run.settings.compare.fuzzy == 0
             && !may_leave_alone(run);
         if !will_be_read {
             return None;

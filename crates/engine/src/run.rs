@@ -36,7 +36,7 @@ mod ending;
 /// How far a run is.
 mod progress;
 
-pub(crate) use budgets::OpenLevels;
+pub(crate) use budgets::{OpenLevels, PatchTurn};
 pub use ending::Stop;
 
 /// Shared by all tasks of one run.
@@ -150,6 +150,11 @@ impl Run {
         Gauges::add(&self.progress.gauges.transferred_bytes, bytes);
         Gauges::add(&self.progress.gauges.done_bytes, bytes);
         waited
+    }
+
+    /// Counts bytes of a file in work that nobody sends.
+    pub(crate) fn note_kept(&self, bytes: u64) {
+        Gauges::add(&self.progress.gauges.done_bytes, bytes);
     }
 
     /// Tells of a path that failed, once in all passes; ends the run when nothing more can be

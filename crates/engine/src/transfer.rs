@@ -25,6 +25,21 @@ pub(crate) mod special;
 /// What has no content of its own and is made under its name.
 mod made;
 
+/// The source of a file, opened.
+mod opening;
+
+/// The old file that a new one is made of.
+mod old_file;
+
+/// A file made of an old one, and of what the source has and that does not.
+mod patching;
+
+/// A file that is called like a new one.
+pub(crate) mod similar;
+
+/// What is left to do of a big file that is made of an old one.
+mod steps;
+
 /// What becomes of a file that was not completed, and of files put into place at the end.
 pub(crate) mod partial;
 

@@ -9,8 +9,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use filter::{RuleOptions, Rules, Unprefixed};
 use model::settings::{
     Append, Backup, Basis, BasisAction, Checksum, Compare, ContentCheck, Delete, DeleteLimit,
-    DeleteWhen, Depth, Ids, Limits, Links, MissingArgs, Mtimes, OneFileSystem, Partial, Perms,
-    Preserve, Privilege, Settings, Staging, Symlinks, Traverse, WORKERS_MAX, Workers, Write,
+    DeleteWhen, Deltas, Depth, Ids, Limits, Links, MissingArgs, Mtimes, OneFileSystem, Partial,
+    Perms, Preserve, Privilege, Settings, Staging, Symlinks, Traverse, WORKERS_MAX, Workers, Write,
     Xattrs,
 };
 use model::{
@@ -278,6 +278,8 @@ impl Chance<'_> {
             write_devices: self.bool(),
             remove_source_files: self.bool(),
             verify: self.bool(),
+            deltas: self.one(&[Deltas::Auto, Deltas::Always, Deltas::Never]),
+            block_bytes: self.some(Self::number),
         }
     }
 
@@ -442,6 +444,7 @@ impl Chance<'_> {
             listed_bytes: self.number(),
             transferred_bytes: self.number(),
             literal_bytes: self.number(),
+            matched_bytes: self.number(),
             written_bytes: self.number(),
             faults: self.count(),
             vanished: self.count(),

@@ -429,22 +429,30 @@ impl Transfer<'_> {
     }
 
     fn write_with_holes(&mut self, bytes: &[u8], offset: u64) -> CopyResult<()> {
-        let mut rest = bytes;
-        let mut at = offset;
-        while !rest.is_empty() {
-            let (run, is_zero) = leading_run(rest, at);
-            let end = at + run as u64;
-            if is_zero {
-                self.dst.clear(at..end).map_err(CopyError::Destination)?;
-            } else {
-                self.write(&rest[..run], at)?;
-                self.copied.written_bytes += run as u64;
-            }
-            rest = &rest[run..];
-            at = end;
-        }
+        let written = write_finding_zeros(self.dst, bytes, offset);
+        self.copied.written_bytes += written.map_err(CopyError::Destination)?;
         self.note_read(bytes.len() as u64)
     }
+}
+
+/// Writes bytes of which blocks of zeros become holes; says how many bytes were really written.
+///
+/// A hole at the end does not make the file longer.
+pub fn write_finding_zeros(file: &File, bytes: &[u8], offset: u64) -> io::Result<u64> {
+    let (mut rest, mut at, mut written_bytes) = (bytes, offset, 0);
+    while !rest.is_empty() {
+        let (run, is_zero) = leading_run(rest, at);
+        let end = at + run as u64;
+        if is_zero {
+            file.clear(at..end)?;
+        } else {
+            file.write_all_at(&rest[..run], at)?;
+            written_bytes += run as u64;
+        }
+        rest = &rest[run..];
+        at = end;
+    }
+    Ok(written_bytes)
 }
 
 /// How many bytes from the start are whole blocks of zeros, or whole blocks of anything else.

@@ -34,6 +34,13 @@ pub fn read_own_program() -> io::Result<Vec<u8>> {
     Ok(program)
 }
 
+/// Random bytes that nobody can foretell.
+pub fn random_bytes() -> io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// The system and the kind of machine, as `uname -s` and `uname -m` name them.
 pub fn system() -> String {
     let names = rustix::system::uname();

@@ -162,6 +162,11 @@ impl FileGauge {
         self.kept_bytes.store(bytes, Ordering::Relaxed);
     }
 
+    /// Counts more bytes that were there already, perhaps elsewhere.
+    pub fn keep_more(&self, bytes: u64) {
+        self.kept_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Counts bytes that were brought over.
     pub fn add(&self, bytes: u64) {
         self.moved_bytes.fetch_add(bytes, Ordering::Relaxed);

@@ -397,6 +397,23 @@ pub struct Write {
     pub remove_source_files: bool,
     /// `--checksum-choice` given: what was written is read again and compared.
     pub verify: bool,
+    /// `-W`, `--no-W`.
+    pub deltas: Deltas,
+    /// `-B`: length of the blocks by which an old file is compared with the new one, bytes.
+    pub block_bytes: Option<u64>,
+}
+
+/// Whether of a changed file only that is sent which an old one at the destination does not have. It
+/// never is within one host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Deltas {
+    /// Where it is likely to save time.
+    #[default]
+    Auto,
+    /// `--no-W`: always.
+    Always,
+    /// `-W`: never.
+    Never,
 }
 
 /// Where content goes before it is complete.

@@ -108,6 +108,8 @@ pub struct Summary {
     pub transferred_bytes: u64,
     /// Content brought over, bytes, holes and clones included: rsync's "literal data".
     pub literal_bytes: u64,
+    /// Content that came from old files at the destination, bytes: rsync's "matched data".
+    pub matched_bytes: u64,
     /// Content really written, bytes; holes and clones are left out.
     pub written_bytes: u64,
     /// Faults with an exit code of 23.
@@ -137,6 +139,7 @@ impl Summary {
         add_bytes(&mut self.transferred_bytes, other.transferred_bytes);
         add_bytes(&mut self.written_bytes, other.written_bytes);
         add_bytes(&mut self.literal_bytes, other.literal_bytes);
+        add_bytes(&mut self.matched_bytes, other.matched_bytes);
         self.faults += other.faults;
         self.vanished += other.vanished;
         self.deletions_skipped += other.deletions_skipped;

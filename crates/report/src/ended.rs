@@ -21,6 +21,17 @@ pub struct Endings {
     pub unseen: Ended,
     /// Whether the lines of statistics are printed.
     pub statistics: Statistics,
+    /// What went over the way to another host, where there is one.
+    pub traffic: Option<Traffic>,
+}
+
+/// What went between this host and another, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// To the other host.
+    pub sent_bytes: u64,
+    /// From it.
+    pub received_bytes: u64,
 }
 
 /// Whether a run has statistics to print.

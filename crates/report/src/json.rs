@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use model::{
-    Cause, Fault, Item, KindCounts, Message, MessageClass, Side, Summary, Verdict, VerdictCounts,
-};
+use model::{Cause, Fault, Item, KindCounts, Message, MessageClass, Side, Verdict, VerdictCounts};
 use serde::{Serialize, Serializer};
 
 use crate::itemize;
 use crate::progress::{Percent, Reading, Scan};
 use crate::settings::{Effect, Movement, RunFacts};
+use crate::stats::Totals;
 
 /// One line.
 #[derive(Serialize)]
@@ -255,6 +254,11 @@ pub(crate) struct SummaryRecord<'a> {
     transferred_bytes: u64,
     written_bytes: u64,
     literal_bytes: u64,
+    matched_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received_bytes: Option<u64>,
     faults: u64,
     vanished: u64,
     deletions_skipped: u64,
@@ -263,7 +267,7 @@ pub(crate) struct SummaryRecord<'a> {
 
 impl<'a> SummaryRecord<'a> {
     pub(crate) fn new(
-        summary: &Summary,
+        Totals { summary, traffic }: &Totals<'_>,
         exit_code: u8,
         sentence: Option<&'a str>,
         elapsed: Duration,
@@ -282,6 +286,9 @@ impl<'a> SummaryRecord<'a> {
             transferred_bytes: summary.transferred_bytes,
             written_bytes: summary.written_bytes,
             literal_bytes: summary.literal_bytes,
+            matched_bytes: summary.matched_bytes,
+            sent_bytes: traffic.map(|traffic| traffic.sent_bytes),
+            received_bytes: traffic.map(|traffic| traffic.received_bytes),
             faults: summary.faults,
             vanished: summary.vanished,
             deletions_skipped: summary.deletions_skipped,

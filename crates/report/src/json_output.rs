@@ -14,7 +14,7 @@ use crate::log_lines::LogLines;
 use crate::outputs::Outputs;
 use crate::progress::{Percent, Reading};
 use crate::settings::Settings;
-use crate::stats;
+use crate::stats::{self, Totals};
 
 pub(crate) struct JsonOutput {
     outputs: Outputs,
@@ -92,8 +92,9 @@ impl JsonOutput {
     }
 
     pub(crate) fn finish(&mut self, summary: &Summary, endings: Endings) -> Ended {
+        let totals = Totals { summary, traffic: endings.traffic };
         if endings.statistics == Statistics::Shown {
-            self.outputs.log(stats::log_closing(summary).as_bytes());
+            self.outputs.log(stats::log_closing(&totals).as_bytes());
         }
         if let Some(line) = endings.run.line() {
             self.outputs.log(line.as_bytes());
@@ -102,7 +103,7 @@ impl JsonOutput {
         let ended = endings.given(self.outputs.settle());
         let sentence = ended.closing.map(|closing| closing.sentence);
         let elapsed = self.started.elapsed();
-        let record = SummaryRecord::new(summary, ended.exit_code, sentence, elapsed);
+        let record = SummaryRecord::new(&totals, ended.exit_code, sentence, elapsed);
         self.outputs.print_record(&Record::Summary(record).to_line());
         let ended = endings.given(self.outputs.settle());
         if let Some(line) = ended.line() {

@@ -91,7 +91,7 @@ mod clock;
 #[cfg(test)]
 mod testing;
 
-pub use ended::{Closing, Ended, Endings, Severity, Statistics};
+pub use ended::{Closing, Ended, Endings, Severity, Statistics, Traffic};
 pub use refusal::refusal_records;
 pub use reporter::Reporter;
 pub use settings::Settings;

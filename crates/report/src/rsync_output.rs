@@ -17,7 +17,7 @@ use crate::out_format::{Context, OutFormat, sent_name};
 use crate::outputs::Outputs;
 use crate::progress::Reading;
 use crate::settings::{Effect, Listing, Movement, Progress, Settings, Transfer, Volume};
-use crate::stats;
+use crate::stats::{self, Totals};
 
 pub(crate) struct RsyncOutput {
     settings: Settings,
@@ -100,7 +100,7 @@ impl RsyncOutput {
         let reading = Reading::of(&self.gauges);
         let live_ended = self.display.finish(elapsed, &reading, summary, &mut self.outputs);
         if endings.statistics == Statistics::Shown {
-            self.print_statistics(summary, elapsed);
+            self.print_statistics(&Totals { summary, traffic: endings.traffic }, elapsed);
         }
         if live_ended == LiveEnded::Yes {
             let verdicts = stats::verdicts_that_occurred(summary, self.settings.numbers);
@@ -254,24 +254,24 @@ impl RsyncOutput {
         }
     }
 
-    fn print_statistics(&mut self, summary: &Summary, elapsed: Duration) {
+    fn print_statistics(&mut self, totals: &Totals<'_>, elapsed: Duration) {
         let numbers = self.settings.numbers;
         if self.settings.info.deltasum > 0 {
-            self.say(stats::delta_totals(summary).as_bytes());
+            self.say(stats::delta_totals(totals.summary).as_bytes());
         }
         let level = self.settings.info.stats;
         if level == 0 {
-            self.outputs.log(stats::log_closing(summary).as_bytes());
+            self.outputs.log(stats::log_closing(totals).as_bytes());
             return;
         }
         if level >= 2 {
             self.say(b"");
-            for line in stats::block(summary, self.gauges.scan_took(), numbers) {
+            for line in stats::block(totals, self.gauges.scan_took(), numbers) {
                 self.say(line.as_bytes());
             }
         }
         self.say(b"");
-        for line in stats::closing(summary, elapsed, numbers, self.settings.run.effect) {
+        for line in stats::closing(totals, elapsed, numbers, self.settings.run.effect) {
             self.say(line.as_bytes());
         }
     }

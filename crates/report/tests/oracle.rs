@@ -59,7 +59,8 @@ fn ours(settings: Settings, items: Vec<Item>) -> Vec<u8> {
         reporter.accept(Event::Item(Box::new(item)));
     }
     let unseen = Ended { exit_code: 11, closing: None };
-    let endings = Endings { run: Ended::WELL, unseen, statistics: Statistics::Shown };
+    let endings =
+        Endings { run: Ended::WELL, unseen, statistics: Statistics::Shown, traffic: None };
     let ended = reporter.finish(&Summary::default(), endings);
     assert_eq!(ended, Ended::WELL, "all of it was written");
     stdout.0.lock().unwrap().clone()

@@ -4,9 +4,12 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use model::settings::{Append, Backup, Basis, BasisAction, Checksum, Partial, Staging, Write};
+use model::settings::{
+    Append, Backup, Basis, BasisAction, Checksum, Deltas, Partial, Staging, Write,
+};
 
 use super::compare::Choice;
+use super::size;
 use crate::cli::options::Opt;
 use crate::cli::raw::RawFlag;
 use crate::cli::refusal::Refusal;
@@ -42,6 +45,7 @@ impl Typed {
             Opt::Append => self.plain.append = Append::Off,
             Opt::AppendVerify => self.plain.append = Append::Verify,
             Opt::WholeFile => self.whole_file = Some(on),
+            Opt::BlockSize => self.plain.block_bytes = block_bytes(flag)?,
             Opt::Partial => self.partial = on,
             Opt::PartialProgress => self.partial = true,
             Opt::PartialDir => self.partial_dir = Some(flag.value.clone()),
@@ -79,9 +83,9 @@ impl Typed {
         Ok(())
     }
 
-    /// True when only what differs is to be written.
-    pub(super) fn asks_for_deltas(&self) -> bool {
-        self.whole_file == Some(false)
+    /// True when of changed files only what differs is to be sent; else that is so between hosts.
+    pub(super) fn asks_for_deltas(&self) -> Option<bool> {
+        self.whole_file.map(|whole| !whole)
     }
 
     /// Settles it.
@@ -98,6 +102,11 @@ impl Typed {
         }
         let mut write = self.plain;
         write.verify = choice.transfer.is_some() && !unverified;
+        write.deltas = match self.whole_file {
+            None => Deltas::Auto,
+            Some(true) => Deltas::Never,
+            Some(false) => Deltas::Always,
+        };
         if self.inplace || write.append != Append::Off || write.write_devices {
             refuse_waiting_places(&write, self.partial_dir.is_some())?;
             write.staging = Staging::InPlace;
@@ -113,6 +122,12 @@ impl Typed {
         write.partial = partial(named, self.partial);
         Ok((write, backup, self.basis))
     }
+}
+
+/// As with rsync, 0 stands for what suits the file.
+fn block_bytes(flag: &RawFlag) -> Result<Option<u64>, Refusal> {
+    let bytes = size::parse(flag.text()?, b'B').ok_or_else(|| flag.refuse("is not a size"))?;
+    Ok((bytes > 0).then_some(bytes))
 }
 
 /// What is written in place has nowhere to wait.

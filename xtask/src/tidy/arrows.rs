@@ -12,7 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fs", &["model"]),
     ("report", &["model"]),
     ("wire", &["model"]),
-    ("engine", &["model", "filter", "sched", "fs", "wire"]),
+    ("engine", &["model", "filter", "delta", "sched", "fs", "wire"]),
     ("net", &["model", "wire"]),
     ("errand", &["model", "filter", "sched", "wire"]),
     ("testfs", &[]),

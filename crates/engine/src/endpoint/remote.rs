@@ -37,6 +37,8 @@ mod file;
 mod known;
 /// Content on its way.
 mod reading;
+/// Old files, of which the source makes new ones.
+mod signing;
 /// What listings have told.
 mod told;
 
@@ -48,6 +50,7 @@ mod tests;
 pub(crate) use self::attributes::RemoteAttributes;
 pub(crate) use self::dir::RemoteDir;
 pub(crate) use self::file::RemoteFile;
+pub(crate) use self::signing::{Asked, Secret, Signed, Wanted, When};
 
 /// Answers that were asked for ahead and that nobody has taken hold room in the window of the
 /// session, so that they may not have all of it: who waits for an answer to what is wanted now might
@@ -207,6 +210,14 @@ fn of_another_kind() -> io::Error {
 /// True of a part of an entry that had no room where it was told.
 fn had_no_room(fault: &IoFault) -> bool {
     matches!(fault.kind, FaultKind::NoRoom { .. })
+}
+
+/// An error of which another asks what it was.
+fn again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(errno) => io::Error::from_raw_os_error(errno),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
 }
 
 fn of_fs(atime: fs::AccessTime) -> wire::AccessTime {

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use delta::Signature;
 use filter::Rules;
 use fs::{Dir, File, Listing};
 use model::{Inode, Job, Metadata, Settings};
@@ -33,8 +34,11 @@ mod content;
 mod look;
 /// What may be reached.
 mod reach;
+/// What the requester does not have already.
+mod searching;
 
 pub use self::reach::Reach;
+use self::searching::OldFile;
 
 /// What a requester may be served.
 #[derive(Clone, Debug)]
@@ -94,6 +98,8 @@ struct Open {
 enum Object {
     Dir(Arc<ServedDir>),
     File(Arc<File>),
+    /// Of a piece of an old file that the requester has.
+    Signature(Arc<Signature>),
 }
 
 /// A directory that is held open for the requester.
@@ -122,6 +128,10 @@ impl Drop for Way {
             above = way.above.take();
         }
     }
+}
+
+fn not_open() -> Halt {
+    Halt::because(FaultKind::NoHandle, "it is not open")
 }
 
 fn not_named() -> Halt {
@@ -301,8 +311,16 @@ impl Server {
             // The responder answers it by itself.
             Request::Close { .. } => answering.last(Reply::Done),
             Request::OwnerName { of } => answering.last(Reply::OwnerName(name_of(of))),
-            Request::Delta { .. } | Request::Sign { .. } => {
-                Err(Halt::because(FaultKind::Unsupported, "no deltas here"))
+            Request::Sign { signature } => {
+                let signature = searching::decode(signature.as_bytes())?;
+                self.keep(answering, Object::Signature(Arc::new(signature)), Reply::Done)
+            }
+            Request::Delta { file, span, basis, room } => {
+                let signatures = basis.signatures.as_slice().iter();
+                let pieces = signatures.map(|&handle| self.signature(handle));
+                let pieces = pieces.collect::<Result<_, _>>()?;
+                let old = OldFile { pieces, seed: basis.seed, update: basis.update };
+                searching::search(answering, &*self.file(file)?, span, &old, room.bytes())
             }
         }
     }
@@ -333,26 +351,44 @@ impl Server {
     fn dir(&self, handle: Handle) -> Result<Arc<ServedDir>, Halt> {
         match self.open.read().get(&handle).map(|open| &open.object) {
             Some(Object::Dir(dir)) => Ok(Arc::clone(dir)),
-            Some(Object::File(_)) => Err(Halt::because(FaultKind::WrongHandle, "it is a file")),
-            None => Err(Halt::because(FaultKind::NoHandle, "it is not open")),
+            Some(_) => Err(Halt::because(FaultKind::WrongHandle, "it is no directory")),
+            None => Err(not_open()),
         }
     }
 
     fn file(&self, handle: Handle) -> Result<Arc<File>, Halt> {
         match self.open.read().get(&handle).map(|open| &open.object) {
             Some(Object::File(file)) => Ok(Arc::clone(file)),
-            Some(Object::Dir(_)) => Err(Halt::because(FaultKind::WrongHandle, "it is a directory")),
-            None => Err(Halt::because(FaultKind::NoHandle, "it is not open")),
+            Some(_) => Err(Halt::because(FaultKind::WrongHandle, "it is no file")),
+            None => Err(not_open()),
         }
     }
 
-    /// Answers that something is open, and keeps it. It is kept first, for others may use it as soon
-    /// as it is answered; unless nobody waits for it any more.
+    fn signature(&self, handle: Handle) -> Result<Arc<Signature>, Halt> {
+        match self.open.read().get(&handle).map(|open| &open.object) {
+            Some(Object::Signature(signature)) => Ok(Arc::clone(signature)),
+            Some(_) => Err(Halt::because(FaultKind::WrongHandle, "it is no signature")),
+            None => Err(not_open()),
+        }
+    }
+
+    /// Answers that something is open.
     fn opened(
         &self,
         answering: &mut Answering<'_>,
         object: Object,
         metadata: Metadata,
+    ) -> Result<(), Halt> {
+        self.keep(answering, object, Reply::Opened(metadata))
+    }
+
+    /// Keeps something and answers so. It is kept first, for others may use it as soon as it is
+    /// answered; unless nobody waits for it any more.
+    fn keep(
+        &self,
+        answering: &mut Answering<'_>,
+        object: Object,
+        reply: Reply,
     ) -> Result<(), Halt> {
         let Ticket { id, attempt } = answering.ticket;
         let handle = Handle(id);
@@ -363,7 +399,7 @@ impl Server {
             }
             open.insert(handle, Open { attempt, object });
         }
-        let answered = answering.last(Reply::Opened(metadata));
+        let answered = answering.last(reply);
         if answered.is_err() {
             let mut open = self.open.write();
             if open.get(&handle).is_some_and(|kept| kept.attempt == attempt) {

@@ -172,6 +172,24 @@ impl SourceDir {
         }
     }
 
+    /// Opens a file that will be made of an old one: of its content only that is wanted which the old
+    /// one does not have.
+    pub(crate) fn open_file_to_patch(
+        &self,
+        name: &[u8],
+        is_followed: bool,
+        atime: AccessTime,
+    ) -> io::Result<SourceFile> {
+        match self {
+            Self::Local(_) if is_followed => self.open_file_following(name, atime),
+            Self::Local(_) => self.open_file(name, atime),
+            Self::Remote(dir) => {
+                let follow = if is_followed { Follow::Links } else { Follow::Never };
+                dir.open_unread(name, follow, atime).map(SourceFile::remote)
+            }
+        }
+    }
+
     /// What a name was found to be may not be so any more: it is looked at again when it is asked
     /// about.
     pub(crate) fn doubt(&self, name: &[u8]) {

@@ -65,6 +65,14 @@ impl SourceFile {
         }
     }
 
+    /// The file, where it lies on another host that can say how it comes of an old one.
+    pub(crate) fn to_patch(&self) -> Option<&RemoteFile> {
+        match self {
+            Self::Local(_) => None,
+            Self::Remote(file) => file.is_held().then_some(file),
+        }
+    }
+
     /// Its extended attributes and ACLs.
     pub(crate) fn attributes(&self) -> SourceAttributes<'_> {
         match self {

@@ -8,6 +8,7 @@ use filter::Scope;
 use fs::{Acl, Dir, File};
 
 use super::{Handle, ThroughLink};
+use crate::transfer::similar::Similar;
 
 /// The directory of the destination that belongs to a node.
 #[derive(Debug)]
@@ -81,6 +82,8 @@ pub(crate) struct TargetSide {
     pub(crate) default_acl: OnceLock<Option<Acl>>,
     /// The directories of the basis trees that mirror it, once they were asked for.
     pub(crate) mirrors: OnceLock<Vec<Option<Handle<Dir>>>>,
+    /// Files that a new one may be like, once somebody asked.
+    pub(crate) similar: OnceLock<Similar>,
 }
 
 impl TargetSide {
@@ -93,6 +96,7 @@ impl TargetSide {
             birth_group: AtomicU64::new(0),
             default_acl: OnceLock::new(),
             mirrors: OnceLock::new(),
+            similar: OnceLock::new(),
         }
     }
 

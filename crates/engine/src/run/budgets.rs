@@ -1,12 +1,24 @@
-//! What the tasks of a run share out among them: descriptors, and bytes a second.
+//! What the tasks of a run share out among them: descriptors, bytes a second, and signatures that the
+//! source keeps.
 
 use std::io;
 use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sched::{Budget, Cancel, Cancelled, Permit, RateLimit};
 
 use crate::descriptors::{self, Descriptors, FEW_LEVELS, MANY_LEVELS};
 use crate::handle::OpenDirs;
+use crate::run::Run;
+
+/// Signatures that the source keeps for files that one worker makes of old ones, range by range: half
+/// of what a responder keeps. Whoever holds some is at work, so those who wait for them get them.
+const SIGNATURES: u64 = 512;
+
+/// Files that many workers make of old ones at the same time: those that are in work together hold the
+/// other half. They may wait in a queue meanwhile, so nobody waits for them.
+const TURNS: usize = 8;
 
 /// What tasks share out. Every wait here ends when the run does.
 pub(crate) struct Budgets {
@@ -15,7 +27,28 @@ pub(crate) struct Budgets {
     open_files: Budget,
     /// Directories that stay open between the tasks that work in them.
     pub(crate) open_dirs: OpenDirs,
+    signatures: Budget,
+    /// Turns that are taken.
+    turns: AtomicUsize,
     token: Cancel,
+}
+
+/// The right to have many workers make a file of an old one.
+pub(crate) struct PatchTurn(Arc<Run>);
+
+impl PatchTurn {
+    /// Takes a turn, if there is one.
+    pub(crate) fn take(run: &Arc<Run>) -> Option<Self> {
+        let next = |taken: usize| (taken < TURNS).then_some(taken + 1);
+        run.budgets.turns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()?;
+        Some(Self(Arc::clone(run)))
+    }
+}
+
+impl Drop for PatchTurn {
+    fn drop(&mut self) {
+        self.0.budgets.turns.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How many levels of a tree that one task goes down into may stay open; those above are reached
@@ -32,6 +65,8 @@ impl Budgets {
             rate: RateLimit::new(bytes_per_sec.and_then(NonZeroU64::new)),
             open_files: Budget::new(descriptors.tasks),
             open_dirs: OpenDirs::new(descriptors.dirs),
+            signatures: Budget::new(SIGNATURES),
+            turns: AtomicUsize::new(0),
             token,
         }
     }
@@ -40,6 +75,11 @@ impl Budgets {
     /// of the process.
     pub(crate) fn open_files(&self) -> Result<Permit<'_>, Cancelled> {
         self.open_files.acquire(descriptors::PER_TASK, &self.token)
+    }
+
+    /// Waits until the source may keep so many signatures more.
+    pub(crate) fn signatures(&self, count: u64) -> Result<Permit<'_>, Cancelled> {
+        self.signatures.acquire(count, &self.token)
     }
 
     /// What files that are opened before their turn take from, if there is some left.

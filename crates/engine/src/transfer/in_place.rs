@@ -1,7 +1,8 @@
 //! A regular file written over its old content (rsync(1), `--inplace`, `--append`,
 //! `--write-devices`): the named exception to "the old file or the new one, whole".
 
-use fs::{Dir, File, Sparse};
+use delta::Update;
+use fs::{Copied, Dir, File, Sparse};
 use model::settings::Append;
 use model::{Kind, Metadata, Verb};
 
@@ -11,9 +12,12 @@ use crate::endpoint::SourceFile;
 use crate::entries::Entry;
 use crate::run::Run;
 use crate::task::Worker;
+use crate::transfer::opening::UseOfSource;
+use crate::transfer::patching::Sides;
 use crate::transfer::whole::{
     FileJob, Lacking, Problem, Written, problem, sparse, target_dir, verify,
 };
+use crate::transfer::{old_file, patching};
 
 /// Writes the file itself. A source that changed is read anew into the same open file, so that what
 /// is backed up is the file as it was before the first attempt.
@@ -34,6 +38,21 @@ pub(crate) fn write(
     written
 }
 
+/// What of the source is wanted: with an old file in the place, only what that does not have.
+pub(crate) fn use_of_source(run: &Run, entry: &Entry) -> UseOfSource {
+    let appends = run.settings.write.append != Append::Off && entry.existing.is_some();
+    if appends || is_made_of_old(run, entry) { UseOfSource::Patch } else { UseOfSource::Read }
+}
+
+fn is_made_of_old(run: &Run, entry: &Entry) -> bool {
+    let is_old_file = |existing: Metadata| {
+        existing.kind == Kind::File && old_file::is_long_enough(run, existing.size)
+    };
+    run.settings.write.append != Append::Trust
+        && old_file::may_serve(run, entry)
+        && entry.existing.is_some_and(is_old_file)
+}
+
 fn write_to(
     worker: &mut Worker<'_>,
     job: &mut FileJob,
@@ -42,22 +61,18 @@ fn write_to(
 ) -> Result<Written, Problem> {
     let from = start(worker, job, source, target)?;
     job.keeps(from);
-    let (run, entry) = (worker.run, &job.entry);
-    let is_device = entry.existing.is_some_and(|existing| existing.kind.is_device());
-    // A device has no holes.
-    let holes = if is_device { Sparse::None } else { sparse(run, &entry.source) };
-    let mut paced = 0;
-    let mut pace = |bytes| {
-        paced += bytes;
-        job.pace(run, bytes)
+    let is_device = job.entry.existing.is_some_and(|existing| existing.kind.is_device());
+    let is_patched = from == 0 && is_made_of_old(worker.run, &job.entry);
+    let moved = if is_patched && source.to_patch().is_some() {
+        let old = target.metadata();
+        let old = old.map_err(|error| job.entry.target_fault(Verb::LookAt, &error))?;
+        let sides = Sides { job, source, old: target, target };
+        patching::make(worker, &sides, old.size, Update::InPlace)?
+    } else {
+        copy(worker, job, source, target, from)?.into()
     };
+    let (run, entry) = (worker.run, &job.entry);
     let size = entry.source.size;
-    let copied = worker.scratch.copier.copy_range(source, target, from..size, holes, &mut pace);
-    run.progress.end_of_work(paced);
-    let copied = copied.map_err(|error| problem(run, entry, error))?;
-    if copied.short {
-        return Err(Problem::Changed);
-    }
     if !is_device {
         target.set_len(size).map_err(|error| entry.target_fault(Verb::SetLength, &error))?;
     }
@@ -68,14 +83,38 @@ fn write_to(
     }
     if run.settings.write.verify {
         // What --append found there is trusted, or was compared.
-        verify(run, entry, source, target, from..size)?;
+        verify(run, entry, source, target, (run.settings.compare.checksum, from..size))?;
     }
     target.check_close().map_err(|error| entry.target_fault(Verb::Write, &error))?;
     let lacking = if is_device { None } else { dress(run, entry, source, target)? };
     if run.settings.write.fsync {
         target.sync_all().map_err(|error| entry.target_fault(Verb::Sync, &error))?;
     }
-    Ok(Written { copied, lacking })
+    Ok(Written { moved, lacking })
+}
+
+/// Copies all content from an offset on.
+fn copy(
+    worker: &mut Worker<'_>,
+    job: &FileJob,
+    source: &SourceFile,
+    target: &File,
+    from: u64,
+) -> Result<Copied, Problem> {
+    let (run, entry) = (worker.run, &job.entry);
+    let is_device = entry.existing.is_some_and(|existing| existing.kind.is_device());
+    // A device has no holes.
+    let holes = if is_device { Sparse::None } else { sparse(run, &entry.source) };
+    let mut paced = 0;
+    let mut pace = |bytes| {
+        paced += bytes;
+        job.pace(run, bytes)
+    };
+    let range = from..entry.source.size;
+    let copied = worker.scratch.copier.copy_range(source, target, range, holes, &mut pace);
+    run.progress.end_of_work(paced);
+    let copied = copied.map_err(|error| problem(run, entry, error))?;
+    if copied.short { Err(Problem::Changed) } else { Ok(copied) }
 }
 
 fn open(run: &Run, entry: &Entry) -> Result<File, Problem> {
@@ -98,7 +137,9 @@ fn open(run: &Run, entry: &Entry) -> Result<File, Problem> {
 fn open_existing(run: &Run, entry: &Entry, dir: &Dir) -> std::io::Result<File> {
     let name = entry.target_name();
     // What is there is compared first, or read back at the end.
-    let reads = run.settings.write.append == Append::Verify || run.settings.write.verify;
+    let reads = run.settings.write.append == Append::Verify
+        || run.settings.write.verify
+        || is_made_of_old(run, entry);
     let open = || if reads { dir.open_for_update(name) } else { dir.open_for_writing(name) };
     match open() {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {

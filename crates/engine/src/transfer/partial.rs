@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fs::staging::Staging;
-use fs::{AccessTime, Dir, Times};
+use fs::{AccessTime, Dir, File, Times};
 use model::settings::Partial;
 use model::{Fault, Timestamp, Verb};
 
@@ -98,6 +98,13 @@ pub(crate) fn forget(run: &Run, entry: &Entry) {
     if removed && path.is_relative() {
         drop(dir.remove_dir(path.as_os_str().as_bytes()));
     }
+}
+
+/// What an interrupted copy of an entry has left apart.
+pub(crate) fn kept_part(run: &Run, entry: &Entry) -> Option<File> {
+    let Partial::KeepIn(path) = &run.settings.write.partial else { return None };
+    let holder = open_holder(entry.target_dir.as_ref()?, path, Make::Never).ok()?;
+    holder.open_file(entry.target_name(), AccessTime::Keep).ok()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

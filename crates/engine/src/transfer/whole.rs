@@ -4,13 +4,13 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use delta::Update;
 use fs::copy::CopyError;
 use fs::staging::{Naming, Staging};
 use fs::{Copied, Dir, Existing, File, Sparse};
-use model::settings::Staging as StagingChoice;
+use model::settings::{Checksum, Staging as StagingChoice};
 use model::{
-    Cause, Fault, FileGauge, Gauges, ItemFlags, Kind, Metadata, Summary, Topic, Verb, Verdict,
-    add_bytes,
+    Cause, Fault, FileGauge, Gauges, ItemFlags, Kind, Metadata, Topic, Verb, Verdict, add_bytes,
 };
 
 use crate::attributes::{self, AsksForExtra, Born, Extra, ExtraChange};
@@ -21,7 +21,10 @@ use crate::run::Run;
 use crate::task::Worker;
 use crate::telling::Told;
 use crate::transfer::brought::content_is_safe;
-use crate::transfer::{RANGED_FROM_BYTES, big, in_place, partial};
+use crate::transfer::old_file::OldFile;
+use crate::transfer::opening::{UseOfSource, open_source};
+use crate::transfer::patching::Sides;
+use crate::transfer::{RANGED_FROM_BYTES, big, in_place, old_file, partial, patching};
 use crate::wanted::Wanted;
 use crate::{backup, checksum, entries, finalize, hard_links};
 
@@ -52,6 +55,14 @@ impl FileJob {
         if let Some(gauge) = &self.gauge {
             gauge.keep(bytes);
         }
+    }
+
+    /// Counts more bytes that were there already.
+    pub(crate) fn keeps_more(&self, run: &Run, bytes: u64) {
+        if let Some(gauge) = &self.gauge {
+            gauge.keep_more(bytes);
+        }
+        run.note_kept(bytes);
     }
 
     /// Waits as the rate limit asks, and counts the bytes for the run and the file.
@@ -87,10 +98,24 @@ pub(crate) enum Problem {
 /// What is told of a file that has its content and lacks an attribute that could not be set.
 pub(crate) type Lacking = Option<Fault>;
 
+/// What it took to make content.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moved {
+    pub(crate) copied: Copied,
+    /// How much of it came from an old file.
+    pub(crate) matched_bytes: u64,
+}
+
+impl From<Copied> for Moved {
+    fn from(copied: Copied) -> Self {
+        Self { copied, matched_bytes: 0 }
+    }
+}
+
 /// A file that has its content.
 #[derive(Debug)]
 pub(crate) struct Written {
-    pub(crate) copied: Copied,
+    pub(crate) moved: Moved,
     pub(crate) lacking: Lacking,
 }
 
@@ -146,8 +171,8 @@ pub(crate) fn conclude(worker: &mut Worker<'_>, job: &FileJob, result: Result<Wr
         gauge.finish();
     }
     match result {
-        Ok(Written { copied, lacking: Some(fault) }) => {
-            count_as_written(worker, &job.entry, copied);
+        Ok(Written { moved, lacking: Some(fault) }) => {
+            count_as_written(worker, &job.entry, moved);
             job.entry.fail_in_transfer(worker, fault, job.flags);
             if worker.run.settings.write.delay_updates {
                 partial::wait(worker.run, &job.entry, None);
@@ -156,13 +181,13 @@ pub(crate) fn conclude(worker: &mut Worker<'_>, job: &FileJob, result: Result<Wr
                 hard_links::leader_is_there(worker, &job.entry, Dressed::Partly);
             }
         }
-        Ok(Written { copied, lacking: None }) => {
-            told_as_written(worker, &job.entry, job.flags, copied);
+        Ok(Written { moved, lacking: None }) => {
+            told_as_written(worker, &job.entry, job.flags, moved);
             if job.is_redone {
                 tell_again(worker, &job.entry);
             }
             if worker.run.settings.write.delay_updates {
-                partial::wait(worker.run, &job.entry, Some(as_told(&job.entry, job.flags, copied)));
+                partial::wait(worker.run, &job.entry, Some(as_told(&job.entry, job.flags, moved)));
             } else {
                 content_is_safe(worker, &job.entry);
             }
@@ -182,7 +207,7 @@ pub(crate) fn conclude(worker: &mut Worker<'_>, job: &FileJob, result: Result<Wr
 
 /// Tells what a dry run would write.
 pub(crate) fn pretend(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags) {
-    told_as_written(worker, entry, flags, Copied::default());
+    told_as_written(worker, entry, flags, Moved::default());
     hard_links::leader_is_there(worker, entry, Dressed::Wholly);
 }
 
@@ -201,12 +226,12 @@ pub(crate) fn pretend_copy(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFl
     hard_links::leader_is_there(worker, entry, Dressed::Wholly);
 }
 
-fn told_as_written(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags, copied: Copied) {
+fn told_as_written(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags, moved: Moved) {
     if flags.contains(ItemFlags::TRANSFER) {
-        count_as_written(worker, entry, copied);
+        count_as_written(worker, entry, moved);
     }
     let settings = &worker.run.settings;
-    let told = as_told(entry, flags, copied);
+    let told = as_told(entry, flags, moved);
     if settings.write.delay_updates && !settings.dry_run {
         // It counts when it has its name.
         entry.tell_line(worker.run, told);
@@ -215,15 +240,20 @@ fn told_as_written(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags, cop
     }
 }
 
-fn as_told(entry: &Entry, flags: ItemFlags, copied: Copied) -> Told {
-    Told { written_bytes: copied.written_bytes, ..Told::new(entry.written_verdict(), flags) }
+fn as_told(entry: &Entry, flags: ItemFlags, moved: Moved) -> Told {
+    Told { written_bytes: moved.copied.written_bytes, ..Told::new(entry.written_verdict(), flags) }
 }
 
-fn count_as_written(worker: &mut Worker<'_>, entry: &Entry, copied: Copied) {
+fn count_as_written(
+    worker: &mut Worker<'_>,
+    entry: &Entry,
+    Moved { copied, matched_bytes }: Moved,
+) {
     let totals = &mut worker.scratch.totals;
     totals.transferred_files += 1;
     add_bytes(&mut totals.transferred_bytes, entry.source.size);
-    add_bytes(&mut totals.literal_bytes, copied.read_bytes);
+    add_bytes(&mut totals.literal_bytes, copied.read_bytes.saturating_sub(matched_bytes));
+    add_bytes(&mut totals.matched_bytes, matched_bytes);
     add_bytes(&mut totals.written_bytes, copied.written_bytes);
     Gauges::add(&worker.run.progress.gauges.transferred_files, 1);
 }
@@ -249,63 +279,41 @@ fn refresh(run: &Run, entry: &mut Entry) {
 
 /// Writes a file by the way that the settings ask for.
 fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Written, Problem> {
-    let source = open_source(worker.run, &mut worker.scratch.totals, job)?;
     if worker.run.settings.write.staging == StagingChoice::InPlace {
+        let use_of = in_place::use_of_source(worker.run, &job.entry);
+        let source = open_source(worker.run, &mut worker.scratch.totals, job, use_of)?;
         return in_place::write(worker, job, &source);
     }
+    let old = old_file::find(worker.run, &job.entry);
+    let use_of = if old.is_some() { UseOfSource::Patch } else { UseOfSource::Read };
+    let source = open_source(worker.run, &mut worker.scratch.totals, job, use_of)?;
     let mut staged = Staged::create(worker.run, &job.entry)?;
-    let copied = copy(worker, job, &source, staged.file());
-    let copied = match copied {
-        Ok(copied) => copied,
+    let moved = match (&old, source.to_patch()) {
+        (Some(old), Some(_)) => make_of(worker, job, &source, old, staged.file()),
+        _ => copy(worker, job, &source, staged.file()).map(Moved::from),
+    };
+    let moved = match moved {
+        Ok(moved) => moved,
         Err(problem) => {
             partial::keep(worker.run, &job.entry, staged, &problem, None);
             return Err(problem);
         }
     };
     let lacking = staged.complete(worker.run, &job.entry, &source)?;
-    Ok(Written { copied, lacking })
+    Ok(Written { moved, lacking })
 }
 
-/// Opens the source and makes sure that it is what was listed.
-pub(crate) fn open_source(
-    run: &Run,
-    totals: &mut Summary,
-    job: &mut FileJob,
-) -> Result<SourceFile, Problem> {
-    let entry = &mut job.entry;
-    if let Some(content) = &entry.content {
-        match content.dir.open_file(entry.target_name(), fs::AccessTime::Keep) {
-            Ok(file) => return Ok(file.into()),
-            // The source has the same content; that the basis cannot be read is told.
-            Err(error) => {
-                let fault = entry.target_fault(Verb::OpenBasis, &error);
-                run.fault(totals, fault);
-                entry.content = None;
-            }
-        }
-    }
-    let file = match job.opened.take() {
-        Some(file) => return Ok(file),
-        None => entry.open_source(run),
-    };
-    let file = file.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => entry.source_fault(Verb::Open, Cause::Vanished),
-        _ => entry.source_fault(Verb::Open, &error),
-    })?;
-    let now = file.metadata().map_err(|error| entry.source_fault(Verb::LookAt, &error))?;
-    if now.kind.is_device() && run.settings.write.copy_devices {
-        entry.source.size =
-            file.device_size().map_err(|error| entry.source_fault(Verb::Measure, &error))?;
-        return Ok(file);
-    }
-    if now.kind != Kind::File {
-        return Err(entry.source_fault(Verb::Read, Cause::ChangedDuringCopy).into());
-    }
-    // As in rsync, which asks by name: what is behind a link is what it is.
-    let pretended = if entry.is_followed { Ok(now) } else { run.as_pretended_file(&file, now) };
-    let pretended = pretended.map_err(|error| entry.source_fault(Verb::LookAt, &error))?;
-    entry.source = Metadata { nlink: entry.source.nlink, ..pretended };
-    Ok(file)
+/// Makes all content of an old file beside it.
+pub(crate) fn make_of(
+    worker: &mut Worker<'_>,
+    job: &FileJob,
+    source: &SourceFile,
+    old: &OldFile,
+    target: &File,
+) -> Result<Moved, Problem> {
+    preallocate(worker.run, &job.entry, target)?;
+    let sides = Sides { job, source, old: &old.file, target };
+    patching::make(worker, &sides, old.bytes, Update::Apart)
 }
 
 /// Copies all content, at the pace that the limits allow.
@@ -316,11 +324,7 @@ fn copy(
     target: &File,
 ) -> Result<Copied, Problem> {
     let (run, entry) = (worker.run, &job.entry);
-    if run.settings.write.preallocate && !entry.source.may_have_holes() {
-        target
-            .preallocate(entry.source.size)
-            .map_err(|error| entry.target_fault(Verb::Preallocate, &error))?;
-    }
+    preallocate(run, entry, target)?;
     if entry.source.size == 0 {
         return Ok(Copied::default());
     }
@@ -338,6 +342,15 @@ fn copy(
         return Err(Problem::Changed);
     }
     Ok(copied)
+}
+
+/// Reserves the space of a file, where the settings ask for it.
+pub(crate) fn preallocate(run: &Run, entry: &Entry, target: &File) -> Result<(), Problem> {
+    if run.settings.write.preallocate && !entry.source.may_have_holes() {
+        let reserved = target.preallocate(entry.source.size);
+        reserved.map_err(|error| entry.target_fault(Verb::Preallocate, &error))?;
+    }
+    Ok(())
 }
 
 /// What becomes of holes: kept where the source has them, found with `-S`.
@@ -419,7 +432,8 @@ impl Staged {
             return Err(Problem::Changed);
         }
         if run.settings.write.verify {
-            verify(run, entry, source, self.file(), 0..entry.source.size)?;
+            let checked = (run.settings.compare.checksum, 0..entry.source.size);
+            verify(run, entry, source, self.file(), checked)?;
         }
         // Before the attributes: what is written back late would change the times.
         self.file().check_close().map_err(|error| entry.target_fault(Verb::Write, &error))?;
@@ -524,15 +538,14 @@ pub(crate) fn target_dir(entry: &Entry) -> Result<&Dir, Problem> {
     })
 }
 
-/// Reads a range of both files again and compares their checksums.
+/// Reads a range of both files again and compares their checksums of this kind.
 pub(crate) fn verify(
     run: &Run,
     entry: &Entry,
     source: &SourceFile,
     target: &File,
-    range: Range<u64>,
+    (algorithm, range): (Checksum, Range<u64>),
 ) -> Result<(), Problem> {
-    let algorithm = run.settings.compare.checksum;
     let go_on = || run.ending.go_on();
     let expected = source
         .checksum(algorithm, range.clone(), go_on)

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::progress::{Percent, Reading, Scan};
 use crate::settings::RunFacts;
+use crate::stats::Totals;
 use crate::testing::item;
 
 const DOCUMENT: &str = include_str!("../../../../docs/json.md");
@@ -134,7 +135,8 @@ fn summary() -> String {
     summary.deleted.add(Kind::File, 1);
     let sentence = Some("some entries were not brought over; they are named above");
     let elapsed = Duration::from_millis(2500);
-    line(&Record::Summary(SummaryRecord::new(&summary, 23, sentence, elapsed)))
+    let totals = Totals { summary: &summary, traffic: None };
+    line(&Record::Summary(SummaryRecord::new(&totals, 23, sentence, elapsed)))
 }
 
 #[test]

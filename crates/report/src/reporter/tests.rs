@@ -20,7 +20,7 @@ const UNSEEN: Ended = Ended {
 };
 
 fn endings(run: Ended) -> Endings {
-    Endings { run, unseen: UNSEEN, statistics: Statistics::Shown }
+    Endings { run, unseen: UNSEEN, statistics: Statistics::Shown, traffic: None }
 }
 
 struct Outcome {

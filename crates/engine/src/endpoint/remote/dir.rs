@@ -426,6 +426,18 @@ impl RemoteDir {
         Ok(RemoteFile::begin(self, self.file_at(&name, follow, atime), told.as_deref()))
     }
 
+    /// A file in it of which not all content will be wanted.
+    pub(crate) fn open_unread(
+        &self,
+        name: &[u8],
+        follow: Follow,
+        atime: AccessTime,
+    ) -> io::Result<RemoteFile> {
+        let file = RemoteFile::begin_unread(self, self.file_at(&name_of(name)?, follow, atime));
+        file.wait()?;
+        Ok(file)
+    }
+
     /// A file in it that is opened when it must be: its checksum is made without.
     pub(crate) fn file(
         &self,

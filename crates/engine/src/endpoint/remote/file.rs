@@ -9,14 +9,16 @@ use std::sync::{Arc, OnceLock};
 use model::settings::Checksum;
 use model::{Kind, Metadata};
 use parking_lot::Mutex;
-use wire::{Algorithm, Answer, Content, ContentOf, Fetched, FileAt, Request, Room, Span, Wants};
+use wire::{
+    Algorithm, Answer, Content, ContentOf, Fetched, FileAt, Handle, Request, Room, Span, Wants,
+};
 
 use super::attributes::ATTRIBUTES_AND_ACLS;
 use super::dir::look_in_rooms;
 use super::extents::Extents;
 use super::known::Known;
 use super::reading::Reading;
-use super::{Held, Pending, Remote, RemoteDir, foreign, of_another_kind};
+use super::{Held, Pending, Remote, RemoteDir, again, foreign, of_another_kind};
 use crate::checksum;
 
 /// Files up to this size come whole, by the request that opens them.
@@ -107,6 +109,29 @@ impl RemoteFile {
         };
         let is_empty = told.is_some_and(|known| known.metadata.size == 0);
         Self { opening: Mutex::new(opening), is_empty, ..Self::named(dir, at) }
+    }
+
+    /// A file of which not all content will be wanted. Does not wait for it.
+    pub(super) fn begin_unread(dir: &RemoteDir, at: FileAt) -> Self {
+        let opening = dir.remote().start_ahead(Request::OpenFile { file: at.clone() }, 0);
+        let opening =
+            opening.map_or(Opening::Later, |opening| Opening::Open(opening, Reading::default()));
+        Self { opening: Mutex::new(opening), ..Self::named(dir, at) }
+    }
+
+    /// True where it is open at the source, and not all of it has come.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.opened(), Ok(Opened::Held(_)))
+    }
+
+    /// By what the source knows it while it is open there, to ask for its content.
+    pub(super) fn held_handle(&self) -> io::Result<Handle> {
+        let opened = self.opened()?;
+        self.is_read.store(true, Ordering::Relaxed);
+        match opened {
+            Opened::Held(reader) => Ok(reader.held.handle),
+            Opened::Whole(_) => Err(of_another_kind()),
+        }
     }
 
     pub(super) fn remote(&self) -> &Arc<Remote> {
@@ -293,14 +318,6 @@ fn whole_room(told: &Known) -> Option<Room<0>> {
 
 fn fetch_request(remote: &Remote, at: &FileAt, room: Room<0>) -> Request {
     Request::Fetch { file: at.clone(), wants: remote.wants & ATTRIBUTES_AND_ACLS, room }
-}
-
-/// The error that opening ended by, for another who asks.
-fn again(error: &io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(errno) => io::Error::from_raw_os_error(errno),
-        None => io::Error::new(error.kind(), error.to_string()),
-    }
 }
 
 fn wire_algorithm(algorithm: Checksum) -> Option<Algorithm> {

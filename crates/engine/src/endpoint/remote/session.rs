@@ -54,7 +54,11 @@ struct Shared {
     /// Something has happened to the machines.
     bell: Condvar,
     server: Server,
+    /// Is shown each request before that is asked.
+    witness: Mutex<Option<Witness>>,
 }
+
+type Witness = Box<dyn FnMut(&Request) + Send>;
 
 struct Machines {
     requester: Requester,
@@ -95,7 +99,12 @@ impl Session {
         let rule_files = std::collections::BTreeSet::new();
         let terms = Terms { roots: None, follows: Follow::Links, rule_files, removes_files: true };
         let (machines, bell) = (Mutex::new(machines), Condvar::new());
-        let shared = Arc::new(Shared { machines, bell, server: Server::new(terms) });
+        let shared = Arc::new(Shared {
+            machines,
+            bell,
+            server: Server::new(terms),
+            witness: Mutex::default(),
+        });
         for _ in 0..SERVING {
             let shared = Arc::clone(&shared);
             thread::spawn(move || shared.serve());
@@ -115,6 +124,11 @@ impl Session {
         let mut machines = self.0.machines.lock();
         machines.asked.clear();
         machines.ends_after = Some((requests, why));
+    }
+
+    /// Shows each request to somebody, before it is asked.
+    pub(super) fn show_requests(&self, witness: impl FnMut(&Request) + Send + 'static) {
+        *self.0.witness.lock() = Some(Box::new(witness));
     }
 
     /// What was asked since this was asked before.
@@ -213,6 +227,9 @@ impl Respond for ToResponder<'_> {
 
 impl Ask for Session {
     fn start(&self, request: Request) -> Result<RequestId, AskError> {
+        if let Some(witness) = &mut *self.0.witness.lock() {
+            witness(&request);
+        }
         self.0.change(|machines| {
             if let Some((_, why)) =
                 machines.ends_after.filter(|(most, _)| machines.asked.len() >= *most)
@@ -242,7 +259,7 @@ impl Ask for Session {
 
     fn abandon(&self, id: RequestId) {
         self.0.change(|machines| match machines.answers.remove(&id) {
-            Some(Ok(Answer::Opened(_))) => machines.requester.close(Handle(id)),
+            Some(Ok(Answer::Opened(_) | Answer::Done)) => machines.requester.close(Handle(id)),
             Some(_) => {}
             None => machines.requester.cancel(id),
         });

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use fs::{AccessTime, Content, Dir};
-use model::settings::{Depth, Mtimes, Perms};
-use model::{Destination, Event, Job, Kind, Metadata, Sink, Source};
+use fs::{AccessTime, Content, Dir, Times};
+use model::settings::{ContentCheck, Deltas, Depth, Mtimes, Perms, Staging};
+use model::{Destination, Event, Job, Kind, Metadata, Settings, Sink, Source, Timestamp};
+use proptest::prelude::*;
 use sched::Cancel;
 use tempfile::TempDir;
 use wire::{Capacity, Name, Request};
@@ -283,10 +284,21 @@ impl Sink for Nobody {
 
 /// Brings `from` over the session into `to`, as `-a` does.
 fn bring(session: &Arc<Session>, from: &Path, to: &Path) -> Outcome {
+    bring_with(session, from, to, |_| {})
+}
+
+/// The same with other settings.
+fn bring_with(
+    session: &Arc<Session>,
+    from: &Path,
+    to: &Path,
+    change: impl FnOnce(&mut Settings),
+) -> Outcome {
     let mut settings = wanting_all();
     settings.traverse.depth = Depth::Recursive;
     settings.preserve.perms = Perms::Keep;
     settings.preserve.mtimes = Mtimes { files: true, directories: true, symlinks: true };
+    change(&mut settings);
     let mut typed = from.as_os_str().to_owned();
     typed.push("/");
     let job = Job {
@@ -374,4 +386,125 @@ fn a_run_whose_session_ends_says_so() {
     let outcome = bring(&tree.session, tree.scratch.path(), to.path());
     assert_eq!(outcome.stopped, Some(Stop::SourceLost("the cable was cut".into())));
     assert_eq!((outcome.cancelled, outcome.summary.vanished), (false, 0));
+}
+
+/// A tree with one file that has changed since it was brought over.
+struct Changed {
+    tree: Tree,
+    to: TempDir,
+    there: Dir,
+}
+
+impl Changed {
+    fn new(old: &[u8], new: &[u8]) -> Self {
+        let (tree, to) = (Tree::new(), tempfile::tempdir().unwrap());
+        tree.write("file", new);
+        let there = Dir::open_operator(to.path()).unwrap();
+        there.create_file(b"file", 0o644).unwrap().write_all_at(old, 0).unwrap();
+        Self { tree, to, there }
+    }
+
+    /// Brings it over by deltas; it is the same then, and nothing is left open.
+    #[track_caller]
+    fn bring(&self, change: impl FnOnce(&mut Settings)) -> Outcome {
+        let (session, from) = (&self.tree.session, self.tree.scratch.path());
+        let outcome = bring_with(session, from, self.to.path(), |settings| {
+            settings.compare.content = ContentCheck::Never;
+            settings.write.deltas = Deltas::Always;
+            change(settings);
+        });
+        assert_eq!((outcome.summary.faults, outcome.summary.vanished), (0, 0), "{outcome:?}");
+        assert!(contents(self.to.path()) == contents(from));
+        assert_eq!(session.settled_handles(), 0);
+        outcome
+    }
+}
+
+/// A new file of stretches of an old one and other bytes.
+fn edited(old: &[u8], edits: &[(usize, usize, u8)]) -> Vec<u8> {
+    let mut new = Vec::new();
+    for &(start, length, byte) in edits {
+        let start = start.min(old.len());
+        new.extend_from_slice(&old[start..old.len().min(start + length)]);
+        new.extend(std::iter::repeat_n(byte, length % 100));
+    }
+    new
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_made_of_an_old_file_is_the_new_one(
+        old_bytes in 1..300_000_u32,
+        edits in proptest::collection::vec((0..300_000_usize, 0..100_000_usize, any::<u8>()), 0..6),
+        block_bytes in proptest::option::of(1..5000_u64),
+        in_place: bool,
+        finds_zeros: bool,
+    ) {
+        let old = content(old_bytes);
+        let changed = Changed::new(&old, &edited(&old, &edits));
+        let outcome = changed.bring(|settings| {
+            settings.write.block_bytes = block_bytes;
+            settings.write.find_zeros = finds_zeros;
+            if in_place {
+                settings.write.staging = Staging::InPlace;
+            }
+        });
+        let totals = outcome.summary;
+        prop_assert_eq!(totals.literal_bytes + totals.matched_bytes, totals.transferred_bytes);
+    }
+}
+
+#[test]
+fn an_old_file_that_changes_meanwhile_does_no_harm() {
+    for in_place in [false, true] {
+        let old = content(1 << 20);
+        let mut new = old.clone();
+        new[500_000] ^= 1;
+        let changed = Changed::new(&old, &new);
+        let file = changed.there.open_for_update(b"file").unwrap();
+        changed.tree.session.show_requests(move |request| {
+            if let Request::Delta { .. } = request {
+                file.write_all_at(b"scribbled", 700_000).unwrap();
+            }
+        });
+        changed.bring(|settings| {
+            if in_place {
+                settings.write.staging = Staging::InPlace;
+            }
+        });
+    }
+}
+
+#[test]
+fn an_old_file_that_becomes_shorter_meanwhile_does_no_harm() {
+    let old = content(1 << 20);
+    let changed = Changed::new(&old, &content((1 << 20) + 400));
+    let file = changed.there.open_for_update(b"file").unwrap();
+    changed.tree.session.show_requests(move |request| {
+        if let Request::Delta { .. } = request {
+            file.set_len(1000).unwrap();
+        }
+    });
+    changed.bring(|_| {});
+}
+
+#[test]
+fn a_source_that_changes_while_it_is_compared_is_compared_anew() {
+    let old = content(1 << 20);
+    let changed = Changed::new(&old, &content((1 << 20) + 400));
+    let file = changed.tree.here.open_for_update(b"file").unwrap();
+    let mut times = 0;
+    changed.tree.session.show_requests(move |request| {
+        if let Request::Delta { .. } = request {
+            times += 1;
+            if times == 1 {
+                file.write_all_at(b"written meanwhile", 600_000).unwrap();
+                let mtime = Some(Timestamp { secs: 1_000_000, nanos: 0 });
+                file.set_times(Times { mtime, atime: None }).unwrap();
+            }
+        }
+    });
+    changed.bring(|_| {});
 }

@@ -499,3 +499,91 @@ fn what_is_closed_is_dropped_and_special_files_are_not_read() {
     assert_eq!(session.ask(Request::Close { handles }), Ok(Answer::Done));
     assert_eq!(session.server.handle_count(), 0);
 }
+
+/// The old file that signatures are of, in blocks of 1000 bytes.
+fn old_file() -> Vec<u8> {
+    (0..50_000_u32).flat_map(u32::to_le_bytes).collect()
+}
+
+const SEED: wire::DeltaSeed = wire::DeltaSeed([3; 32]);
+
+fn sign(range: std::ops::Range<u64>) -> Request {
+    let old = old_file();
+    let read = |offset: u64, buffer: &mut [u8]| {
+        buffer.copy_from_slice(&old[usize::try_from(offset).unwrap()..][..buffer.len()]);
+        Ok(())
+    };
+    let shape = delta::Shape::new(1000, 8).unwrap();
+    let signature = Signature::new(&delta::Seed::from(SEED.0), shape, range, read).unwrap();
+    let mut bytes = Vec::new();
+    signature.encode(&mut bytes);
+    Request::Sign { signature: wire::Signature::new(bytes).unwrap() }
+}
+
+fn delta(file: Handle, span: std::ops::Range<u64>, signatures: &[Handle], room: u32) -> Request {
+    let signatures = List::new(signatures.to_vec()).unwrap();
+    let basis = wire::Basis { signatures, seed: SEED, update: wire::Update::Apart };
+    Request::Delta { file, span: Span::new(span).unwrap(), basis, room: Room::new(room).unwrap() }
+}
+
+/// What operations make of the old file, from this place on.
+fn made(outcome: Outcome, start: u64) -> Vec<u8> {
+    let Answer::Operations(pieces) = outcome.unwrap() else { panic!("other answer") };
+    let (old, mut made, mut decoder) = (old_file(), Vec::new(), delta::Decoder::new(start));
+    for piece in &pieces {
+        for operation in decoder.decode(piece) {
+            match operation.unwrap() {
+                delta::Operation::Copy { offset, length } => {
+                    let start = usize::try_from(offset).unwrap();
+                    made.extend_from_slice(&old[start..][..usize::try_from(length).unwrap()]);
+                }
+                delta::Operation::Literal(bytes) => made.extend_from_slice(bytes),
+            }
+        }
+    }
+    made
+}
+
+#[test]
+fn operations_make_the_file_of_an_old_one_however_little_room_there_is() {
+    let mut session = Session::trusting();
+    let new = [&old_file()[..70_500], &[7; 9000], &old_file()[71_000..]].concat();
+    write(&session.here, "file", &new);
+    let root = session.root();
+    let file = session.file(root, "file");
+    let signed = [sign(0..100_000), sign(100_000..200_000)].map(|sign| session.open(sign).unwrap());
+    let whole = session.ask(delta(file, 0..1 << 40, &signed, 1 << 20));
+    assert!(matches!(&whole, Ok(Answer::Operations(pieces)) if pieces[0].len() < 10_600));
+    assert!(made(whole, 0) == new);
+    assert!(made(session.ask(delta(file, 0..1 << 40, &[], 1 << 20)), 0) == new);
+    for room in [120, 500, 9000] {
+        let mut made_until = 60_000;
+        while made_until < 90_000 {
+            let next =
+                made(session.ask(delta(file, made_until..90_000, &signed, room)), made_until);
+            let start = usize::try_from(made_until).unwrap();
+            assert!(!next.is_empty() && new[start..].starts_with(&next));
+            made_until += next.len() as u64;
+        }
+    }
+    let end = new.len() as u64;
+    let needed = FaultKind::NoRoom { needed_bytes: 21 };
+    assert_eq!(session.refusal(delta(file, 0..1, &signed, 20)), needed);
+    assert_eq!(session.refusal(delta(file, end..end + 1, &signed, 1000)), FaultKind::UnexpectedEof);
+}
+
+#[test]
+fn what_is_no_signature_or_does_not_fit_together_is_refused() {
+    let mut session = Session::trusting();
+    write(&session.here, "file", b"content");
+    let root = session.root();
+    let file = session.file(root, "file");
+    let unsound = Request::Sign { signature: wire::Signature::new(b"\x01unsound").unwrap() };
+    assert_eq!(session.refusal(unsound), FaultKind::InvalidInput);
+    let first = session.open(sign(0..100_000)).unwrap();
+    let third = session.open(sign(150_000..200_000)).unwrap();
+    let gap = delta(file, 0..7, &[first, third], 1000);
+    assert_eq!(session.refusal(gap), FaultKind::InvalidInput);
+    assert_eq!(session.refusal(delta(root, 0..7, &[first], 1000)), FaultKind::WrongHandle);
+    assert_eq!(session.refusal(delta(file, 0..7, &[file], 1000)), FaultKind::WrongHandle);
+}
