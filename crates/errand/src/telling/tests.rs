@@ -70,7 +70,7 @@ fn the_form_of_what_is_told_stays_as_it_is() {
     let files = Vec::new();
     all.extend_from_slice(Progress::new(chance.reading(), files).to_bytes().as_bytes());
     all.extend_from_slice(outcome::to_bytes(&(chance.outcome(), chance.reading())).as_bytes());
-    assert_eq!((all.len(), sum(&all)), (4182, 8_689_474_249_645_739_807));
+    assert_eq!((all.len(), sum(&all)), (4191, 16_859_830_645_863_696_603));
 }
 
 proptest! {

@@ -131,7 +131,7 @@ fn the_form_of_a_job_stays_as_it_is() {
     let mut chance = Chance(&entropy);
     let (job, rules) = (chance.job(), chance.rules());
     let bytes = Work::to_bytes(&job, &rules, UNIX_EPOCH).unwrap();
-    assert_eq!((bytes.len(), sum(&bytes)), (417, 11_111_806_206_800_811_040));
+    assert_eq!((bytes.len(), sum(&bytes)), (448, 11_328_064_790_284_769_091));
 }
 
 proptest! {
