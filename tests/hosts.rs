@@ -491,3 +491,27 @@ fn a_new_file_is_made_of_one_that_is_called_alike() {
     let output = changed.bring(&["--link-dest=../beside"], "h:from/", "to");
     assert!(stated(&output, "Matched data:") > 990_000);
 }
+
+#[test]
+fn no_more_goes_over_the_wire_than_with_rsync() {
+    let old = noise(64 << 20, 1);
+    let mut new = old.clone();
+    for at in (0..new.len()).step_by(1 << 20) {
+        new[at..at + 10_486].fill(7);
+    }
+    let total = |output: &Output| {
+        stated(output, "Total bytes sent:") + stated(output, "Total bytes received:")
+    };
+    for (from, to) in [("from/", "h:to"), ("h:from/", "to")] {
+        let ours = total(&Changed::new(&old, new.clone()).bring(&[], from, to));
+        let changed = Changed::new(&old, new.clone());
+        let theirs = Command::new("rsync")
+            .args(["-aI", "--stats", "-e", RUNS_IT_HERE, from, to])
+            .current_dir(changed.hosts.path())
+            .output()
+            .unwrap();
+        check(&theirs, 0, "");
+        let theirs = total(&theirs);
+        assert!(ours * 100 <= theirs * 105, "{from}: {ours} and with rsync {theirs}");
+    }
+}

@@ -408,6 +408,23 @@ fn content_is_copied_whole_or_by_ranges(endpoint: &Endpoint) {
     assert!(shared == bytes);
 }
 
+fn a_file_to_patch_is_as_any_other(endpoint: &Endpoint) {
+    let tree = Tree::new(endpoint);
+    let content = content(300_000);
+    let metadata = tree.shown(tree.write(b"file", &content).metadata());
+    tree.link(b"file", b"link");
+    let open =
+        |name, is_followed| tree.source.open_file_to_patch(name, is_followed, AccessTime::Keep);
+    for (name, is_followed) in [(&b"file"[..], false), (b"link", true)] {
+        let file = open(name, is_followed).unwrap();
+        assert!(file.metadata().unwrap().is_same_inode(&metadata));
+        assert_eq!(file.to_patch().is_some(), file.local().is_none());
+        assert_eq!(whole(&file), content);
+    }
+    assert_eq!(kind(open(b"missing", false)), Some(ErrorKind::NotFound));
+    assert!(open(b"link", false).is_err());
+}
+
 fn a_copy_that_its_observer_ends_says_so(endpoint: &Endpoint) {
     let tree = Tree::new(endpoint);
     tree.write(b"file", &content(100_000));
@@ -554,6 +571,7 @@ macro_rules! conforms {
             data_lies_in_the_extents_that_are_told
             a_checksum_is_that_of_the_range
             content_is_copied_whole_or_by_ranges
+            a_file_to_patch_is_as_any_other
             a_copy_that_its_observer_ends_says_so
             attributes_are_read_of_names_of_what_is_open_and_behind_links
             what_is_open_stays_what_it_was_whatever_has_its_name

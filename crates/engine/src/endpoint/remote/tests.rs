@@ -508,3 +508,28 @@ fn a_source_that_changes_while_it_is_compared_is_compared_anew() {
     });
     changed.bring(|_| {});
 }
+
+#[test]
+fn a_part_that_is_wrong_when_it_was_fetched_whole_is_a_fault() {
+    let old = content(1 << 20);
+    let mut new = old.clone();
+    new[500_000] ^= 1;
+    let changed = Changed::new(&old, &new);
+    let file = changed.there.open_for_update(b"file").unwrap();
+    // Once before what is there is copied from, and again while what was written is checked.
+    let mut sums = 0;
+    changed.tree.session.show_requests(move |request| {
+        if let Request::Hash { .. } = request {
+            sums += 1;
+        }
+        if matches!(request, Request::Delta { .. }) || sums == 2 {
+            file.write_all_at(b"scribbled", 700_000).unwrap();
+        }
+    });
+    let from = changed.tree.scratch.path();
+    let outcome = bring_with(&changed.tree.session, from, changed.to.path(), |settings| {
+        settings.compare.content = ContentCheck::Never;
+        settings.write.staging = Staging::InPlace;
+    });
+    assert_eq!((outcome.summary.faults, outcome.summary.transferred_files), (1, 0), "{outcome:?}");
+}
