@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use model::IdTarget;
+use model::settings::Deltas;
 use net::RemoteShell;
 use net::further::{Opener, Plan, Wish};
 use net::shell::Family;
+use report::settings::Transfer;
 use wire::{LaneCount, PortRange};
 
 use super::{Invocation, resolve_words};
@@ -179,4 +181,24 @@ fn on_one_machine_none_of_it_counts() {
         assert!(here(line).unwrap().remote.is_none(), "{line}");
     }
     assert_eq!(here("--contimeout=5").unwrap_err().exit, Exit::Usage);
+}
+
+#[test]
+fn what_an_old_file_has_is_not_sent_unless_that_is_asked_for() {
+    let invocation = |line: &str| resolve_in(&Fake::default(), line).unwrap();
+    for (line, deltas, told) in [
+        ("", Deltas::Auto, Transfer::Delta),
+        ("-W", Deltas::Never, Transfer::WholeFile),
+        ("--no-W", Deltas::Always, Transfer::Delta),
+        ("-W --no-whole-file", Deltas::Always, Transfer::Delta),
+    ] {
+        let invocation = invocation(line);
+        let asked = (invocation.job.settings.write.deltas, invocation.report.run.transfer);
+        assert_eq!(asked, (deltas, told), "{line}");
+    }
+    for (line, block_bytes) in
+        [("", None), ("-B1000", Some(1000)), ("--block-size=2k", Some(2048)), ("-B1000 -B0", None)]
+    {
+        assert_eq!(invocation(line).job.settings.write.block_bytes, block_bytes, "{line}");
+    }
 }
