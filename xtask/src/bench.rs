@@ -21,6 +21,8 @@ mod tool;
 
 mod volume;
 
+mod wan;
+
 mod measure;
 
 mod rounds;
@@ -39,7 +41,8 @@ const USAGE: &str = "\
 usage: cargo xtask bench [SCENARIO...] [OPTIONS]
 
 Without a SCENARIO all are run; a name's beginning stands for all that begin so, unless it is a
-name itself. Needs root (it mounts) and only Debian packages: rsync, e2fsprogs, xfsprogs, util-linux, fuse3.
+name itself. Needs root (it mounts) and only Debian packages: rsync, e2fsprogs, xfsprogs, util-linux, fuse3;
+for what begins with wan also iproute2, openssh-client and openssh-server.
 
   --list            the scenarios
   --runs N          counted rounds after the one thrown away (5)

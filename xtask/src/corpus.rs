@@ -22,16 +22,17 @@ mod plain;
 pub(crate) use change::Change;
 
 const USAGE: &str = "\
-usage: cargo xtask corpus KIND DIR [--scale X] [--change touched|halved]
+usage: cargo xtask corpus KIND DIR [--scale X] [--change touched|halved|patched]
 
 KIND  small     100,000 files of 1 to 8 KiB in 1,000 directories
       spread    the same in directories of 10 files
+      even      20,000 files of 4 KiB in 200 directories
       flat      200,000 files of at most 1 KiB in one directory
       mixed     20,000 files of long-tailed sizes, 2 GB, one of 1 GB, and every kind of entry
       big       one file of 4 GiB of random bytes
       million   1,000,000 empty files in 1,000 directories
 DIR must not exist. --scale 0.01 makes it a hundredth. --change touched then alters one file in a
-hundred, --change halved removes every second one.
+hundred, --change halved removes every second one, --change patched writes over a hundredth of each.
 ";
 
 /// What differs between this corpus and another of the same kind: nothing, ever.
@@ -42,6 +43,7 @@ const SEED: u64 = 0x1a9e_5b0c;
 pub(crate) enum Kind {
     Small,
     Spread,
+    Even,
     Flat,
     Mixed,
     Big,
@@ -49,13 +51,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::Small, Self::Spread, Self::Flat, Self::Mixed, Self::Big, Self::Million];
+    const ALL: [Self; 7] =
+        [Self::Small, Self::Spread, Self::Even, Self::Flat, Self::Mixed, Self::Big, Self::Million];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Small => "small",
             Self::Spread => "spread",
+            Self::Even => "even",
             Self::Flat => "flat",
             Self::Mixed => "mixed",
             Self::Big => "big",
@@ -68,6 +71,7 @@ impl Kind {
         let whole = match self {
             Self::Small => 101_000,
             Self::Spread => 110_000,
+            Self::Even => 20_200,
             Self::Flat => 200_000,
             Self::Mixed => 23_000,
             Self::Big => 1,
@@ -80,6 +84,7 @@ impl Kind {
     pub(crate) fn bytes(self, scale: f64) -> u64 {
         let whole = match self {
             Self::Small | Self::Spread => 700 << 20,
+            Self::Even => 90 << 20,
             Self::Flat => 850 << 20,
             Self::Mixed => 2200 << 20,
             Self::Big => 4 << 30,
@@ -93,6 +98,7 @@ impl Kind {
         match self {
             Self::Small => plain::many(dir, &plain::Shape::small(scale)),
             Self::Spread => plain::many(dir, &plain::Shape::spread(scale)),
+            Self::Even => plain::many(dir, &plain::Shape::even(scale)),
             Self::Flat => plain::many(dir, &plain::Shape::flat(scale)),
             Self::Million => plain::many(dir, &plain::Shape::million(scale)),
             Self::Mixed => mixed::generate(dir, scale),

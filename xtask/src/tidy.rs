@@ -40,7 +40,7 @@ Checks all files that git tracks or would add:
   names       no module is called util, helpers, manager and the like
   words       no notes to self, no references to line numbers, no paths of one machine
   reasons     each unsafe says why it is sound, each switched-off lint says why
-  unsafe      lies in fs::sys and nowhere else
+  unsafe      lies in fs::sys, where benchmarks make a network, and nowhere else
   width       no line of prose in a document is wider than 110
   changes     notes of changes are called <issue>-<word>.md
   links       what documents link to is there

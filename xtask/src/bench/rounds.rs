@@ -15,10 +15,15 @@ use super::Options;
 use super::measure::{self, Sample, Stop};
 use super::scenario::{Op, Place, SLOW_DELAY_US, Scenario};
 use super::stats::rotated;
-use super::tool::{self, Job, Tool};
+use super::tool::{self, Far, Job, Tool};
 use super::verify::{self, Differences};
 use super::volume::{FsKind, Room, SlowVolume, Volume, available_memory_bytes, must};
+use super::wan::Wan;
 use crate::corpus::{Change, Kind};
+
+/// A tool between two hosts that takes longer is stopped: on a line that loses packets some would take
+/// hours, and what has arrived by then tells as much.
+const FAR_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What all scenarios share.
 pub(crate) struct Lab {
@@ -37,6 +42,12 @@ struct SourceKey {
     corpus: Kind,
     on: FsKind,
     change: Option<Change>,
+}
+
+/// The other host of a scenario.
+struct Abroad {
+    wan: Wan,
+    far: Far,
 }
 
 /// Where one run goes from and to.
@@ -69,6 +80,8 @@ pub(crate) struct Row {
     pub(crate) samples: Vec<Sample>,
     /// What the system still had to write after each.
     pub(crate) flushes: Vec<Duration>,
+    /// What went over the link in each, if there was one.
+    pub(crate) carried_bytes: Vec<u64>,
     pub(crate) failure: Option<String>,
     pub(crate) differences: Option<Differences>,
 }
@@ -95,12 +108,14 @@ impl Lab {
         let peers = self.options.peers.as_deref();
         let tools = tool::line_up(scenario, self.ours.as_deref(), peers);
         let mut rows: Vec<Row> = tools.into_iter().map(Row::new).collect();
+        let abroad = self.abroad(scenario)?;
         let shared =
             if scenario.changes_destination() { None } else { Some(self.stage(scenario)?) };
         for round in 0..=self.options.runs {
             for place in rotated(rows.len(), round) {
                 if rows[place].failure.is_none() {
-                    self.one_run(scenario, round, &mut rows[place], shared.as_ref())?;
+                    let around = (shared.as_ref(), abroad.as_ref());
+                    self.one_run(scenario, round, &mut rows[place], around)?;
                 }
             }
         }
@@ -113,7 +128,7 @@ impl Lab {
         scenario: &Scenario,
         round: usize,
         row: &mut Row,
-        shared: Option<&Stage>,
+        (shared, abroad): (Option<&Stage>, Option<&Abroad>),
     ) -> Result<()> {
         let own = if shared.is_none() { Some(self.stage(scenario)?) } else { None };
         let stage = shared.or(own.as_ref()).context("a stage was set")?;
@@ -128,14 +143,14 @@ impl Lab {
             warm(&stage.seen.1)?;
             back_memory(self.room(scenario.corpus, scenario.share).bytes)?;
         }
-        let job = Job { op: scenario.op, from: &stage.from, to: &stage.to };
-        let mut command = row.tool.command(job);
-        let log = self.work.join("output");
-        let sample = measure::run(&mut command, &log, self.options.timeout, &self.stop)?;
+        let far = abroad.map(|abroad| &abroad.far);
+        let job = Job { op: scenario.op, from: &stage.from, to: &stage.to, far };
+        let (sample, carried_bytes) = self.timed(&mut row.tool.command(job), abroad)?;
         let flush = if scenario.is_slow() { Duration::ZERO } else { flush(&stage.to)? };
-        self.record(scenario, round, &row.tool, &sample, flush)?;
+        self.record(scenario, round, &row.tool, (&sample, flush, carried_bytes))?;
         if let Some(failure) = sample.failure {
-            row.failure = Some(failure);
+            let carried = carried_bytes.map(|bytes| format!("; {} MiB over the link", bytes >> 20));
+            row.failure = Some(failure + &carried.unwrap_or_default());
             return Ok(());
         }
         // Others are looked at once, ours each time.
@@ -149,15 +164,43 @@ impl Lab {
         if round > 0 {
             row.samples.push(sample);
             row.flushes.push(flush);
+            row.carried_bytes.extend(carried_bytes);
         }
         Ok(())
+    }
+
+    /// Runs a command where it belongs; says what it cost, and what went over the link.
+    fn timed(
+        &self,
+        command: &mut Command,
+        abroad: Option<&Abroad>,
+    ) -> Result<(Sample, Option<u64>)> {
+        let log = self.work.join("output");
+        let Some(Abroad { wan, .. }) = abroad else {
+            let sample = measure::run(command, &log, self.options.timeout, &self.stop)?;
+            return Ok((sample, None));
+        };
+        let _entered = wan.enter()?;
+        let before = wan.carried_bytes();
+        let patience = self.options.timeout.min(FAR_PATIENCE);
+        let sample = measure::run(command, &log, patience, &self.stop)?;
+        let carried = wan.carried_bytes().zip(before).map(|(after, before)| after - before);
+        Ok((sample, carried))
+    }
+
+    fn abroad(&self, scenario: &Scenario) -> Result<Option<Abroad>> {
+        let Some((link, way)) = scenario.far() else { return Ok(None) };
+        let wan = Wan::new(&self.work, link)?;
+        let (shell, host) = wan.shell_and_host()?;
+        Ok(Some(Abroad { wan, far: Far { shell, host, way } }))
     }
 
     fn stage(&self, scenario: &Scenario) -> Result<Stage> {
         let room = self.room(scenario.corpus, scenario.share);
         let twice = Room { bytes: room.bytes * 2, inodes: room.inodes * 2 };
         match scenario.place {
-            Place::Fresh(kind) => {
+            Place::Fresh(_) | Place::Far { .. } => {
+                let kind = scenario.place.destination();
                 let volume = Volume::fresh(&self.work, "destination", kind, room)?;
                 let from = self.source(scenario, scenario.op.change())?;
                 let to = volume.path().join("dst");
@@ -232,8 +275,7 @@ impl Lab {
         scenario: &Scenario,
         round: usize,
         tool: &Tool,
-        sample: &Sample,
-        flush: Duration,
+        (sample, flush, carried_bytes): (&Sample, Duration, Option<u64>),
     ) -> Result<()> {
         let name = tool.recipe.name();
         let verdict = sample.failure.as_deref().unwrap_or("");
@@ -254,6 +296,7 @@ impl Lab {
             "sys_s": sample.sys.as_secs_f64(),
             "max_rss_bytes": sample.max_rss_bytes,
             "flush_s": flush.as_secs_f64(),
+            "carried_bytes": carried_bytes,
             "failure": sample.failure,
         });
         Ok(writeln!(self.log, "{line}")?)
@@ -270,8 +313,8 @@ impl Drop for Lab {
 
 impl Row {
     fn new(tool: Tool) -> Self {
-        let (samples, flushes) = (Vec::new(), Vec::new());
-        Self { tool, samples, flushes, failure: None, differences: None }
+        let (samples, flushes, carried_bytes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { tool, samples, flushes, carried_bytes, failure: None, differences: None }
     }
 }
 
@@ -279,6 +322,16 @@ impl Scenario {
     /// Whether each run needs a destination of its own.
     fn changes_destination(&self) -> bool {
         !matches!(self.op, Op::Equal | Op::Checksum)
+    }
+}
+
+impl Place {
+    /// The file system that is copied to where that is a fresh one.
+    fn destination(self) -> FsKind {
+        match self {
+            Self::Fresh(kind) | Self::Beside(kind) => kind,
+            Self::Slow { .. } | Self::Far { .. } => FsKind::Tmpfs,
+        }
     }
 }
 
@@ -293,7 +346,7 @@ impl Op {
 
 /// The sources of a scenario; the stages of the others make their own.
 fn keys(scenario: &Scenario) -> Vec<SourceKey> {
-    if !matches!(scenario.place, Place::Fresh(_)) {
+    if !matches!(scenario.place, Place::Fresh(_) | Place::Far { .. }) {
         return Vec::new();
     }
     let key = |change| SourceKey { corpus: scenario.corpus, on: scenario.source, change };

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::volume::FsKind;
+use super::wan::Link;
 use crate::corpus::{Change, Kind};
 
 /// What the tools have to do.
@@ -27,6 +28,17 @@ pub(crate) enum Place {
     Beside(FsKind),
     /// From and to a FUSE file system with a delay per operation and so many served at once.
     Slow { slots: u16 },
+    /// Between two hosts by ssh, both with tmpfs; without a link they are one.
+    Far { link: Option<Link>, way: Way },
+}
+
+/// Which of the hosts somebody sits at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// That of the source.
+    Push,
+    /// That of the destination.
+    Pull,
 }
 
 /// Who takes part.
@@ -81,6 +93,27 @@ const SLOW: Scenario =
 /// 8,000 files, since a tuner needs some seconds to find its number; no single streams here. Not
 /// more: the slow file system holds a descriptor for each inode, of 20,000 that a process often has.
 const TUNE: Scenario = Scenario { share: 0.08, field: Field::WorkerCounts, ..SLOW };
+
+/// 20,000 files of 4 KiB to a host far away.
+const FILES: Scenario = Scenario { corpus: Kind::Even, source: FsKind::Tmpfs, ..BASE };
+
+/// One file of 1 GiB to a host far away.
+const FILE: Scenario = Scenario { corpus: Kind::Big, share: 0.25, ..FILES };
+
+const MS_20: Link = Link { round_trip_ms: 20, loss_per_100k: 0, rate_mbit: 1000 };
+const MS_100: Link = Link { round_trip_ms: 100, ..MS_20 };
+const LOSSY: Link = Link { loss_per_100k: 100, ..MS_100 };
+const LOSSIER: Link = Link { loss_per_100k: 1000, ..MS_100 };
+
+const fn push(link: Link) -> Place {
+    Place::Far { link: Some(link), way: Way::Push }
+}
+
+const fn pull(link: Link) -> Place {
+    Place::Far { link: Some(link), way: Way::Pull }
+}
+
+const NEXT_DOOR: Place = Place::Far { link: None, way: Way::Push };
 
 const TMPFS: Place = Place::Fresh(FsKind::Tmpfs);
 const XFS: Place = Place::Fresh(FsKind::Xfs);
@@ -140,6 +173,38 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "slow-64", place: Place::Slow { slots: 64 }, ..SLOW },
     Scenario { name: "tune-16", place: Place::Slow { slots: 16 }, ..TUNE },
     Scenario { name: "tune-64", place: Place::Slow { slots: 64 }, ..TUNE },
+    Scenario { name: "wan-files-loopback", place: NEXT_DOOR, aim: Some(2.6), ..FILES },
+    Scenario { name: "wan-files-20ms", place: push(MS_20), aim: Some(1.65), ..FILES },
+    Scenario { name: "wan-files-20ms-pull", place: pull(MS_20), aim: Some(1.65), ..FILES },
+    Scenario { name: "wan-files-100ms-loss-0.1", place: push(LOSSY), aim: Some(14.0), ..FILES },
+    Scenario { name: "wan-files-100ms-loss-1", place: push(LOSSIER), aim: Some(100.0), ..FILES },
+    Scenario { name: "wan-file-loopback", place: NEXT_DOOR, aim: Some(3.0), ..FILE },
+    Scenario { name: "wan-file-20ms", place: push(MS_20), aim: Some(1.3), ..FILE },
+    Scenario { name: "wan-file-100ms-loss-0.1", place: push(LOSSY), aim: Some(100.0), ..FILE },
+    Scenario { name: "wan-file-100ms-loss-1", place: push(LOSSIER), aim: Some(300.0), ..FILE },
+    Scenario {
+        name: "wan-file-patched-20ms",
+        place: push(MS_20),
+        op: Op::Update(Change::Patched),
+        aim: Some(1.0),
+        ..FILE
+    },
+    Scenario {
+        name: "wan-noop-100ms",
+        corpus: Kind::Small,
+        place: push(MS_100),
+        op: Op::Equal,
+        aim: Some(2.0),
+        ..FILES
+    },
+    Scenario {
+        name: "wan-noop-100ms-pull",
+        corpus: Kind::Small,
+        place: pull(MS_100),
+        op: Op::Equal,
+        aim: Some(2.0),
+        ..FILES
+    },
 ];
 
 /// Those whose names begin with one of the given ones.
@@ -165,6 +230,14 @@ impl Scenario {
         matches!(self.place, Place::Slow { .. })
     }
 
+    /// The link to the other host, if there is one and it is another.
+    pub(crate) fn far(&self) -> Option<(Option<Link>, Way)> {
+        match self.place {
+            Place::Far { link, way } => Some((link, way)),
+            _ => None,
+        }
+    }
+
     /// In words.
     pub(crate) fn title(&self) -> String {
         let what = match self.op {
@@ -172,6 +245,7 @@ impl Scenario {
             Op::Equal => "nothing to do",
             Op::Checksum => "nothing to do, with -c",
             Op::Update(Change::Touched) => "1 % changed",
+            Op::Update(Change::Patched) => "1 % of the bytes changed",
             Op::Update(Change::Halved) => "half deleted",
         };
         let source = self.source.name();
@@ -180,6 +254,11 @@ impl Scenario {
             Place::Beside(kind) => format!("within one {}", kind.name()),
             Place::Slow { slots } => {
                 format!("FUSE, {SLOW_DELAY_US} us an operation, {slots} at once")
+            }
+            Place::Far { link: None, .. } => "over ssh on loopback".to_owned(),
+            Place::Far { link: Some(link), way } => {
+                let way = if way == Way::Push { "push" } else { "pull" };
+                format!("{way} over ssh, {}", link.shown())
             }
         };
         let cache = if self.cold { ", cold" } else { "" };
@@ -207,6 +286,7 @@ mod tests {
         check(&["slow"], &["slow-16", "slow-64"]);
         check(&["tune-6", "tune-1"], &["tune-16", "tune-64"]);
         check(&["big-c", "flat"], &["flat", "big-checksum"]);
+        check(&["wan-noop"], &["wan-noop-100ms", "wan-noop-100ms-pull"]);
         assert!(choose(&["nonsense".to_owned()]).is_err());
         assert_eq!(choose(&[]).unwrap().len(), SCENARIOS.len());
     }

@@ -132,12 +132,14 @@ fn rss(samples: &[Sample], floor_bytes: u64) -> String {
 }
 
 fn remarks(row: &Row) -> String {
-    match row.differences {
-        Some(differences) if differences.any() => {
-            format!("leaves {} differences", differences.itemized.max(differences.entries))
-        }
-        _ => String::new(),
-    }
+    let differences = row.differences.filter(|differences| differences.any());
+    let left = differences.map(|differences| {
+        format!("leaves {} differences", differences.itemized.max(differences.entries))
+    });
+    #[expect(clippy::cast_precision_loss, reason = "what is measured is less exact")]
+    let mib = row.carried_bytes.iter().map(|bytes| *bytes as f64 / f64::from(1 << 20));
+    let carried = Spread::of(mib).map(|mib| format!("{:.1} MiB over the link", mib.median));
+    left.into_iter().chain(carried).collect::<Vec<_>>().join("; ")
 }
 
 /// How near the worker count that was found comes to the best of the given ones.
@@ -182,6 +184,7 @@ mod tests {
             tool,
             samples: walls_ms.iter().map(sample).collect(),
             flushes: vec![Duration::ZERO; walls_ms.len()],
+            carried_bytes: Vec::new(),
             failure: None,
             differences: None,
         }

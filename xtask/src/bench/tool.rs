@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::scenario::{Field, Op, SLOW_WORKERS, Scenario};
+use super::scenario::{Field, Op, SLOW_WORKERS, Scenario, Way};
 
 /// How a tool is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,33 @@ pub(crate) struct Job<'a> {
     pub(crate) op: Op,
     pub(crate) from: &'a Path,
     pub(crate) to: &'a Path,
+    pub(crate) far: Option<&'a Far>,
+}
+
+/// The other host of a job.
+#[derive(Clone, Debug)]
+pub(crate) struct Far {
+    /// What `-e` is given.
+    pub(crate) shell: String,
+    pub(crate) host: &'static str,
+    pub(crate) way: Way,
+}
+
+impl Job<'_> {
+    /// What is copied and where to, as rsync has them typed.
+    fn ends(&self) -> [OsString; 2] {
+        let [from, to] = [self.from, self.to].map(inside);
+        let Some(Far { host, way, .. }) = self.far else { return [from, to] };
+        let there = |path: OsString| {
+            let mut typed = OsString::from(format!("{host}:"));
+            typed.push(path);
+            typed
+        };
+        match way {
+            Way::Push => [from, there(to)],
+            Way::Pull => [there(from), to],
+        }
+    }
 }
 
 impl Recipe {
@@ -166,7 +193,6 @@ impl Tool {
 
     fn arguments(&self, job: Job<'_>) -> Vec<OsString> {
         let (from, to) = (job.from.as_os_str(), job.to.as_os_str());
-        let (from_inside, to_inside) = (inside(job.from), inside(job.to));
         let checksum = job.op == Op::Checksum;
         let mut args: Vec<OsString> = Vec::new();
         let mut add = |some: &[&str]| args.extend(some.iter().map(OsString::from));
@@ -192,9 +218,14 @@ impl Tool {
         if checksum {
             add(&["--checksum"]);
         }
+        if let Some(Far { shell, .. }) = job.far {
+            // Nobody sends his program within the time that is taken.
+            add(&["-e", shell, "--rsync-path"]);
+            args.push(self.program.clone().into());
+        }
         match self.recipe {
             Recipe::Rsync | Recipe::Ours(_) | Recipe::Fpsync | Recipe::Msrsync => {
-                args.extend([from_inside, to_inside]);
+                args.extend(job.ends());
             }
             _ => args.extend([from.to_owned(), to.to_owned()]),
         }
@@ -227,6 +258,10 @@ pub(crate) fn line_up(
         return ours.map_or_else(Vec::new, |ours| counts.map(|n| Tool::ours(ours, n)).collect());
     }
     let mut tools: Vec<Tool> = Tool::find(Recipe::Rsync).into_iter().collect();
+    if scenario.far().is_some() {
+        tools.extend(ours.map(|program| Tool::ours(program, None)));
+        return tools;
+    }
     if let Some(program) = ours {
         tools.extend([Tool::ours(program, None), Tool::ours(program, Some(1))]);
     }
@@ -246,10 +281,24 @@ mod tests {
 
     #[test]
     fn arguments_are_rsyncs_and_the_workers() {
-        let job = Job { op: Op::Checksum, from: Path::new("/a"), to: Path::new("/b") };
+        let (from, to) = (Path::new("/a"), Path::new("/b"));
+        let job = Job { op: Op::Checksum, from, to, far: None };
         let arguments = Tool::ours(Path::new("lanesync"), Some(4)).arguments(job);
         let expect = ["-aHAX", "--delete", "--workers", "4", "--checksum", "/a/", "/b/"];
         assert_eq!(arguments, expect);
+    }
+
+    #[test]
+    fn another_host_is_reached_by_the_shell_that_was_made_for_it() {
+        let (from, to) = (Path::new("/a"), Path::new("/b"));
+        let far = |way| Far { shell: "ssh -F c".to_owned(), host: "far", way };
+        let arguments = |way| {
+            let job = Job { op: Op::FirstCopy, from, to, far: Some(&far(way)) };
+            Tool { recipe: Recipe::Rsync, program: "/bin/rsync".into() }.arguments(job)
+        };
+        let both = ["-aHAX", "--delete", "-e", "ssh -F c", "--rsync-path", "/bin/rsync"];
+        assert_eq!(arguments(Way::Push), [&both[..], &["/a/", "far:/b/"]].concat());
+        assert_eq!(arguments(Way::Pull), [&both[..], &["far:/a/", "/b/"]].concat());
     }
 
     #[test]

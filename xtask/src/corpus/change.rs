@@ -16,6 +16,8 @@ pub(crate) enum Change {
     Touched,
     /// Every second file is gone.
     Halved,
+    /// A hundredth of the bytes of each file is other bytes, here and there.
+    Patched,
 }
 
 impl Change {
@@ -23,6 +25,7 @@ impl Change {
         match self {
             Self::Touched => "touched",
             Self::Halved => "halved",
+            Self::Patched => "patched",
         }
     }
 
@@ -37,6 +40,9 @@ impl Change {
             Self::Halved => files.iter().step_by(2).try_for_each(|path| {
                 fs::remove_file(path).with_context(|| format!("remove {}", path.display()))
             }),
+            Self::Patched => {
+                files.iter().enumerate().try_for_each(|(number, path)| patch(path, number))
+            }
         }
     }
 }
@@ -48,6 +54,7 @@ impl std::str::FromStr for Change {
         match name {
             "touched" => Ok(Self::Touched),
             "halved" => Ok(Self::Halved),
+            "patched" => Ok(Self::Patched),
             _ => bail!("{name:?} is no change"),
         }
     }
@@ -94,4 +101,21 @@ fn touch(path: &Path, number: usize) -> Result<()> {
         }
         _ => write_file(&path.with_extension("new"), &bytes, time),
     }
+}
+
+fn patch(path: &Path, number: usize) -> Result<()> {
+    const STRETCH_BYTES: u64 = 64 << 10;
+    let mut rng = rng(0x7061_7463 ^ number as u64);
+    let meta = fs::symlink_metadata(path)?;
+    if !meta.is_file() || meta.len() == 0 {
+        return Ok(());
+    }
+    let file = File::options().write(true).open(path)?;
+    let length = meta.len().min(STRETCH_BYTES);
+    let mut bytes = vec![0; usize::try_from(length)?];
+    for _ in 0..(meta.len() / 100).div_ceil(length) {
+        rng.fill(&mut bytes);
+        file.write_all_at(&bytes, rng.u64(0..=meta.len() - length))?;
+    }
+    set_time(&file, random_time(&mut rng) + std::time::Duration::from_secs(315_360_000))
 }

@@ -27,6 +27,11 @@ impl Shape {
         Self::dirs(10_000, 10, 1024..=8192, scale)
     }
 
+    /// What comparisons of ways between hosts are made with.
+    pub(super) fn even(scale: f64) -> Self {
+        Self::dirs(200, 100, 4096..=4096, scale)
+    }
+
     pub(super) fn million(scale: f64) -> Self {
         Self::dirs(1_000, 1_000, 0..=0, scale)
     }

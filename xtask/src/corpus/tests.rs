@@ -37,7 +37,7 @@ fn made(kind: Kind, scale: f64) -> (tempfile::TempDir, PathBuf) {
 
 #[test]
 fn the_same_tree_comes_out_each_time() {
-    for kind in [Kind::Small, Kind::Spread, Kind::Flat, Kind::Million, Kind::Big, Kind::Mixed] {
+    for kind in Kind::ALL {
         let (_dir, one) = made(kind, 0.001);
         let (_other_dir, two) = made(kind, 0.001);
         assert_eq!(see(&one), see(&two), "{kind:?}");
@@ -49,6 +49,7 @@ fn counts_are_as_promised() {
     for (kind, scale, files) in [
         (Kind::Small, 0.005, 500),
         (Kind::Spread, 0.005, 500),
+        (Kind::Even, 0.01, 200),
         (Kind::Flat, 0.001, 200),
         (Kind::Million, 0.001, 1000),
         (Kind::Big, 0.001, 1),

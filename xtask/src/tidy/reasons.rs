@@ -35,16 +35,18 @@ fn beginning(code: &[&str], source: &[&str], at: usize) -> usize {
 }
 
 /// Where `unsafe` may be.
-const HOME_OF_UNSAFE: [&str; 2] = ["crates/fs/src/sys.rs", "crates/fs/src/sys/"];
+const HOME_OF_UNSAFE: [&str; 3] =
+    ["crates/fs/src/sys.rs", "crates/fs/src/sys/", "xtask/src/bench/wan/kernel.rs"];
 
-/// `unsafe` appears where what differs between operating systems is, and nowhere else.
+/// `unsafe` appears where what differs between operating systems is, where benchmarks make a network,
+/// and nowhere else.
 pub(super) fn unsafe_is_at_home(tree: &Tree) -> Vec<Finding> {
     let is_abroad = |file: &&File| !HOME_OF_UNSAFE.iter().any(|home| file.path.starts_with(home));
     let mut findings = Vec::new();
     for file in tree.rust().filter(is_abroad) {
         let code = code_of(&file.text);
         let lines = code.lines().enumerate().filter(|(_, line)| has_word(line, "unsafe"));
-        let finding = |(at, _)| Finding::at(&file.path, at + 1, "unsafe outside of fs::sys");
+        let finding = |(at, _)| Finding::at(&file.path, at + 1, "unsafe outside of its homes");
         findings.extend(lines.map(finding));
     }
     findings
