@@ -29,6 +29,10 @@ use super::talk::Talk;
 use crate::cli::{self, Refusal};
 use crate::exit_code::{Ending, Exit};
 
+/// How long an agent waits for a sign of life: longer than its controller does, whose user may stop it
+/// for a while (Ctrl-Z) and let it go on. Where the connection ends, the agent does, at once.
+const SILENCE: Duration = Duration::from_secs(120);
+
 /// How long work that was stopped may take to end when nobody is there any more to be told.
 const TO_END_ALONE: Duration = Duration::from_secs(4);
 
@@ -64,7 +68,8 @@ fn refused(exit: Exit, what: &str) -> Refusal {
 
 /// Begins a session on the standard streams, and does what it is told.
 fn work(umask: u32) -> Result<Exit, Refusal> {
-    let setup = Setup::new(env!("CARGO_PKG_VERSION"), "the controller");
+    let mut setup = Setup::new(env!("CARGO_PKG_VERSION"), "the controller");
+    setup.patience.silence = SILENCE;
     let session = net::pipe::stdio().and_then(|lane| Session::accept(lane, setup));
     let session = session.map_err(|error| refused(Exit::Stream, &format!("begin: {error}")))?;
     let session = Arc::new(session);

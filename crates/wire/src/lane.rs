@@ -178,6 +178,11 @@ impl Link {
         self.spoke = now;
     }
 
+    /// This side was stopped for a while and did not listen: its peer was not silent for that.
+    pub fn resume(&mut self, now: Duration) {
+        self.heard = now;
+    }
+
     /// When to call [`tick`](Self::tick) next.
     pub fn deadline(&self) -> Duration {
         let speak = self.spoke + self.patience.keepalive;

@@ -8,6 +8,10 @@ use std::time::Duration;
 use super::lanes::Loss;
 use super::state::Shared;
 
+/// Who wakes up so much later than he meant to was stopped, or the whole machine was: what came
+/// meanwhile is still to be read, so that nobody counts as silent for that.
+const STOPPED: Duration = Duration::from_secs(1);
+
 /// How long the other side has to take a last word and to hang up.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -39,8 +43,10 @@ pub(super) fn start(shared: &Arc<Shared>) -> io::Result<()> {
 fn run(shared: &Shared) {
     let me = thread::current();
     let (mut over_at, mut linger_at) = (None, None);
+    let mut next: Option<Duration> = None;
     loop {
         let now = shared.now();
+        let was_stopped = next.is_some_and(|next| now > next + STOPPED);
         let looked = shared.change(|state| {
             state.clock.thread.get_or_insert_with(|| me.clone());
             if state.over.is_some() && state.lanes.is_empty() {
@@ -59,10 +65,13 @@ fn run(shared: &Shared) {
             Some(lanes.map(|(key, lane)| (*key, Arc::clone(&lane.link))).collect::<Vec<_>>())
         });
         let Some(lanes) = looked else { return };
-        let mut next = [over_at, linger_at].into_iter().flatten().filter(|at| *at > now).min();
+        next = [over_at, linger_at].into_iter().flatten().filter(|at| *at > now).min();
         for (key, link) in lanes {
             let (ticked, speaks, deadline) = {
                 let mut link = link.lock();
+                if was_stopped {
+                    link.resume(now);
+                }
                 let is_due = now >= link.deadline();
                 let ticked = if is_due { link.tick(now) } else { Ok(()) };
                 (ticked, link.has_outgoing(), link.deadline())

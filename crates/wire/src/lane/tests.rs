@@ -110,6 +110,18 @@ fn an_idle_lane_stays_alive_and_a_silent_one_does_not() {
 }
 
 #[test]
+fn who_did_not_listen_for_a_while_takes_nobody_for_silent() {
+    let (mut near, mut far) = (link(opener(0)), link(LaneEnd::FirstAcceptor));
+    pass(&mut near, &mut far, at(0)).expect("it is sound");
+    pass(&mut far, &mut near, at(0)).expect("it is sound");
+    let silence = Patience::default().silence;
+    let later = at(0) + silence * 10;
+    near.resume(later);
+    near.tick(later).expect("it listens only now");
+    assert_eq!(near.tick(later + silence), Err(Violation::Silent(silence)));
+}
+
+#[test]
 fn frames_that_come_with_the_greeting_are_not_lost() {
     let mut near = link(opener(0));
     let greeting = link(LaneEnd::FirstAcceptor).poll_transmit().expect("it greets");
