@@ -30,7 +30,7 @@ use crate::meter::{Class, Sum, Tally};
 /// The shortest window: 50 ms, some 25 operations of 2 ms on each worker.
 const WINDOW: Duration = Duration::from_millis(50);
 /// The fewest samples of a window, however few workers there are: below, the mean is noise.
-const MIN_SAMPLES: u64 = 16;
+const MIN_SAMPLES: u64 = 8;
 /// The fewest samples of a class that count: below, its mean is noise.
 const MIN_CLASS_SAMPLES: u64 = 4;
 /// Climb while operations take less than 1/0.6 of their base. Measured, with the next two.
