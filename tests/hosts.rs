@@ -218,7 +218,9 @@ fn where_no_port_can_be_had_it_goes_without_and_says_so() {
     fs::write(hosts.path().join("s/big"), vec![7; 2_000_000]).unwrap();
     for quiet in [false, true] {
         let to = if quiet { "h:e" } else { "h:d" };
-        let words = [if quiet { "-q" } else { "-H" }, &agent, &ports, "--bwlimit=1m", "s/", to];
+        let volume = if quiet { "-q" } else { "-H" };
+        // For UDP the port is free.
+        let words = [volume, &agent, &ports, "--lane-kind=tcp", "--bwlimit=1m", "s/", to];
         let output = hosts
             .command(RUNS_IT_HERE, &words)
             .env("SSH_CONNECTION", "127.0.0.1 1 127.0.0.1 22")

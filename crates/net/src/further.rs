@@ -20,15 +20,20 @@ mod dialer;
 /// The side that listens.
 mod listener;
 
+/// Lanes over QUIC.
+mod quic;
+
+/// The two ends of a connection, whatever it is made of.
+mod kinds;
+
 /// Where the other side may be reached.
 mod whereabouts;
 
 /// How many lanes pay off.
 mod tuner;
 
-pub(crate) use dialer::dial;
 pub(crate) use identity::Identity;
-pub(crate) use listener::Listener;
+pub(crate) use kinds::{Caller, Listener};
 pub(crate) use tuner::{Decision, Sample, Tuner};
 pub use whereabouts::Whereabouts;
 pub(crate) use whereabouts::resolve;
@@ -46,6 +51,8 @@ pub enum Wish {
     None,
     /// TCP with TLS.
     Tcp,
+    /// QUIC, which is over UDP.
+    Quic,
 }
 
 /// Who connects.

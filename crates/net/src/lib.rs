@@ -22,7 +22,7 @@ pub mod shell;
 /// An agent started through the remote shell, sent there first if need be.
 pub mod bootstrap;
 
-/// Lanes beside the first: TCP with TLS.
+/// Lanes beside the first: TCP with TLS, and QUIC.
 pub mod further;
 
 /// What two processes have to do with each other, over all their lanes.

@@ -13,7 +13,6 @@ use crate::cli::refusal::Refusal;
 pub(super) struct Typed {
     plan: Plan,
     lanes: Option<RawFlag>,
-    asks_for_quic: bool,
 }
 
 impl Typed {
@@ -31,10 +30,7 @@ impl Typed {
                     "auto" => Wish::Auto,
                     "ssh" => Wish::None,
                     "tcp" => Wish::Tcp,
-                    "quic" => {
-                        self.asks_for_quic = true;
-                        Wish::Auto
-                    }
+                    "quic" => Wish::Quic,
                     _ => return Err(flag.refuse("is not one of auto, ssh, tcp and quic")),
                 }
             }
@@ -57,10 +53,6 @@ impl Typed {
     }
 
     pub(super) fn settle(self, family: Option<Family>) -> Result<Plan, Refusal> {
-        if self.asks_for_quic {
-            let sentence = "--lane-kind: lanes over QUIC are not there yet";
-            return Err(Refusal::unsupported(sentence));
-        }
         if self.plan.wish == Wish::None
             && let Some(flag) = self.lanes
             && !matches!(self.plan.count, LaneCount::Auto | LaneCount::Fixed(1))

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use rustls::{ClientConfig, ServerConfig};
 use wire::{
     Fingerprint, LaneCount, LaneEnd, LaneKind, LaneNumber, LaneOffer, LaneRefusal, LaneTalk,
     LaneWanted, List, Opening, Patience, Text,
@@ -26,8 +25,8 @@ use wire::{
 use super::lanes::{self, LaneKey};
 use super::state::{Part, Shared, State};
 use crate::further::{
-    Decision, FURTHER_MAX, Identity, Listener, Notice, Opener, Plan, Sample, Tuner, Whereabouts,
-    Wish, dial, resolve,
+    Caller, Decision, FURTHER_MAX, Identity, Listener, Notice, Opener, Plan, Sample, Tuner,
+    Whereabouts, Wish, resolve,
 };
 use crate::lane::{Hangup, Lane};
 use crate::pipe::Switch;
@@ -119,16 +118,10 @@ impl From<io::Error> for Failed {
     }
 }
 
-impl From<rustls::Error> for Failed {
-    fn from(error: rustls::Error) -> Self {
-        Self::For(error.to_string())
-    }
-}
-
 /// How lanes come about.
 enum Means {
     /// This side connects.
-    Connects { to: Vec<SocketAddr>, config: Arc<ClientConfig> },
+    Connects { to: SocketAddr, caller: Caller },
     /// The other side does, until the switch is off.
     Listens(Switch),
 }
@@ -155,7 +148,10 @@ impl Keeper {
     fn control(&mut self, plan: &Plan) {
         let kinds: &[LaneKind] = match plan.wish {
             Wish::None => return,
-            Wish::Auto | Wish::Tcp => &[LaneKind::Tcp],
+            // Over TCP the kernel does what costs three times as much here.
+            Wish::Auto => &[LaneKind::Tcp, LaneKind::Quic],
+            Wish::Tcp => &[LaneKind::Tcp],
+            Wish::Quic => &[LaneKind::Quic],
         };
         let openers: &[Opener] = match plan.opener {
             Opener::Auto => &[Opener::Here, Opener::There],
@@ -214,14 +210,14 @@ impl Keeper {
         if to.is_empty() {
             return Err(Failed::For("no address of the other host is known".to_owned()));
         }
-        let config = Arc::new(self.identity.client(offer.fingerprint)?);
-        let (at, lane) = match dial(&to, &config, TO_CONNECT, &self.switch) {
+        let caller = Caller::new(offer.kind, &self.identity, offer.fingerprint)?;
+        let (at, lane) = match caller.dial(&to, TO_CONNECT, &self.switch) {
             Ok(connected) => connected,
             Err(_) if self.switch.is_off() => return Err(Failed::Over),
             Err(error) => return Err(Failed::For(format!("connect to {}: {error}", to[0]))),
         };
         self.add(lane)?;
-        Ok(Means::Connects { to: vec![at], config })
+        Ok(Means::Connects { to: at, caller })
     }
 
     fn add(&mut self, lane: Lane) -> io::Result<()> {
@@ -233,7 +229,7 @@ impl Keeper {
 
     /// Has the agent connect.
     fn have_connected(&mut self, kind: LaneKind, plan: &Plan) -> Result<Means, Failed> {
-        let listener = Listener::bind(plan.ports, plan.family)
+        let listener = Listener::bind(kind, plan.ports, plan.family)
             .map_err(|error| Failed::For(format!("listen here: {error}")))?;
         self.offer(kind, &listener, plan.count)?;
         let wanted = match self.answer(|| false)? {
@@ -271,7 +267,7 @@ impl Keeper {
 
     /// Lets in who has a key, from now on.
     fn listen(&self, listener: Listener, peer: Fingerprint) -> Result<Means, Failed> {
-        let config: Arc<ServerConfig> = Arc::new(self.identity.server(peer)?);
+        let identity = self.identity.clone();
         let switch = Switch::new()?;
         let means = Means::Listens(switch.clone());
         let shared = Arc::clone(&self.shared);
@@ -280,7 +276,7 @@ impl Keeper {
         self.shared.spawn("lane listener", move || {
             let take = |lane| add(&shared, lane, None).is_ok();
             // Without a listener it is as if nobody connected.
-            listener.run(&config, most, &switch, take).ok();
+            listener.run(&identity, peer, (most, &switch), take).ok();
         })?;
         Ok(means)
     }
@@ -309,14 +305,13 @@ impl Keeper {
     }
 
     fn listen_as_wanted(&self, wanted: &LaneWanted) -> Result<Means, Failed> {
-        Self::check_kind(wanted.kind)?;
-        let listener = Listener::bind(wanted.ports, wanted.family.map(Into::into))?;
+        let family = wanted.family.map(Into::into);
+        let listener = Listener::bind(wanted.kind, wanted.ports, family)?;
         let port = self.offer(wanted.kind, &listener, wanted.count);
         port.and_then(|()| self.listen(listener, wanted.fingerprint))
     }
 
     fn connect_as_offered(&mut self, offer: &LaneOffer) -> Result<Means, Failed> {
-        Self::check_kind(offer.kind)?;
         self.tell(LaneTalk::Wanted(LaneWanted {
             kind: offer.kind,
             fingerprint: self.identity.fingerprint(),
@@ -325,13 +320,6 @@ impl Keeper {
             count: offer.count,
         }))?;
         self.connect(offer, None)
-    }
-
-    fn check_kind(kind: LaneKind) -> Result<(), Failed> {
-        match kind {
-            LaneKind::Tcp => Ok(()),
-            LaneKind::Quic => Err(Failed::For("it has no QUIC".to_owned())),
-        }
     }
 
     /// Tells the controller what went wrong.
@@ -419,7 +407,7 @@ impl Keeper {
                     wanted
                 });
             }
-            let Means::Connects { to, config } = means else {
+            let Means::Connects { to, caller } = means else {
                 if is_requester && wanted.lanes != told {
                     told = wanted.lanes;
                     self.tell(LaneTalk::Count(told))?;
@@ -428,7 +416,7 @@ impl Keeper {
             };
             let lacking = self.shared.change(|state| state.lacking_lanes(wanted.lanes));
             if lacking > 0 && self.shared.now() >= next_attempt {
-                wait = if self.connect_more(to, config, lacking).is_ok() {
+                wait = if self.connect_more(*to, caller, lacking).is_ok() {
                     BETWEEN_ATTEMPTS
                 } else {
                     next_attempt = self.shared.now() + wait;
@@ -439,15 +427,10 @@ impl Keeper {
     }
 
     /// Connects so many times, side by side.
-    fn connect_more(
-        &mut self,
-        to: &[SocketAddr],
-        config: &Arc<ClientConfig>,
-        lacking: usize,
-    ) -> io::Result<()> {
+    fn connect_more(&mut self, to: SocketAddr, caller: &Caller, lacking: usize) -> io::Result<()> {
         let switch = &self.switch;
         let connected: Vec<_> = thread::scope(|scope| {
-            let one = || dial(to, config, TO_CONNECT, switch);
+            let one = || caller.dial(&[to], TO_CONNECT, switch);
             let all =
                 (0..lacking.min(AT_ONCE)).map(|_| thread::Builder::new().spawn_scoped(scope, one));
             let all: Vec<_> = all.collect();

@@ -103,6 +103,7 @@ fn lanes_are_planned_as_asked_for() {
         Plan { wish: Wish::None, count: LaneCount::Fixed(1), ..asked() },
     );
     check("--lane-kind=tcp", Plan { wish: Wish::Tcp, ..asked() });
+    check("--lane-kind=quic", Plan { wish: Wish::Quic, ..asked() });
     let ports = PortRange::Within { first: 50_000, last: 50_100 };
     check("--lane-ports=50000-50100", Plan { ports, ..asked() });
     let ports = PortRange::Within { first: 7000, last: 7000 };
@@ -129,7 +130,6 @@ fn what_is_not_there_yet_is_refused_and_not_passed_over() {
     check("--zc=zstd", "compressing on the way");
     check("--compress-level=3", "compressing on the way");
     check("--lanes=4 --lane-kind=ssh", "--lanes: more than one lane over ssh");
-    check("--lane-kind=quic", "--lane-kind: lanes over QUIC");
     check("--reconnect=5m", "--reconnect: a session that is lost");
     check("-M--munge-links", "-M: options for the other host");
     check("-M--fake-super", "-M");

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use wire::PortRange;
 
-use super::super::{Family, Identity, Listener, dial};
+use super::super::dialer::dial;
+use super::super::listener::Listener;
+use super::super::{Family, Identity};
 use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -95,7 +95,8 @@ fn where_none_can_the_user_is_told_once_and_the_job_goes_on() {
     let taken = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let ports = PortRange::Within { first: port, last: port };
-    let plan = Plan { ports, ..plan(Opener::Auto, 2) };
+    // For UDP the port is free.
+    let plan = Plan { ports, wish: Wish::Tcp, ..plan(Opener::Auto, 2) };
     let (both, told) = widened(Task::ServeSource, plan, login("127.0.0.1"), connection(LOCAL));
     let sentence = told.recv_timeout(PATIENCE).unwrap();
     assert!(sentence.starts_with("no lane could be made beside ssh"), "{sentence}");
