@@ -9,6 +9,9 @@ pub(crate) mod sync;
 /// The other host of a job.
 mod far;
 
+/// Paths that were typed for another host.
+mod typed;
+
 /// A session as its two ends see it.
 mod talk;
 

@@ -45,11 +45,13 @@ pub(crate) enum Exit {
     NoAgent,
     /// The remote shell cannot log in.
     NoLogin,
+    /// The remote shell lost its connection.
+    CutOff,
 }
 
 impl Exit {
     /// All of them with rsync's number and a sentence for the last line of a run.
-    const TABLE: [(Self, u8, &'static str); 17] = [
+    const TABLE: [(Self, u8, &'static str); 18] = [
         (Self::Success, 0, "all of it is there"),
         (Self::Usage, 1, "the command line cannot be understood"),
         (Self::Protocol, 2, "this version of the protocol is not spoken"),
@@ -67,6 +69,7 @@ impl Exit {
         (Self::Silence, 30, "the other host was silent for too long; start it again to go on"),
         (Self::NoAgent, 127, "there is no lanesync on the other host"),
         (Self::NoLogin, 255, "the remote shell could not log in on the other host"),
+        (Self::CutOff, 255, "the remote shell lost the other host; start it again to go on"),
     ];
 
     /// The code of a run, from how it ended and what it counted. An ending that is an error wins
@@ -127,15 +130,21 @@ impl From<Ending> for errand::Ending {
             Ending::Complete => Self::Complete,
             Ending::Interrupted => Self::Interrupted,
             Ending::TimeIsOver => Self::TimeIsOver,
-            Ending::Error(exit) => Self::Error(match exit {
-                Exit::Usage => ErrorKind::Usage,
-                Exit::Unsupported => ErrorKind::Unsupported,
-                Exit::FileSelection => ErrorKind::FileSelection,
-                Exit::FileIo => ErrorKind::FileIo,
-                Exit::Stream => ErrorKind::Stream,
-                // No other ends a run.
-                _ => ErrorKind::Internal,
-            }),
+            Ending::Error(exit) => Self::Error(exit.into()),
+        }
+    }
+}
+
+impl From<Exit> for ErrorKind {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Usage => Self::Usage,
+            Exit::Unsupported => Self::Unsupported,
+            Exit::FileSelection => Self::FileSelection,
+            Exit::FileIo => Self::FileIo,
+            Exit::Stream => Self::Stream,
+            // No other ends a run.
+            _ => Self::Internal,
         }
     }
 }
@@ -147,14 +156,20 @@ impl From<errand::Ending> for Ending {
             errand::Ending::Complete => Self::Complete,
             errand::Ending::Interrupted => Self::Interrupted,
             errand::Ending::TimeIsOver => Self::TimeIsOver,
-            errand::Ending::Error(kind) => Self::Error(match kind {
-                ErrorKind::Usage => Exit::Usage,
-                ErrorKind::Unsupported => Exit::Unsupported,
-                ErrorKind::FileSelection => Exit::FileSelection,
-                ErrorKind::FileIo => Exit::FileIo,
-                ErrorKind::Stream => Exit::Stream,
-                ErrorKind::Internal => Exit::Internal,
-            }),
+            errand::Ending::Error(kind) => Self::Error(kind.into()),
+        }
+    }
+}
+
+impl From<ErrorKind> for Exit {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Usage => Self::Usage,
+            ErrorKind::Unsupported => Self::Unsupported,
+            ErrorKind::FileSelection => Self::FileSelection,
+            ErrorKind::FileIo => Self::FileIo,
+            ErrorKind::Stream => Self::Stream,
+            ErrorKind::Internal => Self::Internal,
         }
     }
 }

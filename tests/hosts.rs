@@ -1,13 +1,29 @@
-//! Another host: reached through a remote shell, of which a stand-in takes the place.
+//! Another host: reached through a remote shell, of which mostly a stand-in takes the place.
 //!
 //! The stand-in runs the command on this host, as rsync's tests do it, so that all of it is there but
-//! the network: the shell, the script that starts an agent, the session, and two processes.
+//! the network: the shell, the script that starts an agent, the session, and two processes. What ssh
+//! itself has a say in is tested with the real one, `over_ssh`.
 
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "tests work below their own scratch directory and stop at the first fault"
 )]
+
+#[path = "hosts/host_to_host.rs"]
+mod host_to_host;
+
+#[path = "hosts/hostile.rs"]
+mod hostile;
+
+#[path = "hosts/over_ssh.rs"]
+mod over_ssh;
+
+#[path = "hosts/sshd.rs"]
+mod sshd;
+
+#[path = "hosts/typed_there.rs"]
+mod typed_there;
 
 use std::fs;
 use std::io::Write;
@@ -125,11 +141,12 @@ fn check(output: &Output, code: i32, says: &str) {
     assert!(stderr.contains(says), "{stderr}");
 }
 
-/// All below a directory: kinds, modes, times, contents and link texts; but for times of this minute.
+/// All below a directory: kinds, modes, times, contents, link texts and extended attributes; but for
+/// times of this minute.
 fn tree(dir: &Path) -> String {
     let find = "find . ! -name . ! -newermt 2024-01-01 -printf '%p %y %m %n %T@ %l\\0' \
         -o ! -name . -printf '%p %y %m %n new %l\\0' | sort -z; \
-        find . -type f | sort | xargs -d '\\n' cat";
+        find . -type f | sort | xargs -d '\\n' cat; getfattr -Rhdm - . | sort";
     let output = Command::new("sh").args(["-c", find]).current_dir(dir).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -138,21 +155,32 @@ fn tree(dir: &Path) -> String {
 /// The same with lanesync, by an agent that is named, and with rsync: trees and lines are equal.
 #[track_caller]
 fn check_as_rsync(words: &[&str]) {
+    check_runs_as_rsync(|_| (), &[words]);
+}
+
+/// The same of several runs, one after the other, where something is there before.
+#[track_caller]
+fn check_runs_as_rsync(prepare: impl Fn(&Path), runs: &[&[&str]]) {
     let (hosts, rsyncs) = (Hosts::new(), Hosts::new());
+    prepare(hosts.path());
+    prepare(rsyncs.path());
     let agent = format!("--agent-path={LANESYNC}");
-    let ours = hosts.run(RUNS_IT_HERE, &[&[agent.as_str()], words].concat());
-    check(&ours, 0, "");
-    let theirs = Command::new("rsync")
-        .args(["-a", "-e", RUNS_IT_HERE])
-        .args(words)
-        .current_dir(rsyncs.path())
-        .output()
-        .unwrap();
-    check(&theirs, 0, "");
-    let lines = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(lines(&ours), lines(&theirs), "{words:?}");
-    let (ours, theirs) = (tree(hosts.path()), tree(rsyncs.path()));
-    assert_eq!(ours, theirs, "{words:?}");
+    for words in runs {
+        let ours = hosts.run(RUNS_IT_HERE, &[&[agent.as_str()], *words].concat());
+        check(&ours, 0, "");
+        let theirs = Command::new("rsync")
+            .args(["-a", "-e", RUNS_IT_HERE])
+            .args(*words)
+            .current_dir(rsyncs.path())
+            .env("HOME", rsyncs.path())
+            .output()
+            .unwrap();
+        check(&theirs, 0, "");
+        let lines = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(lines(&ours), lines(&theirs), "{words:?}");
+        let (ours, theirs) = (tree(hosts.path()), tree(rsyncs.path()));
+        assert_eq!(ours, theirs, "{words:?}");
+    }
 }
 
 #[test]

@@ -252,7 +252,8 @@ pub(crate) static SECTIONS: &[Section] = &[
         opt(Opt::MungeLinks, "munge-links",
             "undo the disarming of symlinks; -M--munge-links: disarm them")
             .no(&["no-munge-links"]),
-        opt(Opt::RemoteOption, "remote-option", "an option for the destination only: --munge-links")
+        opt(Opt::RemoteOption, "remote-option",
+            "an option for the other side only: --fake-super, --munge-links")
             .short('M').text("OPTION"),
         opt(Opt::CopyDirlinks, "copy-dirlinks", "copy the directory a symlink points to")
             .short('k'),

@@ -30,6 +30,9 @@ mod lanes;
 /// How another host is reached.
 mod remote;
 
+/// Options for one side only.
+mod one_side;
+
 /// What is printed.
 mod output;
 
@@ -66,10 +69,12 @@ use report::settings::{
     Effect, KeptPath, Listing, Movement, Preserved, Progress, RunFacts, Transfer,
 };
 
+pub(crate) use self::files_from::parse as parse_list;
 use self::ids::Writes;
 pub(crate) use self::places::FarSide;
 use self::places::{Places, There};
 pub(crate) use self::remote::Remote;
+pub(crate) use self::traverse::FarList;
 use super::config::{self, Config};
 use super::options::{self, Opt, Polarity, Status};
 use super::raw::RawArgs;
@@ -136,6 +141,7 @@ struct Typed {
     delete: delete::Typed,
     write: write::Typed,
     remote: remote::Typed,
+    one_side: one_side::Typed,
     limits: limits::Typed,
     output: output::Typed,
     dry_run: bool,
@@ -157,6 +163,7 @@ impl Typed {
             delete: delete::Typed::new(config),
             write: write::Typed::default(),
             remote: remote::Typed::default(),
+            one_side: one_side::Typed::default(),
             limits: limits::Typed::new(config, surroundings.now()),
             output: output::Typed::new(),
             dry_run: false,
@@ -171,6 +178,7 @@ impl Typed {
             typed.delete.take(flag)?;
             typed.write.take(flag)?;
             typed.remote.take(flag)?;
+            typed.one_side.take(flag)?;
             typed.limits.take(flag)?;
             typed.output.take(flag)?;
             match flag.opt {
@@ -196,7 +204,9 @@ impl Typed {
             deltas: self.write.asks_for_deltas().unwrap_or(places.there.is_some()),
             movement: movement(places.there.as_ref()),
         };
-        let traverse = self.traverse.settle(&places, self.preserve.atimes(), surroundings)?;
+        let sides = self.one_side.settle(shape.movement)?;
+        let (traverse, far_list) =
+            self.traverse.settle(&places, self.preserve.atimes(), surroundings)?;
         let delete = self.delete.settle(traverse.depth)?;
         let (compare, choice) = self.compare.settle(surroundings)?;
         let (write, backup, basis) = self.write.settle(choice, surroundings)?;
@@ -205,15 +215,19 @@ impl Typed {
             Movement::Out => Writes::There,
             Movement::In | Movement::Within => Writes::Here,
         };
-        let (preserve, warnings) = self.preserve.settle(beside, writes, surroundings)?;
+        let (preserve, warnings) = self.preserve.settle(beside, writes, &sides, surroundings)?;
         let facts = rule_facts(&delete, &backup, &write.partial);
         let facts = rules::Facts { delete_excluded, first_level_only, ..facts };
         let rules = rules::build(raw, &facts, surroundings)?;
         let (mut report, log_file) = self.output.settle(traverse.list_only, surroundings);
         report.items.checksum_digits = choice.digits(compare.content);
-        let (links, limits, dry_run) = (self.links.settle(), self.limits.settle(), self.dry_run);
-        let reach = |there| self.remote.settle(there, raw, surroundings);
-        let remote = places.there.clone().map(reach).transpose()?;
+        let (links, limits, dry_run) =
+            (self.links.settle(&sides), self.limits.settle(), self.dry_run);
+        let reach = |there| self.remote.settle(there, far_list, raw, surroundings);
+        let mut remote = places.there.clone().map(reach).transpose()?;
+        if let (Some(remote), Some(path)) = (&mut remote, sides.agent_path) {
+            remote.agent_path.get_or_insert(path);
+        }
         let mut settings = Settings {
             traverse,
             links,
@@ -238,12 +252,6 @@ impl Typed {
         job.settings.topics = report.topics();
         job.settings.tell_checksums = report.tells_checksums(log_file.is_some());
         job.settings.tell_begun = report.progress == Progress::PerFile;
-        if remote.is_some() && rules.looks_above_source() {
-            return Err(Refusal::unsupported(
-                "-F, or a per-directory rule file named with a slash, is not there yet with another host; \
-                 without the slash (-f 'dir-merge .rsync-filter') it is read in the tree alone",
-            ));
-        }
         Ok(Invocation { job, remote, rules, report, log_file, warnings })
     }
 }

@@ -7,25 +7,26 @@
 //! An agent does what the one who started it asks for, tells all of it through the session, and ends
 //! with it: without a controller it has no reason to live.
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use engine::serve::{Reach, Server, Terms};
+use engine::serve::{Server, Terms};
 use engine::{RemoteSource, Surroundings};
-use errand::{Around, Follows, Outcome, Post, Service, Work};
+use errand::{Around, Asks, Found, NotFound, Outcome, Post, Service, Work};
 use model::settings::Ids;
-use model::{Job, Summary};
+use model::{Destination, Job, Summary};
 use net::further::Whereabouts;
 use net::{Session, Setup};
 use sched::Cancel;
-use wire::{FailureKind, Follow, Hello, Task, Told};
+use wire::{FailureKind, Hello, Task, Told};
 
 use super::signals::Watch;
 use super::sync::{SourceAt, bring_over, tell};
 use super::talk::Talk;
+use super::typed;
 use crate::cli::{self, Refusal};
 use crate::exit_code::{Ending, Exit};
 
@@ -106,19 +107,37 @@ fn run_destination(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {
         });
         let around = Surroundings { sink, gauges, cancel, umask };
         look_up_owners(&mut work.job, &around);
-        let (ending, summary) = match session.greeted() {
-            Ok(Hello { system, .. }) => {
-                let source = RemoteSource { ask: session.asker(), system };
+        let (ending, summary) = match (look_up_paths(&mut work), session.greeted()) {
+            (Ok(()), Ok(Hello { system, .. })) => {
+                let directory = work.besides.source_directory;
+                let source = RemoteSource { ask: session.asker(), system, directory };
                 bring_over(&work.job, work.rules, &SourceAt::There(source), &around)
             }
+            (Err(refusal), _) => {
+                tell(&around, &refusal.sentence);
+                (Ending::Error(refusal.exit), Summary::default())
+            }
             // Nobody is there to be told.
-            Err(_) => (Ending::Error(Exit::Stream), Summary::default()),
+            (_, Err(_)) => (Ending::Error(Exit::Stream), Summary::default()),
         };
         drop(watch);
         Outcome { ending: ending.into(), summary }
     };
     // Whatever went wrong has been told, unless nobody is there.
     if errand::serve(&post, work, run).is_ok() { Exit::Success } else { Exit::Stream }
+}
+
+/// What was typed of this host becomes what it stands for.
+fn look_up_paths(work: &mut Work) -> Result<(), Refusal> {
+    if let Some(Destination { path }) = &mut work.job.destination {
+        let found = typed::expand_one(path.as_os_str().as_bytes())?;
+        *path = OsStr::from_bytes(&found).into();
+    }
+    if let Some(list) = &work.besides.list {
+        let names = typed::names_of(&typed::read_list(list)?, list)?;
+        work.job.settings.traverse.files_from = Some(names);
+    }
+    Ok(())
 }
 
 /// Names behind the colon of `--usermap` and kin are of this host.
@@ -136,23 +155,28 @@ fn look_up_owners(job: &mut Job, around: &Surroundings) {
 }
 
 fn serve_source(session: &Arc<Session>, service: &[u8]) -> Exit {
-    let Service { roots, follows, removes_files } = match Service::from_bytes(service) {
+    let Service { mut job, rules, list, asks } = match Service::from_bytes(service) {
         Ok(service) => service,
         Err(malformed) => {
             session.fail(FailureKind::Refused, &malformed.to_string());
             return Exit::Stream;
         }
     };
-    let follows = match follows {
-        Follows::None => Follow::Never,
-        Follows::Own => Follow::OwnLinks,
-        Follows::All => Follow::Links,
+    let found = typed::find(&mut job, list.as_ref());
+    if let (Ok(Found { list: Some(contents), .. }), Some(list)) = (&found, &list) {
+        // Who asks reads the same, and tells what is wrong with it.
+        job.settings.traverse.files_from =
+            Some(typed::names_of(contents, list).unwrap_or_default());
+    }
+    let found =
+        found.map_err(|Refusal { exit, sentence }| NotFound { kind: exit.into(), sentence });
+    if Found::tell(&Talk(Arc::clone(session)), &found).is_err() {
+        return Exit::Stream;
+    }
+    let terms = match asks {
+        Asks::Controller => Terms::for_all_below(&job, &rules),
+        Asks::AnotherHost => Terms::for_job(&job, &rules),
     };
-    // It works for who may log in here: to begin elsewhere would be a mistake, and no more.
-    let all = Arc::new(Reach::whole());
-    let roots = roots.into_iter().map(|root| (root, Arc::clone(&all))).collect();
-    let rule_files = BTreeSet::new();
-    let terms = Terms { roots: Some(roots), follows, rule_files, removes_files };
     session.serve(Arc::new(Server::new(terms)));
     // What is served is the session's business, until it is over.
     loop {

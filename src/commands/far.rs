@@ -1,28 +1,34 @@
-//! The other host of a job: an agent is started there, told what to do, and heard to the end.
+//! The other hosts of a job: an agent is started on each, told what to do, and heard to the end.
+//!
+//! Where both sides lie on other hosts, the agent of the destination asks here, and what it asks is asked
+//! of the agent of the source.
 
 use std::error::Error;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use engine::serve::{Server, Terms};
 use engine::{RemoteSource, Surroundings};
-use errand::{Follows, Service, TooLong, Work};
+use errand::{Asks, Besides, Found, List, NotFound, Service, TooLong, Work};
 use filter::Rules;
-use model::settings::Traverse;
-use model::{Job, Summary};
+use model::{Job, Source, Summary};
 use net::further::{Plan, Whereabouts, Wish};
 use net::session::Cause;
 use net::shell::Process;
-use net::{Agent, BootstrapError, Over, Program, Session, Setup};
+use net::{Agent, BootstrapError, Over, Program, Relay, Session, Setup, Target};
 use report::settings::Volume;
 use sched::Cancel;
-use wire::{FailureKind, Follow, Hello, Patience, Task, Violation};
+use wire::{FailureKind, Hello, Patience, Serve, System, Task, Violation};
 
 use super::agent::hash;
 use super::sync::{SourceAt, bring_over, tell};
 use super::talk::Talk;
-use crate::cli::{FarSide, Refusal, Remote};
+use super::typed;
+use crate::cli::{FarList, FarSide, Refusal, Remote};
 use crate::exit_code::{Ending, Exit};
 
 /// How long a remote shell has to say by its exit status why the connection ended.
@@ -31,6 +37,9 @@ const TO_SAY_WHY: Duration = Duration::from_secs(2);
 /// A lane that has nothing to say says so this often while the other side waits.
 const SIGNS_OF_LIFE: u32 = 3;
 
+/// Requests that wait at the same time for the other of two hosts: what hides the way there.
+const RELAYED_AT_ONCE: usize = 64;
+
 /// The agent of a job.
 pub(super) struct Far {
     side: FarSide,
@@ -38,36 +47,134 @@ pub(super) struct Far {
     shell: Process,
     lanes: Plan,
     whereabouts: Whereabouts,
+    list: Option<FarList>,
+    /// Where relative paths of the source begin, once that is known.
+    source_directory: Box<[u8]>,
+    /// The agent of the source, where this one is that of the destination.
+    source: Option<Box<Self>>,
 }
 
 impl Far {
-    /// Starts an agent, and a session with it.
+    /// Starts the agents, and a session with each.
     pub(super) fn reach(remote: &Remote) -> Result<Self, Refusal> {
+        let there = &remote.there;
+        let Some(host) = &there.source else {
+            return Self::start(remote, &there.target, there.side, None);
+        };
+        let named = |side: FarSide| {
+            move |refusal: Refusal| Refusal {
+                sentence: format!("{side}: {}", refusal.sentence),
+                ..refusal
+            }
+        };
+        let source =
+            Self::start(remote, host, FarSide::Source, None).map_err(named(FarSide::Source))?;
+        let Hello { system, .. } = source
+            .session
+            .greeted()
+            .map_err(|over| refused(source.exit_of(&over), &over.to_string()))?;
+        let far = Self::start(remote, &there.target, there.side, Some(system))
+            .map_err(named(FarSide::Destination))?;
+        Ok(Self { source: Some(Box::new(source)), ..far })
+    }
+
+    /// Starts an agent, which is told that its requests go to a host of another system if they do.
+    fn start(
+        remote: &Remote,
+        host: &Target,
+        side: FarSide,
+        served: Option<System>,
+    ) -> Result<Self, Refusal> {
         let agent = agent(remote)?;
         // The remote shell inherits the umask, and what it starts, where it is a stand-in for ssh.
-        let start = || agent.start(&remote.shell, &remote.there.target);
+        let start = || agent.start(&remote.shell, host);
         let (lane, shell) = fs::process::with_umask_of_start(start).map_err(|error| Refusal {
             exit: exit_of_start(&error),
             sentence: error.to_string(),
         })?;
-        let peer = format!("the agent on {}", remote.there.target.shown());
+        let peer = format!("the agent on {}", host.shown());
         let mut setup = Setup::new(env!("CARGO_PKG_VERSION"), &peer);
         setup.patience = patience(remote);
+        if let Some(system) = served {
+            setup.hello.system = system;
+            setup.servers = RELAYED_AT_ONCE;
+        }
         let session = Session::open(lane, setup)
             .map_err(|error| refused(Exit::Unstarted, &format!("begin a session: {error}")))?;
-        let login = (remote.shell.clone(), remote.there.target.clone());
+        let whereabouts = Whereabouts::Login { shell: remote.shell.clone(), target: host.clone() };
         Ok(Self {
-            side: remote.there.side,
+            side,
             session: Arc::new(session),
             shell,
             lanes: remote.lanes.clone(),
-            whereabouts: Whereabouts::Login { shell: login.0, target: login.1 },
+            whereabouts,
+            list: remote.list.clone(),
+            source_directory: Box::default(),
+            source: None,
         })
     }
 
-    /// What a signal asks to stop.
+    /// What a signal asks to stop, once the sources are found.
     pub(super) fn session(&self) -> &Arc<Session> {
         &self.session
+    }
+
+    /// The session with the agent of the source, if it lies on another host.
+    pub(super) fn source_session(&self) -> Option<&Arc<Session>> {
+        match &self.source {
+            Some(source) => Some(&source.session),
+            None => (self.side == FarSide::Source).then_some(&self.session),
+        }
+    }
+
+    /// Has the agent of the source look up what was typed of it, and puts that into the job.
+    pub(super) fn find(&mut self, job: &mut Job, rules: &Rules) -> Result<(), Refusal> {
+        let far_list = self.list.clone();
+        let list = far_list.as_ref().filter(|far| far.side == FarSide::Source).map(|far| &far.list);
+        let (source, asks) = match &self.source {
+            // What is in a list of the destination is known to that host alone.
+            Some(source) if far_list.is_some() && list.is_none() => (&**source, Asks::Controller),
+            Some(source) => (&**source, Asks::AnotherHost),
+            None if self.side == FarSide::Source => (&*self, Asks::Controller),
+            None => {
+                self.source_directory = working_directory();
+                return Ok(());
+            }
+        };
+        let Found { directory, sources, list: contents } =
+            source.ask_what_is_there(job, rules, list, asks)?;
+        job.sources = sources
+            .iter()
+            .map(|path| Source { path: Path::new(OsStr::from_bytes(path)).to_owned() })
+            .collect();
+        if let (Some(list), Some(contents)) = (list, contents) {
+            job.settings.traverse.files_from = Some(typed::names_of(&contents, list)?);
+        }
+        self.source_directory = directory;
+        Ok(())
+    }
+
+    fn ask_what_is_there(
+        &self,
+        job: &Job,
+        rules: &Rules,
+        list: Option<&List>,
+        asks: Asks,
+    ) -> Result<Found, Refusal> {
+        let mut asked = job.clone();
+        // No business of that host.
+        asked.destination = None;
+        if asks == Asks::Controller
+            && let Some(names) = &mut asked.settings.traverse.files_from
+        {
+            names.clear();
+        }
+        let service = Service::to_bytes(&asked, rules, list, asks)
+            .map_err(|too_long| refused(Exit::Unsupported, &too_long.to_string()))?;
+        let lost = |error: &dyn Error| refused(self.exit(), &error.to_string());
+        self.session.begin(Task::ServeSource, &service).map_err(|error| lost(&error))?;
+        let found = Found::hear(&Talk(Arc::clone(&self.session))).map_err(|error| lost(&error))?;
+        found.map_err(|NotFound { kind, sentence }| refused(Exit::from(kind), &sentence))
     }
 
     /// Does the job, which is the agent's where the destination lies there, and else is done here with
@@ -79,31 +186,10 @@ impl Far {
         around: &Surroundings,
         volume: Volume,
     ) -> (Ending, Summary) {
-        let (task, work) = match self.side {
-            FarSide::Destination => {
-                (Task::RunDestination, Work::to_bytes(job, &rules, SystemTime::now()))
-            }
-            FarSide::Source => (Task::ServeSource, service(job, &rules).to_bytes()),
-        };
-        if self.side == FarSide::Destination {
-            self.session.serve(Arc::new(Server::new(Terms::for_job(job, &rules))));
-        }
-        let work = match work {
-            Ok(work) => work,
-            Err(too_long @ TooLong) => return fail(around, Exit::Unsupported, &too_long),
-        };
-        if let Err(error) = self.session.begin(task, &work) {
-            return fail(around, self.exit(), &error);
-        }
-        if around.cancel.is_cancelled() {
-            // A signal came before there was something to stop.
-            self.session.cancel().ok();
-        }
         let notices = Notices::new(around, volume);
-        self.widen(&notices);
         let done = match self.side {
-            FarSide::Destination => self.push(around),
-            FarSide::Source => self.pull(job, rules, around),
+            FarSide::Destination => self.push(job, &rules, around, &notices),
+            FarSide::Source => self.pull(job, rules, around, &notices),
         };
         notices.close();
         done
@@ -123,7 +209,52 @@ impl Far {
         }
     }
 
-    fn push(&self, around: &Surroundings) -> (Ending, Summary) {
+    fn push(
+        &self,
+        job: &Job,
+        rules: &Rules,
+        around: &Surroundings,
+        notices: &Arc<Notices>,
+    ) -> (Ending, Summary) {
+        let list = self.list.as_ref().filter(|far| far.side == FarSide::Destination);
+        let server: Arc<dyn Serve> = match &self.source {
+            Some(source) => Arc::new(Relay::new(source.session.asker())),
+            // What is in its list is known to that host alone.
+            None if list.is_some() => Arc::new(Server::new(Terms::for_all_below(job, rules))),
+            None => Arc::new(Server::new(Terms::for_job(job, rules))),
+        };
+        self.session.serve(server);
+        let besides = Besides {
+            source_directory: self.source_directory.clone(),
+            list: list.map(|far| far.list.clone()),
+        };
+        let work = match Work::to_bytes(job, rules, &besides, SystemTime::now()) {
+            Ok(work) => work,
+            Err(too_long @ TooLong) => return fail(around, Exit::Unsupported, &too_long),
+        };
+        if let Err(error) = self.session.begin(Task::RunDestination, &work) {
+            return fail(around, self.exit(), &error);
+        }
+        if around.cancel.is_cancelled() {
+            // A signal came before there was something to stop.
+            self.session.cancel().ok();
+        }
+        if let Some(source) = &self.source {
+            source.widen(notices);
+        }
+        self.widen(notices);
+        let guard = self.source.as_ref().and_then(|source| source.end_with(&self.session));
+        let ended = self.follow(around);
+        if let Some(source) = &self.source {
+            source.session.bye();
+        }
+        // A panic in there has been reported by its hook.
+        drop(guard.map(thread::JoinHandle::join));
+        ended
+    }
+
+    /// Hears the agent of the destination to the end.
+    fn follow(&self, around: &Surroundings) -> (Ending, Summary) {
         let talk = Talk(Arc::clone(&self.session));
         match errand::follow(&talk, &*around.sink, &around.gauges) {
             Ok(outcome) => {
@@ -132,14 +263,46 @@ impl Far {
             }
             // After a signal the user does not wait for a host that does not answer.
             Err(_) if around.cancel.is_cancelled() => (Ending::Interrupted, Summary::default()),
-            Err(lost) => fail(around, self.exit(), &lost),
+            Err(lost) => match self.source.as_ref().and_then(|it| Some((it, it.session.over()?))) {
+                // That is why the other one was given up.
+                Some((source, over)) => fail(around, source.exit_of(&over), &over),
+                None => fail(around, self.exit(), &lost),
+            },
         }
     }
 
-    fn pull(&self, job: &Job, rules: Rules, around: &Surroundings) -> (Ending, Summary) {
+    /// When this session ends first, the other one has nothing to go on with.
+    fn end_with(&self, other: &Arc<Session>) -> Option<thread::JoinHandle<()>> {
+        let (session, other) = (Arc::clone(&self.session), Arc::clone(other));
+        let wait = move || {
+            let why = loop {
+                match session.hear() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break "the agent of the source has ended".to_owned(),
+                    Err(over) => break over.to_string(),
+                }
+            };
+            if other.over().is_none() {
+                other.fail(FailureKind::Internal, &why);
+            }
+        };
+        thread::Builder::new().name("source".to_owned()).spawn(wait).ok()
+    }
+
+    fn pull(
+        &self,
+        job: &Job,
+        rules: Rules,
+        around: &Surroundings,
+        notices: &Arc<Notices>,
+    ) -> (Ending, Summary) {
+        self.widen(notices);
         let listener = self.stop_when_over(around.cancel.clone());
         let source = match self.session.greeted() {
-            Ok(Hello { system, .. }) => RemoteSource { ask: self.session.asker(), system },
+            Ok(Hello { system, .. }) => {
+                let directory = self.source_directory.clone();
+                RemoteSource { ask: self.session.asker(), system, directory }
+            }
             Err(over) => return fail(around, self.exit_of(&over), &over),
         };
         let (ending, summary) = bring_over(job, rules, &SourceAt::There(source), around);
@@ -178,7 +341,10 @@ impl Far {
             Cause::Failed(failure) if failure.kind == FailureKind::Refused => Exit::Unsupported,
             Cause::Broken(Violation::Mute) | Cause::Lost(_) => {
                 let status = self.shell.wait(TO_SAY_WHY);
-                exit_of_shell(status.and_then(|status| status.code()))
+                match exit_of_shell(status.and_then(|status| status.code())) {
+                    Exit::NoLogin if self.session.is_greeted() => Exit::CutOff,
+                    exit => exit,
+                }
             }
             _ => Exit::Stream,
         }
@@ -204,20 +370,9 @@ impl Notices {
     }
 }
 
-/// The terms as the agent is told them: it works for who asks, so that it is told from where that begins
-/// and not each name.
-fn service(job: &Job, rules: &Rules) -> Service {
-    let Terms { roots, follows, removes_files, .. } = Terms::for_job(job, rules);
-    let Traverse { relative, files_from, .. } = &job.settings.traverse;
-    let follows = match follows {
-        // Names that are picked one by one may be those of links.
-        _ if *relative || files_from.is_some() => Follows::All,
-        Follow::Never => Follows::None,
-        Follow::OwnLinks => Follows::Own,
-        Follow::Links => Follows::All,
-    };
-    let roots = roots.map(|roots| roots.into_keys().collect()).unwrap_or_default();
-    Service { roots, follows, removes_files }
+/// Where relative paths of this host begin.
+fn working_directory() -> Box<[u8]> {
+    fs::below::absolute(Path::new(".")).into_os_string().into_encoded_bytes().into()
 }
 
 /// Ends a run of which nothing is known.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use engine::{RemoteSource, Stop, Surroundings};
 use filter::Rules;
@@ -21,13 +21,12 @@ use crate::exit_code::{Ending, Exit};
 
 /// Runs it to its end; `umask` is what the process was started with and has cleared.
 pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
-    let Invocation { job, remote, rules, report, log_file, warnings } = invocation;
+    let Invocation { mut job, remote, rules, mut report, log_file, warnings } = invocation;
     for warning in &warnings {
         warn(warning);
     }
     let cancel = Cancel::new();
-    let session = Arc::new(OnceLock::new());
-    let ready = prepare(remote.as_ref(), &cancel, &session);
+    let ready = prepare(remote.as_ref(), &cancel, &mut job, &rules);
     let (watch, far) = match ready {
         Ok(ready) => ready,
         Err(refusal) => {
@@ -36,6 +35,9 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
         }
     };
     let volume = report.volume;
+    if far.is_some() {
+        report.run.sources = job.sources.iter().map(|source| source.path.clone()).collect();
+    }
     let gauges = Arc::new(Gauges::default());
     let (stdout, stderr) = (outlet(io::stdout(), &cancel), outlet(io::stderr(), &cancel));
     let log = log_file.as_deref().and_then(open_log);
@@ -68,32 +70,70 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
     if reporter.finish(&summary, endings) == endings.run { exit } else { unseen }
 }
 
-/// Heeds signals, and reaches the other host, if there is one.
+/// What a signal does to the session with another host.
+///
+/// The session is not held: it ends, and its remote shell, when who made it lets go of it.
+enum AtSignal {
+    /// There is none yet.
+    Nothing,
+    /// Its agent has told nothing yet that would be lost.
+    HangUp(Weak<Session>),
+    /// Its agent is asked to stop.
+    Cancel(Weak<Session>),
+}
+
+impl AtSignal {
+    fn act(&self) {
+        match self {
+            Self::Nothing => {}
+            Self::HangUp(session) => {
+                if let Some(session) = session.upgrade() {
+                    session.hang_up();
+                }
+            }
+            Self::Cancel(session) => {
+                if let Some(session) = session.upgrade() {
+                    // One that has ended needs not be stopped.
+                    session.cancel().ok();
+                }
+            }
+        }
+    }
+}
+
+/// Heeds signals, reaches the other host, if there is one, and finds the sources there.
 fn prepare(
     remote: Option<&Remote>,
     cancel: &Cancel,
-    session: &Arc<OnceLock<Weak<Session>>>,
+    job: &mut Job,
+    rules: &Rules,
 ) -> Result<(Watch, Option<Far>), Refusal> {
+    let at_signal = Arc::new(Mutex::new(AtSignal::Nothing));
+    let now = |next| *at_signal.lock().unwrap_or_else(PoisonError::into_inner) = next;
     let stop = {
-        let (cancel, session) = (cancel.clone(), Arc::clone(session));
+        let (cancel, at_signal) = (cancel.clone(), Arc::clone(&at_signal));
         move || {
             cancel.cancel();
-            if let Some(session) = session.get().and_then(Weak::upgrade) {
-                // One that has ended needs not be stopped.
-                session.cancel().ok();
-            }
+            at_signal.lock().unwrap_or_else(PoisonError::into_inner).act();
         }
     };
     let watch = Watch::start(stop).map_err(|error| {
         let sentence = format!("watch for signals: {error}");
         Refusal { exit: Exit::FileIo, sentence }
     })?;
-    let far = remote.map(Far::reach).transpose()?;
-    if let Some(far) = &far {
-        // Not held: a session ends, and its remote shell, when who made it lets go of it.
-        session.get_or_init(|| Arc::downgrade(far.session()));
+    let Some(remote) = remote else { return Ok((watch, None)) };
+    let mut far = Far::reach(remote)?;
+    if let Some(session) = far.source_session() {
+        now(AtSignal::HangUp(Arc::downgrade(session)));
     }
-    Ok((watch, far))
+    let found = far.find(job, rules);
+    if watch.saw_one() {
+        let sentence = "stopped before anything was done".to_owned();
+        return Err(Refusal { exit: Exit::Interrupted, sentence });
+    }
+    found?;
+    now(AtSignal::Cancel(Arc::downgrade(far.session())));
+    Ok((watch, Some(far)))
 }
 
 /// Where the source of a run lies.

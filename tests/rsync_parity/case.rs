@@ -18,7 +18,22 @@ pub(crate) struct Case {
     pub(crate) destination: Vec<u8>,
     pub(crate) run_as: RunAs,
     pub(crate) umask: u32,
+    pub(crate) way: Way,
 }
+
+/// Where the two sides are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Way {
+    /// Both on this host.
+    Here,
+    /// The destination on another, which a stand-in for ssh reaches.
+    Push,
+    /// The source on another.
+    Pull,
+}
+
+/// Called with a host and a command, runs the command as a login shell would.
+const RUNS_IT_HERE: &str = r#"sh -c 'shift; exec sh -c "$*"' stand-in"#;
 
 impl Case {
     /// The case of `seed`: always the same.
@@ -49,17 +64,24 @@ impl Case {
         let sources = draw_sources(&mut rng, &mut tree, &mut groups);
         let destination = draw_destination(&mut rng, &mut groups);
         let umask = *rng.pick(&[0o022, 0o022, 0o077, 0o002, 0o000]);
-        Self { tree, groups, sources, destination, run_as, umask }
+        Self { tree, groups, sources, destination, run_as, umask, way: Way::Here }
     }
 
     /// The words after the tool's name.
     pub(crate) fn scenario(&self) -> Scenario {
         let words = self.groups.iter().flatten().cloned();
+        let shell = match self.way {
+            Way::Here => Vec::new(),
+            Way::Push | Way::Pull => vec![b"-e".to_vec(), RUNS_IT_HERE.into()],
+        };
+        let at = |path: &[u8], host| if host { [b"h:", path].concat() } else { path.to_vec() };
         // `--` since a path may begin with a dash once it has been shortened.
-        let args = words
+        let args = shell
+            .into_iter()
+            .chain(words)
             .chain([b"--".to_vec()])
-            .chain(self.sources.iter().cloned())
-            .chain([self.destination.clone()])
+            .chain(self.sources.iter().map(|source| at(source, self.way == Way::Pull)))
+            .chain([at(&self.destination, self.way == Way::Push)])
             .collect();
         Scenario {
             tree: self.tree.clone(),

@@ -2,12 +2,12 @@
 //!
 //! `PARITY_CASES=2000` runs more, `PARITY_BASE=7000` begins at another seed, `PARITY_FAILURES=90`
 //! goes on for longer, `PARITY_SEED=42` runs that one case and prints it as a script even when it
-//! passes.
+//! passes. All of it is run with both sides here, and with fewer cases with one side on another host.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::case::Case;
+use super::case::{Case, Way};
 use super::chance::is_left_to_chance;
 use super::shrink::shrink;
 use crate::support::parity::{Aspect, Difference, Observation, compare, complaint, observe};
@@ -35,7 +35,7 @@ pub(crate) struct Tally {
 const FAILURES_SHOWN: usize = 5;
 
 /// Runs `count` cases from seed `base` on, or fewer if `enough` of them fail.
-pub(crate) fn run_cases(base: u64, count: u64, tool: &Tool, enough: usize) -> Tally {
+pub(crate) fn run_cases(base: u64, count: u64, way: Way, tool: &Tool, enough: usize) -> Tally {
     let next = AtomicU64::new(base);
     let tally = Mutex::new(Tally::default());
     // rsync sleeps for most of a small run, so more threads than cores pay.
@@ -50,7 +50,7 @@ pub(crate) fn run_cases(base: u64, count: u64, tool: &Tool, enough: usize) -> Ta
                     if seed >= base + count || failed >= enough {
                         return;
                     }
-                    run_case(seed, tool, scratch.path(), &tally);
+                    run_case(seed, way, tool, scratch.path(), &tally);
                 }
             });
         }
@@ -58,8 +58,8 @@ pub(crate) fn run_cases(base: u64, count: u64, tool: &Tool, enough: usize) -> Ta
     tally.into_inner().unwrap()
 }
 
-fn run_case(seed: u64, tool: &Tool, scratch: &std::path::Path, tally: &Mutex<Tally>) {
-    let case = Case::from_seed(seed);
+fn run_case(seed: u64, way: Way, tool: &Tool, scratch: &std::path::Path, tally: &Mutex<Tally>) {
+    let case = Case { way, ..Case::from_seed(seed) };
     let (differences, reference, _) = try_case(&case, tool, scratch);
     let exit = format!("{:?}", reference.run.exit);
     *tally.lock().unwrap().exits.entry(exit).or_default() += 1;
@@ -132,19 +132,36 @@ pub(crate) fn number_from_env(name: &str) -> Option<u64> {
 
 #[test]
 fn does_as_rsync_does_on_random_trees_and_options() {
-    let tool = Tool::under_test();
+    check_against_rsync(Way::Here, 200);
+}
+
+#[test]
+fn does_as_rsync_does_when_it_pushes_random_trees() {
+    check_against_rsync(Way::Push, 80);
+}
+
+#[test]
+fn does_as_rsync_does_when_it_pulls_random_trees() {
+    check_against_rsync(Way::Pull, 80);
+}
+
+fn check_against_rsync(way: Way, count: u64) {
+    let tool = match way {
+        Way::Here => Tool::under_test(),
+        Way::Push | Way::Pull => Tool::under_test_there(),
+    };
     if let Some(seed) = number_from_env("PARITY_SEED") {
-        println!("{}", script(&Case::from_seed(seed).scenario()));
-        let tally = run_cases(seed, 1, &tool, 1);
+        println!("{}", script(&Case { way, ..Case::from_seed(seed) }.scenario()));
+        let tally = run_cases(seed, 1, way, &tool, 1);
         report(&tally, 1);
         return;
     }
-    let count = number_from_env("PARITY_CASES").unwrap_or(200);
+    let count = number_from_env("PARITY_CASES").unwrap_or(count);
     let base = number_from_env("PARITY_BASE").unwrap_or(1);
     println!("seeds {base} to {} against `{}`", base + count - 1, tool.shown());
     let enough = number_from_env("PARITY_FAILURES")
         .map_or(FAILURES_SHOWN, |count| usize::try_from(count).unwrap_or(usize::MAX));
-    let tally = run_cases(base, count, &tool, enough);
+    let tally = run_cases(base, count, way, &tool, enough);
     report(&tally, count);
     assert!(
         tally.exits.get("Code(0)").is_some_and(|good| *good as u64 * 2 > count),

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use super::case::Way;
 use super::random::run_cases;
 use crate::support::parity::{Aspect, Difference, Output, Scenario, Scope, compare, observe};
 use crate::support::run::{Exit, RunAs, Setting, Tool, run_within, scratch_dir};
@@ -122,7 +123,7 @@ fn a_tool_that_hangs_is_stopped() {
 fn random_cases_catch_a_tool_that_always_says_it_went_well() {
     let scratch = scratch_dir();
     let tool = spoiled(scratch.path(), "cat out; cat err >&2; rm out err; exit 0");
-    let tally = run_cases(500, 60, &tool, 1);
+    let tally = run_cases(500, 60, Way::Here, &tool, 1);
     let failure = tally.failures.first().expect("some of 60 cases end with another code");
     assert!(failure.differences.iter().any(|difference| difference.aspect == Aspect::Exit));
 }
@@ -133,7 +134,7 @@ fn a_failing_case_shrinks_to_what_matters_and_becomes_a_script() {
     // Wrong only where there is a link of this name.
     let spoil = "[ -h dst/foo ] && rm dst/foo; cat out; cat err >&2; rm out err; exit $code";
     let tool = spoiled(scratch.path(), spoil);
-    let tally = run_cases(1, 150, &tool, 1);
+    let tally = run_cases(1, 150, Way::Here, &tool, 1);
     let failure = tally.failures.first().expect("some of 150 trees have a link named foo");
     let small = &failure.case;
     assert!(small.tree.nodes.len() <= 6, "{} nodes are left", small.tree.nodes.len());

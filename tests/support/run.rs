@@ -73,6 +73,16 @@ impl Tool {
         }
     }
 
+    /// The same where one side is on another host, which is this one.
+    pub(crate) fn under_test_there() -> Self {
+        if Self::is_another_under_test() {
+            return Self::under_test();
+        }
+        let mut agent = OsString::from("--agent-path=");
+        agent.push(reachable_binary());
+        Self::new(&[reachable_binary().as_os_str(), &agent])
+    }
+
     /// True when `LANESYNC_UNDER_TEST` names another tool, which knows rsync's options only.
     pub(crate) fn is_another_under_test() -> bool {
         std::env::var_os("LANESYNC_UNDER_TEST").is_some()

@@ -53,7 +53,7 @@ impl Extra {
         if !run.settings.has_extra() {
             return Ok(extra);
         }
-        let pretends = run.keeps_pretence();
+        let pretends = run.believes(side);
         // Names that only root may set are kept under others; those that are there are as they are.
         let disguises = side == Side::Source && run.identity.power != Power::Root;
         for name in carrier.names()? {

@@ -17,7 +17,6 @@ use crate::endpoint::{Directory, SourceDir};
 use crate::error::SetupError;
 use crate::merge_files::rules_in_force;
 use crate::node::{Before, Content};
-use crate::pipeline::absolute;
 use crate::scan::node_kind;
 use crate::selection::{Pick, Selection};
 
@@ -313,7 +312,7 @@ fn gives_nothing(
     if listing.is_empty() || (rules.is_empty() && !follows) {
         return listing.is_empty();
     }
-    let above = Scope::root(Arc::clone(rules), &absolute(root));
+    let above = Scope::root(Arc::clone(rules), &dir.absolute(root));
     let Ok(scope) = rules_in_force(&above, path, Some(dir)) else { return false };
     listing.iter().all(|(name, hint)| {
         let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));

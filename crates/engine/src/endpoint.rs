@@ -15,6 +15,8 @@ use model::Settings;
 use sched::Cancel;
 use wire::{Access, Ask, System};
 
+use crate::pipeline;
+
 /// Extended attributes and ACLs, of either side.
 mod attributes;
 /// What every endpoint promises.
@@ -48,6 +50,8 @@ pub struct RemoteSource {
     pub ask: Arc<dyn Ask>,
     /// The operating system there.
     pub system: System,
+    /// The directory there from which relative paths begin.
+    pub directory: Box<[u8]>,
 }
 
 impl fmt::Debug for RemoteSource {
@@ -77,6 +81,14 @@ impl Endpoint {
         match self {
             Self::Local => Owners::Local,
             Self::Remote(remote) => Owners::Remote(Arc::clone(remote)),
+        }
+    }
+
+    /// A path of the source as it reads from `/`, by its text.
+    pub(crate) fn absolute(&self, path: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Local => pipeline::absolute(path),
+            Self::Remote(remote) => remote.absolute(path),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{fmt, io};
 
 use fs::xattr::{self, Node as Carrier};
 use fs::{Dir, File};
-use model::{DeviceNumber, Kind, Metadata, Verb};
+use model::{DeviceNumber, Kind, Metadata, Side, Verb};
 
 use crate::attributes::{self, Born, ExtraChange, Unset};
 use crate::endpoint::{Attributed, Directory, SourceDir, SourceFile};
@@ -68,9 +68,9 @@ fn pretended(carrier: &impl Attributed, metadata: Metadata) -> io::Result<Metada
 /// Entries as the run takes them: as they are, or as they pretend to be.
 impl Run {
     /// Metadata of a name, as it pretends to be with `--fake-super`.
-    pub(crate) fn stat(&self, dir: &impl Directory, name: &[u8]) -> io::Result<Metadata> {
+    pub(crate) fn stat<D: Directory>(&self, dir: &D, name: &[u8]) -> io::Result<Metadata> {
         let metadata = dir.stat(name)?;
-        if !self.keeps_pretence() {
+        if !self.believes(D::SIDE) {
             return Ok(metadata);
         }
         Ok(pretended(&dir.attributes_of(name), metadata).unwrap_or(metadata))
@@ -80,7 +80,7 @@ impl Run {
     /// a directory cannot be read is told when it is listed.
     pub(crate) fn stat_source(&self, dir: &SourceDir, name: &[u8]) -> io::Result<Metadata> {
         let metadata = dir.stat(name)?;
-        if !self.keeps_pretence() {
+        if !self.believes(Side::Source) {
             return Ok(metadata);
         }
         match pretended(&dir.attributes_of(name), metadata) {
@@ -90,8 +90,8 @@ impl Run {
     }
 
     /// The target of a link, as it pretends to be one with `--fake-super`.
-    pub(crate) fn read_link(&self, dir: &impl Directory, name: &[u8]) -> io::Result<Vec<u8>> {
-        if self.keeps_pretence() { read_link(dir, name) } else { dir.read_link(name) }
+    pub(crate) fn read_link<D: Directory>(&self, dir: &D, name: &[u8]) -> io::Result<Vec<u8>> {
+        if self.believes(D::SIDE) { read_link(dir, name) } else { dir.read_link(name) }
     }
 
     /// Metadata of an open file of the source, as it pretends to be with `--fake-super`. As with
@@ -101,15 +101,24 @@ impl Run {
         file: &SourceFile,
         metadata: Metadata,
     ) -> io::Result<Metadata> {
-        if self.keeps_pretence() { pretended(&file.attributes(), metadata) } else { Ok(metadata) }
+        let believes = self.believes(Side::Source);
+        if believes { pretended(&file.attributes(), metadata) } else { Ok(metadata) }
     }
 
     /// Metadata of an open directory, as it pretends to be with `--fake-super`.
-    pub(crate) fn as_pretended_dir(&self, dir: &impl Directory, metadata: Metadata) -> Metadata {
-        if !self.keeps_pretence() {
+    pub(crate) fn as_pretended_dir<D: Directory>(&self, dir: &D, metadata: Metadata) -> Metadata {
+        if !self.believes(D::SIDE) {
             return metadata;
         }
         pretended(&dir.attributes(), metadata).unwrap_or(metadata)
+    }
+
+    /// True when entries of a side are what they pretend to be.
+    pub(crate) fn believes(&self, side: Side) -> bool {
+        match side {
+            Side::Source => self.identity.believes_source,
+            Side::Destination => self.keeps_pretence(),
+        }
     }
 
     /// True when owners and modes are kept in an attribute.

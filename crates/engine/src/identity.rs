@@ -22,6 +22,8 @@ pub(crate) enum Power {
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) power: Power,
+    /// Entries of the source are what they pretend to be (`--fake-super` of that side).
+    pub(crate) believes_source: bool,
     /// Owner of what it creates.
     pub(crate) uid: u32,
     /// The process itself is root, whatever it pretends.
@@ -50,6 +52,7 @@ impl Identity {
         let map = |map: &IdMap| (!map.rules.is_empty()).then(|| map.clone());
         Self {
             power,
+            believes_source: preserve.source_pretends,
             uid: fs::process::effective_uid(),
             is_root,
             umask,

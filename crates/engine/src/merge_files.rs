@@ -34,7 +34,7 @@ pub(crate) fn rules_of<D: Directory>(
     let below = if path.is_root() { &b""[..] } else { path.as_bytes() };
     above.enter(below, &mut |file| {
         if file.starts_with(b"/") {
-            return read_above(file);
+            return D::read_rules_above(open()?.as_ref(), file);
         }
         let inside = if below.is_empty() {
             Some(file)
@@ -50,7 +50,7 @@ pub(crate) fn rules_of<D: Directory>(
 }
 
 /// Reads a merge file above the transfer root: a path of the user's.
-fn read_above(path: &[u8]) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_above(path: &[u8]) -> io::Result<Option<Vec<u8>>> {
     match fs::operator::read_file(Path::new(OsStr::from_bytes(path))) {
         Ok(rules) => Ok(Some(rules)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -438,7 +438,7 @@ fn pass_on_from_root(run: &Run, node: &Node, wanted: &Wanted) -> Result<(), Setu
 }
 
 fn layer(top: &Top<'_>, number: u16, root: &Root) -> Result<Layer, SetupError> {
-    let mut scope = base_scope(top.rules, &root.place.shown);
+    let mut scope = Scope::root(Arc::clone(top.rules), &root.place.absolute());
     // A directory that only names were picked from has no say on the others.
     if root.content == Content::Listed {
         scope = rules_of(&scope, &RelPath::root(), || root.dir().map(Some))?;

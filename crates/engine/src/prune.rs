@@ -79,10 +79,10 @@ fn inode_of(dir: &SourceDir) -> Option<Inode> {
 }
 
 /// The same of a directory that was picked, by its name or by one below it.
-pub(crate) fn pick_is_empty(node: &Node, layer: u16, pick: &Pick) -> bool {
+pub(crate) fn pick_is_empty(node: &Node, layer: u16, pick: &Pick, is_followed: bool) -> bool {
     let mut path = Vec::new();
     path_of(node, &pick.name, &mut path);
-    let opened = node.layer_dir(layer).and_then(|dir| dir.open_child_following(&pick.name));
+    let opened = node.layer_dir(layer).and_then(|dir| open(node, &dir, &pick.name, is_followed));
     opened.is_ok_and(|dir| {
         brings_nothing(node, layer, &dir, &path, pick, node.source.scope_of(layer))
     })

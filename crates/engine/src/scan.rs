@@ -185,7 +185,10 @@ fn add_pick(worker: &mut Worker<'_>, node: &Arc<Node>, pick: &Pick, at: u32, nam
             }
         }
         let prunes = node.run.settings.traverse.prune_empty_dirs;
-        if prunes && seen.is_directory() && prune::pick_is_empty(node, layer, pick) {
+        if prunes
+            && seen.is_directory()
+            && prune::pick_is_empty(node, layer, pick, seen.is_followed)
+        {
             leave_out(worker, node, &pick.name, "there is nothing in it to bring over");
             continue;
         }

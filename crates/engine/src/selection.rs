@@ -506,15 +506,27 @@ pub(crate) fn split(argument: &[u8], relative: bool) -> (&[u8], &[u8]) {
     if relative { split_relative(argument) } else { split_last(argument) }
 }
 
-/// Tells of each source argument and each line of a list the directory that it is looked up from, the
-/// way from there, and whether all that lies at its end is listed.
-pub(crate) fn for_each_argument(job: &Job, mut tell: impl FnMut(&[u8], &[&[u8]], bool)) {
+/// What a source argument or a line of a list asks for.
+pub(crate) struct Asked<'a> {
+    /// The directory that it is looked up from.
+    pub(crate) base: &'a [u8],
+    /// The way from there.
+    pub(crate) way: &'a [&'a [u8]],
+    /// All that lies at its end is listed.
+    pub(crate) is_listed: bool,
+    /// A link at its end stands for the directory behind it.
+    pub(crate) is_slashed: bool,
+}
+
+/// Tells of each source argument and each line of a list what it asks for.
+pub(crate) fn for_each_argument(job: &Job, mut tell: impl FnMut(Asked<'_>)) {
     let traverse = &job.settings.traverse;
     let mut tell_one = |base: &[u8], below: &[u8]| {
         // What cannot be looked up is told of by who looks it up.
         if let Ok(below) = Below::new(below, below) {
-            let is_listed = below.lists_content || traverse.depth == Depth::Recursive;
-            tell(base, &below.components, is_listed);
+            let is_slashed = below.lists_content;
+            let is_listed = is_slashed || traverse.depth == Depth::Recursive;
+            tell(Asked { base, way: &below.components, is_listed, is_slashed });
         }
     };
     for source in &job.sources {

@@ -21,6 +21,9 @@
 /// What an agent is started for.
 mod work;
 
+/// What is found where the source lies.
+mod found;
+
 /// What happened, as bytes.
 mod telling;
 
@@ -44,9 +47,10 @@ mod testing;
 
 pub use agent::{Around, Refused, serve};
 pub use controller::{Lost, follow};
+pub use found::{Found, NotFound};
 pub use outcome::{Ending, ErrorKind, Outcome};
 pub use post::{Over, Post};
-pub use work::{Follows, Service, TooLong, Work};
+pub use work::{Asks, Besides, List, Service, TooLong, Work};
 
 /// Bytes that are not what they should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,5 +69,6 @@ impl Malformed {
 /// Everything that reads what a peer sent, in one call each, for fuzzing.
 pub mod fuzzing {
     pub use crate::controller::fuzzing::from_agent;
+    pub use crate::found::fuzzing::from_source;
     pub use crate::work::fuzzing::from_controller;
 }

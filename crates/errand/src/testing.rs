@@ -25,6 +25,7 @@ use wire::{EventBytes, Failure, OutcomeBytes, ProgressBytes, Told};
 use crate::outcome::{Ending, ErrorKind, Outcome};
 use crate::post::{Over, Post};
 use crate::telling::Telling;
+use crate::{Besides, List};
 
 /// Makes values from bytes; when these are used up, the smallest of each kind.
 pub(crate) struct Chance<'a>(pub(crate) &'a [u8]);
@@ -200,6 +201,7 @@ impl Chance<'_> {
                 Privilege::Renounce,
                 Privilege::Fake,
             ]),
+            source_pretends: self.bool(),
             chmod,
             ids: Ids { users: self.id_map(), groups: self.id_map(), numeric: self.bool() },
         }
@@ -281,6 +283,11 @@ impl Chance<'_> {
             deltas: self.one(&[Deltas::Auto, Deltas::Always, Deltas::Never]),
             block_bytes: self.some(Self::number),
         }
+    }
+
+    pub(crate) fn besides(&mut self) -> Besides {
+        let list = |chance: &mut Self| List { path: chance.bytes().into(), from0: chance.bool() };
+        Besides { source_directory: self.bytes().into(), list: self.some(list) }
     }
 
     pub(crate) fn rules(&mut self) -> Rules {

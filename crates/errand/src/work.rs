@@ -6,6 +6,8 @@
 //! `--temp-dir`, `--partial-dir`, `--backup-dir` and the basis trees. What is only for the report
 //! (`--log-file`) is not part of a job at all.
 //!
+//! A path of the agent's own host is sent as it was typed: what a shell would do with it is done there.
+//!
 //! Clocks of two hosts differ: the time that a run has is sent as what is left of it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,6 +26,26 @@ pub struct Work {
     pub job: Job,
     /// Which entries to leave out.
     pub rules: Rules,
+    /// What is no part of the job.
+    pub besides: Besides,
+}
+
+/// What an agent that runs the destination is told besides the job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Besides {
+    /// The directory from which relative paths of the source begin, on its host.
+    pub source_directory: Box<[u8]>,
+    /// The list of `--files-from`, where it lies on the agent's host.
+    pub list: Option<List>,
+}
+
+/// A list of `--files-from` on the host of an agent.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct List {
+    /// Where, as typed.
+    pub path: Box<[u8]>,
+    /// `--from0`: names end with NUL.
+    pub from0: bool,
 }
 
 /// A job that is too long to be sent.
@@ -36,14 +58,20 @@ pub struct TooLong;
 
 impl Work {
     /// The bytes of a job.
-    pub fn to_bytes(job: &Job, rules: &Rules, now: SystemTime) -> Result<Vec<u8>, TooLong> {
+    pub fn to_bytes(
+        job: &Job,
+        rules: &Rules,
+        besides: &Besides,
+        now: SystemTime,
+    ) -> Result<Vec<u8>, TooLong> {
         let left = job.settings.limits.stop_at.map(|end| micros_until(end, now));
-        to_bytes(&(job, rules, left))
+        to_bytes(&(job, rules, besides, left))
     }
 
     /// What these bytes ask for, begun `now`.
     pub fn from_bytes(bytes: &[u8], now: SystemTime) -> Result<Self, Malformed> {
-        let (mut job, rules, left) = from_bytes::<(Job, Rules, Option<u64>)>(bytes)?;
+        let (mut job, rules, besides, left) =
+            from_bytes::<(Job, Rules, Besides, Option<u64>)>(bytes)?;
         if job.sources.is_empty() || job.destination.is_none() {
             return Err(Malformed::new(WHAT, &"it has no source or no destination"));
         }
@@ -53,42 +81,51 @@ impl Work {
         };
         job.settings.limits.stop_at = left.map(end).transpose()?;
         job.settings.limits.started = timestamp(now);
-        Ok(Self { job, rules })
+        Ok(Self { job, rules, besides })
     }
 }
 
-/// What an agent that serves a source may be asked for. It is told by the controller, which may itself
-/// ask for no more.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+/// What an agent that serves a source is told: the job, of which it looks up the sources and then serves
+/// what that needs, and no more.
+#[derive(Debug)]
 pub struct Service {
-    /// What may be opened by a path, spelt as it will be asked for.
-    pub roots: Vec<Box<[u8]>>,
-    /// Which links may be followed below a root.
-    pub follows: Follows,
-    /// Files may be removed.
-    pub removes_files: bool,
+    /// Its sources are as typed for the host of the agent.
+    pub job: Job,
+    /// Which entries to leave out.
+    pub rules: Rules,
+    /// The list of `--files-from`, where it lies on the agent's host.
+    pub list: Option<List>,
+    /// Who will ask.
+    pub asks: Asks,
 }
 
-/// Which links may be followed below a root.
+/// Who asks an agent that serves a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum Follows {
-    /// None.
-    None,
-    /// Those that root has made, or the user whose tree it is.
-    Own,
-    /// All.
-    All,
+pub enum Asks {
+    /// The controller, who may log in there: it is not told each name of a list.
+    Controller,
+    /// Another host, for which the controller asks.
+    AnotherHost,
 }
 
 impl Service {
-    /// Its bytes.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, TooLong> {
-        to_bytes(self)
+    /// The bytes of what an agent is told.
+    pub fn to_bytes(
+        job: &Job,
+        rules: &Rules,
+        list: Option<&List>,
+        asks: Asks,
+    ) -> Result<Vec<u8>, TooLong> {
+        to_bytes(&(job, rules, list, asks))
     }
 
     /// What these bytes allow.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
-        from_bytes(bytes)
+        let (job, rules, list, asks) = from_bytes::<(Job, Rules, Option<List>, Asks)>(bytes)?;
+        if job.sources.is_empty() {
+            return Err(Malformed::new(WHAT, &"it has no source"));
+        }
+        Ok(Self { job, rules, list, asks })
     }
 }
 
@@ -127,11 +164,13 @@ pub(crate) mod fuzzing {
     /// If what they say has other bytes, too: there is one form for each job.
     pub fn from_controller(bytes: &[u8]) {
         if let Ok(work) = Work::from_bytes(bytes, UNIX_EPOCH) {
-            let again = Work::to_bytes(&work.job, &work.rules, UNIX_EPOCH);
+            let again = Work::to_bytes(&work.job, &work.rules, &work.besides, UNIX_EPOCH);
             assert_eq!(again.as_deref(), Ok(bytes));
         }
         if let Ok(service) = Service::from_bytes(bytes) {
-            assert_eq!(service.to_bytes().as_deref(), Ok(bytes));
+            let Service { job, rules, list, asks } = service;
+            let again = Service::to_bytes(&job, &rules, list.as_ref(), asks);
+            assert_eq!(again.as_deref(), Ok(bytes));
         }
     }
 }

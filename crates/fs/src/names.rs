@@ -10,7 +10,10 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::hash::Hash;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+
+use uzers::os::unix::UserExt;
 
 /// Answers so far. Look-ups may ask a server on the network, so the lock is not held meanwhile.
 struct Cache<K, V>(LazyLock<Mutex<HashMap<K, Option<V>>>>);
@@ -66,6 +69,12 @@ pub fn gid_of(name: &[u8]) -> Option<u32> {
     GROUP_IDS.get_or_ask(name, || {
         uzers::get_group_by_name(OsStr::from_bytes(name)).map(|group| group.gid())
     })
+}
+
+/// Home of a user by name.
+pub fn home_of(name: &[u8]) -> Option<PathBuf> {
+    let user = uzers::get_user_by_name(OsStr::from_bytes(name));
+    user.map(|user| user.home_dir().to_owned())
 }
 
 /// Whether the process belongs to a group, and so may give files to it.

@@ -182,8 +182,10 @@ pub struct Preserve {
     pub acls: bool,
     /// `-X`, `-XX`.
     pub xattrs: Xattrs,
-    /// `--fake-super`, `--super`, `--no-super`.
+    /// `--fake-super`, `--super`, `--no-super`, of the side that writes.
     pub privilege: Privilege,
+    /// `--fake-super` of the side that reads: entries are what they pretend to be.
+    pub source_pretends: bool,
     /// `--chmod`.
     pub chmod: Chmod,
     /// `--numeric-ids`, `--usermap`, `--groupmap`, `--chown`.

@@ -5,6 +5,10 @@
 //! enough. The script runs an installed `lanesync` of the same build or wire revision; else the
 //! program that an earlier run left in the user's own cache; else it asks for the program, keeps it
 //! there under the name of its content and runs it. Then the streams are the agent's.
+//!
+//! What lies in the cache is run only if nobody else could have put it there: the cache and the
+//! program are the user's own, and no other user may write to them
+//! (`a_cached_agent_that_others_could_have_put_there_does_not_run`).
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, Read, Write};
@@ -190,9 +194,12 @@ if [ "$(lanesync agent --revision 2>/dev/null </dev/null)" = "{revision}" ]; the
   say run; exec {sudo}lanesync agent
 fi
 d="${{XDG_CACHE_HOME:-$HOME/.cache}}/lanesync"; f="$d/agent-{hash}"
-is_whole() {{ [ -f "$1" ] && [ ! -L "$1" ] && [ "$("$1" agent --hash 2>/dev/null </dev/null)" = "{hash}" ]; }}
+is_whole() {{ [ "$("$1" agent --hash 2>/dev/null </dev/null)" = "{hash}" ]; }}
 is_mine() {{ [ -d "$d" ] && [ ! -L "$d" ] && [ -O "$d" ]; }}
-if is_mine && is_whole "$f"; then say run; exec {sudo}"$f" agent; fi
+is_safe() {{ [ ! -L "$1" ] && [ -O "$1" ] && case $(ls -ld "$1") in ?????-??-*) ;; *) false ;; esac; }}
+if is_mine && is_safe "$d" && [ -f "$f" ] && is_safe "$f" && is_whole "$f"; then
+  say run; exec {sudo}"$f" agent
+fi
 say "send $(uname -s) $(uname -m)"
 read -r size || exit 1
 umask 077
@@ -204,6 +211,7 @@ trap 'rm -f "$n"' EXIT
 trap 'exit 1' HUP INT TERM PIPE
 head -c "$size" >"$n" || refuse "cannot write to $d: is the disk full?"
 chmod 700 "$n"
+[ ! -d "$f" ] || refuse "$f is a directory"
 is_whole "$n" || refuse "the program does not run from $d, or did not arrive whole"
 mv -f "$n" "$f" || refuse "cannot rename a file in $d"
 trap - EXIT HUP INT TERM PIPE

@@ -28,8 +28,12 @@ pub mod further;
 /// What two processes have to do with each other, over all their lanes.
 pub mod session;
 
+/// Requests of one session, asked in another.
+pub mod relay;
+
 pub use bootstrap::{Agent, BootstrapError, Program};
 pub use lane::{Lane, LaneKind};
+pub use relay::Relay;
 pub use session::{Over, Session, Setup, TellError, Traffic};
 pub use shell::{RemoteShell, ShellError};
 pub use target::{Target, TargetError};

@@ -179,6 +179,11 @@ impl Session {
         })
     }
 
+    /// True once the other side has said what it is.
+    pub fn is_greeted(&self) -> bool {
+        self.shared.change(|state| state.greeting.is_some())
+    }
+
     /// How much went over all lanes until now.
     pub fn traffic(&self) -> Traffic {
         Traffic {

@@ -160,6 +160,26 @@ pub type InlineAttributes = Attributes<INLINE_ATTRIBUTES_BYTES>;
 /// Attributes that fill a frame of their own, ahead of their entry.
 pub type AttributesPiece = Attributes<ATTRIBUTES_BYTES>;
 
+impl AttributesPiece {
+    /// Attributes in as few pieces as they fit.
+    pub fn split(attributes: Vec<Attribute>) -> Result<Vec<Self>, Malformed> {
+        let (mut pieces, mut piece, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for attribute in attributes {
+            let more_bytes = attribute.name.as_bytes().len() + attribute.value.as_bytes().len();
+            if bytes + more_bytes > ATTRIBUTES_BYTES || piece.len() == ATTRIBUTES {
+                pieces.push(Self::new(std::mem::take(&mut piece))?);
+                bytes = 0;
+            }
+            bytes += more_bytes;
+            piece.push(attribute);
+        }
+        if !piece.is_empty() {
+            pieces.push(Self::new(piece)?);
+        }
+        Ok(pieces)
+    }
+}
+
 /// POSIX ACLs of an entry, where it has any beyond its mode.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acls {

@@ -6,7 +6,7 @@
 use crate::cli::refusal::Refusal;
 
 /// The names of a list, in order. Lines end with any of CR and LF, or with NUL when `from0`.
-pub(super) fn parse(contents: &[u8], from0: bool) -> Result<Vec<Box<[u8]>>, Refusal> {
+pub(crate) fn parse(contents: &[u8], from0: bool) -> Result<Vec<Box<[u8]>>, Refusal> {
     let ends = |byte: &u8| if from0 { *byte == 0 } else { matches!(byte, b'\n' | b'\r') };
     let is_name = |line: &&[u8]| !matches!(line.first(), None | Some(b'#' | b';'));
     contents.split(ends).filter(is_name).map(confine).collect()

@@ -2,6 +2,7 @@
 
 use model::settings::{Links, Symlinks};
 
+use super::one_side::Sides;
 use crate::cli::options::Opt;
 use crate::cli::raw::RawFlag;
 use crate::cli::refusal::Refusal;
@@ -26,37 +27,19 @@ impl Typed {
             Opt::CopyDirlinks => self.plain.copy_dirlinks = true,
             Opt::KeepDirlinks => self.plain.keep_dirlinks = true,
             Opt::HardLinks => self.plain.hard_links = on,
-            // On one machine the command's own side is the one that reads, as with rsync.
-            Opt::MungeLinks => self.plain.unmunge = on,
-            Opt::RemoteOption => self.take_for_destination(flag)?,
             Opt::ConfineRoot => confine(flag)?,
             _ => {}
         }
         Ok(())
     }
 
-    fn take_for_destination(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
-        match flag.bytes() {
-            b"--munge-links" => self.plain.munge = true,
-            b"--no-munge-links" => self.plain.munge = false,
-            other if other.starts_with(b"-") => {
-                let other = other.escape_ascii();
-                return Err(Refusal::unsupported(format!(
-                    "-M{other}: of the options for one side only, just --munge-links is there yet"
-                )));
-            }
-            _ => return Err(flag.refuse("is no option: it has to begin with a dash")),
-        }
-        Ok(())
-    }
-
-    pub(super) fn settle(self) -> Links {
+    pub(super) fn settle(self, sides: &Sides) -> Links {
         let symlinks = match (self.follow, self.keep) {
             (true, _) => Symlinks::Follow,
             (false, true) => Symlinks::Keep,
             (false, false) => Symlinks::Skip,
         };
-        Links { symlinks, ..self.plain }
+        Links { symlinks, munge: sides.munge, unmunge: sides.unmunge, ..self.plain }
     }
 }
 

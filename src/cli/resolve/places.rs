@@ -1,7 +1,8 @@
-//! Where the sources and the destination lie, by rsync's rules: all sources on one host, and one side
-//! here.
+//! Where the sources and the destination lie, by rsync's rules: all sources on one host. Other than
+//! with rsync both sides may be on other hosts.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
@@ -25,6 +26,8 @@ pub(crate) struct There {
     pub(crate) target: Target,
     /// Which side lies there.
     pub(crate) side: FarSide,
+    /// The host that the source lies on, where the destination is on another one, too.
+    pub(crate) source: Option<Target>,
 }
 
 /// The side of a job that lies on another host.
@@ -34,6 +37,15 @@ pub(crate) enum FarSide {
     Source,
     /// It is pushed there.
     Destination,
+}
+
+impl fmt::Display for FarSide {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+        })
+    }
 }
 
 /// Takes the paths apart.
@@ -53,21 +65,21 @@ pub(super) fn read(paths: &[OsString]) -> Result<Places, Refusal> {
     let first = sources.first().and_then(|source| remote(source.as_bytes()));
     let last = destination.and_then(|destination| remote(destination.as_bytes()));
     match (first, last) {
-        (Some(_), Some(_)) => {
-            let sentence = "both sides are on other hosts, and a job from host to host is not there yet; \
-                            start it on one of them";
-            Err(Refusal::unsupported(sentence))
+        (Some(first), last) => {
+            let Places { sources, there, .. } = pulled(first, sources)?;
+            let pulls = Places { sources, destination: here(destination), there };
+            let (Some(last), Some(typed)) = (last, destination) else { return Ok(pulls) };
+            let (login, path) = parts(last, typed)?;
+            let source = pulls.there.map(|there| there.target);
+            let there = There { target: target(login, typed)?, side: FarSide::Destination, source };
+            Ok(Places { destination: Some(far_path(path)), there: Some(there), ..pulls })
         }
-        (Some(first), None) => pulled(first, sources, destination),
         (None, last) => pushed(sources, destination, last),
     }
 }
 
-fn pulled(
-    first: Remote<'_>,
-    sources: &[OsString],
-    destination: Option<&OsString>,
-) -> Result<Places, Refusal> {
+/// The sources, which lie on one host.
+fn pulled(first: Remote<'_>, sources: &[OsString]) -> Result<Places, Refusal> {
     let (login, _) = parts(first, &sources[0])?;
     let paths = sources.iter().map(|source| {
         let Some(place) = remote(source.as_bytes()) else {
@@ -80,10 +92,11 @@ fn pulled(
         if !own_login.is_empty() && own_login != login {
             return Err(Refusal::usage("All source args must come from the same machine."));
         }
-        far_path(path, source)
+        Ok(far_path(path))
     });
-    let there = Some(There { target: target(login, &sources[0])?, side: FarSide::Source });
-    Ok(Places { sources: paths.collect::<Result<_, _>>()?, destination: here(destination), there })
+    let target = target(login, &sources[0])?;
+    let there = Some(There { target, side: FarSide::Source, source: None });
+    Ok(Places { sources: paths.collect::<Result<_, _>>()?, destination: None, there })
 }
 
 fn pushed(
@@ -99,8 +112,8 @@ fn pushed(
         return Ok(Places { sources, destination: here(destination), there: None });
     };
     let (login, path) = parts(place, typed)?;
-    let there = Some(There { target: target(login, typed)?, side: FarSide::Destination });
-    Ok(Places { sources, destination: Some(far_path(path, typed)?), there })
+    let there = There { target: target(login, typed)?, side: FarSide::Destination, source: None };
+    Ok(Places { sources, destination: Some(far_path(path)), there: Some(there) })
 }
 
 fn here(path: Option<&OsString>) -> Option<PathBuf> {
@@ -125,29 +138,11 @@ fn target(login: &[u8], typed: &OsStr) -> Result<Target, Refusal> {
     Target::parse(login).map_err(|error| Refusal::usage(format!("\"{}\": {error}", shown(typed))))
 }
 
-/// A path as the agent takes it, which begins in the login folder. No shell sees it on the way, so what
-/// a shell would do with it is done here or refused.
-fn far_path(path: &[u8], typed: &OsStr) -> Result<PathBuf, Refusal> {
-    let refuse = |what: &str| {
-        let sentence = format!("\"{}\" {what}", shown(typed));
-        Err(Refusal::unsupported(sentence))
-    };
-    let path = match path {
-        b"~" => b"",
-        [b'~', rest @ ..] if rest.starts_with(b"/") => {
-            &rest[rest.iter().take_while(|byte| **byte == b'/').count()..]
-        }
-        [b'~', ..] => return refuse("names a home of another user, which is not there yet"),
-        path => path,
-    };
-    if path.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[')) {
-        return refuse(
-            "has a wildcard, and these are not expanded on another host yet; name a directory, and \
-             choose by --include and --exclude",
-        );
-    }
+/// A path as it was typed for another host, where it begins in the login folder. What a shell would do
+/// with a `~` or a wildcard is done there.
+fn far_path(path: &[u8]) -> PathBuf {
     let path = if path.is_empty() { b"." } else { path };
-    Ok(PathBuf::from(OsString::from_vec(path.to_vec())))
+    PathBuf::from(OsString::from_vec(path.to_vec()))
 }
 
 fn shown(typed: &OsStr) -> String {
@@ -192,11 +187,24 @@ mod tests {
         check("s", &["s"], None, None);
         check("s t/ u@h:/d", &["s", "t/"], Some("/d"), Some(("h", FarSide::Destination)));
         check("s h:", &["s"], Some("."), Some(("h", FarSide::Destination)));
-        check("s h:~//a", &["s"], Some("a"), Some(("h", FarSide::Destination)));
-        check("s h:~", &["s"], Some("."), Some(("h", FarSide::Destination)));
+        check("s h:~//a", &["s"], Some("~//a"), Some(("h", FarSide::Destination)));
+        check("h:*.c d", &["*.c"], Some("d"), Some(("h", FarSide::Source)));
         check("[::1]:a ./d:x", &["a"], Some("./d:x"), Some(("::1", FarSide::Source)));
         check("h:a :b h:c d", &["a", "b", "c"], Some("d"), Some(("h", FarSide::Source)));
         check("h:", &["."], None, Some(("h", FarSide::Source)));
+    }
+
+    #[test]
+    fn both_sides_may_be_on_other_hosts() {
+        check("h:a :b u@i:c", &["a", "b"], Some("c"), Some(("i", FarSide::Destination)));
+        let there = read(&words("h:a i:c")).unwrap().there.unwrap();
+        assert_eq!(there.source.map(|source| source.shown()).as_deref(), Some("h"));
+        check_refused(
+            "h:a j:b i:c",
+            Exit::Usage,
+            "All source args must come from the same machine.",
+        );
+        check_refused("h:a b i:c", Exit::Usage, "Unexpected local arg: b");
     }
 
     #[test]
@@ -220,11 +228,9 @@ mod tests {
 
     #[test]
     fn what_is_not_there_yet_is_refused() {
-        check_refused("h:a i:d", Exit::Unsupported, "host to host");
         check_refused("h::m d", Exit::Unsupported, "a module of a daemon");
         check_refused("s rsync://h/m", Exit::Unsupported, "the address of a daemon");
         check_refused("h:a h::m d", Exit::Unsupported, "a module of a daemon");
-        check_refused("h:*.c d", Exit::Unsupported, "a wildcard");
-        check_refused("s h:~user/x", Exit::Unsupported, "a home of another user");
+        check_refused("h:a h::m", Exit::Unsupported, "a module of a daemon");
     }
 }

@@ -3,6 +3,7 @@
 use model::settings::{Mtimes, Perms, Preserve, Privilege, Xattrs};
 
 use super::ids::{self, Writes};
+use super::one_side::Sides;
 use crate::cli::options::Opt;
 use crate::cli::raw::RawFlag;
 use crate::cli::refusal::Refusal;
@@ -50,9 +51,6 @@ impl Typed {
             Opt::Atimes => self.atimes = raised(self.atimes, on),
             Opt::OmitDirTimes => self.omit_dir_times = on,
             Opt::OmitLinkTimes => self.omit_link_times = on,
-            Opt::Super if on => self.plain.privilege = Privilege::Assume,
-            Opt::Super => self.plain.privilege = Privilege::Renounce,
-            Opt::FakeSuper => self.plain.privilege = Privilege::Fake,
             Opt::NumericIds | Opt::Usermap | Opt::Groupmap | Opt::Chown => {
                 let needed = self.ids.take(flag)?;
                 self.plain.owner |= needed.owner;
@@ -88,9 +86,16 @@ impl Typed {
         self,
         backups_beside_files: bool,
         writes: Writes,
+        sides: &Sides,
         surroundings: &dyn Surroundings,
     ) -> Result<(Preserve, Vec<String>), Refusal> {
         let mut preserve = self.plain;
+        (preserve.privilege, preserve.source_pretends) = (sides.privilege, sides.source_pretends);
+        let pretends_at = [sides.source_pretends, sides.privilege == Privilege::Fake];
+        if preserve.acls && pretends_at[0] != pretends_at[1] {
+            let sentence = "-A with --fake-super on one side only is not there yet; leave -A out";
+            return Err(Refusal::unsupported(sentence));
+        }
         preserve.perms = match (self.perms, self.executability) {
             (true, _) => Perms::Keep,
             (false, true) => Perms::Executability,
@@ -103,7 +108,7 @@ impl Typed {
         preserve.xattrs = match self.xattrs {
             0 => Xattrs::Ignore,
             1 => Xattrs::Keep,
-            _ if preserve.privilege == Privilege::Fake => {
+            _ if pretends_at.contains(&true) => {
                 return Err(Refusal::usage("-XX would overwrite what --fake-super keeps; use -X"));
             }
             _ => Xattrs::KeepAll,

@@ -14,6 +14,7 @@ use net::shell::Family;
 
 use super::lanes;
 use super::places::There;
+use super::traverse::FarList;
 use crate::cli::host::remote;
 use crate::cli::options::Opt;
 use crate::cli::raw::{RawArgs, RawFlag};
@@ -39,6 +40,8 @@ pub(crate) struct Remote {
     pub(crate) patience: Option<Duration>,
     /// `--lanes`, `--lane-kind`, `--lane-ports`, `--lanes-from`.
     pub(crate) lanes: Plan,
+    /// The list of `--files-from`, where that lies on another host.
+    pub(crate) list: Option<FarList>,
 }
 
 /// What was typed about it so far.
@@ -85,9 +88,6 @@ impl Typed {
                 self.lanes.take(flag)?;
             }
             Opt::Reconnect => self.take_reconnect(flag)?,
-            Opt::RemoteOption => {
-                self.lack(flag, "options for the other host only are not there yet");
-            }
             _ => {}
         }
         Ok(())
@@ -110,6 +110,7 @@ impl Typed {
     pub(super) fn settle(
         self,
         there: There,
+        list: Option<FarList>,
         raw: &RawArgs,
         surroundings: &dyn Surroundings,
     ) -> Result<Remote, Refusal> {
@@ -131,6 +132,7 @@ impl Typed {
             patience_at_start: patience(self.start.as_ref())?,
             patience: patience(self.silence.as_ref())?,
             lanes: self.lanes.settle(self.family)?,
+            list,
         })
     }
 }
@@ -158,10 +160,10 @@ fn shell(typed: Option<&RawFlag>, surroundings: &dyn Surroundings) -> Result<Rem
     RemoteShell::parse(text.as_bytes()).map_err(refuse)
 }
 
-/// `--old-args` has the remote shell split and expand paths, and none of ours gets to see them.
+/// `--old-args` has the remote shell split paths, and none of ours gets to see them.
 fn refuse_to_split(raw: &RawArgs) -> Result<(), Refusal> {
     let last = raw.flags.iter().rev().find(|flag| flag.opt == Opt::OldArgs);
-    let is_safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-:@%+=,".contains(byte);
+    let is_safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-:@%+=,~*?[]".contains(byte);
     let mut far =
         raw.paths.iter().map(|path| path.as_bytes()).filter(|path| remote(path).is_some());
     if last.is_none_or(|flag| !flag.is_on()) || far.all(|path| path.iter().all(is_safe)) {

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use errand::List;
 use model::settings::{Depth, MissingArgs, OneFileSystem, Traverse};
+use net::Target;
 
-use super::places::Places;
+use super::places::{FarSide, Places};
 use super::{files_from, size};
-use crate::cli::host::remote;
+use crate::cli::host::{Remote, remote};
 use crate::cli::options::Opt;
 use crate::cli::raw::RawFlag;
 use crate::cli::refusal::Refusal;
@@ -94,7 +96,7 @@ impl Typed {
         places: &Places,
         atimes: u8,
         surroundings: &dyn Surroundings,
-    ) -> Result<Traverse, Refusal> {
+    ) -> Result<(Traverse, Option<FarList>), Refusal> {
         let mut traverse = self.plain.clone();
         traverse.list_only |= places.destination.is_none();
         traverse.open_noatime |= atimes > 1;
@@ -111,10 +113,17 @@ impl Typed {
             Missing { ignore: true, .. } => MissingArgs::Ignore,
             Missing { .. } => MissingArgs::Fault,
         };
+        let mut far_list = None;
         if let Some(flag) = &self.files_from {
-            traverse.files_from = Some(read_list(flag, places, self.from0, surroundings)?);
+            far_list = list_elsewhere(flag, places, self.from0)?;
+            let names = match &far_list {
+                // It is read when the host is reached.
+                Some(_) => Vec::new(),
+                None => read_list(flag, self.from0, surroundings)?,
+            };
+            traverse.files_from = Some(names);
         }
-        Ok(traverse)
+        Ok((traverse, far_list))
     }
 
     fn depth(&self, list_only: bool) -> Depth {
@@ -138,25 +147,47 @@ fn size_of(flag: &RawFlag) -> Result<u64, Refusal> {
         .ok_or_else(|| flag.refuse("is not a size such as 500, 1.5m or 2GiB"))
 }
 
-fn read_list(
+/// A list of `--files-from` on another host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FarList {
+    pub(crate) list: List,
+    /// The side that has it.
+    pub(crate) side: FarSide,
+}
+
+/// Where the list lies, if it is on another host: it has to be one of the job.
+fn list_elsewhere(
     flag: &RawFlag,
     places: &Places,
     from0: bool,
-    surroundings: &dyn Surroundings,
-) -> Result<Vec<Box<[u8]>>, Refusal> {
+) -> Result<Option<FarList>, Refusal> {
     if places.sources.len() != 1 || places.destination.is_none() {
         return Err(Refusal::usage("--files-from needs one source and one destination"));
     }
-    match (remote(flag.bytes()), &places.there) {
-        (Some(_), None) => {
-            return Err(flag.refuse("names another host, but both sides are on this one"));
+    let (login, path) = match remote(flag.bytes()) {
+        None => return Ok(None),
+        Some(Remote::Path { login, path }) => (login, path),
+        Some(Remote::Url | Remote::Module) => {
+            return Err(Refusal::unsupported(flag.refuse("is of a daemon").sentence));
         }
-        (Some(_), Some(_)) => {
-            let sentence = flag.refuse("is a list on another host, which is not read yet").sentence;
-            return Err(Refusal::unsupported(sentence));
-        }
-        (None, _) => {}
-    }
+    };
+    let Some(there) = &places.there else {
+        return Err(flag.refuse("names another host, but both sides are on this one"));
+    };
+    let of = |target: &Target| login.is_empty() || Target::parse(login).as_ref() == Ok(target);
+    let side = match &there.source {
+        Some(source) if of(source) => FarSide::Source,
+        _ if of(&there.target) => there.side,
+        _ => return Err(flag.refuse("is on a host that has no part in the job")),
+    };
+    Ok(Some(FarList { list: List { path: path.into(), from0 }, side }))
+}
+
+fn read_list(
+    flag: &RawFlag,
+    from0: bool,
+    surroundings: &dyn Surroundings,
+) -> Result<Vec<Box<[u8]>>, Refusal> {
     let contents = surroundings
         .read_file(Path::new(&flag.value))
         .map_err(|error| Refusal::file(Exit::Usage, "--files-from", flag.bytes(), &error))?;

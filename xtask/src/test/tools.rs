@@ -22,6 +22,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("mkfs.xfs", "xfsprogs"),
     ("setfattr", "attr"),
     ("setfacl", "acl"),
+    ("ssh", "openssh-client"),
+    ("sshd", "openssh-server"),
 ];
 
 /// Commands of cargo that do not come with it, and the step that needs them.

@@ -4,7 +4,7 @@ use std::io;
 
 use fs::xattr::Node as Carrier;
 use fs::{AccessTime, Dir};
-use model::Metadata;
+use model::{Metadata, Side};
 
 use super::Attributed;
 use crate::merge_files;
@@ -14,6 +14,9 @@ pub(crate) trait Directory: Clone {
     type Attributes<'a>: Attributed
     where
         Self: 'a;
+
+    /// The side that it is of; what is no source counts as destination.
+    const SIDE: Side;
 
     /// Its own metadata.
     fn metadata(&self) -> io::Result<Metadata>;
@@ -38,6 +41,9 @@ pub(crate) trait Directory: Clone {
     /// The rules of a merge file in it or below it; `None` when there is no such file.
     fn read_rules(&self, path: &[u8]) -> io::Result<Option<Vec<u8>>>;
 
+    /// The rules of a merge file above the tree that a directory is of, by its absolute path.
+    fn read_rules_above(dir: Option<&Self>, path: &[u8]) -> io::Result<Option<Vec<u8>>>;
+
     /// Its own extended attributes and ACLs.
     fn attributes(&self) -> Self::Attributes<'_>;
 
@@ -47,6 +53,8 @@ pub(crate) trait Directory: Clone {
 
 impl Directory for Dir {
     type Attributes<'a> = Carrier<'a>;
+
+    const SIDE: Side = Side::Destination;
 
     fn metadata(&self) -> io::Result<Metadata> {
         self.metadata()
@@ -78,6 +86,10 @@ impl Directory for Dir {
 
     fn read_rules(&self, path: &[u8]) -> io::Result<Option<Vec<u8>>> {
         merge_files::read(self, path)
+    }
+
+    fn read_rules_above(_: Option<&Self>, path: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        merge_files::read_above(path)
     }
 
     fn attributes(&self) -> Carrier<'_> {

@@ -81,7 +81,7 @@ mod tests {
     fn check(preserve: &Preserve, cases: &[(u32, u32)], questions: u64) {
         let accounts = Arc::new(Accounts::default());
         let ask = Arc::clone(&accounts) as Arc<dyn Ask>;
-        let source = RemoteSource { ask, system: System::HERE };
+        let source = RemoteSource { ask, system: System::HERE, directory: Box::default() };
         let endpoint = Endpoint::remote(&source, &Settings::default(), &Cancel::new());
         let identity = Identity::new(preserve, 0, endpoint.owners());
         for _ in 0..2 {

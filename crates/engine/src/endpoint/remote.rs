@@ -14,7 +14,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use model::settings::{Privilege, Symlinks, Xattrs};
+use model::settings::{Symlinks, Xattrs};
 use model::{Metadata, Settings};
 use parking_lot::Mutex;
 use sched::Cancel;
@@ -64,6 +64,8 @@ const FOREIGN_DEVICE: u64 = 1 << 63;
 pub(crate) struct Remote {
     ask: Arc<dyn Ask>,
     system: System,
+    /// Where relative paths begin.
+    directory: Box<[u8]>,
     /// What the job may want to know of any entry.
     wants: Wants,
     shelf: Shelf,
@@ -90,6 +92,7 @@ impl Remote {
         Self {
             ask: Arc::clone(&source.ask),
             system: source.system,
+            directory: source.directory.clone(),
             wants: wants_of(settings),
             shelf: Shelf::default(),
             ahead_bytes: AtomicU64::new(0),
@@ -102,6 +105,14 @@ impl Remote {
     /// Why the session ended, if it did.
     pub(crate) fn over(&self) -> Option<&str> {
         self.over.get().map(|why| &**why)
+    }
+
+    /// A path there as it reads from `/`.
+    pub(super) fn absolute(&self, path: &[u8]) -> Vec<u8> {
+        match path {
+            [b'/', ..] => path.to_vec(),
+            path => [&self.directory, &b"/"[..], path].concat(),
+        }
     }
 
     /// The name that an owner has there. One that cannot be asked for is none: a number is never given to
@@ -181,7 +192,7 @@ fn wants_of(settings: &Settings) -> Wants {
     let mut wants = Wants::METADATA;
     // Where nobody asks where links lead to, their access times stay.
     wants.set(Wants::LINK, links.symlinks == Symlinks::Keep || links.copy_unsafe);
-    let has_xattrs = preserve.xattrs != Xattrs::Ignore || preserve.privilege == Privilege::Fake;
+    let has_xattrs = preserve.xattrs != Xattrs::Ignore || preserve.source_pretends;
     wants.set(Wants::ATTRIBUTES, has_xattrs);
     wants.set(Wants::ACLS, has_xattrs || preserve.acls);
     wants

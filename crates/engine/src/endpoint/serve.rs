@@ -7,7 +7,7 @@
 //! The requester is not believed where it could ask for more than the user meant: what may be opened
 //! is said by [`Terms`](crate::serve::Terms), and below a root no name leads out of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -16,9 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use delta::Signature;
-use filter::Rules;
 use fs::{Dir, File, Listing};
-use model::{Inode, Job, Metadata, Settings};
+use model::{Inode, Metadata};
 use parking_lot::{Mutex, RwLock};
 use wire::{
     Access, Delivery, End, Expected, FaultKind, FileAt, Follow, Handle, IoFault, Mount, Name,
@@ -26,7 +25,8 @@ use wire::{
     Serve, Ticket, Wants,
 };
 
-use crate::selection;
+/// What may be asked for.
+mod terms;
 
 /// What is in files.
 mod content;
@@ -39,44 +39,7 @@ mod searching;
 
 pub use self::reach::Reach;
 use self::searching::OldFile;
-
-/// What a requester may be served.
-#[derive(Clone, Debug)]
-pub struct Terms {
-    /// The directories that it may begin from, as they are spelt in the job, and what may be reached
-    /// from each; `None` where it works for the user of this host, who may begin anywhere.
-    pub roots: Option<BTreeMap<Box<[u8]>, Arc<Reach>>>,
-    /// Which links may be followed below what is named: all, only own ones, or none. Names that are
-    /// picked one by one may be reached through links.
-    pub follows: Follow,
-    /// Names of merge files, which may be read in any directory on the way.
-    pub rule_files: BTreeSet<Box<[u8]>>,
-    /// Files may be removed.
-    pub removes_files: bool,
-}
-
-impl Terms {
-    /// What a job needs of its source, and no more.
-    pub fn for_job(job: &Job, rules: &Rules) -> Self {
-        let Settings { traverse, links, write, .. } = &job.settings;
-        let mut roots = BTreeMap::<Box<[u8]>, Reach>::new();
-        if traverse.files_from.is_some() {
-            // It is looked at also where the list is empty.
-            let bases = job.sources.iter().map(|source| source.path.as_os_str().as_bytes());
-            roots.extend(bases.map(|base| (base.into(), Reach::default())));
-        }
-        selection::for_each_argument(job, |base, way, is_listed| {
-            let reach = roots.entry(base.into()).or_default();
-            reach.add(way, is_listed);
-        });
-        Self {
-            roots: Some(roots.into_iter().map(|(path, reach)| (path, Arc::new(reach))).collect()),
-            follows: if links.follows_some() { Follow::Links } else { Follow::OwnLinks },
-            rule_files: rules.merge_file_names().map(Into::into).collect(),
-            removes_files: write.remove_source_files && !job.settings.dry_run,
-        }
-    }
-}
+pub use self::terms::Terms;
 
 /// Serves a tree.
 #[derive(Debug)]
@@ -285,7 +248,7 @@ impl Server {
             }
             Request::Fetch { file, wants, room } => {
                 let dir = self.dir(file.at.dir)?;
-                self.check_follow(&dir, &file.at.name, file.follow)?;
+                self.check_follow_to_file(&dir, &file.at.name, file.follow)?;
                 self.reach_at(&dir, &file.at.name)?;
                 content::fetch(answering, &dir.dir, &file, wants, room.bytes())
             }
@@ -465,7 +428,7 @@ impl Server {
 
     fn open_file(&self, FileAt { at, follow, atime }: &FileAt) -> Result<File, Halt> {
         let dir = self.dir(at.dir)?;
-        self.check_follow(&dir, &at.name, *follow)?;
+        self.check_follow_to_file(&dir, &at.name, *follow)?;
         self.reach_at(&dir, &at.name)?;
         Ok(open_file(&dir.dir, &at.name, *follow, of_wire(*atime))?)
     }
@@ -485,16 +448,24 @@ impl Server {
     }
 
     fn check_follow(&self, dir: &ServedDir, name: &Name, follow: Follow) -> Result<(), Halt> {
-        let is_picked = dir.way.reach.picks(name.as_bytes());
-        let may = if is_picked { Follow::Links } else { self.terms.follows };
-        match (follow, may) {
-            (Follow::Never, _) | (Follow::OwnLinks, Follow::OwnLinks) | (_, Follow::Links) => {
-                Ok(())
-            }
-            (Follow::Links | Follow::OwnLinks, _) => {
-                Err(Halt::refused("the job does not follow such links"))
-            }
+        let may = self.terms.follows_links || dir.way.reach.leads_through(name.as_bytes());
+        if may || follow == Follow::Never {
+            return Ok(());
         }
+        Err(Halt::refused("the job does not follow such links"))
+    }
+
+    /// The same where only a file is opened: a merge file may be an own link.
+    fn check_follow_to_file(
+        &self,
+        dir: &ServedDir,
+        name: &Name,
+        follow: Follow,
+    ) -> Result<(), Halt> {
+        if follow == Follow::OwnLinks && self.terms.rule_files.contains(name.as_bytes()) {
+            return Ok(());
+        }
+        self.check_follow(dir, name, follow)
     }
 
     fn remove(

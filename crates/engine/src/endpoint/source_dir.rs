@@ -7,11 +7,12 @@ use std::path::Path;
 
 use fs::xattr::Behind;
 use fs::{AccessTime, Dir, Listing};
-use model::Metadata;
+use model::{Metadata, Side};
 use wire::{Access, Follow};
 
 use super::remote::{RemoteAttributes, RemoteDir};
 use super::{Directory, SourceAttributes, SourceFile};
+use crate::{merge_files, pipeline};
 
 /// An open directory of the source. A clone is another handle to the same one and costs next to
 /// nothing.
@@ -34,6 +35,14 @@ impl SourceDir {
         match self {
             Self::Local(dir) => Some(dir),
             Self::Remote(_) => None,
+        }
+    }
+
+    /// A path on the host of this one as it reads from `/`, by its text.
+    pub(crate) fn absolute(&self, path: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Local(_) => pipeline::absolute(path),
+            Self::Remote(dir) => dir.absolute(path),
         }
     }
 
@@ -212,6 +221,8 @@ impl SourceDir {
 impl Directory for SourceDir {
     type Attributes<'a> = SourceAttributes<'a>;
 
+    const SIDE: Side = Side::Source;
+
     fn metadata(&self) -> io::Result<Metadata> {
         match self {
             Self::Local(dir) => dir.metadata(),
@@ -258,6 +269,13 @@ impl Directory for SourceDir {
         match self {
             Self::Local(dir) => dir.read_rules(path),
             Self::Remote(dir) => dir.read_rules(path),
+        }
+    }
+
+    fn read_rules_above(dir: Option<&Self>, path: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        match dir {
+            Some(Self::Remote(dir)) => dir.read_rules_above(path),
+            Some(Self::Local(_)) | None => merge_files::read_above(path),
         }
     }
 

@@ -49,6 +49,14 @@ impl Place {
         }
     }
 
+    /// Its path from `/` on the host where it is, by its text.
+    pub(crate) fn absolute(&self) -> Vec<u8> {
+        match &self.start {
+            Start::Anchor(anchor) => anchor.absolute(&self.shown),
+            Start::Endpoint(endpoint) => endpoint.absolute(&self.shown),
+        }
+    }
+
     /// A directory on a path that the user typed.
     fn open_below(&self, dir: &SourceDir, way: &[u8]) -> io::Result<SourceDir> {
         let mut dir = dir.clone();

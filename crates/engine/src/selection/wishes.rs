@@ -80,8 +80,7 @@ impl Wishes<'_> {
         if self.rules.is_empty() || components.is_empty() {
             return None;
         }
-        let scope =
-            Scope::root(Arc::clone(self.rules), &crate::pipeline::absolute(&base.place.shown));
+        let scope = Scope::root(Arc::clone(self.rules), &base.place.absolute());
         let path = components.join(&b'/');
         let kind = crate::scan::node_kind(Some(kind));
         let side = filter::Side::Sender;

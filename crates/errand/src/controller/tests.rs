@@ -20,7 +20,7 @@ use crate::outcome::{self, Ending, Outcome};
 use crate::post::Post;
 use crate::telling::{self, Telling};
 use crate::testing::{Chance, Memory, pair};
-use crate::{Malformed, Work};
+use crate::{Besides, Malformed, Work};
 
 /// Keeps what it hears.
 #[derive(Default)]
@@ -38,7 +38,8 @@ fn job(tell_begun: bool) -> Vec<u8> {
         destination: Some(Destination { path: "d".into() }),
         settings: Settings { tell_begun, ..Settings::default() },
     };
-    Work::to_bytes(&job, &Rules::default(), std::time::SystemTime::now()).unwrap()
+    Work::to_bytes(&job, &Rules::default(), &Besides::default(), std::time::SystemTime::now())
+        .unwrap()
 }
 
 fn item(path: &str) -> Item {

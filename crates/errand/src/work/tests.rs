@@ -10,7 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::fuzzing::from_controller;
-use super::{Follows, Service, TooLong, Work};
+use super::{Asks, Besides, List, Service, TooLong, Work};
 use crate::testing::{Chance, entropy, sum};
 
 fn job() -> Job {
@@ -22,7 +22,7 @@ fn job() -> Job {
 }
 
 fn arrives(job: &Job) -> Result<Work, String> {
-    let bytes = Work::to_bytes(job, &Rules::default(), UNIX_EPOCH).unwrap();
+    let bytes = Work::to_bytes(job, &Rules::default(), &Besides::default(), UNIX_EPOCH).unwrap();
     Work::from_bytes(&bytes, UNIX_EPOCH).map_err(|malformed| malformed.to_string())
 }
 
@@ -54,11 +54,13 @@ fn a_clock_that_is_wrong_does_not_change_the_time_that_is_left() {
     let minute = Duration::from_secs(60);
     let year = Duration::from_secs(365 * 86400);
     job.settings.limits.stop_at = Some(UNIX_EPOCH + year + minute);
-    let bytes = Work::to_bytes(&job, &Rules::default(), UNIX_EPOCH + year).unwrap();
+    let bytes =
+        Work::to_bytes(&job, &Rules::default(), &Besides::default(), UNIX_EPOCH + year).unwrap();
     let ends = |now| Work::from_bytes(&bytes, now).unwrap().job.settings.limits.stop_at;
     assert_eq!(ends(UNIX_EPOCH), Some(UNIX_EPOCH + minute));
     assert_eq!(ends(UNIX_EPOCH + 3 * year), Some(UNIX_EPOCH + 3 * year + minute));
-    let late = Work::to_bytes(&job, &Rules::default(), UNIX_EPOCH + 2 * year).unwrap();
+    let late = Work::to_bytes(&job, &Rules::default(), &Besides::default(), UNIX_EPOCH + 2 * year)
+        .unwrap();
     let work = Work::from_bytes(&late, UNIX_EPOCH + year).unwrap();
     assert_eq!(work.job.settings.limits.stop_at, Some(UNIX_EPOCH + year));
 }
@@ -110,18 +112,23 @@ fn a_job_beyond_the_limit_is_not_sent() {
     let mut job = job();
     let name: Box<[u8]> = vec![b'n'; 1 << 20].into();
     job.settings.traverse.files_from = Some(vec![name; 256]);
-    let sent = Work::to_bytes(&job, &Rules::default(), UNIX_EPOCH);
+    let sent = Work::to_bytes(&job, &Rules::default(), &Besides::default(), UNIX_EPOCH);
     assert_eq!(sent.unwrap_err(), TooLong);
 }
 
 #[test]
 fn a_service_arrives_as_it_was() {
-    for follows in [Follows::None, Follows::Own, Follows::All] {
-        let roots: Vec<Box<[u8]>> = vec![b"s/"[..].into(), b"/\xff"[..].into()];
-        let service = Service { roots, follows, removes_files: true };
-        assert_eq!(Service::from_bytes(&service.to_bytes().unwrap()), Ok(service));
+    let list = List { path: b"~/\xff"[..].into(), from0: true };
+    for (list, asks) in [(None, Asks::Controller), (Some(list), Asks::AnotherHost)] {
+        let bytes = Service::to_bytes(&job(), &Rules::default(), list.as_ref(), asks).unwrap();
+        let service = Service::from_bytes(&bytes).unwrap();
+        assert_eq!((service.job, service.list, service.asks), (job(), list, asks));
     }
-    assert!(Service::from_bytes(&[0; 4]).is_err());
+    let mut nothing = job();
+    nothing.sources.clear();
+    let bytes = Service::to_bytes(&nothing, &Rules::default(), None, Asks::Controller).unwrap();
+    let refused = Service::from_bytes(&bytes).unwrap_err();
+    assert_eq!(refused.to_string(), "malformed job: it has no source");
 }
 
 /// What all versions of one wire revision agree on. If this fails, raise `wire::REVISION`.
@@ -129,21 +136,21 @@ fn a_service_arrives_as_it_was() {
 fn the_form_of_a_job_stays_as_it_is() {
     let entropy = entropy(4000);
     let mut chance = Chance(&entropy);
-    let (job, rules) = (chance.job(), chance.rules());
-    let bytes = Work::to_bytes(&job, &rules, UNIX_EPOCH).unwrap();
-    assert_eq!((bytes.len(), sum(&bytes)), (448, 11_328_064_790_284_769_091));
+    let (job, rules, besides) = (chance.job(), chance.rules(), chance.besides());
+    let bytes = Work::to_bytes(&job, &rules, &besides, UNIX_EPOCH).unwrap();
+    assert_eq!((bytes.len(), sum(&bytes)), (574, 589_926_481_992_380_138));
 }
 
 proptest! {
     #[test]
     fn any_job_arrives(entropy in vec(any::<u8>(), 0..600)) {
         let mut chance = Chance(&entropy);
-        let (mut job, rules) = (chance.job(), chance.rules());
-        let bytes = Work::to_bytes(&job, &rules, UNIX_EPOCH).unwrap();
+        let (mut job, rules, besides) = (chance.job(), chance.rules(), chance.besides());
+        let bytes = Work::to_bytes(&job, &rules, &besides, UNIX_EPOCH).unwrap();
         let work = Work::from_bytes(&bytes, UNIX_EPOCH).unwrap();
         job.settings.limits.started = work.job.settings.limits.started;
         prop_assert_eq!(&work.job, &job);
-        prop_assert_eq!(Work::to_bytes(&work.job, &work.rules, UNIX_EPOCH).unwrap(), bytes);
+        prop_assert_eq!(Work::to_bytes(&work.job, &work.rules, &work.besides, UNIX_EPOCH).unwrap(), bytes);
     }
 
     #[test]
@@ -154,8 +161,8 @@ proptest! {
     ) {
         from_controller(&entropy);
         let mut chance = Chance(&entropy);
-        let (job, rules) = (chance.job(), chance.rules());
-        let mut bytes = Work::to_bytes(&job, &rules, UNIX_EPOCH).unwrap();
+        let (job, rules, besides) = (chance.job(), chance.rules(), chance.besides());
+        let mut bytes = Work::to_bytes(&job, &rules, &besides, UNIX_EPOCH).unwrap();
         let length = bytes.len();
         prop_assert!(Work::from_bytes(&bytes[..cut.index(length)], UNIX_EPOCH).is_err());
         for (at, flip) in flips {

@@ -131,10 +131,9 @@ fn what_is_not_there_yet_is_refused_and_not_passed_over() {
     check("--compress-level=3", "compressing on the way");
     check("--lanes=4 --lane-kind=ssh", "--lanes: more than one lane over ssh");
     check("--reconnect=5m", "--reconnect: a session that is lost");
-    check("-M--munge-links", "-M: options for the other host");
-    check("-M--fake-super", "-M");
-    check("--files-from=:list", "--files-from");
-    check("--files-from=host:list", "--files-from");
+    check("-M--delete", "-M--delete: of the options for the other side only");
+    check("-A -M--fake-super", "-A with --fake-super on one side only");
+    check("--files-from=host::list", "is of a daemon");
     let old = |paths: [&str; 2]| {
         let words = ["--old-args", paths[0], paths[1]].map(Into::into).to_vec();
         resolve_words(words, &Fake::default()).map(drop).map_err(|refusal| refusal.exit)

@@ -128,7 +128,7 @@ fn links_settings() {
     munge("--munge-links --no-munge-links", (false, false));
     munge("-M--munge-links", (false, true));
     munge("--munge-links -M --munge-links", (true, true));
-    refuses("-M--fake-super", Exit::Unsupported, "one side only");
+    refuses("-M--delete", Exit::Unsupported, "the other side only");
     refuses("-Mx", Exit::Usage, "begin with a dash");
     refuses("--confine-root=x", Exit::Usage, "absolute");
     refuses("--confine-root=/x", Exit::Unsupported, "not there yet");

@@ -1,6 +1,7 @@
 //! Directories of the other host.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
 use std::mem;
 use std::os::unix::ffi::OsStrExt;
@@ -462,6 +463,11 @@ impl RemoteDir {
         Ok(start)
     }
 
+    /// A path there as it reads from `/`.
+    pub(crate) fn absolute(&self, path: &[u8]) -> Vec<u8> {
+        self.remote().absolute(path)
+    }
+
     /// The rules of a merge file in it or below it; see [`merge_files`].
     pub(crate) fn read_rules(&self, path: &[u8]) -> io::Result<Option<Vec<u8>>> {
         match self.fetch_rules(path) {
@@ -470,12 +476,25 @@ impl RemoteDir {
         }
     }
 
+    /// The same of one above the tree that this one is of, by its absolute path there.
+    pub(crate) fn read_rules_above(&self, path: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        let slash = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+        let (above, name) = (&path[..slash.max(1)], &path[slash + 1..]);
+        let above = Path::new(OsStr::from_bytes(above));
+        match Self::open_operator(self.remote(), above, Access::Search) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            dir => dir?.read_rules(name),
+        }
+    }
+
     fn fetch_rules(&self, path: &[u8]) -> io::Result<Option<Vec<u8>>> {
         let mut components = path.split(|&byte| byte == b'/').filter(|name| !name.is_empty());
         let name = name_of(components.next_back().unwrap_or_default())?;
         let mut dir = self.clone();
         for component in components {
-            dir = dir.open_own_child(component)?;
+            let as_it_is = (Access::Search, Follow::Never);
+            let child = dir.open_child(component, as_it_is, AccessTime::Update);
+            dir = child.or_else(|_| dir.open_own_child(component))?;
         }
         if dir.is_known_to_lack(&name) {
             return Ok(None);

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use wire::{
-    Answer, Ask, AskError, Capacity, Delivery, End, Features, Follow, Handle, Hello, LaneEnd,
-    LaneNumber, Link, Opening, Outcome, Patience, Piece, Request, RequestId, Requester, Respond,
-    RespondError, Responder, Serve, SessionId, System, Text, Ticket, Work, settled,
+    Answer, Ask, AskError, Capacity, Delivery, End, Features, Handle, Hello, LaneEnd, LaneNumber,
+    Link, Opening, Outcome, Patience, Piece, Request, RequestId, Requester, Respond, RespondError,
+    Responder, Serve, SessionId, System, Text, Ticket, Work, settled,
 };
 
 use model::Settings;
@@ -34,7 +34,8 @@ pub(in crate::endpoint) fn endpoint() -> Endpoint {
 
 /// A source that is asked through a session.
 pub(super) fn source(session: &Arc<Session>) -> RemoteSource {
-    RemoteSource { ask: Arc::clone(session) as Arc<dyn Ask>, system: System::HERE }
+    let directory = crate::pipeline::absolute(b".").into();
+    RemoteSource { ask: Arc::clone(session) as Arc<dyn Ask>, system: System::HERE, directory }
 }
 
 /// Settings of a job that wants to know all of its entries.
@@ -97,7 +98,7 @@ impl Session {
         machines.requester.lane_added(LANE).unwrap();
         machines.responder.lane_added(LANE).unwrap();
         let rule_files = std::collections::BTreeSet::new();
-        let terms = Terms { roots: None, follows: Follow::Links, rule_files, removes_files: true };
+        let terms = Terms { roots: None, follows_links: true, rule_files, removes_files: true };
         let (machines, bell) = (Mutex::new(machines), Condvar::new());
         let shared = Arc::new(Shared {
             machines,

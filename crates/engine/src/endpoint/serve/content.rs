@@ -7,11 +7,11 @@ use fs::{Dir, File};
 use model::Kind;
 use model::settings::Checksum;
 use wire::{
-    Algorithm, Content, Digest, FaultKind, FileAt, Follow, IoFault, List, Malformed, Piece, Reply,
-    Span, Wants, limits,
+    Algorithm, AttributesPiece, Content, Digest, FaultKind, FileAt, Follow, IoFault, List,
+    Malformed, Piece, Reply, Span, Wants, limits,
 };
 
-use super::look::{self, Detailed, Subject, attribute_pieces};
+use super::look::{self, Detailed, Subject};
 use super::{Answering, Halt, of_wire, open_file};
 use crate::checksum;
 
@@ -86,7 +86,7 @@ pub(super) fn fetch(
     }
     let Detailed { seen, more } = before;
     answering.more(Reply::Seen(Box::new(seen)))?;
-    for piece in attribute_pieces(more)? {
+    for piece in AttributesPiece::split(more)? {
         answering.more(Reply::Attributes(piece))?;
     }
     if let Some(data @ Piece::Data { .. }) = hand_in(answering, &file, 0..size)? {

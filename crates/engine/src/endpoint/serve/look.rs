@@ -8,9 +8,9 @@ use fs::xattr::{self, Behind, Node as Carrier};
 use fs::{Dir, File, Listing};
 use model::{Kind, Metadata};
 use wire::{
-    Acls, Attribute, AttributeName, AttributeValue, Attributes, AttributesPiece, Entry, FaultKind,
-    Follow, InlineAttributes, IoFault, LinkText, Malformed, Name, Page, PageBuilder, PageEnd,
-    Reply, Seen, Wants, limits,
+    Acls, Attribute, AttributeName, AttributeValue, AttributesPiece, Entry, FaultKind, Follow,
+    InlineAttributes, IoFault, LinkText, Malformed, Name, Page, PageBuilder, PageEnd, Reply, Seen,
+    Wants, limits,
 };
 
 use super::{Answering, Halt, ServedDir};
@@ -88,7 +88,7 @@ pub(super) fn hand_in(
     answering: &mut Answering<'_>,
     Detailed { seen, more }: Detailed,
 ) -> Result<(), Halt> {
-    let mut pieces = attribute_pieces(more)?;
+    let mut pieces = AttributesPiece::split(more)?;
     let Some(last) = pieces.pop() else { return answering.last(Reply::Seen(Box::new(seen))) };
     answering.more(Reply::Seen(Box::new(seen)))?;
     for piece in pieces {
@@ -208,24 +208,6 @@ fn add_attribute(
 fn value(carrier: Carrier<'_>, name: &[u8]) -> Result<Option<AttributeValue>, IoFault> {
     let value = xattr::get(carrier, name).map_err(|error| IoFault::from(&error))?;
     value.map(AttributeValue::new).transpose().map_err(|malformed| refused(&malformed))
-}
-
-/// Attributes in replies of their own.
-pub(super) fn attribute_pieces(attributes: Vec<Attribute>) -> Result<Vec<AttributesPiece>, Halt> {
-    let (mut pieces, mut piece, mut bytes) = (Vec::new(), Vec::new(), 0);
-    for attribute in attributes {
-        let more_bytes = byte_count(&attribute);
-        if bytes + more_bytes > limits::ATTRIBUTES_BYTES || piece.len() == limits::ATTRIBUTES {
-            pieces.push(Attributes::new(std::mem::take(&mut piece))?);
-            bytes = 0;
-        }
-        bytes += more_bytes;
-        piece.push(attribute);
-    }
-    if !piece.is_empty() {
-        pieces.push(Attributes::new(piece)?);
-    }
-    Ok(pieces)
 }
 
 /// Lists a directory from behind a name, as far as there is room.

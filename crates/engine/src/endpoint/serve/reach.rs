@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::selection::Asked;
+
 /// What may be reached from a directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
     /// All that lies in it, and below.
     is_whole: bool,
+    /// It may be a link, of which what it leads to is meant.
+    may_be_link: bool,
     /// What was picked by its name, and what may be reached from there.
     picked: BTreeMap<Box<[u8]>, Arc<Self>>,
 }
@@ -18,13 +22,15 @@ impl Reach {
         Self { is_whole: true, ..Self::default() }
     }
 
-    /// Lets all be reached that lies at the end of a way, or only what is there itself.
-    pub(crate) fn add(&mut self, way: &[&[u8]], is_listed: bool) {
+    /// Lets all be reached that lies at the end of a way, or only what is there itself. What is on the
+    /// way may be links.
+    pub(crate) fn add(&mut self, asked: &Asked<'_>) {
         let mut at = self;
-        for name in way {
+        for (number, name) in asked.way.iter().enumerate() {
             at = Arc::make_mut(at.picked.entry((*name).into()).or_default());
+            at.may_be_link |= number + 1 < asked.way.len() || asked.is_slashed;
         }
-        at.is_whole |= is_listed;
+        at.is_whole |= asked.is_listed;
     }
 
     /// What may be reached from what has a name in it; `None` if that may not be.
@@ -34,7 +40,7 @@ impl Reach {
             None if self.picked.is_empty() => Some(Arc::clone(self)),
             None => Some(Arc::new(Self::whole())),
             Some(picked) if self.is_whole && !picked.is_whole => {
-                Some(Arc::new(Self { is_whole: true, picked: picked.picked.clone() }))
+                Some(Arc::new(Self { is_whole: true, ..Self::clone(picked) }))
             }
             Some(picked) => Some(Arc::clone(picked)),
         }
@@ -45,9 +51,9 @@ impl Reach {
         self.is_whole
     }
 
-    /// True when it was picked by its name, which then may be that of a link.
-    pub(super) fn picks(&self, name: &[u8]) -> bool {
-        self.picked.contains_key(name)
+    /// True when it was picked by its name, and what a link of that name leads to is meant.
+    pub(super) fn leads_through(&self, name: &[u8]) -> bool {
+        self.picked.get(name).is_some_and(|picked| picked.may_be_link)
     }
 }
 
@@ -58,14 +64,18 @@ mod tests {
     #[test]
     fn only_what_is_picked_is_reached_and_all_below_what_is_listed() {
         let mut reach = Reach::default();
-        reach.add(&[b"a", b"b"], true);
-        reach.add(&[b"a", b"c"], false);
-        reach.add(&[b"a", b"b", b"d"], false);
+        let mut add = |way: &[&[u8]], is_listed| {
+            reach.add(&Asked { base: b".", way, is_listed, is_slashed: false });
+        };
+        add(&[b"a", b"b"], true);
+        add(&[b"a", b"c"], false);
+        add(&[b"a", b"b", b"d"], false);
         let reach = Arc::new(reach);
         let a = reach.at(b"a").unwrap();
         assert!(reach.at(b"b").is_none() && a.at(b"x").is_none() && !a.is_listed());
         let b = a.at(b"b").unwrap();
-        assert!(b.is_listed() && b.picks(b"d") && !b.picks(b"x"));
+        assert!(b.is_listed() && a.leads_through(b"b"));
+        assert!(!a.leads_through(b"c") && !b.leads_through(b"d") && !b.leads_through(b"x"));
         for name in [&b"d"[..], b"x"] {
             let below = b.at(name).unwrap();
             assert!(below.is_listed() && below.at(b"anything").is_some());

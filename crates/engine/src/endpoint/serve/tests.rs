@@ -15,6 +15,9 @@ use wire::{
 
 use super::*;
 
+/// What is served, and what is not.
+mod terms;
+
 const LANE: LaneNumber = LaneNumber::FIRST;
 const NOW: Duration = Duration::ZERO;
 const EVERYTHING: Wants = Wants::all();
@@ -73,7 +76,7 @@ impl Session {
     fn trusting() -> Self {
         Self::new(|_| Terms {
             roots: None,
-            follows: Follow::Links,
+            follows_links: true,
             rule_files: BTreeSet::new(),
             removes_files: true,
         })
@@ -372,77 +375,6 @@ fn an_error_arrives_as_the_kernel_gave_it() {
     }
     let missing = session.ask(look(dir, "none", Follow::Never)).unwrap_err();
     assert_eq!(missing.errno, session.here.stat(b"none").unwrap_err().raw_os_error());
-}
-
-#[test]
-fn what_the_terms_do_not_name_is_not_served() {
-    let terms = |top| {
-        let roots = Some([(top, Arc::new(Reach::whole()))].into());
-        let rule_files = BTreeSet::new();
-        Terms { roots, follows: Follow::Never, rule_files, removes_files: false }
-    };
-    let mut session = Session::new(terms);
-    make_dir(&session.here, "below");
-    write(&session.here, "file", b"secret");
-    session.here.make_symlink(b"/", b"up").unwrap();
-    let top = session.scratch.path().to_owned();
-    let dir = session.open(root_at(&top)).unwrap();
-    let now = session.here.stat(b"file").unwrap();
-    let expected = Expected { dev: now.dev, ino: now.ino, size: now.size, mtime: now.mtime };
-    for request in [
-        root_at(Path::new("/")),
-        root_at(&session.path("below")),
-        root_at(&session.path("below/..")),
-        Request::OpenParent { dir },
-        child(dir, "up", Follow::Links),
-        child(dir, "up", Follow::OwnLinks),
-        look(dir, "up", Follow::Links),
-        Request::OpenFile { file: file_at(dir, "up", Follow::Links) },
-        Request::Remove { at: named(dir, "file"), expected },
-    ] {
-        assert_eq!(session.refusal(request.clone()), FaultKind::NotServed, "{request:?}");
-    }
-    session.child(dir, "up").unwrap_err();
-    session.child(dir, "below").unwrap();
-    assert!(session.here.stat(b"file").unwrap().is_same_inode(&now));
-}
-
-#[test]
-fn beside_what_is_picked_nothing_is_served() {
-    let terms = |top| {
-        let mut reach = Reach::default();
-        reach.add(&[b"way", b"picked"], true);
-        let roots = Some([(top, Arc::new(reach))].into());
-        let rule_files = [b".rules"[..].into()].into();
-        Terms { roots, follows: Follow::OwnLinks, rule_files, removes_files: true }
-    };
-    let mut session = Session::new(terms);
-    let way = make_dir(&session.here, "way");
-    make_dir(&make_dir(&way, "picked"), "deep");
-    make_dir(&way, "other");
-    write(&way, "secret", b"secret");
-    write(&way, ".rules", b"- x");
-    let now = way.stat(b"secret").unwrap();
-    let expected = Expected { dev: now.dev, ino: now.ino, size: now.size, mtime: now.mtime };
-    let top = session.scratch.path().to_owned();
-    let dir = session.open(root_at(&top)).unwrap();
-    let way = session.child(dir, "way").unwrap();
-    let picked = session.child(way, "picked").unwrap();
-    let deep = session.child(picked, "deep").unwrap();
-    let up = session.open(Request::OpenParent { dir: deep }).unwrap();
-    let up = session.open(Request::OpenParent { dir: up }).unwrap();
-    for dir in [way, up] {
-        session.open(Request::OpenFile { file: file_at(dir, ".rules", Follow::Never) }).unwrap();
-        for request in [
-            child(dir, "other", Follow::Never),
-            look(dir, "secret", Follow::Never),
-            Request::OpenFile { file: file_at(dir, "secret", Follow::Never) },
-            Request::Remove { at: named(dir, "secret"), expected },
-        ] {
-            assert_eq!(session.refusal(request.clone()), FaultKind::NotServed, "{request:?}");
-        }
-    }
-    assert_eq!(session.refusal(look(dir, "other", Follow::Never)), FaultKind::NotServed);
 }
 
 #[test]

@@ -1,0 +1,132 @@
+//! From one other host to another, past this one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use super::{Hosts, LANESYNC, check, tree};
+
+/// Each host is a folder of its name, in which its logins begin and have their home.
+const EACH_IN_ITS_FOLDER: &str =
+    r#"sh -c 'cd "$1" && export HOME="$PWD" && shift && exec sh -c "$*"' stand-in"#;
+
+/// Two hosts, of which the first has the source.
+struct Two(Hosts);
+
+impl Two {
+    fn new() -> Self {
+        let hosts = Hosts::new();
+        for name in ["one", "two"] {
+            fs::create_dir(hosts.path().join(name)).unwrap();
+        }
+        fs::rename(hosts.path().join("s"), hosts.path().join("one/s")).unwrap();
+        Self(hosts)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        let agent = format!("--agent-path={LANESYNC}");
+        self.0.run(EACH_IN_ITS_FOLDER, &[&["-H", &agent], words].concat())
+    }
+}
+
+#[test]
+fn a_tree_goes_from_one_host_to_another() {
+    let two = Two::new();
+    let content: Vec<u8> = (0..9 << 20).map(|number: u32| (number >> 7).to_le_bytes()[0]).collect();
+    fs::write(two.path("one/s/big"), content).unwrap();
+    for number in 0..300 {
+        fs::write(two.path(&format!("one/s/a/n{number}")), format!("{number}")).unwrap();
+    }
+    let output = two.run(&["-i", "one:s/", "two:d"]);
+    check(&output, 0, "");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("<f+++++++++ big"), "{output:?}");
+    assert_eq!(tree(&two.path("two/d")), tree(&two.path("one/s")));
+    let again = two.run(&["-i", "--delete", "one:s/", "two:d"]);
+    check(&again, 0, "");
+    assert_eq!(String::from_utf8_lossy(&again.stdout), "");
+    // Nothing of it lies here.
+    assert_eq!(fs::read_dir(two.0.path()).unwrap().count(), 3);
+}
+
+#[test]
+fn what_only_the_destination_has_goes_and_what_was_brought_over_may_go_from_the_source() {
+    let two = Two::new();
+    fs::rename(two.path("old"), two.path("two/d")).unwrap();
+    check(&two.run(&["--delete", "--remove-source-files", "one:s/", "two:d"]), 0, "");
+    let names = |dir: &Path| {
+        let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&two.path("two/d")), ["a", "f", "link"]);
+    assert_eq!(names(&two.path("one/s")), ["a"]);
+}
+
+#[test]
+fn paths_are_those_of_their_hosts() {
+    let two = Two::new();
+    let odd = "a  b'c\"$(touch x)\n;`touch x`";
+    fs::rename(two.path("one/s"), two.path("one").join(odd)).unwrap();
+    fs::write(two.path("one/list"), "f\na/g\n").unwrap();
+    fs::write(two.path("one/.rsync-filter"), "- g\n").unwrap();
+    check(&two.run(&[&format!("one:{odd}/"), &format!("two:~/{odd}")]), 0, "");
+    assert_eq!(tree(&two.path("two").join(odd)), tree(&two.path("one").join(odd)));
+    check(&two.run(&["one:a*/*", "two:w/"]), 0, "");
+    assert_eq!(tree(&two.path("two/w")), tree(&two.path("one").join(odd)));
+    check(&two.run(&["--files-from=:list", "one:a*/", "two:l"]), 0, "");
+    assert!(two.path("two/l/a/g").exists() && !two.path("two/l/a/b").exists());
+    check(&two.run(&["-F", "one:a*/", "two:r"]), 0, "");
+    assert!(two.path("two/r/a/b/h").exists() && !two.path("two/r/a/g").exists());
+    for name in ["one/x", "two/x", "x"] {
+        assert!(!two.path(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn an_agent_is_sent_to_both() {
+    let two = Two::new();
+    check(&two.0.run(EACH_IN_ITS_FOLDER, &["one:s/", "two:d"]), 0, "");
+    for name in ["one", "two"] {
+        assert_eq!(fs::read_dir(two.path(name).join(".cache/lanesync")).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn an_error_names_the_side() {
+    let two = Two::new();
+    let shell = |host: &str| {
+        format!(r#"sh -c '[ "$1" != {host} ] || exit 255; {}"#, &EACH_IN_ITS_FOLDER[7..])
+    };
+    for (host, says) in
+        [("one", "source: sh could not log in"), ("two", "destination: sh could not log in")]
+    {
+        check(&two.0.run(&shell(host), &["one:s/", "two:d"]), 255, says);
+    }
+    check(&two.run(&["one:none/", "two:d"]), 23, "source: ");
+    fs::write(two.path("two/file"), "").unwrap();
+    check(&two.run(&["one:s/", "two:file/d"]), 3, "destination: \"file/d\"");
+}
+
+#[test]
+fn an_agent_that_is_killed_at_work_is_an_error_that_names_it() {
+    for host in ["one", "two"] {
+        let two = Two::new();
+        fs::write(two.path("one/s/zz"), vec![7; 64 << 20]).unwrap();
+        // The one that is to go ends itself when the first file is there.
+        let agent = format!(
+            "--agent-path=[ ${{PWD##*/}} != {host} ] || (until [ -e ../two/d/f ]; do :; done; kill -9 $$) \
+             & exec {LANESYNC}"
+        );
+        let words = ["-H", &*agent, "--bwlimit=1m", "one:s/", "two:d"];
+        let output = two.0.run(EACH_IN_ITS_FOLDER, &words);
+        check(&output, 12, &format!("the agent on {host}"));
+        assert!(!two.path("two/d/zz").exists());
+        check(&two.run(&["one:s/", "two:d"]), 0, "");
+        assert_eq!(tree(&two.path("two/d")), tree(&two.path("one/s")));
+    }
+}
