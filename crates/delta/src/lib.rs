@@ -47,6 +47,9 @@ mod search;
 
 mod patch;
 
+/// Everything that decodes, in one call, for fuzzing.
+pub mod fuzzing;
+
 #[cfg(test)]
 mod reference;
 

@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("net", &["model", "wire"]),
     ("errand", &["model", "filter", "sched", "wire"]),
     ("testfs", &[]),
+    ("fuzz", &["delta", "errand", "wire"]),
     ("xtask", &[]),
     ("lanesync", &["model", "filter", "sched", "fs", "engine", "report", "wire", "net", "errand"]),
 ];

@@ -1,0 +1,7 @@
+//! Events, progress and outcomes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    errand::fuzzing::from_agent(bytes);
+});

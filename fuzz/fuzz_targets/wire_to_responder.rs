@@ -1,0 +1,7 @@
+//! Requests.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    wire::fuzzing::to_responder(bytes).ok();
+});

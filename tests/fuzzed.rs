@@ -1,0 +1,255 @@
+//! Whatever a peer sends, each machine that reads it returns: sound bytes and what becomes of them by
+//! accident or malice, for as many inputs as asked for.
+//!
+//! The same entry points are the targets of `fuzz/`, where an engine looks for inputs by itself.
+//! `FUZZ_INPUTS=1000000` runs more, `FUZZ_BASE=7` begins elsewhere.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests stop at the first fault and tell how much they did"
+)]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, UNIX_EPOCH};
+
+use errand::{Asks, Besides, List, Service, Work as Errand};
+use filter::{RuleOptions, Rules};
+use model::{Destination, Job, Kind, Metadata, Settings, Source};
+use wire::{
+    Access, AccessTime, Capacity, Control, End, EventBytes, Features, FileAt, Follow, Handle,
+    Hello, LaneEnd, LaneNumber, Link, Name, Named, Opening, OperatorPath, Outgoing, Patience,
+    Place, Reply, Request, RequestId, Requester, Responder, Role, Room, Seen, SessionId, Span,
+    System, Task, Text, Wants, Work,
+};
+
+const LANE: LaneNumber = LaneNumber::FIRST;
+
+/// Random numbers that are the same each time (xorshift64*).
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end.max(1) as u64).unwrap()
+    }
+
+    fn byte(&mut self) -> u8 {
+        // Numbers at the edges break more than others.
+        let odd = [0, 1, 0x7f, 0x80, 0xff];
+        if self.below(2) == 0 { odd[self.below(odd.len())] } else { self.next().to_le_bytes()[3] }
+    }
+}
+
+/// What becomes of sound bytes.
+fn mutated(rng: &mut Rng, corpus: &[Vec<u8>]) -> Vec<u8> {
+    const LONGEST_BYTES: usize = 4096;
+    let mut bytes = match rng.below(16) {
+        0 => (0..rng.below(200)).map(|_| rng.byte()).collect(),
+        _ => corpus[rng.below(corpus.len())].clone(),
+    };
+    for _ in 0..rng.below(6) {
+        let at = rng.below(bytes.len() + 1);
+        match rng.below(6) {
+            0 => bytes.truncate(at),
+            1 => bytes.insert(at, rng.byte()),
+            2 => {
+                let other = &corpus[rng.below(corpus.len())];
+                let from = rng.below(other.len());
+                bytes.splice(at.., other[from..].iter().copied());
+            }
+            3 if at < bytes.len() => drop(bytes.remove(at)),
+            4 if at < bytes.len() => bytes[at] ^= 1 << rng.below(8),
+            _ if at < bytes.len() => bytes[at] = rng.byte(),
+            _ => {}
+        }
+    }
+    bytes.truncate(LONGEST_BYTES);
+    bytes
+}
+
+fn number_from_env(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+/// Gives many inputs to an entry point; panics with the first that makes it panic.
+fn check(name: &str, corpus: &[Vec<u8>], enter: impl Fn(&[u8])) {
+    let inputs = number_from_env("FUZZ_INPUTS").unwrap_or(20_000);
+    let mut rng = Rng(number_from_env("FUZZ_BASE").unwrap_or(1).max(1));
+    for bytes in corpus {
+        enter(bytes);
+    }
+    for number in 0..inputs {
+        let bytes = mutated(&mut rng, corpus);
+        let entered = catch_unwind(AssertUnwindSafe(|| enter(&bytes)));
+        assert!(entered.is_ok(), "{name}, input {number}: {}", bytes.escape_ascii());
+    }
+    println!("{name}: {inputs} inputs");
+}
+
+fn bytes_of(sent: impl FnMut() -> Option<Outgoing>) -> Vec<u8> {
+    std::iter::from_fn(sent).flat_map(|outgoing| outgoing.parts().concat()).collect()
+}
+
+/// Requests of several kinds, as they are sent.
+fn requests() -> Vec<Request> {
+    let dir = Handle(RequestId(1));
+    let at = || Named { dir, name: Name::new("name").unwrap() };
+    let file = || FileAt { at: at(), follow: Follow::Never, atime: AccessTime::Keep };
+    let room = || Room::new(10_000).unwrap();
+    vec![
+        Request::OpenRoot { path: OperatorPath::new("/srv").unwrap(), access: Access::Read },
+        Request::OpenFile { file: file() },
+        Request::List { dir, wants: Wants::all(), after: None, room: Room::new(10_000).unwrap() },
+        Request::Look {
+            at: Place::Named(at()),
+            follow: Follow::Never,
+            wants: Wants::all(),
+            room: room(),
+        },
+        Request::Fetch { file: file(), wants: Wants::all(), room: room() },
+        Request::Read { file: Handle(RequestId(2)), span: Span::new(0..100).unwrap() },
+        Request::CheckSearch { dir },
+    ]
+}
+
+fn requester() -> Requester {
+    let mut requester = Requester::new(Capacity::default(), u64::MAX);
+    requester.lane_added(LANE).unwrap();
+    for request in requests() {
+        requester.start(request).unwrap();
+    }
+    requester
+}
+
+/// Frames of requests, and of responses to them.
+fn exchanged() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let mut requester = requester();
+    let asked: Vec<Outgoing> = std::iter::from_fn(|| requester.poll_transmit(LANE)).collect();
+    let asked: Vec<_> = asked.iter().map(|outgoing| outgoing.parts().concat()).collect();
+    let mut responder = Responder::new(Capacity::default());
+    responder.lane_added(LANE).unwrap();
+    let hello = hello();
+    let mut link = Link::new(LaneEnd::FirstAcceptor, &hello, Patience::default(), Duration::ZERO);
+    link.receive(&greeting(), Duration::ZERO).unwrap();
+    link.receive(&asked.concat(), Duration::ZERO).unwrap();
+    while let Some(frame) = link.poll_frame() {
+        responder.handle_frame(LANE, &frame).unwrap();
+    }
+    let metadata = Metadata::unknown(Kind::Directory);
+    while let Some(work) = responder.poll_work() {
+        if let Work::Run(ticket, request) = work {
+            let reply = match request {
+                _ if request.opens().is_some() => Reply::Opened(metadata),
+                Request::Look { .. } => Reply::Seen(Box::new(Seen::bare(metadata))),
+                Request::CheckSearch { .. } => Reply::Done,
+                _ => Reply::Fault(wire::IoFault::new(wire::FaultKind::NotFound, "none")),
+            };
+            responder.respond(ticket, reply, End::Last).unwrap();
+        }
+    }
+    let answered: Vec<Outgoing> = std::iter::from_fn(|| responder.poll_transmit(LANE)).collect();
+    let answered = answered.iter().map(|outgoing| outgoing.parts().concat()).collect();
+    (asked, answered)
+}
+
+fn hello() -> Hello {
+    Hello {
+        version: Text::new("0.1.0"),
+        system: System::HERE,
+        features: Features::empty(),
+        capacity: Capacity::default(),
+    }
+}
+
+fn greeting() -> Vec<u8> {
+    let opening = Opening { session: SessionId([7; 16]), lane: LANE };
+    let end = LaneEnd::Opener(opening);
+    let mut link = Link::new(end, &hello(), Patience::default(), Duration::ZERO);
+    bytes_of(|| link.poll_transmit())
+}
+
+fn job() -> (Job, Rules) {
+    let mut rules = Rules::new(RuleOptions::default());
+    for rule in ["- *.o", ": .merge", "P /kept", "+ d/"] {
+        rules.push(rule.as_bytes(), &mut |_| Ok(Vec::new())).unwrap();
+    }
+    let mut settings = Settings::default();
+    settings.traverse.files_from = Some(vec![b"a/b"[..].into(), b"c"[..].into()]);
+    let job = Job {
+        sources: vec![Source { path: "s/".into() }, Source { path: "t".into() }],
+        destination: Some(Destination { path: "d".into() }),
+        settings,
+    };
+    (job, rules)
+}
+
+fn all_and_together(frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let together = frames.concat();
+    frames.into_iter().chain([together]).collect()
+}
+
+#[test]
+fn whatever_a_requester_sends_a_responder_returns() {
+    let (asked, _) = exchanged();
+    let corpus = all_and_together(asked);
+    check("to_responder", &corpus, |bytes| drop(wire::fuzzing::to_responder(bytes)));
+    let lanes: Vec<_> = corpus.iter().map(|frames| [greeting(), frames.clone()].concat()).collect();
+    check("lane", &lanes, |bytes| drop(wire::fuzzing::lane(bytes)));
+}
+
+#[test]
+fn whatever_a_responder_sends_a_requester_returns() {
+    let (_, answered) = exchanged();
+    let corpus = all_and_together(answered);
+    check("to_requester", &corpus, |bytes| drop(wire::fuzzing::to_requester(bytes)));
+}
+
+#[test]
+fn whatever_is_said_on_the_control_lane_both_sides_return() {
+    let mut controller = Control::new(Role::Controller);
+    controller.begin(Task::RunDestination, &[7; 500]).unwrap();
+    let begun: Vec<Outgoing> = std::iter::from_fn(|| controller.poll_transmit()).collect();
+    let begun: Vec<_> = begun.iter().map(|outgoing| outgoing.parts().concat()).collect();
+    check("to_agent", &all_and_together(begun.clone()), |bytes| {
+        drop(wire::fuzzing::to_agent(bytes));
+    });
+    let mut agent = Control::new(Role::Agent);
+    let mut link = Link::new(LaneEnd::FirstAcceptor, &hello(), Patience::default(), Duration::ZERO);
+    link.receive(&[greeting(), begun.concat()].concat(), Duration::ZERO).unwrap();
+    while let Some(frame) = link.poll_frame() {
+        agent.handle_frame(LANE, &frame).unwrap();
+    }
+    while agent.poll_told().is_some() {}
+    agent.event(EventBytes::new(vec![1; 40]).unwrap()).unwrap();
+    agent.progress(wire::ProgressBytes::new(vec![2; 40]).unwrap()).unwrap();
+    agent.ended(wire::OutcomeBytes::new(vec![3; 40]).unwrap()).unwrap();
+    let told = vec![bytes_of(|| agent.poll_transmit())];
+    check("to_controller", &told, |bytes| drop(wire::fuzzing::to_controller(bytes)));
+}
+
+#[test]
+fn whatever_stands_in_a_job_it_is_read_or_refused() {
+    let (job, rules) = job();
+    let list = List { path: b"~/list"[..].into(), from0: true };
+    let besides = Besides { source_directory: b"/home"[..].into(), list: Some(list.clone()) };
+    let corpus = [
+        Errand::to_bytes(&job, &rules, &besides, UNIX_EPOCH).unwrap(),
+        Service::to_bytes(&job, &rules, Some(&list), Asks::AnotherHost).unwrap(),
+    ];
+    check("from_controller", &corpus, errand::fuzzing::from_controller);
+}
+
+#[test]
+fn whatever_an_agent_tells_it_is_heard_or_refused() {
+    let corpus = [vec![3, 1, 2, 3, 5, 0, 0, 0, 0, 0], vec![0; 200], vec![0xff; 64]];
+    check("from_agent", &corpus, errand::fuzzing::from_agent);
+    let found = [vec![0, 1, 0, 0, 0, b'/', 1, 0, 0, 0, 1, 0, 0, 0, b'a', 0], vec![1, 0, 0]];
+    check("from_source", &found, errand::fuzzing::from_source);
+}
