@@ -292,7 +292,7 @@ mod tests {
 
     /// A signature with sums that nobody has calculated.
     fn made_up(weak: &[u32], strong: impl Fn(u32) -> u64) -> Signature {
-        let mut bytes = vec![1, 0];
+        let mut bytes = vec![2, 0];
         crate::varint::put(4 * weak.len() as u64, &mut bytes);
         bytes.extend([4, 8]);
         bytes.extend(weak.iter().flat_map(|weak| weak.to_le_bytes()));

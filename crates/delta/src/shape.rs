@@ -2,7 +2,7 @@
 
 use crate::plan::RANGE_BLOCKS;
 
-/// The shortest block that is chosen: the 700 bytes of rsync, made whole 64 byte blocks of BLAKE3.
+/// The shortest block that is chosen: the 700 bytes of rsync, made whole stripes of 64 bytes of XXH3.
 /// Below, the sums of a file are no longer small beside what a change of it costs.
 const LEAST_BLOCK_BYTES: usize = 11 * 64;
 
@@ -20,7 +20,7 @@ pub const MAX_BLOCK_BYTES: usize = 128 << 10;
 pub const MAX_BLOCKS: usize = 32 << 10;
 
 /// All of a strong sum.
-pub const MAX_STRONG_BYTES: usize = 32;
+pub const MAX_STRONG_BYTES: usize = 16;
 
 /// The least of a strong sum that is sent.
 const LEAST_STRONG_BYTES: usize = 4;
@@ -84,7 +84,7 @@ impl Shape {
     /// whole file finds at the end, and the file is sent again. So it must be rare, not impossible. A
     /// search compares wrong sums only after a weak sum was alike. Even if all of the new file was
     /// made so that they are, it hashes at most four windows in the length of one, and compares
-    /// each with eight blocks and two more that it prefers. With a secret key,
+    /// each with eight blocks and two more that it prefers. With a secret,
     /// each comparison deceives with a chance of one in 2 to the bits that are compared. That gives 5
     /// bytes for 1 MiB, 6 for 1 GiB, 7 for 1 TiB.
     pub fn for_lengths(basis_bytes: u64, new_bytes: u64) -> Self {
@@ -152,12 +152,12 @@ mod tests {
     fn impossible_lengths_are_refused() {
         let most = MAX_BLOCK_BYTES as u64;
         assert!(Shape::new(1, 4).is_ok());
-        assert!(Shape::new(most, 32).is_ok());
+        assert!(Shape::new(most, 16).is_ok());
         assert_eq!(Shape::new(0, 4), Err(ShapeError::Block(0)));
         assert_eq!(Shape::new(most + 1, 4), Err(ShapeError::Block(most + 1)));
         assert_eq!(Shape::new(u64::MAX, 4), Err(ShapeError::Block(u64::MAX)));
         assert_eq!(Shape::new(1, 3), Err(ShapeError::Strong(3)));
-        assert_eq!(Shape::new(1, 33), Err(ShapeError::Strong(33)));
+        assert_eq!(Shape::new(1, 17), Err(ShapeError::Strong(17)));
         assert_eq!(Shape::new(1, 256 + 4), Err(ShapeError::Strong(260)));
     }
 
@@ -177,6 +177,6 @@ mod tests {
     fn the_strongest_shape_keeps_its_blocks() {
         let shape = Shape::for_lengths(1 << 20, 1 << 20);
         assert_eq!(shape.strongest().block_bytes(), shape.block_bytes());
-        assert_eq!(shape.strongest().strong_bytes(), 32);
+        assert_eq!(shape.strongest().strong_bytes(), 16);
     }
 }

@@ -1,7 +1,7 @@
 //! The sums of a piece of the basis, and their form on the wire.
 //!
 //! ```text
-//! version      1 byte, 1
+//! version      1 byte, 2
 //! start        varint, where the piece begins in the basis, in bytes
 //! length       varint, in bytes
 //! block        varint, in bytes
@@ -22,7 +22,7 @@ use crate::shape::{MAX_BLOCKS, MAX_STRONG_BYTES, Shape, ShapeError};
 use crate::strong::StrongKey;
 use crate::varint;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// How many bytes of the basis are read at once, or a block if that is longer.
 const READ_BYTES: usize = 256 << 10;

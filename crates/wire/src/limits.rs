@@ -56,7 +56,7 @@ pub const CLOSED_HANDLES: usize = 4096;
 pub const DIGEST_BYTES: usize = 64;
 
 /// The signature of one piece: 1,024 blocks of the longest sums, and what stands before them.
-pub const SIGNATURE_BYTES: usize = 40 * 1024;
+pub const SIGNATURE_BYTES: usize = 24 * 1024;
 
 /// Signatures that one request searches with: the largest window.
 pub const BASIS_SIGNATURES: usize = 32;

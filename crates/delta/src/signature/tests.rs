@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{Signature, SignatureError};
 use crate::reference::{noise, read_at, seed};
-use crate::shape::{MAX_BLOCKS, Shape};
+use crate::shape::{MAX_BLOCKS, MAX_STRONG_BYTES, Shape};
 use crate::varint;
 
 fn shape(block_bytes: u64) -> Shape {
@@ -21,7 +21,7 @@ fn signature(bytes: &[u8], block_bytes: u64) -> Signature {
 
 /// A head of a signature, and no sums.
 fn head(lengths: [u64; 4]) -> Vec<u8> {
-    let mut bytes = vec![1];
+    let mut bytes = vec![2];
     for length in lengths {
         varint::put(length, &mut bytes);
     }
@@ -67,8 +67,8 @@ fn wrong_heads_are_refused_before_memory_is_taken() {
         assert!(error.to_string().contains(expected), "{error}");
     };
     check(&[], "lengths");
-    check(&[2, 0, 0, 10, 4], "version 2");
-    check(&[1, 0, 0, 10], "lengths");
+    check(&[1, 0, 0, 10, 4], "version 1");
+    check(&[2, 0, 0, 10], "lengths");
     check(&head([0, 0, 0, 4]), "blocks of 0 bytes");
     check(&head([0, 0, 10, 3]), "strong sums of 3 bytes");
     check(&head([u64::MAX, 1, 10, 4]), "no file has");
@@ -91,9 +91,9 @@ fn the_largest_signature_is_as_large_as_announced() {
         u64::MAX - 128 * 1024 * MAX_BLOCKS as u64,
         128 * 1024 * MAX_BLOCKS as u64,
         128 * 1024,
-        32,
+        MAX_STRONG_BYTES as u64,
     ]);
-    bytes.resize(bytes.len() + MAX_BLOCKS * (4 + 32), 7);
+    bytes.resize(bytes.len() + MAX_BLOCKS * (4 + MAX_STRONG_BYTES), 7);
     assert!(Signature::decode(&bytes).is_ok());
     assert!(bytes.len() <= Signature::MAX_BYTES);
 }
@@ -113,7 +113,7 @@ proptest! {
         is_of_this_version: bool,
     ) {
         if let Some(version) = bytes.first_mut().filter(|_| is_of_this_version) {
-            *version = 1;
+            *version = 2;
         }
         if let Ok(signature) = Signature::decode(&bytes) {
             let mut again = Vec::new();
