@@ -2,6 +2,7 @@
 //!
 //! The remote shell passes on what the test says by hand, so the peer keeps as many rules as it likes.
 
+use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
@@ -12,9 +13,10 @@ use std::time::Duration;
 use errand::{Found, Over, Post};
 use model::{Kind, Metadata};
 use wire::{
-    Capacity, Control, End, EventBytes, Failure, Features, FrameKind, Hello, LaneEnd, LaneNumber,
-    Link, OutcomeBytes, Outgoing, Patience, Piece, Place, ProgressBytes, Reply, Request, Responder,
-    Role, Seen, System, Text, Ticket, Told, Topic, Work,
+    After, Capacity, Content, ContentSum, Control, End, Entry, EventBytes, Failure, Features,
+    FrameKind, Hello, LaneEnd, LaneNumber, Link, Name, OutcomeBytes, Outgoing, PageBuilder,
+    PageEnd, Patience, Piece, Place, ProgressBytes, Reply, Request, Responder, Role, Seen, System,
+    Text, Ticket, Told, Topic, Work,
 };
 
 use super::{Hosts, LANESYNC, check};
@@ -26,6 +28,8 @@ const BY_HAND: &str = "sh -c 'cat in & exec cat >out' by-hand";
 enum Says {
     /// Keeps the rules.
     Reply(Reply),
+    /// The same by more than one piece.
+    Pieces(Vec<Piece>),
     /// Sends these bytes.
     Bytes(Vec<u8>),
 }
@@ -128,6 +132,13 @@ impl Peer {
                     match answer(ticket, &request) {
                         Says::Reply(reply) => {
                             self.responder.respond(ticket, Piece::from(reply), End::Last).unwrap();
+                        }
+                        Says::Pieces(mut pieces) => {
+                            let last = pieces.pop().unwrap();
+                            for piece in pieces {
+                                self.responder.respond(ticket, piece, End::More).unwrap();
+                            }
+                            self.responder.respond(ticket, last, End::Last).unwrap();
                         }
                         Says::Bytes(bytes) => self.say(&bytes),
                     }
@@ -306,6 +317,55 @@ fn a_host_that_says_nothing_more_is_given_up() {
     });
     check(&output, 30, "nothing came on the lane for 1 s");
     check_untouched(&hosts);
+}
+
+#[test]
+fn content_that_is_not_what_was_read_makes_no_file() {
+    const CONTENT: &[u8] = b"what was read at the source";
+    for (wrong_times, code, says) in [
+        (1, 0, "answers that came damaged and were asked for again: 1"),
+        (usize::MAX, 23, "destination: verify \"d/x\": "),
+    ] {
+        let hosts = Hosts::new();
+        fs::create_dir(hosts.path().join("d")).unwrap();
+        fs::write(hosts.path().join("d/x"), "what was there").unwrap();
+        let left = Cell::new(wrong_times);
+        let metadata = Metadata {
+            mode: 0o644,
+            size: CONTENT.len() as u64,
+            nlink: 1,
+            ino: 8,
+            ..Metadata::unknown(Kind::File)
+        };
+        let output = pull(&hosts, &[], |_, request| match request {
+            Request::List { .. } => {
+                let mut page = PageBuilder::default();
+                let seen = Some(Ok(Box::new(Seen::bare(metadata))));
+                let name = Name::new("x").unwrap();
+                page.push(Entry { name, kind: Some(Kind::File), seen }, 10_000).unwrap();
+                Says::Reply(Reply::Page { page: page.take(), end: PageEnd::Complete })
+            }
+            Request::Fetch { .. } => {
+                let mut bytes = CONTENT.to_vec();
+                if left.get() > 0 {
+                    left.set(left.get() - 1);
+                    bytes[3] ^= 0x20;
+                }
+                let sum = ContentSum(*blake3::hash(CONTENT).as_bytes());
+                Says::Pieces(vec![
+                    Reply::Seen(Box::new(Seen::bare(metadata))).into(),
+                    Piece::Data { offset: 0, content: Content::new(bytes).unwrap() },
+                    Reply::After(After { metadata, sum }).into(),
+                ])
+            }
+            request => plain(request),
+        });
+        check(&output, code, says);
+        let kept = if code == 0 { CONTENT } else { b"what was there" };
+        assert_eq!(fs::read(hosts.path().join("d/x")).unwrap(), kept);
+        assert_eq!(fs::read_dir(hosts.path().join("d")).unwrap().count(), 1);
+        check_untouched(&hosts);
+    }
 }
 
 #[test]

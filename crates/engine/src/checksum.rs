@@ -87,14 +87,37 @@ pub(crate) fn of_range(
     go_on: impl Fn() -> io::Result<()>,
 ) -> io::Result<Vec<u8>> {
     let mut state = State::new(algorithm);
+    read_range(file, range, go_on, |bytes| state.update(bytes))?;
+    Ok(state.finish())
+}
+
+fn read_range(
+    file: &File,
+    range: Range<u64>,
+    go_on: impl Fn() -> io::Result<()>,
+    mut take: impl FnMut(&[u8]),
+) -> io::Result<()> {
     let mut reader = Copier::new();
     reader.limit_buffer(READ_BYTES);
     go_on()?;
     reader.read_range(file, range, &mut |bytes| {
-        state.update(bytes);
+        take(bytes);
         go_on()
     })?;
-    Ok(state.finish())
+    Ok(())
+}
+
+/// The BLAKE3 of a range of a file, as [`of_range`] makes it.
+pub(crate) fn blake3_of_range(
+    file: &File,
+    range: Range<u64>,
+    go_on: impl Fn() -> io::Result<()>,
+) -> io::Result<[u8; 32]> {
+    let mut hasher = Blake3::new();
+    read_range(file, range, go_on, |bytes| {
+        hasher.update(bytes);
+    })?;
+    Ok(*hasher.finalize().as_bytes())
 }
 
 /// The checksum of no content.

@@ -34,14 +34,19 @@ pub mod serve;
 mod source_dir;
 /// Files of the source.
 mod source_file;
+/// Sums of what travels.
+mod sums;
 
 pub(crate) use self::attributes::{Attributed, SourceAttributes};
 pub(crate) use self::directory::Directory;
 pub(crate) use self::owners::Owners;
-pub(crate) use self::remote::{Asked, RemoteFile, Secret, Signed, Wanted, When};
+pub(crate) use self::remote::{
+    Asked, Operations, RemoteFile, Secret, Signed, SignedWhole, Wanted, When,
+};
 use self::remote::{Remote, RemoteDir};
 pub(crate) use self::source_dir::SourceDir;
 pub(crate) use self::source_file::SourceFile;
+pub(crate) use self::sums::is_damaged;
 
 /// A session with another host that serves the source.
 #[derive(Clone)]
@@ -97,6 +102,14 @@ impl Endpoint {
         match self {
             Self::Local => None,
             Self::Remote(remote) => remote.over(),
+        }
+    }
+
+    /// How many answers came damaged, and were asked for again.
+    pub(crate) fn repairs(&self) -> u64 {
+        match self {
+            Self::Local => 0,
+            Self::Remote(remote) => remote.repairs(),
         }
     }
 

@@ -12,7 +12,7 @@ use model::{
 };
 
 use crate::descend::IS_IN_NO_DIRECTORY;
-use crate::endpoint::{Directory, SourceDir, SourceFile};
+use crate::endpoint::{Directory, SignedWhole, SourceDir, SourceFile};
 use crate::hard_links::{self, GroupId, Member};
 use crate::names::{NameRef, Presence};
 use crate::node::Node;
@@ -75,6 +75,16 @@ impl Entry {
     /// The same where it will be made of an old file.
     pub(crate) fn open_source_to_patch(&self, run: &Run) -> io::Result<SourceFile> {
         self.source_dir.open_file_to_patch(&self.name, self.is_followed, run.access_time())
+    }
+
+    /// The same where all of the old file is told.
+    pub(crate) fn open_source_to_renew(
+        &self,
+        run: &Run,
+        old: &SignedWhole,
+    ) -> io::Result<SourceFile> {
+        let how = (self.is_followed, run.access_time());
+        self.source_dir.open_file_to_renew(&self.name, how, self.source.size, old)
     }
 
     /// The same where only a checksum is wanted of it.

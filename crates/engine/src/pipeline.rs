@@ -103,6 +103,7 @@ fn run_at(
         passes(&run, top, &settings)?;
     }
     tell_passing_fault(&run);
+    tell_repairs(&run, endpoint.repairs());
     let lost = || endpoint.lost().map(|why| Stop::SourceLost(why.into()));
     let stopped = run.ending.reason().or_else(lost);
     let cancelled = around.cancel.is_cancelled() && stopped.is_none();
@@ -116,6 +117,14 @@ fn tell_passing_fault(run: &Run) {
     let may_be_told = run.pass().transfers() && run.scratches.totals().faults > 0;
     if !may_be_told {
         run.tell_fault(&mut run.scratches.of(0).totals, fault);
+    }
+}
+
+/// Tells that something between both hosts damages what goes through it: all is well this time.
+fn tell_repairs(run: &Run, repairs: u64) {
+    if repairs > 0 {
+        let text = || format!("answers that came damaged and were asked for again: {repairs}");
+        run.say(OrderedLog::ROOT, Topic::Warning, || text().into_bytes());
     }
 }
 

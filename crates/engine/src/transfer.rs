@@ -34,6 +34,9 @@ mod old_file;
 /// A file made of an old one, and of what the source has and that does not.
 mod patching;
 
+/// A small file made of an old one by one exchange.
+mod renewal;
+
 /// A file that is called like a new one.
 pub(crate) mod similar;
 

@@ -21,8 +21,9 @@ use model::{Kind, Metadata};
 use net::{Session, Setup, memory};
 use rustix::time::{ClockId, clock_gettime};
 use wire::{
-    Access, AccessTime, Answer, Ask, Content, End, FileAt, Follow, Handle, Name, Named,
-    OperatorPath, Piece, Reply, Request, Respond, Room, Seen, Serve, Span, Task, Ticket, Wants,
+    Access, AccessTime, After, Answer, Ask, Content, ContentSum, End, FileAt, Follow, Handle, Name,
+    Named, OperatorPath, Piece, Reply, Request, Respond, Room, Seen, Serve, Span, Task, Ticket,
+    Wants,
 };
 
 const SMALL_BYTES: usize = 4096;
@@ -34,7 +35,7 @@ struct Zeros;
 
 impl Serve for Zeros {
     fn run(&self, _: Ticket, request: Request, respond: &mut dyn Respond) {
-        let metadata = Metadata::unknown(Kind::File);
+        let (metadata, sum) = (Metadata::unknown(Kind::File), ContentSum::default());
         let mut hand_in = |piece: Piece, end| {
             // It fails only when the session is over.
             respond.respond(piece, end).is_ok()
@@ -44,9 +45,12 @@ impl Serve for Zeros {
                 let seen = Reply::Seen(Box::new(Seen::bare(metadata)));
                 hand_in(seen.into(), End::More)
                     && hand_in(data(0, SMALL_BYTES), End::More)
-                    && hand_in(Reply::After(metadata).into(), End::Last)
+                    && hand_in(Reply::After(After { metadata, sum }).into(), End::Last)
             }
-            Request::Read { .. } => hand_in(data(0, SPAN_BYTES), End::Last),
+            Request::Read { .. } => {
+                hand_in(data(0, SPAN_BYTES), End::More)
+                    && hand_in(Reply::Sum(sum).into(), End::Last)
+            }
             _ => hand_in(Reply::Opened(metadata).into(), End::Last),
         };
     }

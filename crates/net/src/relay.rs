@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use wire::{
-    Answer, Ask, AskError, AttributesPiece, ContentOf, Delivery, Detailed, End, FaultKind, Fetched,
-    FileAt, Handle, IoFault, List, Named, PageBuilder, PageEnd, Piece, Place, ReadContent, Reply,
-    Request, Respond, RespondError, Serve, Span, Ticket, limits,
+    Answer, Ask, AskError, AttributesPiece, ContentOf, ContentSum, Delivery, Detailed, End,
+    FaultKind, Fetched, FileAt, Handle, IoFault, List, Named, PageBuilder, PageEnd, Piece, Place,
+    ReadContent, Reply, Request, Respond, RespondError, Serve, Span, Ticket, limits,
 };
 
 /// Serves a session by asking in another.
@@ -99,6 +99,9 @@ impl Relay {
             R::LookAtMount { at } => R::LookAtMount { at: self.place(at)? },
             R::OpenFile { file } => R::OpenFile { file: self.file_at(file)? },
             R::Fetch { file, wants, room } => R::Fetch { file: self.file_at(file)?, wants, room },
+            R::Renew { file, wants, old, room } => {
+                R::Renew { file: self.file_at(file)?, wants, old, room }
+            }
             R::Read { file, span } => R::Read { file: handle(file)?, span },
             R::FindExtents { file, span, room } => {
                 R::FindExtents { file: handle(file)?, span, room }
@@ -174,13 +177,23 @@ fn pieces(answer: Answer) -> Result<Vec<Piece>, String> {
         Answer::Seen(detailed) => seen(detailed)?,
         Answer::Listed { entries, end } => pages(entries, end),
         Answer::Fetched(fetched) => fetch(fetched)?,
-        Answer::Read(ReadContent { pieces, file_end }) => {
-            let data = pieces.into_iter().map(|(offset, content)| Piece::Data { offset, content });
-            data.chain(file_end.map(|offset| Reply::FileEnds(offset).into())).collect()
+        Answer::Renewed(Fetched { before, pieces, after }) => {
+            let mut all = seen(before)?;
+            all.extend(pieces.into_iter().map(Piece::Operations));
+            all.extend(after.map(|after| Reply::After(after).into()));
+            all
         }
-        Answer::Extents { data, known_to } => extents(data, known_to)?,
+        Answer::Read(ReadContent { pieces, file_end, sum }) => {
+            let data = pieces.into_iter().map(|(offset, content)| Piece::Data { offset, content });
+            let end = file_end.map(|offset| Reply::FileEnds(offset).into());
+            data.chain(end).chain([Reply::Sum(sum).into()]).collect()
+        }
+        Answer::Extents { data, known_to, sum } => extents(data, known_to, sum)?,
         Answer::Digest(digest) => vec![Reply::Digest(digest).into()],
-        Answer::Operations(operations) => operations.into_iter().map(Piece::Operations).collect(),
+        Answer::Operations { pieces, sum } => {
+            let operations = pieces.into_iter().map(Piece::Operations);
+            operations.chain([Reply::Sum(sum).into()]).collect()
+        }
         Answer::Mount(mount) => vec![Reply::Mount(mount).into()],
         Answer::Size(size) => vec![Reply::Size(size).into()],
         Answer::OwnerName(name) => vec![Reply::OwnerName(name).into()],
@@ -218,7 +231,11 @@ fn pages(entries: Vec<wire::Entry>, end: PageEnd) -> Vec<Piece> {
     pieces
 }
 
-fn extents(data: Vec<std::ops::Range<u64>>, known_to: u64) -> Result<Vec<Piece>, String> {
+fn extents(
+    data: Vec<std::ops::Range<u64>>,
+    known_to: u64,
+    sum: ContentSum,
+) -> Result<Vec<Piece>, String> {
     let spans: Result<Vec<Span>, _> = data.into_iter().map(Span::new).collect();
     let spans = spans.map_err(|why| why.to_string())?;
     let mut chunks: Vec<Vec<Span>> = spans.chunks(limits::EXTENTS).map(<[_]>::to_vec).collect();
@@ -233,6 +250,7 @@ fn extents(data: Vec<std::ops::Range<u64>>, known_to: u64) -> Result<Vec<Piece>,
         pieces.push(piece(chunk, end)?);
     }
     pieces.push(piece(last, known_to)?);
+    pieces.push(Reply::Sum(sum).into());
     Ok(pieces)
 }
 

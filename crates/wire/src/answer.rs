@@ -8,7 +8,7 @@ use crate::bounded::{Digest, OwnerName};
 use crate::frame::Content;
 use crate::io_fault::IoFault;
 use crate::request::Request;
-use crate::response::{Mount, Piece, Reply};
+use crate::response::{After, ContentSum, Mount, Piece, Reply};
 use crate::seen::{Attribute, Entry, InlineAttributes, PageEnd, Seen};
 
 /// What a request came to.
@@ -32,6 +32,8 @@ pub enum Answer {
     },
     /// A file, or what is known of it if it is no file or too long.
     Fetched(Fetched),
+    /// The same by operations on an old file.
+    Renewed(Fetched),
     /// A part of a file.
     Read(ReadContent),
     /// Where a file has data.
@@ -40,11 +42,19 @@ pub enum Answer {
         data: Vec<Range<u64>>,
         /// Up to where all is told.
         known_to: u64,
+        /// What [`ContentSum`] is of here: the starts and ends of `data` in order, and `known_to`, eight
+        /// bytes each, the lowest first.
+        sum: ContentSum,
     },
     /// A digest, as long as its algorithm makes it.
     Digest(Digest),
-    /// Operations of a delta, in order.
-    Operations(Vec<Content>),
+    /// How a part of a file is made.
+    Operations {
+        /// Operations of a delta, in order.
+        pieces: Vec<Content>,
+        /// Of the bytes that they make.
+        sum: ContentSum,
+    },
     /// A mount.
     Mount(Mount),
     /// A size.
@@ -75,11 +85,11 @@ impl Detailed {
 pub struct Fetched {
     /// What it was before it was read.
     pub before: Detailed,
-    /// Its content from the beginning on, without gaps.
+    /// Its content from the beginning on, without gaps; or operations that make it.
     pub pieces: Vec<Content>,
     /// What it was after it was read; `None` if it was not, being no file or longer than there was
     /// room for.
-    pub after: Option<Metadata>,
+    pub after: Option<After>,
 }
 
 /// A part of a file: all that was asked for, up to the end of the file.
@@ -89,14 +99,24 @@ pub struct ReadContent {
     pub pieces: Vec<(u64, Content)>,
     /// Where the file ends, if that is before the end of what was asked for.
     pub file_end: Option<u64>,
+    /// Of all pieces together.
+    pub sum: ContentSum,
 }
 
 /// What has come of a response; each piece has passed the grammar.
 #[derive(Debug)]
 pub(crate) struct Partial {
     answer: Answer,
-    is_fetch: bool,
+    takes: Takes,
     fault: Option<IoFault>,
+}
+
+/// What becomes of an entry that was seen.
+#[derive(Clone, Copy, Debug)]
+enum Takes {
+    Entry,
+    Content,
+    Operations,
 }
 
 impl Partial {
@@ -104,16 +124,25 @@ impl Partial {
         let answer = match request {
             Request::List { .. } => Answer::Listed { entries: Vec::new(), end: PageEnd::More },
             Request::Read { .. } => {
-                Answer::Read(ReadContent { pieces: Vec::new(), file_end: None })
+                let sum = ContentSum::default();
+                Answer::Read(ReadContent { pieces: Vec::new(), file_end: None, sum })
             }
             Request::FindExtents { span, .. } => {
-                Answer::Extents { data: Vec::new(), known_to: span.range().start }
+                let known_to = span.range().start;
+                Answer::Extents { data: Vec::new(), known_to, sum: ContentSum::default() }
             }
-            Request::Delta { .. } => Answer::Operations(Vec::new()),
+            Request::Delta { .. } => {
+                Answer::Operations { pieces: Vec::new(), sum: ContentSum::default() }
+            }
             // The others take the form of their first piece.
             _ => Answer::Done,
         };
-        Self { answer, is_fetch: matches!(request, Request::Fetch { .. }), fault: None }
+        let takes = match request {
+            Request::Fetch { .. } => Takes::Content,
+            Request::Renew { .. } => Takes::Operations,
+            _ => Takes::Entry,
+        };
+        Self { answer, takes, fault: None }
     }
 
     pub(crate) fn add(&mut self, piece: Piece) {
@@ -124,11 +153,12 @@ impl Partial {
                 Answer::Fetched(fetched) => fetched.pieces.push(content),
                 _ => {}
             },
-            Piece::Operations(content) => {
-                if let Answer::Operations(operations) = &mut self.answer {
-                    operations.push(content);
+            Piece::Operations(content) => match &mut self.answer {
+                Answer::Operations { pieces, .. } | Answer::Renewed(Fetched { pieces, .. }) => {
+                    pieces.push(content);
                 }
-            }
+                _ => {}
+            },
         }
     }
 
@@ -142,23 +172,37 @@ impl Partial {
             (answer, Reply::OwnerName(name)) => *answer = Answer::OwnerName(name),
             (answer, Reply::Seen(seen)) => {
                 let entry = Detailed { seen, more_attributes: Vec::new() };
-                *answer = if self.is_fetch {
-                    Answer::Fetched(Fetched { before: entry, pieces: Vec::new(), after: None })
-                } else {
-                    Answer::Seen(entry)
+                let fetched = |before| Fetched { before, pieces: Vec::new(), after: None };
+                *answer = match self.takes {
+                    Takes::Entry => Answer::Seen(entry),
+                    Takes::Content => Answer::Fetched(fetched(entry)),
+                    Takes::Operations => Answer::Renewed(fetched(entry)),
                 };
             }
             (
-                Answer::Seen(entry) | Answer::Fetched(Fetched { before: entry, .. }),
+                Answer::Seen(entry)
+                | Answer::Fetched(Fetched { before: entry, .. })
+                | Answer::Renewed(Fetched { before: entry, .. }),
                 Reply::Attributes(attributes),
             ) => entry.more_attributes.extend(attributes.into_vec()),
-            (Answer::Fetched(fetched), Reply::After(metadata)) => fetched.after = Some(metadata),
+            (Answer::Fetched(fetched) | Answer::Renewed(fetched), Reply::After(after)) => {
+                fetched.after = Some(after);
+            }
+            (
+                Answer::Read(ReadContent { sum, .. })
+                | Answer::Operations { sum, .. }
+                | Answer::Extents { sum, .. },
+                Reply::Sum(told),
+            ) => *sum = told,
             (Answer::Read(read), Reply::FileEnds(offset)) => read.file_end = Some(offset),
             (Answer::Listed { entries, end }, Reply::Page { page, end: page_end }) => {
                 entries.extend(page.into_entries());
                 *end = page_end;
             }
-            (Answer::Extents { data, known_to }, Reply::Extents { data: more, known_to: to }) => {
+            (
+                Answer::Extents { data, known_to, .. },
+                Reply::Extents { data: more, known_to: to },
+            ) => {
                 data.extend(more.as_slice().iter().map(|span| span.range()));
                 *known_to = to;
             }

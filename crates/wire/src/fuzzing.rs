@@ -13,7 +13,7 @@ use crate::lane::{LaneEnd, LaneNumber, Link, Patience};
 use crate::limits::WINDOW_DEFAULT_BYTES;
 use crate::request::{
     Access, AccessTime, Algorithm, Basis, ContentOf, DeltaSeed, Expected, FileAt, Follow, Handle,
-    Named, Owner, Place, Request, Room, Span, Update,
+    Named, OldFile, Owner, Place, Request, Room, Span, Update,
 };
 use crate::requester::Requester;
 use crate::responder::{End, Responder, Work};
@@ -138,7 +138,7 @@ pub(crate) fn one_of_each() -> Vec<Request> {
         Request::Look { at: Place::Named(at.clone()), follow, wants, room },
         Request::CheckSearch { dir },
         Request::LookAtMount { at: Place::Itself(dir) },
-        Request::Fetch { file: named, wants, room },
+        Request::Fetch { file: named.clone(), wants, room },
         Request::Read { file, span },
         Request::FindExtents { file, span, room },
         Request::Hash { of: ContentOf::Open(file), algorithm, seed, span },
@@ -150,7 +150,8 @@ pub(crate) fn one_of_each() -> Vec<Request> {
         Request::Close { handles: List::new(vec![dir, file]).expect("they are few") },
         Request::OwnerName { of: Owner::User(1000) },
         Request::OwnerName { of: Owner::Group(100) },
-        Request::Sign { signature },
+        Request::Sign { signature: signature.clone() },
+        Request::Renew { file: named, wants, old: OldFile { signature, seed: seed_of_sums }, room },
     ]
 }
 

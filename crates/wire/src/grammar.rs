@@ -23,15 +23,15 @@ enum Stage {
     Opened,
     /// An entry, and then its attributes; of a file to be fetched its content as well.
     Seen {
-        fetch: bool,
+        then: Then,
     },
     Attributes {
-        fetch: bool,
+        then: Then,
     },
     Fetching {
         to: u64,
     },
-    Fetched,
+    Renewing,
     Listed {
         after: Option<Name>,
         has_entries: bool,
@@ -46,12 +46,24 @@ enum Stage {
     Digest {
         bytes: usize,
     },
-    Operations,
+    Operations {
+        is_begun: bool,
+    },
     Mount,
     Size,
     OwnerName,
     /// Nothing.
     Over,
+}
+
+/// What follows an entry and its attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Nothing,
+    /// The content of a file, or nothing.
+    Content,
+    /// Operations that make it, or nothing.
+    Operations,
 }
 
 const OTHER_KIND: &str = "is of another kind than the request";
@@ -68,15 +80,18 @@ impl Grammar {
             Request::List { after, .. } => {
                 Stage::Listed { after: after.clone(), has_entries: false }
             }
-            Request::Look { .. } | Request::LookAtFile { .. } => Stage::Seen { fetch: false },
-            Request::Fetch { .. } => Stage::Seen { fetch: true },
+            Request::Look { .. } | Request::LookAtFile { .. } => {
+                Stage::Seen { then: Then::Nothing }
+            }
+            Request::Fetch { .. } => Stage::Seen { then: Then::Content },
+            Request::Renew { .. } => Stage::Seen { then: Then::Operations },
             Request::Read { span, .. } => Stage::Read(Coverage::of(span.range())),
             Request::FindExtents { span, .. } => {
                 let Range { start, end } = span.range();
                 Stage::Extents { from: start, to: start, end }
             }
             Request::Hash { algorithm, .. } => Stage::Digest { bytes: algorithm.digest_bytes() },
-            Request::Delta { .. } => Stage::Operations,
+            Request::Delta { .. } => Stage::Operations { is_begun: false },
             Request::LookAtMount { .. } => Stage::Mount,
             Request::Measure { .. } => Stage::Size,
             Request::OwnerName { .. } => Stage::OwnerName,
@@ -108,13 +123,8 @@ impl Grammar {
         match &self.0 {
             Stage::Over
             | Stage::Attributes { .. }
-            | Stage::Fetched
             | Stage::ListedAll
-            | Stage::Operations
             | Stage::Listed { has_entries: true, .. } => Ok(()),
-            Stage::Read(coverage) if coverage.is_complete() => Ok(()),
-            // Where nothing is told, asking for the rest would never end.
-            Stage::Extents { from, to, .. } if to > from => Ok(()),
             _ => Err(INCOMPLETE),
         }
     }
@@ -123,11 +133,20 @@ impl Grammar {
 impl Stage {
     fn next(self, piece: &Piece) -> Result<Self, &'static str> {
         match (self, piece) {
+            (Self::Read(coverage), Piece::Reply(Reply::Sum(_))) => {
+                coverage.is_complete().then_some(Self::Over).ok_or(INCOMPLETE)
+            }
             (Self::Read(coverage), piece) => coverage.add(piece).map(Self::Read),
-            (Self::Operations, Piece::Operations(_)) => Ok(Self::Operations),
-            (Self::Attributes { fetch: true }, Piece::Data { .. }) => {
+            (Self::Operations { .. }, Piece::Operations(_)) => {
+                Ok(Self::Operations { is_begun: true })
+            }
+            (Self::Attributes { then: Then::Content }, Piece::Data { .. }) => {
                 Self::Fetching { to: 0 }.next(piece)
             }
+            (
+                Self::Attributes { then: Then::Operations } | Self::Renewing,
+                Piece::Operations(_),
+            ) => Ok(Self::Renewing),
             (Self::Fetching { to }, Piece::Data { offset, content }) if *offset == to => {
                 Ok(Self::Fetching { to: to + content.len() as u64 })
             }
@@ -143,18 +162,24 @@ impl Stage {
             | (Self::Opened, Reply::Opened(_))
             | (Self::Mount, Reply::Mount(_))
             | (Self::Size, Reply::Size(_))
-            | (Self::OwnerName, Reply::OwnerName(_)) => Self::Over,
+            | (Self::OwnerName, Reply::OwnerName(_))
+            | (Self::Operations { is_begun: true }, Reply::Sum(_))
+            | (
+                Self::Attributes { then: Then::Content | Then::Operations }
+                | Self::Fetching { .. }
+                | Self::Renewing,
+                Reply::After(_),
+            ) => Self::Over,
             (Self::Digest { bytes }, Reply::Digest(digest)) if digest.as_bytes().len() == bytes => {
                 Self::Over
             }
             (Self::Digest { .. }, Reply::Digest(_)) => {
                 return Err("is a digest of another length than its algorithm has");
             }
-            (Self::Seen { fetch }, Reply::Seen(_))
-            | (Self::Attributes { fetch }, Reply::Attributes(_)) => Self::Attributes { fetch },
-            (Self::Attributes { fetch: true } | Self::Fetching { .. }, Reply::After(_)) => {
-                Self::Fetched
-            }
+            (Self::Seen { then }, Reply::Seen(_))
+            | (Self::Attributes { then }, Reply::Attributes(_)) => Self::Attributes { then },
+            // Where nothing is told, asking for the rest would never end.
+            (Self::Extents { from, to, .. }, Reply::Sum(_)) if to > from => Self::Over,
             (Self::Listed { after, has_entries }, Reply::Page { page, end }) => {
                 let after = ascending(after, page)?;
                 match end {

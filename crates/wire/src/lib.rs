@@ -102,11 +102,11 @@ pub use io_fault::{FaultKind, IoFault};
 pub use lane::{LaneEnd, LaneNumber, Link, Patience};
 pub use request::{
     Access, AccessTime, Algorithm, Basis, ContentOf, DeltaSeed, Expected, FileAt, Follow, Handle,
-    HandleKind, Named, Owner, Place, Request, Room, Span, Update,
+    HandleKind, Named, OldFile, Owner, Place, Request, Room, Span, Update,
 };
 pub use requester::{Requester, StartError};
 pub use responder::{Delivery, End, RespondError, Responder, Ticket, Work};
-pub use response::{Arrived, Mount, Piece, Reply};
+pub use response::{After, Arrived, ContentSum, Mount, Piece, Reply};
 pub use seam::{Ask, AskError, Respond, Serve, settled};
 pub use seen::{
     Acls, Attribute, Attributes, AttributesPiece, Entry, InlineAttributes, Page, PageBuilder,

@@ -308,6 +308,17 @@ pub struct Basis {
 
 record!(Basis { signatures, seed, update });
 
+/// An old file that is short enough for one signature, which travels with the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldFile {
+    /// Of all of it.
+    pub signature: Signature,
+    /// What its sums depend on.
+    pub seed: DeltaSeed,
+}
+
+record!(OldFile { signature, seed });
+
 /// The number of an account of the responder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
@@ -364,6 +375,9 @@ pub enum Request {
     OwnerName { of: Owner },
     /// Gives the signature of a piece of what the requester has, to be kept for deltas. *Done.*
     Sign { signature: Signature },
+    /// All of a file as `Fetch` asks for it, but how to make it of an old one instead of its content.
+    /// *Renewed.*
+    Renew { file: FileAt, wants: Wants, old: OldFile, room: Room<0> },
 }
 
 choice!(Request, "request":
@@ -387,6 +401,7 @@ choice!(Request, "request":
     18 => Close { handles },
     19 => OwnerName { of },
     20 => Sign { signature },
+    21 => Renew { file, wants, old, room },
 );
 
 impl Request {
@@ -431,6 +446,7 @@ impl Request {
             Self::OpenChild { at, .. } | Self::Remove { at, .. } => (at.dir, HandleKind::Directory),
             Self::OpenFile { file }
             | Self::Fetch { file, .. }
+            | Self::Renew { file, .. }
             | Self::Hash { of: ContentOf::Named(file), .. } => (file.at.dir, HandleKind::Directory),
             Self::Read { file, .. }
             | Self::FindExtents { file, .. }
@@ -448,6 +464,7 @@ impl Request {
             Self::List { room, .. } => room.bytes(),
             Self::Look { room, .. }
             | Self::Fetch { room, .. }
+            | Self::Renew { room, .. }
             | Self::FindExtents { room, .. }
             | Self::Delta { room, .. }
             | Self::LookAtFile { room, .. } => room.bytes(),

@@ -3,7 +3,7 @@
 use model::Metadata;
 
 use crate::bounded::{Digest, List, OwnerName};
-use crate::codec::{choice, encode, record};
+use crate::codec::{Codec, Malformed, Reader, choice, encode, record};
 use crate::frame::{Content, Frame, FrameKind, Header, Outgoing};
 use crate::io_fault::IoFault;
 use crate::limits::EXTENTS;
@@ -21,6 +21,32 @@ pub struct Mount {
 }
 
 record!(Mount { id, is_root });
+
+/// The BLAKE3 of what a response tells of a file. It is made where that is read and travels with it, so
+/// that whoever takes it can see that it is what was read, whatever was between.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContentSum(pub [u8; 32]);
+
+impl Codec for ContentSum {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Codec::read(reader).map(Self)
+    }
+}
+
+/// What is known of a file after all of it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct After {
+    /// What it is then.
+    pub metadata: Metadata,
+    /// Of its content.
+    pub sum: ContentSum,
+}
+
+record!(After { metadata, sum });
 
 /// A piece of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,8 +112,8 @@ pub enum Reply {
     },
     /// The file ends at this offset, before what was asked for does.
     FileEnds(u64),
-    /// What a file that was fetched is after it was read.
-    After(Metadata),
+    /// What is known of a file that was fetched, or told by operations, after it was read.
+    After(After),
     /// Where data is, ascending over all pieces.
     Extents {
         /// Data; between it are holes.
@@ -105,6 +131,8 @@ pub enum Reply {
     Fault(IoFault),
     /// The name of an owner, if it has one that is known and not too long.
     OwnerName(Option<OwnerName>),
+    /// Of what came before it.
+    Sum(ContentSum),
 }
 
 choice!(Reply, "reply":
@@ -114,13 +142,14 @@ choice!(Reply, "reply":
     3 => Attributes(attributes),
     4 => Page { page, end },
     5 => FileEnds(offset),
-    6 => After(metadata),
+    6 => After(after),
     7 => Extents { data, known_to },
     8 => Digest(digest),
     9 => Mount(mount),
     10 => Size(size),
     11 => Fault(fault),
     12 => OwnerName(name),
+    13 => Sum(sum),
 );
 
 /// Length of the offset before data.

@@ -19,7 +19,7 @@ use crate::request::{
 };
 use crate::requester::{Requester, StartError};
 use crate::responder::{Delivery, End, Responder, Ticket, Work};
-use crate::response::{Piece, Reply};
+use crate::response::{ContentSum, Piece, Reply};
 use crate::seen::{Entry, PageBuilder, PageEnd, Wants};
 
 /// Small, so that requests wait for it.
@@ -28,6 +28,9 @@ const WINDOW_BYTES: u64 = 60_000;
 const FILE_BYTES: u64 = 20_000;
 
 const NAMES: usize = 300;
+
+/// What all content is said to have; nobody here looks at it.
+const SUM: ContentSum = ContentSum([7; 32]);
 
 /// A generator of numbers (splitmix64), for choices that a seed decides.
 struct Chance(u64);
@@ -254,6 +257,7 @@ impl World {
                     assert!((offset..at).map(byte_at).eq(content.iter().copied()));
                 }
                 assert_eq!(at, end.max(span.range().start));
+                assert_eq!(read.sum, SUM);
                 assert_eq!(read.file_end, (span.range().end > FILE_BYTES).then_some(FILE_BYTES));
             }
             (Request::List { after, .. }, Ok(Answer::Listed { entries, end })) => {
@@ -346,9 +350,9 @@ impl World {
         let mut plan = VecDeque::new();
         while !pieces.is_empty() {
             let piece = pieces.swap_remove(self.chance.below(pieces.len()));
-            let end = if pieces.is_empty() { End::Last } else { End::More };
-            plan.push_back((piece, end));
+            plan.push_back((piece, End::More));
         }
+        plan.push_back((Reply::Sum(SUM).into(), End::Last));
         plan
     }
 

@@ -17,9 +17,9 @@ use crate::greeting::SessionId;
 use crate::io_fault::{FaultKind, IoFault, KINDS_OF_IO};
 use crate::request::{
     Access, AccessTime, Algorithm, Basis, ContentOf, DeltaSeed, Expected, FileAt, Follow, Handle,
-    Named, Owner, Place, Request, Room, Span, Update,
+    Named, OldFile, Owner, Place, Request, Room, Span, Update,
 };
-use crate::response::{Mount, Reply};
+use crate::response::{After, ContentSum, Mount, Reply};
 use crate::seen::{Acls, Attribute, Attributes, Entry, Page, PageBuilder, PageEnd, Seen, Wants};
 
 mod golden;
@@ -211,6 +211,15 @@ fn basis() -> impl Strategy<Value = Basis> {
     })
 }
 
+fn old_file() -> impl Strategy<Value = OldFile> {
+    let seed = any::<[u8; 32]>().prop_map(DeltaSeed);
+    (bytes(0..90, Signature::new), seed).prop_map(|(signature, seed)| OldFile { signature, seed })
+}
+
+fn sum() -> impl Strategy<Value = ContentSum> {
+    any::<[u8; 32]>().prop_map(ContentSum)
+}
+
 pub(crate) fn request() -> impl Strategy<Value = Request> {
     let content_of =
         prop_oneof![handle().prop_map(ContentOf::Open), file_at().prop_map(ContentOf::Named)];
@@ -266,6 +275,8 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         any::<u32>().prop_map(|uid| Request::OwnerName { of: Owner::User(uid) }),
         any::<u32>().prop_map(|gid| Request::OwnerName { of: Owner::Group(gid) }),
         bytes(0..90, Signature::new).prop_map(|signature| Request::Sign { signature }),
+        (file_at(), wants(), old_file(), room())
+            .prop_map(|(file, wants, old, room)| Request::Renew { file, wants, old, room }),
     ]
 }
 
@@ -283,13 +294,14 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
         attributes().prop_map(Reply::Attributes),
         (page(), end).prop_map(|(page, end)| Reply::Page { page, end }),
         any::<u64>().prop_map(Reply::FileEnds),
-        metadata().prop_map(Reply::After),
+        (metadata(), sum()).prop_map(|(metadata, sum)| Reply::After(After { metadata, sum })),
         (list(span()), any::<u64>()).prop_map(|(data, known_to)| Reply::Extents { data, known_to }),
         bytes(1..64, Digest::new).prop_map(Reply::Digest),
         mount.prop_map(|(id, is_root)| Reply::Mount(Mount { id, is_root })),
         any::<u64>().prop_map(Reply::Size),
         fault().prop_map(Reply::Fault),
         prop::option::of(bytes(1..40, OwnerName::new)).prop_map(Reply::OwnerName),
+        sum().prop_map(Reply::Sum),
     ]
 }
 

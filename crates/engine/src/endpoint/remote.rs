@@ -23,7 +23,7 @@ use wire::{
 };
 
 use self::told::Shelf;
-use super::RemoteSource;
+use super::{RemoteSource, sums};
 
 /// Extended attributes and ACLs.
 mod attributes;
@@ -50,7 +50,7 @@ mod tests;
 pub(crate) use self::attributes::RemoteAttributes;
 pub(crate) use self::dir::RemoteDir;
 pub(crate) use self::file::RemoteFile;
-pub(crate) use self::signing::{Asked, Secret, Signed, Wanted, When};
+pub(crate) use self::signing::{Asked, Operations, Secret, Signed, SignedWhole, Wanted, When};
 
 /// Answers that were asked for ahead and that nobody has taken hold room in the window of the
 /// session, so that they may not have all of it: who waits for an answer to what is wanted now might
@@ -72,6 +72,8 @@ pub(crate) struct Remote {
     ahead_bytes: AtomicU64,
     /// The names of owners that were asked for. A server on a network may be behind each.
     owner_names: Mutex<HashMap<Owner, Option<Arc<[u8]>>>>,
+    /// Answers that came damaged, and were asked for again.
+    repairs: AtomicU64,
     /// Why nothing more is answered.
     over: OnceLock<Box<str>>,
     cancel: Cancel,
@@ -97,6 +99,7 @@ impl Remote {
             shelf: Shelf::default(),
             ahead_bytes: AtomicU64::new(0),
             owner_names: Mutex::default(),
+            repairs: AtomicU64::new(0),
             over: OnceLock::new(),
             cancel: cancel.clone(),
         }
@@ -105,6 +108,11 @@ impl Remote {
     /// Why the session ended, if it did.
     pub(crate) fn over(&self) -> Option<&str> {
         self.over.get().map(|why| &**why)
+    }
+
+    /// How many answers came damaged, and were asked for again.
+    pub(crate) fn repairs(&self) -> u64 {
+        self.repairs.load(Ordering::Relaxed)
     }
 
     /// A path there as it reads from `/`.
@@ -159,6 +167,22 @@ impl Remote {
         };
         let (remote, handle) = (Arc::clone(self), Handle(id));
         Some(Pending { remote, handle, ahead_bytes: bytes, is_waiting: true })
+    }
+
+    /// Waits for an answer and takes what it holds. `take` gives nothing where that is not what was read
+    /// at the source; then it is asked for once more.
+    /// Test: `content_that_comes_damaged_is_fetched_again_and_twice_is_a_fault`.
+    fn undamaged<T>(
+        self: &Arc<Self>,
+        pending: Pending,
+        again: Request,
+        mut take: impl FnMut(Answer) -> io::Result<Option<T>>,
+    ) -> io::Result<T> {
+        if let Some(taken) = take(pending.wait()?)? {
+            return Ok(taken);
+        }
+        self.repairs.fetch_add(1, Ordering::Relaxed);
+        take(self.ask(again)?)?.ok_or_else(sums::damaged)
     }
 
     /// The error as a call on this host would have given it.
@@ -225,6 +249,9 @@ fn had_no_room(fault: &IoFault) -> bool {
 
 /// An error of which another asks what it was.
 fn again(error: &io::Error) -> io::Error {
+    if sums::is_damaged(error) {
+        return sums::damaged();
+    }
     match error.raw_os_error() {
         Some(errno) => io::Error::from_raw_os_error(errno),
         None => io::Error::new(error.kind(), error.to_string()),

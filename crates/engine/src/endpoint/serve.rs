@@ -20,9 +20,9 @@ use fs::{Dir, File, Listing};
 use model::{Inode, Metadata};
 use parking_lot::{Mutex, RwLock};
 use wire::{
-    Access, Delivery, End, Expected, FaultKind, FileAt, Follow, Handle, IoFault, Mount, Name,
-    Named, OperatorPath, Owner, OwnerName, Piece, Place, Reply, Request, Respond, RespondError,
-    Serve, Ticket, Wants,
+    Access, Basis, Delivery, End, Expected, FaultKind, FileAt, Follow, Handle, IoFault, Mount,
+    Name, Named, OperatorPath, Owner, OwnerName, Piece, Place, Reply, Request, Respond,
+    RespondError, Serve, Ticket, Wants,
 };
 
 /// What may be asked for.
@@ -247,10 +247,12 @@ impl Server {
                 self.opened(answering, Object::File(Arc::new(file)), metadata)
             }
             Request::Fetch { file, wants, room } => {
-                let dir = self.dir(file.at.dir)?;
-                self.check_follow_to_file(&dir, &file.at.name, file.follow)?;
-                self.reach_at(&dir, &file.at.name)?;
+                let dir = self.dir_of_content(&file)?;
                 content::fetch(answering, &dir.dir, &file, wants, room.bytes())
+            }
+            Request::Renew { file, wants, old, room } => {
+                let dir = self.dir_of_content(&file)?;
+                searching::renew(answering, &dir.dir, &file, wants, &old, room.bytes())
             }
             Request::Read { file, span } => content::read(answering, &*self.file(file)?, span),
             Request::FindExtents { file, span, room } => {
@@ -279,13 +281,24 @@ impl Server {
                 self.keep(answering, Object::Signature(Arc::new(signature)), Reply::Done)
             }
             Request::Delta { file, span, basis, room } => {
-                let signatures = basis.signatures.as_slice().iter();
-                let pieces = signatures.map(|&handle| self.signature(handle));
-                let pieces = pieces.collect::<Result<_, _>>()?;
-                let old = OldFile { pieces, seed: basis.seed, update: basis.update };
+                let old = self.old_file(&basis)?;
                 searching::search(answering, &*self.file(file)?, span, &old, room.bytes())
             }
         }
+    }
+
+    fn old_file(&self, basis: &Basis) -> Result<OldFile, Halt> {
+        let signatures = basis.signatures.as_slice().iter();
+        let pieces = signatures.map(|&handle| self.signature(handle)).collect::<Result<_, _>>()?;
+        Ok(OldFile { pieces, seed: basis.seed, update: basis.update })
+    }
+
+    /// The directory of a file that is read by its name, if that may be.
+    fn dir_of_content(&self, file: &FileAt) -> Result<Arc<ServedDir>, Halt> {
+        let dir = self.dir(file.at.dir)?;
+        self.check_follow_to_file(&dir, &file.at.name, file.follow)?;
+        self.reach_at(&dir, &file.at.name)?;
+        Ok(dir)
     }
 
     fn look(

@@ -11,7 +11,7 @@ use model::{Metadata, Side};
 use wire::{Access, Follow};
 
 use super::remote::{RemoteAttributes, RemoteDir};
-use super::{Directory, SourceAttributes, SourceFile};
+use super::{Directory, SignedWhole, SourceAttributes, SourceFile};
 use crate::{merge_files, pipeline};
 
 /// An open directory of the source. A clone is another handle to the same one and costs next to
@@ -195,6 +195,23 @@ impl SourceDir {
             Self::Remote(dir) => {
                 let follow = if is_followed { Follow::Links } else { Follow::Never };
                 dir.open_unread(name, follow, atime).map(SourceFile::remote)
+            }
+        }
+    }
+
+    /// The same of one of so many bytes, where all of the old one is signed.
+    pub(crate) fn open_file_to_renew(
+        &self,
+        name: &[u8],
+        (is_followed, atime): (bool, AccessTime),
+        bytes: u64,
+        old: &SignedWhole,
+    ) -> io::Result<SourceFile> {
+        match self {
+            Self::Local(_) => self.open_file_to_patch(name, is_followed, atime),
+            Self::Remote(dir) => {
+                let follow = if is_followed { Follow::Links } else { Follow::Never };
+                dir.open_renewal(name, (follow, atime), bytes, old).map(SourceFile::remote)
             }
         }
     }

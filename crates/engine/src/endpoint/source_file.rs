@@ -8,8 +8,8 @@ use fs::{Content, File};
 use model::Metadata;
 use model::settings::Checksum;
 
-use super::SourceAttributes;
 use super::remote::{RemoteAttributes, RemoteFile};
+use super::{Operations, SourceAttributes};
 use crate::checksum;
 
 /// A file that content comes from: one of the source, or of a basis tree that has the same.
@@ -70,6 +70,14 @@ impl SourceFile {
         match self {
             Self::Local(_) => None,
             Self::Remote(file) => file.is_held().then_some(file),
+        }
+    }
+
+    /// How all of it comes of an old one, where that was asked when it was opened. Comes once.
+    pub(crate) fn take_operations(&self) -> Option<Operations> {
+        match self {
+            Self::Local(_) => None,
+            Self::Remote(file) => file.take_operations(),
         }
     }
 

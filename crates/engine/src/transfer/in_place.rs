@@ -39,7 +39,7 @@ pub(crate) fn write(
 }
 
 /// What of the source is wanted: with an old file in the place, only what that does not have.
-pub(crate) fn use_of_source(run: &Run, entry: &Entry) -> UseOfSource {
+pub(crate) fn use_of_source(run: &Run, entry: &Entry) -> UseOfSource<'static> {
     let appends = run.settings.write.append != Append::Off && entry.existing.is_some();
     if appends || is_made_of_old(run, entry) { UseOfSource::Patch } else { UseOfSource::Read }
 }

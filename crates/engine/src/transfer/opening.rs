@@ -2,19 +2,27 @@
 
 use std::io;
 
-use model::{Cause, Kind, Metadata, Summary, Verb};
+use model::{Cause, Fault, Kind, Metadata, Summary, Verb};
 
-use crate::endpoint::SourceFile;
+use crate::endpoint::{SignedWhole, SourceFile, is_damaged};
+use crate::entries::Entry;
 use crate::run::Run;
 use crate::transfer::whole::{FileJob, Problem};
 
 /// What is wanted of a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum UseOfSource {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum UseOfSource<'a> {
     /// All of its content.
     Read,
     /// What an old file does not have.
     Patch,
+    /// The same, of an old file that all is told of at once.
+    Renew(&'a SignedWhole),
+}
+
+/// Its content came twice, and was both times not what was read at the source.
+pub(crate) fn came_damaged(entry: &Entry) -> Fault {
+    entry.target_fault(Verb::Verify, Cause::VerificationFailed)
 }
 
 /// Opens the source and makes sure that it is what was listed.
@@ -22,7 +30,7 @@ pub(crate) fn open_source(
     run: &Run,
     totals: &mut Summary,
     job: &mut FileJob,
-    use_of: UseOfSource,
+    use_of: UseOfSource<'_>,
 ) -> Result<SourceFile, Problem> {
     let entry = &mut job.entry;
     if let Some(content) = &entry.content {
@@ -36,13 +44,15 @@ pub(crate) fn open_source(
             }
         }
     }
-    let file = match job.opened.take() {
-        Some(file) => return Ok(file),
-        None if use_of == UseOfSource::Patch => entry.open_source_to_patch(run),
-        None => entry.open_source(run),
+    let file = match (job.opened.take(), use_of) {
+        (Some(file), _) => return Ok(file),
+        (None, UseOfSource::Read) => entry.open_source(run),
+        (None, UseOfSource::Patch) => entry.open_source_to_patch(run),
+        (None, UseOfSource::Renew(old)) => entry.open_source_to_renew(run, old),
     };
     let file = file.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => entry.source_fault(Verb::Open, Cause::Vanished),
+        _ if is_damaged(&error) => came_damaged(entry),
         _ => entry.source_fault(Verb::Open, &error),
     })?;
     let now = file.metadata().map_err(|error| entry.source_fault(Verb::LookAt, &error))?;

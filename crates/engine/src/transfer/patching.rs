@@ -1,10 +1,10 @@
 //! A file made of an old one, and of what the source has and that does not.
 //!
 //! The old file is cut into pieces and the new one into ranges ([`delta::Plan`]). The source is given
-//! signatures of pieces and asked how a range comes of them; what it answers is applied here. A strong
-//! checksum of each range, made at both ends, tells whether it came out right: an old file that was
-//! written to meanwhile, or sums that deceive, cost the time to bring the range over as it is, and
-//! nothing else.
+//! signatures of pieces and asked how a range comes of them; what it answers is applied here. With each
+//! answer comes the BLAKE3 of the bytes that it makes, and tells whether they came out right: an old file
+//! that was written to meanwhile, or sums that deceive, cost the time to bring the range over as it is,
+//! and nothing else.
 //! Test: `an_old_file_that_changes_meanwhile_does_no_harm`.
 
 use std::collections::BTreeMap;
@@ -13,14 +13,17 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use delta::{Decoder, Operation, Output, Part, Patch, PatchError, Plan, Shape, Signature, Update};
+use delta::{
+    Decoder, Operation, Output, Part, Patch, PatchError, Plan, Shape, Signature, SignatureError,
+    Update,
+};
 use fs::copy::{CopyError, write_finding_zeros};
 use fs::{Copied, File, Sparse};
 use model::settings::Checksum;
 use model::{Topic, Verb};
 use parking_lot::Mutex;
 
-use crate::endpoint::{Asked, RemoteFile, Secret, Signed, SourceFile, Wanted, When};
+use crate::endpoint::{Asked, Operations, RemoteFile, Secret, Signed, SourceFile, Wanted, When};
 use crate::entries::Entry;
 use crate::run::Run;
 use crate::task::Worker;
@@ -80,9 +83,30 @@ pub(crate) struct Begun {
     part: Part,
     /// `None` where the old file is of no use.
     signed: Option<Vec<Arc<Signed>>>,
-    operations: Option<Asked>,
-    sum: Option<Asked>,
+    operations: Option<Answer>,
     shown_bytes: u64,
+}
+
+impl Begun {
+    /// A range of which everything has come.
+    pub(super) fn come(part: Part, operations: Operations) -> Self {
+        Self { part, signed: None, operations: Some(Answer::Came(operations)), shown_bytes: 0 }
+    }
+}
+
+/// Operations that were asked for.
+enum Answer {
+    Asked(Asked),
+    Came(Operations),
+}
+
+impl Answer {
+    fn wait(self) -> io::Result<Operations> {
+        match self {
+            Self::Asked(asked) => asked.operations(),
+            Self::Came(operations) => Ok(operations),
+        }
+    }
 }
 
 /// Why a range was not made.
@@ -134,6 +158,11 @@ impl Patching {
         self.plan
     }
 
+    /// What its signatures depend on.
+    pub(super) fn secret(&self) -> Secret {
+        self.secret
+    }
+
     /// What came of it.
     pub(crate) fn moved(&self) -> Moved {
         let load = |bytes: &AtomicU64| bytes.load(Ordering::Relaxed);
@@ -160,13 +189,22 @@ impl Patching {
     }
 
     fn signature(&self, run: &Run, sides: &Sides<'_>, piece: u64) -> Option<Signed> {
+        let signature = self.signature_of(run, sides.old, piece).ok()?;
+        sides.source.to_patch()?.sign(&signature).ok()
+    }
+
+    /// The signature of a piece.
+    pub(super) fn signature_of(
+        &self,
+        run: &Run,
+        old: &File,
+        piece: u64,
+    ) -> Result<Signature, SignatureError> {
         let read = |offset, buffer: &mut [u8]| {
             run.ending.go_on()?;
-            read_exactly(sides.old, offset, buffer)
+            read_exactly(old, offset, buffer)
         };
-        let (seed, shape, range) = (self.secret.seed(), self.plan.shape(), self.plan.piece(piece));
-        let signature = Signature::new(&seed, shape, range, read).ok()?;
-        sides.source.to_patch()?.sign(&signature).ok()
+        Signature::new(&self.secret.seed(), self.plan.shape(), self.plan.piece(piece), read)
     }
 
     /// Signatures of the pieces before this one are not needed any more.
@@ -192,14 +230,13 @@ impl Patching {
             let signed = self.signed.lock();
             part.pieces.clone().map(|piece| signed.get(&piece).cloned()).collect::<Option<_>>()
         };
-        let mut begun = Begun { part, signed, operations: None, sum: None, shown_bytes: 0 };
+        let mut begun = Begun { part, signed, operations: None, shown_bytes: 0 };
         if let (Some(source), false) = (sides.source.to_patch(), self.is_given_up()) {
             let range = begun.part.range.clone();
             // What cannot be asked now is asked when it is wanted, and why it cannot be is told then.
-            begun.sum = source.ask_for_sum(&range, When::Ahead).ok().flatten();
             let room_bytes = first_room_bytes(&range);
             let asked = self.ask(source, &begun, range, (room_bytes, When::Ahead));
-            begun.operations = asked.ok().flatten();
+            begun.operations = asked.ok().flatten().map(Answer::Asked);
         }
         begun
     }
@@ -241,8 +278,9 @@ impl Patching {
 
     /// Makes a range of the old file.
     fn patch(&self, run: &Run, sides: &Sides<'_>, begun: &mut Begun) -> Result<(), Trouble> {
-        let source = sides.source.to_patch().filter(|_| !self.is_given_up());
-        let source = source.ok_or(Trouble::OldFile)?;
+        if self.is_given_up() {
+            return Err(Trouble::OldFile);
+        }
         let range = begun.part.range.clone();
         let mut filling = Filling::new(sides.target, self.holes);
         let mut patch = Patch::new(&begun.part, self.update);
@@ -250,14 +288,17 @@ impl Patching {
         let (mut literal_bytes, mut matched_bytes) = (0, 0);
         while patch.bytes_left() > 0 {
             let at = range.end - patch.bytes_left();
-            let asked = match begun.operations.take() {
-                Some(asked) => Some(asked),
-                None => self
+            let asked = match (begun.operations.take(), sides.source.to_patch()) {
+                (Some(asked), _) => Some(asked),
+                (None, Some(source)) => self
                     .ask(source, begun, at..range.end, (room_bytes, When::Now))
-                    .map_err(|error| not_told(run, sides, &error))?,
+                    .map_err(|error| not_told(run, sides, &error))?
+                    .map(Answer::Asked),
+                (None, None) => None,
             };
             let asked = asked.ok_or(Trouble::OldFile)?;
-            let pieces = asked.operations().map_err(|error| not_told(run, sides, &error))?;
+            let Operations { pieces, sum } =
+                asked.wait().map_err(|error| not_told(run, sides, &error))?;
             let (mut decoder, mut literal, mut matched) = (Decoder::new(at), 0, 0);
             for piece in &pieces {
                 for operation in decoder.decode(piece) {
@@ -278,15 +319,15 @@ impl Patching {
             if literal + matched == 0 {
                 return Err(Problem::Changed.into());
             }
+            if filling.take_sum() != sum {
+                return Err(Trouble::Wrong);
+            }
             self.show(run, sides, begun, (literal, matched))?;
             literal_bytes += literal;
             matched_bytes += matched;
             room_bytes = MOST_ROOM_BYTES;
         }
-        let (made, written_bytes) = filling.finish().map_err(|error| not_written(sides, &error))?;
-        if sum_of_source(run, sides, begun)? != made {
-            return Err(Trouble::Wrong);
-        }
+        let written_bytes = filling.finish().map_err(|error| not_written(sides, &error))?;
         self.read_bytes.fetch_add(literal_bytes + matched_bytes, Ordering::Relaxed);
         self.matched_bytes.fetch_add(matched_bytes, Ordering::Relaxed);
         self.written_bytes.fetch_add(written_bytes, Ordering::Relaxed);
@@ -394,31 +435,22 @@ fn make_in_turn(
     if let Some(last) = begun {
         patching.finish(worker, sides, last)?;
     }
-    if patching.holes != Sparse::None {
-        // It may end with a hole.
-        let size = sides.entry().source.size;
-        sides
-            .target
-            .set_len(size)
-            .map_err(|error| sides.entry().target_fault(Verb::SetLength, &error))?;
+    set_length(sides, patching)
+}
+
+/// Sets the length of what may end with a hole.
+pub(super) fn set_length(sides: &Sides<'_>, patching: &Patching) -> Result<(), Problem> {
+    if patching.holes == Sparse::None {
+        return Ok(());
     }
-    Ok(())
+    let set = sides.target.set_len(sides.entry().source.size);
+    Ok(set.map_err(|error| sides.entry().target_fault(Verb::SetLength, &error))?)
 }
 
 fn first_room_bytes(range: &Range<u64>) -> u32 {
     let wanted = (range.end - range.start) / FIRST_ROOM_PART;
     let bytes = wanted.clamp(FIRST_ROOM_LEAST_BYTES, FIRST_ROOM_MOST_BYTES);
     u32::try_from(bytes).expect("it is within bounds")
-}
-
-fn sum_of_source(run: &Run, sides: &Sides<'_>, begun: &mut Begun) -> Result<Vec<u8>, Trouble> {
-    let sum = if let Some(asked) = begun.sum.take() {
-        asked.checksum()
-    } else {
-        let range = begun.part.range.clone();
-        sides.source.checksum(Checksum::Blake3, range, || run.ending.go_on())
-    };
-    sum.map_err(|error| not_told(run, sides, &error))
 }
 
 /// Fails where the source is not what it was when its reading began.
@@ -488,10 +520,17 @@ impl<'a> Filling<'a> {
         Ok(())
     }
 
-    /// The sum of the range, and how much of it was written.
-    fn finish(mut self) -> io::Result<(Vec<u8>, u64)> {
+    /// The sum of what came since it was taken last.
+    fn take_sum(&mut self) -> [u8; 32] {
+        let sum = *self.sum.finalize().as_bytes();
+        self.sum.reset();
+        sum
+    }
+
+    /// How much of it was written.
+    fn finish(mut self) -> io::Result<u64> {
         self.flush()?;
-        Ok((self.sum.finalize().as_bytes().to_vec(), self.written_bytes))
+        Ok(self.written_bytes)
     }
 }
 

@@ -14,7 +14,7 @@ use model::{
 };
 
 use crate::attributes::{self, AsksForExtra, Born, Extra, ExtraChange};
-use crate::endpoint::SourceFile;
+use crate::endpoint::{SourceFile, is_damaged};
 use crate::entries::Entry;
 use crate::hard_links::Dressed;
 use crate::run::Run;
@@ -22,8 +22,9 @@ use crate::task::Worker;
 use crate::telling::Told;
 use crate::transfer::brought::content_is_safe;
 use crate::transfer::old_file::OldFile;
-use crate::transfer::opening::{UseOfSource, open_source};
+use crate::transfer::opening::{UseOfSource, came_damaged, open_source};
 use crate::transfer::patching::Sides;
+use crate::transfer::renewal::Renewal;
 use crate::transfer::{RANGED_FROM_BYTES, big, in_place, old_file, partial, patching};
 use crate::wanted::Wanted;
 use crate::{backup, checksum, entries, finalize, hard_links};
@@ -285,11 +286,24 @@ fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Written, Problem>
         return in_place::write(worker, job, &source);
     }
     let old = old_file::find(worker.run, &job.entry);
-    let use_of = if old.is_some() { UseOfSource::Patch } else { UseOfSource::Read };
+    let renewal = old.as_ref().and_then(|old| Renewal::begin(worker.run, &job.entry, old));
+    let use_of = match (&renewal, &old) {
+        (Some(renewal), _) => UseOfSource::Renew(&renewal.signed),
+        (None, Some(_)) => UseOfSource::Patch,
+        (None, None) => UseOfSource::Read,
+    };
     let source = open_source(worker.run, &mut worker.scratch.totals, job, use_of)?;
     let mut staged = Staged::create(worker.run, &job.entry)?;
-    let moved = match (&old, source.to_patch()) {
-        (Some(old), Some(_)) => make_of(worker, job, &source, old, staged.file()),
+    let moved = match (&old, &renewal, source.take_operations()) {
+        (Some(old), Some(renewal), Some(operations)) => {
+            preallocate(worker.run, &job.entry, staged.file()).and_then(|()| {
+                let sides = Sides { job, source: &source, old: &old.file, target: staged.file() };
+                renewal.make(worker, &sides, operations)
+            })
+        }
+        (Some(old), ..) if source.to_patch().is_some() => {
+            make_of(worker, job, &source, old, staged.file())
+        }
         _ => copy(worker, job, &source, staged.file()).map(Moved::from),
     };
     let moved = match moved {
@@ -371,6 +385,7 @@ pub(crate) fn problem(run: &Run, entry: &Entry, error: CopyError) -> Problem {
         CopyError::Source(error) if entry.content.is_some() => {
             entry.target_fault(Verb::ReadBasis, &error).into()
         }
+        CopyError::Source(error) if is_damaged(&error) => came_damaged(entry).into(),
         CopyError::Source(error) => entry.source_fault(Verb::Read, &error).into(),
         CopyError::Destination(error) | CopyError::Observer(error) => {
             entry.target_fault(Verb::Write, &error).into()

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use model::{Kind, Metadata};
 use wire::{
-    Access, AccessTime, Attribute, AttributeName, AttributeValue, Entry, Follow, Name,
+    Access, AccessTime, Attribute, AttributeName, AttributeValue, ContentSum, Entry, Follow, Name,
     OperatorPath, RequestId, Room, Seen, Wants,
 };
 
@@ -178,10 +178,13 @@ fn a_long_answer_goes_on_in_pieces_of_which_nothing_is_lost() {
     assert_eq!(pieces.len(), 1 + 3);
 
     let data: Vec<_> = (0..10_000).map(|number| number * 10..number * 10 + 5).collect();
-    let pieces = super::pieces(Answer::Extents { data, known_to: 100_000 }).unwrap();
-    let [Piece::Reply(Reply::Extents { data, known_to }), Piece::Reply(last)] = &pieces[..] else {
+    let sum = ContentSum([7; 32]);
+    let pieces = super::pieces(Answer::Extents { data, known_to: 100_000, sum }).unwrap();
+    let [Piece::Reply(Reply::Extents { data, known_to }), Piece::Reply(last), end] = &pieces[..]
+    else {
         panic!("{pieces:?}")
     };
     assert_eq!((data.as_slice().len() as u64, *known_to), (8192, 8191 * 10 + 5));
     assert!(matches!(last, Reply::Extents { known_to: 100_000, .. }));
+    assert_eq!(*end, Reply::Sum(sum).into());
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use model::{Kind, Metadata};
 use parking_lot::{Condvar, Mutex};
 use wire::{
-    Access, AccessTime, Answer, AskError, Content, Delivery, End, FaultKind, FileAt, Follow, Frame,
-    Handle, Link, Name, Named, OperatorPath, Piece, Reply, Request, RequestId, Respond, Span,
-    StartError, Ticket, Violation,
+    Access, AccessTime, Answer, AskError, Content, ContentSum, Delivery, End, FaultKind, FileAt,
+    Follow, Frame, Handle, Link, Name, Named, OperatorPath, Piece, Reply, Request, RequestId,
+    Respond, Span, StartError, Ticket, Violation,
 };
 
 use super::*;
@@ -85,12 +85,14 @@ fn read(span: Span, respond: &mut dyn Respond) {
         let end = range.end.min(range.start + 100_000);
         let content = Content::new((range.start..end).map(byte_at).collect());
         let piece = Piece::Data { offset: range.start, content: content.expect("it is short") };
-        let is_last = if end == range.end { End::Last } else { End::More };
-        if respond.respond(piece, is_last).expect("it answers the request") == Delivery::Stale {
+        let delivery = respond.respond(piece, End::More).expect("it answers the request");
+        if delivery == Delivery::Stale {
             return;
         }
         range.start = end;
     }
+    let sum = Reply::Sum(ContentSum::default());
+    respond.respond(sum.into(), End::Last).expect("it answers the request");
 }
 
 fn setup(peer: &str) -> Setup {

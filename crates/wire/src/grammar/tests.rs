@@ -8,7 +8,7 @@ use crate::frame::Content;
 use crate::fuzzing::one_of_each;
 use crate::io_fault::{FaultKind, IoFault};
 use crate::request::{Request, Span};
-use crate::response::{Mount, Piece, Reply};
+use crate::response::{After, ContentSum, Mount, Piece, Reply};
 use crate::seen::{Attributes, Entry, PageBuilder, PageEnd, Seen};
 
 fn metadata() -> Metadata {
@@ -49,6 +49,18 @@ fn extents(ranges: &[(u64, u64)], known_to: u64) -> Piece {
     Reply::Extents { data: List::new(spans.collect()).expect("they are few"), known_to }.into()
 }
 
+fn sum() -> Piece {
+    Reply::Sum(ContentSum::default()).into()
+}
+
+fn after() -> Piece {
+    Reply::After(After { metadata: metadata(), sum: ContentSum::default() }).into()
+}
+
+fn operations() -> Piece {
+    Piece::Operations(content(5))
+}
+
 fn digest(length: usize) -> Piece {
     Reply::Digest(Digest::new(vec![1; length]).expect("it is short")).into()
 }
@@ -80,40 +92,44 @@ fn bad(request: &Request, pieces: &[Piece]) {
 fn each_request_takes_its_own_kind_of_response_and_no_other() {
     let opened = || Reply::Opened(metadata()).into();
     let mount = || Reply::Mount(Mount { id: None, is_root: None }).into();
-    let kinds: [Piece; 12] = [
-        Reply::Done.into(),
-        opened(),
-        seen(),
-        page(&["a"], PageEnd::Complete),
-        data(0, 100),
-        extents(&[], 100),
-        digest(16),
-        digest(32),
-        Piece::Operations(content(5)),
-        mount(),
-        Reply::Size(5).into(),
-        Reply::OwnerName(None).into(),
+    let kinds: [&[Piece]; 12] = [
+        &[Reply::Done.into()],
+        &[opened()],
+        &[seen()],
+        &[page(&["a"], PageEnd::Complete)],
+        &[data(0, 100), sum()],
+        &[extents(&[], 100), sum()],
+        &[digest(16)],
+        &[digest(32)],
+        &[operations(), sum()],
+        &[mount()],
+        &[Reply::Size(5).into()],
+        &[Reply::OwnerName(None).into()],
     ];
     for request in one_of_each() {
         let taken: Vec<_> =
-            kinds.iter().filter(|piece| answer(&request, &[(*piece).clone()]).is_ok()).collect();
+            kinds.iter().filter(|pieces| answer(&request, pieces).is_ok()).collect();
         assert_eq!(taken.len(), 1, "{request:?} takes {taken:?}");
         good(&request, &[fault()]);
-        bad(&request, &[taken[0].clone(), fault(), fault()]);
-        bad(&request, &[Reply::After(metadata()).into()]);
-        bad(&request, &[attributes()]);
+        bad(&request, &[*taken[0], &[fault(), fault()]].concat());
+        for alone in [after(), attributes(), sum()] {
+            bad(&request, &[alone]);
+        }
     }
 }
 
 #[test]
 fn content_comes_in_any_order_and_covers_what_was_asked_for() {
     let read = request(|it| matches!(it, Request::Read { .. }));
-    good(&read, &[data(60, 40), data(0, 30), data(30, 30)]);
-    good(&read, &[data(0, 30), Reply::FileEnds(30).into()]);
-    good(&read, &[Reply::FileEnds(50).into(), data(20, 30), data(0, 20)]);
-    good(&read, &[Reply::FileEnds(0).into()]);
-    bad(&read, &[data(0, 30), data(40, 60)]);
-    bad(&read, &[data(0, 50)]);
+    good(&read, &[data(60, 40), data(0, 30), data(30, 30), sum()]);
+    good(&read, &[data(0, 30), Reply::FileEnds(30).into(), sum()]);
+    good(&read, &[Reply::FileEnds(50).into(), data(20, 30), data(0, 20), sum()]);
+    good(&read, &[Reply::FileEnds(0).into(), sum()]);
+    bad(&read, &[data(0, 30), data(40, 60), sum()]);
+    bad(&read, &[data(0, 50), sum()]);
+    bad(&read, &[data(0, 100)]);
+    bad(&read, &[data(0, 50), sum(), data(50, 50)]);
+    bad(&read, &[data(0, 100), sum(), sum()]);
     bad(&read, &[data(0, 50), data(49, 51)]);
     bad(&read, &[data(0, 50), data(0, 50), data(50, 50)]);
     bad(&read, &[data(50, 50), data(0, 51)]);
@@ -132,9 +148,9 @@ fn a_range_behind_the_end_of_a_file_has_nothing() {
         unreachable!()
     };
     let read = Request::Read { file, span: Span::new(50..60).expect("it is a range") };
-    good(&read, &[Reply::FileEnds(20).into()]);
-    bad(&read, &[Reply::FileEnds(55).into()]);
-    bad(&read, &[data(40, 20)]);
+    good(&read, &[Reply::FileEnds(20).into(), sum()]);
+    bad(&read, &[Reply::FileEnds(55).into(), sum()]);
+    bad(&read, &[data(40, 20), sum()]);
 }
 
 #[test]
@@ -161,7 +177,6 @@ fn names_of_a_listing_ascend_over_all_pages() {
 #[test]
 fn a_file_is_fetched_in_order_and_looked_at_before_and_after() {
     let fetch = request(|it| matches!(it, Request::Fetch { .. }));
-    let after = || Reply::After(metadata()).into();
     good(&fetch, &[seen(), data(0, 10), data(10, 5), after()]);
     good(&fetch, &[seen(), attributes(), attributes(), after()]);
     good(&fetch, &[seen()]);
@@ -173,6 +188,30 @@ fn a_file_is_fetched_in_order_and_looked_at_before_and_after() {
     bad(&fetch, &[seen(), data(0, 10), attributes(), after()]);
     bad(&fetch, &[seen(), after(), after()]);
     bad(&fetch, &[seen(), seen()]);
+    bad(&fetch, &[seen(), operations(), after()]);
+}
+
+#[test]
+fn a_file_is_renewed_by_operations_between_two_looks_at_it() {
+    let renew = request(|it| matches!(it, Request::Renew { .. }));
+    good(&renew, &[seen(), attributes(), operations(), operations(), after()]);
+    good(&renew, &[seen(), after()]);
+    good(&renew, &[seen()]);
+    good(&renew, &[seen(), operations(), fault()]);
+    bad(&renew, &[seen(), operations()]);
+    bad(&renew, &[seen(), operations(), sum()]);
+    bad(&renew, &[seen(), operations(), attributes(), after()]);
+    bad(&renew, &[seen(), data(0, 10), after()]);
+    bad(&renew, &[operations(), after()]);
+}
+
+#[test]
+fn operations_end_with_a_sum() {
+    let delta = request(|it| matches!(it, Request::Delta { .. }));
+    good(&delta, &[operations(), operations(), sum()]);
+    bad(&delta, &[operations()]);
+    bad(&delta, &[operations(), sum(), operations()]);
+    bad(&delta, &[operations(), after()]);
 }
 
 #[test]
@@ -180,15 +219,17 @@ fn an_entry_comes_before_its_attributes() {
     let look = request(|it| matches!(it, Request::Look { .. }));
     good(&look, &[seen(), attributes(), attributes()]);
     bad(&look, &[attributes(), seen()]);
-    bad(&look, &[seen(), Reply::After(metadata()).into()]);
+    bad(&look, &[seen(), after()]);
     bad(&look, &[seen(), data(0, 1)]);
 }
 
 #[test]
 fn extents_ascend_within_what_was_asked_for() {
     let find = request(|it| matches!(it, Request::FindExtents { .. }));
-    good(&find, &[extents(&[(0, 10), (20, 30)], 30), extents(&[(30, 40)], 100)]);
-    good(&find, &[extents(&[(0, 10)], 10)]);
+    good(&find, &[extents(&[(0, 10), (20, 30)], 30), extents(&[(30, 40)], 100), sum()]);
+    good(&find, &[extents(&[(0, 10)], 10), sum()]);
+    bad(&find, &[extents(&[(0, 10)], 10)]);
+    bad(&find, &[extents(&[], 0), sum()]);
     bad(&find, &[extents(&[(20, 30), (0, 10)], 100)]);
     bad(&find, &[extents(&[(0, 10), (5, 20)], 100)]);
     bad(&find, &[extents(&[(0, 101)], 100)]);

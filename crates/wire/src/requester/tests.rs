@@ -14,7 +14,7 @@ use crate::limits;
 use crate::request::{
     Access, Basis, DeltaSeed, Expected, Handle, Named, Request, Room, Span, Update,
 };
-use crate::response::{Piece, Reply};
+use crate::response::{ContentSum, Piece, Reply};
 use crate::violation::Violation;
 
 const LANE: LaneNumber = LaneNumber(0);
@@ -39,6 +39,12 @@ fn frame(id: RequestId, attempt: u16, piece: impl Into<Piece>, flags: Flags) -> 
     let header = Header { flags, attempt, id, ..Header::plain(FrameKind::Response) };
     let bytes = piece.into().into_outgoing(header).parts().concat();
     frames(&bytes, &[bytes.len()]).expect("it is sound").remove(0)
+}
+
+/// The response to a read that had nothing to read.
+fn nothing(id: RequestId) -> [Frame; 2] {
+    let sum = Reply::Sum(ContentSum::default());
+    [frame(id, 0, Reply::FileEnds(0), Flags::empty()), frame(id, 0, sum, Flags::LAST)]
 }
 
 fn opened() -> Reply {
@@ -155,8 +161,9 @@ fn the_window_holds_until_answers_are_taken() {
         range.map(|id| (FrameKind::Request, id, 0)).collect()
     };
     assert_eq!(sent(&mut requester, LANE), requests(1..=4));
-    let end = frame(RequestId(2), 0, Reply::FileEnds(0), Flags::LAST);
-    requester.handle_frame(LANE, end).expect("it is sound");
+    for frame in nothing(RequestId(2)) {
+        requester.handle_frame(LANE, frame).expect("it is sound");
+    }
     assert_eq!(sent(&mut requester, LANE), [], "nobody has taken the answer");
     assert!(requester.poll_answer().is_some());
     assert_eq!(sent(&mut requester, LANE), requests(5..=5));
@@ -178,8 +185,9 @@ fn who_waits_is_not_held_up_by_answers_that_nobody_takes() {
     assert_eq!(sent(&mut requester, LANE).len(), 4);
     assert!(!requester.is_stuck(), "answers are to come");
     for id in &reads[..3] {
-        let end = frame(*id, 0, Reply::FileEnds(0), Flags::LAST);
-        assert_eq!(requester.handle_frame(LANE, end), Ok(Some(*id)));
+        let [end, sum] = nothing(*id);
+        assert_eq!(requester.handle_frame(LANE, end), Ok(None));
+        assert_eq!(requester.handle_frame(LANE, sum), Ok(Some(*id)));
     }
     assert!(requester.is_stuck() && requester.is_asked(check));
     requester.hurry(Some(check));
@@ -332,8 +340,10 @@ fn a_signature_is_used_when_it_is_known_to_be_open_and_closed_behind_its_users()
     let _sent = sent(&mut requester, LANE);
     assert!(!requester.has_closable(), "the delta needs it");
     let content = Content::new(b"operations".to_vec()).expect("it is short");
-    let operations = frame(user, 0, Piece::Operations(content), Flags::LAST);
+    let operations = frame(user, 0, Piece::Operations(content), Flags::empty());
     requester.handle_frame(LANE, operations).expect("it is sound");
+    let sum = frame(user, 0, Reply::Sum(ContentSum::default()), Flags::LAST);
+    requester.handle_frame(LANE, sum).expect("it is sound");
     assert!(requester.has_closable());
     assert_eq!(sent(&mut requester, LANE), [(FrameKind::Request, 4, 0)]);
     assert_eq!(requester.start(delta()), Err(StartError::NoHandle));

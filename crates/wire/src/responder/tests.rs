@@ -15,7 +15,7 @@ use crate::request::{
     Access, AccessTime, Basis, DeltaSeed, FileAt, Follow, Handle, Named, Request, Room, Span,
     Update, ask,
 };
-use crate::response::{Piece, Reply};
+use crate::response::{ContentSum, Piece, Reply};
 use crate::violation::Violation;
 
 const LANE: LaneNumber = LaneNumber(0);
@@ -210,7 +210,10 @@ fn what_is_not_the_end_of_a_response_is_sent_with_it_unless_it_is_much() {
     assert!(responder.has_outgoing(LANE));
     assert_eq!(sent(&mut responder, LANE).len(), 2);
     assert!(!responder.has_outgoing(LANE));
-    responder.respond(ticket(3), data(100_000, 100_000), End::Last).expect("it answers");
+    responder.respond(ticket(3), data(100_000, 100_000), End::More).expect("it answers");
+    let _sent = sent(&mut responder, LANE);
+    let sum = Reply::Sum(ContentSum::default());
+    responder.respond(ticket(3), sum, End::Last).expect("it answers");
     assert!(responder.has_outgoing(LANE));
 }
 

@@ -16,7 +16,7 @@ use crate::fuzzing::one_of_each;
 use crate::greeting::{REVISION, SessionId};
 use crate::io_fault::{FaultKind, IoFault};
 use crate::request::Span;
-use crate::response::{Mount, Reply};
+use crate::response::{After, ContentSum, Mount, Reply};
 use crate::seen::{Acls, Attribute, Attributes, Entry, PageBuilder, PageEnd, Seen};
 
 /// Each message as a line, so that a difference shows which one it is.
@@ -81,7 +81,7 @@ fn replies() -> Vec<Reply> {
         Reply::Attributes(Attributes::default()),
         Reply::Page { page: page.take(), end: PageEnd::Incomplete(fault()) },
         Reply::FileEnds(300),
-        Reply::After(metadata()),
+        Reply::After(After { metadata: metadata(), sum: ContentSum([b's'; 32]) }),
         Reply::Extents { data: List::new(vec![span]).expect("they are few"), known_to: 10_000 },
         Reply::Digest(Digest::new("12345678").expect("it is short")),
         Reply::Mount(Mount { id: Some(7), is_root: Some(true) }),
@@ -89,6 +89,7 @@ fn replies() -> Vec<Reply> {
         Reply::Fault(IoFault::new(FaultKind::NoRoom { needed_bytes: 5 }, "long")),
         Reply::OwnerName(Some(OwnerName::new("root").expect("it is short"))),
         Reply::OwnerName(None),
+        Reply::Sum(ContentSum([b's'; 32])),
     ]
 }
 
@@ -129,7 +130,7 @@ fn messages() -> Vec<Message> {
 
 #[test]
 fn requests_of_this_revision() {
-    assert_eq!(REVISION, 3, "a new revision: look at all of this");
+    assert_eq!(REVISION, 4, "a new revision: look at all of this");
     check(&one_of_each(), include_str!("golden/requests.txt"));
 }
 

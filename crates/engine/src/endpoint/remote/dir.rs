@@ -18,6 +18,7 @@ use wire::{
 };
 
 use super::attributes::{RemoteAttributes, wanted};
+use super::file::undamaged;
 use super::known::Known;
 use super::told::{Memory, ToldOfDir};
 use super::{
@@ -521,10 +522,8 @@ impl RemoteDir {
         const ROOM_BYTES: u32 = 64 << 10;
         let room = Room::new(ROOM_BYTES).map_err(io::Error::other)?;
         let file = self.file_at(name, follow, AccessTime::Keep);
-        match self.remote().ask(Request::Fetch { file, wants: Wants::METADATA, room })? {
-            Answer::Fetched(fetched) => Ok(fetched),
-            _ => Err(of_another_kind()),
-        }
+        let request = Request::Fetch { file, wants: Wants::METADATA, room };
+        self.remote().undamaged(self.remote().start(request.clone())?, request, undamaged)
     }
 
     /// True when the beginning of its listing is all of it, and has no such name.

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use wire::{Answer, Request, Room, Span};
 
 use super::{Held, of_another_kind};
+use crate::endpoint::sums;
 
 /// Room for some hundred of them.
 const ROOM_BYTES: u32 = 16 << 10;
@@ -51,8 +52,13 @@ impl Extents {
 fn ask(file: &Held, about: Range<u64>) -> io::Result<Told> {
     let span = Span::new(about.clone()).map_err(io::Error::other)?;
     let room = Room::new(ROOM_BYTES).map_err(io::Error::other)?;
-    match file.remote.ask(Request::FindExtents { file: file.handle, span, room })? {
-        Answer::Extents { data, known_to } => Ok(Told { about: about.start..known_to, data }),
+    let request = Request::FindExtents { file: file.handle, span, room };
+    let first = file.remote.start(request.clone())?;
+    file.remote.undamaged(first, request, |answer| match answer {
+        Answer::Extents { data, known_to, sum } => {
+            let is_sound = sums::of_extents(&data, known_to) == sum;
+            Ok(is_sound.then_some(Told { about: about.start..known_to, data }))
+        }
         _ => Err(of_another_kind()),
-    }
+    })
 }

@@ -10,7 +10,8 @@ use model::settings::Checksum;
 use model::{Kind, Metadata};
 use parking_lot::Mutex;
 use wire::{
-    Algorithm, Answer, Content, ContentOf, Fetched, FileAt, Handle, Request, Room, Span, Wants,
+    After, Algorithm, Answer, Content, ContentOf, Fetched, FileAt, Handle, Request, Room, Span,
+    Wants,
 };
 
 use super::attributes::ATTRIBUTES_AND_ACLS;
@@ -18,8 +19,10 @@ use super::dir::look_in_rooms;
 use super::extents::Extents;
 use super::known::Known;
 use super::reading::Reading;
+use super::signing::{Operations, SignedWhole};
 use super::{Held, Pending, Remote, RemoteDir, again, foreign, of_another_kind};
 use crate::checksum;
+use crate::endpoint::sums;
 
 /// Files up to this size come whole, by the request that opens them.
 const WHOLE_BYTES: u64 = 256 << 10;
@@ -48,9 +51,11 @@ enum Opening {
     #[default]
     Later,
     /// All of it was asked for.
-    Fetch(Pending),
+    Fetch(Pending, Room<0>),
     /// All of it is to be asked for, with so much room.
     FetchLater(Room<0>),
+    /// It was asked how all of it comes of an old one.
+    Renew(Pending),
     /// It was asked to be opened, and perhaps for its beginning.
     Open(Pending, Reading),
 }
@@ -61,6 +66,17 @@ enum Opened {
     Whole(Whole),
     /// It is open at the source.
     Held(Reader),
+    /// How it comes of an old one has come.
+    Renewed(Box<Renewed>),
+}
+
+#[derive(Debug)]
+struct Renewed {
+    before: Arc<Known>,
+    operations: Mutex<Option<Operations>>,
+    after: Metadata,
+    /// Where that is of no use after all.
+    reopened: OnceLock<io::Result<Reader>>,
 }
 
 #[derive(Debug)]
@@ -98,7 +114,7 @@ impl RemoteFile {
         let opening = if let Some(room) = told.and_then(whole_room) {
             let fetch = fetch_request(remote, &at, room);
             let pending = remote.start_ahead(fetch, room.bytes().into());
-            pending.map_or(Opening::FetchLater(room), Opening::Fetch)
+            pending.map_or(Opening::FetchLater(room), |pending| Opening::Fetch(pending, room))
         } else {
             let opening = remote.start_ahead(Request::OpenFile { file: at.clone() }, 0);
             opening.map_or(Opening::Later, |opening| {
@@ -119,6 +135,28 @@ impl RemoteFile {
         Self { opening: Mutex::new(opening), ..Self::named(dir, at) }
     }
 
+    /// A file that is renewed of an old one, if it is as it was told. Does not wait for it.
+    pub(super) fn begin_renewal(
+        dir: &RemoteDir,
+        at: FileAt,
+        bytes: u64,
+        old: &SignedWhole,
+    ) -> io::Result<Self> {
+        let remote = dir.remote();
+        let wants = remote.wants & ATTRIBUTES_AND_ACLS;
+        let room = renewal_room(bytes)?;
+        let request = Request::Renew { file: at.clone(), wants, old: old.to_wire(), room };
+        let opening = Mutex::new(Opening::Renew(remote.start(request)?));
+        Ok(Self { opening, ..Self::named(dir, at) })
+    }
+
+    /// How it comes of an old one, where that was asked when it was opened. Comes once.
+    pub(crate) fn take_operations(&self) -> Option<Operations> {
+        let Ok(Opened::Renewed(renewed)) = self.opened() else { return None };
+        self.is_read.store(true, Ordering::Relaxed);
+        renewed.operations.lock().take()
+    }
+
     /// True where it is open at the source, and not all of it has come.
     pub(crate) fn is_held(&self) -> bool {
         matches!(self.opened(), Ok(Opened::Held(_)))
@@ -130,8 +168,17 @@ impl RemoteFile {
         self.is_read.store(true, Ordering::Relaxed);
         match opened {
             Opened::Held(reader) => Ok(reader.held.handle),
-            Opened::Whole(_) => Err(of_another_kind()),
+            Opened::Whole(_) | Opened::Renewed(_) => Err(of_another_kind()),
         }
+    }
+
+    /// The file held open, for who wants its content after all.
+    fn reopened<'a>(&self, renewed: &'a Renewed) -> io::Result<&'a Reader> {
+        let reader = renewed.reopened.get_or_init(|| match self.open()? {
+            Opened::Held(reader) => Ok(reader),
+            Opened::Whole(_) | Opened::Renewed(_) => Err(of_another_kind()),
+        });
+        reader.as_ref().map_err(again)
     }
 
     pub(super) fn remote(&self) -> &Arc<Remote> {
@@ -149,23 +196,45 @@ impl RemoteFile {
 
     fn settle(&self) -> io::Result<Opened> {
         let opening = mem::take(&mut *self.opening.lock());
-        let fetched = match opening {
-            Opening::Fetch(pending) => pending.wait()?,
+        match opening {
+            Opening::Fetch(pending, room) => self.fetched(pending, room),
             Opening::FetchLater(room) => {
-                self.remote().ask(fetch_request(self.remote(), &self.at, room))?
+                let request = fetch_request(self.remote(), &self.at, room);
+                self.fetched(self.remote().start(request)?, room)
             }
-            Opening::Open(opening, reading) => return Opened::held(opening, reading),
-            Opening::Later => return self.open(),
-        };
-        let Answer::Fetched(Fetched { before, pieces, after }) = fetched else {
-            return Err(of_another_kind());
-        };
+            Opening::Renew(pending) => self.renewed(pending),
+            Opening::Open(opening, reading) => Opened::held(opening, reading),
+            Opening::Later => self.open(),
+        }
+    }
+
+    fn fetched(&self, pending: Pending, room: Room<0>) -> io::Result<Opened> {
+        let again = fetch_request(self.remote(), &self.at, room);
+        let Fetched { before, pieces, after } =
+            self.remote().undamaged(pending, again, undamaged)?;
         let before = Arc::new(Known::from(before));
         match after {
-            Some(after) => Ok(Opened::Whole(Whole { before, pieces, after: foreign(after) })),
+            Some(after) => {
+                Ok(Opened::Whole(Whole { before, pieces, after: foreign(after.metadata) }))
+            }
             // What is no file, or longer than it was told, does not come so.
             None => self.open(),
         }
+    }
+
+    fn renewed(&self, pending: Pending) -> io::Result<Opened> {
+        // What does not come so is opened, and that tells why if it cannot be.
+        let Ok(Answer::Renewed(Fetched { before, pieces, after: Some(after) })) = pending.wait()
+        else {
+            return self.open();
+        };
+        let After { metadata, sum } = after;
+        Ok(Opened::Renewed(Box::new(Renewed {
+            before: Arc::new(Known::from(before)),
+            operations: Mutex::new(Some(Operations { pieces, sum: sum.0 })),
+            after: foreign(metadata),
+            reopened: OnceLock::new(),
+        })))
     }
 
     fn open(&self) -> io::Result<Opened> {
@@ -181,6 +250,11 @@ impl RemoteFile {
             Opened::Whole(whole) => Ok(whole.before.metadata),
             Opened::Held(reader) if is_read => Ok(reader.look(Wants::METADATA)?.metadata),
             Opened::Held(reader) => Ok(reader.as_opened),
+            Opened::Renewed(renewed) => match renewed.reopened.get() {
+                Some(Ok(reader)) => Ok(reader.look(Wants::METADATA)?.metadata),
+                _ if is_read => Ok(renewed.after),
+                _ => Ok(renewed.before.metadata),
+            },
         }
     }
 
@@ -189,6 +263,7 @@ impl RemoteFile {
         match self.opened()? {
             Opened::Whole(whole) => Ok(whole.after.size),
             Opened::Held(reader) => Ok(reader.look(Wants::METADATA)?.metadata.size),
+            Opened::Renewed(_) => Ok(self.metadata()?.size),
         }
     }
 
@@ -196,6 +271,7 @@ impl RemoteFile {
     pub(crate) fn device_size(&self) -> io::Result<u64> {
         match self.opened()? {
             Opened::Whole(whole) => Ok(whole.after.size),
+            Opened::Renewed(renewed) => Ok(renewed.after.size),
             Opened::Held(reader) => {
                 match self.remote().ask(Request::Measure { file: reader.held.handle })? {
                     Answer::Size(size) => Ok(size),
@@ -210,6 +286,7 @@ impl RemoteFile {
         let is_empty = match self.opened.get() {
             Some(Ok(Opened::Whole(whole))) => whole.after.size == 0,
             Some(Ok(Opened::Held(reader))) => reader.as_opened.size == 0,
+            Some(Ok(Opened::Renewed(renewed))) => renewed.after.size == 0,
             Some(Err(_)) | None => self.is_empty,
         };
         (!is_empty).then_some(true)
@@ -219,7 +296,12 @@ impl RemoteFile {
     pub(super) fn look(&self, wants: Wants) -> io::Result<Arc<Known>> {
         match self.opened()? {
             Opened::Whole(whole) if whole.before.tells(wants) => Ok(Arc::clone(&whole.before)),
-            Opened::Whole(_) => self.dir.look_at(self.at.at.name.as_bytes(), wants),
+            Opened::Renewed(renewed) if renewed.before.tells(wants) => {
+                Ok(Arc::clone(&renewed.before))
+            }
+            Opened::Whole(_) | Opened::Renewed(_) => {
+                self.dir.look_at(self.at.at.name.as_bytes(), wants)
+            }
             Opened::Held(reader) => reader.look(wants).map(Arc::new),
         }
     }
@@ -230,9 +312,8 @@ impl RemoteFile {
         self.is_read.store(true, Ordering::Relaxed);
         match opened {
             Opened::Whole(whole) => Ok(whole.read_at(buffer, offset)),
-            Opened::Held(Reader { held, as_opened, reading, .. }) => {
-                reading.read_at(held, as_opened.size, buffer, offset)
-            }
+            Opened::Held(reader) => reader.read_at(buffer, offset),
+            Opened::Renewed(renewed) => self.reopened(renewed)?.read_at(buffer, offset),
         }
     }
 
@@ -245,9 +326,8 @@ impl RemoteFile {
                 let has_data = !range.is_empty() && range.start < whole.after.size;
                 Ok(has_data.then_some(range))
             }
-            Opened::Held(Reader { held, as_opened, extents, .. }) => {
-                extents.first(held, as_opened.size, range)
-            }
+            Opened::Held(reader) => reader.first_extent(range),
+            Opened::Renewed(renewed) => self.reopened(renewed)?.first_extent(range),
         }
     }
 
@@ -299,6 +379,14 @@ impl Whole {
 }
 
 impl Reader {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.reading.read_at(&self.held, self.as_opened.size, buffer, offset)
+    }
+
+    fn first_extent(&self, range: Range<u64>) -> io::Result<Option<Range<u64>>> {
+        self.extents.first(&self.held, self.as_opened.size, range)
+    }
+
     fn look(&self, wants: Wants) -> io::Result<Known> {
         let file = self.held.handle;
         let request = |room| Request::LookAtFile { file, wants, room };
@@ -314,6 +402,21 @@ fn whole_room(told: &Known) -> Option<Room<0>> {
         return None;
     }
     Room::new(u32::try_from(size + told.byte_count() as u64 + SLACK_BYTES).ok()?).ok()
+}
+
+/// All of a file that came as it was read, or what came of one in place of its content.
+pub(super) fn undamaged(answer: Answer) -> io::Result<Option<Fetched>> {
+    let Answer::Fetched(fetched) = answer else { return Err(of_another_kind()) };
+    let is_sound = fetched.after.is_none_or(|after| sums::of_pieces(&fetched.pieces) == after.sum);
+    Ok(is_sound.then_some(fetched))
+}
+
+/// Room for operations that make a file of so many bytes, should the old one have none of them, and for
+/// its attributes: more than a listing tells of one.
+fn renewal_room(bytes: u64) -> io::Result<Room<0>> {
+    const SLACK_BYTES: u64 = 64 << 10;
+    let bytes = u32::try_from(bytes + bytes / 16 + SLACK_BYTES).map_err(io::Error::other)?;
+    Room::new(bytes).map_err(io::Error::other)
 }
 
 fn fetch_request(remote: &Remote, at: &FileAt, room: Room<0>) -> Request {

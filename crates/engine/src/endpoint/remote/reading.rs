@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use wire::{Answer, Content, ReadContent, Request, Span};
 
 use super::{Held, Pending, of_another_kind};
+use crate::endpoint::sums;
 use crate::transfer::RANGE_BYTES;
 
 /// What is asked for at once.
@@ -31,7 +32,7 @@ struct Reader {
     at: u64,
     /// What came and is not read: offsets and content.
     pieces: VecDeque<(u64, Content)>,
-    asked: VecDeque<Pending>,
+    asked: VecDeque<(Span, Pending)>,
     /// Up to where content has come or is asked for.
     asked_to: u64,
     /// The file ends here, as was said when this was read.
@@ -47,7 +48,7 @@ impl Reading {
         let Some(span) = span_at(0, size) else { return };
         let request = Request::Read { file: opening.handle, span };
         if let Some(pending) = opening.remote.start_ahead(request, SPAN_BYTES) {
-            reader.asked.push_back(pending);
+            reader.asked.push_back((span, pending));
             reader.asked_to = span.range().end;
             self.0.lock().push_back(reader);
         }
@@ -123,21 +124,26 @@ impl Reader {
 
     /// Waits for what comes next, `wanted` bytes of which are wanted now.
     fn fetch(&mut self, file: &Held, size: u64, wanted: usize) -> io::Result<()> {
-        let pending = if let Some(pending) = self.asked.pop_front() {
-            pending
+        let (span, pending) = if let Some(asked) = self.asked.pop_front() {
+            asked
         } else {
             // What is behind the end of the file is asked for as well: it may have grown.
             let to = size.max(self.at.saturating_add(wanted as u64));
             let span = span_at(self.at, to).ok_or(io::ErrorKind::InvalidInput)?;
             self.asked_to = span.range().end;
-            file.remote.start(Request::Read { file: file.handle, span })?
+            (span, file.remote.start(Request::Read { file: file.handle, span })?)
         };
         if self.goes_on {
             self.ask_ahead(file, size);
         }
-        let Answer::Read(ReadContent { pieces, file_end }) = pending.wait()? else {
-            return Err(of_another_kind());
-        };
+        let again = Request::Read { file: file.handle, span };
+        let (pieces, file_end) = file.remote.undamaged(pending, again, |answer| match answer {
+            Answer::Read(ReadContent { pieces, file_end, sum }) => {
+                let is_sound = sums::of_pieces(pieces.iter().map(|(_, piece)| piece)) == sum;
+                Ok(is_sound.then_some((pieces, file_end)))
+            }
+            _ => Err(of_another_kind()),
+        })?;
         self.pieces.extend(pieces);
         self.file_end = file_end;
         Ok(())
@@ -151,7 +157,7 @@ impl Reader {
             let request = Request::Read { file: file.handle, span };
             let Some(pending) = file.remote.start_ahead(request, SPAN_BYTES) else { break };
             self.asked_to = span.range().end;
-            self.asked.push_back(pending);
+            self.asked.push_back((span, pending));
         }
     }
 }

@@ -57,9 +57,13 @@ struct Shared {
     server: Server,
     /// Is shown each request before that is asked.
     witness: Mutex<Option<Witness>>,
+    /// Changes pieces of responses before they are sent.
+    faulty: Mutex<Option<Faulty>>,
 }
 
 type Witness = Box<dyn FnMut(&Request) + Send>;
+
+type Faulty = Box<dyn FnMut(Piece) -> Piece + Send>;
 
 struct Machines {
     requester: Requester,
@@ -105,6 +109,7 @@ impl Session {
             bell,
             server: Server::new(terms),
             witness: Mutex::default(),
+            faulty: Mutex::default(),
         });
         for _ in 0..SERVING {
             let shared = Arc::clone(&shared);
@@ -130,6 +135,11 @@ impl Session {
     /// Shows each request to somebody, before it is asked.
     pub(super) fn show_requests(&self, witness: impl FnMut(&Request) + Send + 'static) {
         *self.0.witness.lock() = Some(Box::new(witness));
+    }
+
+    /// Lets each piece of a response be changed on its way.
+    pub(super) fn change_pieces(&self, change: impl FnMut(Piece) -> Piece + Send + 'static) {
+        *self.0.faulty.lock() = Some(Box::new(change));
     }
 
     /// What was asked since this was asked before.
@@ -222,6 +232,10 @@ struct ToResponder<'a> {
 
 impl Respond for ToResponder<'_> {
     fn respond(&mut self, piece: Piece, end: End) -> Result<Delivery, RespondError> {
+        let piece = match &mut *self.shared.faulty.lock() {
+            Some(change) => change(piece),
+            None => piece,
+        };
         self.shared.change(|machines| machines.responder.respond(self.ticket, piece, end))
     }
 }

@@ -1,22 +1,28 @@
 //! What the source is told of an old file, and what it tells of the new one then.
 
+use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use delta::{Seed, Signature};
+use fs::AccessTime;
 use parking_lot::Mutex;
-use wire::{
-    Algorithm, Answer, Basis, Content, ContentOf, DeltaSeed, Handle, List, Request, Room, Span,
-    Update,
-};
+use wire::{Answer, Basis, Content, DeltaSeed, Follow, Handle, List, Request, Room, Span, Update};
 
+use super::dir::RemoteDir;
 use super::file::RemoteFile;
-use super::{Held, Pending, Remote, again, of_another_kind};
+use super::{Held, Pending, Remote, again, name_of, of_another_kind};
 
 /// The secret that all signatures of one old file depend on.
 #[derive(Clone, Copy)]
 pub(crate) struct Secret([u8; 32]);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret")
+    }
+}
 
 impl Secret {
     /// A secret that nobody has seen yet.
@@ -57,23 +63,48 @@ fn kept(asked: Pending) -> io::Result<Held> {
     }
 }
 
+/// An old file that one signature is enough for, which is sent along with the question for the new one.
+#[derive(Debug)]
+pub(crate) struct SignedWhole {
+    signature: wire::Signature,
+    secret: Secret,
+}
+
+impl SignedWhole {
+    /// By a signature of all of it.
+    pub(crate) fn new(signature: &Signature, secret: Secret) -> io::Result<Self> {
+        Ok(Self { signature: encoded(signature)?, secret })
+    }
+
+    pub(super) fn to_wire(&self) -> wire::OldFile {
+        wire::OldFile { signature: self.signature.clone(), seed: DeltaSeed(self.secret.0) }
+    }
+}
+
+fn encoded(signature: &Signature) -> io::Result<wire::Signature> {
+    let mut bytes = Vec::new();
+    signature.encode(&mut bytes);
+    wire::Signature::new(bytes).map_err(io::Error::other)
+}
+
+/// How bytes of the new file come of an old one.
+#[derive(Debug)]
+pub(crate) struct Operations {
+    /// The form of the wire, one piece after another.
+    pub(crate) pieces: Vec<Content>,
+    /// The BLAKE3 of the bytes that they make.
+    pub(crate) sum: [u8; 32],
+}
+
 /// What was asked of the source.
 #[derive(Debug)]
 pub(crate) struct Asked(Pending);
 
 impl Asked {
-    /// Operations as bytes, one piece after another.
-    pub(crate) fn operations(self) -> io::Result<Vec<Content>> {
+    /// Waits for it.
+    pub(crate) fn operations(self) -> io::Result<Operations> {
         match self.0.wait()? {
-            Answer::Operations(pieces) => Ok(pieces),
-            _ => Err(of_another_kind()),
-        }
-    }
-
-    /// A checksum.
-    pub(crate) fn checksum(self) -> io::Result<Vec<u8>> {
-        match self.0.wait()? {
-            Answer::Digest(digest) => Ok(digest.as_bytes().to_vec()),
+            Answer::Operations { pieces, sum } => Ok(Operations { pieces, sum: sum.0 }),
             _ => Err(of_another_kind()),
         }
     }
@@ -101,13 +132,27 @@ pub(crate) struct Wanted<'a> {
     pub(crate) room_bytes: u32,
 }
 
+impl RemoteDir {
+    /// A file in it of so many bytes that is renewed of an old one.
+    pub(crate) fn open_renewal(
+        &self,
+        name: &[u8],
+        (follow, atime): (Follow, AccessTime),
+        bytes: u64,
+        old: &SignedWhole,
+    ) -> io::Result<RemoteFile> {
+        let at = self.file_at(&name_of(name)?, follow, atime);
+        let file = RemoteFile::begin_renewal(self, at, bytes, old)?;
+        file.wait()?;
+        Ok(file)
+    }
+}
+
 impl RemoteFile {
     /// Gives a signature to the source.
     pub(crate) fn sign(&self, signature: &Signature) -> io::Result<Signed> {
-        let mut bytes = Vec::new();
-        signature.encode(&mut bytes);
-        let byte_count = bytes.len() as u64;
-        let signature = wire::Signature::new(bytes).map_err(io::Error::other)?;
+        let signature = encoded(signature)?;
+        let byte_count = signature.as_bytes().len() as u64;
         let request = Request::Sign { signature };
         let signed = Signed { asked: Mutex::default(), kept: OnceLock::new() };
         match self.remote().start_ahead(request.clone(), byte_count) {
@@ -137,21 +182,9 @@ impl RemoteFile {
         };
         let room = Room::new(wanted.room_bytes).map_err(io::Error::other)?;
         let request = Request::Delta { file: self.held_handle()?, span, basis, room };
-        self.ask_when(request, wanted.room_bytes.into(), when)
-    }
-
-    /// Asks for a strong checksum of a range. `None` only of what is asked ahead.
-    pub(crate) fn ask_for_sum(&self, range: &Range<u64>, when: When) -> io::Result<Option<Asked>> {
-        let span = Span::new(range.clone()).map_err(io::Error::other)?;
-        let of = ContentOf::Open(self.held_handle()?);
-        let request = Request::Hash { of, algorithm: Algorithm::Blake3, seed: 0, span };
-        self.ask_when(request, 0, when)
-    }
-
-    fn ask_when(&self, request: Request, most_bytes: u64, when: When) -> io::Result<Option<Asked>> {
         let pending = match when {
             When::Now => Some(self.remote().start(request)?),
-            When::Ahead => Remote::start_ahead(self.remote(), request, most_bytes),
+            When::Ahead => Remote::start_ahead(self.remote(), request, wanted.room_bytes.into()),
         };
         Ok(pending.map(Asked))
     }

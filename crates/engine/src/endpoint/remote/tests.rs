@@ -18,6 +18,8 @@ use super::session::{Session, source, wanting_all};
 use crate::endpoint::{Attributed, Directory, Endpoint, SourceDir, SourceFile};
 use crate::{Outcome, Stop, Surroundings, run_from};
 
+mod damage;
+
 /// A tree, and its top as it is asked over a session.
 struct Tree {
     scratch: TempDir,
@@ -457,6 +459,41 @@ proptest! {
 }
 
 #[test]
+fn a_small_file_that_has_changed_takes_one_request() {
+    let old = content(200_000);
+    let changed = Changed::new(&old, &edited(&old, &[(0, 100_000, 7), (100_000, 100_000, 1)]));
+    let outcome = changed.bring(|_| {});
+    assert!(outcome.summary.matched_bytes > 190_000, "{outcome:?}");
+    let asked = changed.tree.session.take_asked();
+    let is_about_files = |request: &&Request| {
+        use Request as R;
+        let is_whole = matches!(request, R::Renew { .. } | R::Fetch { .. } | R::LookAtFile { .. });
+        is_whole
+            || matches!(request, R::OpenFile { .. } | R::Read { .. } | R::Hash { .. })
+            || matches!(request, R::Sign { .. } | R::Delta { .. })
+    };
+    let asked: Vec<_> = asked.iter().filter(is_about_files).collect();
+    assert!(matches!(asked[..], [Request::Renew { .. }]), "{asked:?}");
+}
+
+#[test]
+fn a_source_that_changes_while_it_is_renewed_is_read_as_it_is() {
+    let old = content(200_000);
+    // Longer than there is room for, shorter, and no longer there in part.
+    for now in [content(900_000), content(100_000), content(8), Vec::new()] {
+        let changed = Changed::new(&old, &edited(&old, &[(0, 100_000, 7)]));
+        let file = changed.tree.here.open_for_update(b"file").unwrap();
+        changed.tree.session.show_requests(move |request| {
+            if let Request::Renew { .. } = request {
+                file.set_len(0).unwrap();
+                file.write_all_at(&now, 0).unwrap();
+            }
+        });
+        changed.bring(|_| {});
+    }
+}
+
+#[test]
 fn an_old_file_that_changes_meanwhile_does_no_harm() {
     for in_place in [false, true] {
         let old = content(1 << 20);
@@ -465,7 +502,7 @@ fn an_old_file_that_changes_meanwhile_does_no_harm() {
         let changed = Changed::new(&old, &new);
         let file = changed.there.open_for_update(b"file").unwrap();
         changed.tree.session.show_requests(move |request| {
-            if let Request::Delta { .. } = request {
+            if let Request::Delta { .. } | Request::Renew { .. } = request {
                 file.write_all_at(b"scribbled", 700_000).unwrap();
             }
         });
@@ -517,12 +554,8 @@ fn a_part_that_is_wrong_when_it_was_fetched_whole_is_a_fault() {
     let changed = Changed::new(&old, &new);
     let file = changed.there.open_for_update(b"file").unwrap();
     // Once before what is there is copied from, and again while what was written is checked.
-    let mut sums = 0;
     changed.tree.session.show_requests(move |request| {
-        if let Request::Hash { .. } = request {
-            sums += 1;
-        }
-        if matches!(request, Request::Delta { .. }) || sums == 2 {
+        if let Request::Delta { .. } | Request::Hash { .. } = request {
             file.write_all_at(b"scribbled", 700_000).unwrap();
         }
     });

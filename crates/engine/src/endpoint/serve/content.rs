@@ -7,13 +7,14 @@ use fs::{Dir, File};
 use model::Kind;
 use model::settings::Checksum;
 use wire::{
-    Algorithm, AttributesPiece, Content, Digest, FaultKind, FileAt, Follow, IoFault, List,
-    Malformed, Piece, Reply, Span, Wants, limits,
+    After, Algorithm, AttributesPiece, Content, ContentSum, Digest, FaultKind, FileAt, Follow,
+    IoFault, List, Malformed, Piece, Reply, Span, Wants, limits,
 };
 
 use super::look::{self, Detailed, Subject};
 use super::{Answering, Halt, of_wire, open_file};
 use crate::checksum;
+use crate::endpoint::sums;
 
 /// Encoded, an extent has no more: two numbers of ten bytes each.
 const EXTENT_BYTES: u32 = 20;
@@ -25,43 +26,44 @@ impl From<Malformed> for Halt {
     }
 }
 
-/// Hands in what a file has in a range, at most; says where that ends.
+/// Hands in what a file has in a range; says where that ends, and what its sum is.
 fn hand_in(
     answering: &mut Answering<'_>,
     file: &File,
     range: Range<u64>,
-) -> Result<Option<Piece>, Halt> {
-    let (mut offset, mut held) = (range.start, None);
+) -> Result<(u64, ContentSum), Halt> {
+    let (mut offset, mut hasher) = (range.start, blake3::Hasher::new());
     while offset < range.end {
         let most = usize::try_from(range.end - offset).unwrap_or(usize::MAX);
         let mut bytes = vec![0; most.min(limits::CONTENT_BYTES)];
         let wanted = bytes.len();
         let read = file.read_at(&mut bytes, offset)?;
         bytes.truncate(read);
+        hasher.update(&bytes);
         if read > 0 {
-            let content = Content::new(bytes)?;
-            if let Some(before) = held.replace(Piece::Data { offset, content }) {
-                answering.more(before)?;
-            }
+            answering.more(Piece::Data { offset, content: Content::new(bytes)? })?;
         }
         offset += read as u64;
         if read < wanted {
-            if let Some(before) = held.replace(Reply::FileEnds(offset).into()) {
-                answering.more(before)?;
-            }
             break;
         }
     }
-    Ok(held)
+    Ok((offset, sums::of(&hasher)))
 }
 
 /// Answers with a part of a file.
 pub(super) fn read(answering: &mut Answering<'_>, file: &File, span: Span) -> Result<(), Halt> {
-    // A span is not empty: either there is data, or the file ends.
-    match hand_in(answering, file, span.range())? {
-        Some(last) => answering.last(last),
-        None => Err(Halt::because(FaultKind::Other, "nothing was read")),
+    let (end, sum) = hand_in(answering, file, span.range())?;
+    if end < span.range().end {
+        answering.more(Reply::FileEnds(end))?;
     }
+    answering.last(Reply::Sum(sum))
+}
+
+/// A small file that was looked at and is about to be told.
+pub(super) struct Begun {
+    pub(super) file: File,
+    pub(super) size: u64,
 }
 
 /// Answers with what a file is, what is in it, and what it is then.
@@ -72,27 +74,40 @@ pub(super) fn fetch(
     wants: Wants,
     room_bytes: u32,
 ) -> Result<(), Halt> {
+    let Some(Begun { file, size }) = begin(answering, dir, at, wants, room_bytes)? else {
+        return Ok(());
+    };
+    let (_, sum) = hand_in(answering, &file, 0..size)?;
+    answering.last(Reply::After(After { metadata: file.metadata()?, sum }))
+}
+
+/// Answers with what a file is, and opens it. `None` where that is all of the answer: it is no file, or
+/// one with more content than there is room for.
+pub(super) fn begin(
+    answering: &mut Answering<'_>,
+    dir: &Dir,
+    at: &FileAt,
+    wants: Wants,
+    room_bytes: u32,
+) -> Result<Option<Begun>, Halt> {
     let subject = Subject::name(dir, &at.at.name, at.follow);
     // What a link of somebody else leads to is not looked at.
     if at.follow != Follow::OwnLinks && subject.metadata()?.kind != Kind::File {
-        return look::seen(answering, &subject, wants);
+        return look::seen(answering, &subject, wants).map(|()| None);
     }
     let file = open_file(dir, &at.at.name, at.follow, of_wire(at.atime))?;
     let before = look::look(&Subject::File(&file), wants)?;
     let size = before.seen.metadata.size;
     let needed_bytes = size.saturating_add(before.attribute_bytes() as u64);
     if before.seen.metadata.kind != Kind::File || needed_bytes > u64::from(room_bytes) {
-        return look::hand_in(answering, before);
+        return look::hand_in(answering, before).map(|()| None);
     }
     let Detailed { seen, more } = before;
     answering.more(Reply::Seen(Box::new(seen)))?;
     for piece in AttributesPiece::split(more)? {
         answering.more(Reply::Attributes(piece))?;
     }
-    if let Some(data @ Piece::Data { .. }) = hand_in(answering, &file, 0..size)? {
-        answering.more(data)?;
-    }
-    answering.last(Reply::After(file.metadata()?))
+    Ok(Some(Begun { file, size }))
 }
 
 /// Answers where a file has data.
@@ -114,7 +129,9 @@ pub(super) fn find_extents(
             break;
         }
     }
-    answering.last(Reply::Extents { data, known_to })
+    let told: Vec<_> = data.as_slice().iter().map(|span| span.range()).collect();
+    answering.more(Reply::Extents { data, known_to })?;
+    answering.last(Reply::Sum(sums::of_extents(&told, known_to)))
 }
 
 /// Answers with the digest of a part of a file.

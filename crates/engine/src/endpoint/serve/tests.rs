@@ -207,6 +207,10 @@ fn settled(metadata: Metadata) -> Metadata {
     Metadata { allocated_blocks: 0, atime, ..metadata }
 }
 
+fn sum(content: &[u8]) -> wire::ContentSum {
+    wire::ContentSum(*blake3::hash(content).as_bytes())
+}
+
 fn whole(pieces: &[wire::Content]) -> Vec<u8> {
     pieces.iter().flat_map(|piece| piece.iter().copied()).collect()
 }
@@ -269,8 +273,9 @@ fn files_are_fetched_read_and_summed() {
         };
         let now = session.here.stat(name.as_bytes()).unwrap();
         assert_eq!(settled(before.seen.metadata), settled(now));
-        let after = after.map(settled);
-        assert_eq!(after, expected.map(|_| settled(now)), "{name} {room}");
+        let after = after.map(|after| (settled(after.metadata), after.sum));
+        let as_read = expected.map(|content| (settled(now), sum(content)));
+        assert_eq!(after, as_read, "{name} {room}");
         assert!(whole(&pieces) == expected.unwrap_or_default(), "{name} {room}");
     }
     let file = session.file(dir, "file");
@@ -283,9 +288,10 @@ fn files_are_fetched_read_and_summed() {
         let range =
             usize::try_from(range.start).unwrap()..usize::try_from(range.end.min(size)).unwrap();
         assert!(content == bytes[range] && read.file_end == end);
+        assert_eq!(read.sum, sum(&content));
         let of = wire::ContentOf::Open(file);
-        let sum = Request::Hash { of, algorithm: wire::Algorithm::Blake3, seed: 0, span };
-        let Answer::Digest(digest) = session.ask(sum).unwrap() else { panic!("no digest") };
+        let hash = Request::Hash { of, algorithm: wire::Algorithm::Blake3, seed: 0, span };
+        let Answer::Digest(digest) = session.ask(hash).unwrap() else { panic!("no digest") };
         assert_eq!(digest.as_bytes(), blake3::hash(&content).as_bytes());
     }
     let behind = Span::new(size + 5..size + 9).unwrap();
@@ -311,7 +317,7 @@ fn extents_are_told_a_few_at_a_time() {
     while from < 8 * HOLE {
         let (span, room) = (Span::new(from..8 * HOLE).unwrap(), Room::new(20).unwrap());
         let answer = session.ask(Request::FindExtents { file, span, room }).unwrap();
-        let Answer::Extents { data, known_to } = answer else { panic!("{answer:?}") };
+        let Answer::Extents { data, known_to, .. } = answer else { panic!("{answer:?}") };
         assert!(data.len() <= 1);
         told.extend(data);
         from = known_to;
@@ -439,7 +445,7 @@ fn old_file() -> Vec<u8> {
 
 const SEED: wire::DeltaSeed = wire::DeltaSeed([3; 32]);
 
-fn sign(range: std::ops::Range<u64>) -> Request {
+fn signature(range: std::ops::Range<u64>) -> wire::Signature {
     let old = old_file();
     let read = |offset: u64, buffer: &mut [u8]| {
         buffer.copy_from_slice(&old[usize::try_from(offset).unwrap()..][..buffer.len()]);
@@ -449,20 +455,30 @@ fn sign(range: std::ops::Range<u64>) -> Request {
     let signature = Signature::new(&delta::Seed::from(SEED.0), shape, range, read).unwrap();
     let mut bytes = Vec::new();
     signature.encode(&mut bytes);
-    Request::Sign { signature: wire::Signature::new(bytes).unwrap() }
+    wire::Signature::new(bytes).unwrap()
+}
+
+fn sign(range: std::ops::Range<u64>) -> Request {
+    Request::Sign { signature: signature(range) }
 }
 
 fn delta(file: Handle, span: std::ops::Range<u64>, signatures: &[Handle], room: u32) -> Request {
     let signatures = List::new(signatures.to_vec()).unwrap();
-    let basis = wire::Basis { signatures, seed: SEED, update: wire::Update::Apart };
+    let basis = Basis { signatures, seed: SEED, update: wire::Update::Apart };
     Request::Delta { file, span: Span::new(span).unwrap(), basis, room: Room::new(room).unwrap() }
 }
 
-/// What operations make of the old file, from this place on.
+/// What operations make of the old file, from this place on. Their sum is of that.
 fn made(outcome: Outcome, start: u64) -> Vec<u8> {
-    let Answer::Operations(pieces) = outcome.unwrap() else { panic!("other answer") };
+    let Answer::Operations { pieces, sum: told } = outcome.unwrap() else { panic!("other answer") };
+    let made = applied(&pieces, start);
+    assert_eq!(told, sum(&made));
+    made
+}
+
+fn applied(pieces: &[wire::Content], start: u64) -> Vec<u8> {
     let (old, mut made, mut decoder) = (old_file(), Vec::new(), delta::Decoder::new(start));
-    for piece in &pieces {
+    for piece in pieces {
         for operation in decoder.decode(piece) {
             match operation.unwrap() {
                 delta::Operation::Copy { offset, length } => {
@@ -485,7 +501,7 @@ fn operations_make_the_file_of_an_old_one_however_little_room_there_is() {
     let file = session.file(root, "file");
     let signed = [sign(0..100_000), sign(100_000..200_000)].map(|sign| session.open(sign).unwrap());
     let whole = session.ask(delta(file, 0..1 << 40, &signed, 1 << 20));
-    assert!(matches!(&whole, Ok(Answer::Operations(pieces)) if pieces[0].len() < 10_600));
+    assert!(matches!(&whole, Ok(Answer::Operations { pieces, .. }) if pieces[0].len() < 10_600));
     assert!(made(whole, 0) == new);
     assert!(made(session.ask(delta(file, 0..1 << 40, &[], 1 << 20)), 0) == new);
     for room in [120, 500, 9000] {
@@ -502,6 +518,42 @@ fn operations_make_the_file_of_an_old_one_however_little_room_there_is() {
     let needed = FaultKind::NoRoom { needed_bytes: 21 };
     assert_eq!(session.refusal(delta(file, 0..1, &signed, 20)), needed);
     assert_eq!(session.refusal(delta(file, end..end + 1, &signed, 1000)), FaultKind::UnexpectedEof);
+}
+
+#[test]
+fn a_small_file_is_renewed_by_one_request() {
+    let mut session = Session::trusting();
+    let new = [&old_file()[..70_500], &[7; 9000], &old_file()[71_000..]].concat();
+    write(&session.here, "file", &new);
+    write(&session.here, "empty", b"");
+    session.here.make_symlink(b"file", b"link").unwrap();
+    let dir = session.root();
+    let old = || wire::OldFile { signature: signature(0..200_000), seed: SEED };
+    let renew = |name: &str, old, room| {
+        let Request::Fetch { file, wants, room } = fetch(dir, name, room) else { unreachable!() };
+        Request::Renew { file, wants, old, room }
+    };
+    for (name, content) in [("file", &new[..]), ("empty", b"")] {
+        let answer = session.ask(renew(name, old(), 300_000)).unwrap();
+        let Answer::Renewed(Fetched { before, pieces, after }) = answer else {
+            panic!("{answer:?}")
+        };
+        let now = session.here.stat(name.as_bytes()).unwrap();
+        assert_eq!(settled(before.seen.metadata), settled(now));
+        let after = after.unwrap();
+        assert_eq!((settled(after.metadata), after.sum), (settled(now), sum(content)));
+        assert!(applied(&pieces, 0) == content);
+        assert!(whole(&pieces).len() < 10_600);
+    }
+    // What has more content than there is room for, or is no file, is only looked at.
+    for (name, room) in [("file", 200_000), ("link", 300_000)] {
+        let answer = session.ask(renew(name, old(), room)).unwrap();
+        let Answer::Renewed(fetched) = answer else { panic!("{answer:?}") };
+        assert!(fetched.pieces.is_empty() && fetched.after.is_none(), "{name}");
+    }
+    let unsound =
+        wire::OldFile { signature: wire::Signature::new(b"\x02unsound").unwrap(), ..old() };
+    assert_eq!(session.refusal(renew("file", unsound, 300_000)), FaultKind::InvalidInput);
 }
 
 #[test]
