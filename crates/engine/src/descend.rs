@@ -11,7 +11,7 @@ use model::{Cause, Fault, ItemFlags, Kind, Metadata, Topic, Verb};
 use self::way::Way;
 use crate::attributes::{self, AsksForExtra, Extra, ExtraChange};
 use crate::endpoint::{Directory, SourceDir};
-use crate::layers::{can_read_attributes, leave_existing, open_layers};
+use crate::layers::{can_read_attributes, leave_existing, open_layers, tell_unknown_pretence};
 use crate::merge_files::{rules_in_force, rules_of};
 use crate::names::{NameRef, Presence};
 use crate::node::{
@@ -114,6 +114,9 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
     {
         way.fail_by(worker, source, fault);
         return None;
+    }
+    if !is_listed(&layers) {
+        tell_unknown_pretence(worker, way);
     }
     let is_left_out = is_not_to_be_made(worker, way, existing.is_some());
     let existing = clear_the_way(worker, way, target_dir.as_ref(), existing, &layers).ok()?;

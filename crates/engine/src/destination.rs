@@ -85,7 +85,13 @@ pub(crate) fn open(
             make(job, selection, path, arrival)
         }
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => match arrival {
-            Arrival::Renamed if !picks_a_directory(job, selection) => into_parent(job, path),
+            // A directory that arrives so has nothing in it, and takes no file's place where such
+            // are left out.
+            Arrival::Renamed
+                if job.settings.traverse.prune_empty_dirs || !picks_a_directory(job, selection) =>
+            {
+                into_parent(job, path)
+            }
             _ => Err(not_a_directory(path, selection)),
         },
         Err(cause) => Err(failed(Verb::Open, path)(cause)),

@@ -65,6 +65,11 @@ fn pretended(carrier: &impl Attributed, metadata: Metadata) -> io::Result<Metada
     Ok(Metadata { kind, mode: st_mode & 0o7777, uid, gid, rdev, ..metadata })
 }
 
+/// Fails where it cannot be read what a name of the source pretends to be.
+pub(crate) fn check_pretence(dir: &SourceDir, name: &[u8]) -> io::Result<()> {
+    dir.attributes_of(name).value(STAT).map(drop)
+}
+
 /// Entries as the run takes them: as they are, or as they pretend to be.
 impl Run {
     /// Metadata of a name, as it pretends to be with `--fake-super`.

@@ -34,10 +34,12 @@ pub(crate) fn pass_on(run: &Run, dir: &Dir, now: &Metadata, wanted: &Wanted, lis
 }
 
 /// `-A` without `-p`: what is made in a directory is born with what its default ACL allows, which
-/// is the source's from the start. A fault is told when the directory is finished.
+/// is the source's from the start. A fault is told when the directory is finished. A directory that
+/// only pretends to have a list is not given one.
 pub(crate) fn pass_on_acl(run: &Run, layers: &[Layer], target: &Target) {
     let preserve = &run.settings.preserve;
-    if !preserve.acls || preserve.perms == Perms::Keep || run.settings.dry_run {
+    let is_real = preserve.acls && !run.keeps_pretence();
+    if !is_real || preserve.perms == Perms::Keep || run.settings.dry_run {
         return;
     }
     let Target::Present { handle, through_link: ThroughLink::No, .. } = target else { return };

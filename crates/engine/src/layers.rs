@@ -3,11 +3,12 @@
 use std::io;
 
 use model::settings::{Depth, OneFileSystem, Symlinks};
-use model::{Cause, Fault, Kind, Metadata, Topic, Verb};
+use model::{Cause, Fault, Kind, Metadata, Side, Topic, Verb};
 
 use crate::attributes::Extra;
 use crate::descend::way::Way;
 use crate::endpoint::{Directory, SourceDir};
+use crate::fake_super::check_pretence;
 use crate::links::is_unsafe;
 use crate::node::{Content, Handle, Layer, OpenedFor, Origin, ThroughLink};
 use crate::run::Run;
@@ -81,6 +82,22 @@ pub(crate) fn can_read_attributes(run: &Run, way: &Way<'_>) -> bool {
         Extra::of_source(run, scope, &dir.attributes_of(way.name()))
     });
     read.is_ok()
+}
+
+/// `--fake-super`: what a directory pretends to be must be known, though as in rsync it is brought over
+/// all the same. Of one that is listed it is told there that it cannot be read.
+/// Test: `what_a_directory_pretends_to_be_is_asked_for_where_it_is_not_listed`.
+pub(crate) fn tell_unknown_pretence(worker: &mut Worker<'_>, way: &Way<'_>) {
+    let run = worker.run;
+    if !run.believes(Side::Source) || way.entry.is_followed || way.reason() == Some(Reason::Path) {
+        return;
+    }
+    let layer = way.entry.layer;
+    let read = way.node.layer_dir(layer).and_then(|dir| check_pretence(&dir, way.name()));
+    if let Err(error) = read {
+        let fault = way.node.source_fault(Verb::ReadAttributes, layer, way.name(), &error);
+        run.fault(&mut worker.scratch.totals, fault);
+    }
 }
 
 fn open_layer(
@@ -168,6 +185,9 @@ fn contributions(run: &Run, way: &Way<'_>) -> Vec<Contribution> {
             add(layer, if only_leads_on { Content::Picked } else { in_root.content });
         }
     }
+    // What two arguments have is the earlier one's, however each came to name it.
+    // Test: `what_two_sources_have_comes_from_the_first`.
+    layers.sort_by_key(|contribution| contribution.parent_layer);
     layers
 }
 

@@ -5,8 +5,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 
 use filter::{NodeKind, Perishable, Scope, Side};
-use model::settings::{Depth, Symlinks};
-use model::{Inode, Kind, Metadata, RelPath};
+use model::settings::Depth;
+use model::{Cause, Inode, Kind, Metadata, RelPath, Verb};
 use parking_lot::Mutex;
 
 use crate::endpoint::{Directory, SourceDir};
@@ -14,8 +14,9 @@ use crate::merge_files::rules_in_force;
 use crate::names::Seen;
 use crate::node::{Content, Node, OpenedFor, ThroughLink};
 use crate::run::OpenLevels;
-use crate::scan::{node_kind, path_of};
+use crate::scan::{LEADS_NOWHERE, node_kind, path_of, see_in};
 use crate::selection::Pick;
+use crate::task::Worker;
 
 /// Directories that a search went through on its way to a file, and that are not entered yet: asked
 /// for themselves they need no search.
@@ -47,9 +48,64 @@ impl KnownFull {
     }
 }
 
+/// Called with the path of a link that is to be followed and points to nothing: no file, but a fault.
+type LostLink<'a> = dyn FnMut(&[u8]) + 'a;
+
 /// True when no file would be transferred from a directory. Ends at the first file found, so that
 /// it seldom costs more than one listing.
-pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8], is_followed: bool) -> bool {
+pub(crate) fn is_empty(
+    worker: &mut Worker<'_>,
+    node: &Node,
+    layer: u16,
+    name: &[u8],
+    is_followed: bool,
+) -> bool {
+    ask(worker, node, layer, |lost_link| brings_no_file(node, layer, name, is_followed, lost_link))
+}
+
+/// The same of a directory that was picked, by its name or by one below it.
+pub(crate) fn pick_is_empty(
+    worker: &mut Worker<'_>,
+    node: &Node,
+    layer: u16,
+    pick: &Pick,
+    is_followed: bool,
+) -> bool {
+    ask(worker, node, layer, |lost_link| {
+        pick_brings_no_file(node, layer, pick, is_followed, lost_link)
+    })
+}
+
+/// Asks whether a directory brings no file. As nobody enters one that is left out, links to nothing
+/// in it are told of here: by asking again, so that none has to be kept.
+/// Test: `a_directory_with_nothing_but_a_link_to_nothing_is_pruned`.
+fn ask(
+    worker: &mut Worker<'_>,
+    node: &Node,
+    layer: u16,
+    brings_no_file: impl Fn(&mut LostLink<'_>) -> bool,
+) -> bool {
+    let mut has_lost_links = false;
+    let is_empty = brings_no_file(&mut |_| has_lost_links = true);
+    if is_empty && has_lost_links {
+        brings_no_file(&mut |path| {
+            let below = path.strip_prefix(node.path.as_bytes()).unwrap_or(path);
+            let below = below.strip_prefix(b"/").unwrap_or(below);
+            let cause = Cause::Refused(LEADS_NOWHERE.into());
+            let fault = node.source_fault(Verb::LookAt, layer, below, cause);
+            worker.run.source_fault(&mut worker.scratch.totals, fault);
+        });
+    }
+    is_empty
+}
+
+fn brings_no_file(
+    node: &Node,
+    layer: u16,
+    name: &[u8],
+    is_followed: bool,
+    lost_link: &mut LostLink<'_>,
+) -> bool {
     let mut path = Vec::new();
     path_of(node, name, &mut path);
     if node.run.known_full.protects(&path) {
@@ -67,7 +123,7 @@ pub(crate) fn is_empty(node: &Node, layer: u16, name: &[u8], is_followed: bool) 
         return false;
     }
     let mut search = Search::new(node, layer, path);
-    let found = search.finds_nothing(dir, node.source.scope_of(layer));
+    let found = search.finds_nothing(dir, node.source.scope_of(layer), lost_link);
     if found == Some(false) {
         search.remember_the_way();
     }
@@ -78,30 +134,45 @@ fn inode_of(dir: &SourceDir) -> Option<Inode> {
     dir.as_opened().ok().map(|metadata| metadata.inode())
 }
 
-/// The same of a directory that was picked, by its name or by one below it.
-pub(crate) fn pick_is_empty(node: &Node, layer: u16, pick: &Pick, is_followed: bool) -> bool {
+fn pick_brings_no_file(
+    node: &Node,
+    layer: u16,
+    pick: &Pick,
+    is_followed: bool,
+    lost_link: &mut LostLink<'_>,
+) -> bool {
     let mut path = Vec::new();
     path_of(node, &pick.name, &mut path);
     let opened = node.layer_dir(layer).and_then(|dir| open(node, &dir, &pick.name, is_followed));
     opened.is_ok_and(|dir| {
-        brings_nothing(node, layer, &dir, &path, pick, node.source.scope_of(layer))
+        let place = Place { node, layer, dir: &dir, path: &path };
+        brings_nothing(place, pick, node.source.scope_of(layer), lost_link)
     })
 }
 
-fn brings_nothing(
-    node: &Node,
+/// A source directory that may lie below that of a node.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    node: &'a Node,
     layer: u16,
-    dir: &SourceDir,
-    path: &[u8],
+    dir: &'a SourceDir,
+    path: &'a [u8],
+}
+
+fn brings_nothing(
+    place: Place<'_>,
     pick: &Pick,
     scope: &Scope,
+    lost_link: &mut LostLink<'_>,
 ) -> bool {
+    let Place { node, layer, dir, path } = place;
     let root = node.source.layer(layer).root;
     let Some(of) = pick.in_root(root) else { return true };
-    if node.run.known_full.protects(path) {
+    // A name that is missing counts as a file, as in rsync.
+    if node.run.known_full.protects(path) || node.run.deletion.missing.names_some_in(path) {
         return false;
     }
-    if of.content == Content::Listed && !holds_nothing(node, layer, dir, path, scope) {
+    if of.content == Content::Listed && !holds_nothing(place, scope, lost_link) {
         return false;
     }
     let entered = RelPath::new(path).and_then(|path| rules_in_force(scope, &path, Some(dir)).ok());
@@ -110,7 +181,9 @@ fn brings_nothing(
         let Some(of) = below.in_root(root) else { return true };
         let opened = open(node, dir, &below.name, of.is_slashed || below.below.is_some());
         let path = [path, b"/", &below.name].concat();
-        opened.is_ok_and(|dir| brings_nothing(node, layer, &dir, &path, below, &scope))
+        opened.is_ok_and(|dir| {
+            brings_nothing(Place { dir: &dir, path: &path, ..place }, below, &scope, lost_link)
+        })
     })
 }
 
@@ -119,9 +192,9 @@ fn goes_down(node: &Node) -> bool {
     node.run.settings.traverse.depth == Depth::Recursive
 }
 
-fn holds_nothing(node: &Node, layer: u16, dir: &SourceDir, path: &[u8], scope: &Scope) -> bool {
-    let mut search = Search::new(node, layer, path.to_vec());
-    search.finds_nothing(dir.clone(), scope).unwrap_or(false)
+fn holds_nothing(place: Place<'_>, scope: &Scope, lost_link: &mut LostLink<'_>) -> bool {
+    let mut search = Search::new(place.node, place.layer, place.path.to_vec());
+    search.finds_nothing(place.dir.clone(), scope, lost_link).unwrap_or(false)
 }
 
 /// A search for a file. Without recursion, for trees may be deeper than a stack.
@@ -161,9 +234,14 @@ impl<'a> Search<'a> {
     }
 
     /// Whether there is no file at or below a directory; `None` when that cannot be known.
-    fn finds_nothing(&mut self, dir: SourceDir, scope: &Scope) -> Option<bool> {
+    fn finds_nothing(
+        &mut self,
+        dir: SourceDir,
+        scope: &Scope,
+        lost_link: &mut LostLink<'_>,
+    ) -> Option<bool> {
         let above_len = self.path.len();
-        if !self.enter(dir, scope, above_len)? {
+        if !self.enter(dir, scope, above_len, lost_link)? {
             return Some(false);
         }
         while let Some(level) = self.levels.last_mut() {
@@ -179,7 +257,7 @@ impl<'a> Search<'a> {
             let above_len = self.path.len();
             self.path.push(b'/');
             self.path.extend_from_slice(&name);
-            if !self.enter(dir, &scope, above_len)? {
+            if !self.enter(dir, &scope, above_len, lost_link)? {
                 return Some(false);
             }
         }
@@ -198,7 +276,13 @@ impl<'a> Search<'a> {
     }
 
     /// Looks at what is in a directory; false when there is a file.
-    fn enter(&mut self, dir: SourceDir, above: &Scope, above_len: usize) -> Option<bool> {
+    fn enter(
+        &mut self,
+        dir: SourceDir,
+        above: &Scope,
+        above_len: usize,
+        lost_link: &mut LostLink<'_>,
+    ) -> Option<bool> {
         let path = RelPath::new(&self.path)?;
         let scope = rules_in_force(above, &path, Some(&dir)).ok()?;
         let listing = dir.list().ok().filter(|listing| listing.error().is_none())?;
@@ -206,14 +290,22 @@ impl<'a> Search<'a> {
         let mut left = Vec::new();
         let mut child = self.path.clone();
         for (name, hint) in listing.iter() {
-            let Seen { kind, is_followed } = see(self.node, &dir, name, hint);
+            let (seen, _) = see_in(&self.node.run, &path, &dir, name, hint);
+            let Seen { kind, is_followed } = seen;
             child.truncate(self.path.len());
             child.push(b'/');
             child.extend_from_slice(name);
-            let (kind_of_node, side) = (node_kind(kind), Side::Sender);
-            let verdict = scope.check(&child, kind_of_node, side, Perishable::Honoured);
+            let is_excluded = |kind| {
+                let (kind, side) = (node_kind(kind), Side::Sender);
+                scope.check(&child, kind, side, Perishable::Honoured).is_excluded()
+            };
             match kind {
-                _ if verdict.is_excluded() => {}
+                _ if is_excluded(kind) => {}
+                _ if seen.leads_nowhere() => {
+                    if !is_excluded(Some(Kind::Directory)) {
+                        lost_link(&child);
+                    }
+                }
                 Some(Kind::Directory) if self.node.run.known_full.protects(&child) => {
                     has_file = true;
                     break;
@@ -230,7 +322,7 @@ impl<'a> Search<'a> {
         }
         let metadata = dir.as_opened().ok()?;
         let inode = metadata.inode();
-        if follows_links(self.node) && self.leads_back(&metadata) {
+        if self.node.run.settings.links.follows_some() && self.leads_back(&metadata) {
             return None;
         }
         self.levels.push(Level { dir: Some(dir), inode, scope, left, above_len });
@@ -261,22 +353,4 @@ impl<'a> Search<'a> {
 
 fn open(node: &Node, dir: &SourceDir, name: &[u8], is_followed: bool) -> io::Result<SourceDir> {
     node.run.open_source(dir, name, ThroughLink::at(is_followed), OpenedFor::Listing)
-}
-
-/// True when links to directories may be gone through.
-fn follows_links(node: &Node) -> bool {
-    let links = &node.run.settings.links;
-    links.symlinks == Symlinks::Follow || links.copy_dirlinks
-}
-
-/// What a name is; a link to a directory is one where the settings say so.
-fn see(node: &Node, dir: &SourceDir, name: &[u8], hint: Option<Kind>) -> Seen {
-    let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
-    let leads_to_directory =
-        || dir.stat_following(name).is_ok_and(|behind| behind.kind == Kind::Directory);
-    if kind == Some(Kind::Symlink) && follows_links(node) && leads_to_directory() {
-        Seen { kind: Some(Kind::Directory), is_followed: true }
-    } else {
-        Seen::itself(kind)
-    }
 }

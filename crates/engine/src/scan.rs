@@ -7,7 +7,7 @@ use std::time::Instant;
 use filter::{NodeKind, Perishable};
 use fs::{Dir, Listing};
 use model::settings::{DeleteWhen, OneFileSystem, Symlinks};
-use model::{Cause, Kind, Metadata, Topic, Verb, Verdict};
+use model::{Cause, Kind, Metadata, RelPath, Topic, Verb, Verdict};
 
 use crate::endpoint::{Directory, SourceDir};
 use crate::names::{AlsoIn, NameRef, Names, Presence, Seen, Sorted};
@@ -135,7 +135,10 @@ fn add_listing(
             continue;
         }
         let prunes = worker.run.settings.traverse.prune_empty_dirs;
-        if prunes && seen.is_directory() && prune::is_empty(node, layer, name, seen.is_followed) {
+        if prunes
+            && seen.is_directory()
+            && prune::is_empty(worker, node, layer, name, seen.is_followed)
+        {
             leave_out(worker, node, name, "there is nothing in it to bring over");
             continue;
         }
@@ -187,7 +190,7 @@ fn add_pick(worker: &mut Worker<'_>, node: &Arc<Node>, pick: &Pick, at: u32, nam
         let prunes = node.run.settings.traverse.prune_empty_dirs;
         if prunes
             && seen.is_directory()
-            && prune::pick_is_empty(node, layer, pick, seen.is_followed)
+            && prune::pick_is_empty(worker, node, layer, pick, seen.is_followed)
         {
             leave_out(worker, node, &pick.name, "there is nothing in it to bring over");
             continue;
@@ -200,29 +203,43 @@ fn add_pick(worker: &mut Worker<'_>, node: &Arc<Node>, pick: &Pick, at: u32, nam
 
 /// What a name is, links followed where the settings ask for it.
 fn see(run: &Run, node: &Node, dir: &SourceDir, name: &[u8], hint: Option<Kind>) -> Seen {
+    let (seen, copied) = see_in(run, &node.path, dir, name, hint);
+    if let Some(target) = copied {
+        tell_copied(run, node, name, &target);
+    }
+    seen
+}
+
+/// The same of a name in a directory of the transfer that lies at `path`, untold; with the text of a
+/// link that is followed since it leads out of the tree.
+pub(crate) fn see_in(
+    run: &Run,
+    path: &RelPath,
+    dir: &SourceDir,
+    name: &[u8],
+    hint: Option<Kind>,
+) -> (Seen, Option<Vec<u8>>) {
     let kind = hint.or_else(|| dir.stat(name).ok().map(|metadata| metadata.kind));
     if kind != Some(Kind::Symlink) {
-        return Seen::itself(kind);
+        return (Seen::itself(kind), None);
     }
     let links = &run.settings.links;
     let target = || dir.stat_following(name).ok().map(|metadata| metadata.kind);
     let leaves_the_tree = || {
         // As it stands there, munged or not: that is what is followed.
         let target = dir.read_link(name).ok()?;
-        links::is_unsafe(&target, &node.path).then_some(target)
+        links::is_unsafe(&target, path).then_some(target)
     };
     let follows_all = links.symlinks == Symlinks::Follow;
     let leaves = if links.copy_unsafe && !follows_all { leaves_the_tree() } else { None };
-    if let Some(target) = &leaves {
-        tell_copied(run, node, name, target);
-    }
-    if follows_all || leaves.is_some() {
-        return Seen { kind: target().or(kind), is_followed: true };
-    }
-    if links.copy_dirlinks && target() == Some(Kind::Directory) {
-        return Seen { kind: Some(Kind::Directory), is_followed: true };
-    }
-    Seen::itself(kind)
+    let seen = if follows_all || leaves.is_some() {
+        Seen { kind: target().or(kind), is_followed: true }
+    } else if links.copy_dirlinks && target() == Some(Kind::Directory) {
+        Seen { kind: Some(Kind::Directory), is_followed: true }
+    } else {
+        Seen::itself(kind)
+    };
+    (seen, leaves)
 }
 
 /// Notes that the source lacks what links to nothing might have been: deletions must know now. Those

@@ -330,12 +330,14 @@ impl Entry {
     /// Counts the entry as failed after its transfer had begun. rsync tells of a transfer when it
     /// begins, so the line comes all the same.
     pub(crate) fn fail_in_transfer(&self, worker: &mut Worker<'_>, fault: Fault, flags: ItemFlags) {
-        let mut item = Item::failed(self.path(), self.source, &fault);
+        let run = worker.run;
+        let mode = crate::wanted::source_mode(&run.settings, &self.source);
+        let mut item = Item::failed(self.path(), Metadata { mode, ..self.source }, &fault);
         if fault.side == model::Side::Destination {
             item.flags = flags;
             item.source = self.node.source.argument_of(self.layer);
         }
-        worker.run.fault(&mut worker.scratch.totals, fault);
+        run.fault(&mut worker.scratch.totals, fault);
         conclude_failed(worker, self.segment, item);
     }
 

@@ -333,3 +333,22 @@ fn a_file_whose_attributes_cannot_be_read_is_brought_up_to_date_all_the_same() {
         assert!(seen.tree.at("dst/g").xattrs.is_empty(), "{options}");
     }
 }
+
+#[test]
+fn a_directory_that_pretends_gets_no_list_of_its_own() {
+    let acl = Acl { users: vec![(1234, 4)], groups: vec![], group_obj: 3, mask: 4 };
+    let tree = Tree::new().dir("src/d").default_acl(acl).file("src/d/file", "x");
+    let seen = check_args(&tree, "-aA --fake-super --no-perms src/ dst");
+    let has_list =
+        |path: &str| seen.tree.at(path).xattrs.keys().any(|name| name.starts_with(b"system."));
+    assert!(!has_list("dst/d") && !has_list("dst/d/file"));
+}
+
+#[test]
+fn what_a_directory_pretends_to_be_is_asked_for_where_it_is_not_listed() {
+    let tree = Tree::new().dir("src/d").owner(0, 0).mode(0o711).dir("src/open");
+    let check = |args: &str| check_items(&Scenario::new(tree.clone(), args).by_user()).code();
+    assert_eq!(check("-tdi --fake-super src/ dst"), 23);
+    assert_eq!(check("-tdi src/ dst"), 0);
+    assert_eq!(check("-tdi --fake-super src/open dst"), 0);
+}

@@ -46,6 +46,29 @@ fn directories_that_bring_no_file_are_pruned_however_they_were_named() {
 }
 
 #[test]
+fn a_directory_with_nothing_but_a_link_to_nothing_is_pruned() {
+    let tree = Tree::new()
+        .symlink("src/lost/link", "nowhere")
+        .symlink("src/lost/deep/link", "nowhere")
+        .symlink("src/out/link", "../../../nowhere")
+        .file("src/full/file", "x")
+        .symlink("src/full/link", "nowhere")
+        .symlink("src/outside/link", "../../aside")
+        .dir("aside/empty")
+        .file("dst/extra", "e");
+    for (args, absent) in [
+        ("-rmLi --delete src/ dst", "dst/lost"),
+        ("-rmLi src/lost src/full dst", "dst/lost"),
+        ("-rmLi --exclude=link src/ dst", "dst/lost"),
+        ("-rmi --copy-unsafe-links src/ dst", "dst/out"),
+    ] {
+        let seen = check_args(&tree, args);
+        assert_eq!(seen.code(), if args.contains("exclude") { 0 } else { 23 }, "{args}");
+        assert_there(&seen, &["dst/full/file", "dst/extra"], &[absent, "dst/outside"]);
+    }
+}
+
+#[test]
 fn a_missing_argument_is_deleted_only_if_nothing_is_in_it() {
     let tree = Tree::new()
         .dir("src/here")
@@ -210,4 +233,39 @@ fn a_destination_that_is_a_file_gives_way_to_no_directory() {
     }
     let seen = check_args(&tree, "-ai src/one file");
     assert_eq!(seen.tree.at("file").size, 1);
+}
+
+#[test]
+fn what_two_sources_have_comes_from_the_first() {
+    let tree = Tree::new()
+        .file("src/d/file", "from the whole")
+        .file("src/d/sub/file", "from the whole")
+        .file("src/deep/d/file", "named")
+        .file("src/deep/d/sub/file", "named");
+    for (sources, size) in [("src/deep/d src/", 5), ("src/ src/deep/d", 14)] {
+        let seen = check_args(&tree, &format!("-ri {sources} dst"));
+        assert_eq!(seen.tree.at("dst/d/file").size, size, "{sources}");
+        assert_eq!(seen.tree.at("dst/d/sub/file").size, size, "{sources}");
+    }
+}
+
+#[test]
+fn a_name_that_is_missing_keeps_its_directory_from_being_pruned() {
+    let tree = Tree::new().dir("src/way");
+    for (source, kept) in [("src/missing", "dst/src"), ("src/way/missing", "dst/src/way")] {
+        let seen = check_args(&tree, &format!("-mRi --delete-missing-args {source} dst/"));
+        assert_there(&seen, &[kept], &[]);
+    }
+    let seen = check_args(&tree, "-mRi --ignore-missing-args src/missing dst/");
+    assert_there(&seen, &[], &["dst/src"]);
+}
+
+#[test]
+fn a_directory_that_is_pruned_is_in_no_files_way() {
+    let tree = Tree::new().dir("src").file("dst", "kept").file("full/file", "x");
+    for (args, code) in [("-rm src", 0), ("-dm full", 0), ("-rm full", 3), ("-r src", 3)] {
+        let seen = check_args(&tree, &format!("{args} dst"));
+        assert_eq!(seen.code(), code, "{args}");
+        assert_eq!(seen.tree.at("dst").kind, '-');
+    }
 }

@@ -245,3 +245,13 @@ fn a_root_on_the_way_is_named_where_no_directory_is_asked_for() {
         assert_eq!(seen.stdout().matches("skipping directory .").count(), 1, "{args}");
     }
 }
+
+#[test]
+fn what_lacks_its_owner_is_told_with_the_mode_that_it_was_given() {
+    let tree = Tree::new().file("src/f", "x").owner(0, 0).mode(0o644);
+    let scenario =
+        Scenario::new(tree, "-rpo --super --chmod=go= src/ dst").arg("--out-format=%i %n %B");
+    let seen = check_items(&scenario.by_user());
+    assert_eq!(seen.code(), 23);
+    assert!(seen.stdout().contains(">f+++++++++ f rw-------"));
+}

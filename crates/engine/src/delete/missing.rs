@@ -46,6 +46,11 @@ impl Missing {
         }
         Self { by_dir }
     }
+
+    /// True when a name goes at the node of the directory that has this path.
+    pub(crate) fn names_some_in(&self, dir: &[u8]) -> bool {
+        self.by_dir.contains_key(dir)
+    }
 }
 
 /// Removes what has to go at a node.
