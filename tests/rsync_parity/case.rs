@@ -109,6 +109,15 @@ impl Case {
             .any(|option| self.has_prefix(option))
     }
 
+    /// True if a rule about extended attributes may be given.
+    pub(crate) fn has_attribute_rules(&self) -> bool {
+        self.groups.iter().flatten().any(|word| {
+            let word = word.strip_prefix(b"--filter=").unwrap_or(word);
+            let end = word.iter().position(|byte| b" _".contains(byte)).unwrap_or(word.len());
+            word.first().is_some_and(|byte| b":.+-".contains(byte)) && word[..end].contains(&b'x')
+        })
+    }
+
     /// True if links of the source are followed.
     pub(crate) fn follows_links(&self) -> bool {
         ["-L", "-k", "--copy-unsafe-links"].iter().any(|option| self.has(option))

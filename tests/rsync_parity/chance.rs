@@ -33,13 +33,14 @@ pub(crate) fn is_left_to_chance(
         || is_torn_off(case, reference, difference)
         || is_deletion_after_fault(case, reference, difference)
         || is_directory_time_of_redo(reference, difference)
-        || is_backup_without_a_name(case, reference)
+        || is_directory_time_of_an_attempt(reference, difference)
+        || is_backup_without_a_name(case, reference, difference)
         || is_stat_of_the_wrong_tree(case, reference, difference)
         || is_appended_to_nothing(case, difference)
         || is_destination_in_its_source(case, difference)
         || is_attribute_of_a_basis_file(case, reference, difference)
         || is_changed_through_another_name(case, difference)
-        || is_basis_out_of_reach(case, reference)
+        || is_basis_out_of_reach(case, reference, difference)
         || is_told_though_it_failed(case, reference, difference)
         || is_touched_though_left_alone(case, reference, difference)
         || is_kept_for_a_missing_source(case, reference, difference)
@@ -130,7 +131,10 @@ fn is_told_though_it_failed(case: &Case, reference: &Observation, difference: &D
     let theirs = difference.text.split('`').nth(1).unwrap_or_default();
     let is_told_before = !theirs.starts_with(">f");
     // A dry run tells even of what has no place to go to.
-    let stays = case.has("-n") || stderr.contains("*** Skipping any contents from this failed");
+    let stays = case.has("-n")
+        || stderr.contains("*** Skipping any contents from this failed")
+        || (stderr.contains("[receiver] mkstemp \"")
+            && stderr.contains("No such file or directory"));
     let is_below_what_stays =
         case.has("--ignore-existing") && stays && has_file_for_directory(case);
     let is_in_the_way = reference.stdout().contains("could not make way for ")
@@ -168,8 +172,10 @@ fn is_touched_though_left_alone(
     let is_touched = difference.field == "mtime" && there.is_some_and(|it| it.kind != Kind::Dir);
     let stderr = reference.stderr();
     let ends_deletion = case.has_prefix("--del")
-        && stderr.contains("[generator] opendir \"")
-        && stderr.contains("Not a directory (20)");
+        && ((stderr.contains("[generator] opendir \"") && stderr.contains("Not a directory (20)"))
+            // Or looks for what it is to delete behind a link, and is refused.
+            || (stderr.contains("[generator] delete_file: ")
+                && stderr.contains("Too many levels of symbolic links (40)")));
     let is_kept = difference.aspect == Aspect::Exit
         || (matches!(difference.field, "existence" | "links to") && there.is_some())
         || (difference.field == "mtime" && difference.text.contains("now"));
@@ -189,13 +195,23 @@ fn is_kept_for_a_missing_source(
     });
     let is_kept = match (difference.aspect, difference.field) {
         (Aspect::Tree, "existence") => difference.text.starts_with("nothing |"),
-        (Aspect::Tree, "mtime") => difference.text.starts_with("now |"),
+        (Aspect::Tree, "mtime") => {
+            difference.text.starts_with("now |") || differs_in_fraction(&difference.text)
+        }
         (Aspect::Tree, "links to") => true,
         (Aspect::Output, field) => field == "deletions",
         (Aspect::Exit, _) => reference.run.exit == Exit::Code(25),
         _ => false,
     };
     case.has_prefix("--del") && is_missing && is_kept && !difference.path.starts_with(b"src")
+}
+
+/// True of two times in the same second: where something was deleted in a directory, its time is set,
+/// else one that counts as equal stays as it is.
+fn differs_in_fraction(text: &str) -> bool {
+    let second = |time: &str| time.trim().split_once('.').map(|(second, _)| second.to_owned());
+    text.split_once(" | ")
+        .is_some_and(|(theirs, ours)| second(theirs).is_some() && second(theirs) == second(ours))
 }
 
 /// Both modes of a difference between modes.
@@ -211,11 +227,28 @@ fn last_name(path: &[u8]) -> &[u8] {
 
 /// A basis file that an ordinary user may neither link nor read: rsync has removed the
 /// destination's file by then. Keeping that one and going on with the source is the better end.
-fn is_basis_out_of_reach(case: &Case, reference: &Observation) -> bool {
+fn is_basis_out_of_reach(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let stderr = reference.stderr();
+    let refused = || {
+        let lines = stderr.lines().filter(|line| line.ends_with("Permission denied (13)"));
+        lines.filter_map(|line| line.split_once("[generator] open \"")?.1.split_once('"'))
+    };
+    let is_named = || {
+        let name = String::from_utf8_lossy(last_name(&difference.path)).into_owned();
+        // Other characters are told as numbers.
+        refused().any(|(path, _)| path.contains("\\#") || path.ends_with(&format!("/{name}")))
+    };
+    let is_affected = match (difference.aspect, difference.field) {
+        (Aspect::Tree, "mtime") => difference.text.contains("now") || is_named(),
+        (Aspect::Tree, "links to") => true,
+        (Aspect::Tree, _) => is_outside_source(case, &difference.path) && is_named(),
+        (Aspect::Exit, _) => difference.text == "Code(23) | Code(0)",
+        (Aspect::Output, field) => field != "deletions",
+    };
     case.has_prefix("--link-dest")
         && case.run_as == RunAs::User
-        && reference.stderr().contains("[generator] open \"")
-        && reference.stderr().contains("Permission denied")
+        && refused().next().is_some()
+        && is_affected
 }
 
 /// Written in place without -H, a file changes under all its names: whether rsync's generator has
@@ -280,11 +313,26 @@ fn is_destination_in_its_source(case: &Case, difference: &Difference) -> bool {
 
 /// A backup whose name would be too long: rsync's receiver gives up the whole run with 11, its
 /// generator goes on; going on and saying so is the better end.
-fn is_backup_without_a_name(case: &Case, reference: &Observation) -> bool {
+fn is_backup_without_a_name(case: &Case, reference: &Observation, difference: &Difference) -> bool {
+    let is_refused = reference.stderr().contains("File name too long");
+    let is_torn_off = is_refused && reference.run.exit == Exit::Code(11);
+    let is_device = reference.stdout().lines().any(is_device_without_a_backup);
+    let is_affected = match (difference.aspect, difference.field) {
+        // Whatever comes after it is not done.
+        (Aspect::Tree, _) if is_torn_off => is_outside_source(case, &difference.path),
+        (Aspect::Tree, "mtime") => difference.text.contains("now"),
+        (Aspect::Tree, _) => last_name(&difference.path).len() > 250,
+        (Aspect::Exit, _) => is_torn_off || difference.text == "Code(0) | Code(23)",
+        (Aspect::Output, _) => true,
+    };
     (case.has("-b") || case.has("--backup"))
-        && ((reference.stderr().contains("File name too long")
-            && reference.run.exit != Exit::Code(0))
-            || reference.stdout().lines().any(is_device_without_a_backup))
+        && ((is_refused && reference.run.exit != Exit::Code(0)) || is_device)
+        && is_affected
+}
+
+/// True where a run may change something: in the source that is done only to move it.
+fn is_outside_source(case: &Case, path: &[u8]) -> bool {
+    case.has("--remove-source-files") || !(path == b"src" || path.starts_with(b"src/"))
 }
 
 /// rsync moves a device to its backup name, and where that fails deletes it.
@@ -337,12 +385,16 @@ fn is_deletion_after_fault(case: &Case, reference: &Observation, difference: &Di
         let below_dst = path.strip_prefix(b"dst/").filter(|_| case.has("--backup-dir=bk"));
         let path = below_dst.unwrap_or(path);
         let is_backup_dir = path == b"bk" && case.has_prefix("--backup-dir");
-        let aside = path.strip_prefix(b"bk/").map(|name| [b"dst/", name].concat());
-        suffixes.iter().filter_map(old_name).any(|path| case.tree.get(path).is_some())
-            || aside.is_some_and(|path| case.tree.get(&path).is_some())
-            || is_backup_dir
+        let is_aside = |path: &[u8]| {
+            let name = path.strip_prefix(b"bk/");
+            name.is_some_and(|name| case.tree.get(&[b"dst/", name].concat()).is_some())
+        };
+        let mut old_names = suffixes.iter().filter_map(old_name);
+        old_names.any(|path| case.tree.get(path).is_some() || is_aside(path)) || is_backup_dir
     };
-    let failed_dir = unreadable_dirs(&stderr).any(parts_of);
+    let failed_dir = unreadable_dirs(&stderr).any(parts_of)
+        || difference.path == b"src"
+        || difference.path.starts_with(b"src/");
     match (difference.aspect, difference.field) {
         (Aspect::Tree, "existence") => was_there() && !failed_dir,
         (Aspect::Tree, "links to") => !failed_dir,
@@ -359,6 +411,14 @@ fn unreadable_dirs(stderr: &str) -> impl Iterator<Item = &str> {
         .lines()
         .filter_map(|line| line.split_once("[sender] opendir \"")?.1.rsplit_once('"'))
         .filter_map(|(path, _)| path.split_once("/run/src/").map(|(_, inside)| inside))
+}
+
+/// Where something could not be removed rsync sets its directory's time all the same, which counts as
+/// equal.
+fn is_directory_time_of_an_attempt(reference: &Observation, difference: &Difference) -> bool {
+    reference.stderr().contains("could not make way for ")
+        && difference.field == "mtime"
+        && differs_in_fraction(&difference.text)
 }
 
 /// A file that failed its check is sent again at the end, when its directory may or may not have

@@ -3,13 +3,14 @@
 use super::differs_in_letters;
 use crate::case::Case;
 use crate::support::parity::{Aspect, Difference, Observation};
-use crate::support::tree::{Kind, Node};
+use crate::support::tree::{Kind, Node, Segment};
 
 /// True if `difference` is one that rsync might have with itself, or with its own manual.
 pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Difference) -> bool {
     is_special_source_kept(case, difference)
         || is_source_behind_a_link(case, reference, difference)
         || is_source_of_a_lacking_copy(case, reference, difference)
+        || is_source_moved_from_under_a_link(case, reference, difference)
         || is_appended_to_what_is_like_it(case, difference)
         || is_mode_of_another_kind(case, difference)
         || is_rule_of_a_directory_passed(case, difference)
@@ -74,6 +75,34 @@ fn is_source_of_a_lacking_copy(
         && is_kept
 }
 
+/// --remove-source-files with -L: rsync removes what a link leads to when that has been copied, and then
+/// has nothing to copy under the name of the link, which is left behind.
+fn is_source_moved_from_under_a_link(
+    case: &Case,
+    reference: &Observation,
+    difference: &Difference,
+) -> bool {
+    let name = last_name(&difference.path);
+    let is_link = |node: &Node| {
+        node.path.starts_with(b"src")
+            && (last_name(&node.path) == name || difference.field == "items")
+            && matches!(node.kind, Kind::Symlink(_))
+    };
+    let is_lost = match difference.field {
+        "existence" if difference.path.starts_with(b"src") => {
+            difference.text.ends_with("| nothing")
+        }
+        "existence" => difference.text.starts_with("nothing | -"),
+        "items" => difference.text.contains(" | `>f"),
+        _ => false,
+    };
+    case.has("--remove-source-files")
+        && case.has("-L")
+        && reference.stderr().contains("file has vanished: ")
+        && is_lost
+        && case.tree.nodes.iter().any(is_link)
+}
+
 /// --append with --fuzzy: rsync takes the length of the file that is like it for the
 /// destination's, and leaves out files that are not there at all.
 fn is_appended_to_what_is_like_it(case: &Case, difference: &Difference) -> bool {
@@ -110,6 +139,7 @@ fn is_rule_of_a_directory_passed(case: &Case, difference: &Difference) -> bool {
     let names_some = case.has_prefix("--files-from") || case.has("-R");
     let is_left_out = match (difference.aspect, difference.field) {
         (Aspect::Output, _) => true,
+        (Aspect::Tree, "existence") if excludes_the_rest(case) => true,
         (Aspect::Tree, "existence") => difference.text.starts_with("nothing |"),
         (Aspect::Tree, "mtime") => difference.text.ends_with("| now"),
         _ => false,
@@ -118,6 +148,18 @@ fn is_rule_of_a_directory_passed(case: &Case, difference: &Difference) -> bool {
         && names_some
         && is_left_out
         && case.tree.nodes.iter().any(is_rule_file)
+}
+
+/// True when a rule of a directory leaves out what does not match: of the wrong directory, it does so
+/// where another would not.
+fn excludes_the_rest(case: &Case) -> bool {
+    let is_negated = |segment: &Segment| match segment {
+        Segment::Bytes(text) => text.windows(2).any(|pair| pair == b"-!"),
+        _ => false,
+    };
+    let negates =
+        |node: &Node| matches!(&node.kind, Kind::File(text) if text.iter().any(is_negated));
+    case.tree.nodes.iter().filter(|node| is_rule_file(node)).any(negates)
 }
 
 /// -U: rsync looks at a rule file when it has read it, lanesync leaves its access time alone.
@@ -139,6 +181,7 @@ fn is_rule_file_just_read(case: &Case, difference: &Difference) -> bool {
 fn is_empty_and_named_twice(case: &Case, difference: &Difference) -> bool {
     let is_kept = match difference.field {
         "existence" => difference.text.starts_with('d') && difference.text.ends_with("| nothing"),
+        "kind" => difference.text.starts_with('d'),
         "mtime" if difference.text.contains("now") => true,
         "mtime" | "mode" | "uid" | "gid" => {
             case.tree.get(&difference.path).is_some_and(|node| node.kind == Kind::Dir)
@@ -246,7 +289,9 @@ fn is_backup_of_what_was_kept(
         && difference.text.ends_with("| nothing")
         && !difference.path.starts_with(b"src");
     // Deletion before the transfer shows in the times of directories.
-    let is_place = difference.aspect == Aspect::Output && difference.text.contains("`.d..t...... ");
+    let is_place = difference.aspect == Aspect::Output
+        && (difference.text.contains("`.d..t...... ")
+            || (difference.text.contains("`.d..t") && differs_in_letters(&difference.text, "t")));
     let makes_backups = case.has("-b") || case.has_prefix("--backup-dir");
     case.has_prefix("--del") && is_missing && ((makes_backups && is_backup) || is_place)
 }

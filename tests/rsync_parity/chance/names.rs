@@ -22,6 +22,7 @@ pub(super) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
         || is_copied_though_right(case, difference)
         || is_in_a_linked_basis(case, difference)
         || is_read_under_another_name(case, difference)
+        || is_given_up_for_a_group(case, difference)
 }
 
 /// -H with --safe-links: rsync makes an unsafe link that is a further name of a safe one, against
@@ -200,6 +201,18 @@ fn is_read_under_another_name(case: &Case, difference: &Difference) -> bool {
     let is_atime = difference.field == "items"
         && (differs_in_letters(&difference.text, "u") || difference.text.contains(".f......u.. "));
     case.has("-c") && case.has("-U") && is_atime && case.tree.nodes.iter().any(is_linked)
+}
+
+/// -H with --existing: rsync removes a directory that is in the way of a further name, and then makes
+/// nothing, for the first name is not there to be linked to.
+fn is_given_up_for_a_group(case: &Case, difference: &Difference) -> bool {
+    let is_obstacle = case.tree.get(&difference.path).is_some_and(|node| node.kind == Kind::Dir);
+    case.has("-H")
+        && case.has("--existing")
+        && difference.field == "existence"
+        && difference.text.starts_with("nothing | -")
+        && is_obstacle
+        && originals(case, &difference.path).any(|node| matches!(node.kind, Kind::File(_)))
 }
 
 fn is_source(node: &Node) -> bool {

@@ -4,7 +4,7 @@ use super::attributes::{originals, shown_mode};
 use crate::case::Case;
 use crate::support::parity::{Aspect, Difference, Observation};
 use crate::support::run::RunAs;
-use crate::support::tree::Node;
+use crate::support::tree::{Kind, Node};
 
 /// Where it keeps owners and modes.
 const STAT: &str = "user.rsync.%stat";
@@ -14,6 +14,7 @@ pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Diff
     is_uninitialised_owner(case, reference, difference)
         || is_deletion_in_pretence(case, reference, difference)
         || is_unknown_pretence(case, reference, difference)
+        || is_pretence_behind_a_link(case, difference)
 }
 
 /// --fake-super without -o and -g: rsync writes owners that it never set, and so writes the
@@ -47,6 +48,25 @@ fn is_deletion_in_pretence(case: &Case, reference: &Observation, difference: &Di
     case.has("--fake-super") && case.run_as == RunAs::User && is_refused && is_left
 }
 
+/// -H with links that are followed: rsync asks a link what the file behind it pretends to be, and all the
+/// names of that file are what it says of itself.
+fn is_pretence_behind_a_link(case: &Case, difference: &Difference) -> bool {
+    let pretends = |node: &Node| node.xattrs.iter().any(|(name, _)| name == STAT.as_bytes());
+    let is_link =
+        |node: &Node| node.path.starts_with(b"src") && matches!(node.kind, Kind::Symlink(_));
+    let is_untold = match difference.field {
+        "xattrs" => difference.text.starts_with("[] | [user.rsync.%stat="),
+        field => field == "mode",
+    };
+    let mut originals = originals(case, &difference.path);
+    case.has("--fake-super")
+        && case.has("-H")
+        && case.follows_links()
+        && is_untold
+        && originals.any(|node| pretends(node) || is_link(node))
+        && case.tree.nodes.iter().any(is_link)
+}
+
 /// --fake-super as an ordinary user: what a file of the source pretends to be, rsync guesses where it
 /// cannot be read. At the destination it is replaced by lanesync, but left alone by rsync.
 fn is_unknown_pretence(case: &Case, reference: &Observation, difference: &Difference) -> bool {
@@ -58,7 +78,9 @@ fn is_unknown_pretence(case: &Case, reference: &Observation, difference: &Differ
         Aspect::Tree => case.tree.get(&difference.path).is_some_and(is_unreadable),
         // It looks at what rules leave out, too.
         Aspect::Exit => {
-            difference.text == "Code(23) | Code(0)" && (!fails("sender") || case.has_rules())
+            let is_skipped = reference.stdout().contains("skipping directory ");
+            difference.text == "Code(23) | Code(0)"
+                && (!fails("sender") || case.has_rules() || is_skipped)
         }
         Aspect::Output => fails("sender"),
     };
