@@ -13,19 +13,19 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use engine::Surroundings;
 use engine::serve::{Server, Terms};
-use engine::{RemoteSource, Surroundings};
 use errand::{Around, Asks, Found, NotFound, Outcome, Post, Service, Work};
 use model::settings::Ids;
 use model::{Destination, Job, Summary};
+use net::Session;
 use net::further::Whereabouts;
-use net::{Session, Setup};
 use sched::Cancel;
-use wire::{FailureKind, Hello, Task, Told};
+use wire::{FailureKind, Task, Told};
 
 use super::signals::Watch;
-use super::sync::{SourceAt, bring_over, tell};
-use super::talk::Talk;
+use super::sync::{SourceAt, bring_over, source_of, tell};
+use super::talk::{Talk, setup};
 use super::typed;
 use crate::cli::{self, Refusal};
 use crate::exit_code::{Ending, Exit};
@@ -69,7 +69,7 @@ fn refused(exit: Exit, what: &str) -> Refusal {
 
 /// Begins a session on the standard streams, and does what it is told.
 fn work(umask: u32) -> Result<Exit, Refusal> {
-    let mut setup = Setup::new(env!("CARGO_PKG_VERSION"), "the controller");
+    let mut setup = setup("the controller");
     setup.patience.silence = SILENCE;
     let session = net::pipe::stdio().and_then(|lane| Session::accept(lane, setup));
     let session = session.map_err(|error| refused(Exit::Stream, &format!("begin: {error}")))?;
@@ -108,9 +108,8 @@ fn run_destination(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {
         let around = Surroundings { sink, gauges, cancel, umask };
         look_up_owners(&mut work.job, &around);
         let (ending, summary) = match (look_up_paths(&mut work), session.greeted()) {
-            (Ok(()), Ok(Hello { system, .. })) => {
-                let directory = work.besides.source_directory;
-                let source = RemoteSource { ask: session.asker(), system, directory };
+            (Ok(()), Ok(hello)) => {
+                let source = source_of(session, &hello, work.besides.source_directory);
                 bring_over(&work.job, work.rules, &SourceAt::There(source), &around)
             }
             (Err(refusal), _) => {

@@ -11,22 +11,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use engine::Surroundings;
 use engine::serve::{Server, Terms};
-use engine::{RemoteSource, Surroundings};
 use errand::{Asks, Besides, Found, List, NotFound, Service, TooLong, Work};
 use filter::Rules;
 use model::{Job, Source, Summary};
 use net::further::{Plan, Whereabouts, Wish};
 use net::session::Cause;
 use net::shell::Process;
-use net::{Agent, BootstrapError, Over, Program, Relay, Session, Setup, Target};
+use net::{Agent, BootstrapError, Over, Program, Relay, Session, Target};
 use report::settings::Volume;
 use sched::Cancel;
 use wire::{FailureKind, Hello, Patience, Serve, System, Task, Violation};
 
 use super::agent::hash;
-use super::sync::{SourceAt, bring_over, tell};
-use super::talk::Talk;
+use super::sync::{SourceAt, bring_over, source_of, tell};
+use super::talk::{Talk, setup};
 use super::typed;
 use crate::cli::{FarList, FarSide, Refusal, Remote};
 use crate::exit_code::{Ending, Exit};
@@ -93,7 +93,7 @@ impl Far {
             sentence: error.to_string(),
         })?;
         let peer = format!("the agent on {}", host.shown());
-        let mut setup = Setup::new(env!("CARGO_PKG_VERSION"), &peer);
+        let mut setup = setup(&peer);
         setup.patience = patience(remote);
         if let Some(system) = served {
             setup.hello.system = system;
@@ -299,10 +299,7 @@ impl Far {
         self.widen(notices);
         let listener = self.stop_when_over(around.cancel.clone());
         let source = match self.session.greeted() {
-            Ok(Hello { system, .. }) => {
-                let directory = self.source_directory.clone();
-                RemoteSource { ask: self.session.asker(), system, directory }
-            }
+            Ok(hello) => source_of(&self.session, &hello, self.source_directory.clone()),
             Err(over) => return fail(around, self.exit_of(&over), &over),
         };
         let (ending, summary) = bring_over(job, rules, &SourceAt::There(source), around);

@@ -13,6 +13,7 @@ use net::Session;
 use report::settings::OutputStyle;
 use report::{Closing, Ended, Endings, Reporter, Severity, Statistics, Traffic};
 use sched::Cancel;
+use wire::Hello;
 
 use super::far::Far;
 use super::signals::Watch;
@@ -142,6 +143,13 @@ pub(super) enum SourceAt {
     Here,
     /// On another, where it is asked for.
     There(RemoteSource),
+}
+
+/// The source that a session's other side serves, which has said this of itself, and whose relative
+/// paths begin from this directory.
+pub(super) fn source_of(session: &Session, peer: &Hello, directory: Box<[u8]>) -> RemoteSource {
+    let capacity = session.capacity(peer);
+    RemoteSource { ask: session.asker(), system: peer.system, directory, capacity }
 }
 
 /// A stream on which a run that is stopped does not wait for a reader.

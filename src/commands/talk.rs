@@ -3,8 +3,18 @@
 use std::sync::Arc;
 
 use errand::{Over, Post};
-use net::Session;
+use net::{Session, Setup};
 use wire::{EventBytes, Failure, OutcomeBytes, ProgressBytes, Told};
+
+/// What either side says of itself.
+pub(super) fn setup(peer: &str) -> Setup {
+    let mut setup = Setup::new(env!("CARGO_PKG_VERSION"), peer);
+    let handles = &mut setup.hello.capacity.handles;
+    // Each is a descriptor, and there are others.
+    let descriptors = fs::process::raise_open_files() / 4 * 3;
+    *handles = u32::try_from(descriptors).unwrap_or(u32::MAX).min(*handles);
+    setup
+}
 
 /// A session, spoken through by one of the two.
 pub(super) struct Talk(pub(super) Arc<Session>);

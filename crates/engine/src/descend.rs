@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use fs::xattr::Node as Carrier;
 use fs::{AccessTime, Dir};
@@ -13,7 +14,7 @@ use crate::attributes::{self, AsksForExtra, Extra, ExtraChange};
 use crate::endpoint::{Directory, SourceDir};
 use crate::layers::{can_read_attributes, leave_existing, open_layers, tell_unknown_pretence};
 use crate::merge_files::{rules_in_force, rules_of};
-use crate::names::{NameRef, Presence};
+use crate::names::Presence;
 use crate::node::{
     Before, Content, Finish, Ground, Handle, Layer, Node, Origin, SourceSide, Target, TargetSide,
     ThroughLink, is_listed,
@@ -27,9 +28,6 @@ use crate::{basis, delete, finalize, inheritance, scan};
 
 /// A directory about to be entered.
 pub(crate) mod way;
-
-/// Directories that the source begins with before their turn, where it lies far away.
-const BEGUN: usize = 8;
 
 /// Why `-xx` leaves a directory out.
 pub(crate) const IS_ANOTHER_FILE_SYSTEM: &str = "another file system is mounted there";
@@ -47,7 +45,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
     let directories = found.names.directories();
     let own = run.log.open(segment);
     if next + 1 < directories.len() {
-        begin_some(&node, &found, &directories[next + 1..]);
+        begin_some(&node, &found, next + 1);
         node.hold();
         run.progress.begin_scan();
         run.progress.begin_listing();
@@ -69,14 +67,22 @@ pub(crate) fn run(worker: &mut Worker<'_>, position: Position) {
     run.progress.end_scan();
 }
 
-/// Has the source begin with the directories that come next.
-fn begin_some(node: &Node, found: &Found, next: &[NameRef]) {
-    let Some(first) = next.first() else { return };
-    let Some(dir) = node.source.layer(first.layer).handle.if_open() else { return };
-    let is_here = |entry: &&NameRef| entry.layer == first.layer && !entry.is_followed;
-    for entry in next.iter().take(BEGUN).filter(is_here) {
-        dir.begin_child(found.names.name(entry), node.run.access_time());
+/// Has the source begin with the directories from this one on, where it lies far away: with as many as it
+/// has room for.
+pub(crate) fn begin_some(node: &Node, found: &Found, next: usize) {
+    let directories = found.names.directories();
+    let mut begun = found.begun.load(Ordering::Relaxed).max(next);
+    while let Some(entry) = directories.get(begun) {
+        let dir = node.source.layer(entry.layer).handle.if_open();
+        // What a link leads to is known when it is its turn.
+        let dir = dir.filter(|_| !entry.is_followed);
+        let name = found.names.name(entry);
+        if dir.is_some_and(|dir| !dir.begin_child(name, node.run.access_time())) {
+            break;
+        }
+        begun += 1;
     }
+    found.begun.fetch_max(begun, Ordering::Relaxed);
 }
 
 /// Looks at a directory on both sides and makes the node of it; `None` when it is not entered.

@@ -38,6 +38,21 @@ impl Descriptors {
         Self::of_limit(fs::process::raise_open_files())
     }
 
+    /// The same where what is open at the source takes room of another host, too: so many handles. There
+    /// a quarter of them is for what is asked ahead.
+    pub(crate) fn within(self, handles: Option<u64>) -> Self {
+        let Some(handles) = handles else { return self };
+        let at_most = |count: usize, share: u64| {
+            count.min(usize::try_from(share).unwrap_or(usize::MAX)).max(1)
+        };
+        Self {
+            roots: at_most(self.roots, handles / 8),
+            dirs: at_most(self.dirs, handles * 3 / 8),
+            // Of what a task opens, less than half lies at the source.
+            tasks: self.tasks.min(handles / 2).max(PER_TASK),
+        }
+    }
+
     /// An eighth for roots, three eighths for other directories, the rest for tasks.
     fn of_limit(limit: u64) -> Self {
         let free = limit.saturating_sub(ALWAYS).max(PER_TASK);
@@ -58,6 +73,19 @@ mod tests {
             assert!(roots > 0 && dirs > 0 && tasks >= (limit - ALWAYS) / 2, "{limit}");
             assert!(ALWAYS + roots as u64 + dirs as u64 + tasks <= limit, "{limit}");
         }
+    }
+
+    #[test]
+    fn the_shares_fit_what_another_host_can_hold_open() {
+        let here = Descriptors::of_limit(1 << 20);
+        assert_eq!(here.within(None), here);
+        for handles in [256, 768, 4096] {
+            let Descriptors { roots, dirs, tasks } = here.within(Some(handles));
+            let held = roots as u64 + dirs as u64 + tasks / PER_TASK * 3;
+            assert!(held <= handles * 3 / 4, "{handles}: {held}");
+        }
+        let few = here.within(Some(1));
+        assert!(few.roots > 0 && few.dirs > 0 && few.tasks >= PER_TASK);
     }
 
     #[test]

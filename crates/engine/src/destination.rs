@@ -313,10 +313,13 @@ fn gives_nothing(
     path: &RelPath,
     dir: &SourceDir,
 ) -> bool {
-    let Ok(listing) = dir.list() else { return true };
     let follows = job.settings.links.symlinks == Symlinks::Follow;
-    if listing.is_empty() || (rules.is_empty() && !follows) {
-        return listing.is_empty();
+    if rules.is_empty() && !follows {
+        return dir.is_empty().unwrap_or(true);
+    }
+    let Ok(listing) = dir.list() else { return true };
+    if listing.is_empty() {
+        return true;
     }
     let above = Scope::root(Arc::clone(rules), &dir.absolute(root));
     let Ok(scope) = rules_in_force(&above, path, Some(dir)) else { return false };

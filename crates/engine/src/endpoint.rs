@@ -9,11 +9,12 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fs::Dir;
 use model::Settings;
 use sched::Cancel;
-use wire::{Access, Ask, System};
+use wire::{Access, Ask, Capacity, System};
 
 use crate::pipeline;
 
@@ -43,7 +44,7 @@ pub(crate) use self::owners::Owners;
 pub(crate) use self::remote::{
     Asked, Operations, RemoteFile, Secret, Signed, SignedWhole, Wanted, When,
 };
-use self::remote::{Remote, RemoteDir};
+use self::remote::{Listed, Remote, RemoteDir};
 pub(crate) use self::source_dir::SourceDir;
 pub(crate) use self::source_file::SourceFile;
 pub(crate) use self::sums::is_damaged;
@@ -57,6 +58,8 @@ pub struct RemoteSource {
     pub system: System,
     /// The directory there from which relative paths begin.
     pub directory: Box<[u8]>,
+    /// What it takes at a time, and this side gives.
+    pub capacity: Capacity,
 }
 
 impl fmt::Debug for RemoteSource {
@@ -97,6 +100,23 @@ impl Endpoint {
         }
     }
 
+    /// How long an answer takes to come that is asked for, as far as that is known.
+    pub(crate) fn round_trip(&self) -> Duration {
+        match self {
+            Self::Local => Duration::ZERO,
+            Self::Remote(remote) => remote.round_trip(),
+        }
+    }
+
+    /// Directories and files that may be held open there, if that is bounded by more than the limits of
+    /// this process.
+    pub(crate) fn handles(&self) -> Option<u64> {
+        match self {
+            Self::Local => None,
+            Self::Remote(remote) => Some(remote.handles()),
+        }
+    }
+
     /// Why nothing more can be asked, where it is so.
     pub(crate) fn lost(&self) -> Option<&str> {
         match self {
@@ -118,17 +138,20 @@ impl Endpoint {
         match self {
             Self::Local => Dir::open_operator(path).map(SourceDir::Local),
             Self::Remote(remote) => {
-                RemoteDir::open_operator(remote, path, Access::Read).map(SourceDir::Remote)
+                RemoteDir::open_operator(remote, path, Access::Read, Listed::Perhaps)
+                    .map(SourceDir::Remote)
             }
         }
     }
 
-    /// The same of one that need not be read: who may only search it gets it, too.
+    /// The same of one that need not be read: who may only search it gets it, too. Mostly it is listed,
+    /// soon.
     pub(crate) fn open_to_search(&self, path: &Path) -> io::Result<SourceDir> {
         match self {
             Self::Local => Dir::open_operator_to_search(path).map(SourceDir::Local),
             Self::Remote(remote) => {
-                RemoteDir::open_operator(remote, path, Access::Search).map(SourceDir::Remote)
+                RemoteDir::open_operator(remote, path, Access::Search, Listed::Soon)
+                    .map(SourceDir::Remote)
             }
         }
     }

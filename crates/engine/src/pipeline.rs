@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
-
+use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ fn run_at(
     rules: &Arc<Rules>,
     around: &Surroundings,
 ) -> Result<Outcome, SetupError> {
-    let descriptors = Descriptors::raise();
+    let descriptors = Descriptors::raise().within(endpoint.handles());
     let mut selection = Selection::new(endpoint, job, rules, descriptors.roots)?;
     if let Some(empty) = selection.empty.take() {
         let path = Path::new(std::ffi::OsStr::from_bytes(&empty)).to_owned();
@@ -81,9 +81,9 @@ fn run_at(
     }
     let nothing = selection.is_nothing();
     let opened = destination::open(job, rules, &selection)?;
-    let workers = workers(job);
+    let workers = workers(job, endpoint);
     let ceiling = match workers {
-        sched::Workers::Fixed(count) | sched::Workers::Auto { ceiling: count } => count.get(),
+        sched::Workers::Fixed(count) | sched::Workers::Auto { ceiling: count, .. } => count.get(),
     };
     let limits = Limits { workers: ceiling, descriptors };
     let mut shared = Run::new(job, around, endpoint, opened.as_ref(), limits)?;
@@ -167,10 +167,18 @@ fn lies_in_a_source(top: &Top<'_>, opened: &Opened) -> bool {
         .any(|root| above.contains(&root.metadata.inode()))
 }
 
-fn workers(job: &Job) -> sched::Workers {
-    match job.settings.limits.workers {
-        Workers::Fixed(count) => sched::Workers::Fixed(count),
-        Workers::Auto => sched::Workers::default(),
+fn workers(job: &Job, endpoint: &Endpoint) -> sched::Workers {
+    /// As many as a job begins with at most, one for each millisecond that an answer takes: with what
+    /// each asks for ahead they fill a fast line. More are found while it goes on.
+    const START_MAX: usize = 64;
+    match (job.settings.limits.workers, sched::Workers::default()) {
+        (Workers::Fixed(count), _) => sched::Workers::Fixed(count),
+        (Workers::Auto, sched::Workers::Auto { start, ceiling }) => {
+            let round_trip_ms = endpoint.round_trip().as_millis();
+            let wanted = usize::try_from(round_trip_ms).unwrap_or(START_MAX).min(START_MAX);
+            sched::Workers::Auto { start: NonZeroUsize::new(wanted).unwrap_or(start), ceiling }
+        }
+        (Workers::Auto, fixed @ sched::Workers::Fixed(_)) => fixed,
     }
 }
 

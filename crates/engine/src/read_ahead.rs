@@ -16,6 +16,9 @@ use crate::transfer::LONG_FROM_BYTES;
 /// Enough to keep a disk busy while one file is written.
 const FILES: usize = 8;
 
+/// Of a source on another host: a whole batch in one round trip. There they take no descriptor here.
+const FILES_FROM_AFAR: usize = 64;
+
 /// Longer files are not read by the task that finds them.
 const FETCH_BYTES: NonZeroU64 = NonZeroU64::new(LONG_FROM_BYTES).expect("long files have bytes");
 
@@ -32,8 +35,8 @@ enum Way<'a> {
     Unknown,
     /// They are opened in their turn: they are in memory, or there are no descriptors left.
     InTurn,
-    /// They are opened early.
-    Early { _descriptors: Permit<'a> },
+    /// So many are opened early.
+    Early { files: usize, _descriptors: Option<Permit<'a>> },
 }
 
 /// Whether reading a file would wait for a disk; `None` where that is not known.
@@ -76,9 +79,9 @@ impl<'a> ReadAhead<'a> {
         if matches!(self.way, Way::Unknown) {
             self.way = self.way_after(&opened.file);
         }
-        if matches!(self.way, Way::Early { .. }) {
+        if let Way::Early { files, .. } = self.way {
             self.next = self.next.max(place + 1);
-            while self.next < count.min(place + 1 + FILES) {
+            while self.next < count.min(place + 1 + files) {
                 if let Some(file) = open(self.next) {
                     file.fetch(FETCH_BYTES);
                     self.opened.push_back((self.next, file));
@@ -93,8 +96,11 @@ impl<'a> ReadAhead<'a> {
         match (self.would_wait)(file) {
             None => Way::Unknown,
             Some(false) => Way::InTurn,
+            Some(true) if file.is_from_afar() => {
+                Way::Early { files: FILES_FROM_AFAR, _descriptors: None }
+            }
             Some(true) => match self.descriptors.try_acquire(FILES as u64) {
-                Some(descriptors) => Way::Early { _descriptors: descriptors },
+                Some(descriptors) => Way::Early { files: FILES, _descriptors: Some(descriptors) },
                 None => Way::InTurn,
             },
         }

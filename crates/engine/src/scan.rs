@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use filter::{NodeKind, Perishable};
@@ -14,6 +15,7 @@ use crate::names::{AlsoIn, NameRef, Names, Presence, Seen, Sorted};
 use crate::node::{Content, Node};
 use crate::pass::Deletion;
 use crate::run::Run;
+use crate::selection::foresight::foresee_picks;
 use crate::selection::{InRoot, Pick, Reason};
 use crate::task::{Cost, Found, Position, Task, Worker};
 use crate::telling::Subject;
@@ -46,7 +48,7 @@ pub(crate) fn expand(worker: &mut Worker<'_>, node: Arc<Node>) {
         }
     }
     crate::telling::conclude_directory(worker, &node);
-    begin(worker, node, Found { names, also_in });
+    begin(worker, node, Found { names, also_in, begun: AtomicUsize::new(0) });
 }
 
 /// Spawns what goes through the names, directories to be stolen first.
@@ -62,6 +64,8 @@ fn begin(worker: &mut Worker<'_>, node: Arc<Node>, found: Found) {
     if found.names.directories().is_empty() {
         run.log.close(directories);
     } else {
+        // Their round trips are over while the files are gone through.
+        descend::begin_some(&node, &found, 0);
         node.hold();
         run.progress.begin_scan();
         run.progress.begin_listing();
@@ -99,7 +103,9 @@ fn collect(worker: &mut Worker<'_>, node: &Arc<Node>) -> Names {
         }
     }
     if let Some(picked) = &node.source.picked {
+        let mut foreseen = 0;
         for (at, pick) in picked.names.iter().enumerate() {
+            foreseen = foresee_picks(node, &picked.names, at..foreseen);
             let at = u32::try_from(at + 1).expect("fewer than 2^32 names are picked");
             add_pick(worker, node, pick, at, &mut names);
         }

@@ -15,6 +15,7 @@ use filter::Rules;
 use model::settings::{Depth, Traverse};
 use model::{Inode, Job, Kind, Metadata};
 
+use self::foresight::foresee;
 use self::place::{Base, Place};
 use self::wishes::Wishes;
 use crate::delete::missing::MissingName;
@@ -23,6 +24,8 @@ use crate::error::SetupError;
 use crate::node::{Content, Handle};
 use crate::run::join;
 
+/// Looking up before it is wanted.
+pub(crate) mod foresight;
 /// The directories that names are looked up from.
 pub(crate) mod place;
 /// What options and rules want of the arguments.
@@ -185,7 +188,9 @@ impl Selection {
         if let Some(files) = &job.settings.traverse.files_from {
             let base = job.sources.first().map_or(Path::new("."), |source| source.path.as_path());
             let base = Base::anchored(endpoint, base, settings.trusts_listed_links())?;
-            for file in files {
+            let mut foreseen = 0;
+            for (number, file) in files.iter().enumerate() {
+                foreseen = foresee(&base, files, number..foreseen);
                 selection.add_listed(&mut top, settings, &base, file)?;
             }
         } else {
@@ -280,7 +285,7 @@ impl Selection {
         }
         if below.names_root && settings.names_implied_root(base) {
             if settings.traverse.implied_dirs {
-                let metadata = base.dir.metadata().map_err(SetupError::from_io(typed))?;
+                let metadata = base.dir.as_opened().map_err(SetupError::from_io(typed))?;
                 self.send(base, metadata, Content::Picked)?;
             }
             self.names_root = true;
@@ -369,7 +374,7 @@ impl Selection {
         components: &[&[u8]],
         last: InRoot,
     ) -> Result<(), SetupError> {
-        let metadata = base.dir.metadata().map_err(SetupError::from_io(&base.place.shown))?;
+        let metadata = base.dir.as_opened().map_err(SetupError::from_io(&base.place.shown))?;
         let root = self.root(base, metadata, Content::Picked)?;
         let reason = Reason::on_the_way(&settings.traverse);
         let way = InRoot { root, content: Content::Picked, reason, is_slashed: false };

@@ -5,6 +5,7 @@
 //! the tree and the number of workers, not with the size of the tree.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use model::Gauges;
 use sched::Context;
@@ -26,6 +27,8 @@ pub(crate) struct Found {
     pub(crate) names: Names,
     /// Directories that further layers have too, by name.
     pub(crate) also_in: Vec<AlsoIn>,
+    /// The first directory that the source was not asked to begin with.
+    pub(crate) begun: AtomicUsize,
 }
 
 impl Found {

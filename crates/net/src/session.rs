@@ -288,6 +288,13 @@ impl Session {
         })
     }
 
+    /// What requests of this side may have at a time of a responder that says this of itself.
+    pub fn capacity(&self, theirs: &Hello) -> Capacity {
+        let theirs = theirs.capacity.clamped();
+        let window_bytes = theirs.window_bytes.min(self.shared.setup.window_bytes);
+        Capacity { window_bytes, ..theirs }
+    }
+
     /// Where requests are asked, if this side is the requester. It may outlive the session, and then
     /// tells that that is over.
     pub fn asker(&self) -> Arc<dyn Ask> {

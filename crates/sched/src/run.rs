@@ -34,8 +34,11 @@ const DEFAULT_STACK_BYTES: usize = 1 << 20;
 pub enum Workers {
     /// At most so many, and the tuner rests. With one, tasks run in a fixed order.
     Fixed(NonZeroUsize),
-    /// As many as the storage and the cores can use, found while it runs, from one per core on.
+    /// As many as the storage and the cores can use, found while it runs.
     Auto {
+        /// How many to begin with, if that is more than one per core: where each operation is known to
+        /// wait for long, most of a short run would be over before they are found.
+        start: NonZeroUsize,
         /// Never more than so many.
         ceiling: NonZeroUsize,
     },
@@ -45,7 +48,7 @@ impl Default for Workers {
     /// As many as pay off, up to 256: where 64 server slots at 2 ms each are saturated with room to
     /// spare.
     fn default() -> Self {
-        Self::Auto { ceiling: NonZeroUsize::MIN.saturating_add(255) }
+        Self::Auto { start: NonZeroUsize::MIN, ceiling: NonZeroUsize::MIN.saturating_add(255) }
     }
 }
 
@@ -101,7 +104,10 @@ pub fn run<T: Task>(
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let (ceiling, tuning) = match settings.workers {
         Workers::Fixed(count) => (count.get(), None),
-        Workers::Auto { ceiling } => (ceiling.get(), Some(Tuning::new(cores, ceiling.get()))),
+        Workers::Auto { start, ceiling } => {
+            let tuner = Tuner::new(cores, ceiling.get()).starting_with(start.get());
+            (ceiling.get(), Some(Tuning::new(tuner)))
+        }
     };
     let start = tuning.as_ref().map_or(ceiling, |tuning| tuning.tuner.limit());
     let shared = prepare(Arc::new(Counters::default()), ceiling, start, cancel, seeds);
@@ -204,8 +210,8 @@ struct Tuning {
 }
 
 impl Tuning {
-    fn new(cores: usize, ceiling: usize) -> Self {
-        Self { tuner: Tuner::new(cores, ceiling), begun: Instant::now(), meters: Vec::new() }
+    fn new(tuner: Tuner) -> Self {
+        Self { tuner, begun: Instant::now(), meters: Vec::new() }
     }
 
     fn tick<T>(&mut self, shared: &Shared<T>) {

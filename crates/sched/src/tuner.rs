@@ -129,6 +129,12 @@ impl Tuner {
         }
     }
 
+    /// The same with no fewer than so many to begin with.
+    pub(crate) fn starting_with(mut self, workers: usize) -> Self {
+        self.level = self.level.max(to_f64(workers.min(self.ceiling)));
+        self
+    }
+
     pub(crate) fn limit(&self) -> usize {
         to_limit(self.level).clamp(self.floor, self.ceiling)
     }

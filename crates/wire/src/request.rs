@@ -49,7 +49,7 @@ pub enum HandleKind {
 }
 
 /// What a directory is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     /// To list it, too.
     Read,
@@ -60,7 +60,7 @@ pub enum Access {
 choice!(Access, "access": 0 => Read, 1 => Search);
 
 /// What becomes of a symbolic link in the last component.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Follow {
     /// It stands for itself; to open it fails.
     Never,

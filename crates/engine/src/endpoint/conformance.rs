@@ -125,7 +125,7 @@ fn a_typed_path_is_followed_to_a_directory(endpoint: &Endpoint) {
     for open in [Endpoint::open, Endpoint::open_to_search] {
         let open = |name: &str| open(tree.endpoint, &tree.path(name));
         for name in ["below", "link", "below/../link/."] {
-            assert!(open(name).unwrap().metadata().unwrap().is_same_inode(&below), "{name}");
+            assert!(open(name).unwrap().as_opened().unwrap().is_same_inode(&below), "{name}");
         }
         for name in ["missing", "dangling", "missing/below"] {
             assert_eq!(kind(open(name)), Some(ErrorKind::NotFound), "{name}");
@@ -161,9 +161,9 @@ fn a_directory_is_opened_by_its_name_and_by_no_link_unless_asked(endpoint: &Endp
     {
         let opened = opened.unwrap();
         opened.check_search().unwrap();
-        assert!(opened.metadata().unwrap().is_same_inode(&below));
-        let above = opened.open_parent().unwrap().metadata().unwrap();
-        assert!(above.is_same_inode(&source.metadata().unwrap()));
+        assert!(opened.as_opened().unwrap().is_same_inode(&below));
+        let above = opened.open_parent().unwrap().as_opened().unwrap();
+        assert!(above.is_same_inode(&source.as_opened().unwrap()));
     }
     for name in [&b"file"[..], b"link", b"dangling"] {
         for opened in itself(name) {
@@ -260,7 +260,8 @@ fn metadata_is_that_of_the_entry(endpoint: &Endpoint) {
     }
     let looked_at = tree.source.stat(b"file").unwrap();
     assert_eq!((looked_at.mode, looked_at.mtime, looked_at.nlink), (0o4751, mtime, 2));
-    assert_eq!(settled(tree.source.metadata()), tree.shown(tree.here.metadata()));
+    let opened = tree.source.as_opened().unwrap();
+    assert!(opened.is_same_inode(&tree.shown(tree.here.metadata())));
     assert_eq!(settled(tree.open(b"file").metadata()), settled(Ok(looked_at)));
     for missing in [tree.source.stat(b"missing"), tree.source.stat_following(b"missing")] {
         assert_eq!(kind(missing), Some(ErrorKind::NotFound));
@@ -503,7 +504,7 @@ fn what_is_open_stays_what_it_was_whatever_has_its_name(endpoint: &Endpoint) {
         (Endpoint::Remote(_), Err(refused)) if refused.kind() == ErrorKind::PermissionDenied => {
             None
         }
-        (_, above) => Some(above.unwrap().metadata().unwrap()),
+        (_, above) => Some(above.unwrap().as_opened().unwrap()),
     };
     assert!(above.is_none_or(|above| above.is_same_inode(&tree.shown(elsewhere.metadata()))));
     assert_eq!(whole(&file), b"old");

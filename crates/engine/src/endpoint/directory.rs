@@ -18,10 +18,7 @@ pub(crate) trait Directory: Clone {
     /// The side that it is of; what is no source counts as destination.
     const SIDE: Side;
 
-    /// Its own metadata.
-    fn metadata(&self) -> io::Result<Metadata>;
-
-    /// The same as it was when it was opened, or later: what costs least.
+    /// Its own metadata as it was when it was opened, or later: what costs least.
     fn as_opened(&self) -> io::Result<Metadata>;
 
     /// Opens the directory that it lies in now.
@@ -55,10 +52,6 @@ impl Directory for Dir {
     type Attributes<'a> = Carrier<'a>;
 
     const SIDE: Side = Side::Destination;
-
-    fn metadata(&self) -> io::Result<Metadata> {
-        self.metadata()
-    }
 
     fn as_opened(&self) -> io::Result<Metadata> {
         self.metadata()

@@ -43,7 +43,9 @@ mod tests {
     use model::settings::Preserve;
     use model::{IdMap, IdPattern, IdRule, IdTarget, Settings};
     use sched::Cancel;
-    use wire::{Answer, Ask, AskError, Handle, Owner, OwnerName, Request, RequestId, System};
+    use wire::{
+        Answer, Ask, AskError, Capacity, Handle, Owner, OwnerName, Request, RequestId, System,
+    };
 
     use super::*;
     use crate::endpoint::{Endpoint, RemoteSource};
@@ -81,7 +83,8 @@ mod tests {
     fn check(preserve: &Preserve, cases: &[(u32, u32)], questions: u64) {
         let accounts = Arc::new(Accounts::default());
         let ask = Arc::clone(&accounts) as Arc<dyn Ask>;
-        let source = RemoteSource { ask, system: System::HERE, directory: Box::default() };
+        let (system, directory) = (System::HERE, Box::default());
+        let source = RemoteSource { ask, system, directory, capacity: Capacity::default() };
         let endpoint = Endpoint::remote(&source, &Settings::default(), &Cancel::new());
         let identity = Identity::new(preserve, 0, endpoint.owners());
         for _ in 0..2 {

@@ -13,18 +13,22 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use model::settings::{Symlinks, Xattrs};
 use model::{Metadata, Settings};
 use parking_lot::Mutex;
 use sched::Cancel;
 use wire::{
-    Answer, Ask, AskError, FaultKind, Handle, IoFault, Name, Owner, Request, System, Wants,
+    Answer, Ask, AskError, Capacity, FaultKind, Handle, IoFault, Name, Owner, Request, System,
+    Wants,
 };
 
 use self::told::Shelf;
 use super::{RemoteSource, sums};
 
+/// What is asked before it is wanted.
+mod ahead;
 /// Extended attributes and ACLs.
 mod attributes;
 /// Directories.
@@ -47,6 +51,7 @@ pub(super) mod session;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::ahead::Listed;
 pub(crate) use self::attributes::RemoteAttributes;
 pub(crate) use self::dir::RemoteDir;
 pub(crate) use self::file::RemoteFile;
@@ -54,8 +59,19 @@ pub(crate) use self::signing::{Asked, Operations, Secret, Signed, SignedWhole, W
 
 /// Answers that were asked for ahead and that nobody has taken hold room in the window of the
 /// session, so that they may not have all of it: who waits for an answer to what is wanted now might
-/// wait for ever. The smallest window has 20 MiB, and nothing else asks for more than 4 MiB at once.
-const AHEAD_BYTES: u64 = 12 << 20;
+/// wait for ever. This they may have for content; with the rest, of the smallest window 15 of 20 MiB;
+/// nothing else asks for more than 4 MiB at once.
+const CONTENT_PERCENT: u64 = 40;
+
+/// The same for all that is no content: neither is to hold up the other.
+const TELLING_PERCENT: u64 = 35;
+
+/// The same of what it holds open: the rest is for what is worked on, see
+/// [`Descriptors`](crate::descriptors::Descriptors).
+const AHEAD_HANDLES_PERCENT: u64 = 25;
+
+/// What each request that is asked ahead counts for beside what it asks for.
+const AHEAD_FIXED_BYTES: u64 = 4096;
 
 /// Set in the number of each device of the other host. Linux has 32 bits for them.
 const FOREIGN_DEVICE: u64 = 1 << 63;
@@ -69,7 +85,13 @@ pub(crate) struct Remote {
     /// What the job may want to know of any entry.
     wants: Wants,
     shelf: Shelf,
-    ahead_bytes: AtomicU64,
+    capacity: Capacity,
+    /// Of this, what was asked for ahead.
+    ahead_content_bytes: AtomicU64,
+    ahead_telling_bytes: AtomicU64,
+    ahead_handles: AtomicU64,
+    /// The least time that an answer took to come.
+    round_trip_ns: AtomicU64,
     /// The names of owners that were asked for. A server on a network may be behind each.
     owner_names: Mutex<HashMap<Owner, Option<Arc<[u8]>>>>,
     /// Answers that came damaged, and were asked for again.
@@ -97,12 +119,34 @@ impl Remote {
             directory: source.directory.clone(),
             wants: wants_of(settings),
             shelf: Shelf::default(),
-            ahead_bytes: AtomicU64::new(0),
+            capacity: source.capacity,
+            ahead_content_bytes: AtomicU64::new(0),
+            ahead_telling_bytes: AtomicU64::new(0),
+            ahead_handles: AtomicU64::new(0),
+            round_trip_ns: AtomicU64::new(u64::MAX),
             owner_names: Mutex::default(),
             repairs: AtomicU64::new(0),
             over: OnceLock::new(),
             cancel: cancel.clone(),
         }
+    }
+
+    /// What the source holds open at a time.
+    pub(crate) fn handles(&self) -> u64 {
+        self.capacity.handles.into()
+    }
+
+    /// The least time that an answer took to come; nothing if none has come.
+    pub(crate) fn round_trip(&self) -> Duration {
+        match self.round_trip_ns.load(Ordering::Relaxed) {
+            u64::MAX => Duration::ZERO,
+            least => Duration::from_nanos(least),
+        }
+    }
+
+    fn note_round_trip(&self, asked: Instant) {
+        let took = u64::try_from(asked.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.round_trip_ns.fetch_min(took, Ordering::Relaxed);
     }
 
     /// Why the session ended, if it did.
@@ -139,34 +183,41 @@ impl Remote {
 
     /// Asks and waits.
     fn ask(&self, request: Request) -> io::Result<Answer> {
-        self.ask.ask(request).map_err(|error| self.error(&error))
+        let asked = Instant::now();
+        let answer = self.ask.ask(request).map_err(|error| self.error(&error))?;
+        self.note_round_trip(asked);
+        Ok(answer)
     }
 
     /// Asks for what is wanted now.
     fn start(self: &Arc<Self>, request: Request) -> io::Result<Pending> {
+        let asked = Some(Instant::now());
         let id = self.ask.start(request).map_err(|error| self.error(&error))?;
-        Ok(Pending {
-            remote: Arc::clone(self),
-            handle: Handle(id),
-            ahead_bytes: 0,
-            is_waiting: true,
-        })
+        let (remote, handle) = (Arc::clone(self), Handle(id));
+        Ok(Pending { remote, handle, _ahead: None, asked, is_waiting: true })
     }
 
     /// Asks for what will be wanted, unless much is on its way already or it cannot be asked.
     /// `most_bytes` is what its answer may hold.
     fn start_ahead(self: &Arc<Self>, request: Request, most_bytes: u64) -> Option<Pending> {
-        const FIXED_BYTES: u64 = 4096;
-        let bytes = most_bytes + FIXED_BYTES;
-        let take = |taken: u64| (taken + bytes <= AHEAD_BYTES).then_some(taken + bytes);
-        self.ahead_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        let ahead = Share::ahead(self, &request, most_bytes)?;
         // Who asks for it again when it is wanted is told why it cannot be.
-        let Ok(id) = self.ask.start(request) else {
-            self.ahead_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return None;
-        };
-        let (remote, handle) = (Arc::clone(self), Handle(id));
-        Some(Pending { remote, handle, ahead_bytes: bytes, is_waiting: true })
+        let id = self.ask.start(request).ok()?;
+        Some(Pending {
+            handle: Handle(id),
+            _ahead: Some(ahead),
+            asked: None,
+            is_waiting: true,
+            remote: Arc::clone(self),
+        })
+    }
+
+    /// How many directories can be begun with now, as far as bytes go.
+    fn room_for_dirs(&self) -> usize {
+        let taken = self.ahead_telling_bytes.load(Ordering::Relaxed);
+        let free = (self.capacity.window_bytes / 100 * TELLING_PERCENT).saturating_sub(taken);
+        usize::try_from(free / (u64::from(ahead::FIRST_PAGE_BYTES) + 2 * AHEAD_FIXED_BYTES))
+            .unwrap_or(usize::MAX)
     }
 
     /// Waits for an answer and takes what it holds. `take` gives nothing where that is not what was read
@@ -271,7 +322,10 @@ struct Pending {
     remote: Arc<Remote>,
     /// By it what the request opens is known at once.
     handle: Handle,
-    ahead_bytes: u64,
+    /// Held until its answer is taken.
+    _ahead: Option<Share>,
+    /// When, if it is waited for from then on.
+    asked: Option<Instant>,
     is_waiting: bool,
 }
 
@@ -279,7 +333,11 @@ impl Pending {
     /// Waits for its answer.
     fn wait(mut self) -> io::Result<Answer> {
         self.is_waiting = false;
-        self.remote.ask.wait(self.handle.0).map_err(|error| self.remote.error(&error))
+        let answer = self.remote.ask.wait(self.handle.0);
+        if let (Some(asked), Ok(_)) = (self.asked, &answer) {
+            self.remote.note_round_trip(asked);
+        }
+        answer.map_err(|error| self.remote.error(&error))
     }
 }
 
@@ -288,7 +346,55 @@ impl Drop for Pending {
         if self.is_waiting {
             self.remote.ask.abandon(self.handle.0);
         }
-        self.remote.ahead_bytes.fetch_sub(self.ahead_bytes, Ordering::Relaxed);
+    }
+}
+
+/// What a request that was asked ahead takes of what the source can do at a time.
+#[derive(Debug)]
+struct Share {
+    remote: Arc<Remote>,
+    is_content: bool,
+    bytes: u64,
+    handles: u64,
+}
+
+impl Share {
+    /// `None` if too much is asked ahead already.
+    fn ahead(remote: &Arc<Remote>, request: &Request, most_bytes: u64) -> Option<Self> {
+        let is_content = !matches!(
+            request,
+            Request::OpenChild { .. } | Request::List { .. } | Request::Look { .. }
+        );
+        let percent = if is_content { CONTENT_PERCENT } else { TELLING_PERCENT };
+        let limit = remote.capacity.window_bytes / 100 * percent;
+        let most_handles = remote.handles() * AHEAD_HANDLES_PERCENT / 100;
+        let mut share = Self { remote: Arc::clone(remote), is_content, bytes: 0, handles: 0 };
+        share.bytes = take(share.pool(), most_bytes + AHEAD_FIXED_BYTES, limit)?;
+        let handles = u64::from(request.opens().is_some());
+        share.handles = take(&remote.ahead_handles, handles, most_handles)?;
+        Some(share)
+    }
+
+    fn pool(&self) -> &AtomicU64 {
+        if self.is_content {
+            &self.remote.ahead_content_bytes
+        } else {
+            &self.remote.ahead_telling_bytes
+        }
+    }
+}
+
+/// Takes so many, if no more than this are taken then.
+fn take(from: &AtomicU64, count: u64, most: u64) -> Option<u64> {
+    let add = |taken: u64| (taken + count <= most).then_some(taken + count);
+    from.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok()?;
+    Some(count)
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.pool().fetch_sub(self.bytes, Ordering::Relaxed);
+        self.remote.ahead_handles.fetch_sub(self.handles, Ordering::Relaxed);
     }
 }
 

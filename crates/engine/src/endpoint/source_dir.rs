@@ -54,19 +54,40 @@ impl SourceDir {
         }
     }
 
-    /// A directory below this one will be opened so, soon: where that takes long it is begun.
-    pub(crate) fn begin_child(&self, name: &[u8], atime: AccessTime) {
-        match self {
-            Self::Local(_) => {}
-            Self::Remote(dir) => dir.begin_child(name, atime),
-        }
-    }
-
     /// The same, to reach what is in it: it need not be read.
     pub(crate) fn open_child_to_search(&self, name: &[u8], atime: AccessTime) -> io::Result<Self> {
         match self {
             Self::Local(dir) => dir.open_child_to_search(name, atime).map(Self::Local),
             Self::Remote(dir) => dir.open_child(name, SEARCHED, atime).map(Self::Remote),
+        }
+    }
+
+    /// A directory below this one will be opened by [`open_child`](Self::open_child), soon: where that
+    /// takes long it is begun. False if that has to wait.
+    pub(crate) fn begin_child(&self, name: &[u8], atime: AccessTime) -> bool {
+        match self {
+            Self::Local(_) => true,
+            Self::Remote(dir) => dir.begin_child(name, atime),
+        }
+    }
+
+    /// True if there is nothing in it.
+    pub(crate) fn is_empty(&self) -> io::Result<bool> {
+        match self {
+            Self::Local(dir) => Ok(dir.list()?.is_empty()),
+            Self::Remote(dir) => dir.is_empty(),
+        }
+    }
+
+    /// What lies at the end of a way will be looked at, soon: where that takes long it is begun. On the
+    /// way links are followed, or only own ones. False if that has to wait.
+    pub(crate) fn begin_look(&self, components: &[&[u8]], trusts_links: bool) -> bool {
+        match self {
+            Self::Local(_) => true,
+            Self::Remote(dir) => {
+                let follow = if trusts_links { Follow::Links } else { Follow::OwnLinks };
+                dir.begin_look(components, follow)
+            }
         }
     }
 
@@ -239,13 +260,6 @@ impl Directory for SourceDir {
     type Attributes<'a> = SourceAttributes<'a>;
 
     const SIDE: Side = Side::Source;
-
-    fn metadata(&self) -> io::Result<Metadata> {
-        match self {
-            Self::Local(dir) => dir.metadata(),
-            Self::Remote(dir) => dir.metadata(),
-        }
-    }
 
     fn as_opened(&self) -> io::Result<Metadata> {
         match self {

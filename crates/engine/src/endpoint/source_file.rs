@@ -56,6 +56,11 @@ impl SourceFile {
         }
     }
 
+    /// True where reading it waits for another host.
+    pub(crate) fn is_from_afar(&self) -> bool {
+        matches!(self, Self::Remote(_))
+    }
+
     /// Asks for the first `len` bytes to be on their way while something else is done.
     pub(crate) fn fetch(&self, len: NonZeroU64) {
         match self {

@@ -3,6 +3,7 @@
 //! The user typed the way to them, so it may lead through links; where a line of `--files-from`
 //! must not lead through those of other users, they are refused each time.
 
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -81,7 +82,13 @@ impl Place {
 pub(super) struct Base {
     pub(super) dir: SourceDir,
     pub(super) place: Place,
+    /// The directories on the way that was gone last, by their names: the next name often lies there,
+    /// too.
+    last_way: RefCell<Vec<(Box<[u8]>, SourceDir)>>,
 }
+
+/// So many directories of the last way are kept open: ways are seldom longer.
+const WAY_KEPT: usize = 16;
 
 impl Base {
     /// The directory of an argument, which stands for its content or for a name in it.
@@ -91,7 +98,7 @@ impl Base {
         let dir = place.open()?;
         // A directory that may be listed but not searched is as good as unreadable.
         dir.check_search()?;
-        Ok(Self { dir, place })
+        Ok(Self::at(dir, place))
     }
 
     /// The directory that the lines of `--files-from` are below.
@@ -105,25 +112,40 @@ impl Base {
         let (start, shown) = (Start::Anchor(dir.clone()), path.as_os_str().as_bytes().into());
         let way = Box::default();
         let place = Place { start, way, shown, trusts_links };
-        Ok(Self { dir, place })
+        Ok(Self::at(dir, place))
+    }
+
+    fn at(dir: SourceDir, place: Place) -> Self {
+        Self { dir, place, last_way: RefCell::default() }
     }
 
     /// A directory below this one.
     pub(super) fn open(&self, below: &[u8]) -> io::Result<Self> {
-        let dir = self.place.open_below(&self.dir, below)?;
+        let dir = self.enter(&super::components(below))?;
         let (way, shown) = (join(&self.place.way, below), join(&self.place.shown, below));
-        Ok(Self { dir, place: Place { way, shown, ..self.place.clone() } })
+        Ok(Self::at(dir, Place { way, shown, ..self.place.clone() }))
+    }
+
+    /// A name will be looked up soon. False if that has to wait; see [`SourceDir::begin_look`].
+    pub(super) fn foresee(&self, components: &[&[u8]]) -> bool {
+        components.is_empty() || self.dir.begin_look(components, self.place.trusts_links)
     }
 
     /// True of a directory with nothing in it.
     pub(super) fn is_empty(&self, components: &[&[u8]]) -> io::Result<bool> {
-        Ok(self.enter(components)?.list()?.is_empty())
+        self.enter(components)?.is_empty()
     }
 
     fn enter(&self, way: &[&[u8]]) -> io::Result<SourceDir> {
-        let mut dir = self.dir.clone();
-        for component in way {
+        let mut kept = self.last_way.borrow_mut();
+        let same = kept.iter().zip(way).take_while(|((kept, _), name)| **kept == ***name).count();
+        kept.truncate(same);
+        let mut dir = kept.last().map_or(&self.dir, |(_, dir)| dir).clone();
+        for component in &way[same..] {
             dir = self.place.enter(&dir, component)?;
+            if kept.len() < WAY_KEPT {
+                kept.push(((*component).into(), dir.clone()));
+            }
         }
         Ok(dir)
     }
@@ -136,7 +158,7 @@ impl Base {
         settings: &Wishes<'_>,
         is_slashed: bool,
     ) -> io::Result<Metadata> {
-        let Some((name, way)) = components.split_last() else { return self.dir.metadata() };
+        let Some((name, way)) = components.split_last() else { return self.dir.as_opened() };
         let dir = self.enter(way)?;
         let metadata = dir.stat(name)?;
         if metadata.kind != Kind::Symlink {

@@ -297,7 +297,10 @@ fn tell(latency: fn(usize) -> u64, stop: fn(usize) -> bool, done: &Arc<AtomicBoo
 #[test]
 fn automatic_limits_rise_while_latency_stays_and_fall_when_it_grows() {
     let ceiling = count(32);
-    let settings = Settings { workers: Workers::Auto { ceiling }, ..Settings::default() };
+    let settings = Settings {
+        workers: Workers::Auto { start: NonZeroUsize::MIN, ceiling },
+        ..Settings::default()
+    };
     let done = Arc::new(AtomicBool::new(false));
     let seeds = (0..64).map(|_| tell(|_| 1_000, |active| active == 32, &done));
     let outcome = run(&settings, &Cancel::new(), seeds.collect::<Vec<_>>());

@@ -1,6 +1,5 @@
 //! Directories of the other host.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::mem;
@@ -17,6 +16,7 @@ use wire::{
     OperatorPath, PageEnd, Place, Request, Room, Wants,
 };
 
+use super::ahead::{Ahead, FIRST_PAGE_BYTES, How, LISTED, Listed, Opening, page_request};
 use super::attributes::{RemoteAttributes, wanted};
 use super::file::undamaged;
 use super::known::Known;
@@ -27,23 +27,17 @@ use super::{
 use crate::endpoint::SourceFile;
 use crate::merge_files;
 
-/// Of the page that is asked for when a directory is opened: most directories have no more.
-const FIRST_PAGE_BYTES: u32 = 32 << 10;
-
-/// Of the pages behind it.
-const PAGE_BYTES: u32 = 1 << 20;
+/// Of the page behind the first, and of those that follow: each costs a round trip.
+const PAGE_BYTES: [u32; 2] = [1 << 20, 4 << 20];
 
 /// Of a page that is asked for again, since what was told of its entries is gone.
-const PAGE_AGAIN_BYTES: u32 = 128 << 10;
+const PAGE_AGAIN_BYTES: u32 = 512 << 10;
 
 /// What one listing brings to be kept: behind that there are only names.
 const TOLD_BYTES: usize = 8 << 20;
 
 /// Room for what has no fixed size: mostly, and if that is not enough.
 const TEXT_BYTES: [u32; 2] = [64 << 10, 4 << 20];
-
-/// How a directory is opened to be listed.
-const LISTED: (Access, Follow) = (Access::Read, Follow::Never);
 
 /// An open directory. A clone is another handle to the same one.
 #[derive(Clone, Debug)]
@@ -53,14 +47,16 @@ pub(crate) struct RemoteDir(Arc<Inner>);
 struct Inner {
     held: Held,
     as_opened: Metadata,
+    /// What was told of it before it was opened, if that is so still.
+    itself: Option<Arc<Known>>,
     first_page: Mutex<FirstPage>,
     /// It was listed: what is asked of one entry will be asked of those behind it.
     is_listed: AtomicBool,
     /// One of its entries could be looked at.
     is_searchable: AtomicBool,
     told: ToldOfDir,
-    /// Directories in it that are being opened before they are wanted.
-    begun: Mutex<BTreeMap<Name, Opening>>,
+    /// What was asked for before it is wanted.
+    ahead: Mutex<Ahead>,
     /// Held while a page is told again, so that nobody else asks for the same.
     telling: Mutex<()>,
 }
@@ -73,60 +69,39 @@ enum FirstPage {
     Came(io::Result<Answer>),
 }
 
-/// Whether a directory that is opened will be listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Listed {
-    Soon,
-    Perhaps,
-}
-
-/// A directory that is being opened.
-#[derive(Debug)]
-struct Opening {
-    opening: Pending,
-    first_page: Option<Pending>,
-}
-
-impl Opening {
-    fn of(remote: &Arc<Remote>, opening: Pending, listed: Listed) -> io::Result<Self> {
-        let first_page = match listed {
-            Listed::Soon => {
-                let list = page_request(opening.handle, None, remote.wants, FIRST_PAGE_BYTES)?;
-                remote.start_ahead(list, FIRST_PAGE_BYTES.into())
-            }
-            Listed::Perhaps => None,
-        };
-        Ok(Self { opening, first_page })
-    }
-}
-
 impl RemoteDir {
     /// Opens a directory that the operator typed.
     pub(crate) fn open_operator(
         remote: &Arc<Remote>,
         path: &Path,
         access: Access,
+        listed: Listed,
     ) -> io::Result<Self> {
         let path = OperatorPath::new(path.as_os_str().as_bytes())
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        Self::open(remote, Request::OpenRoot { path, access }, Listed::Perhaps)
+        Self::open(remote, Request::OpenRoot { path, access }, listed)
     }
 
     fn open(remote: &Arc<Remote>, request: Request, listed: Listed) -> io::Result<Self> {
         let opening = remote.start(request)?;
-        Self::wait_for(Opening::of(remote, opening, listed)?)
+        Self::wait_for(Opening::of(remote, opening, listed)?, None)
     }
 
-    fn wait_for(Opening { opening, first_page }: Opening) -> io::Result<Self> {
-        let (held, as_opened) = Held::wait_for(opening)?;
+    /// Waits until it is open; `told` is what the directory that it lies in was told of its name.
+    fn wait_for(opening: Opening, told: Option<Arc<Known>>) -> io::Result<Self> {
+        let Opening { pending, first_page, ahead } = opening;
+        let (held, as_opened) = Held::wait_for(pending)?;
+        let facts = |it: &Metadata| (it.inode(), it.mode, it.uid, it.gid, it.mtime);
+        let is_so_still = |known: &Arc<Known>| facts(&known.metadata) == facts(&as_opened);
         Ok(Self(Arc::new(Inner {
             held,
             as_opened,
+            itself: told.filter(is_so_still),
             first_page: Mutex::new(first_page.map_or(FirstPage::None, FirstPage::Asked)),
             is_listed: AtomicBool::new(false),
             is_searchable: AtomicBool::new(false),
             told: ToldOfDir::default(),
-            begun: Mutex::default(),
+            ahead: Mutex::new(ahead),
             telling: Mutex::new(()),
         })))
     }
@@ -149,48 +124,51 @@ impl RemoteDir {
     }
 
     /// Opens a directory in it.
-    pub(crate) fn open_child(
-        &self,
-        name: &[u8],
-        (access, follow): (Access, Follow),
-        atime: AccessTime,
-    ) -> io::Result<Self> {
+    pub(crate) fn open_child(&self, name: &[u8], how: How, atime: AccessTime) -> io::Result<Self> {
         let name = name_of(name)?;
-        if (access, follow) == LISTED
-            && let Some(begun) = self.take_begun(&name)
-        {
-            return Self::wait_for(begun);
+        let told = self.told(&name);
+        let begun = self.0.ahead.lock().take_opening(&name, how);
+        // One that could not be opened may be so now: there may have been too many at that time.
+        if let Some(Ok(dir)) = begun.map(|begun| Self::wait_for(begun, told.clone())) {
+            return Ok(dir);
         }
-        let listed = if access == Access::Read { Listed::Soon } else { Listed::Perhaps };
-        let at = self.named(&name);
-        Self::open(
-            self.remote(),
-            Request::OpenChild { at, access, follow, atime: of_fs(atime) },
-            listed,
-        )
+        let listed = if how.0 == Access::Read { Listed::Soon } else { Listed::Perhaps };
+        let opening = self.remote().start(self.open_request(&name, how, atime))?;
+        Self::wait_for(Opening::of(self.remote(), opening, listed)?, told)
     }
 
-    fn take_begun(&self, name: &Name) -> Option<Opening> {
-        self.0.begun.lock().remove(name)
+    fn open_request(&self, name: &Name, (access, follow): How, atime: AccessTime) -> Request {
+        Request::OpenChild { at: self.named(name), access, follow, atime: of_fs(atime) }
     }
 
     /// Begins to open a directory in it that will be listed, if it is no other file system: to open
     /// that may do something.
-    pub(crate) fn begin_child(&self, name: &[u8], atime: AccessTime) {
-        let Ok(name) = Name::new(name) else { return };
+    pub(crate) fn begin_child(&self, name: &[u8], atime: AccessTime) -> bool {
+        let Ok(name) = Name::new(name) else { return true };
         let is_on_this = |known: Arc<Known>| known.metadata.dev == self.0.as_opened.dev;
-        let mut begun = self.0.begun.lock();
-        if begun.contains_key(&name) || !self.told(&name).is_some_and(is_on_this) {
-            return;
+        let mut ahead = self.0.ahead.lock();
+        if ahead.is_opening(&name, LISTED) || !self.told(&name).is_some_and(is_on_this) {
+            return true;
         }
-        let (access, follow) = LISTED;
-        let request =
-            Request::OpenChild { at: self.named(&name), access, follow, atime: of_fs(atime) };
-        let opening = self.remote().start_ahead(request, 0);
-        let opening = opening.map(|opening| Opening::of(self.remote(), opening, Listed::Soon));
-        if let Some(Ok(opening)) = opening {
-            begun.insert(name, opening);
+        ahead.open(self.remote(), (&name, LISTED), || self.open_request(&name, LISTED, atime))
+    }
+
+    /// Begins to look at what lies at the end of a way, whose directories are opened to reach what is in
+    /// them. False if there is no room for it now.
+    pub(crate) fn begin_look(&self, components: &[&[u8]], follow: Follow) -> bool {
+        /// A longer way is gone in its turn: what is asked ahead lies one within the other.
+        const WAY_MAX: usize = 32;
+        if components.len() > WAY_MAX {
+            return true;
         }
+        let names: Result<Vec<_>, _> = components.iter().map(|name| Name::new(*name)).collect();
+        let Ok(names) = names else { return true };
+        let Some((name, way)) = names.split_last() else { return true };
+        if way.is_empty() && !matches!(self.0.told.of(name), Memory::Nothing) {
+            return true;
+        }
+        let how = (Access::Search, follow);
+        self.0.ahead.lock().look(self.remote(), self.handle(), (way, name), how)
     }
 
     /// Opens the directory that it lies in now.
@@ -201,12 +179,6 @@ impl RemoteDir {
     /// What it was when it was opened.
     pub(crate) fn as_opened(&self) -> Metadata {
         self.0.as_opened
-    }
-
-    /// What it is now.
-    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
-        let at = Place::Itself(self.handle());
-        Ok(self.look(&at, Follow::Never, Wants::METADATA)?.metadata)
     }
 
     /// Fails unless names in it can be looked at. Where a listing has told of one, they can.
@@ -236,14 +208,29 @@ impl RemoteDir {
         }
     }
 
+    /// True if there is nothing in it.
+    pub(crate) fn is_empty(&self) -> io::Result<bool> {
+        {
+            let mut first_page = self.0.first_page.lock();
+            if matches!(*first_page, FirstPage::None) {
+                let room_bytes = FIRST_PAGE_BYTES;
+                let list = page_request(self.handle(), None, self.remote().wants, room_bytes)?;
+                *first_page = FirstPage::Asked(self.remote().start(list)?);
+            }
+        }
+        Ok(self
+            .see_first_page(|entries, end| entries.is_empty() && matches!(end, PageEnd::Complete)))
+    }
+
     /// All names in it; what is told of the entries with them is kept.
     pub(crate) fn list(&self) -> io::Result<Listing> {
         let Inner { told, first_page, is_listed, .. } = &*self.0;
         told.forget();
         let (mut listing, mut told_bytes) = (Listing::default(), 0);
         let first_page = mem::replace(&mut *first_page.lock(), FirstPage::None);
+        let mut page_bytes = PAGE_BYTES[0];
         let mut page = match first_page {
-            FirstPage::None => self.ask_for_page(None, self.remote().wants, PAGE_BYTES),
+            FirstPage::None => self.ask_for_page(None, self.remote().wants, PAGE_BYTES[0]),
             FirstPage::Asked(pending) => pending.wait().and_then(of_listing),
             FirstPage::Came(answer) => answer.and_then(of_listing),
         };
@@ -271,7 +258,8 @@ impl RemoteDir {
                 }
             }
             let wants = if told_bytes < TOLD_BYTES { self.remote().wants } else { Wants::empty() };
-            page = self.ask_for_page(last, wants, PAGE_BYTES);
+            page = self.ask_for_page(last, wants, page_bytes);
+            page_bytes = PAGE_BYTES[1];
         }
         is_listed.store(true, Ordering::Relaxed);
         Ok(listing)
@@ -327,7 +315,19 @@ impl RemoteDir {
         if let Some(known) = self.remembered(&name, wants) {
             return known;
         }
-        let Inner { told, is_listed, telling, .. } = &*self.0;
+        let Inner { told, is_listed, telling, ahead, .. } = &*self.0;
+        let look = ahead.lock().take_look(&name);
+        match look.map(Pending::wait) {
+            Some(Ok(Answer::Seen(seen))) => {
+                let known = Arc::new(Known::from(seen));
+                if known.tells(wants) {
+                    told.add_one(&self.remote().shelf, &name, Ok(Arc::clone(&known)));
+                    return Ok(known);
+                }
+            }
+            Some(Err(gone)) if gone.kind() == io::ErrorKind::NotFound => return Err(gone),
+            _ => {}
+        }
         if is_listed.load(Ordering::Relaxed) && matches!(told.of(&name), Memory::Nothing) {
             let _telling = telling.lock();
             if matches!(told.of(&name), Memory::Nothing) {
@@ -364,6 +364,9 @@ impl RemoteDir {
 
     /// Its own attributes and ACLs.
     pub(super) fn look_at_itself(&self, wants: Wants) -> io::Result<Arc<Known>> {
+        if let Some(known) = self.0.itself.as_ref().filter(|known| known.tells(wants)) {
+            return Ok(Arc::clone(known));
+        }
         self.look(&Place::Itself(self.handle()), Follow::Never, wants).map(Arc::new)
     }
 
@@ -482,7 +485,7 @@ impl RemoteDir {
         let slash = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
         let (above, name) = (&path[..slash.max(1)], &path[slash + 1..]);
         let above = Path::new(OsStr::from_bytes(above));
-        match Self::open_operator(self.remote(), above, Access::Search) {
+        match Self::open_operator(self.remote(), above, Access::Search, Listed::Perhaps) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             dir => dir?.read_rules(name),
         }
@@ -561,16 +564,6 @@ pub(super) fn look_in_rooms(
         Answer::Seen(detailed) => Ok(detailed.into()),
         _ => Err(of_another_kind()),
     }
-}
-
-fn page_request(
-    dir: Handle,
-    after: Option<Name>,
-    wants: Wants,
-    room_bytes: u32,
-) -> io::Result<Request> {
-    let room = Room::new(room_bytes).map_err(io::Error::other)?;
-    Ok(Request::List { dir, wants, after, room })
 }
 
 fn of_listing(answer: Answer) -> io::Result<(Vec<Entry>, PageEnd)> {

@@ -35,7 +35,9 @@ pub(in crate::endpoint) fn endpoint() -> Endpoint {
 /// A source that is asked through a session.
 pub(super) fn source(session: &Arc<Session>) -> RemoteSource {
     let directory = crate::pipeline::absolute(b".").into();
-    RemoteSource { ask: Arc::clone(session) as Arc<dyn Ask>, system: System::HERE, directory }
+    let ask = Arc::clone(session) as Arc<dyn Ask>;
+    let capacity = session.0.capacity;
+    RemoteSource { ask, system: System::HERE, directory, capacity }
 }
 
 /// Settings of a job that wants to know all of its entries.
@@ -55,6 +57,7 @@ struct Shared {
     /// Something has happened to the machines.
     bell: Condvar,
     server: Server,
+    capacity: Capacity,
     /// Is shown each request before that is asked.
     witness: Mutex<Option<Witness>>,
     /// Changes pieces of responses before they are sent.
@@ -72,6 +75,9 @@ struct Machines {
     responder: Responder,
     answers: HashMap<RequestId, Outcome>,
     asked: Vec<Request>,
+    /// In which round trip each request was asked that nobody has waited for.
+    trips: HashMap<RequestId, u64>,
+    trip: u64,
     /// It ends instead of taking more than so many requests.
     ends_after: Option<(usize, &'static str)>,
     over: Option<Box<str>>,
@@ -96,6 +102,8 @@ impl Session {
             responder: Responder::new(capacity),
             answers: HashMap::new(),
             asked: Vec::new(),
+            trips: HashMap::new(),
+            trip: 0,
             ends_after: None,
             over: None,
         };
@@ -108,6 +116,7 @@ impl Session {
             machines,
             bell,
             server: Server::new(terms),
+            capacity: capacity.clamped(),
             witness: Mutex::default(),
             faulty: Mutex::default(),
         });
@@ -145,6 +154,12 @@ impl Session {
     /// What was asked since this was asked before.
     pub(super) fn take_asked(&self) -> Vec<Request> {
         std::mem::take(&mut self.0.machines.lock().asked)
+    }
+
+    /// How many round trips whoever asked had to wait for, if it was one thread: all that is asked before
+    /// it waits is answered in the time that one answer takes.
+    pub(super) fn take_round_trips(&self) -> u64 {
+        std::mem::take(&mut self.0.machines.lock().trip)
     }
 
     /// Waits until nothing is under way; says how many handles are open then.
@@ -255,12 +270,18 @@ impl Ask for Session {
                 return Err(AskError::Over(why.clone()));
             }
             machines.asked.push(request.clone());
-            machines.requester.start(request).map_err(AskError::Start)
+            let id = machines.requester.start(request).map_err(AskError::Start)?;
+            let trip = machines.trip;
+            machines.trips.insert(id, trip);
+            Ok(id)
         })
     }
 
     fn wait(&self, id: RequestId) -> Result<Answer, AskError> {
         let mut machines = self.0.machines.lock();
+        if machines.trips.remove(&id) == Some(machines.trip) {
+            machines.trip += 1;
+        }
         loop {
             if let Some(outcome) = machines.answers.remove(&id) {
                 return settled(outcome);
@@ -273,6 +294,7 @@ impl Ask for Session {
     }
 
     fn abandon(&self, id: RequestId) {
+        self.0.machines.lock().trips.remove(&id);
         self.0.change(|machines| match machines.answers.remove(&id) {
             Some(Ok(Answer::Opened(_) | Answer::Done)) => machines.requester.close(Handle(id)),
             Some(_) => {}

@@ -20,6 +20,9 @@ use crate::{Outcome, Stop, Surroundings, run_from};
 
 mod damage;
 
+/// How often a job waits for the way between the hosts.
+mod round_trips;
+
 /// A tree, and its top as it is asked over a session.
 struct Tree {
     scratch: TempDir,
@@ -214,7 +217,7 @@ fn nothing_of_the_other_host_is_anything_of_this() {
     let (there, here) = (tree.top(), &tree.here);
     let file = there.open_file(b"file", AccessTime::Keep).unwrap();
     let looks: [(Metadata, Metadata); 4] = [
-        (there.metadata().unwrap(), here.metadata().unwrap()),
+        (there.as_opened().unwrap(), here.metadata().unwrap()),
         (there.as_opened().unwrap(), here.metadata().unwrap()),
         (there.stat(b"file").unwrap(), here.stat(b"file").unwrap()),
         (file.metadata().unwrap(), here.stat(b"file").unwrap()),
