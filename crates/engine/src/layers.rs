@@ -173,8 +173,10 @@ fn contributions(run: &Run, way: &Way<'_>) -> Vec<Contribution> {
     if way.entry.is_listed {
         add(way.entry.layer, found_by_listing);
     }
+    let mut is_listed = way.entry.is_listed;
     for layer in way.found.also_in(way.name()) {
         add(layer, found_by_listing);
+        is_listed = true;
     }
     for (pick, in_root) in
         way.pick().into_iter().flat_map(|pick| pick.roots.iter().map(move |root| (pick, *root)))
@@ -185,9 +187,11 @@ fn contributions(run: &Run, way: &Way<'_>) -> Vec<Contribution> {
             add(layer, if only_leads_on { Content::Picked } else { in_root.content });
         }
     }
-    // What two arguments have is the earlier one's, however each came to name it.
+    // What two arguments have is the earlier one's, also where one lists it and the other names it.
     // Test: `what_two_sources_have_comes_from_the_first`.
-    layers.sort_by_key(|contribution| contribution.parent_layer);
+    if is_listed {
+        layers.sort_by_key(|contribution| contribution.parent_layer);
+    }
     layers
 }
 

@@ -2,6 +2,8 @@
 //!
 //! A directory of a million names must stay small: an entry costs its name and 16 bytes.
 
+use std::cmp::Ordering;
+
 use model::Kind;
 
 use crate::order;
@@ -143,7 +145,7 @@ impl Names {
                     .cmp(name(right))
                     .then_with(|| right.is_directory().cmp(&left.is_directory()))
                     .then_with(|| left.leads_nowhere().cmp(&right.leads_nowhere()))
-                    .then_with(|| (left.layer, left.picked).cmp(&(right.layer, right.picked)))
+                    .then_with(|| compare_origins(left, right))
             });
             self.refs.dedup_by(|later, kept| {
                 let equal = name(later) == name(kept);
@@ -181,6 +183,15 @@ impl Names {
     pub(crate) fn directories(&self) -> &[NameRef] {
         &self.refs[self.files..]
     }
+}
+
+/// Which of two entries of a name was there first. What several arguments pick is in their order already,
+/// which need not be that of the layers.
+fn compare_origins(left: &NameRef, right: &NameRef) -> Ordering {
+    if left.picked != 0 && left.picked == right.picked {
+        return Ordering::Equal;
+    }
+    (left.layer, left.picked).cmp(&(right.layer, right.picked))
 }
 
 #[cfg(test)]

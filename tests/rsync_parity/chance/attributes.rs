@@ -274,7 +274,11 @@ fn is_mode_of_another_file(case: &Case, difference: &Difference) -> bool {
 /// Without -p, rsync takes a file that it cannot read for none: the new one gets the mode of a new file,
 /// against its manual. docs/safety.md keeps what its owner has closed.
 fn is_mode_of_an_unread_file(case: &Case, difference: &Difference) -> bool {
-    let there = case.tree.get(&difference.path).map(|node| first_name(case, node));
+    let name = last_name(&difference.path);
+    let is_in_basis = |node: &&Node| node.path.starts_with(b"alt") && last_name(&node.path) == name;
+    let in_basis = || case.tree.nodes.iter().find(is_in_basis);
+    let there =
+        case.tree.get(&difference.path).or_else(in_basis).map(|node| first_name(case, node));
     let is_unread =
         |node: &Node| matches!(node.kind, Kind::File(_)) && shown_mode(node) & 0o400 == 0;
     let keeps_theirs = octal_pair(&difference.text).is_some_and(|(theirs, ours)| {

@@ -200,7 +200,9 @@ fn is_read_under_another_name(case: &Case, difference: &Difference) -> bool {
     let is_linked = |node: &Node| is_source(node) && matches!(node.kind, Kind::HardLink(_));
     let is_atime = difference.field == "items"
         && (differs_in_letters(&difference.text, "u") || difference.text.contains(".f......u.. "));
-    case.has("-c") && case.has("-U") && is_atime && case.tree.nodes.iter().any(is_linked)
+    // Or it has read the file of a basis tree that is compared with it.
+    let is_read = case.tree.nodes.iter().any(is_linked) || case.has_prefix("--copy-dest");
+    case.has("-c") && case.has("-U") && is_atime && is_read
 }
 
 /// -H with --existing: rsync removes a directory that is in the way of a further name, and then makes

@@ -269,3 +269,16 @@ fn a_directory_that_is_pruned_is_in_no_files_way() {
         assert_eq!(seen.tree.at("dst").kind, '-');
     }
 }
+
+#[test]
+fn of_names_that_are_alike_the_first_counts() {
+    let tree = Tree::new()
+        .file("src/a/x", "a")
+        .file("src/b/y", "from b")
+        .file("src/a/y", "a")
+        .file("list", "a/x\nb/y\na/y\n");
+    for args in ["-i src/a/x src/b/y src/a/y dst", "-i --no-R --files-from=list src dst"] {
+        let seen = check_args(&tree, args);
+        assert_eq!(seen.tree.at("dst/y").size, 6, "{args}");
+    }
+}

@@ -452,3 +452,19 @@ fn pitfall_10_one_file_system_limits_deletion() {
     let seen = check_items(&Scenario::new(tree, "-aix --delete src/ dst").before(before));
     assert_there(&seen, &["dst/mnt"], &["dst/x", "dst/sub"]);
 }
+
+#[test]
+fn rules_that_are_deleted_after_the_transfer_count_until_its_end() {
+    let tree = Tree::new()
+        .dir("src/sub/deep")
+        .file("dst/.rsync-filter", "- kept\n")
+        .file("dst/kept", "k")
+        .file("dst/sub/kept", "k")
+        .file("dst/sub/deep/kept", "k")
+        .file("dst/sub/deep/extra", "e");
+    for limit in ["", "--max-delete=9"] {
+        let seen = check_args(&tree, &format!("-ai -F --delete-after {limit} src/ dst"));
+        let there = ["dst/kept", "dst/sub/kept", "dst/sub/deep/kept"];
+        assert_there(&seen, &there, &["dst/.rsync-filter", "dst/sub/deep/extra"]);
+    }
+}

@@ -33,13 +33,13 @@ pub(crate) struct PutOff {
     names: Vec<Name>,
     /// Where its deletions are told; the root's until its turn is known.
     segment: SegmentId,
+    /// The receiver's rules where they are read after the transfer, or why they cannot be.
+    late_rules: Option<Result<Scope, Cause>>,
 }
 
 /// Directories to delete in, one after the other.
 pub(crate) struct Deletions {
     left: VecDeque<PutOff>,
-    /// The receiver's rules of the command line.
-    rules: Scope,
 }
 
 impl Deletions {
@@ -54,18 +54,26 @@ pub(crate) fn put_off(node: &Arc<Node>, names: Vec<Name>) {
         return;
     }
     node.put_off();
-    let put_off = PutOff { node: Arc::clone(node), names, segment: OrderedLog::ROOT };
+    let segment = OrderedLog::ROOT;
+    let put_off = PutOff { node: Arc::clone(node), names, segment, late_rules: None };
     node.run.deletion.put_off.lock().push(put_off);
 }
 
 /// The deletions that were put off, in rsync's order. With a limit they go one after the other, so
-/// that the same ones are left over whatever the number of workers.
+/// that the same ones are left over whatever the number of workers. `rules` are the receiver's of the
+/// command line.
 pub(crate) fn take(run: &Run, rules: &Scope) -> Vec<Task> {
     let mut put_off = std::mem::take(&mut *run.deletion.put_off.lock());
     put_off.sort_by(|left, right| compare_directories(&left.node, &right.node));
+    if run.settings.delete.when == DeleteWhen::After {
+        let late_rules = rules_now(&put_off, rules);
+        for (put_off, late_rules) in put_off.iter_mut().zip(late_rules) {
+            put_off.late_rules = late_rules;
+        }
+    }
     let with_segment = |put_off| PutOff { segment: run.log.open(OrderedLog::ROOT), ..put_off };
     let all = put_off.into_iter().map(with_segment);
-    let task = |left| Task::Delete(Box::new(Deletions { left, rules: rules.clone() }));
+    let task = |left| Task::Delete(Box::new(Deletions { left }));
     match run.settings.delete.limit {
         DeleteLimit::Unlimited => all.map(|one| task(VecDeque::from([one]))).collect(),
         _ => Some(all.collect::<VecDeque<_>>())
@@ -92,8 +100,10 @@ fn compare_directories(left: &Node, right: &Node) -> Ordering {
 
 /// Deletes in the first directory of a list; the rest goes on as a task of its own.
 pub(crate) fn run(worker: &mut Worker<'_>, mut deletions: Deletions) {
-    let Some(PutOff { node, names, segment }) = deletions.left.pop_front() else { return };
-    match rules_now(&node, &deletions.rules) {
+    let Some(PutOff { node, names, segment, late_rules }) = deletions.left.pop_front() else {
+        return;
+    };
+    match late_rules.unwrap_or_else(|| Ok(node.target.scope.clone())) {
         Ok(rules) => super::extraneous(worker, &node, &names, segment, &rules),
         Err(cause) => {
             worker.scratch.totals.deletions_suppressed += names.len() as u64;
@@ -119,21 +129,41 @@ fn settle(worker: &mut Worker<'_>, node: Arc<Node>, segment: SegmentId) {
     finalize::settle(worker, node);
 }
 
-/// The receiver's rules; with `--delete-after` those of the merge files that the transfer has
-/// brought (rsync(1)). Fails where a directory on the way cannot be opened: its rules may protect
-/// what is to be deleted.
-fn rules_now(node: &Node, base: &Scope) -> Result<Scope, Cause> {
-    let decides_late = node.run.settings.delete.when == DeleteWhen::After;
-    if !(decides_late && node.target.scope.needs_reading()) {
-        return Ok(node.target.scope.clone());
+/// `--delete-after`: the receiver's rules of directories in rsync's order, by the merge files that the
+/// transfer has brought (rsync(1)). All are read before the first deletion, which may be that of a merge
+/// file. Not to be had where a directory on the way cannot be opened: its rules may protect what is to be
+/// deleted.
+/// Test: `rules_that_are_deleted_after_the_transfer_count_until_its_end`.
+fn rules_now(put_off: &[PutOff], base: &Scope) -> Vec<Option<Result<Scope, Cause>>> {
+    // Those of the directories on the way to the last one, uppermost first.
+    let mut way: Vec<(&Node, Result<Scope, Cause>)> = Vec::new();
+    let mut all = Vec::with_capacity(put_off.len());
+    for PutOff { node, .. } in put_off {
+        if !node.target.scope.needs_reading() {
+            all.push(None);
+            continue;
+        }
+        let up = std::iter::successors(Some(&**node), |node| node.parent.as_deref());
+        let mut nodes: Vec<&Node> = up.collect();
+        nodes.reverse();
+        let both = way.iter().map(|(known, _)| *known).zip(&nodes);
+        let known = both.take_while(|(known, node)| std::ptr::eq(*known, **node)).count();
+        way.truncate(known);
+        for node in &nodes[known..] {
+            let above = way.last().map_or_else(|| Ok(base.clone()), |(_, rules)| rules.clone());
+            way.push((node, above.and_then(|above| rules_below(node, above))));
+        }
+        all.push(way.last().map(|(_, rules)| rules.clone()));
     }
-    let mut way = vec![node];
-    while let Some(parent) = way.last().and_then(|node| node.parent.as_deref()) {
-        way.push(parent);
+    all
+}
+
+/// The rules in a directory, given those above it.
+fn rules_below(node: &Node, above: Scope) -> Result<Scope, Cause> {
+    if !node.source.is_listed() {
+        return Ok(above);
     }
-    way.iter().rev().filter(|node| node.source.is_listed()).try_fold(base.clone(), |above, node| {
-        let dir = node.target_dir().map_err(|error| Cause::from(&error))?;
-        rules_in_force(&above, &node.path, dir.as_ref())
-            .map_err(|error| Cause::Refused(error.to_string().into()))
-    })
+    let dir = node.target_dir().map_err(|error| Cause::from(&error))?;
+    rules_in_force(&above, &node.path, dir.as_ref())
+        .map_err(|error| Cause::Refused(error.to_string().into()))
 }
