@@ -2,7 +2,8 @@
 //! accident or malice, for as many inputs as asked for.
 //!
 //! The same entry points are the targets of `fuzz/`, where an engine looks for inputs by itself.
-//! `FUZZ_INPUTS=1000000` runs more, `FUZZ_BASE=7` begins elsewhere.
+//! `FUZZ_INPUTS=1000000` gives more to each of them, `FUZZ_SECONDS=600` as many as that time allows;
+//! `FUZZ_BASE=7` begins elsewhere.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,8 +12,9 @@
 )]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use delta::{Encoder, Operation, Seed, Shape, Signature};
 use errand::{Asks, Besides, List, Service, Work as Errand};
 use filter::{RuleOptions, Rules};
 use model::{Destination, Job, Kind, Metadata, Settings, Source};
@@ -80,17 +82,22 @@ fn number_from_env(name: &str) -> Option<u64> {
 
 /// Gives many inputs to an entry point; panics with the first that makes it panic.
 fn check(name: &str, corpus: &[Vec<u8>], enter: impl Fn(&[u8])) {
+    let limit = number_from_env("FUZZ_SECONDS").map(Duration::from_secs);
     let inputs = number_from_env("FUZZ_INPUTS").unwrap_or(20_000);
     let mut rng = Rng(number_from_env("FUZZ_BASE").unwrap_or(1).max(1));
     for bytes in corpus {
         enter(bytes);
     }
-    for number in 0..inputs {
+    let begun = Instant::now();
+    let goes_on = |number| limit.map_or_else(|| number < inputs, |limit| begun.elapsed() < limit);
+    let mut number: u64 = 0;
+    while goes_on(number) {
         let bytes = mutated(&mut rng, corpus);
         let entered = catch_unwind(AssertUnwindSafe(|| enter(&bytes)));
         assert!(entered.is_ok(), "{name}, input {number}: {}", bytes.escape_ascii());
+        number += 1;
     }
-    println!("{name}: {inputs} inputs");
+    println!("{name}: {number} inputs in {} s", begun.elapsed().as_secs());
 }
 
 fn bytes_of(sent: impl FnMut() -> Option<Outgoing>) -> Vec<u8> {
@@ -252,4 +259,26 @@ fn whatever_an_agent_tells_it_is_heard_or_refused() {
     check("from_agent", &corpus, errand::fuzzing::from_agent);
     let found = [vec![0, 1, 0, 0, 0, b'/', 1, 0, 0, 0, 1, 0, 0, 0, b'a', 0], vec![1, 0, 0]];
     check("from_source", &found, errand::fuzzing::from_source);
+}
+
+#[test]
+fn whatever_a_peer_tells_of_a_file_it_is_read_or_refused() {
+    let content: Vec<u8> = (0..700_u32).map(|at| (at % 251).to_le_bytes()[0]).collect();
+    let (seed, shape) = (Seed::from([7; 32]), Shape::new(100, 16).unwrap());
+    let read_at = |at: u64, buffer: &mut [u8]| {
+        let at = usize::try_from(at).unwrap();
+        buffer.copy_from_slice(&content[at..at + buffer.len()]);
+        Ok(())
+    };
+    let mut signature = Vec::new();
+    Signature::new(&seed, shape, 0..700, read_at).unwrap().encode(&mut signature);
+    let (mut operations, mut encoder) = (Vec::new(), Encoder::new(0));
+    for operation in [
+        Operation::Copy { offset: 300, length: 200 },
+        Operation::Literal(b"new"),
+        Operation::Copy { offset: 0, length: 100 },
+    ] {
+        encoder.encode(operation, &mut operations);
+    }
+    check("from_peer", &[signature, operations], delta::fuzzing::from_peer);
 }

@@ -18,7 +18,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("testfs", &[]),
     ("fuzz", &["delta", "errand", "wire"]),
     ("xtask", &[]),
-    ("lanesync", &["model", "filter", "sched", "fs", "engine", "report", "wire", "net", "errand"]),
+    (
+        "lanesync",
+        &["model", "filter", "delta", "sched", "fs", "engine", "report", "wire", "net", "errand"],
+    ),
 ];
 
 /// What exists only for tests.
