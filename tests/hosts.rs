@@ -19,6 +19,9 @@ mod hostile;
 #[path = "hosts/over_ssh.rs"]
 mod over_ssh;
 
+#[path = "hosts/signals.rs"]
+mod signals;
+
 #[path = "hosts/sshd.rs"]
 mod sshd;
 
@@ -28,13 +31,12 @@ mod typed_there;
 use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
-use rustix::process::{Pid, Signal, kill_process};
 
 const LANESYNC: &str = env!("CARGO_BIN_EXE_lanesync");
 
@@ -204,6 +206,17 @@ fn a_tree_is_pulled_as_by_rsync() {
 }
 
 #[test]
+fn access_times_of_links_are_brought_over() {
+    for paths in [["s/", "h:d"], ["h:s/", "d"]] {
+        let hosts = Hosts::new();
+        let agent = format!("--agent-path={LANESYNC}");
+        check(&hosts.run(RUNS_IT_HERE, &[&[&*agent, "-U"], &paths[..]].concat()), 0, "");
+        let copy = fs::symlink_metadata(hosts.path().join("d/link")).unwrap();
+        assert_eq!(copy.atime(), 1_700_000_000, "{paths:?}");
+    }
+}
+
+#[test]
 fn lanes_beside_the_shell_bring_the_same_from_and_to_either_side() {
     for words in [["s/", "h:d"], ["h:s/", "d"]] {
         for opener in ["--lanes-from=here", "--lanes-from=there"] {
@@ -298,33 +311,6 @@ fn an_agent_that_is_killed_at_work_is_an_error() {
     check(&output, 12, "the agent on h");
     let left = fs::read_dir(hosts.path().join("d")).unwrap();
     assert!(left.map(|entry| entry.unwrap().file_name()).all(|name| name != "big"));
-}
-
-#[test]
-fn a_signal_ends_both_sides() {
-    for words in [["s/", "h:d"], ["h:s/", "d"]] {
-        let hosts = Hosts::new();
-        fs::write(hosts.path().join("s/big"), vec![7; 64 << 20]).unwrap();
-        let agent = format!("--agent-path=echo $$ > pid; exec {LANESYNC}");
-        let mut run = Command::new(LANESYNC)
-            .args(["-a", "-e", RUNS_IT_HERE, &agent, "--bwlimit=1m"])
-            .args(words)
-            .current_dir(hosts.path())
-            .spawn()
-            .unwrap();
-        while !hosts.path().join("d/f").exists() {
-            thread::yield_now();
-        }
-        let pid = Pid::from_raw(i32::try_from(run.id()).unwrap()).unwrap();
-        kill_process(pid, Signal::INT).unwrap();
-        assert_eq!(run.wait().unwrap().code(), Some(20), "{words:?}");
-        assert_eq!(tree(&hosts.path().join("d")).matches("big").count(), 0);
-        let agent = fs::read_to_string(hosts.path().join("pid")).unwrap();
-        let agent = Path::new("/proc").join(agent.trim());
-        while agent.join("exe").exists() {
-            thread::yield_now();
-        }
-    }
 }
 
 #[test]

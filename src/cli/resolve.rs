@@ -69,7 +69,7 @@ use report::settings::{
     Effect, KeptPath, Listing, Movement, Preserved, Progress, RunFacts, Transfer,
 };
 
-pub(crate) use self::files_from::parse as parse_list;
+pub(crate) use self::files_from::{Marked, parse as parse_list};
 use self::ids::Writes;
 pub(crate) use self::places::FarSide;
 use self::places::{Places, There};
@@ -309,7 +309,10 @@ fn facts_of(job: &Job, listing: Listing, shape: Shape) -> RunFacts {
     RunFacts {
         sources: job.sources.iter().map(|source| source.path.clone()).collect(),
         kept_path: match () {
-            () if traverse.files_from.is_some() => KeptPath::Listed,
+            // rsync's receiver knows nothing of what stands before a path.
+            () if traverse.files_from.is_some() || shape.movement == Movement::In => {
+                KeptPath::Listed
+            }
             () if traverse.relative => KeptPath::Whole,
             () => KeptPath::Last,
         },

@@ -27,7 +27,7 @@ use super::signals::Watch;
 use super::sync::{SourceAt, bring_over, source_of, tell};
 use super::talk::{Talk, setup};
 use super::typed;
-use crate::cli::{self, Refusal};
+use crate::cli::{self, Marked, Refusal};
 use crate::exit_code::{Ending, Exit};
 
 /// How long an agent waits for a sign of life: longer than its controller does, whose user may stop it
@@ -133,7 +133,7 @@ fn look_up_paths(work: &mut Work) -> Result<(), Refusal> {
         *path = OsStr::from_bytes(&found).into();
     }
     if let Some(list) = &work.besides.list {
-        let names = typed::names_of(&typed::read_list(list)?, list)?;
+        let names = typed::names_of(&typed::read_list(list)?, list, Marked::Names)?;
         work.job.settings.traverse.files_from = Some(names);
     }
     Ok(())
@@ -165,7 +165,7 @@ fn serve_source(session: &Arc<Session>, service: &[u8]) -> Exit {
     if let (Ok(Found { list: Some(contents), .. }), Some(list)) = (&found, &list) {
         // Who asks reads the same, and tells what is wrong with it.
         job.settings.traverse.files_from =
-            Some(typed::names_of(contents, list).unwrap_or_default());
+            Some(typed::names_of(contents, list, Marked::Comments).unwrap_or_default());
     }
     let found =
         found.map_err(|Refusal { exit, sentence }| NotFound { kind: exit.into(), sentence });

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use engine::Surroundings;
 use engine::serve::{Server, Terms};
+use engine::{RemoteSource, Surroundings};
 use errand::{Asks, Besides, Found, List, NotFound, Service, TooLong, Work};
 use filter::Rules;
 use model::{Job, Source, Summary};
@@ -25,10 +25,11 @@ use sched::Cancel;
 use wire::{FailureKind, Hello, Patience, Serve, System, Task, Violation};
 
 use super::agent::hash;
+use super::signals::Watch;
 use super::sync::{SourceAt, bring_over, source_of, tell};
 use super::talk::{Talk, setup};
 use super::typed;
-use crate::cli::{FarList, FarSide, Refusal, Remote};
+use crate::cli::{FarList, FarSide, Marked, Refusal, Remote};
 use crate::exit_code::{Ending, Exit};
 
 /// How long a remote shell has to say by its exit status why the connection ended.
@@ -48,6 +49,8 @@ pub(super) struct Far {
     lanes: Plan,
     whereabouts: Whereabouts,
     list: Option<FarList>,
+    /// Whether a signal ended the run: Ctrl-C on a terminal ends the remote shell, too, and maybe first.
+    signals: Watch,
     /// Where relative paths of the source begin, once that is known.
     source_directory: Box<[u8]>,
     /// The agent of the source, where this one is that of the destination.
@@ -55,11 +58,16 @@ pub(super) struct Far {
 }
 
 impl Far {
-    /// Starts the agents, and a session with each.
-    pub(super) fn reach(remote: &Remote) -> Result<Self, Refusal> {
+    /// Starts the agents, and a session with each. `begun` gets each remote shell before it is waited for.
+    pub(super) fn reach(
+        remote: &Remote,
+        signals: &Watch,
+        begun: &dyn Fn(&Process),
+    ) -> Result<Self, Refusal> {
         let there = &remote.there;
+        let caller = Caller { remote, signals, begun };
         let Some(host) = &there.source else {
-            return Self::start(remote, &there.target, there.side, None);
+            return caller.start(&there.target, there.side, None);
         };
         let named = |side: FarSide| {
             move |refusal: Refusal| Refusal {
@@ -67,51 +75,16 @@ impl Far {
                 ..refusal
             }
         };
-        let source =
-            Self::start(remote, host, FarSide::Source, None).map_err(named(FarSide::Source))?;
+        let source = caller.start(host, FarSide::Source, None).map_err(named(FarSide::Source))?;
         let Hello { system, .. } = source
             .session
             .greeted()
-            .map_err(|over| refused(source.exit_of(&over), &over.to_string()))?;
-        let far = Self::start(remote, &there.target, there.side, Some(system))
+            .map_err(|over| refused(source.exit_of(&over), &over.to_string()))
+            .map_err(named(FarSide::Source))?;
+        let far = caller
+            .start(&there.target, there.side, Some(system))
             .map_err(named(FarSide::Destination))?;
         Ok(Self { source: Some(Box::new(source)), ..far })
-    }
-
-    /// Starts an agent, which is told that its requests go to a host of another system if they do.
-    fn start(
-        remote: &Remote,
-        host: &Target,
-        side: FarSide,
-        served: Option<System>,
-    ) -> Result<Self, Refusal> {
-        let agent = agent(remote)?;
-        // The remote shell inherits the umask, and what it starts, where it is a stand-in for ssh.
-        let start = || agent.start(&remote.shell, host);
-        let (lane, shell) = fs::process::with_umask_of_start(start).map_err(|error| Refusal {
-            exit: exit_of_start(&error),
-            sentence: error.to_string(),
-        })?;
-        let peer = format!("the agent on {}", host.shown());
-        let mut setup = setup(&peer);
-        setup.patience = patience(remote);
-        if let Some(system) = served {
-            setup.hello.system = system;
-            setup.servers = RELAYED_AT_ONCE;
-        }
-        let session = Session::open(lane, setup)
-            .map_err(|error| refused(Exit::Unstarted, &format!("begin a session: {error}")))?;
-        let whereabouts = Whereabouts::Login { shell: remote.shell.clone(), target: host.clone() };
-        Ok(Self {
-            side,
-            session: Arc::new(session),
-            shell,
-            lanes: remote.lanes.clone(),
-            whereabouts,
-            list: remote.list.clone(),
-            source_directory: Box::default(),
-            source: None,
-        })
     }
 
     /// What a signal asks to stop, once the sources are found.
@@ -148,7 +121,8 @@ impl Far {
             .map(|path| Source { path: Path::new(OsStr::from_bytes(path)).to_owned() })
             .collect();
         if let (Some(list), Some(contents)) = (list, contents) {
-            job.settings.traverse.files_from = Some(typed::names_of(&contents, list)?);
+            job.settings.traverse.files_from =
+                Some(typed::names_of(&contents, list, Marked::Comments)?);
         }
         self.source_directory = directory;
         Ok(())
@@ -233,7 +207,7 @@ impl Far {
             Err(too_long @ TooLong) => return fail(around, Exit::Unsupported, &too_long),
         };
         if let Err(error) = self.session.begin(Task::RunDestination, &work) {
-            return fail(around, self.exit(), &error);
+            return (self.ending_of(|| self.exit(), &error, around), Summary::default());
         }
         if around.cancel.is_cancelled() {
             // A signal came before there was something to stop.
@@ -261,13 +235,15 @@ impl Far {
                 self.session.bye();
                 (outcome.ending.into(), outcome.summary)
             }
-            // After a signal the user does not wait for a host that does not answer.
-            Err(_) if around.cancel.is_cancelled() => (Ending::Interrupted, Summary::default()),
-            Err(lost) => match self.source.as_ref().and_then(|it| Some((it, it.session.over()?))) {
-                // That is why the other one was given up.
-                Some((source, over)) => fail(around, source.exit_of(&over), &over),
-                None => fail(around, self.exit(), &lost),
-            },
+            Err(lost) => {
+                let source = self.source.as_ref().and_then(|it| Some((it, it.session.over()?)));
+                let ending = match &source {
+                    // That is why the other one was given up.
+                    Some((source, over)) => self.ending_of(|| source.exit_of(over), over, around),
+                    None => self.ending_of(|| self.exit(), &lost, around),
+                };
+                (ending, Summary::default())
+            }
         }
     }
 
@@ -299,8 +275,14 @@ impl Far {
         self.widen(notices);
         let listener = self.stop_when_over(around.cancel.clone());
         let source = match self.session.greeted() {
-            Ok(hello) => source_of(&self.session, &hello, self.source_directory.clone()),
-            Err(over) => return fail(around, self.exit_of(&over), &over),
+            Ok(hello) => {
+                let source = source_of(&self.session, &hello, self.source_directory.clone());
+                RemoteSource { is_pulled: true, ..source }
+            }
+            Err(over) => {
+                let ending = self.ending_of(|| self.exit_of(&over), &over, around);
+                return (ending, Summary::default());
+            }
         };
         let (ending, summary) = bring_over(job, rules, &SourceAt::There(source), around);
         let over = self.session.over();
@@ -308,12 +290,26 @@ impl Far {
         // A panic in there has been reported by its hook.
         drop(listener.map(thread::JoinHandle::join));
         match over {
-            Some(over) => {
-                tell(around, &over.to_string());
-                (Ending::Error(self.exit_of(&over)), summary)
-            }
+            Some(over) => (self.ending_of(|| self.exit_of(&over), &over, around), summary),
             None => (ending, summary),
         }
+    }
+
+    /// How a run ends whose session did not last. After a signal the user does not wait for a host that
+    /// does not answer, and is not told of it either.
+    fn ending_of(
+        &self,
+        exit: impl FnOnce() -> Exit,
+        why: &dyn Error,
+        around: &Surroundings,
+    ) -> Ending {
+        // The same signal may reach this process while the remote shell ends by it.
+        let exit = if self.signals.saw_one() { Exit::Interrupted } else { exit() };
+        if self.signals.saw_one() {
+            return Ending::Interrupted;
+        }
+        tell(around, &why.to_string());
+        Ending::Error(exit)
     }
 
     /// Nothing more is to be had from a source whose session is over. Where the system has no thread to
@@ -345,6 +341,47 @@ impl Far {
             }
             _ => Exit::Stream,
         }
+    }
+}
+
+/// Who starts agents.
+struct Caller<'a> {
+    remote: &'a Remote,
+    signals: &'a Watch,
+    begun: &'a dyn Fn(&Process),
+}
+
+impl Caller<'_> {
+    /// Starts an agent, which is told that its requests go to a host of another system if they do.
+    fn start(&self, host: &Target, side: FarSide, served: Option<System>) -> Result<Far, Refusal> {
+        let Remote { shell, lanes, list, .. } = self.remote;
+        let agent = agent(self.remote)?;
+        // The remote shell inherits the umask, and what it starts, where it is a stand-in for ssh.
+        let start = || agent.start(shell, host, self.begun);
+        let (lane, process) = fs::process::with_umask_of_start(start).map_err(|error| Refusal {
+            exit: exit_of_start(&error),
+            sentence: error.to_string(),
+        })?;
+        let peer = format!("the agent on {}", host.shown());
+        let mut setup = setup(&peer);
+        setup.patience = patience(self.remote);
+        if let Some(system) = served {
+            setup.hello.system = system;
+            setup.servers = RELAYED_AT_ONCE;
+        }
+        let session = Session::open(lane, setup)
+            .map_err(|error| refused(Exit::Unstarted, &format!("begin a session: {error}")))?;
+        Ok(Far {
+            side,
+            session: Arc::new(session),
+            shell: process,
+            lanes: lanes.clone(),
+            whereabouts: Whereabouts::Login { shell: shell.clone(), target: host.clone() },
+            list: list.clone(),
+            signals: self.signals.clone(),
+            source_directory: Box::default(),
+            source: None,
+        })
     }
 }
 

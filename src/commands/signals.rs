@@ -24,7 +24,7 @@ const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 const STATUS: &str = "/proc/self/status";
 
 /// Whether a signal has come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Watch {
     came: Arc<AtomicBool>,
 }

@@ -10,6 +10,8 @@ use filter::Rules;
 use fs::outlet::Outlet;
 use model::{Event, Gauges, Job, Message, Sink, Summary, Topic};
 use net::Session;
+use net::lane::Hangup;
+use net::shell::Process;
 use report::settings::OutputStyle;
 use report::{Closing, Ended, Endings, Reporter, Severity, Statistics, Traffic};
 use sched::Cancel;
@@ -27,10 +29,12 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
         warn(warning);
     }
     let cancel = Cancel::new();
-    let ready = prepare(remote.as_ref(), &cancel, &mut job, &rules);
+    let reaction = Reaction::default();
+    let ready = prepare(remote.as_ref(), &cancel, &reaction, &mut job, &rules);
     let (watch, far) = match ready {
         Ok(ready) => ready,
         Err(refusal) => {
+            reaction.becomes(AtSignal::Nothing);
             super::refuse(&refusal, report.style == OutputStyle::Json);
             return refusal.exit;
         }
@@ -49,6 +53,7 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
         Some(far) => far.run(&job, rules, &around, volume),
         None => bring_over(&job, rules, &SourceAt::Here, &around),
     };
+    reaction.becomes(AtSignal::Nothing);
     drop(around);
     let ending = match ending {
         Ending::Complete if watch.saw_one() => Ending::Interrupted,
@@ -74,12 +79,16 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
 /// What a signal does to the session with another host.
 ///
 /// The session is not held: it ends, and its remote shell, when who made it lets go of it.
+#[derive(Default)]
 enum AtSignal {
-    /// There is none yet.
+    /// There is none.
+    #[default]
     Nothing,
+    /// There is none yet: its remote shell is ended, which may wait for a password.
+    EndShell(Process),
     /// Its agent has told nothing yet that would be lost.
     HangUp(Weak<Session>),
-    /// Its agent is asked to stop.
+    /// Its agent is asked to stop, if it is there to hear that.
     Cancel(Weak<Session>),
 }
 
@@ -87,18 +96,38 @@ impl AtSignal {
     fn act(&self) {
         match self {
             Self::Nothing => {}
+            Self::EndShell(process) => process.hang_up(),
             Self::HangUp(session) => {
                 if let Some(session) = session.upgrade() {
                     session.hang_up();
                 }
             }
             Self::Cancel(session) => {
-                if let Some(session) = session.upgrade() {
+                let Some(session) = session.upgrade() else { return };
+                if session.is_greeted() {
                     // One that has ended needs not be stopped.
                     session.cancel().ok();
+                } else {
+                    session.hang_up();
                 }
             }
         }
+    }
+}
+
+/// What a signal does at the moment.
+#[derive(Clone, Default)]
+struct Reaction(Arc<Mutex<AtSignal>>);
+
+impl Reaction {
+    /// From now on. What a signal does already is done before this returns: a remote shell is not left
+    /// behind since the process that was about to end it has ended.
+    fn becomes(&self, next: AtSignal) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = next;
+    }
+
+    fn act(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).act();
     }
 }
 
@@ -106,16 +135,15 @@ impl AtSignal {
 fn prepare(
     remote: Option<&Remote>,
     cancel: &Cancel,
+    reaction: &Reaction,
     job: &mut Job,
     rules: &Rules,
 ) -> Result<(Watch, Option<Far>), Refusal> {
-    let at_signal = Arc::new(Mutex::new(AtSignal::Nothing));
-    let now = |next| *at_signal.lock().unwrap_or_else(PoisonError::into_inner) = next;
     let stop = {
-        let (cancel, at_signal) = (cancel.clone(), Arc::clone(&at_signal));
+        let (cancel, reaction) = (cancel.clone(), reaction.clone());
         move || {
             cancel.cancel();
-            at_signal.lock().unwrap_or_else(PoisonError::into_inner).act();
+            reaction.act();
         }
     };
     let watch = Watch::start(stop).map_err(|error| {
@@ -123,17 +151,25 @@ fn prepare(
         Refusal { exit: Exit::FileIo, sentence }
     })?;
     let Some(remote) = remote else { return Ok((watch, None)) };
-    let mut far = Far::reach(remote)?;
-    if let Some(session) = far.source_session() {
-        now(AtSignal::HangUp(Arc::downgrade(session)));
-    }
-    let found = far.find(job, rules);
+    let begun = |shell: &Process| {
+        reaction.becomes(AtSignal::EndShell(shell.clone()));
+        if cancel.is_cancelled() {
+            shell.hang_up();
+        }
+    };
+    let found = Far::reach(remote, &watch, &begun).and_then(|mut far| {
+        if let Some(session) = far.source_session() {
+            reaction.becomes(AtSignal::HangUp(Arc::downgrade(session)));
+        }
+        far.find(job, rules)?;
+        Ok(far)
+    });
     if watch.saw_one() {
         let sentence = "stopped before anything was done".to_owned();
         return Err(Refusal { exit: Exit::Interrupted, sentence });
     }
-    found?;
-    now(AtSignal::Cancel(Arc::downgrade(far.session())));
+    let far = found?;
+    reaction.becomes(AtSignal::Cancel(Arc::downgrade(far.session())));
     Ok((watch, Some(far)))
 }
 
@@ -149,7 +185,13 @@ pub(super) enum SourceAt {
 /// paths begin from this directory.
 pub(super) fn source_of(session: &Session, peer: &Hello, directory: Box<[u8]>) -> RemoteSource {
     let capacity = session.capacity(peer);
-    RemoteSource { ask: session.asker(), system: peer.system, directory, capacity }
+    RemoteSource {
+        ask: session.asker(),
+        system: peer.system,
+        directory,
+        capacity,
+        is_pulled: false,
+    }
 }
 
 /// A stream on which a run that is stopped does not wait for a reader.

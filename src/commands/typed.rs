@@ -14,7 +14,7 @@ use errand::{Found, List};
 use fs::Dir;
 use model::{Job, Source};
 
-use crate::cli::{self, Refusal};
+use crate::cli::{self, Marked, Refusal};
 use crate::exit_code::Exit;
 
 /// More names than this are none that a person means, and would not fit a command line either.
@@ -200,8 +200,12 @@ fn path(path: &[u8]) -> &Path {
 }
 
 /// The names that a list says, which replace the sources' own.
-pub(super) fn names_of(contents: &[u8], list: &List) -> Result<Vec<Box<[u8]>>, Refusal> {
-    cli::parse_list(contents, list.from0)
+pub(super) fn names_of(
+    contents: &[u8],
+    list: &List,
+    marked: Marked,
+) -> Result<Vec<Box<[u8]>>, Refusal> {
+    cli::parse_list(contents, list.from0, marked)
 }
 
 #[cfg(test)]

@@ -106,6 +106,9 @@ fn an_error_names_the_side() {
         [("one", "source: sh could not log in"), ("two", "destination: sh could not log in")]
     {
         check(&two.0.run(&shell(host), &["one:s/", "two:d"]), 255, says);
+        let agent = format!("--agent-path={LANESYNC}");
+        let named = two.0.run(&shell(host), &[&agent, "one:s/", "two:d"]);
+        check(&named, 255, &format!("the agent on {host}"));
     }
     check(&two.run(&["one:none/", "two:d"]), 23, "source: ");
     fs::write(two.path("two/file"), "").unwrap();

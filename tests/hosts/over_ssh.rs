@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
+use super::signals::interrupt_all;
 use super::sshd::{Sshd, put_command};
 use super::{Hosts, LANESYNC, check, tree};
 
@@ -100,6 +102,7 @@ fn begin(hosts: &Hosts, sshd: &Sshd, paths: [&str; 2]) -> Child {
         .args(["-aH", "-e", &sshd.shell(), &agent, "--bwlimit=1m"])
         .args(paths)
         .current_dir(hosts.path())
+        .process_group(0)
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -144,7 +147,7 @@ fn an_agent_that_is_killed_at_work_tears_nothing() {
         let run = begin(&hosts, &sshd, paths);
         let agent = rustix::process::Pid::from_raw(agent_of(&hosts)).unwrap();
         rustix::process::kill_process(agent, rustix::process::Signal::KILL).unwrap();
-        // ssh ends so where what it started was killed.
+        // ssh ends so where what it started was killed. rsync tells 255, 12 or 10, whatever it meets first.
         check(&run.wait_with_output().unwrap(), 255, "the agent on h");
         check_goes_on(&hosts, &sshd, paths);
     }
@@ -160,6 +163,19 @@ fn a_connection_that_is_cut_leaves_no_agent_and_tears_nothing() {
         wire.cut();
         // As with rsync it is ssh that says so.
         check(&run.wait_with_output().unwrap(), 255, "the agent on h");
+        wait_for_end(agent_of(&hosts));
+        check_goes_on(&hosts, &sshd, paths);
+    }
+}
+
+#[test]
+fn ctrl_c_ends_ssh_as_well_and_is_told_as_an_interruption() {
+    for paths in BOTH_WAYS {
+        let hosts = Hosts::new();
+        let sshd = Sshd::start(hosts.path(), "");
+        let run = begin(&hosts, &sshd, paths);
+        interrupt_all(&run);
+        check(&run.wait_with_output().unwrap(), 20, "");
         wait_for_end(agent_of(&hosts));
         check_goes_on(&hosts, &sshd, paths);
     }

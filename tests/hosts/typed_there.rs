@@ -59,6 +59,21 @@ fn a_list_of_names_lies_where_it_is_said_to() {
     }
 }
 
+/// As with rsync: a line that looks like a comment is one where the list lies with the source.
+#[test]
+fn a_comment_in_a_list_from_elsewhere_is_a_name() {
+    let list = |path: &Path| {
+        fs::write(path.join("s/#n"), "").unwrap();
+        fs::write(path.join("list"), "f\n#n\n").unwrap();
+    };
+    for list_at in ["", ":"] {
+        for paths in [["s/", "h:d"], ["h:s/", "d"]] {
+            let from = format!("--files-from={list_at}list");
+            check_runs_as_rsync(list, &[&["-i", &from, paths[0], paths[1]]]);
+        }
+    }
+}
+
 #[test]
 fn rules_above_the_source_are_those_of_its_host() {
     let rules = |path: &Path| {
@@ -93,8 +108,8 @@ fn links_are_disarmed_where_it_is_said() {
         &[
             &["-i", "-M--munge-links", "s/", "h:d"],
             &["-i", "-M--munge-links", "h:d/", "e"],
-            // rsync shows the link as it has disarmed it.
-            &["--munge-links", "h:s/", "f"],
+            &["-i", "--munge-links", "h:s/", "f"],
+            &["-i", "--munge-links", "-M--munge-links", "h:f/", "i"],
             &["-i", "--munge-links", "f/", "h:g"],
         ],
     );

@@ -317,7 +317,7 @@ fn gives_nothing(
     if rules.is_empty() && !follows {
         return dir.is_empty().unwrap_or(true);
     }
-    let Ok(listing) = dir.list() else { return true };
+    let Ok(listing) = dir.list_names() else { return true };
     if listing.is_empty() {
         return true;
     }

@@ -60,6 +60,9 @@ pub struct RemoteSource {
     pub directory: Box<[u8]>,
     /// What it takes at a time, and this side gives.
     pub capacity: Capacity,
+    /// The user is on this host. As in rsync, a destination is then left as it is where there is nothing
+    /// to bring over; else it is made all the same.
+    pub is_pulled: bool,
 }
 
 impl fmt::Debug for RemoteSource {
@@ -115,6 +118,11 @@ impl Endpoint {
             Self::Local => None,
             Self::Remote(remote) => Some(remote.handles()),
         }
+    }
+
+    /// True where the user pulls from another host.
+    pub(crate) fn is_pulled(&self) -> bool {
+        matches!(self, Self::Remote(remote) if remote.is_pulled())
     }
 
     /// Why nothing more can be asked, where it is so.

@@ -80,7 +80,11 @@ fn run_at(
         return Err(SetupError::EmptySource { path });
     }
     let nothing = selection.is_nothing();
-    let opened = destination::open(job, rules, &selection)?;
+    let opened = if nothing && endpoint.is_pulled() {
+        None
+    } else {
+        destination::open(job, rules, &selection)?
+    };
     let workers = workers(job, endpoint);
     let ceiling = match workers {
         sched::Workers::Fixed(count) | sched::Workers::Auto { ceiling: count, .. } => count.get(),

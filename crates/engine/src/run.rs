@@ -42,6 +42,8 @@ pub use ending::Stop;
 /// Shared by all tasks of one run.
 pub(crate) struct Run {
     pub(crate) settings: Settings,
+    /// In rsync it would be the destination that tells of entries, and not the source.
+    pub(crate) tells_at_destination: bool,
     pub(crate) progress: Progress,
     pub(crate) ending: Ending,
     pass: Mutex<Pass>,
@@ -113,6 +115,7 @@ impl Run {
             later: Mutex::default(),
             known_full: KnownFull::default(),
             scratches: Scratches::new(limits.workers),
+            tells_at_destination: endpoint.is_pulled() || settings.traverse.list_only,
             settings,
         })
     }

@@ -8,13 +8,13 @@ use model::{
     Summary, Topic, Verb, Verdict,
 };
 
-use crate::entries::Entry;
+use crate::entries::{Entry, sent_target, stored_target};
 use crate::node::Node;
 use crate::order::SegmentId;
 use crate::run::Run;
 use crate::task::Worker;
 use crate::wanted::Wanted;
-use crate::{attributes, checksum, links};
+use crate::{attributes, checksum};
 
 /// Why an entry that was begun has no copy, when nothing is wrong with it.
 const RUN_ENDED: &str = "the run ended before it was brought over";
@@ -283,14 +283,18 @@ impl Entry {
         Some(checksum::hex(&digest).into())
     }
 
-    /// The target of a symlink, as it is told.
+    /// The target of a symlink, as it is told: as it is stored where rsync would tell it at the
+    /// destination.
     fn link_text(&self, run: &Run) -> Option<Box<[u8]>> {
         if self.source.kind != Kind::Symlink {
             return None;
         }
         let target = run.read_link(&self.source_dir, &self.name).ok()?;
-        let unmunge = run.settings.links.unmunge;
-        Some(if unmunge { links::unmunged(&target).into() } else { target.into() })
+        Some(if run.tells_at_destination {
+            stored_target(run, &target).into()
+        } else {
+            sent_target(run, &target).into()
+        })
     }
 
     /// Counts the entry as left out and says why; `text` makes the sentence from its path.

@@ -145,11 +145,13 @@ fn ended(shell: &OsStr, status: Option<ExitStatus>, said: &str) -> String {
 }
 
 impl Agent {
-    /// Starts the agent on a host and gives the lane to it.
+    /// Starts the agent on a host and gives the lane to it. `begun` gets the remote shell before it is
+    /// waited for, which may be long: it may ask for a password.
     pub fn start(
         &self,
         shell: &RemoteShell,
         target: &Target,
+        begun: &dyn Fn(&Process),
     ) -> Result<(Lane, Process), BootstrapError> {
         let program = shell.command_line(target, &[]).swap_remove(0);
         let command =
@@ -157,6 +159,7 @@ impl Agent {
         let started = shell
             .start(target, &[&command])
             .map_err(|error| BootstrapError::Start { shell: program.clone(), error })?;
+        begun(&started.process);
         let mut dialogue = Dialogue { agent: self, shell: program, host: target.shown(), started };
         if self.path.is_none() {
             dialogue.run()?;

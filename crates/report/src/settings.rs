@@ -315,7 +315,7 @@ pub enum KeptPath {
     Last,
     /// `-R`: all of it, or what stands behind `/./`.
     Whole,
-    /// `--files-from`: nothing; they are the paths of the list.
+    /// `--files-from`: nothing; they are the paths of the list. So it is with a source on another host.
     Listed,
 }
 

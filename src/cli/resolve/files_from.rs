@@ -1,14 +1,31 @@
 //! `--files-from`: the names in a list.
 //!
-//! Empty lines and those that begin with `#` or `;` are left out. A name never leads out of the
+//! Empty lines are left out, and comments, where there are any. A name never leads out of the
 //! source: leading slashes are dropped and `..` takes back the part before it, if there is one.
 
 use crate::cli::refusal::Refusal;
 
+/// What a line is that begins with `#` or `;`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marked {
+    /// A comment: in a list that lies on the host of the source.
+    Comments,
+    /// A name like any other: rsync passes the names of other lists on as they are.
+    Names,
+}
+
 /// The names of a list, in order. Lines end with any of CR and LF, or with NUL when `from0`.
-pub(crate) fn parse(contents: &[u8], from0: bool) -> Result<Vec<Box<[u8]>>, Refusal> {
+pub(crate) fn parse(
+    contents: &[u8],
+    from0: bool,
+    marked: Marked,
+) -> Result<Vec<Box<[u8]>>, Refusal> {
     let ends = |byte: &u8| if from0 { *byte == 0 } else { matches!(byte, b'\n' | b'\r') };
-    let is_name = |line: &&[u8]| !matches!(line.first(), None | Some(b'#' | b';'));
+    let is_name = |line: &&[u8]| match line.first() {
+        None => false,
+        Some(b'#' | b';') => marked == Marked::Names,
+        Some(_) => true,
+    };
     contents.split(ends).filter(is_name).map(confine).collect()
 }
 
@@ -40,10 +57,14 @@ fn confine(name: &[u8]) -> Result<Box<[u8]>, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{Marked, parse};
 
     fn check(contents: &str, from0: bool, expected: &[&str]) {
-        let names = parse(contents.as_bytes(), from0).unwrap();
+        check_marked(contents, from0, Marked::Comments, expected);
+    }
+
+    fn check_marked(contents: &str, from0: bool, marked: Marked, expected: &[&str]) {
+        let names = parse(contents.as_bytes(), from0, marked).unwrap();
         let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
         assert_eq!(names, expected, "{contents:?}");
     }
@@ -53,6 +74,12 @@ mod tests {
         check("a\n\n#b\n;c\nd e\r\nf", false, &["a", "d e", "f"]);
         check("a\0\0#b\0c\nd\0", true, &["a", "c\nd"]);
         check("", false, &[]);
+    }
+
+    #[test]
+    fn what_looks_like_a_comment_is_a_name_in_a_list_from_elsewhere() {
+        check_marked("a\n\n#b\n;c\n", false, Marked::Names, &["a", "#b", ";c"]);
+        check_marked("\0#b\0\0a", true, Marked::Names, &["#b", "a"]);
     }
 
     #[test]
@@ -68,6 +95,6 @@ mod tests {
 
     #[test]
     fn a_list_of_the_other_kind_is_refused() {
-        assert!(parse(b"a\0b\0", false).is_err());
+        assert!(parse(b"a\0b\0", false, Marked::Comments).is_err());
     }
 }

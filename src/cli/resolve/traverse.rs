@@ -6,8 +6,9 @@ use errand::List;
 use model::settings::{Depth, MissingArgs, OneFileSystem, Traverse};
 use net::Target;
 
-use super::places::{FarSide, Places};
-use super::{files_from, size};
+use super::files_from::{self, Marked};
+use super::places::{FarSide, Places, There};
+use super::size;
 use crate::cli::host::{Remote, remote};
 use crate::cli::options::Opt;
 use crate::cli::raw::RawFlag;
@@ -116,10 +117,11 @@ impl Typed {
         let mut far_list = None;
         if let Some(flag) = &self.files_from {
             far_list = list_elsewhere(flag, places, self.from0)?;
-            let names = match &far_list {
+            let names = if far_list.is_some() {
                 // It is read when the host is reached.
-                Some(_) => Vec::new(),
-                None => read_list(flag, self.from0, surroundings)?,
+                Vec::new()
+            } else {
+                read_list(flag, self.from0, marked(places), surroundings)?
             };
             traverse.files_from = Some(names);
         }
@@ -183,13 +185,20 @@ fn list_elsewhere(
     Ok(Some(FarList { list: List { path: path.into(), from0 }, side }))
 }
 
+/// What a line is that looks like a comment in a list on this host.
+fn marked(places: &Places) -> Marked {
+    let is_far = |there: &There| there.side == FarSide::Source || there.source.is_some();
+    if places.there.as_ref().is_some_and(is_far) { Marked::Names } else { Marked::Comments }
+}
+
 fn read_list(
     flag: &RawFlag,
     from0: bool,
+    marked: Marked,
     surroundings: &dyn Surroundings,
 ) -> Result<Vec<Box<[u8]>>, Refusal> {
     let contents = surroundings
         .read_file(Path::new(&flag.value))
         .map_err(|error| Refusal::file(Exit::Usage, "--files-from", flag.bytes(), &error))?;
-    files_from::parse(&contents, from0)
+    files_from::parse(&contents, from0, marked)
 }

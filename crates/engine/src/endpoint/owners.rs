@@ -84,7 +84,8 @@ mod tests {
         let accounts = Arc::new(Accounts::default());
         let ask = Arc::clone(&accounts) as Arc<dyn Ask>;
         let (system, directory) = (System::HERE, Box::default());
-        let source = RemoteSource { ask, system, directory, capacity: Capacity::default() };
+        let source =
+            RemoteSource { ask, system, directory, capacity: Capacity::default(), is_pulled: true };
         let endpoint = Endpoint::remote(&source, &Settings::default(), &Cancel::new());
         let identity = Identity::new(preserve, 0, endpoint.owners());
         for _ in 0..2 {

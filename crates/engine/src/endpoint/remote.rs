@@ -39,6 +39,8 @@ mod extents;
 mod file;
 /// What is known of an entry.
 mod known;
+/// Names alone.
+mod names;
 /// Content on its way.
 mod reading;
 /// Old files, of which the source makes new ones.
@@ -82,6 +84,7 @@ pub(crate) struct Remote {
     system: System,
     /// Where relative paths begin.
     directory: Box<[u8]>,
+    is_pulled: bool,
     /// What the job may want to know of any entry.
     wants: Wants,
     shelf: Shelf,
@@ -117,6 +120,7 @@ impl Remote {
             ask: Arc::clone(&source.ask),
             system: source.system,
             directory: source.directory.clone(),
+            is_pulled: source.is_pulled,
             wants: wants_of(settings),
             shelf: Shelf::default(),
             capacity: source.capacity,
@@ -147,6 +151,11 @@ impl Remote {
     fn note_round_trip(&self, asked: Instant) {
         let took = u64::try_from(asked.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.round_trip_ns.fetch_min(took, Ordering::Relaxed);
+    }
+
+    /// True where the user is on this host.
+    pub(super) fn is_pulled(&self) -> bool {
+        self.is_pulled
     }
 
     /// Why the session ended, if it did.

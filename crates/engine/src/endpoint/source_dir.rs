@@ -139,6 +139,14 @@ impl SourceDir {
         }
     }
 
+    /// The same, where nothing more is wanted of its entries yet.
+    pub(crate) fn list_names(&self) -> io::Result<Listing> {
+        match self {
+            Self::Local(dir) => dir.list(),
+            Self::Remote(dir) => dir.list_names(),
+        }
+    }
+
     /// Metadata of what a name leads to, through any links.
     pub(crate) fn stat_following(&self, name: &[u8]) -> io::Result<Metadata> {
         match self {

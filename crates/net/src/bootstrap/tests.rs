@@ -47,7 +47,7 @@ impl Host {
 
     fn start(&self, agent: &Agent) -> Result<(Lane, Process), BootstrapError> {
         let shell = RemoteShell::parse(self.path("rsh").to_str().unwrap().as_bytes()).unwrap();
-        agent.start(&shell, &Target::parse(b"me@far").unwrap())
+        agent.start(&shell, &Target::parse(b"me@far").unwrap(), &|_| ())
     }
 
     /// Starts the agent and talks with it.
@@ -173,7 +173,8 @@ fn a_shell_that_fails_is_told_with_its_last_words() {
     assert!(refusal.contains("could not log in"), "{refusal}");
     assert!(refusal.contains("This account is closed."), "{refusal}");
     let nothing = RemoteShell::parse(b"/does/not/exist").unwrap();
-    let error = agent().start(&nothing, &Target::parse(b"far").unwrap()).unwrap_err().to_string();
+    let error =
+        agent().start(&nothing, &Target::parse(b"far").unwrap(), &|_| ()).unwrap_err().to_string();
     assert!(error.contains("/does/not/exist") && error.contains("RSYNC_RSH"), "{error}");
 }
 

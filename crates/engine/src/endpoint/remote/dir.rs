@@ -28,7 +28,7 @@ use crate::endpoint::SourceFile;
 use crate::merge_files;
 
 /// Of the page behind the first, and of those that follow: each costs a round trip.
-const PAGE_BYTES: [u32; 2] = [1 << 20, 4 << 20];
+pub(super) const PAGE_BYTES: [u32; 2] = [1 << 20, 4 << 20];
 
 /// Of a page that is asked for again, since what was told of its entries is gone.
 const PAGE_AGAIN_BYTES: u32 = 512 << 10;
@@ -284,7 +284,7 @@ impl RemoteDir {
         Ok(self.0.told.add(&self.remote().shelf, told))
     }
 
-    fn ask_for_page(
+    pub(super) fn ask_for_page(
         &self,
         after: Option<Name>,
         wants: Wants,

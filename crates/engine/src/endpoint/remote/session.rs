@@ -37,7 +37,7 @@ pub(super) fn source(session: &Arc<Session>) -> RemoteSource {
     let directory = crate::pipeline::absolute(b".").into();
     let ask = Arc::clone(session) as Arc<dyn Ask>;
     let capacity = session.0.capacity;
-    RemoteSource { ask, system: System::HERE, directory, capacity }
+    RemoteSource { ask, system: System::HERE, directory, capacity, is_pulled: true }
 }
 
 /// Settings of a job that wants to know all of its entries.

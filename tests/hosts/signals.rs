@@ -1,0 +1,89 @@
+//! Signals: whoever gets them, and whenever they come, the run ends with 20 and leaves nobody behind.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use super::{Hosts, LANESYNC, RUNS_IT_HERE, check, tree};
+
+/// Ctrl-C on a terminal.
+pub(super) fn interrupt_all(run: &Child) {
+    let group = Pid::from_raw(i32::try_from(run.id()).unwrap()).unwrap();
+    kill_process_group(group, Signal::INT).unwrap();
+}
+
+#[test]
+fn a_signal_ends_both_sides() {
+    for words in [["s/", "h:d"], ["h:s/", "d"]] {
+        let hosts = Hosts::new();
+        fs::write(hosts.path().join("s/big"), vec![7; 64 << 20]).unwrap();
+        let agent = format!("--agent-path=echo $$ > pid; exec {LANESYNC}");
+        let mut run = Command::new(LANESYNC)
+            .args(["-a", "-e", RUNS_IT_HERE, &agent, "--bwlimit=1m"])
+            .args(words)
+            .current_dir(hosts.path())
+            .spawn()
+            .unwrap();
+        while !hosts.path().join("d/f").exists() {
+            thread::yield_now();
+        }
+        let pid = Pid::from_raw(i32::try_from(run.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::INT).unwrap();
+        assert_eq!(run.wait().unwrap().code(), Some(20), "{words:?}");
+        assert_eq!(tree(&hosts.path().join("d")).matches("big").count(), 0);
+        let agent = fs::read_to_string(hosts.path().join("pid")).unwrap();
+        let agent = Path::new("/proc").join(agent.trim());
+        while agent.join("exe").exists() {
+            thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_signal_to_the_remote_shell_as_well_is_one_signal() {
+    for words in [["s/", "h:d"], ["h:s/", "d"]] {
+        let hosts = Hosts::new();
+        fs::write(hosts.path().join("s/big"), vec![7; 64 << 20]).unwrap();
+        let agent = format!("--agent-path={LANESYNC}");
+        let run = hosts
+            .command(RUNS_IT_HERE, &[&[&*agent, "--bwlimit=1m"], &words[..]].concat())
+            .process_group(0)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        while !hosts.path().join("d/f").exists() {
+            thread::yield_now();
+        }
+        interrupt_all(&run);
+        check(&run.wait_with_output().unwrap(), 20, "the run was interrupted");
+    }
+}
+
+#[test]
+fn a_signal_ends_a_run_that_waits_for_its_remote_shell() {
+    let prompts = "sh -c 'touch asked; exec sleep 600'";
+    for agent in ["--upload", &format!("--agent-path={LANESYNC}")] {
+        for words in [["s/", "h:d"], ["h:s/", "d"]] {
+            for interrupt in [interrupt_all, |run: &Child| {
+                kill_process(Pid::from_child(run), Signal::TERM).unwrap();
+            }] {
+                let hosts = Hosts::new();
+                let run = hosts
+                    .command(prompts, &[&[agent], &words[..]].concat())
+                    .process_group(0)
+                    .stderr(Stdio::piped())
+                    .spawn()
+                    .unwrap();
+                while !hosts.path().join("asked").exists() {
+                    thread::yield_now();
+                }
+                interrupt(&run);
+                check(&run.wait_with_output().unwrap(), 20, "");
+            }
+        }
+    }
+}
