@@ -4,7 +4,6 @@
 //! of the agent of the source.
 
 use std::error::Error;
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -116,13 +115,12 @@ impl Far {
         };
         let Found { directory, sources, list: contents } =
             source.ask_what_is_there(job, rules, list, asks)?;
-        job.sources = sources
-            .iter()
-            .map(|path| Source { path: Path::new(OsStr::from_bytes(path)).to_owned() })
-            .collect();
-        if let (Some(list), Some(contents)) = (list, contents) {
-            job.settings.traverse.files_from =
-                Some(typed::names_of(&contents, list, Marked::Comments)?);
+        check_found(job, &sources)?;
+        job.sources = typed::sources_at(&sources);
+        if let Some(list) = list {
+            let lacks = || refused(Exit::Protocol, "the source was asked for a list and told none");
+            let names = typed::names_of(&contents.ok_or_else(lacks)?, list, Marked::Comments)?;
+            job.settings.traverse.files_from = Some(names);
         }
         self.source_directory = directory;
         Ok(())
@@ -383,6 +381,25 @@ impl Caller<'_> {
             source: None,
         })
     }
+}
+
+/// Whether what was found is what was typed: who tells it is not believed.
+fn check_found(job: &Job, found: &[Vec<Box<[u8]>>]) -> Result<(), Refusal> {
+    let as_typed = |source: &Source| source.path.as_os_str().as_bytes().to_vec();
+    let mut typed = job.sources.iter().map(as_typed).zip(found);
+    let wrong = typed.find(|(typed, paths)| !typed::may_stand_for(typed, paths));
+    if let Some((typed, paths)) = wrong {
+        let (typed, paths) = (typed.escape_ascii(), paths.iter().take(3));
+        let shown: Vec<_> = paths.map(|path| format!("\"{}\"", path.escape_ascii())).collect();
+        let shown = shown.join(", ");
+        let sentence =
+            format!("the source says that \"{typed}\" is {shown}, which was not asked for");
+        return Err(refused(Exit::Protocol, &sentence));
+    }
+    if job.sources.len() != found.len() {
+        return Err(refused(Exit::Protocol, "the source tells of more or less than was asked for"));
+    }
+    Ok(())
 }
 
 /// What the session has to say while a job is done, and not longer: the report ends with it.

@@ -27,13 +27,73 @@ const LOOKS_MAX: usize = 1_000_000;
 pub(super) fn find(job: &mut Job, list: Option<&List>) -> Result<Found, Refusal> {
     let mut sources = Vec::new();
     for source in &job.sources {
-        sources.extend(expand(source.path.as_os_str().as_bytes())?);
+        let paths = expand(source.path.as_os_str().as_bytes())?;
+        sources.push(paths.into_iter().map(Vec::into_boxed_slice).collect());
     }
     let list = list.map(read_list).transpose()?;
-    job.sources = sources.iter().map(|source| Source { path: path(source).to_owned() }).collect();
+    job.sources = sources_at(&sources);
     let directory = fs::below::absolute(Path::new(".")).into_os_string().into_encoded_bytes();
-    let sources = sources.into_iter().map(Vec::into_boxed_slice).collect();
     Ok(Found { directory: directory.into(), sources, list: list.map(Vec::into_boxed_slice) })
+}
+
+/// Sources by their paths.
+pub(super) fn sources_at(paths: &[Vec<Box<[u8]>>]) -> Vec<Source> {
+    paths.iter().flatten().map(|found| Source { path: path(found).to_owned() }).collect()
+}
+
+/// True when these may be the paths that something typed for another host stands for there: what was typed
+/// is believed, and of the other host only what a home is called and which names there are. They are the
+/// names of what is written here. Test: `only_what_was_typed_is_taken_for_the_source`.
+pub(super) fn may_stand_for(typed: &[u8], paths: &[Box<[u8]>]) -> bool {
+    let Some(first) = paths.first() else { return false };
+    let are_ordered = paths.is_sorted_by(|one, next| parts(one).lt(parts(next)));
+    let are_of = |home: &[u8], rest: &[u8]| match paths {
+        [path] if **path == *[home, &literal(rest)].concat() => true,
+        _ => paths.iter().all(|path| path.strip_prefix(home).is_some_and(|path| fits(rest, path))),
+    };
+    let are_below_a_home = |tilde: &[u8]| {
+        let login = parts(tilde).next().map_or(0, <[u8]>::len);
+        let rest = &tilde[login..];
+        let home = front(first, parts(rest).count() - 1);
+        home.is_some_and(|home| is_home(home, rest) && are_of(home, rest))
+    };
+    paths.len() <= NAMES_MAX
+        && are_ordered
+        && (are_of(b"", typed) || typed.strip_prefix(b"~").is_some_and(are_below_a_home))
+}
+
+fn parts(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|&byte| byte == b'/')
+}
+
+/// What is in front of the last components of a path, each with its slash.
+fn front(path: &[u8], count: usize) -> Option<&[u8]> {
+    (0..count).try_fold(path, |front, _| {
+        let slash = front.iter().rposition(|&byte| byte == b'/')?;
+        Some(&front[..slash])
+    })
+}
+
+/// True when something is the text of a home, which has a name: it is not a slash that changes what a
+/// source is.
+fn is_home(home: &[u8], rest: &[u8]) -> bool {
+    let Some(home) = home.strip_prefix(b"/") else { return home.is_empty() && !rest.is_empty() };
+    parts(home).all(|part| !matches!(part, b"" | b"." | b".."))
+}
+
+/// True when each component of a path may stand for that of something typed.
+fn fits(typed: &[u8], path: &[u8]) -> bool {
+    let part_fits = |(part, name): (&[u8], &[u8])| {
+        if has_wildcard(part) { matches(part, name) } else { literal(part) == name }
+    };
+    parts(typed).count() == parts(path).count() && parts(typed).zip(parts(path)).all(part_fits)
+}
+
+/// Whether a name of a directory matches a part that is a pattern.
+fn matches(part: &[u8], name: &[u8]) -> bool {
+    (part.starts_with(b".") || !name.starts_with(b"."))
+        && !matches!(name, b"" | b"." | b"..")
+        && filter::matches_name(&pattern(part), name)
 }
 
 /// What is in a list on this host.
@@ -93,10 +153,17 @@ fn split_home(typed: &[u8]) -> (Vec<u8>, &[u8]) {
         b"" => std::env::var_os("HOME").map(Into::into),
         login => fs::names::home_of(login),
     };
-    match home {
-        Some(home) => (home.into_os_string().into_encoded_bytes(), rest),
+    match home.and_then(|home| spell_home(home.as_os_str().as_bytes(), rest)) {
+        Some(home) => (home, rest),
         None => (Vec::new(), typed),
     }
+}
+
+/// A home without slashes that say nothing, so that nothing of it can be taken for what was typed.
+fn spell_home(home: &[u8], rest: &[u8]) -> Option<Vec<u8>> {
+    let named = parts(home.strip_prefix(b"/")?).filter(|part| !matches!(*part, b"" | b"."));
+    let spelt: Vec<u8> = named.flat_map(|part| [&b"/"[..], part].concat()).collect();
+    Some(if spelt.is_empty() && rest.is_empty() { b"/".to_vec() } else { spelt })
 }
 
 const WILDCARDS: &[u8] = b"*?[";
@@ -157,16 +224,12 @@ impl Fronts {
 
     /// Puts the names behind each that match, in the order of their bytes.
     fn match_names(&mut self, part: &[u8]) -> Result<(), TooMany> {
-        let pattern = pattern(part);
-        let takes_dots = part.starts_with(b".");
         let mut paths = Vec::new();
         for front in std::mem::take(&mut self.paths) {
             // As in a shell: what cannot be listed has no names.
             let Ok(listing) = open(&front).and_then(|dir| dir.list()) else { continue };
             self.look(listing.len())?;
-            let is_matched = |name: &&[u8]| {
-                (takes_dots || !name.starts_with(b".")) && filter::matches_name(&pattern, name)
-            };
+            let is_matched = |name: &&[u8]| matches(part, name);
             let mut names: Vec<_> =
                 listing.iter().map(|(name, _)| name).filter(is_matched).collect();
             names.sort_unstable();
@@ -212,7 +275,7 @@ pub(super) fn names_of(
 mod tests {
     use std::os::unix::ffi::OsStrExt;
 
-    use super::{expand, expand_one};
+    use super::{NAMES_MAX, expand, expand_one, may_stand_for};
 
     /// What patterns below a directory with some names stand for.
     #[track_caller]
@@ -268,5 +331,77 @@ mod tests {
         assert_eq!(expand_one(b"~nobody-of-that-name/a").unwrap(), b"~nobody-of-that-name/a");
         assert_eq!(expand_one(b"./~").unwrap(), b"./~");
         assert!(expand_one(b"/*").is_err());
+    }
+
+    #[test]
+    fn only_what_was_typed_is_taken_for_the_source() {
+        let boxed = |paths: &[&str]| -> Vec<Box<[u8]>> {
+            paths.iter().map(|path| path.as_bytes().into()).collect()
+        };
+        for (typed, paths) in [
+            ("docs", &["docs"][..]),
+            ("docs/", &["docs/"]),
+            ("/a/./b", &["/a/./b"]),
+            ("../x", &["../x"]),
+            ("*/x", &["a/x", "a!/x", "b/x"]),
+            (".*", &[".h"]),
+            ("z*", &["z*"]),
+            ("f[1]", &["f[1]"]),
+            ("a\\*", &["a*"]),
+            ("~", &["/h/u"]),
+            ("~/", &["/h/u/"]),
+            ("~u/*/", &["/h/u/a/", "/h/u/b/"]),
+            ("~/x", &["/x"]),
+            ("~none/x", &["~none/x"]),
+            ("~none/*", &["~none/a", "~none/b"]),
+        ] {
+            assert!(may_stand_for(typed.as_bytes(), &boxed(paths)), "{typed} {paths:?}");
+        }
+        for (typed, paths) in [
+            ("docs", &[][..]),
+            ("docs", &["/evil/"]),
+            ("docs", &["docs/"]),
+            ("docs/", &["docs"]),
+            ("docs", &["docs", "other"]),
+            ("docs", &["x/docs"]),
+            ("*", &["../evil"]),
+            ("*", &["a/"]),
+            ("*", &["a/./b"]),
+            ("*", &[".ssh"]),
+            (".*", &[".."]),
+            (".*", &["."]),
+            ("*/", &["/"]),
+            ("a*", &["b"]),
+            ("*", &["b", "a"]),
+            ("*", &["a", "a"]),
+            ("z*", &["z*", "y"]),
+            ("~", &["/h/u/"]),
+            ("~", &["/"]),
+            ("~", &["home"]),
+            ("~", &["/h/./u"]),
+            ("~", &["/h/../u"]),
+            ("~/x", &["/h/u/./x"]),
+            ("~/x", &["/h//x"]),
+            ("~/x", &["/h/u/y"]),
+            ("~/x/", &["/h/u/x"]),
+            ("~/*", &["/h/u/a", "/v/b"]),
+            ("./~", &["/h/u"]),
+        ] {
+            assert!(!may_stand_for(typed.as_bytes(), &boxed(paths)), "{typed} {paths:?}");
+        }
+        let many: Vec<_> = (0..=NAMES_MAX).map(|number| format!("{number:06}")).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        assert!(may_stand_for(b"*", &boxed(&many[1..])) && !may_stand_for(b"*", &boxed(&many)));
+    }
+
+    #[test]
+    fn what_is_found_is_what_may_be_told() {
+        for typed in
+            ["~", "~/", "~root/x", "~/*", "/etc/h*", "/*/h*s", "./[", "a/../b", "~no-one/x"]
+        {
+            let found: Vec<_> = expand(typed.as_bytes()).unwrap();
+            let found: Vec<_> = found.into_iter().map(Vec::into_boxed_slice).collect();
+            assert!(may_stand_for(typed.as_bytes(), &found), "{typed} {found:?}");
+        }
     }
 }

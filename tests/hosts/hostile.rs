@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ struct Peer {
     link: Link,
     control: Control,
     responder: Responder,
+    /// What it says that the source is.
+    source: &'static str,
 }
 
 /// Keeps events for a peer that tells them itself.
@@ -86,7 +88,7 @@ impl Peer {
         let link = Link::new(LaneEnd::FirstAcceptor, &hello, Patience::default(), NOW);
         let mut responder = Responder::new(Capacity::default());
         responder.lane_added(LaneNumber::FIRST).unwrap();
-        Self { says, hears, link, control: Control::new(Role::Agent), responder }
+        Self { says, hears, link, control: Control::new(Role::Agent), responder, source: "s/" }
     }
 
     /// Says something, unless nobody listens any more.
@@ -149,8 +151,8 @@ impl Peer {
     }
 
     fn tell_found(&mut self) {
-        let found =
-            Found { directory: b"/home"[..].into(), sources: vec![b"s/"[..].into()], list: None };
+        let sources = vec![vec![self.source.as_bytes().into()]];
+        let found = Found { directory: b"/home"[..].into(), sources, list: None };
         let events = Events::default();
         Found::tell(&events, &Ok(found)).unwrap();
         for event in events.0.into_inner().unwrap() {
@@ -161,9 +163,15 @@ impl Peer {
 
 /// Pulls from such a peer.
 fn pull(hosts: &Hosts, words: &[&str], answer: impl Fn(Ticket, &Request) -> Says) -> Output {
+    let run = start_pull(hosts, words);
+    Peer::new(hosts).serve(answer);
+    run.wait_with_output().unwrap()
+}
+
+fn start_pull(hosts: &Hosts, words: &[&str]) -> Child {
     let made = Command::new("mkfifo").args(["in", "out"]).current_dir(hosts.path()).status();
     assert!(made.unwrap().success());
-    let run = Command::new(LANESYNC)
+    Command::new(LANESYNC)
         .args(["-a", "-e", BY_HAND, "--agent-path=none"])
         .args(words)
         .args(["h:s/", "d"])
@@ -171,9 +179,7 @@ fn pull(hosts: &Hosts, words: &[&str], answer: impl Fn(Ticket, &Request) -> Says
         .stderr(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap();
-    Peer::new(hosts).serve(answer);
-    run.wait_with_output().unwrap()
+        .unwrap()
 }
 
 /// A response in one frame, of any body.
@@ -222,6 +228,21 @@ fn check_untouched(hosts: &Hosts) {
     let mut names: Vec<_> = entries.map(|name| name.into_string().unwrap()).collect();
     names.retain(|name| !["s", "old", "in", "out", "d"].contains(&name.as_str()));
     assert_eq!(names, [""; 0]);
+}
+
+#[test]
+fn a_source_that_was_not_typed_ends_the_run() {
+    for source in ["/evil/", "s", "./s/", "s/./", "s/../s/"] {
+        let hosts = Hosts::new();
+        fs::create_dir(hosts.path().join("d")).unwrap();
+        fs::write(hosts.path().join("d/kept"), "").unwrap();
+        let run = start_pull(&hosts, &["--delete"]);
+        Peer { source, ..Peer::new(&hosts) }.serve(|_, request| plain(request));
+        let output = run.wait_with_output().unwrap();
+        check(&output, 2, "which was not asked for");
+        assert!(hosts.path().join("d/kept").exists());
+        check_untouched(&hosts);
+    }
 }
 
 #[test]

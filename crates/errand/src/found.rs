@@ -1,6 +1,8 @@
 //! What an agent finds where the source lies. It tells that before it serves, since only there can a
 //! home, a wildcard or a list be looked up.
 
+use std::io;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use wire::limits::{EVENT_BYTES, WORK_BYTES};
 use wire::{EventBytes, Told};
@@ -13,8 +15,10 @@ use crate::{Lost, Malformed, Over, Post};
 pub struct Found {
     /// The directory in which the agent began, from which relative paths are.
     pub directory: Box<[u8]>,
-    /// The sources, by paths of which nothing is left to be looked up.
-    pub sources: Vec<Box<[u8]>>,
+    /// Of each source that was typed the paths that it stands for, of which nothing is left to be looked
+    /// up. The controller compares them with what was typed.
+    #[borsh(deserialize_with = "take_sources")]
+    pub sources: Vec<Vec<Box<[u8]>>>,
     /// What is in the list of `--files-from`, if that lies there.
     pub list: Option<Box<[u8]>>,
 }
@@ -27,6 +31,9 @@ pub struct NotFound {
     /// For the user.
     pub sentence: String,
 }
+
+/// Paths of sources at most, those of all that was typed together. A path takes more memory than bytes.
+const PATHS_MAX: usize = 1_000_000;
 
 const WHAT: &str = "source";
 
@@ -80,16 +87,35 @@ impl Found {
     fn from_bytes(bytes: &[u8]) -> Result<Result<Self, NotFound>, Malformed> {
         let found = Result::<Self, NotFound>::try_from_slice(bytes)
             .map_err(|error| Malformed::new(WHAT, &error))?;
-        let has_nul = |path: &[u8]| path.contains(&0);
         let is_odd = |found: &Self| {
-            let mut paths = found.sources.iter().chain([&found.directory]);
-            paths.any(|path| path.is_empty() || has_nul(path))
+            let mut paths = found.sources.iter().flatten().chain([&found.directory]);
+            paths.any(|path| path.is_empty() || path.contains(&0))
         };
-        if found.as_ref().is_ok_and(|found| found.sources.is_empty() || is_odd(found)) {
+        let is_nothing =
+            |found: &Self| found.sources.is_empty() || found.sources.iter().any(Vec::is_empty);
+        if found.as_ref().is_ok_and(|found| is_nothing(found) || is_odd(found)) {
             return Err(Malformed::new(WHAT, &"a path that cannot be typed, or none"));
         }
         Ok(found)
     }
+}
+
+/// Counts are looked at before anything is made of them.
+fn take_sources<R: io::Read>(reader: &mut R) -> io::Result<Vec<Vec<Box<[u8]>>>> {
+    let mut paths_left = PATHS_MAX;
+    let mut take_count = |reader: &mut R| {
+        let count = u32::deserialize_reader(reader)? as usize;
+        paths_left =
+            paths_left.checked_sub(count).ok_or_else(|| io::Error::other("too many paths"))?;
+        Ok::<_, io::Error>(count)
+    };
+    let mut sources = Vec::new();
+    for _ in 0..take_count(reader)? {
+        let count = take_count(reader)?;
+        sources
+            .push((0..count).map(|_| Box::deserialize_reader(reader)).collect::<Result<_, _>>()?);
+    }
+    Ok(sources)
 }
 
 pub(crate) mod fuzzing {
@@ -117,7 +143,7 @@ mod tests {
     fn found(list_bytes: usize) -> Found {
         Found {
             directory: b"/srv/\xff"[..].into(),
-            sources: vec![b"a/"[..].into(), b"b\n"[..].into()],
+            sources: vec![vec![b"a/"[..].into(), b"b\n"[..].into()], vec![b"c"[..].into()]],
             list: Some(vec![b'n'; list_bytes].into()),
         }
     }
@@ -137,18 +163,28 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_not_found() {
         let nothing = Found { sources: Vec::new(), ..found(0) };
-        let nul = Found { sources: vec![b"a\0"[..].into()], ..found(0) };
+        let no_path = Found { sources: vec![Vec::new()], ..found(0) };
+        let nul = Found { sources: vec![vec![b"a\0"[..].into()]], ..found(0) };
         let empty = Found { directory: b""[..].into(), ..found(0) };
-        for odd in [nothing, nul, empty] {
+        for odd in [nothing, no_path, nul, empty] {
             let (agent, controller) = pair();
-            Found::tell(&agent, &Ok(odd.clone())).unwrap();
+            Found::tell(&agent, &Ok(odd)).unwrap();
             let heard = Found::hear(&controller);
-            assert!(matches!(heard, Err(Lost::Malformed(_))), "{odd:?}: {heard:?}");
+            assert!(matches!(heard, Err(Lost::Malformed(_))));
         }
         let (agent, controller) = pair();
         agent.event(wire::EventBytes::new(Vec::new()).unwrap()).unwrap();
         assert!(matches!(Found::hear(&controller), Err(Lost::Malformed(_))));
         agent.hang_up();
         assert!(matches!(Found::hear(&controller), Err(Lost::Over(_))));
+    }
+
+    #[test]
+    fn more_paths_than_anybody_types_are_not_taken_in() {
+        for (count, is_taken) in [(super::PATHS_MAX - 1, true), (super::PATHS_MAX, false)] {
+            let found = Found { sources: vec![vec![b"a"[..].into(); count]], ..found(0) };
+            let bytes = borsh::to_vec(&Ok::<_, NotFound>(found)).unwrap();
+            assert_eq!(Found::from_bytes(&bytes).is_ok(), is_taken);
+        }
     }
 }
