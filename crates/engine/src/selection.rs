@@ -24,6 +24,8 @@ use crate::error::SetupError;
 use crate::node::{Content, Handle};
 use crate::run::join;
 
+/// What arguments and listed lines ask for, by their text.
+pub(crate) mod asked;
 /// Looking up before it is wanted.
 pub(crate) mod foresight;
 /// The directories that names are looked up from.
@@ -509,42 +511,6 @@ fn split_relative(argument: &[u8]) -> (&[u8], &[u8]) {
 pub(crate) fn split(argument: &[u8], relative: bool) -> (&[u8], &[u8]) {
     let argument = if argument.is_empty() { b"." } else { argument };
     if relative { split_relative(argument) } else { split_last(argument) }
-}
-
-/// What a source argument or a line of a list asks for.
-pub(crate) struct Asked<'a> {
-    /// The directory that it is looked up from.
-    pub(crate) base: &'a [u8],
-    /// The way from there.
-    pub(crate) way: &'a [&'a [u8]],
-    /// All that lies at its end is listed.
-    pub(crate) is_listed: bool,
-    /// A link at its end stands for the directory behind it.
-    pub(crate) is_slashed: bool,
-}
-
-/// Tells of each source argument and each line of a list what it asks for.
-pub(crate) fn for_each_argument(job: &Job, mut tell: impl FnMut(Asked<'_>)) {
-    let traverse = &job.settings.traverse;
-    let mut tell_one = |base: &[u8], below: &[u8]| {
-        // What cannot be looked up is told of by who looks it up.
-        if let Ok(below) = Below::new(below, below) {
-            let is_slashed = below.lists_content;
-            let is_listed = is_slashed || traverse.depth == Depth::Recursive;
-            tell(Asked { base, way: &below.components, is_listed, is_slashed });
-        }
-    };
-    for source in &job.sources {
-        let argument = source.path.as_os_str().as_bytes();
-        let Some(lines) = &traverse.files_from else {
-            let (base, below) = split(argument, traverse.relative);
-            tell_one(base, below);
-            continue;
-        };
-        for line in lines {
-            tell_one(argument, &held_at_the_base(line, traverse.relative));
-        }
-    }
 }
 
 /// The directory of an argument and its last component; `.` for the content of the directory.

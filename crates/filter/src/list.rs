@@ -19,7 +19,7 @@ pub(crate) const MAX_MERGE_DEPTH: usize = 32;
 pub(crate) const MAX_MERGE_BYTES: usize = 16 << 20;
 
 /// One place in a list.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Item {
     /// A rule.
     Rule(Rule),

@@ -10,7 +10,7 @@ use crate::rule::Traits;
 use crate::wild::{Begin, Wild};
 
 /// A pattern ready to be held against subjects.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     span: Span,
     place: Place,
@@ -18,7 +18,7 @@ pub(crate) struct Pattern {
 }
 
 /// The text a pattern is compared with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Span {
     /// The last name only.
     LastName,
@@ -47,7 +47,7 @@ enum Place {
 }
 
 /// How the comparison goes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Form {
     Plain(Box<[u8]>),
     /// `slash_behind` is for patterns in `***`: a directory is compared as if a slash followed it.

@@ -120,7 +120,7 @@ impl fmt::Display for Origin {
 }
 
 /// An include or exclude rule.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Rule {
     traits: Traits,
     pattern: Pattern,

@@ -28,7 +28,7 @@ pub struct RuleOptions {
 ///
 /// rsync appends to the user's rules, in this order: [`Rules::push_protect_suffix`],
 /// [`Rules::push_perishable_exclude`], [`Rules::push_cvs`].
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Rules {
     options: RuleOptions,
     items: Vec<Item>,

@@ -5,7 +5,7 @@
 //! tries one way after another can be made to run for years.
 
 /// A compiled wildcard pattern.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Wild {
     /// What consumes exactly one byte each; none when the pattern is malformed and matches nothing.
     steps: Option<Vec<Step>>,
@@ -16,7 +16,7 @@ pub(crate) struct Wild {
 }
 
 /// Consumes one byte.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Step {
     Byte(u8),
     AnyButSlash,
@@ -156,7 +156,7 @@ fn ending_of(steps: &[Step], skips: &[Skip]) -> Vec<u8> {
 }
 
 /// A set of positions in the pattern.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Ways {
     Few(u64),
     Many(Vec<u64>),
@@ -211,7 +211,7 @@ impl Ways {
 }
 
 /// A set of bytes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct ByteSet([u64; 4]);
 
 impl ByteSet {

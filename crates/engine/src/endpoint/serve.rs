@@ -16,8 +16,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use delta::Signature;
+use filter::RuleError;
 use fs::{Dir, File, Listing};
-use model::{Inode, Metadata};
+use model::{Kind, Metadata};
 use parking_lot::{Mutex, RwLock};
 use wire::{
     Access, Basis, Delivery, End, Expected, FaultKind, FileAt, Follow, Handle, IoFault, Mount,
@@ -25,9 +26,13 @@ use wire::{
     RespondError, Serve, Ticket, Wants,
 };
 
+use crate::pipeline;
+
 /// What may be asked for.
 mod terms;
 
+/// Whether the terms let something be asked.
+mod allowed;
 /// What is in files.
 mod content;
 /// What is told of entries.
@@ -36,10 +41,13 @@ mod look;
 mod reach;
 /// What the requester does not have already.
 mod searching;
+/// How directories were reached, and what rules say of what is in them.
+mod way;
 
 pub use self::reach::Reach;
 use self::searching::OldFile;
 pub use self::terms::Terms;
+use self::way::Way;
 
 /// Serves a tree.
 #[derive(Debug)]
@@ -74,25 +82,6 @@ struct ServedDir {
     names: Mutex<Option<Arc<Listing>>>,
 }
 
-/// How a directory was reached.
-#[derive(Debug)]
-struct Way {
-    inode: Inode,
-    /// The directory that it was opened in, by its name or through a link; `None` of a root.
-    above: Option<Arc<Self>>,
-    reach: Arc<Reach>,
-}
-
-impl Drop for Way {
-    /// One after the other: dropped within one another they would need a stack as deep as the tree.
-    fn drop(&mut self) {
-        let mut above = self.above.take();
-        while let Some(mut way) = above.and_then(Arc::into_inner) {
-            above = way.above.take();
-        }
-    }
-}
-
 fn not_open() -> Halt {
     Halt::because(FaultKind::NoHandle, "it is not open")
 }
@@ -123,6 +112,13 @@ impl From<RespondError> for Halt {
             RespondError::Grammar(_) => FaultKind::Other,
         };
         Self::Fault(IoFault::new(kind, &error.to_string()))
+    }
+}
+
+/// What rules that cannot be read would hide is not known.
+impl From<RuleError> for Halt {
+    fn from(error: RuleError) -> Self {
+        Self::because(FaultKind::Other, &error.to_string())
     }
 }
 
@@ -210,25 +206,20 @@ impl Server {
             Request::OpenRoot { path, access } => self.open_root(answering, &path, access),
             Request::OpenChild { at, access, follow, atime } => {
                 let dir = self.dir(at.dir)?;
-                let reach = self.reach_at(&dir, &at.name)?;
+                let reach = self.reach_at(&dir, &at.name, Kind::Directory)?;
                 let child = self.open_child(&dir, &at.name, (access, follow), of_wire(atime))?;
-                self.opened_dir(answering, child, Some(Arc::clone(&dir.way)), reach)
+                self.opened_child(answering, &dir, &at.name, child, reach)
             }
             Request::OpenParent { dir } => {
                 let (parent, way) = open_parent(&*self.dir(dir)?)?;
-                self.opened_dir(answering, parent, way.above.clone(), Arc::clone(&way.reach))
+                self.opened_dir(answering, parent, way)
             }
             Request::Reopen { dir } => {
                 let dir = self.dir(dir)?;
-                let Way { above, reach, .. } = &*dir.way;
-                self.opened_dir(answering, dir.dir.reopen()?, above.clone(), Arc::clone(reach))
+                self.opened_dir(answering, dir.dir.reopen()?, Arc::clone(&dir.way))
             }
             Request::List { dir, wants, after, room } => {
-                let dir = self.dir(dir)?;
-                if !dir.way.reach.is_listed() {
-                    return Err(Halt::refused("the job does not list it"));
-                }
-                look::list(answering, &dir, wants, after.as_ref(), room.bytes())
+                self.list(answering, &*self.dir(dir)?, wants, after.as_ref(), room.bytes())
             }
             Request::Look { at, follow, wants, .. } => self.look(answering, &at, follow, wants),
             Request::CheckSearch { dir } => {
@@ -237,13 +228,12 @@ impl Server {
             }
             Request::LookAtMount { at } => {
                 let dir = self.dir(at.dir())?;
-                self.check_place(&dir, &at)?;
+                self.check_place(&dir, &at, Kind::Directory)?;
                 let mount = look_at_mount(&dir.dir, &at)?;
                 answering.last(Reply::Mount(mount))
             }
             Request::OpenFile { file } => {
-                let file = self.open_file(&file)?;
-                let metadata = file.metadata()?;
+                let (file, metadata) = self.open_file(&file)?;
                 self.opened(answering, Object::File(Arc::new(file)), metadata)
             }
             Request::Fetch { file, wants, room } => {
@@ -261,7 +251,7 @@ impl Server {
             Request::Hash { of, algorithm, seed, span } => {
                 let file = match of {
                     wire::ContentOf::Open(handle) => self.file(handle)?,
-                    wire::ContentOf::Named(file) => Arc::new(self.open_file(&file)?),
+                    wire::ContentOf::Named(file) => Arc::new(self.open_file(&file)?.0),
                 };
                 content::hash(answering, &file, (algorithm, seed), span)
             }
@@ -293,12 +283,23 @@ impl Server {
         Ok(OldFile { pieces, seed: basis.seed, update: basis.update })
     }
 
-    /// The directory of a file that is read by its name, if that may be.
-    fn dir_of_content(&self, file: &FileAt) -> Result<Arc<ServedDir>, Halt> {
-        let dir = self.dir(file.at.dir)?;
-        self.check_follow_to_file(&dir, &file.at.name, file.follow)?;
-        self.reach_at(&dir, &file.at.name)?;
-        Ok(dir)
+    fn list(
+        &self,
+        answering: &mut Answering<'_>,
+        dir: &ServedDir,
+        wants: Wants,
+        after: Option<&Name>,
+        room_bytes: u32,
+    ) -> Result<(), Halt> {
+        if !dir.way.reach.is_listed() {
+            return Err(Halt::refused("the job does not list it"));
+        }
+        let told = |name: &[u8], kind| {
+            let is_hidden = dir.way.hides(name, kind);
+            let of_hidden = self.terms.tells_what_is_hidden.then(Wants::empty);
+            if is_hidden { of_hidden } else { Some(wants) }
+        };
+        look::list(answering, dir, told, after, room_bytes)
     }
 
     fn look(
@@ -316,11 +317,11 @@ impl Server {
             let why = "what an own link leads to is opened, and not looked at";
             return Err(Halt::because(FaultKind::Unsupported, why));
         }
-        self.check_place(&dir, at)?;
         let subject = match at {
             Place::Itself(_) => look::Subject::Dir(&dir.dir),
             Place::Named(named) => look::Subject::name(&dir.dir, &named.name, follow),
         };
+        self.check_look(&dir, at, &subject)?;
         look::seen(answering, &subject, wants)
     }
 
@@ -389,13 +390,29 @@ impl Server {
         &self,
         answering: &mut Answering<'_>,
         dir: Dir,
-        above: Option<Arc<Way>>,
-        reach: Arc<Reach>,
+        way: Arc<Way>,
     ) -> Result<(), Halt> {
         let metadata = dir.metadata()?;
-        let way = Arc::new(Way { inode: metadata.inode(), above, reach });
         let served = ServedDir { dir, way, names: Mutex::default() };
         self.opened(answering, Object::Dir(Arc::new(served)), metadata)
+    }
+
+    fn opened_child(
+        &self,
+        answering: &mut Answering<'_>,
+        above: &ServedDir,
+        name: &Name,
+        dir: Dir,
+        mut reach: Arc<Reach>,
+    ) -> Result<(), Halt> {
+        let (name, inode) = (name.as_bytes(), dir.metadata()?.inode());
+        let is_mounted = inode.dev != above.way.inode.dev && !above.way.reach.has_picked(name);
+        if is_mounted && self.terms.stays_on_device {
+            // Its attributes are brought over (`-x`), and nothing that lies in it.
+            reach = Arc::default();
+        }
+        let way = above.way.child(name, &dir, inode, reach)?;
+        self.opened_dir(answering, dir, Arc::new(way))
     }
 
     fn open_root(
@@ -415,7 +432,10 @@ impl Server {
             Access::Read => Dir::open_operator(path)?,
             Access::Search => Dir::open_operator_to_search(path)?,
         };
-        self.opened_dir(answering, dir, None, reach)
+        let rules = self.terms.rules.as_ref().map(|rules| (rules, pipeline::absolute(typed)));
+        let inode = dir.metadata()?.inode();
+        let way = Way::of_root(&dir, inode, reach, rules)?;
+        self.opened_dir(answering, dir, Arc::new(way))
     }
 
     fn open_child(
@@ -439,46 +459,17 @@ impl Server {
         })
     }
 
-    fn open_file(&self, FileAt { at, follow, atime }: &FileAt) -> Result<File, Halt> {
-        let dir = self.dir(at.dir)?;
-        self.check_follow_to_file(&dir, &at.name, *follow)?;
-        self.reach_at(&dir, &at.name)?;
-        Ok(open_file(&dir.dir, &at.name, *follow, of_wire(*atime))?)
-    }
-
-    /// What may be reached from what has a name in a directory, if that may be reached.
-    fn reach_at(&self, dir: &ServedDir, name: &Name) -> Result<Arc<Reach>, Halt> {
-        let reach = dir.way.reach.at(name.as_bytes());
-        let is_rules = || self.terms.rule_files.contains(name.as_bytes());
-        reach.or_else(|| is_rules().then(Arc::default)).ok_or_else(not_named)
-    }
-
-    fn check_place(&self, dir: &ServedDir, place: &Place) -> Result<(), Halt> {
-        match place {
-            Place::Itself(_) => Ok(()),
-            Place::Named(named) => self.reach_at(dir, &named.name).map(drop),
+    fn open_file(&self, file: &FileAt) -> Result<(File, Metadata), Halt> {
+        let dir = self.dir_of_content(file)?;
+        let FileAt { at, follow, atime } = file;
+        // To open a device may do something to it. What an own link leads to is not looked at.
+        if *follow != Follow::OwnLinks {
+            self.check_kind(look::Subject::name(&dir.dir, &at.name, *follow).metadata()?.kind)?;
         }
-    }
-
-    fn check_follow(&self, dir: &ServedDir, name: &Name, follow: Follow) -> Result<(), Halt> {
-        let may = self.terms.follows_links || dir.way.reach.leads_through(name.as_bytes());
-        if may || follow == Follow::Never {
-            return Ok(());
-        }
-        Err(Halt::refused("the job does not follow such links"))
-    }
-
-    /// The same where only a file is opened: a merge file may be an own link.
-    fn check_follow_to_file(
-        &self,
-        dir: &ServedDir,
-        name: &Name,
-        follow: Follow,
-    ) -> Result<(), Halt> {
-        if follow == Follow::OwnLinks && self.terms.rule_files.contains(name.as_bytes()) {
-            return Ok(());
-        }
-        self.check_follow(dir, name, follow)
+        let file = open_file(&dir.dir, &at.name, *follow, of_wire(*atime))?;
+        let metadata = file.metadata()?;
+        self.check_kind(metadata.kind)?;
+        Ok((file, metadata))
     }
 
     fn remove(
@@ -491,7 +482,7 @@ impl Server {
             return Err(Halt::refused("the job removes no files of the source"));
         }
         let dir = self.dir(*dir)?;
-        self.reach_at(&dir, name)?;
+        self.reach_at(&dir, name, Kind::File)?;
         let now = match dir.dir.stat(name.as_bytes()) {
             // The answer to an attempt before may have been lost.
             Err(error)

@@ -210,11 +210,12 @@ fn value(carrier: Carrier<'_>, name: &[u8]) -> Result<Option<AttributeValue>, Io
     value.map(AttributeValue::new).transpose().map_err(|malformed| refused(&malformed))
 }
 
-/// Lists a directory from behind a name, as far as there is room.
+/// Lists a directory from behind a name, as far as there is room. `wants_of` says what is told of a name,
+/// if it is told at all: no more than is wanted.
 pub(super) fn list(
     answering: &mut Answering<'_>,
     dir: &ServedDir,
-    wants: Wants,
+    wants_of: impl Fn(&[u8], Option<Kind>) -> Option<Wants>,
     after: Option<&Name>,
     room_bytes: u32,
 ) -> Result<(), Halt> {
@@ -223,6 +224,7 @@ pub(super) fn list(
     let mut room_left = usize::try_from(room_bytes).unwrap_or(usize::MAX);
     let mut builder = PageBuilder::default();
     for at in begin..listing.len() {
+        let Some(wants) = wants_of(listing.name(at), listing.kind_hint(at)) else { continue };
         let Ok(name) = Name::new(listing.name(at)) else {
             // A name that the protocol cannot carry breaks the listing off: it is not lost silently.
             let fault = IoFault::new(FaultKind::InvalidFilename, "a name is too long to be sent");

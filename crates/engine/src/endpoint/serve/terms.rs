@@ -5,10 +5,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use filter::Rules;
-use model::{Job, Settings};
+use model::settings::OneFileSystem;
+use model::{Interest, Job, Settings, Topic};
 
 use super::Reach;
-use crate::{pipeline, selection};
+use crate::pipeline;
+use crate::selection::asked;
 
 /// What a requester may be served.
 #[derive(Clone, Debug)]
@@ -23,9 +25,32 @@ pub struct Terms {
     pub rule_files: BTreeSet<Box<[u8]>>,
     /// Files may be removed.
     pub removes_files: bool,
+    /// What these hide is not served, where a transfer begins and below.
+    pub rules: Option<Arc<Rules>>,
+    /// Names that rules hide are told, and nothing but the names: the user asked to hear of them.
+    pub tells_what_is_hidden: bool,
+    /// `-x`: what is mounted below where the job begins is not entered.
+    pub stays_on_device: bool,
+    /// `--copy-devices`: devices are read, as if they were files.
+    pub reads_devices: bool,
 }
 
 impl Terms {
+    /// All may be asked.
+    #[cfg(test)]
+    pub(crate) fn trusting() -> Self {
+        Self {
+            roots: None,
+            follows_links: true,
+            rule_files: BTreeSet::new(),
+            removes_files: true,
+            rules: None,
+            tells_what_is_hidden: true,
+            stays_on_device: false,
+            reads_devices: true,
+        }
+    }
+
     /// What a job needs of its source, and no more.
     pub fn for_job(job: &Job, rules: &Rules) -> Self {
         let mut terms = Self::for_job_below(job, rules);
@@ -37,7 +62,9 @@ impl Terms {
     /// user, or names by a list what it wants. Above that it reads merge files, and nothing else.
     /// Test: `above_where_a_job_begins_only_rules_are_read`.
     pub fn for_all_below(job: &Job, rules: &Rules) -> Self {
-        let mut terms = Self { follows_links: true, ..Self::for_job_below(job, rules) };
+        // Where its transfers begin is not known, and so not what rules say of a path.
+        let below = Self::for_job_below(job, rules);
+        let mut terms = Self { follows_links: true, rules: None, ..below };
         let whole = Arc::new(Reach::whole());
         for reach in terms.roots.iter_mut().flat_map(BTreeMap::values_mut) {
             *reach = Arc::clone(&whole);
@@ -47,14 +74,14 @@ impl Terms {
     }
 
     fn for_job_below(job: &Job, rules: &Rules) -> Self {
-        let Settings { traverse, links, write, .. } = &job.settings;
+        let Settings { traverse, links, write, topics, interest, .. } = &job.settings;
         let mut roots = BTreeMap::<Box<[u8]>, Reach>::new();
         if traverse.files_from.is_some() {
             // It is looked at also where the list is empty.
             let bases = job.sources.iter().map(|source| source.path.as_os_str().as_bytes());
             roots.extend(bases.map(|base| (base.into(), Reach::default())));
         }
-        selection::for_each_argument(job, |asked| {
+        asked::for_each_argument(job, |asked| {
             roots.entry(asked.base.into()).or_default().add(&asked);
         });
         Self {
@@ -62,6 +89,11 @@ impl Terms {
             follows_links: links.follows_some(),
             rule_files: rules.merge_file_names().map(Into::into).collect(),
             removes_files: write.remove_source_files && !job.settings.dry_run,
+            rules: (!rules.is_empty()).then(|| Arc::new(rules.clone())),
+            tells_what_is_hidden: topics.contains(Topic::Filter)
+                || *interest == Interest::Everything,
+            stays_on_device: traverse.one_file_system != OneFileSystem::Cross,
+            reads_devices: write.copy_devices,
         }
     }
 

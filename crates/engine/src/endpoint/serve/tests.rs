@@ -1,6 +1,5 @@
 //! A server, asked by a requester over a lane in memory.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -74,12 +73,7 @@ impl Session {
 
     /// Terms on which the tree is served and all may be asked.
     fn trusting() -> Self {
-        Self::new(|_| Terms {
-            roots: None,
-            follows_links: true,
-            rule_files: BTreeSet::new(),
-            removes_files: true,
-        })
+        Self::new(|_| Terms::trusting())
     }
 
     /// Asks, and lets all happen that follows.

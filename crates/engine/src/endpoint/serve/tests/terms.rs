@@ -4,14 +4,13 @@ use filter::Rules;
 use model::{Job, Settings};
 
 use super::*;
-use crate::selection::Asked;
+use crate::selection::asked::Asked;
 
 #[test]
 fn what_the_terms_do_not_name_is_not_served() {
     let terms = |top| {
         let roots = Some([(top, Arc::new(Reach::whole()))].into());
-        let rule_files = BTreeSet::new();
-        Terms { roots, follows_links: false, rule_files, removes_files: false }
+        Terms { roots, follows_links: false, removes_files: false, ..Terms::trusting() }
     };
     let mut session = Session::new(terms);
     make_dir(&session.here, "below");
@@ -44,10 +43,11 @@ fn beside_what_is_picked_nothing_is_served() {
     let terms = |top| {
         let mut reach = Reach::default();
         let way: &[&[u8]] = &[b"way", b"picked"];
-        reach.add(&Asked { base: b"", way, is_listed: true, is_slashed: false });
+        let (base, begins_at, is_slashed) = (&b""[..], 0, false);
+        reach.add(&Asked { base, way, begins_at, is_listed: true, is_deep: true, is_slashed });
         let roots = Some([(top, Arc::new(reach))].into());
         let rule_files = [b".rules"[..].into()].into();
-        Terms { roots, follows_links: false, rule_files, removes_files: true }
+        Terms { roots, follows_links: false, rule_files, ..Terms::trusting() }
     };
     let mut session = Session::new(terms);
     let way = make_dir(&session.here, "way");
@@ -139,5 +139,227 @@ fn above_where_a_job_begins_only_rules_are_read() {
         let open = |name| Request::OpenFile { file: file_at(above, name, Follow::Never) };
         session.open(open(".rules")).unwrap();
         assert_eq!(session.refusal(open("secret")), FaultKind::NotServed);
+    }
+}
+
+/// A server for a job with these rules, whose source is the tree itself.
+fn serving(settings: Settings, filters: &[&str]) -> Session {
+    Session::new(|top| {
+        let mut rules = Rules::default();
+        for filter in filters {
+            rules.push(filter.as_bytes(), &mut |_| Ok(Vec::new())).unwrap();
+        }
+        let path = Path::new(OsStr::from_bytes(&top)).join("");
+        let sources = vec![model::Source { path }];
+        Terms::for_job(&Job { sources, destination: None, settings }, &rules)
+    })
+}
+
+fn recursive() -> Settings {
+    let mut settings = Settings::default();
+    settings.traverse.depth = model::settings::Depth::Recursive;
+    settings
+}
+
+impl Session {
+    fn root_of_job(&mut self) -> Handle {
+        let path = self.path("");
+        self.open(root_at(&path)).unwrap()
+    }
+
+    fn listed(&mut self, dir: Handle) -> Vec<String> {
+        let room = Room::new(1 << 20).unwrap();
+        let list = Request::List { dir, wants: Wants::METADATA, after: None, room };
+        let Answer::Listed { entries, .. } = self.ask(list).unwrap() else { panic!("no listing") };
+        let shown = |entry: &wire::Entry| {
+            let name = String::from_utf8_lossy(entry.name.as_bytes()).into_owned();
+            if entry.seen.is_some() { name } else { format!("({name})") }
+        };
+        entries.iter().map(shown).collect()
+    }
+
+    #[track_caller]
+    fn check_refused(&mut self, requests: impl IntoIterator<Item = Request>) {
+        for request in requests {
+            assert_eq!(self.refusal(request.clone()), FaultKind::NotServed, "{request:?}");
+        }
+    }
+}
+
+/// All that could be asked of a file by its name.
+fn all_of_file(dir: Handle, name: &str, expected: Expected) -> [Request; 5] {
+    let file = || file_at(dir, name, Follow::Never);
+    let span = Span::new(0..9).unwrap();
+    let algorithm = wire::Algorithm::Blake3;
+    [
+        look(dir, name, Follow::Never),
+        Request::OpenFile { file: file() },
+        fetch(dir, name, 1 << 20),
+        Request::Hash { of: wire::ContentOf::Named(file()), algorithm, seed: 0, span },
+        Request::Remove { at: named(dir, name), expected },
+    ]
+}
+
+fn expected(dir: &Dir, name: &str) -> Expected {
+    let now = dir.stat(name.as_bytes()).unwrap();
+    Expected { dev: now.dev, ino: now.ino, size: now.size, mtime: now.mtime }
+}
+
+#[test]
+fn what_the_rules_of_the_job_hide_is_not_served() {
+    let mut settings = recursive();
+    settings.write.remove_source_files = true;
+    let filters = ["- *.key", "- /a/hidden/", ": .rules", "- .rules"];
+    let mut session = serving(settings, &filters);
+    let a = make_dir(&session.here, "a");
+    write(&session.here, "x.key", b"secret");
+    write(&session.here, "link-to.key", b"");
+    write(&a, "hidden", b"a file, which the rule is not about");
+    write(&a, ".rules", b"- by-rules\n");
+    let b = make_dir(&a, "b");
+    for (dir, name) in [(&a, "by-rules"), (&b, "by-rules"), (&b, "y.key"), (&b, "plain")] {
+        write(dir, name, b"secret");
+    }
+    make_dir(&make_dir(&b, "hidden"), "deep");
+    write(&session.here, "by-rules", b"");
+    let top = session.root_of_job();
+    assert_eq!(session.listed(top), ["a", "by-rules"]);
+    let at_a = session.child(top, "a").unwrap();
+    assert_eq!(session.listed(at_a), ["b", "hidden"]);
+    let at_b = session.child(at_a, "b").unwrap();
+    assert_eq!(session.listed(at_b), ["hidden", "plain"]);
+    session.check_refused(all_of_file(top, "x.key", expected(&session.here, "x.key")));
+    session.check_refused(all_of_file(at_a, "by-rules", expected(&a, "by-rules")));
+    session.check_refused(all_of_file(at_b, "by-rules", expected(&b, "by-rules")));
+    session.check_refused(all_of_file(at_b, "y.key", expected(&b, "y.key")));
+    session.file(at_a, "hidden");
+    // What the merge file says is asked for all the same.
+    session.file(at_a, ".rules");
+    a.remove_file(b"hidden").unwrap();
+    make_dir(&a, "hidden");
+    session.check_refused([
+        child(at_a, "hidden", Follow::Never),
+        look(at_a, "hidden", Follow::Never),
+        Request::LookAtMount { at: Place::Named(named(at_a, "hidden")) },
+    ]);
+    // The way up leads to what the rules are known of.
+    let deep = session.child(at_b, "hidden").unwrap();
+    let up = session.open(Request::OpenParent { dir: deep }).unwrap();
+    let again = session.open(Request::Reopen { dir: up }).unwrap();
+    for dir in [up, again] {
+        session.check_refused(all_of_file(dir, "by-rules", expected(&b, "by-rules")));
+        session.file(dir, "plain");
+    }
+}
+
+#[test]
+fn of_what_is_hidden_the_user_may_hear_the_names() {
+    let settings = Settings { interest: model::Interest::Everything, ..recursive() };
+    let mut session = serving(settings, &["- *.key"]);
+    write(&session.here, "a", b"");
+    write(&session.here, "x.key", b"secret");
+    let top = session.root_of_job();
+    assert_eq!(session.listed(top), ["a", "(x.key)"]);
+    session.check_refused(all_of_file(top, "x.key", expected(&session.here, "x.key")));
+}
+
+#[test]
+fn without_recursion_nothing_below_is_served() {
+    let mut settings = Settings::default();
+    settings.traverse.depth = model::settings::Depth::Directories;
+    let mut session = serving(settings, &[]);
+    let a = make_dir(&session.here, "a");
+    write(&a, "secret", b"");
+    make_dir(&a, "deep");
+    let top = session.root_of_job();
+    assert_eq!(session.listed(top), ["a"]);
+    let at_a = session.child(top, "a").unwrap();
+    let (wants, room) = (Wants::METADATA, Room::new(9000).unwrap());
+    session.check_refused([
+        Request::List { dir: at_a, wants, after: None, room },
+        child(at_a, "deep", Follow::Never),
+        look(at_a, "secret", Follow::Never),
+        fetch(at_a, "secret", 100),
+    ]);
+}
+
+#[test]
+fn what_is_mounted_below_is_not_entered_where_the_job_stays_on_one_file_system() {
+    let mut settings = recursive();
+    settings.traverse.one_file_system = model::settings::OneFileSystem::KeepMountPoints;
+    settings.links.symlinks = model::settings::Symlinks::Follow;
+    let mut session = serving(settings, &[]);
+    // As in the engine, a directory behind a link counts as one that is mounted.
+    session.here.make_symlink(b"/proc/self", b"elsewhere").unwrap();
+    make_dir(&make_dir(&session.here, "a"), "b");
+    let top = session.root_of_job();
+    let a = session.child(top, "a").unwrap();
+    session.child(a, "b").unwrap();
+    let elsewhere = session.open(child(top, "elsewhere", Follow::Links)).unwrap();
+    let (wants, room) = (Wants::METADATA, Room::new(9000).unwrap());
+    session.check_refused([
+        Request::List { dir: elsewhere, wants, after: None, room },
+        fetch(elsewhere, "environ", 100_000),
+    ]);
+}
+
+#[test]
+fn what_is_no_file_is_read_only_where_devices_are_copied() {
+    for reads_devices in [false, true] {
+        let mut settings = recursive();
+        settings.write.copy_devices = reads_devices;
+        let mut session = serving(settings, &[]);
+        let zero = DeviceNumber { major: 1, minor: 5 };
+        session.here.make_node(b"zero", Kind::CharDevice, 0o600, zero).unwrap();
+        session.here.make_node(b"fifo", Kind::Fifo, 0o600, DeviceNumber::default()).unwrap();
+        let top = session.root_of_job();
+        let open = |name| Request::OpenFile { file: file_at(top, name, Follow::Never) };
+        let of = wire::ContentOf::Named(file_at(top, "zero", Follow::Never));
+        let (algorithm, span) = (wire::Algorithm::Blake3, Span::new(0..9).unwrap());
+        for request in [open("zero"), open("fifo"), Request::Hash { of, algorithm, seed: 0, span }]
+        {
+            let refused = session.ask(request).err().map(|fault| fault.kind);
+            assert_eq!(refused, (!reads_devices).then_some(FaultKind::NotServed));
+        }
+    }
+}
+
+#[test]
+fn a_list_of_names_is_held_to_the_rules_where_its_transfers_begin() {
+    for relative in [true, false] {
+        let mut session = Session::new(|top| {
+            let mut rules = Rules::default();
+            rules.push(b"- /b/s", &mut |_| Ok(Vec::new())).unwrap();
+            rules.push(b"- *.key", &mut |_| Ok(Vec::new())).unwrap();
+            let path = Path::new(OsStr::from_bytes(&top)).to_owned();
+            let mut settings = recursive();
+            let lines = ["w/x.key", "w/./b", "c.key/f", "w/b"];
+            let lines = lines.map(|line| line.as_bytes().into()).to_vec();
+            settings.traverse.files_from = Some(lines);
+            settings.traverse.relative = relative;
+            let sources = vec![model::Source { path }];
+            Terms::for_job(&Job { sources, destination: None, settings }, &rules)
+        });
+        let way = make_dir(&session.here, "w");
+        let below = make_dir(&way, "b");
+        write(&way, "x.key", b"");
+        write(&make_dir(&session.here, "c.key"), "f", b"");
+        for name in ["s", "t"] {
+            write(&below, name, b"secret");
+        }
+        let path = session.scratch.path().to_owned();
+        let top = session.open(root_at(&path)).unwrap();
+        let way = session.child(top, "w").unwrap();
+        session.check_refused([fetch(way, "x.key", 100)]);
+        // The kind of what was named must be known before rules are asked.
+        session.ask(look(way, "x.key", Follow::Never)).unwrap();
+        let below = session.child(way, "b").unwrap();
+        session.ask(fetch(below, "t", 100)).unwrap();
+        // As `w/b` of the list with `-R` it is `w/b/s`, which no rule is about.
+        let names: &[&str] = if relative { &["s", "t"] } else { &["t"] };
+        assert_eq!(session.listed(below), names);
+        // What only leads to a name is not asked about.
+        let leads_on = session.child(top, "c.key").unwrap();
+        session.ask(fetch(leads_on, "f", 100)).unwrap();
     }
 }

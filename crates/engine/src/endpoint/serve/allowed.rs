@@ -1,0 +1,99 @@
+//! Whether the terms of the session let something be asked: of what the job names, what no rule of it hides,
+//! through no link that it does not follow.
+
+use std::sync::Arc;
+
+use model::Kind;
+use wire::{FileAt, Follow, Name, Named, Place};
+
+use super::{Halt, Reach, ServedDir, Server, look, not_named};
+
+impl Server {
+    /// The directory of a file that is read by its name, if that may be.
+    pub(super) fn dir_of_content(&self, file: &FileAt) -> Result<Arc<ServedDir>, Halt> {
+        let dir = self.dir(file.at.dir)?;
+        self.check_follow_to_file(&dir, &file.at.name, file.follow)?;
+        self.reach_at(&dir, &file.at.name, Kind::File)?;
+        Ok(dir)
+    }
+
+    /// Whether what is of a kind may be opened to be read.
+    pub(super) fn check_kind(&self, kind: Kind) -> Result<(), Halt> {
+        match kind {
+            Kind::File | Kind::Directory | Kind::Symlink => Ok(()),
+            _ if self.terms.reads_devices => Ok(()),
+            _ => Err(Halt::refused("the job reads no such file")),
+        }
+    }
+
+    /// What may be reached from what has a name in a directory, if that may be reached.
+    pub(super) fn reach_at(
+        &self,
+        dir: &ServedDir,
+        name: &Name,
+        kind: Kind,
+    ) -> Result<Arc<Reach>, Halt> {
+        let name = name.as_bytes();
+        let reach = dir.way.reach.at(name, dir.way.shown(name, Some(kind)));
+        let is_rules = || self.terms.rule_files.contains(name);
+        reach.or_else(|| is_rules().then(Arc::default)).ok_or_else(not_named)
+    }
+
+    pub(super) fn check_place(
+        &self,
+        dir: &ServedDir,
+        place: &Place,
+        kind: Kind,
+    ) -> Result<(), Halt> {
+        match place {
+            Place::Itself(_) => Ok(()),
+            Place::Named(named) => self.reach_at(dir, &named.name, kind).map(drop),
+        }
+    }
+
+    /// Whether something may be looked at. What was picked by its name may be: what rules say of it is
+    /// known when its kind is.
+    pub(super) fn check_look(
+        &self,
+        dir: &ServedDir,
+        place: &Place,
+        subject: &look::Subject<'_>,
+    ) -> Result<(), Halt> {
+        let Place::Named(Named { name, .. }) = place else { return Ok(()) };
+        if dir.way.reach.has_picked(name.as_bytes()) {
+            return Ok(());
+        }
+        let [as_file, as_directory] =
+            [Kind::File, Kind::Directory].map(|kind| self.reach_at(dir, name, kind).map(drop));
+        if as_file.is_ok() == as_directory.is_ok() {
+            return as_file;
+        }
+        if subject.metadata()?.kind == Kind::Directory { as_directory } else { as_file }
+    }
+
+    pub(super) fn check_follow(
+        &self,
+        dir: &ServedDir,
+        name: &Name,
+        follow: Follow,
+    ) -> Result<(), Halt> {
+        let may = self.terms.follows_links || dir.way.reach.leads_through(name.as_bytes());
+        if may || follow == Follow::Never {
+            return Ok(());
+        }
+        Err(Halt::refused("the job does not follow such links"))
+    }
+
+    /// The same where only a file is opened: a merge file may be an own link.
+    pub(super) fn check_follow_to_file(
+        &self,
+        dir: &ServedDir,
+        name: &Name,
+        follow: Follow,
+    ) -> Result<(), Halt> {
+        if follow == Follow::OwnLinks && self.terms.rule_files.contains(name.as_bytes()) {
+            return Ok(());
+        }
+        self.check_follow(dir, name, follow)
+    }
+}
