@@ -207,6 +207,7 @@ fn whatever_a_requester_sends_a_responder_returns() {
     let (asked, _) = exchanged();
     let corpus = all_and_together(asked);
     check("to_responder", &corpus, |bytes| drop(wire::fuzzing::to_responder(bytes)));
+    check("to_late_responder", &corpus, |bytes| drop(wire::fuzzing::to_late_responder(bytes)));
     let lanes: Vec<_> = corpus.iter().map(|frames| [greeting(), frames.clone()].concat()).collect();
     check("lane", &lanes, |bytes| drop(wire::fuzzing::lane(bytes)));
 }

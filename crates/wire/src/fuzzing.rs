@@ -9,6 +9,7 @@ use crate::bounded::{List, Name, OperatorPath, Signature, Text};
 use crate::control::{Control, Role, Task};
 use crate::frame::{Decoder, Frame, RequestId};
 use crate::greeting::{Capacity, Features, Hello, SessionId, System};
+use crate::io_fault::{FaultKind, IoFault};
 use crate::lane::{LaneEnd, LaneNumber, Link, Patience};
 use crate::limits::WINDOW_DEFAULT_BYTES;
 use crate::request::{
@@ -55,6 +56,28 @@ pub fn to_responder(bytes: &[u8]) -> Result<usize, Violation> {
         while responder.poll_transmit(LaneNumber::FIRST).is_some() {}
         Ok(())
     })
+}
+
+/// The same to one that answers late, by a fault for each third: what waits for a handle goes on, or ends.
+pub fn to_late_responder(bytes: &[u8]) -> Result<usize, Violation> {
+    let mut responder = Responder::new(Capacity::default());
+    responder.lane_added(LaneNumber::FIRST)?;
+    let mut asked = Vec::new();
+    let taken = each_frame(bytes, |frame| responder.handle_frame(LaneNumber::FIRST, &frame));
+    loop {
+        asked.extend(std::iter::from_fn(|| responder.poll_work()));
+        let Some(work) = asked.pop() else { return taken };
+        if let Work::Run(ticket, request) = work {
+            let reply = match request.opens() {
+                Some(_) if ticket.id.0 % 3 > 0 => {
+                    Reply::Opened(model::Metadata::unknown(model::Kind::Directory))
+                }
+                _ => Reply::Fault(IoFault::new(FaultKind::NotFound, "none")),
+            };
+            let _answered = responder.respond(ticket, reply, End::Last);
+        }
+        while responder.poll_transmit(LaneNumber::FIRST).is_some() {}
+    }
 }
 
 /// Frames of responses, to a requester that has asked each request once, numbered from 1.

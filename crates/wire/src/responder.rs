@@ -86,6 +86,8 @@ pub struct Responder {
     /// How many of them are signatures.
     signature_count: usize,
     agenda: VecDeque<Item>,
+    /// Requests whose handle is not waited for any more, while they are gone through.
+    ready: VecDeque<Ticket>,
     /// Items to run what is not there any more.
     stale_items: usize,
     used_bytes: u64,
@@ -149,6 +151,7 @@ impl Responder {
             handles: HashMap::new(),
             signature_count: 0,
             agenda: VecDeque::new(),
+            ready: VecDeque::new(),
             stale_items: 0,
             used_bytes: 0,
         }
@@ -462,15 +465,23 @@ impl Responder {
         Ok(Delivery::Queued)
     }
 
-    /// A handle is open, or could not be opened: those that wait for it go on.
+    /// A handle is open, or could not be opened: those that wait for it go on. Where one of them comes to
+    /// its end by that, and others wait for it, they follow in turn and not within one another: the peer
+    /// says how many there are. Test: `a_chain_of_handles_needs_no_stack`.
     fn opened(&mut self, handle: Handle, is_open: bool) {
         let Some(held) = self.handles.get_mut(&handle) else { return };
         let waiting = held.waiting.take().unwrap_or_default();
         if !is_open {
             self.forget_handle(handle);
         }
-        for ticket in waiting {
+        let is_first = self.ready.is_empty();
+        self.ready.extend(waiting);
+        if !is_first {
+            return;
+        }
+        while let Some(&ticket) = self.ready.front() {
             self.queue(ticket);
+            self.ready.pop_front();
         }
     }
 

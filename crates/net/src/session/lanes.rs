@@ -427,7 +427,7 @@ impl State {
             }
             // What else comes now has crossed the end of the session.
             _ if self.over.is_some() => Ok(()),
-            Arrival::Other(_, frame) if part == Some(Part::Requester) => {
+            Arrival::Other(_, frame) if !self.may_be_asked() => {
                 Err(Violation::WrongSide(frame.header.kind))
             }
             // On another lane it may come before all of the job has.

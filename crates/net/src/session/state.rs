@@ -342,6 +342,13 @@ impl State {
         self.control.task().map(|task| Part::of(self.role, task))
     }
 
+    /// False of a requester, and of a controller that has begun nothing. An agent may be asked on another
+    /// lane before it has heard what it is to do.
+    /// Test: `a_controller_that_has_begun_nothing_is_asked_nothing`.
+    pub(super) fn may_be_asked(&self) -> bool {
+        self.part().map_or(self.role == Role::Agent, |part| part == Part::Responder)
+    }
+
     /// Those who wait for an end of threads or lanes look again.
     pub(super) fn let_leave(&mut self) {
         self.deferred.wakes.append(&mut self.leavers);

@@ -3,7 +3,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{lane, one_of_each, to_agent, to_controller, to_requester, to_responder};
+use super::{
+    lane, one_of_each, to_agent, to_controller, to_late_responder, to_requester, to_responder,
+};
 use crate::codec::encode;
 use crate::frame::{FrameKind, Header, Outgoing, RequestId};
 use crate::greeting::{Opening, SessionId, greeting};
@@ -46,6 +48,10 @@ fn sound_bytes_pass_everywhere() {
     });
     let requests: Vec<_> = requests.collect();
     assert_eq!(to_responder(&requests.concat()), Ok(requests.len()));
+    // What is not open yet cannot be closed.
+    let is_close = |request: &crate::Request| matches!(request, crate::Request::Close { .. });
+    let close = one_of_each().iter().position(is_close).expect("it is one of them");
+    assert_eq!(to_late_responder(&requests[..close].concat()), Ok(close));
     assert_eq!(lane(&[greeted(), requests.concat()].concat()), Ok(requests.len()));
 }
 
@@ -56,6 +62,7 @@ proptest! {
             lane(&bytes),
             lane(&[greeted(), bytes.clone()].concat()),
             to_responder(&bytes),
+            to_late_responder(&bytes),
             to_requester(&bytes),
             to_agent(&bytes),
             to_controller(&bytes),

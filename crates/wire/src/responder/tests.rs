@@ -431,3 +431,37 @@ fn lanes_are_not_given_up_without_end() {
     let refused = responder.handle_frame(LANE, &void(&[LaneNumber(9)]));
     assert_eq!(refused, Err(Violation::TooManyLanesLost(LANES_LOST)));
 }
+
+#[test]
+fn a_chain_of_handles_needs_no_stack() {
+    const LITTLE_STACK_BYTES: usize = 128 << 10;
+    let chain = |end: fn(&mut Responder)| {
+        let mut responder = responder();
+        responder.handle_frame(LANE, &sound(1, &open_root())).expect("it is sound");
+        let count = u64::from(Capacity::default().handles);
+        for id in 2..=count {
+            let next = Request::Reopen { dir: Handle(RequestId(id - 1)) };
+            responder.handle_frame(LANE, &sound(id, &next)).expect("it is sound");
+        }
+        assert_eq!(work(&mut responder).len(), 1);
+        end(&mut responder);
+        assert_eq!((responder.handle_count(), work(&mut responder).len()), (0, 0));
+        let faults = sent(&mut responder, LANE);
+        assert!(faults.is_empty() || faults.len() as u64 == count);
+        assert_eq!(responder.used_bytes(), 0);
+    };
+    let run = move || {
+        chain(|responder| {
+            let fault = Reply::Fault(IoFault::new(FaultKind::NotFound, "none"));
+            let delivery = responder.respond(ticket(1), fault, End::Last);
+            assert_eq!(delivery, Ok(Delivery::Queued));
+        });
+        chain(|responder| {
+            responder.lane_lost(LANE);
+            // To run the first one ends.
+            work(responder);
+        });
+    };
+    let thread = std::thread::Builder::new().stack_size(LITTLE_STACK_BYTES);
+    thread.spawn(run).expect("there is a thread").join().expect("it ends");
+}

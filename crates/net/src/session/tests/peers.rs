@@ -10,10 +10,16 @@ struct ByHand {
 
 impl ByHand {
     fn greet(patience: Patience) -> (Session, Self) {
+        let (session, by_hand) = Self::greet_one_that_waits(patience);
+        session.begin(Task::ServeSource, b"").unwrap();
+        (session, by_hand)
+    }
+
+    /// The same with a session that has begun nothing.
+    fn greet_one_that_waits(patience: Patience) -> (Session, Self) {
         let (near, mut lane) = memory::pair().unwrap();
         let session =
             Session::open(near, Setup { patience, ..setup("the agent on web1") }).unwrap();
-        session.begin(Task::ServeSource, b"").unwrap();
         let hello = setup("").hello;
         let mut link =
             Link::new(LaneEnd::FirstAcceptor, &hello, Patience::default(), Duration::ZERO);
@@ -66,6 +72,18 @@ fn answers_to_what_was_not_asked_end_the_session() {
     peer.say(&[1, 0, 0, 0, 32, 1, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0]);
     let over = session.hear().unwrap_err();
     assert_eq!(over.cause, Cause::Broken(Violation::Unasked(RequestId(7))));
+}
+
+#[test]
+fn a_controller_that_has_begun_nothing_is_asked_nothing() {
+    let (session, mut peer) = ByHand::greet_one_that_waits(Patience::default());
+    let mut requester = wire::Requester::new(Capacity::default(), u64::MAX);
+    requester.lane_added(LaneNumber::FIRST).unwrap();
+    requester.start(open_root()).unwrap();
+    let asked = requester.poll_transmit(LaneNumber::FIRST).unwrap();
+    peer.say(&asked.parts().concat());
+    let over = session.hear().unwrap_err();
+    assert_eq!(over.cause, Cause::Broken(Violation::WrongSide(wire::FrameKind::Request)));
 }
 
 #[test]
