@@ -97,10 +97,25 @@ pub(crate) fn tell(text: &str) -> Exit {
     }
 }
 
-/// Writes to standard error why the command line is turned down.
+/// Writes to standard error why the command line is turned down, or the job is. Another host may have
+/// its say in that, and none in what the terminal does.
+/// Test: `what_a_host_says_does_nothing_to_the_terminal`.
 pub(crate) fn complain(refusal: &Refusal) {
     let Refusal { exit, sentence } = refusal;
+    let sentence = shown(sentence);
     let mut stderr = std::io::stderr();
     writeln!(stderr, "lanesync: {sentence}").ok();
     writeln!(stderr, "lanesync error: {} (code {})", exit.sentence(), exit.code()).ok();
+}
+
+/// A sentence whose control characters do nothing, but for what ends a line.
+fn shown(sentence: &str) -> String {
+    let show = |char: char| {
+        if char.is_control() && char != '\n' {
+            char.escape_default().to_string()
+        } else {
+            char.to_string()
+        }
+    };
+    sentence.chars().map(show).collect()
 }

@@ -146,7 +146,10 @@ impl Far {
         let lost = |error: &dyn Error| refused(self.exit(), &error.to_string());
         self.session.begin(Task::ServeSource, &service).map_err(|error| lost(&error))?;
         let found = Found::hear(&Talk(Arc::clone(&self.session))).map_err(|error| lost(&error))?;
-        found.map_err(|NotFound { kind, sentence }| refused(Exit::from(kind), &sentence))
+        // It is the agent's, and so stays on its line.
+        found.map_err(|NotFound { kind, sentence }| {
+            refused(Exit::from(kind), &sentence.replace('\n', "\\n"))
+        })
     }
 
     /// Does the job, which is the agent's where the destination lies there, and else is done here with

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use errand::{Found, Over, Post};
+use errand::{Found, NotFound, Over, Post};
 use model::{Kind, Metadata};
 use wire::{
     After, Capacity, Content, ContentSum, Control, End, Entry, EventBytes, Failure, Features,
@@ -44,8 +44,8 @@ struct Peer {
     link: Link,
     control: Control,
     responder: Responder,
-    /// What it says that the source is.
-    source: &'static str,
+    /// What it says that the source is, or why there is none.
+    source: Result<&'static str, &'static str>,
 }
 
 /// Keeps events for a peer that tells them itself.
@@ -88,7 +88,7 @@ impl Peer {
         let link = Link::new(LaneEnd::FirstAcceptor, &hello, Patience::default(), NOW);
         let mut responder = Responder::new(Capacity::default());
         responder.lane_added(LaneNumber::FIRST).unwrap();
-        Self { says, hears, link, control: Control::new(Role::Agent), responder, source: "s/" }
+        Self { says, hears, link, control: Control::new(Role::Agent), responder, source: Ok("s/") }
     }
 
     /// Says something, unless nobody listens any more.
@@ -151,10 +151,18 @@ impl Peer {
     }
 
     fn tell_found(&mut self) {
-        let sources = vec![vec![self.source.as_bytes().into()]];
-        let found = Found { directory: b"/home"[..].into(), sources, list: None };
+        let told = |source: &str| Found {
+            directory: b"/home"[..].into(),
+            sources: vec![vec![source.as_bytes().into()]],
+            list: None,
+        };
+        let refused = |sentence: &str| NotFound {
+            kind: errand::ErrorKind::Usage,
+            sentence: sentence.to_owned(),
+        };
+        let found = self.source.map(told).map_err(refused);
         let events = Events::default();
-        Found::tell(&events, &Ok(found)).unwrap();
+        Found::tell(&events, &found).unwrap();
         for event in events.0.into_inner().unwrap() {
             self.control.event(event).unwrap();
         }
@@ -237,12 +245,23 @@ fn a_source_that_was_not_typed_ends_the_run() {
         fs::create_dir(hosts.path().join("d")).unwrap();
         fs::write(hosts.path().join("d/kept"), "").unwrap();
         let run = start_pull(&hosts, &["--delete"]);
-        Peer { source, ..Peer::new(&hosts) }.serve(|_, request| plain(request));
+        Peer { source: Ok(source), ..Peer::new(&hosts) }.serve(|_, request| plain(request));
         let output = run.wait_with_output().unwrap();
         check(&output, 2, "which was not asked for");
         assert!(hosts.path().join("d/kept").exists());
         check_untouched(&hosts);
     }
+}
+
+#[test]
+fn what_a_host_says_does_nothing_to_the_terminal() {
+    let hosts = Hosts::new();
+    let run = start_pull(&hosts, &[]);
+    let source = Err("\x1b]0;title\x07 and \u{9b}2J\nlanesync: another line");
+    Peer { source, ..Peer::new(&hosts) }.serve(|_, request| plain(request));
+    let output = run.wait_with_output().unwrap();
+    check(&output, 1, "\\u{1b}]0;title\\u{7} and \\u{9b}2J\\nlanesync: another line\n");
+    check_untouched(&hosts);
 }
 
 #[test]
