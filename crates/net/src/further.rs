@@ -36,7 +36,7 @@ pub(crate) use identity::Identity;
 pub(crate) use kinds::{Caller, Listener};
 pub(crate) use tuner::{Decision, Sample, Tuner};
 pub use whereabouts::Whereabouts;
-pub(crate) use whereabouts::resolve;
+pub(crate) use whereabouts::{add_offered, resolve};
 
 /// Most lanes beside the first, whoever asks for them.
 pub const FURTHER_MAX: u16 = 255;

@@ -23,6 +23,7 @@ use rustix::net::sockopt::set_ipv6_v6only;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, socket_with};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use wire::{Fingerprint, PortRange};
 
@@ -106,15 +107,18 @@ impl Caller {
         let until = Instant::now() + limit;
         let (tell, mut told) = mpsc::channel(1);
         let mut delay = Duration::ZERO;
+        // Those that are not needed any more end with it.
+        let mut attempts = JoinSet::new();
         for address in addresses.iter().copied() {
             let (driver, config, tell) =
                 (Arc::clone(&self.driver), self.config.clone(), tell.clone());
-            self.driver.handle.spawn(async move {
+            let attempt = async move {
                 sleep(delay).await;
                 let lane = connect(driver, config, address).await;
                 // Nobody may wait for it any more.
                 tell.send(lane.map(|lane| (address, lane))).await.ok();
-            });
+            };
+            attempts.spawn_on(attempt, &self.driver.handle);
             delay += STAGGER;
         }
         drop(tell);

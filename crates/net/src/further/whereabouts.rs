@@ -17,6 +17,9 @@ use crate::target::Target;
 /// How long names may take to become addresses.
 const TO_RESOLVE: Duration = Duration::from_secs(5);
 
+/// Addresses that are taken of an offer: a host that can be reached at more has a name.
+const OFFERED_MAX: usize = 4;
+
 /// How often it is looked whether nobody waits any more.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
@@ -76,30 +79,55 @@ fn of_connection(told: Option<&OsStr>, field: Field) -> Vec<String> {
     address.filter(|address| address.parse::<IpAddr>().is_ok()).map(str::to_owned).collect()
 }
 
-/// The addresses of names with a port, in the order of the names and each once.
+/// The addresses of names that are known here with a port, in the order of the names and each once.
 pub(crate) fn resolve(
     names: Vec<String>,
-    ports: &[u16],
+    port: u16,
     family: Option<Family>,
     switch: &Switch,
 ) -> Vec<SocketAddr> {
-    let mut found: Vec<IpAddr> = Vec::new();
+    let mut found = Vec::new();
     for name in names {
         // The resolver cannot be interrupted, so it is left alone where it takes too long.
         for address in look_up(name, switch) {
-            let is_of_family = match family {
-                None => true,
-                Some(Family::V4) => address.is_ipv4(),
-                Some(Family::V6) => address.is_ipv6(),
-            };
-            if is_of_family && !found.contains(&address) {
-                found.push(address);
-            }
+            add(&mut found, address, port, family);
         }
     }
-    let with_ports =
-        |address: IpAddr| ports.iter().map(move |port| SocketAddr::new(address, *port));
-    found.into_iter().flat_map(with_ports).collect()
+    found
+}
+
+/// Adds the addresses by which the other side says that it can be reached. It is not believed: so that
+/// it cannot aim connections of this host at others, only few are taken, no names, and none that is more
+/// than one host; nor this one, unless `may_be_here` or the remote shell goes there itself.
+/// Test: `of_what_is_offered_few_addresses_are_tried_and_none_of_this_host`.
+pub(crate) fn add_offered<'a>(
+    to: &mut Vec<SocketAddr>,
+    offered: impl Iterator<Item = &'a str>,
+    may_be_here: bool,
+    (port, family): (u16, Option<Family>),
+) {
+    let is_here = may_be_here || to.iter().any(|known| known.ip().is_loopback());
+    let may_be = |address: &IpAddr| {
+        let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+        let is_no_host = address.is_multicast() || address.is_unspecified() || is_broadcast;
+        !is_no_host && (is_here || !address.is_loopback())
+    };
+    let addresses = offered.filter_map(|text| text.parse::<IpAddr>().ok());
+    for address in addresses.map(|it| it.to_canonical()).filter(may_be).take(OFFERED_MAX) {
+        add(to, address, port, family);
+    }
+}
+
+fn add(found: &mut Vec<SocketAddr>, address: IpAddr, port: u16, family: Option<Family>) {
+    let is_of_family = match family {
+        None => true,
+        Some(Family::V4) => address.is_ipv4(),
+        Some(Family::V6) => address.is_ipv6(),
+    };
+    let new = SocketAddr::new(address, port);
+    if is_of_family && !found.contains(&new) {
+        found.push(new);
+    }
 }
 
 fn look_up(name: String, switch: &Switch) -> Vec<IpAddr> {
@@ -155,26 +183,42 @@ mod tests {
     }
 
     #[test]
-    fn each_address_is_tried_once_on_each_port_and_only_those_of_its_kind() {
+    fn each_address_is_tried_once_and_only_those_of_its_kind() {
         let names = || strings(&["127.0.0.1", "::1", "::ffff:127.0.0.1", "192.0.2.1"]);
         let resolved = |family| {
-            let found = resolve(names(), &[1, 2], family, &Switch::new().unwrap());
+            let found = resolve(names(), 1, family, &Switch::new().unwrap());
             found.into_iter().map(|it| it.to_string()).collect::<Vec<_>>()
         };
-        let v4 = ["127.0.0.1:1", "127.0.0.1:2", "192.0.2.1:1", "192.0.2.1:2"];
-        assert_eq!(resolved(Some(Family::V4)), v4);
-        assert_eq!(resolved(Some(Family::V6)), ["[::1]:1", "[::1]:2"]);
-        assert_eq!(resolved(None).len(), 6);
+        assert_eq!(resolved(Some(Family::V4)), ["127.0.0.1:1", "192.0.2.1:1"]);
+        assert_eq!(resolved(Some(Family::V6)), ["[::1]:1"]);
+        assert_eq!(resolved(None).len(), 3);
+    }
+
+    #[test]
+    fn of_what_is_offered_few_addresses_are_tried_and_none_of_this_host() {
+        let check = |known: &[&str], offered: &[&str], expected: &[&str]| {
+            let mut to: Vec<SocketAddr> = known.iter().map(|it| it.parse().unwrap()).collect();
+            add_offered(&mut to, offered.iter().copied(), false, (7, None));
+            assert_eq!(to.iter().map(SocketAddr::to_string).collect::<Vec<_>>(), expected);
+        };
+        let odd = ["localhost", "a.example", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"];
+        check(&[], &odd, &[]);
+        check(&[], &["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255"], &[]);
+        let far = "192.0.2.1:7";
+        check(&[far], &["192.0.2.1", "2001:db8::1", "127.0.0.1"], &[far, "[2001:db8::1]:7"]);
+        check(&["127.0.0.1:7"], &["::1", "0.0.0.0"], &["127.0.0.1:7", "[::1]:7"]);
+        let many = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"];
+        check(&[], &many, &["10.0.0.1:7", "10.0.0.2:7", "10.0.0.3:7", "10.0.0.4:7"]);
     }
 
     #[test]
     fn a_name_is_looked_up_until_nobody_waits() {
         let switch = Switch::new().unwrap();
-        let found = resolve(strings(&["localhost"]), &[7], None, &switch);
+        let found = resolve(strings(&["localhost"]), 7, None, &switch);
         assert!(found.iter().all(|it| it.ip().is_loopback() && it.port() == 7), "{found:?}");
         assert!(!found.is_empty());
         crate::lane::Hangup::hang_up(&switch);
-        assert_eq!(resolve(strings(&["localhost"]), &[7], None, &switch), []);
+        assert_eq!(resolve(strings(&["localhost"]), 7, None, &switch), []);
     }
 
     #[test]

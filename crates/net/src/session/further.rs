@@ -26,7 +26,7 @@ use super::lanes::{self, LaneKey};
 use super::state::{Part, Shared, State};
 use crate::further::{
     Caller, Decision, FURTHER_MAX, Identity, Listener, Notice, Opener, Plan, Sample, Tuner,
-    Whereabouts, Wish, resolve,
+    Whereabouts, Wish, add_offered, resolve,
 };
 use crate::lane::{Hangup, Lane};
 use crate::pipe::Switch;
@@ -204,9 +204,15 @@ impl Keeper {
         offer: &LaneOffer,
         family: Option<crate::shell::Family>,
     ) -> Result<Means, Failed> {
-        let offered = offer.addresses.as_slice().iter().map(|text| text.as_str().to_owned());
-        let names: Vec<_> = self.whereabouts.of_peer().into_iter().chain(offered).collect();
-        let to = resolve(names, offer.ports.as_slice(), family, &self.switch);
+        let Some(port) = offer.ports.as_slice().first().copied() else {
+            return Err(Failed::For("the other host listens on no port".to_owned()));
+        };
+        let known = self.whereabouts.of_peer();
+        // A remote shell of which nothing is known may be a stand-in that stays on this host.
+        let may_be_here = known.is_empty();
+        let mut to = resolve(known, port, family, &self.switch);
+        let offered = offer.addresses.as_slice().iter().map(Text::as_str);
+        add_offered(&mut to, offered, may_be_here, (port, family));
         if to.is_empty() {
             return Err(Failed::For("no address of the other host is known".to_owned()));
         }
