@@ -195,7 +195,7 @@ impl Far {
         let server: Arc<dyn Serve> = match &self.source {
             Some(source) => Arc::new(Relay::new(source.session.asker())),
             // What is in its list is known to that host alone.
-            None if list.is_some() => Arc::new(Server::new(Terms::for_all_below(job, rules))),
+            None if list.is_some() => Arc::new(Server::new(Terms::for_far_list(job, rules))),
             None => Arc::new(Server::new(Terms::for_job(job, rules))),
         };
         self.session.serve(server);

@@ -46,7 +46,7 @@ mod way;
 
 pub use self::reach::Reach;
 use self::searching::OldFile;
-pub use self::terms::Terms;
+pub use self::terms::{Follows, Terms};
 use self::way::Way;
 
 /// Serves a tree.
@@ -208,6 +208,9 @@ impl Server {
                 let dir = self.dir(at.dir)?;
                 let reach = self.reach_at(&dir, &at.name, Kind::Directory)?;
                 let child = self.open_child(&dir, &at.name, (access, follow), of_wire(atime))?;
+                if follow != Follow::Never {
+                    self.check_followed(&dir, &child)?;
+                }
                 self.opened_child(answering, &dir, &at.name, child, reach)
             }
             Request::OpenParent { dir } => {

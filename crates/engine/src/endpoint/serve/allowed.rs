@@ -1,18 +1,21 @@
 //! Whether the terms of the session let something be asked: of what the job names, what no rule of it hides,
 //! through no link that it does not follow.
 
+use std::io;
 use std::sync::Arc;
 
-use model::Kind;
+use fs::Dir;
+use model::{Inode, Kind};
 use wire::{FileAt, Follow, Name, Named, Place};
 
+use super::terms::Follows;
 use super::{Halt, Reach, ServedDir, Server, look, not_named};
 
 impl Server {
     /// The directory of a file that is read by its name, if that may be.
     pub(super) fn dir_of_content(&self, file: &FileAt) -> Result<Arc<ServedDir>, Halt> {
         let dir = self.dir(file.at.dir)?;
-        self.check_follow_to_file(&dir, &file.at.name, file.follow)?;
+        self.check_follow_to_file(&file.at.name, file.follow)?;
         self.reach_at(&dir, &file.at.name, Kind::File)?;
         Ok(dir)
     }
@@ -71,29 +74,56 @@ impl Server {
         if subject.metadata()?.kind == Kind::Directory { as_directory } else { as_file }
     }
 
+    /// Whether a link may be followed to look at what it leads to, or to a directory.
     pub(super) fn check_follow(
         &self,
         dir: &ServedDir,
         name: &Name,
         follow: Follow,
     ) -> Result<(), Halt> {
-        let may = self.terms.follows_links || dir.way.reach.leads_through(name.as_bytes());
-        if may || follow == Follow::Never {
-            return Ok(());
-        }
-        Err(Halt::refused("the job does not follow such links"))
+        let follows_some = self.terms.follows_links > Follows::None;
+        let may = follows_some || dir.way.reach.leads_through(name.as_bytes());
+        if may || follow == Follow::Never { Ok(()) } else { Err(is_not_followed()) }
     }
 
-    /// The same where only a file is opened: a merge file may be an own link.
-    pub(super) fn check_follow_to_file(
-        &self,
-        dir: &ServedDir,
-        name: &Name,
-        follow: Follow,
-    ) -> Result<(), Halt> {
-        if follow == Follow::OwnLinks && self.terms.rule_files.contains(name.as_bytes()) {
+    /// Whether a directory may be served that was opened through a name.
+    pub(super) fn check_followed(&self, above: &ServedDir, dir: &Dir) -> Result<(), Halt> {
+        let must_be_below = self.terms.follows_links == Follows::DirectoriesBelow;
+        if !must_be_below || lies_below(dir, above.way.root())? {
             return Ok(());
         }
-        self.check_follow(dir, name, follow)
+        Err(is_not_followed())
     }
+
+    /// Whether a link may be followed to a file: where files behind links are brought over, or to a merge
+    /// file that is an own link.
+    pub(super) fn check_follow_to_file(&self, name: &Name, follow: Follow) -> Result<(), Halt> {
+        let may = match follow {
+            Follow::Never => true,
+            Follow::Links => false,
+            Follow::OwnLinks => self.terms.rule_files.contains(name.as_bytes()),
+        };
+        if may || self.terms.follows_links == Follows::All {
+            return Ok(());
+        }
+        Err(is_not_followed())
+    }
+}
+
+fn is_not_followed() -> Halt {
+    Halt::refused("the job does not follow such links")
+}
+
+/// Whether the way up from a directory leads through another.
+fn lies_below(dir: &Dir, root: Inode) -> io::Result<bool> {
+    let (mut dir, mut inode) = (dir.clone(), dir.metadata()?.inode());
+    while inode != root {
+        dir = dir.open_parent()?;
+        let above = dir.metadata()?.inode();
+        if above == inode {
+            return Ok(false);
+        }
+        inode = above;
+    }
+    Ok(true)
 }

@@ -5,12 +5,26 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use filter::Rules;
-use model::settings::OneFileSystem;
+use model::settings::{Links, OneFileSystem, Symlinks};
 use model::{Interest, Job, Settings, Topic};
 
 use super::Reach;
 use crate::pipeline;
 use crate::selection::asked;
+
+/// Links that may be followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Follows {
+    /// None.
+    None,
+    /// Those to directories that lie below where the job begins: a list of the other side may lead
+    /// through them.
+    DirectoriesBelow,
+    /// Those to directories (`-k`).
+    Directories,
+    /// All.
+    All,
+}
 
 /// What a requester may be served.
 #[derive(Clone, Debug)]
@@ -18,9 +32,9 @@ pub struct Terms {
     /// The directories that it may begin from, as they are spelt in the job, and what may be reached
     /// from each; `None` where it works for the user of this host, who may begin anywhere.
     pub roots: Option<BTreeMap<Box<[u8]>, Arc<Reach>>>,
-    /// All links may be followed below what is named. Else only those on the way to it may be, and own
-    /// ones that have the name of a merge file.
-    pub follows_links: bool,
+    /// Which links may be followed below what is named. Beside these, those on the way to it may be, and
+    /// own ones that have the name of a merge file.
+    pub follows_links: Follows,
     /// Names of merge files, which may be read in any directory on the way.
     pub rule_files: BTreeSet<Box<[u8]>>,
     /// Files may be removed.
@@ -41,7 +55,7 @@ impl Terms {
     pub(crate) fn trusting() -> Self {
         Self {
             roots: None,
-            follows_links: true,
+            follows_links: Follows::All,
             rule_files: BTreeSet::new(),
             removes_files: true,
             rules: None,
@@ -58,13 +72,22 @@ impl Terms {
         terms
     }
 
-    /// The same for who is believed in what it asks for below where the job begins: it asks for its own
-    /// user, or names by a list what it wants. Above that it reads merge files, and nothing else.
+    /// The same for who asks for its own user, and is believed in what it asks for below where the job
+    /// begins. Above that it reads merge files, and nothing else.
     /// Test: `above_where_a_job_begins_only_rules_are_read`.
     pub fn for_all_below(job: &Job, rules: &Rules) -> Self {
+        Self { follows_links: Follows::All, ..Self::for_any_names(job, rules) }
+    }
+
+    /// What a job needs of its source where the other side has the list of its names.
+    pub fn for_far_list(job: &Job, rules: &Rules) -> Self {
+        let terms = Self::for_any_names(job, rules);
+        Self { follows_links: terms.follows_links.max(Follows::DirectoriesBelow), ..terms }
+    }
+
+    fn for_any_names(job: &Job, rules: &Rules) -> Self {
         // Where its transfers begin is not known, and so not what rules say of a path.
-        let below = Self::for_job_below(job, rules);
-        let mut terms = Self { follows_links: true, rules: None, ..below };
+        let mut terms = Self { rules: None, ..Self::for_job_below(job, rules) };
         let whole = Arc::new(Reach::whole());
         for reach in terms.roots.iter_mut().flat_map(BTreeMap::values_mut) {
             *reach = Arc::clone(&whole);
@@ -86,7 +109,7 @@ impl Terms {
         });
         Self {
             roots: Some(roots.into_iter().map(|(path, reach)| (path, Arc::new(reach))).collect()),
-            follows_links: links.follows_some(),
+            follows_links: follows(links),
             rule_files: rules.merge_file_names().map(Into::into).collect(),
             removes_files: write.remove_source_files && !job.settings.dry_run,
             rules: (!rules.is_empty()).then(|| Arc::new(rules.clone())),
@@ -109,5 +132,15 @@ impl Terms {
                 roots.entry(path.into()).or_default();
             }
         }
+    }
+}
+
+fn follows(links: &Links) -> Follows {
+    if links.symlinks == Symlinks::Follow || links.copy_unsafe {
+        Follows::All
+    } else if links.copy_dirlinks {
+        Follows::Directories
+    } else {
+        Follows::None
     }
 }

@@ -93,6 +93,15 @@ impl Way {
         Ok(Self { inode, above: Some(Arc::clone(self)), reach, views })
     }
 
+    /// Where it begins.
+    pub(super) fn root(&self) -> Inode {
+        let mut way = self;
+        while let Some(above) = &way.above {
+            way = above;
+        }
+        way.inode
+    }
+
     /// What rules say of a name in it, by its kind.
     pub(super) fn shown(&self, name: &[u8], kind: Option<Kind>) -> Shown {
         let Some(Views { seen, .. }) = &self.views else { return Shown::FULLY };

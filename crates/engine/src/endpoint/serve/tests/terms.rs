@@ -4,13 +4,14 @@ use filter::Rules;
 use model::{Job, Settings};
 
 use super::*;
+use crate::endpoint::serve::terms::Follows;
 use crate::selection::asked::Asked;
 
 #[test]
 fn what_the_terms_do_not_name_is_not_served() {
     let terms = |top| {
         let roots = Some([(top, Arc::new(Reach::whole()))].into());
-        Terms { roots, follows_links: false, removes_files: false, ..Terms::trusting() }
+        Terms { roots, follows_links: Follows::None, removes_files: false, ..Terms::trusting() }
     };
     let mut session = Session::new(terms);
     make_dir(&session.here, "below");
@@ -47,7 +48,7 @@ fn beside_what_is_picked_nothing_is_served() {
         reach.add(&Asked { base, way, begins_at, is_listed: true, is_deep: true, is_slashed });
         let roots = Some([(top, Arc::new(reach))].into());
         let rule_files = [b".rules"[..].into()].into();
-        Terms { roots, follows_links: false, rule_files, ..Terms::trusting() }
+        Terms { roots, follows_links: Follows::None, rule_files, ..Terms::trusting() }
     };
     let mut session = Session::new(terms);
     let way = make_dir(&session.here, "way");
@@ -361,5 +362,56 @@ fn a_list_of_names_is_held_to_the_rules_where_its_transfers_begin() {
         // What only leads to a name is not asked about.
         let leads_on = session.child(top, "c.key").unwrap();
         session.ask(fetch(leads_on, "f", 100)).unwrap();
+    }
+}
+
+/// Links `in` to a directory below and `out` to one elsewhere, `file` and `dir/file` to be read.
+fn linked(session: &Session) {
+    write(&make_dir(&session.here, "dir"), "file", b"");
+    write(&session.here, "file", b"");
+    let links: [(&[u8], &[u8]); 3] = [(b"dir", b"in"), (b"/", b"out"), (b"file", b"to-file")];
+    for (target, name) in links {
+        session.here.make_symlink(target, name).unwrap();
+    }
+}
+
+/// What is refused of opening a link to a directory below, one to elsewhere, and one to a file.
+fn refused_of_links(session: &mut Session, follow: Follow) -> [bool; 3] {
+    let top = session.root_of_job();
+    let open = Request::OpenFile { file: file_at(top, "to-file", follow) };
+    let requests = [child(top, "in", follow), child(top, "out", follow), open];
+    requests.map(|request| session.ask(request).is_err_and(|it| it.kind == FaultKind::NotServed))
+}
+
+type Change = fn(&mut Settings);
+
+#[test]
+fn links_are_followed_as_far_as_the_job_does() {
+    let none = |_: &mut Settings| {};
+    let dirlinks = |settings: &mut Settings| settings.links.copy_dirlinks = true;
+    let all = |settings: &mut Settings| {
+        settings.links.symlinks = model::settings::Symlinks::Follow;
+    };
+    let own: [(Change, [bool; 3]); 3] =
+        [(none, [true; 3]), (dirlinks, [false, false, true]), (all, [false; 3])];
+    // What a list of the other side leads through lies below.
+    let far: [(Change, [bool; 3]); 3] =
+        [(none, [false, true, true]), (dirlinks, [false, false, true]), (all, [false; 3])];
+    for (terms, cases) in
+        [(Terms::for_job as fn(&Job, &Rules) -> Terms, own), (Terms::for_far_list, far)]
+    {
+        for (change, expected) in cases {
+            let mut session = Session::new(|top| {
+                let mut settings = recursive();
+                change(&mut settings);
+                let path = Path::new(OsStr::from_bytes(&top)).join("");
+                let sources = vec![model::Source { path }];
+                terms(&Job { sources, destination: None, settings }, &Rules::default())
+            });
+            linked(&session);
+            for follow in [Follow::Links, Follow::OwnLinks] {
+                assert_eq!(refused_of_links(&mut session, follow), expected, "{follow:?}");
+            }
+        }
     }
 }
