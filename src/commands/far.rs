@@ -119,7 +119,7 @@ impl Far {
         job.sources = typed::sources_at(&sources);
         if let Some(list) = list {
             let lacks = || refused(Exit::Protocol, "the source was asked for a list and told none");
-            let names = typed::names_of(&contents.ok_or_else(lacks)?, list, Marked::Comments)?;
+            let names = typed::names_told(&contents.ok_or_else(lacks)?, list)?;
             job.settings.traverse.files_from = Some(names);
         }
         self.source_directory = directory;

@@ -20,6 +20,9 @@ use crate::exit_code::Exit;
 /// More names than this are none that a person means, and would not fit a command line either.
 const NAMES_MAX: usize = 100_000;
 
+/// Names in a list that another host tells; each takes some 50 bytes beside its own.
+const NAMES_TOLD_MAX: usize = 16 << 20;
+
 /// What is looked through at most for one path.
 const LOOKS_MAX: usize = 1_000_000;
 
@@ -99,6 +102,12 @@ fn matches(part: &[u8], name: &[u8]) -> bool {
 /// What is in a list on this host.
 pub(super) fn read_list(list: &List) -> Result<Vec<u8>, Refusal> {
     let name = expand_one(&list.path)?;
+    // The agent's own is the session.
+    if name == b"-" {
+        let why =
+            "--files-from: \"-\" is the standard input of this side, and another host has none";
+        return Err(Refusal::usage(why));
+    }
     fs::operator::read_file(path(&name))
         .map_err(|error| Refusal::file(Exit::Usage, "--files-from", &name, &error))
 }
@@ -262,6 +271,17 @@ fn path(path: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(path))
 }
 
+/// The names that a list says which another host has told: not so many that they take all memory.
+pub(super) fn names_told(contents: &[u8], list: &List) -> Result<Vec<Box<[u8]>>, Refusal> {
+    let ends = contents.iter().filter(|&&byte| matches!(byte, b'\0' | b'\n' | b'\r')).count();
+    if ends > NAMES_TOLD_MAX {
+        return Err(Refusal::usage(format!(
+            "--files-from: the list has more than {NAMES_TOLD_MAX} names"
+        )));
+    }
+    names_of(contents, list, Marked::Comments)
+}
+
 /// The names that a list says, which replace the sources' own.
 pub(super) fn names_of(
     contents: &[u8],
@@ -275,7 +295,10 @@ pub(super) fn names_of(
 mod tests {
     use std::os::unix::ffi::OsStrExt;
 
-    use super::{NAMES_MAX, expand, expand_one, may_stand_for};
+    use errand::List;
+
+    use super::{NAMES_MAX, NAMES_TOLD_MAX};
+    use super::{expand, expand_one, may_stand_for, names_told, read_list};
 
     /// What patterns below a directory with some names stand for.
     #[track_caller]
@@ -403,5 +426,15 @@ mod tests {
             let found: Vec<_> = found.into_iter().map(Vec::into_boxed_slice).collect();
             assert!(may_stand_for(typed.as_bytes(), &found), "{typed} {found:?}");
         }
+    }
+
+    #[test]
+    fn a_list_is_no_stream_of_the_agent_and_ends_somewhere() {
+        let list = List { path: b"-"[..].into(), from0: false };
+        assert!(read_list(&list).unwrap_err().sentence.contains("standard input"));
+        let mut contents = vec![b'\n'; NAMES_TOLD_MAX];
+        assert!(names_told(&contents, &list).is_ok());
+        contents.push(b'\n');
+        assert!(names_told(&contents, &list).is_err());
     }
 }
