@@ -167,6 +167,7 @@ impl Agent {
         let Started { stdin, stdout, process } = dialogue.started;
         let lane = Lane {
             kind: LaneKind::Ssh,
+            losses: None,
             reader: Box::new(stdout),
             writer: Box::new(stdin),
             hangup: Box::new(process.clone()),

@@ -29,11 +29,17 @@ mod kinds;
 /// Where the other side may be reached.
 mod whereabouts;
 
+/// What the kernel knows of the packets of a connection.
+mod segments;
+
 /// How many lanes pay off.
 mod tuner;
 
 pub(crate) use identity::Identity;
-pub(crate) use kinds::{Caller, Listener};
+pub(crate) use kinds::{Caller, KINDS, Listener, PerKind};
+#[cfg(test)]
+pub(crate) use segments::Segments;
+pub(crate) use segments::{Lossy, suffer};
 pub(crate) use tuner::{Decision, Sample, Tuner};
 pub use whereabouts::Whereabouts;
 pub(crate) use whereabouts::{add_offered, resolve};

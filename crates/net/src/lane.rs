@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::io::{Read, Write};
+use std::sync::Arc;
+
+use crate::further::Lossy;
 
 /// How a lane reaches its peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,6 +17,17 @@ pub enum LaneKind {
     Tcp,
     /// A stream of a QUIC connection.
     Quic,
+}
+
+impl LaneKind {
+    /// What two sides call it that agree on such lanes.
+    pub(crate) fn on_wire(self) -> Option<wire::LaneKind> {
+        match self {
+            Self::Memory | Self::Ssh => None,
+            Self::Tcp => Some(wire::LaneKind::Tcp),
+            Self::Quic => Some(wire::LaneKind::Quic),
+        }
+    }
 }
 
 impl fmt::Display for LaneKind {
@@ -40,6 +54,8 @@ pub trait Hangup: Send + Sync {
 pub struct Lane {
     /// How it reaches the peer.
     pub kind: LaneKind,
+    /// What is lost, if that slows it down.
+    pub(crate) losses: Option<Arc<dyn Lossy>>,
     /// What the peer says.
     pub reader: Box<dyn Read + Send>,
     /// What the peer is told; a flush sends it.

@@ -16,6 +16,7 @@ pub fn pair() -> io::Result<(Lane, Lane)> {
 fn lane(stream: UnixStream) -> io::Result<Lane> {
     Ok(Lane {
         kind: LaneKind::Memory,
+        losses: None,
         reader: Box::new(stream.try_clone()?),
         writer: Box::new(stream.try_clone()?),
         hangup: Box::new(Both(stream)),

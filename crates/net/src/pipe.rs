@@ -187,6 +187,7 @@ pub fn lane(
     let switch = Switch::new()?;
     Ok(Lane {
         kind,
+        losses: None,
         reader: Box::new(Reader::new(input, &switch)?),
         writer: Box::new(Writer::new(output, &switch)?),
         hangup: Box::new(switch),

@@ -147,17 +147,26 @@ pub enum LaneTalk {
     Offer(LaneOffer),
     /// The other side will connect.
     Wanted(LaneWanted),
-    /// The requester would have so many lanes beside the first; the side that connects sees to it.
-    Count(u16),
+    /// The requester would have so many lanes of a kind; the side that connects sees to it, and the
+    /// controller to there being such a side.
+    Count {
+        /// What they are made of.
+        kind: LaneKind,
+        /// How many there are to be.
+        lanes: u16,
+    },
     /// The other side can neither.
     Refusal(LaneRefusal),
+    /// The responder sends over lanes of this kind, packets are lost, and each slows them down.
+    Hampered(LaneKind),
 }
 
 choice!(LaneTalk, "talk of lanes":
     1 => Offer(offer),
     2 => Wanted(wanted),
-    3 => Count(lanes),
+    3 => Count { kind, lanes },
     4 => Refusal(refusal),
+    5 => Hampered(kind),
 );
 
 /// What kind of failure ended a session.

@@ -328,7 +328,9 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
     });
     let refusal = (kind(), text());
     let refusal = refusal.prop_map(|(kind, text)| LaneTalk::Refusal(LaneRefusal { kind, text }));
-    let talk = prop_oneof![offer, wanted, port().prop_map(LaneTalk::Count), refusal];
+    let number = (kind(), port()).prop_map(|(kind, lanes)| LaneTalk::Count { kind, lanes });
+    let hampered = kind().prop_map(LaneTalk::Hampered);
+    let talk = prop_oneof![offer, wanted, number, refusal, hampered];
     let task = prop::sample::select(vec![Task::ServeSource, Task::RunDestination]);
     let why = prop::sample::select(vec![
         FailureKind::Violation,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,36 @@ use wire::{Fingerprint, LaneKind, PortRange};
 use super::{Family, Identity, listener, quic};
 use crate::lane::Lane;
 use crate::pipe::Switch;
+
+/// Something of each kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PerKind<T> {
+    tcp: T,
+    quic: T,
+}
+
+impl<T> Index<LaneKind> for PerKind<T> {
+    type Output = T;
+
+    fn index(&self, kind: LaneKind) -> &T {
+        match kind {
+            LaneKind::Tcp => &self.tcp,
+            LaneKind::Quic => &self.quic,
+        }
+    }
+}
+
+impl<T> IndexMut<LaneKind> for PerKind<T> {
+    fn index_mut(&mut self, kind: LaneKind) -> &mut T {
+        match kind {
+            LaneKind::Tcp => &mut self.tcp,
+            LaneKind::Quic => &mut self.quic,
+        }
+    }
+}
+
+/// All kinds.
+pub(crate) const KINDS: [LaneKind; 2] = [LaneKind::Tcp, LaneKind::Quic];
 
 /// The side that connects.
 pub(crate) enum Caller {

@@ -298,6 +298,7 @@ fn lane(
 ) -> Lane {
     Lane {
         kind: LaneKind::Quic,
+        losses: None,
         reader: Box::new(Reader { driver: Arc::clone(&driver), receive }),
         writer: Box::new(Writer { driver: Arc::clone(&driver), send }),
         hangup: Box::new(Ends { connection, _driver: driver }),

@@ -14,6 +14,7 @@ use rustix::event::PollFlags;
 use rustix::net::sockopt::{set_tcp_congestion, set_tcp_nodelay};
 use rustls::Connection;
 
+use super::segments::{self, Lossy, Segments};
 use crate::lane::{Hangup, Lane, LaneKind};
 use crate::pipe::Switch;
 
@@ -32,6 +33,7 @@ pub(super) struct Handshake {
     tls: Connection,
     /// What may still be read.
     left_bytes: usize,
+    yields_to_loss: bool,
 }
 
 /// How far a handshake is.
@@ -47,8 +49,8 @@ impl Handshake {
     pub(super) fn new(socket: TcpStream, tls: impl Into<Connection>) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         set_tcp_nodelay(&socket, true)?;
-        choose_congestion_control(&socket);
-        Ok(Self { socket, tls: tls.into(), left_bytes: HANDSHAKE_BYTES })
+        let yields_to_loss = !choose_congestion_control(&socket);
+        Ok(Self { socket, tls: tls.into(), left_bytes: HANDSHAKE_BYTES, yields_to_loss })
     }
 
     pub(super) fn socket(&self) -> &TcpStream {
@@ -79,7 +81,7 @@ impl Handshake {
             if !self.tls.is_handshaking() {
                 return Ok(());
             }
-            let Self { socket, tls, left_bytes } = self;
+            let Self { socket, tls, left_bytes, .. } = self;
             let read = retried(|| tls.read_tls(&mut socket.take(*left_bytes as u64)))?;
             *left_bytes -= read;
             if read == 0 {
@@ -92,13 +94,14 @@ impl Handshake {
 
     /// The lane, once the handshake is done.
     pub(super) fn into_lane(self) -> io::Result<Lane> {
-        let Self { socket, mut tls, .. } = self;
+        let Self { socket, mut tls, yields_to_loss, .. } = self;
         tls.set_buffer_limit(Some(ENCRYPTED_BYTES));
         let both = Arc::new(Both { socket, tls: Mutex::new(tls), switch: Switch::new()? });
         let reader = Reader { both: Arc::clone(&both), inbox: vec![0; READ_BYTES], filled: 0..0 };
         let writer = Writer(Arc::clone(&both));
         Ok(Lane {
             kind: LaneKind::Tcp,
+            losses: yields_to_loss.then(|| Arc::<Both>::clone(&both) as Arc<dyn Lossy>),
             reader: Box::new(reader),
             writer: Box::new(writer),
             hangup: Box::new(Ends(both)),
@@ -108,11 +111,10 @@ impl Handshake {
 
 /// Over a network that loses packets one connection with BBR carries what takes dozens with the usual
 /// control. Not every kernel has it, or lets anybody choose; between processes of one host it would
-/// only hold back.
-fn choose_congestion_control(socket: &TcpStream) {
-    if !socket.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback()) {
-        set_tcp_congestion(socket, "bbr").ok();
-    }
+/// only hold back, and nothing is lost. Returns whether losses will do little harm.
+fn choose_congestion_control(socket: &TcpStream) -> bool {
+    let is_within = socket.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
+    is_within || set_tcp_congestion(socket, "bbr").is_ok()
 }
 
 fn broken(error: rustls::Error) -> io::Error {
@@ -152,6 +154,12 @@ impl Both {
             act(&mut tls)
         })?;
         done.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl Lossy for Both {
+    fn segments(&self) -> Option<Segments> {
+        segments::of(&self.socket).ok()
     }
 }
 

@@ -1,4 +1,4 @@
-//! How many lanes are worth having, from what they carry.
+//! Which lanes are worth having and how many, from what they carry.
 //!
 //! Pure: samples in, a decision out. Four lanes are begun with: one that starves on a network that
 //! loses packets would tell nothing but noise. Then the number is doubled for as long as that brings a
@@ -7,20 +7,30 @@
 //! ```text
 //! climb:  n <- 2 n      while rate(n) > 1.15 rate(n / 2)
 //! hold:   n <- n / 2    once that is over; tried again after 8, 16, 32 .. windows
+//! trial:  TCP -> QUIC   at first, and now and then while the number holds; what is slower is given back
 //! ```
 //!
 //! The first lane carries all until there are others, and nothing from then on: that costs the
 //! processors several times as much. Only where the others together stay below what it did alone, it
 //! takes part again; and if they stay far below, they are given back for good.
 //!
+//! TCP costs a third of QUIC and is the better one, but for the case that packets are lost and the
+//! kernel slows down for each: then no number of lanes makes up for it (`trial`). The lanes over TCP
+//! stay, at rest, until the ones over QUIC have shown what they can do.
+//!
 //! A window counts only if something was asked for all the time: else the network was not what it
 //! waited for. The window after a change is passed over, since connections begin slowly.
 
 use std::time::Duration;
 
-use wire::LaneCount;
+use wire::{LaneCount, LaneKind};
 
 use super::FURTHER_MAX;
+use super::kinds::PerKind;
+
+mod trial;
+
+use trial::Trials;
 
 /// Lanes to begin with.
 const START: u16 = 4;
@@ -28,7 +38,7 @@ const START: u16 = 4;
 const MOST: u16 = 64;
 /// Long enough for a slow start over 100 ms, and for noise to be small.
 const WINDOW: Duration = Duration::from_millis(750);
-/// A doubling that brings less is not worth its lanes.
+/// A change that brings less is not worth it.
 const WORTH: f64 = 1.15;
 /// Further lanes that reach less than this of the first one alone do not replace it.
 const REPLACES: f64 = 0.8;
@@ -47,18 +57,31 @@ pub(crate) struct Sample {
     pub(crate) first_bytes: u64,
     pub(crate) further_bytes: u64,
     /// Further lanes that can be used.
-    pub(crate) lanes: u16,
+    pub(crate) lanes: PerKind<u16>,
     /// Something is asked for.
     pub(crate) is_busy: bool,
+    /// Lost packets slow down what is sent over TCP, and lanes over QUIC are not known to be impossible.
+    pub(crate) is_hampered: bool,
 }
 
 /// What is to be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
-    /// How many further lanes.
+    /// What further lanes are made of.
+    pub(crate) kind: LaneKind,
+    /// How many.
     pub(crate) lanes: u16,
-    /// Whether the first lane is, although there are others.
+    /// How many of the other kind there are to be, and to be at rest.
+    pub(crate) beside: u16,
+    /// Whether the first lane is used, although there are others.
     pub(crate) uses_first: bool,
+}
+
+impl Decision {
+    /// How many there are to be.
+    pub(crate) fn lanes_of(self, kind: LaneKind) -> u16 {
+        if kind == self.kind { self.lanes } else { self.beside }
+    }
 }
 
 /// See the module.
@@ -71,9 +94,10 @@ pub(crate) struct Tuner {
     alone: f64,
     /// Where the present window began.
     window: Option<Sample>,
-    /// The present window is the first after a change.
-    is_settling: bool,
+    /// Windows to pass over, after a change.
+    settling: u32,
     hold_windows: u32,
+    trials: Trials,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -87,22 +111,28 @@ enum Phase {
     Hold { windows_left: u32 },
     /// The first lane alone was the best.
     GivenBack,
+    /// Lanes of the other kind are to come up by then, and to bring more than this rate.
+    Called { before: f64, until: Duration },
+    /// They are used instead.
+    Trial { before: f64 },
 }
 
 impl Tuner {
-    pub(crate) fn new(count: LaneCount) -> Self {
+    /// For lanes of this kind.
+    pub(crate) fn new(kind: LaneKind, count: LaneCount) -> Self {
         let lanes = match count {
             LaneCount::Auto => START,
             LaneCount::Fixed(lanes) => lanes.clamp(1, FURTHER_MAX),
         };
         Self {
             count,
-            decision: Decision { lanes, uses_first: false },
+            decision: Decision { kind, lanes, beside: 0, uses_first: false },
             phase: Phase::Alone,
             alone: 0.0,
             window: None,
-            is_settling: false,
+            settling: 0,
             hold_windows: HOLD,
+            trials: Trials::default(),
         }
     }
 
@@ -115,17 +145,22 @@ impl Tuner {
         if self.count != LaneCount::Auto {
             return self.decision;
         }
-        if matches!(self.phase, Phase::Alone) && sample.lanes > 0 {
+        let lanes = |tuner: &Self| sample.lanes[tuner.decision.kind];
+        if matches!(self.phase, Phase::Alone) && lanes(self) > 0 {
             self.phase = Phase::Climb { before: None };
             self.restart();
         }
-        let is_short = sample.lanes < self.decision.lanes && !matches!(self.phase, Phase::Alone);
+        self.see_to_trial(&sample);
+        let lanes = lanes(self);
+        let is_short = lanes < self.decision.lanes && !matches!(self.phase, Phase::Alone);
         match self.window {
             // What lanes bring that are still being connected is known later.
-            Some(begun) if sample.is_busy && sample.lanes == begun.lanes => {
+            Some(begun) if sample.is_busy && lanes == begun.lanes[self.decision.kind] => {
                 if sample.now >= begun.now + WINDOW {
                     self.window = Some(sample);
-                    if !std::mem::take(&mut self.is_settling) {
+                    if self.settling > 0 {
+                        self.settling -= 1;
+                    } else {
                         self.close_window(&begun, &sample, is_short);
                     }
                 }
@@ -144,8 +179,8 @@ impl Tuner {
         let all = first + rate(|sample| sample.further_bytes);
         match self.phase {
             Phase::Alone => self.alone = self.alone.max(first),
-            Phase::GivenBack => {}
-            Phase::Climb { before: None } => self.compare_with_first(all),
+            Phase::GivenBack | Phase::Called { .. } => {}
+            Phase::Climb { before: None } => self.compare_with_first(sample, all),
             Phase::Climb { before: Some(before) } if all > WORTH * before && !is_short => {
                 self.climb(all);
             }
@@ -153,23 +188,30 @@ impl Tuner {
                 self.set_lanes((self.decision.lanes / 2).max(1));
                 self.hold();
             }
+            Phase::Hold { .. } if self.calls_for_trial(sample, all) => self.call(sample.now, all),
             Phase::Hold { windows_left: 0 } if !is_short => self.climb(all),
             Phase::Hold { windows_left } => {
                 self.phase = Phase::Hold { windows_left: windows_left.saturating_sub(1) };
             }
+            Phase::Trial { before } if all > WORTH * before => self.win(all),
+            Phase::Trial { before } => self.lose(sample.now, before),
         }
     }
 
     /// The first window of further lanes tells whether they are good for something.
-    fn compare_with_first(&mut self, all: f64) {
+    fn compare_with_first(&mut self, sample: &Sample, all: f64) {
         if all >= REPLACES * self.alone {
-            self.climb(all);
+            if self.calls_for_trial(sample, all) {
+                self.call(sample.now, all);
+            } else {
+                self.climb(all);
+            }
         } else if self.decision.uses_first || all >= HELPS * self.alone {
             // With the first one beside them, more of them may still help.
             let is_new = !std::mem::replace(&mut self.decision.uses_first, true);
             if is_new { self.restart() } else { self.climb(all) }
         } else {
-            self.decision = Decision { lanes: 0, uses_first: true };
+            self.decision = Decision { lanes: 0, uses_first: true, ..self.decision };
             self.phase = Phase::GivenBack;
             self.restart();
         }
@@ -195,7 +237,7 @@ impl Tuner {
 
     fn restart(&mut self) {
         self.window = None;
-        self.is_settling = true;
+        self.settling = 1;
     }
 }
 

@@ -7,14 +7,14 @@
 //! ```
 //!
 //! Who cannot do its part says so by a Refusal. From then on the side that connects keeps as many lanes
-//! up as the requester would have, which tells by a Count if it is not the same side. The session goes
-//! on over the first lane all the while, and whatever goes wrong here costs it nothing.
+//! up as the requester would have, which tells by a Count if it is not the same side. A Count of a kind
+//! that there is not lets the controller begin as above, for that kind beside the other. The session
+//! goes on over the first lane all the while, and whatever goes wrong here costs it nothing.
 
-use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::{self, Thread};
+use std::thread::Thread;
 use std::time::Duration;
 
 use wire::{
@@ -22,14 +22,18 @@ use wire::{
     LaneWanted, List, Opening, Patience, Text,
 };
 
-use super::lanes::{self, LaneKey};
-use super::state::{Part, Shared, State};
+use super::lanes;
+use super::state::Shared;
 use crate::further::{
-    Caller, Decision, FURTHER_MAX, Identity, Listener, Notice, Opener, Plan, Sample, Tuner,
-    Whereabouts, Wish, add_offered, resolve,
+    Caller, FURTHER_MAX, Identity, KINDS, Listener, Notice, Opener, PerKind, Plan, Whereabouts,
+    Wish, add_offered, resolve,
 };
 use crate::lane::{Hangup, Lane};
 use crate::pipe::Switch;
+
+mod keeping;
+
+use keeping::Bundle;
 
 /// How long the other side may take to connect, or to say that it cannot. It is to wait for its own
 /// attempts, and the word for what goes over the first lane before it.
@@ -38,16 +42,8 @@ const TO_AGREE: Duration = Duration::from_secs(30);
 /// How long it may take to connect: three times what a first packet that is lost costs.
 const TO_CONNECT: Duration = Duration::from_secs(3);
 
-/// How often the tuner looks.
-const TICK: Duration = Duration::from_millis(250);
-
-/// After an attempt that failed, one waits so long, and twice as long after each further one.
-const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
-
-/// Most connections that are begun at the same time: what a listener takes at once, and less.
-const AT_ONCE: usize = 16;
-
-/// From here on no lane takes the place of one that was lost: the network carries none, or harms them.
+/// From here on no lane takes the place of one of its kind that was lost: the network carries none, or
+/// harms them.
 const LOSSES_MAX: usize = 8;
 
 /// What a session knows of its further lanes.
@@ -59,7 +55,7 @@ pub(super) struct Further {
     pub(super) switch: Option<Switch>,
     /// Lanes that have come to a bad end, of which nobody was told.
     losses: Vec<(LaneNumber, Box<str>)>,
-    loss_count: usize,
+    loss_counts: PerKind<usize>,
 }
 
 impl Further {
@@ -69,9 +65,11 @@ impl Further {
     }
 
     /// A lane has come to a bad end; it has no number if it never was of use.
-    pub(super) fn lost(&mut self, number: Option<LaneNumber>, why: Box<str>) {
-        self.losses.extend(number.map(|number| (number, why)));
-        self.loss_count += 1;
+    pub(super) fn lost(&mut self, kind: Option<LaneKind>, lane: Option<LaneNumber>, why: Box<str>) {
+        self.losses.extend(lane.map(|number| (number, why)));
+        if let Some(kind) = kind {
+            self.loss_counts[kind] += 1;
+        }
     }
 }
 
@@ -93,12 +91,22 @@ pub(super) fn start(
     }
     // Each side gives its lanes numbers that the other never gives.
     let next_number = if plan.is_some() { 1 } else { 2 };
-    let mut keeper =
-        Keeper { shared: Arc::clone(shared), identity, whereabouts, notice, switch, next_number };
+    let mut keeper = Keeper {
+        shared: Arc::clone(shared),
+        identity,
+        whereabouts,
+        notice,
+        switch,
+        next_number,
+        wanted: PerKind::default(),
+        is_hampered: false,
+        is_impossible: PerKind::default(),
+    };
     shared.spawn("further lanes", move || {
         match plan {
             Some(plan) => keeper.control(&plan),
-            None => keeper.obey(),
+            // It ends with the session.
+            None => drop(keeper.obey()),
         }
         keeper.shared.change(|state| state.further.switch = None);
     })
@@ -141,6 +149,12 @@ struct Keeper {
     notice: Notice,
     switch: Switch,
     next_number: u16,
+    /// How many lanes the other side would have, which is the requester, as far as it has told.
+    wanted: PerKind<Option<u16>>,
+    /// Lost packets slow down what the other side sends over TCP.
+    is_hampered: bool,
+    /// Such lanes were tried for, and cannot be had.
+    is_impossible: PerKind<bool>,
 }
 
 impl Keeper {
@@ -153,23 +167,19 @@ impl Keeper {
             Wish::Tcp => &[LaneKind::Tcp],
             Wish::Quic => &[LaneKind::Quic],
         };
-        let openers: &[Opener] = match plan.opener {
-            Opener::Auto => &[Opener::Here, Opener::There],
-            Opener::Here => &[Opener::Here],
-            Opener::There => &[Opener::There],
-        };
         let mut reasons = Vec::new();
         for kind in kinds {
-            for opener in openers {
-                let made = match opener {
-                    Opener::There => self.have_connected(*kind, plan),
-                    Opener::Auto | Opener::Here => self.connect_as_planned(*kind, plan),
-                };
-                match made {
-                    Ok(means) => return drop(self.keep(&means, plan.count)),
-                    Err(Failed::Over) => return,
-                    Err(Failed::For(reason)) => reasons.push(reason),
+            match self.make(*kind, plan) {
+                // It ends with the session.
+                Ok(means) => {
+                    return drop(self.keep(
+                        vec![Bundle::new(*kind, means)],
+                        plan.count,
+                        Some(plan),
+                    ));
                 }
+                Err(Failed::Over) => return,
+                Err(Failed::For(reason)) => reasons.push(reason),
             }
         }
         // Where nothing is known of the other host there is nothing that could be mended.
@@ -179,6 +189,27 @@ impl Keeper {
                 "no lane could be made beside ssh, so all goes through that: {reasons}"
             ));
         }
+    }
+
+    /// Has one side connect, or the other.
+    fn make(&mut self, kind: LaneKind, plan: &Plan) -> Result<Means, Failed> {
+        let openers: &[Opener] = match plan.opener {
+            Opener::Auto => &[Opener::Here, Opener::There],
+            Opener::Here => &[Opener::Here],
+            Opener::There => &[Opener::There],
+        };
+        let mut reasons = Vec::new();
+        for opener in openers {
+            let made = match opener {
+                Opener::There => self.have_connected(kind, plan),
+                Opener::Auto | Opener::Here => self.connect_as_planned(kind, plan),
+            };
+            match made {
+                Err(Failed::For(reason)) => reasons.push(reason),
+                made => return made,
+            }
+        }
+        Err(Failed::For(reasons.join("; ")))
     }
 
     fn connect_as_planned(&mut self, kind: LaneKind, plan: &Plan) -> Result<Means, Failed> {
@@ -247,7 +278,7 @@ impl Keeper {
         };
         let means = self.listen(listener, wanted.fingerprint)?;
         let shared = Arc::clone(&self.shared);
-        let is_connected = || shared.change(|state| state.lane_count() > 1);
+        let is_connected = || shared.change(|state| state.usable_lanes(kind) > 0);
         match self.answer(is_connected)? {
             None if is_connected() => Ok(means),
             Some(LaneTalk::Refusal(refusal)) => {
@@ -288,26 +319,27 @@ impl Keeper {
     }
 
     /// What an agent does, as it is told.
-    fn obey(&mut self) {
-        let mut talk = self.next_talk(Duration::MAX, || false);
-        while let Ok(Some(told)) = talk {
-            let made = match told {
-                LaneTalk::Wanted(wanted) => {
-                    let made = self.listen_as_wanted(&wanted);
-                    self.refuse_if_failed(wanted.kind, made.map(|means| (means, wanted.count)))
-                }
-                LaneTalk::Offer(offer) => {
-                    let made = self.connect_as_offered(&offer);
-                    self.refuse_if_failed(offer.kind, made.map(|means| (means, offer.count)))
-                }
-                LaneTalk::Count(_) | LaneTalk::Refusal(_) => Ok(None),
-            };
-            talk = match made {
-                Ok(Some((means, count))) => self.keep(&means, count),
-                Ok(None) => self.next_talk(Duration::MAX, || false),
-                Err(over) => Err(over),
-            };
+    fn obey(&mut self) -> Result<(), Failed> {
+        loop {
+            let talk = self.next_talk(Duration::MAX, || false)?;
+            let Some(talk) = talk.and_then(|talk| self.note(talk)) else { continue };
+            let mut next = self.follow(talk)?;
+            while let Some((bundle, count)) = next.take() {
+                self.wanted = PerKind::default();
+                next = self.keep(vec![bundle], count, None)?;
+            }
         }
+    }
+
+    /// Makes lanes of one kind come about, as far as this is the agent's part.
+    fn follow(&mut self, talk: LaneTalk) -> Result<Option<(Bundle, LaneCount)>, Failed> {
+        let (kind, count, made) = match talk {
+            LaneTalk::Wanted(wanted) => (wanted.kind, wanted.count, self.listen_as_wanted(&wanted)),
+            LaneTalk::Offer(offer) => (offer.kind, offer.count, self.connect_as_offered(&offer)),
+            _ => return Ok(None),
+        };
+        let made = self.refuse_if_failed(kind, made)?;
+        Ok(made.map(|means| (Bundle::new(kind, means), count)))
     }
 
     fn listen_as_wanted(&self, wanted: &LaneWanted) -> Result<Means, Failed> {
@@ -355,13 +387,24 @@ impl Keeper {
     }
 
     /// What the other side says next, or nothing if that is not to be waited for any more.
-    fn answer(&self, is_enough: impl Fn() -> bool) -> Result<Option<LaneTalk>, Failed> {
-        loop {
-            match self.next_talk(TO_AGREE, &is_enough)? {
-                Some(LaneTalk::Count(_)) => {}
-                talk => return Ok(talk),
+    fn answer(&mut self, is_enough: impl Fn() -> bool) -> Result<Option<LaneTalk>, Failed> {
+        while let Some(talk) = self.next_talk(TO_AGREE, &is_enough)? {
+            let talk = self.note(talk);
+            if talk.is_some() {
+                return Ok(talk);
             }
         }
+        Ok(None)
+    }
+
+    /// Notes what the other side says of how things are, and returns what is to be done.
+    fn note(&mut self, talk: LaneTalk) -> Option<LaneTalk> {
+        match talk {
+            LaneTalk::Count { kind, lanes } => self.wanted[kind] = Some(lanes.min(FURTHER_MAX)),
+            LaneTalk::Hampered(kind) => self.is_hampered |= kind == LaneKind::Tcp,
+            talk => return Some(talk),
+        }
+        None
     }
 
     fn next_talk(
@@ -384,83 +427,6 @@ impl Keeper {
             is_enough,
         );
         next.unwrap_or(Ok(None))
-    }
-
-    /// Keeps lanes up and uses those that pay, until there is something else to do.
-    fn keep(&mut self, means: &Means, count: LaneCount) -> Result<Option<LaneTalk>, Failed> {
-        let is_requester = self.shared.change(|state| state.part() == Some(Part::Requester));
-        let mut tuner = Tuner::new(count);
-        let mut wanted = tuner.decision();
-        let mut told = wanted.lanes;
-        let (mut wait, mut next_attempt) = (BETWEEN_ATTEMPTS, self.shared.now());
-        if is_requester {
-            self.shared.change(|state| state.apply(wanted));
-        }
-        loop {
-            match self.next_talk(TICK, || false)? {
-                Some(LaneTalk::Count(lanes)) if !is_requester => {
-                    wanted.lanes = lanes.min(FURTHER_MAX);
-                }
-                Some(talk @ (LaneTalk::Offer(_) | LaneTalk::Wanted(_))) => return Ok(Some(talk)),
-                _ => {}
-            }
-            self.tell_losses();
-            if is_requester {
-                let now = self.shared.now();
-                wanted = self.shared.change(|state| {
-                    let wanted = tuner.observe(state.sample(now));
-                    state.apply(wanted);
-                    wanted
-                });
-            }
-            let Means::Connects { to, caller } = means else {
-                if is_requester && wanted.lanes != told {
-                    told = wanted.lanes;
-                    self.tell(LaneTalk::Count(told))?;
-                }
-                continue;
-            };
-            let lacking = self.shared.change(|state| state.lacking_lanes(wanted.lanes));
-            if lacking > 0 && self.shared.now() >= next_attempt {
-                wait = if self.connect_more(*to, caller, lacking).is_ok() {
-                    BETWEEN_ATTEMPTS
-                } else {
-                    next_attempt = self.shared.now() + wait;
-                    wait * 2
-                };
-            }
-        }
-    }
-
-    /// Connects so many times, side by side.
-    fn connect_more(&mut self, to: SocketAddr, caller: &Caller, lacking: usize) -> io::Result<()> {
-        let switch = &self.switch;
-        let connected: Vec<_> = thread::scope(|scope| {
-            let one = || caller.dial(&[to], TO_CONNECT, switch);
-            let all =
-                (0..lacking.min(AT_ONCE)).map(|_| thread::Builder::new().spawn_scoped(scope, one));
-            let all: Vec<_> = all.collect();
-            let joined = |one: io::Result<thread::ScopedJoinHandle<'_, _>>| {
-                one?.join().unwrap_or_else(|_| Err(io::Error::other("connecting panicked")))
-            };
-            all.into_iter().map(joined).collect()
-        });
-        connected.into_iter().try_for_each(|connected| self.add(connected?.1))
-    }
-
-    /// The user learns of it at the side that reports.
-    fn tell_losses(&self) {
-        let losses = self.shared.change(|state| std::mem::take(&mut state.further.losses));
-        let Some((_, why)) = losses.first() else { return };
-        let mut names = String::new();
-        for (number, _) in &losses {
-            let comma = if names.is_empty() { "" } else { ", " };
-            write!(names, "{comma}{number}").expect("a string takes what it is given");
-        }
-        let lanes = if losses.len() == 1 { "lane" } else { "lanes" };
-        (self.notice)(&format!(
-            "{lanes} {names} beside ssh broke, and what was on the way there is asked for again: {why}"
-        ));
     }
 }
 
@@ -486,55 +452,6 @@ fn patience(of_session: Patience) -> Patience {
         greeting: of_session.greeting.min(Duration::from_secs(10)),
         keepalive: of_session.keepalive.min(Duration::from_secs(3)),
         silence: of_session.silence.min(Duration::from_secs(12)),
-    }
-}
-
-impl State {
-    /// What the tuner looks at.
-    fn sample(&self, now: Duration) -> Sample {
-        let carried = |is_first: bool| {
-            let lanes = self.lanes.iter().filter(|(key, _)| (**key == LaneKey::FIRST) == is_first);
-            lanes.map(|(_, lane)| lane.carried_bytes()).sum::<u64>()
-        };
-        Sample {
-            now,
-            first_bytes: carried(true),
-            further_bytes: self.carried_before + carried(false),
-            lanes: u16::try_from(self.lane_count().saturating_sub(1)).unwrap_or(u16::MAX),
-            is_busy: self.requester.as_ref().is_some_and(wire::Requester::is_busy),
-        }
-    }
-
-    /// Uses the lanes that are to be used, and gives back those that are at rest.
-    fn apply(&mut self, Decision { lanes, uses_first }: Decision) {
-        let Some(requester) = &mut self.requester else { return };
-        requester.spare(LaneNumber::FIRST, !uses_first);
-        let further = self.lanes.iter().filter(|(key, _)| **key != LaneKey::FIRST);
-        let mut used: Vec<_> = further.filter_map(|(_, lane)| lane.usable()).collect();
-        let spared = used.split_off(used.len().min(usize::from(lanes)));
-        for number in used {
-            requester.spare(number, false);
-        }
-        let mut at_rest = Vec::new();
-        for number in spared {
-            requester.spare(number, true);
-            if requester.is_at_rest(number) {
-                at_rest.push(number);
-            }
-        }
-        for number in at_rest {
-            self.close_lane(number);
-        }
-    }
-
-    /// How many there are less than so many, those that are being greeted counted.
-    fn lacking_lanes(&self, lanes: u16) -> usize {
-        if self.over.is_some() || self.further.loss_count >= LOSSES_MAX {
-            return 0;
-        }
-        let further = self.lanes.iter().filter(|(key, _)| **key != LaneKey::FIRST);
-        let count = further.filter(|(_, lane)| !lane.is_over).count();
-        usize::from(lanes.min(FURTHER_MAX)).saturating_sub(count)
     }
 }
 

@@ -15,7 +15,8 @@ use super::batch::Batch;
 use super::ending::{Cause, Farewell};
 use super::serving::QUEUED_BYTES;
 use super::state::{Part, Shared, State};
-use crate::lane::{Hangup, Lane};
+use crate::further::Lossy;
+use crate::lane::{Hangup, Lane, LaneKind};
 
 /// How much is read at once.
 const READ_BYTES: usize = 256 * 1024;
@@ -29,6 +30,9 @@ impl LaneKey {
 }
 
 pub(super) struct LaneState {
+    pub(super) kind: LaneKind,
+    /// What is lost, if that slows it down.
+    pub(super) losses: Option<Arc<dyn Lossy>>,
     /// Known once the lane is greeted.
     number: Option<LaneNumber>,
     pub(super) link: Arc<Mutex<Link>>,
@@ -111,9 +115,11 @@ pub(super) fn start(
     end: LaneEnd,
     patience: Patience,
 ) -> io::Result<()> {
-    let Lane { reader, writer, hangup, .. } = lane;
+    let Lane { kind, losses, reader, writer, hangup } = lane;
     let link = Link::new(end, &shared.setup.hello, patience, shared.now());
     let lane = LaneState {
+        kind,
+        losses,
         number: None,
         link: Arc::new(Mutex::new(link)),
         hangup: Arc::from(hangup),
@@ -345,7 +351,7 @@ impl State {
     /// A lane has come to its end, one way or another.
     fn lose(&mut self, key: LaneKey, loss: Loss) {
         let Some(lane) = self.lanes.get(&key).filter(|lane| !lane.is_over) else { return };
-        let (number, is_over) = (lane.number, self.over.is_some());
+        let (kind, number, is_over) = (lane.kind, lane.number, self.over.is_some());
         let cause = match loss {
             Loss::Broken(violation) if !is_over => {
                 let farewell = Farewell::of(&violation);
@@ -369,7 +375,7 @@ impl State {
         }
         self.hang_up(key);
         if !is_over && cause != Cause::Lost(None) {
-            self.further.lost(number, cause.to_string().into());
+            self.further.lost(kind.on_wire(), number, cause.to_string().into());
         }
         self.further.wake(&mut self.deferred.wakes);
         let Some(number) = number.filter(|_| !is_over) else { return };

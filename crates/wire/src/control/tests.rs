@@ -216,12 +216,13 @@ fn talk_of_lanes_goes_both_ways_and_ends_somewhere() {
     let wanted = LaneWanted { kind, fingerprint, ports, family: None, count };
     let wanted = LaneTalk::Wanted(wanted);
     controller.talk_of_lanes(wanted.clone());
-    agent.talk_of_lanes(LaneTalk::Count(3));
+    let three = LaneTalk::Count { kind, lanes: 3 };
+    agent.talk_of_lanes(three.clone());
     pass(&mut controller, &mut agent).expect("it is sound");
     pass(&mut agent, &mut controller).expect("it is sound");
     assert_eq!(agent.poll_lane_talk(), Some(wanted.clone()));
     assert_eq!((agent.poll_lane_talk(), agent.poll_told()), (None, None));
-    assert_eq!(controller.poll_lane_talk(), Some(LaneTalk::Count(3)));
+    assert_eq!(controller.poll_lane_talk(), Some(three));
     let message = Message::Lanes(wanted);
     for _ in 1..limits::LANE_TALKS {
         give(&mut controller, &message).expect("it is within the limit");

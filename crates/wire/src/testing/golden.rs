@@ -118,11 +118,12 @@ fn messages() -> Vec<Message> {
             family: Some(AddressFamily::V6),
             count: LaneCount::Fixed(8),
         })),
-        Message::Lanes(LaneTalk::Count(4)),
+        Message::Lanes(LaneTalk::Count { kind: LaneKind::Quic, lanes: 4 }),
         Message::Lanes(LaneTalk::Refusal(LaneRefusal {
             kind: LaneKind::Tcp,
             text: Text::new("no"),
         })),
+        Message::Lanes(LaneTalk::Hampered(LaneKind::Tcp)),
         Message::Failure(Failure { kind: FailureKind::Refused, text: Text::new("no") }),
         Message::Bye,
     ]

@@ -3,13 +3,15 @@
 use std::net::TcpListener;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver};
+use std::thread;
 
 use parking_lot::Mutex;
 use wire::{AskError, PortRange, Task};
 
-use super::super::lanes::Loss;
+use super::super::lanes::{LaneKey, Loss};
 use super::super::tests::{Both, read_at};
 use super::*;
+use crate::further::{Decision, Lossy, Segments};
 use crate::shell::{Family, RemoteShell};
 use crate::target::Target;
 
@@ -164,7 +166,7 @@ fn a_network_that_breaks_each_lane_is_left_alone_in_the_end() {
         told.recv_timeout(PATIENCE).unwrap();
     }
     wait_for_lanes(&both, 1);
-    assert_eq!(both.requester.shared.change(|state| state.lacking_lanes(1)), 0);
+    assert_eq!(both.requester.shared.change(|state| state.lacking_lanes(LaneKind::Tcp, 1)), 0);
     read_at(&*both.requester.asker(), both.file(), 5).unwrap();
 }
 
@@ -173,10 +175,96 @@ fn lanes_that_are_not_wanted_any_more_are_given_back_without_a_word() {
     let plan = plan(Opener::Here, 4);
     let (both, told) = widened(Task::ServeSource, plan, login("127.0.0.1"), connection(LOCAL));
     wait_for_lanes(&both, 5);
-    let fewer = Decision { lanes: 1, uses_first: false };
+    let fewer = Decision { kind: LaneKind::Tcp, lanes: 1, beside: 0, uses_first: false };
     both.requester.shared.change(|state| state.apply(fewer));
     // The tuner wants them back.
     wait_for_lanes(&both, 5);
     assert!(told.try_recv().is_err());
     assert_eq!(both.requester.over(), None);
+}
+
+fn lanes_of(both: &Both, kind: LaneKind) -> u16 {
+    both.requester.shared.change(|state| state.usable_lanes(kind))
+}
+
+/// Of a hundred packets one is lost.
+struct Hundredth;
+
+impl Lossy for Hundredth {
+    fn segments(&self) -> Option<Segments> {
+        let (round_trip, least_round_trip) = (1000, 1000);
+        Some(Segments { sent: 10_000, resent: 100, round_trip, least_round_trip })
+    }
+}
+
+/// Lanes over TCP, and a responder that finds that they suffer from losses.
+fn hampered(task: Task, opener: Opener) -> (Both, Receiver<String>) {
+    let plan = Plan { opener, family: Some(Family::V4), ..Plan::default() };
+    let (both, told) = widened(task, plan, login("127.0.0.1"), connection(LOCAL));
+    wait_for_lanes(&both, 5);
+    assert_eq!((lanes_of(&both, LaneKind::Tcp), lanes_of(&both, LaneKind::Quic)), (4, 0));
+    both.responder.shared.change(|state| {
+        let further = state.lanes.iter_mut().filter(|(key, _)| **key != LaneKey::FIRST);
+        further.for_each(|(_, lane)| lane.losses = Some(Arc::new(Hundredth)));
+    });
+    (both, told)
+}
+
+/// Looks now and then: it takes some windows of the tuner.
+fn wait_until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Two who read as fast as they can, until it is enough.
+fn read_until(both: &Both, is_enough: impl Fn() -> bool + Sync) {
+    let (ask, file) = (both.requester.asker(), both.file());
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_enough() {
+                    read_at(&*ask, file, 7).unwrap();
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn lanes_over_quic_take_the_place_of_those_that_suffer_from_losses() {
+    for (task, opener) in [(Task::ServeSource, Opener::Here), (Task::RunDestination, Opener::There)]
+    {
+        let (both, told) = hampered(task, opener);
+        // Nothing comes at all over TCP.
+        both.serve.gate.set(true);
+        let read = both.read_by(64, || {
+            wait_until(|| lanes_of(&both, LaneKind::Quic) > 0);
+            assert!(lanes_of(&both, LaneKind::Tcp) >= 4, "they stay until that is decided");
+            both.serve.gate.set(false);
+        });
+        assert_eq!(read, vec![Ok::<(), AskError>(()); 64]);
+        read_until(&both, || lanes_of(&both, LaneKind::Tcp) == 0);
+        assert!(lanes_of(&both, LaneKind::Quic) > 0, "{task:?} {opener:?}");
+        read_at(&*both.requester.asker(), both.file(), 9).unwrap();
+        assert!(told.try_recv().is_err(), "there is nothing that the user has to know");
+    }
+}
+
+#[test]
+fn lanes_over_quic_that_do_no_better_are_given_back() {
+    let (both, told) = hampered(Task::RunDestination, Opener::Here);
+    let is_tried = || lanes_of(&both, LaneKind::Quic) > 0;
+    read_until(&both, is_tried);
+    thread::scope(|scope| {
+        scope.spawn(|| read_until(&both, || !is_tried()));
+        while is_tried() {
+            for is_closed in [true, false] {
+                both.serve.gate.set(is_closed);
+                thread::sleep(Duration::from_millis(if is_closed { 50 } else { 1 }));
+            }
+        }
+    });
+    assert!(lanes_of(&both, LaneKind::Tcp) >= 4);
+    assert!(told.try_recv().is_err());
 }

@@ -164,7 +164,8 @@ fn lanes_end_somewhere() {
         let idle = Idle::default();
         idle.0.set(true);
         let (reader, writer) = (Box::new(idle.clone()), Box::new(io::sink()));
-        let lane = Lane { kind: LaneKind::Memory, reader, writer, hangup: Box::new(idle) };
+        let (kind, hangup) = (LaneKind::Memory, Box::new(idle));
+        let lane = Lane { kind, losses: None, reader, writer, hangup };
         let added = both.requester.add_lane(lane, Some(LaneNumber(number)));
         added.err().map(|_| usize::from(number))
     });
