@@ -28,7 +28,7 @@ use super::signals::Watch;
 use super::sync::{SourceAt, bring_over, source_of, tell};
 use super::talk::{Talk, setup};
 use super::typed;
-use crate::cli::{FarList, FarSide, Marked, Refusal, Remote};
+use crate::cli::{FarList, FarSide, Refusal, Remote};
 use crate::exit_code::{Ending, Exit};
 
 /// How long a remote shell has to say by its exit status why the connection ended.
