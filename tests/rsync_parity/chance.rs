@@ -337,6 +337,10 @@ fn is_backup_without_a_name(case: &Case, reference: &Observation, difference: &D
         // Whatever comes after it is not done.
         (Aspect::Tree, _) if is_torn_off => is_outside_source(case, &difference.path),
         (Aspect::Tree, "mtime") => difference.text.contains("now"),
+        // After that fault it deletes no more, and does not say so.
+        (Aspect::Tree, "existence") if case.has_prefix("--del") => {
+            is_outside_source(case, &difference.path)
+        }
         (Aspect::Exit, _) => is_torn_off || difference.text == "Code(0) | Code(23)",
         (Aspect::Output, _) | (_, "links to") => true,
         (Aspect::Tree, _) => last_name(&difference.path).len() > 250,
