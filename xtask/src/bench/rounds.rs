@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::hint;
 use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +16,7 @@ use super::scenario::{Op, Place, SLOW_DELAY_US, Scenario};
 use super::stats::rotated;
 use super::tool::{self, Far, Job, Tool};
 use super::verify::{self, Differences};
-use super::volume::{FsKind, Room, SlowVolume, Volume, available_memory_bytes, must};
+use super::volume::{FsKind, Room, SlowVolume, Volume, must};
 use super::wan::Wan;
 use crate::corpus::{Change, Kind};
 
@@ -34,6 +33,9 @@ pub(crate) struct Lab {
     work: PathBuf,
     log: File,
     sources: BTreeMap<SourceKey, Volume>,
+    /// The stage of the run before.
+    last: Option<Stage>,
+    staged: usize,
 }
 
 /// A tree that is made once and copied often.
@@ -91,7 +93,17 @@ impl Lab {
         fs::create_dir_all(work).with_context(|| format!("make {}", work.display()))?;
         let work = work.canonicalize()?;
         let sources = BTreeMap::new();
-        Ok(Self { options, ours: None, testfs: None, stop, work, log, sources })
+        Ok(Self {
+            options,
+            ours: None,
+            testfs: None,
+            stop,
+            work,
+            log,
+            sources,
+            last: None,
+            staged: 0,
+        })
     }
 
     /// Gives back the disk of sources that none of these needs.
@@ -119,6 +131,7 @@ impl Lab {
                 }
             }
         }
+        self.last = None;
         Ok(Outcome { scenario, rows, rss_floor_bytes: measure::rss_floor_bytes() })
     }
 
@@ -141,8 +154,10 @@ impl Lab {
         } else if !scenario.is_slow() {
             warm(&stage.seen.0)?;
             warm(&stage.seen.1)?;
-            back_memory(self.room(scenario.corpus, scenario.share).bytes)?;
         }
+        // Only now: a virtual machine gives free memory back after two seconds, and whoever comes next
+        // would pay for getting it again. Four gigabytes took one tool one second or four.
+        self.last = None;
         let far = abroad.map(|abroad| &abroad.far);
         let job = Job { op: scenario.op, from: &stage.from, to: &stage.to, far };
         let (sample, carried_bytes) = self.timed(&mut row.tool.command(job), abroad)?;
@@ -166,6 +181,7 @@ impl Lab {
             row.flushes.push(flush);
             row.carried_bytes.extend(carried_bytes);
         }
+        self.last = own;
         Ok(())
     }
 
@@ -195,13 +211,15 @@ impl Lab {
         Ok(Some(Abroad { wan, far: Far { shell, host, way } }))
     }
 
-    fn stage(&self, scenario: &Scenario) -> Result<Stage> {
+    fn stage(&mut self, scenario: &Scenario) -> Result<Stage> {
+        self.staged += 1;
+        let tag = |name: &str| format!("{name}-{}", self.staged % 2);
         let room = self.room(scenario.corpus, scenario.share);
         let twice = Room { bytes: room.bytes * 2, inodes: room.inodes * 2 };
         match scenario.place {
             Place::Fresh(_) | Place::Far { .. } => {
                 let kind = scenario.place.destination();
-                let volume = Volume::fresh(&self.work, "destination", kind, room)?;
+                let volume = Volume::fresh(&self.work, &tag("destination"), kind, room)?;
                 let from = self.source(scenario, scenario.op.change())?;
                 let to = volume.path().join("dst");
                 let before = match scenario.op {
@@ -216,14 +234,14 @@ impl Lab {
                 Ok(Stage { from, to, seen, _held: Held::Fresh(volume) })
             }
             Place::Beside(kind) => {
-                let volume = Volume::fresh(&self.work, "both", kind, twice)?;
+                let volume = Volume::fresh(&self.work, &tag("both"), kind, twice)?;
                 let (from, to) = (volume.path().join("src"), volume.path().join("dst"));
                 self.generate(scenario.corpus, scenario.share, None, &from)?;
                 let seen = (from.clone(), to.clone());
                 Ok(Stage { from, to, seen, _held: Held::Fresh(volume) })
             }
             Place::Slow { slots } => {
-                let backing = Volume::fresh(&self.work, "backing", scenario.source, twice)?;
+                let backing = Volume::fresh(&self.work, &tag("backing"), scenario.source, twice)?;
                 let from = backing.path().join("src");
                 self.generate(scenario.corpus, scenario.share, None, &from)?;
                 fs::create_dir(backing.path().join("dst"))?;
@@ -393,14 +411,6 @@ fn warm(path: &Path) -> Result<()> {
             reader.consume(count);
         }
     }
-    Ok(())
-}
-
-/// Has so much memory written to and freed. A virtual machine may have given back what was free, and who
-/// comes next would pay for getting it again: four gigabytes took one tool one second or eight.
-fn back_memory(bytes: u64) -> Result<()> {
-    let bytes = usize::try_from(bytes.min(available_memory_bytes()? / 2))?;
-    drop(hint::black_box(vec![1_u8; bytes]));
     Ok(())
 }
 
