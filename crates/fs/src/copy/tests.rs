@@ -31,13 +31,13 @@ fn noise(len: u64) -> Vec<u8> {
 
 /// A copier that only reads and writes.
 fn plain_copier() -> Copier {
-    let route = Route { lacks_clone: true, lacks_kernel_copy: true };
+    let route = Route { lacks_clone: true, lacks_kernel_copy: true, is_local: true };
     Copier { untried: Some(route), ..Copier::new() }
 }
 
 /// A copier that lets the kernel copy, as where a server does the work.
 fn kernel_copier() -> Copier {
-    let route = Route { lacks_clone: true, lacks_kernel_copy: false };
+    let route = Route { lacks_clone: true, lacks_kernel_copy: false, is_local: false };
     Copier { untried: Some(route), ..Copier::new() }
 }
 
