@@ -103,7 +103,7 @@ fn a_small_buffer_moves_the_same_bytes_in_smaller_pieces() {
         let bytes = noise(600 * KIB);
         let src = filled(dir, "src", &bytes);
         let mut copier = plain_copier();
-        for (limit, largest) in [(1 << 30, 256 * KIB), (40 * 1024, 40 * KIB), (1, 16 * KIB)] {
+        for (limit, largest) in [(1 << 30, 64 * KIB), (40 * 1024, 40 * KIB), (1, 16 * KIB)] {
             copier.limit_buffer(limit);
             let dst = dir.create_file(b"dst", 0o600).unwrap();
             let mut piece = 0;
