@@ -37,7 +37,9 @@ use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 
 pub(crate) use refusal::Refusal;
-pub(crate) use resolve::{FarList, FarSide, Invocation, Marked, Remote, parse_list};
+pub(crate) use resolve::{
+    Bwlimit, FarList, FarSide, Invocation, Marked, Rates, Remote, parse_list,
+};
 pub(crate) use surroundings::Process;
 use surroundings::Surroundings;
 

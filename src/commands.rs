@@ -9,6 +9,12 @@ pub(crate) mod sync;
 /// The other host of a job.
 mod far;
 
+/// A job with another host, taken up again.
+mod again;
+
+/// How fast content may go.
+mod pace;
+
 /// Paths that were typed for another host.
 mod typed;
 
@@ -17,6 +23,9 @@ mod talk;
 
 /// Signals that end a run.
 mod signals;
+
+/// What they stop.
+mod stops;
 
 use crate::cli::{self, Refusal};
 

@@ -364,7 +364,7 @@ pub(crate) static SECTIONS: &[Section] = &[
     Section { title: "How much may be used", options: &[
         opt(Opt::Workers, "workers", "operations at once; auto (default) finds out itself")
             .text("NUM|auto"),
-        opt(Opt::Bwlimit, "bwlimit", "bytes a second: 500 (KiB), 1.5m, 0 (no limit)")
+        opt(Opt::Bwlimit, "bwlimit", "bytes a second: 500 (KiB), 1.5m, 0 (none); \"8:00,50m 19:00,off\"; @FILE")
             .text("RATE").no(&["no-bwlimit"]),
         opt(Opt::StopAfter, "stop-after", "stop when NUM minutes are over")
             .alias(&["time-limit"]).text("NUM"),
@@ -419,19 +419,19 @@ pub(crate) static SECTIONS: &[Section] = &[
             .text("FIRST-LAST").harmless(),
         opt(Opt::LanesFrom, "lanes-from", "who opens them: here, there or auto: whoever can")
             .text("SIDE").harmless(),
-        opt(Opt::Reconnect, "reconnect", "go on for so long when the connection is lost (not yet)")
+        opt(Opt::Reconnect, "reconnect", "try for so long to go on when the connection is lost: 5m")
             .text("TIME").harmless(),
-        opt(Opt::Compress, "compress", "compress on the way (not yet)")
+        opt(Opt::Compress, "compress", "compress content on the way to another host")
             .short('z').no(&["no-compress", "no-z"]).harmless(),
-        opt(Opt::CompressChoice, "compress-choice", "how to compress")
+        opt(Opt::CompressChoice, "compress-choice", "how to compress: zstd (default), lz4 or none")
             .alias(&["zc"]).text("NAME").harmless(),
-        opt(Opt::CompressLevel, "compress-level", "how hard to compress")
+        opt(Opt::CompressLevel, "compress-level", "how hard, as zstd has it: up to 22 (3)")
             .alias(&["zl"]).number("NUM").harmless(),
         opt(Opt::CompressThreads, "compress-threads", "threads for compressing")
             .alias(&["zt"]).number("NUM").harmless(),
         opt(Opt::OldCompress, "old-compress", "").harmless(),
         opt(Opt::NewCompress, "new-compress", "").harmless(),
-        opt(Opt::SkipCompress, "skip-compress", "suffixes of files that are not compressed")
+        opt(Opt::SkipCompress, "skip-compress", "suffixes of files that are not compressed: gz/zip/mp[34]")
             .text("LIST").harmless(),
         opt(Opt::SecludedArgs, "secluded-args", "keep arguments away from the remote shell")
             .short('s').alias(&["protect-args"])

@@ -24,9 +24,13 @@ mod links;
 /// Where the sources and the destination lie.
 pub(crate) mod places;
 
+/// Compression on the way to another host.
+mod compress;
 /// Lanes beside the remote shell's.
 mod lanes;
 
+/// How fast content may go.
+mod rates;
 /// How another host is reached.
 mod remote;
 
@@ -73,6 +77,7 @@ pub(crate) use self::files_from::{Marked, parse as parse_list};
 use self::ids::Writes;
 pub(crate) use self::places::FarSide;
 use self::places::{Places, There};
+pub(crate) use self::rates::{Bwlimit, Rates};
 pub(crate) use self::remote::Remote;
 pub(crate) use self::traverse::FarList;
 use super::config::{self, Config};
@@ -89,6 +94,8 @@ pub(crate) struct Invocation {
     pub(crate) job: Job,
     /// How the other host is reached, where one side lies there.
     pub(crate) remote: Option<Remote>,
+    /// `--bwlimit`.
+    pub(crate) bwlimit: Bwlimit,
     /// Which entries it leaves out.
     pub(crate) rules: Rules,
     /// What is printed.
@@ -141,6 +148,7 @@ struct Typed {
     delete: delete::Typed,
     write: write::Typed,
     remote: remote::Typed,
+    compress: compress::Typed,
     one_side: one_side::Typed,
     limits: limits::Typed,
     output: output::Typed,
@@ -163,6 +171,7 @@ impl Typed {
             delete: delete::Typed::new(config),
             write: write::Typed::default(),
             remote: remote::Typed::default(),
+            compress: compress::Typed::default(),
             one_side: one_side::Typed::default(),
             limits: limits::Typed::new(config, surroundings.now()),
             output: output::Typed::new(),
@@ -178,6 +187,7 @@ impl Typed {
             typed.delete.take(flag)?;
             typed.write.take(flag)?;
             typed.remote.take(flag)?;
+            typed.compress.take(flag)?;
             typed.one_side.take(flag)?;
             typed.limits.take(flag)?;
             typed.output.take(flag)?;
@@ -221,8 +231,8 @@ impl Typed {
         let rules = rules::build(raw, &facts, surroundings)?;
         let (mut report, log_file) = self.output.settle(traverse.list_only, surroundings);
         report.items.checksum_digits = choice.digits(compare.content);
-        let (links, limits, dry_run) =
-            (self.links.settle(&sides), self.limits.settle(), self.dry_run);
+        let (links, dry_run) = (self.links.settle(&sides), self.dry_run);
+        let (limits, bwlimit) = self.limits.settle(surroundings)?;
         let reach = |there| self.remote.settle(there, far_list, raw, surroundings);
         let mut remote = places.there.clone().map(reach).transpose()?;
         if let (Some(remote), Some(path)) = (&mut remote, sides.agent_path) {
@@ -238,6 +248,7 @@ impl Typed {
             backup,
             basis,
             limits,
+            compression: remote.as_ref().and_then(|_| self.compress.settle()),
             dry_run,
             interest: Interest::default(),
             topics: Topics::default(),
@@ -252,7 +263,7 @@ impl Typed {
         job.settings.topics = report.topics();
         job.settings.tell_checksums = report.tells_checksums(log_file.is_some());
         job.settings.tell_begun = report.progress == Progress::PerFile;
-        Ok(Invocation { job, remote, rules, report, log_file, warnings })
+        Ok(Invocation { job, remote, bwlimit, rules, report, log_file, warnings })
     }
 }
 

@@ -23,6 +23,7 @@ use net::further::Whereabouts;
 use sched::Cancel;
 use wire::{FailureKind, Task, Told};
 
+use super::pace::{Throttle, unlimited};
 use super::signals::Watch;
 use super::sync::{SourceAt, bring_over, source_of, tell};
 use super::talk::{Talk, setup};
@@ -33,6 +34,9 @@ use crate::exit_code::{Ending, Exit};
 /// How long an agent waits for a sign of life: longer than its controller does, whose user may stop it
 /// for a while (Ctrl-Z) and let it go on. Where the connection ends, the agent does, at once.
 const SILENCE: Duration = Duration::from_secs(120);
+
+/// What tells an agent to wait as long as its user said.
+const SILENCE_WORD: &str = "--silence=";
 
 /// How long work that was stopped may take to end when nobody is there any more to be told.
 const TO_END_ALONE: Duration = Duration::from_secs(4);
@@ -46,7 +50,14 @@ pub(crate) fn run(words: &[OsString], umask: u32) -> Exit {
             Ok(program) => return cli::tell(&format!("{}\n", hash(&program))),
             Err(error) => Err(refused(Exit::FileIo, &format!("read the own program: {error}"))),
         },
-        [] => work(umask),
+        [] => work(SILENCE, umask),
+        [word] if word.starts_with(SILENCE_WORD) => {
+            let secs = word[SILENCE_WORD.len()..].parse().ok().filter(|secs| *secs > 0);
+            match secs.map(Duration::from_secs) {
+                Some(silence) => work(silence, umask),
+                None => Err(Refusal::usage("agent: --silence is a number of seconds")),
+            }
+        }
         _ => Err(Refusal::usage(
             "agent is started by lanesync on another host and takes no arguments; a path is written \
              ./agent",
@@ -68,9 +79,9 @@ fn refused(exit: Exit, what: &str) -> Refusal {
 }
 
 /// Begins a session on the standard streams, and does what it is told.
-fn work(umask: u32) -> Result<Exit, Refusal> {
+fn work(silence: Duration, umask: u32) -> Result<Exit, Refusal> {
     let mut setup = setup("the controller");
-    setup.patience.silence = SILENCE;
+    setup.patience = setup.patience.with_silence(silence);
     let session = net::pipe::stdio().and_then(|lane| Session::accept(lane, setup));
     let session = session.map_err(|error| refused(Exit::Stream, &format!("begin: {error}")))?;
     let session = Arc::new(session);
@@ -101,16 +112,17 @@ fn run_destination(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {
         let Around { sink, gauges, cancel } = around;
         end_with(session, &cancel);
         // A host that is shut down says so by a signal. Without a thread to hear it the run goes on.
-        let watch = Watch::start({
+        let stop = {
             let cancel = cancel.clone();
             move || cancel.cancel()
-        });
-        let around = Surroundings { sink, gauges, cancel, umask };
+        };
+        Watch::default().start(stop).ok();
+        let around = Surroundings { sink, gauges, cancel, rate: unlimited(), umask };
         look_up_owners(&mut work.job, &around);
         let (ending, summary) = match (look_up_paths(&mut work), session.greeted()) {
             (Ok(()), Ok(hello)) => {
                 let source = source_of(session, &hello, work.besides.source_directory);
-                bring_over(&work.job, work.rules, &SourceAt::There(source), &around)
+                bring_over(&work.job, &Arc::new(work.rules), &SourceAt::There(source), &around)
             }
             (Err(refusal), _) => {
                 tell(&around, &refusal.sentence);
@@ -119,7 +131,6 @@ fn run_destination(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {
             // Nobody is there to be told.
             (_, Err(_)) => (Ending::Error(Exit::Stream), Summary::default()),
         };
-        drop(watch);
         Outcome { ending: ending.into(), summary }
     };
     // Whatever went wrong has been told, unless nobody is there.
@@ -176,10 +187,16 @@ fn serve_source(session: &Arc<Session>, service: &[u8]) -> Exit {
         Asks::Controller => Terms::for_all_below(&job, &rules),
         Asks::AnotherHost => Terms::for_job(&job, &rules),
     };
+    session.compress(job.settings.compression.as_ref().map(|it| it.method));
     session.serve(Arc::new(Server::new(terms)));
     // What is served is the session's business, until it is over.
+    let limit = unlimited();
     loop {
         match session.hear() {
+            Ok(Some(Told::Pace(rate))) => {
+                limit.set(rate);
+                session.pace(Throttle::on(&limit));
+            }
             Ok(Some(_)) => {}
             Ok(None) => return Exit::Success,
             Err(_) => return Exit::Stream,
@@ -193,6 +210,8 @@ fn end_with(session: &Arc<Session>, cancel: &Cancel) {
     let (session, cancel) = (Arc::clone(session), cancel.clone());
     let guard = move || {
         while cancel.sleep(Duration::MAX).is_ok() {}
+        // What is still to come may be on its way from a host that does not answer.
+        session.ask_no_more();
         while session.over().is_none() {
             thread::sleep(TO_END_ALONE / 4);
         }

@@ -24,7 +24,8 @@ use sched::Cancel;
 use wire::{FailureKind, Hello, Patience, Serve, System, Task, Violation};
 
 use super::agent::hash;
-use super::signals::Watch;
+use super::pace::Limit;
+use super::stops::Stops;
 use super::sync::{SourceAt, bring_over, source_of, tell};
 use super::talk::{Talk, setup};
 use super::typed;
@@ -34,8 +35,11 @@ use crate::exit_code::{Ending, Exit};
 /// How long a remote shell has to say by its exit status why the connection ended.
 const TO_SAY_WHY: Duration = Duration::from_secs(2);
 
-/// A lane that has nothing to say says so this often while the other side waits.
-const SIGNS_OF_LIFE: u32 = 3;
+/// How long a run that was stopped waits for the agent of the source to take the last word.
+const TO_SAY_BYE: Duration = Duration::from_millis(500);
+
+/// How long the agent of the destination may say nothing after it was told to stop.
+const TO_ANSWER: Duration = Duration::from_secs(3);
 
 /// Requests that wait at the same time for the other of two hosts: what hides the way there.
 const RELAYED_AT_ONCE: usize = 64;
@@ -48,8 +52,7 @@ pub(super) struct Far {
     lanes: Plan,
     whereabouts: Whereabouts,
     list: Option<FarList>,
-    /// Whether a signal ended the run: Ctrl-C on a terminal ends the remote shell, too, and maybe first.
-    signals: Watch,
+    stops: Arc<Stops>,
     /// Where relative paths of the source begin, once that is known.
     source_directory: Box<[u8]>,
     /// The agent of the source, where this one is that of the destination.
@@ -60,11 +63,11 @@ impl Far {
     /// Starts the agents, and a session with each. `begun` gets each remote shell before it is waited for.
     pub(super) fn reach(
         remote: &Remote,
-        signals: &Watch,
+        stops: &Arc<Stops>,
         begun: &dyn Fn(&Process),
     ) -> Result<Self, Refusal> {
         let there = &remote.there;
-        let caller = Caller { remote, signals, begun };
+        let caller = Caller { remote, stops, begun };
         let Some(host) = &there.source else {
             return caller.start(&there.target, there.side, None);
         };
@@ -97,6 +100,19 @@ impl Far {
             Some(source) => Some(&source.session),
             None => (self.side == FarSide::Source).then_some(&self.session),
         }
+    }
+
+    /// A session ended before the job did, and nobody ended it.
+    pub(super) fn was_lost(&self) -> bool {
+        let is_silence = |violation: &Violation| {
+            matches!(violation, Violation::Silent(_) | Violation::Mute | Violation::NoGreeting(_))
+        };
+        let is_loss = |over: Over| match over.cause {
+            Cause::Broken(violation) => is_silence(&violation),
+            cause => matches!(cause, Cause::Lost(_) | Cause::Unsendable(_)),
+        };
+        let mut sessions = [Some(&self.session), self.source_session()].into_iter().flatten();
+        sessions.any(|session| session.over().is_some_and(is_loss))
     }
 
     /// Has the agent of the source look up what was typed of it, and puts that into the job.
@@ -157,13 +173,18 @@ impl Far {
     pub(super) fn run(
         &self,
         job: &Job,
-        rules: Rules,
+        rules: &Arc<Rules>,
         around: &Surroundings,
-        volume: Volume,
+        (volume, limit): (Volume, &Limit),
     ) -> (Ending, Summary) {
         let notices = Notices::new(around, volume);
+        // Whoever serves the source sends what there is to send.
+        match self.source_session() {
+            Some(session) => limit.tell(session),
+            None => limit.hold_back(&self.session),
+        }
         let done = match self.side {
-            FarSide::Destination => self.push(job, &rules, around, &notices),
+            FarSide::Destination => self.push(job, rules, around, &notices),
             FarSide::Source => self.pull(job, rules, around, &notices),
         };
         notices.close();
@@ -198,6 +219,7 @@ impl Far {
             None if list.is_some() => Arc::new(Server::new(Terms::for_far_list(job, rules))),
             None => Arc::new(Server::new(Terms::for_job(job, rules))),
         };
+        self.session.compress(job.settings.compression.as_ref().map(|it| it.method));
         self.session.serve(server);
         let besides = Besides {
             source_directory: self.source_directory.clone(),
@@ -218,6 +240,7 @@ impl Far {
             source.widen(notices);
         }
         self.widen(notices);
+        self.leave_when_nobody_answers(around.cancel.clone());
         let guard = self.source.as_ref().and_then(|source| source.end_with(&self.session));
         let ended = self.follow(around);
         if let Some(source) = &self.source {
@@ -269,7 +292,7 @@ impl Far {
     fn pull(
         &self,
         job: &Job,
-        rules: Rules,
+        rules: &Arc<Rules>,
         around: &Surroundings,
         notices: &Arc<Notices>,
     ) -> (Ending, Summary) {
@@ -287,7 +310,11 @@ impl Far {
         };
         let (ending, summary) = bring_over(job, rules, &SourceAt::There(source), around);
         let over = self.session.over();
-        self.session.bye();
+        if around.cancel.is_cancelled() {
+            self.session.leave(TO_SAY_BYE);
+        } else {
+            self.session.bye();
+        }
         // A panic in there has been reported by its hook.
         drop(listener.map(thread::JoinHandle::join));
         match over {
@@ -305,12 +332,32 @@ impl Far {
         around: &Surroundings,
     ) -> Ending {
         // The same signal may reach this process while the remote shell ends by it.
-        let exit = if self.signals.saw_one() { Exit::Interrupted } else { exit() };
-        if self.signals.saw_one() {
+        let exit = if self.stops.is_stopped() { Exit::Interrupted } else { exit() };
+        if self.stops.is_stopped() {
             return Ending::Interrupted;
         }
         tell(around, &why.to_string());
         Ending::Error(exit)
+    }
+
+    /// After a signal the agent ends its work and says so. If not even a sign of life comes, the user
+    /// does not wait for it.
+    fn leave_when_nobody_answers(&self, cancel: Cancel) {
+        let session = Arc::downgrade(&self.session);
+        let wait = move || {
+            while cancel.sleep(Duration::MAX).is_ok() {}
+            let mut heard = None;
+            while let Some(session) = session.upgrade().filter(|session| session.over().is_none()) {
+                let received = session.traffic().received_bytes;
+                if heard.replace(received) == Some(received) {
+                    return session.hang_up();
+                }
+                drop(session);
+                thread::sleep(TO_ANSWER);
+            }
+        };
+        // Without it the session waits as long as for any silence.
+        thread::Builder::new().name("patience".to_owned()).spawn(wait).ok();
     }
 
     /// Nothing more is to be had from a source whose session is over. Where the system has no thread to
@@ -348,7 +395,7 @@ impl Far {
 /// Who starts agents.
 struct Caller<'a> {
     remote: &'a Remote,
-    signals: &'a Watch,
+    stops: &'a Arc<Stops>,
     begun: &'a dyn Fn(&Process),
 }
 
@@ -379,7 +426,7 @@ impl Caller<'_> {
             lanes: lanes.clone(),
             whereabouts: Whereabouts::Login { shell: shell.clone(), target: host.clone() },
             list: list.clone(),
-            signals: self.signals.clone(),
+            stops: Arc::clone(self.stops),
             source_directory: Box::default(),
             source: None,
         })
@@ -444,6 +491,8 @@ fn agent(remote: &Remote) -> Result<Agent, Refusal> {
         revision: wire::REVISION.to_string(),
         program,
         as_root: remote.as_root,
+        silence: remote.patience,
+        start: remote.patience_at_start,
     })
 }
 
@@ -453,15 +502,14 @@ fn own_program() -> Result<Program, Refusal> {
     Ok(Program { hash: hash(&bytes), bytes, system: fs::process::system() })
 }
 
-/// `--contimeout` and `--timeout`. The agent has patience of its own.
+/// `--contimeout` and `--timeout`.
 fn patience(remote: &Remote) -> Patience {
     let mut patience = Patience::default();
     if let Some(greeting) = remote.patience_at_start {
         patience.greeting = greeting;
     }
     if let Some(silence) = remote.patience {
-        patience.silence = silence;
-        patience.keepalive = patience.keepalive.min(silence / SIGNS_OF_LIFE);
+        patience = patience.with_silence(silence);
     }
     patience
 }
@@ -477,6 +525,7 @@ fn exit_of_start(error: &BootstrapError) -> Exit {
         BootstrapError::Ended { status, .. } => {
             exit_of_shell(status.as_ref().and_then(std::process::ExitStatus::code))
         }
+        BootstrapError::Late { .. } => Exit::Silence,
         BootstrapError::Noise { .. } => Exit::Protocol,
         BootstrapError::NotInstalled { .. } => Exit::NoAgent,
         BootstrapError::OtherSystem { .. } => Exit::Unsupported,

@@ -24,23 +24,22 @@ const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 const STATUS: &str = "/proc/self/status";
 
 /// Whether a signal has come.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Watch {
     came: Arc<AtomicBool>,
 }
 
 impl Watch {
     /// Does something when the first signal comes.
-    pub(super) fn start(stop: impl FnOnce() + Send + 'static) -> io::Result<Self> {
-        let came = Arc::new(AtomicBool::new(false));
+    pub(super) fn start(&self, stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let status = fs::operator::read_file(Path::new(STATUS)).unwrap_or_default();
         let status = String::from_utf8_lossy(&status);
         let heeded = SIGNALS.into_iter().filter(|signal| is_heeded(*signal, &status));
         for signal in heeded.clone() {
             // In this order: the first signal finds the flag down, and raises it only then.
             let code = Exit::Interrupted.code();
-            flag::register_conditional_shutdown(signal, code.into(), Arc::clone(&came))?;
-            flag::register(signal, Arc::clone(&came))?;
+            flag::register_conditional_shutdown(signal, code.into(), Arc::clone(&self.came))?;
+            flag::register(signal, Arc::clone(&self.came))?;
         }
         // To stop takes a lock, which a signal handler must not: a thread waits for it.
         let mut signals = Signals::new(heeded)?;
@@ -50,7 +49,7 @@ impl Watch {
             }
         };
         std::thread::Builder::new().name("signals".to_owned()).spawn(wait)?;
-        Ok(Self { came })
+        Ok(())
     }
 
     /// True once a signal has come.

@@ -3,44 +3,41 @@
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use engine::{RemoteSource, Stop, Surroundings};
 use filter::Rules;
 use fs::outlet::Outlet;
 use model::{Event, Gauges, Job, Message, Sink, Summary, Topic};
 use net::Session;
-use net::lane::Hangup;
-use net::shell::Process;
 use report::settings::OutputStyle;
 use report::{Closing, Ended, Endings, Reporter, Severity, Statistics, Traffic};
 use sched::Cancel;
 use wire::Hello;
 
-use super::far::Far;
-use super::signals::Watch;
+use super::again::{self, Ready, Work};
+use super::pace::{Limit, Timetable, unlimited};
+use super::stops::{Now, Stops};
 use crate::cli::{Invocation, Refusal, Remote};
 use crate::exit_code::{Ending, Exit};
 
 /// Runs it to its end; `umask` is what the process was started with and has cleared.
 pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
-    let Invocation { mut job, remote, rules, mut report, log_file, warnings } = invocation;
+    let Invocation { job, remote, bwlimit, rules, mut report, log_file, warnings } = invocation;
     for warning in &warnings {
         warn(warning);
     }
     let cancel = Cancel::new();
-    let reaction = Reaction::default();
-    let ready = prepare(remote.as_ref(), &cancel, &reaction, &mut job, &rules);
-    let (watch, far) = match ready {
+    let ready = prepare(&job, &rules, remote.as_ref(), &cancel);
+    let (stops, ready) = match ready {
         Ok(ready) => ready,
         Err(refusal) => {
-            reaction.becomes(AtSignal::Nothing);
             super::refuse(&refusal, report.style == OutputStyle::Json);
             return refusal.exit;
         }
     };
     let volume = report.volume;
-    if far.is_some() {
+    if let Some(Ready { job, .. }) = &ready {
         report.run.sources = job.sources.iter().map(|source| source.path.clone()).collect();
     }
     let gauges = Arc::new(Gauges::default());
@@ -48,15 +45,26 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
     let log = log_file.as_deref().and_then(open_log);
     let reporter = Arc::new(Reporter::new(report, stdout, stderr, log, Arc::clone(&gauges)));
     let sink: Arc<dyn Sink> = Arc::clone(&reporter) as Arc<dyn Sink>;
-    let around = Surroundings { sink, gauges, cancel, umask };
-    let (ending, summary) = match &far {
-        Some(far) => far.run(&job, rules, &around, volume),
-        None => bring_over(&job, rules, &SourceAt::Here, &around),
+    let limit = Limit::new(&bwlimit);
+    let rate = if ready.is_some() { unlimited() } else { limit.here() };
+    let around = Surroundings { sink, gauges, cancel, rate, umask };
+    let timetable = {
+        let around = around.clone();
+        Timetable::keep(bwlimit, &limit, move |sentence| tell(&around, sentence))
     };
-    reaction.becomes(AtSignal::Nothing);
-    drop(around);
+    let rules = Arc::new(rules);
+    let (ending, summary, far) = if let Some((ready, remote)) = ready.zip(remote.as_ref()) {
+        let (typed, rules, limit) = (&job, &rules, &*limit);
+        let work = Work { remote, typed, rules, limit, volume };
+        let (ending, summary, far) = work.run(ready, &around, &stops);
+        (ending, summary, Some(far))
+    } else {
+        let (ending, summary) = bring_over(&job, &rules, &SourceAt::Here, &around);
+        (ending, summary, None)
+    };
+    drop((timetable, around));
     let ending = match ending {
-        Ending::Complete if watch.saw_one() => Ending::Interrupted,
+        Ending::Complete if stops.is_stopped() => Ending::Interrupted,
         ending => ending,
     };
     let exit = Exit::of_run(ending, &summary);
@@ -76,101 +84,22 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
     if reporter.finish(&summary, endings) == endings.run { exit } else { unseen }
 }
 
-/// What a signal does to the session with another host.
-///
-/// The session is not held: it ends, and its remote shell, when who made it lets go of it.
-#[derive(Default)]
-enum AtSignal {
-    /// There is none.
-    #[default]
-    Nothing,
-    /// There is none yet: its remote shell is ended, which may wait for a password.
-    EndShell(Process),
-    /// Its agent has told nothing yet that would be lost.
-    HangUp(Weak<Session>),
-    /// Its agent is asked to stop, if it is there to hear that.
-    Cancel(Weak<Session>),
-}
-
-impl AtSignal {
-    fn act(&self) {
-        match self {
-            Self::Nothing => {}
-            Self::EndShell(process) => process.hang_up(),
-            Self::HangUp(session) => {
-                if let Some(session) = session.upgrade() {
-                    session.hang_up();
-                }
-            }
-            Self::Cancel(session) => {
-                let Some(session) = session.upgrade() else { return };
-                if session.is_greeted() {
-                    // One that has ended needs not be stopped.
-                    session.cancel().ok();
-                } else {
-                    session.hang_up();
-                }
-            }
-        }
-    }
-}
-
-/// What a signal does at the moment.
-#[derive(Clone, Default)]
-struct Reaction(Arc<Mutex<AtSignal>>);
-
-impl Reaction {
-    /// From now on. What a signal does already is done before this returns: a remote shell is not left
-    /// behind since the process that was about to end it has ended.
-    fn becomes(&self, next: AtSignal) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = next;
-    }
-
-    fn act(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).act();
-    }
-}
-
-/// Heeds signals, reaches the other host, if there is one, and finds the sources there.
+/// Heeds signals, and reaches the other host, if there is one.
 fn prepare(
+    job: &Job,
+    rules: &Rules,
     remote: Option<&Remote>,
     cancel: &Cancel,
-    reaction: &Reaction,
-    job: &mut Job,
-    rules: &Rules,
-) -> Result<(Watch, Option<Far>), Refusal> {
-    let stop = {
-        let (cancel, reaction) = (cancel.clone(), reaction.clone());
-        move || {
-            cancel.cancel();
-            reaction.act();
-        }
-    };
-    let watch = Watch::start(stop).map_err(|error| {
+) -> Result<(Arc<Stops>, Option<Ready>), Refusal> {
+    let stops = Stops::at_signals(cancel).map_err(|error| {
         let sentence = format!("watch for signals: {error}");
         Refusal { exit: Exit::FileIo, sentence }
     })?;
-    let Some(remote) = remote else { return Ok((watch, None)) };
-    let begun = |shell: &Process| {
-        reaction.becomes(AtSignal::EndShell(shell.clone()));
-        if cancel.is_cancelled() {
-            shell.hang_up();
-        }
-    };
-    let found = Far::reach(remote, &watch, &begun).and_then(|mut far| {
-        if let Some(session) = far.source_session() {
-            reaction.becomes(AtSignal::HangUp(Arc::downgrade(session)));
-        }
-        far.find(job, rules)?;
-        Ok(far)
-    });
-    if watch.saw_one() {
-        let sentence = "stopped before anything was done".to_owned();
-        return Err(Refusal { exit: Exit::Interrupted, sentence });
+    let ready = remote.map(|remote| again::reach(remote, job, rules, &stops)).transpose();
+    if ready.is_err() {
+        stops.enter(Now::Nothing);
     }
-    let far = found?;
-    reaction.becomes(AtSignal::Cancel(Arc::downgrade(far.session())));
-    Ok((watch, Some(far)))
+    Ok((stops, ready?))
 }
 
 /// Where the source of a run lies.
@@ -203,14 +132,13 @@ fn outlet(stream: impl AsFd + Send + 'static, cancel: &Cancel) -> Box<dyn Write 
 /// The one place where the engine is called.
 pub(super) fn bring_over(
     job: &Job,
-    rules: Rules,
+    rules: &Arc<Rules>,
     source: &SourceAt,
     around: &Surroundings,
 ) -> (Ending, Summary) {
-    let rules = Arc::new(rules);
     let outcome = match source {
-        SourceAt::Here => engine::run(job, &rules, around),
-        SourceAt::There(source) => engine::run_from(source, job, &rules, around),
+        SourceAt::Here => engine::run(job, rules, around),
+        SourceAt::There(source) => engine::run_from(source, job, rules, around),
     };
     match outcome {
         Ok(outcome) => {

@@ -8,7 +8,7 @@ use model::{
     Event, Fault, Gauges, Interest, Job, Message, Settings, Side, Sink, Summary, Topic, Verdict,
 };
 use parking_lot::Mutex;
-use sched::Cancel;
+use sched::{Cancel, RateLimit};
 
 use self::budgets::Budgets;
 use self::destination::Destination;
@@ -72,6 +72,8 @@ pub struct Surroundings {
     pub gauges: Arc<Gauges>,
     /// Stops the run.
     pub cancel: Cancel,
+    /// How fast content may be copied.
+    pub rate: Arc<RateLimit>,
     /// The mode bits that new entries do not get; the kernel takes none off any more.
     pub umask: u32,
 }
@@ -105,7 +107,7 @@ impl Run {
             log: OrderedLog::new(settings.interest > Interest::Faults, Arc::clone(&around.sink)),
             links: HardLinks::default(),
             budgets: Budgets::new(
-                settings.limits.bytes_per_sec,
+                Arc::clone(&around.rate),
                 limits.descriptors,
                 around.cancel.clone(),
             ),

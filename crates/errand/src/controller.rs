@@ -43,7 +43,7 @@ pub fn follow(post: &dyn Post, sink: &dyn Sink, gauges: &Gauges) -> Result<Outco
             Told::Failure(failure) => return Err(Lost::Failed(failure.text.as_str().to_owned())),
             Told::Bye => return Err(Lost::Mute),
             // That is what an agent is told.
-            Told::Begin(..) | Told::Cancel => {}
+            Told::Begin(..) | Told::Cancel | Told::Pace(_) => {}
         }
     }
 }

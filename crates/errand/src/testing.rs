@@ -8,16 +8,16 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use filter::{RuleOptions, Rules, Unprefixed};
 use model::settings::{
-    Append, Backup, Basis, BasisAction, Checksum, Compare, ContentCheck, Delete, DeleteLimit,
-    DeleteWhen, Deltas, Depth, Ids, Limits, Links, MissingArgs, Mtimes, OneFileSystem, Partial,
-    Perms, Preserve, Privilege, Settings, Staging, Symlinks, Traverse, WORKERS_MAX, Workers, Write,
-    Xattrs,
+    Append, Backup, Basis, BasisAction, Checksum, Compare, Compression, ContentCheck, Delete,
+    DeleteLimit, DeleteWhen, Deltas, Depth, Ids, Limits, Links, Method, MissingArgs, Mtimes,
+    OneFileSystem, Partial, Perms, Preserve, Privilege, Settings, Staging, Symlinks, Traverse,
+    WORKERS_MAX, Workers, Write, Xattrs,
 };
 use model::{
     Cause, Chmod, Destination, DeviceNumber, Fault, FileGauge, FileReading, Gauges, IdMap,
     IdPattern, IdRule, IdTarget, Interest, Item, ItemFlags, Job, Kind, KindCounts, Message,
-    Metadata, Reading, RelPath, Side, Source, Summary, Timestamp, Topic, Topics, Verb, Verdict,
-    VerdictCounts,
+    Metadata, Reading, RelPath, Side, Source, Suffixes, Summary, Timestamp, Topic, Topics, Verb,
+    Verdict, VerdictCounts,
 };
 use parking_lot::Mutex;
 use wire::{EventBytes, Failure, OutcomeBytes, ProgressBytes, Told};
@@ -134,15 +134,20 @@ impl Chance<'_> {
                         Workers::Fixed(NonZeroUsize::new(count).unwrap())
                     }
                 },
-                bytes_per_sec: self.some(Self::size),
                 ..Limits::default()
             },
+            compression: self.some(Self::compression),
             dry_run: self.bool(),
             interest: self.one(&INTERESTS),
             topics: self.list(|chance| chance.one(&Topic::ALL)).into_iter().collect::<Topics>(),
             tell_checksums: self.bool(),
             tell_begun: self.bool(),
         }
+    }
+
+    fn compression(&mut self) -> Compression {
+        let zstd = Method::Zstd { level: i32::from(self.bool()) - 1 };
+        Compression { method: self.one(&[zstd, Method::Lz4]), skipped: Suffixes::new(&self.name()) }
     }
 
     fn traverse(&mut self) -> Traverse {

@@ -28,6 +28,9 @@ pub mod chmod;
 /// `--usermap` and `--groupmap`: changes of owners as data.
 pub mod id_map;
 
+/// Suffixes of names.
+pub mod suffixes;
+
 /// Totals of a run.
 pub mod summary;
 
@@ -52,4 +55,5 @@ pub use item_flags::ItemFlags;
 pub use job::{Destination, Job, Source};
 pub use rel_path::RelPath;
 pub use settings::Settings;
+pub use suffixes::Suffixes;
 pub use summary::{KindCounts, Summary, VerdictCounts, add_bytes};

@@ -14,6 +14,7 @@ use crate::encoding;
 use crate::entry::Timestamp;
 use crate::event::{Interest, Topics};
 use crate::id_map::IdMap;
+use crate::suffixes::Suffixes;
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -36,6 +37,8 @@ pub struct Settings {
     pub basis: Basis,
     /// How much may be used.
     pub limits: Limits,
+    /// How content is compressed between hosts, if it is.
+    pub compression: Option<Compression>,
     /// `-n`: nothing is changed, everything is told.
     pub dry_run: bool,
     /// Which items the report wants to hear of.
@@ -498,15 +501,33 @@ pub enum BasisAction {
 pub struct Limits {
     /// `--workers`.
     pub workers: Workers,
-    /// `--bwlimit`, bytes a second.
-    #[borsh(deserialize_with = "encoding::read_size_limit")]
-    pub bytes_per_sec: Option<u64>,
     /// `--stop-at`, `--stop-after`. Not part of the bytes of a job: clocks of two hosts differ.
     #[borsh(skip)]
     pub stop_at: Option<SystemTime>,
     /// The moment the run began, for what depends on "now". Not part of the bytes, either.
     #[borsh(skip)]
     pub started: Timestamp,
+}
+
+/// `-z`: how content is compressed on its way between hosts.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Compression {
+    /// `--compress-choice`, `--compress-level`.
+    pub method: Method,
+    /// `--skip-compress`: files that go as they are.
+    pub skipped: Suffixes,
+}
+
+/// By what content is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Method {
+    /// zstd, at a level as it counts them; 0 is its usual one.
+    Zstd {
+        /// The level.
+        level: i32,
+    },
+    /// LZ4.
+    Lz4,
 }
 
 /// As many workers can be asked for as a machine may have threads to spare.

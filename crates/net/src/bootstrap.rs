@@ -14,11 +14,13 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitStatus;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::lane::{Lane, LaneKind};
+use crate::lane::{Hangup, Lane, LaneKind};
 use crate::shell::{self, Process, RemoteShell, Started};
 use crate::target::Target;
 
@@ -56,6 +58,10 @@ pub struct Agent {
     pub program: Option<Program>,
     /// `--remote-sudo`: the agent is run by `sudo -n`.
     pub as_root: bool,
+    /// `--timeout`: how long the agent waits for a sign of life, and so how often it has to give one.
+    pub silence: Option<Duration>,
+    /// `--contimeout`: how long it may take until the agent runs.
+    pub start: Option<Duration>,
 }
 
 /// Why no agent runs.
@@ -78,6 +84,14 @@ pub enum BootstrapError {
         status: Option<ExitStatus>,
         /// The last that it said, if it was none of ours.
         said: String,
+    },
+    /// The agent does not run in time.
+    #[error("no agent runs on {host} after {} s", .limit.as_secs())]
+    Late {
+        /// The host.
+        host: String,
+        /// How long it may take.
+        limit: Duration,
     },
     /// A login shell that talks without end.
     #[error(
@@ -160,9 +174,10 @@ impl Agent {
             .start(target, &[&command])
             .map_err(|error| BootstrapError::Start { shell: program.clone(), error })?;
         begun(&started.process);
-        let mut dialogue = Dialogue { agent: self, shell: program, host: target.shown(), started };
+        let host = target.shown();
+        let mut dialogue = Dialogue { agent: self, shell: program, host, started };
         if self.path.is_none() {
-            dialogue.run()?;
+            dialogue.run_in_time()?;
         }
         let Started { stdin, stdout, process } = dialogue.started;
         let lane = Lane {
@@ -179,15 +194,23 @@ impl Agent {
     fn typed(&self, path: &OsStr) -> OsString {
         let mut command = OsString::from(if self.as_root { "sudo -n " } else { "" });
         command.push(path);
-        command.push(" agent");
+        command.push(" ");
+        command.push(self.words());
         command
+    }
+
+    /// What an agent is started with.
+    fn words(&self) -> String {
+        let silence =
+            self.silence.map(|silence| format!(" --silence={}", silence.as_secs().max(1)));
+        format!("agent{}", silence.unwrap_or_default())
     }
 
     /// What `sh` reads. All of it is one compound command, so that it has been read to its end
     /// before anything in it reads what follows.
     fn script(&self) -> String {
         let sudo = if self.as_root { "sudo -n " } else { "" };
-        let revision = &self.revision;
+        let (revision, words) = (&self.revision, self.words());
         let hash = self.program.as_ref().map_or("none", |program| &program.hash);
         format!(
             r#"{{
@@ -195,14 +218,14 @@ say() {{ echo "{MARK}$*"; }}
 refuse() {{ [ -z "$n" ] || rm -f "$n"; say "no $*"; exit 1; }}
 n=
 if [ "$(lanesync agent --revision 2>/dev/null </dev/null)" = "{revision}" ]; then
-  say run; exec {sudo}lanesync agent
+  say run; exec {sudo}lanesync {words}
 fi
 d="${{XDG_CACHE_HOME:-$HOME/.cache}}/lanesync"; f="$d/agent-{hash}"
 is_whole() {{ [ "$("$1" agent --hash 2>/dev/null </dev/null)" = "{hash}" ]; }}
 is_mine() {{ [ -d "$d" ] && [ ! -L "$d" ] && [ -O "$d" ]; }}
 is_safe() {{ [ ! -L "$1" ] && [ -O "$1" ] && case $(ls -ld "$1") in ?????-??-*) ;; *) false ;; esac; }}
 if is_mine && is_safe "$d" && [ -f "$f" ] && is_safe "$f" && is_whole "$f"; then
-  say run; exec {sudo}"$f" agent
+  say run; exec {sudo}"$f" {words}
 fi
 say "send $(uname -s) $(uname -m)"
 read -r size || exit 1
@@ -219,7 +242,7 @@ chmod 700 "$n"
 is_whole "$n" || refuse "the program does not run from $d, or did not arrive whole"
 mv -f "$n" "$f" || refuse "cannot rename a file in $d"
 trap - EXIT HUP INT TERM PIPE
-say run; exec {sudo}"$f" agent
+say run; exec {sudo}"$f" {words}
 }}
 "#
         )
@@ -235,6 +258,27 @@ struct Dialogue<'a> {
 }
 
 impl Dialogue<'_> {
+    /// The talk, ended when it takes too long.
+    fn run_in_time(&mut self) -> Result<(), BootstrapError> {
+        let Some(limit) = self.agent.start else { return self.run() };
+        let process = self.started.process.clone();
+        let (over, waits) = mpsc::channel::<()>();
+        let watch = thread::Builder::new().name("patience".to_owned()).spawn(move || {
+            let is_late = waits.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+            if is_late {
+                process.hang_up();
+            }
+            is_late
+        });
+        let watch = watch.map_err(|error| self.stream(error))?;
+        let ran = self.run();
+        drop(over);
+        match (watch.join(), ran) {
+            (Ok(true), Err(_)) => Err(BootstrapError::Late { host: self.host.clone(), limit }),
+            (_, ran) => ran,
+        }
+    }
+
     fn run(&mut self) -> Result<(), BootstrapError> {
         self.tell(self.agent.script().as_bytes())?;
         let mut answer = self.answer()?;

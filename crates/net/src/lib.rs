@@ -25,6 +25,9 @@ pub mod bootstrap;
 /// Lanes beside the first: TCP with TLS, and QUIC.
 pub mod further;
 
+/// How fast bytes go out.
+pub mod pace;
+
 /// What two processes have to do with each other, over all their lanes.
 pub mod session;
 
@@ -33,6 +36,7 @@ pub mod relay;
 
 pub use bootstrap::{Agent, BootstrapError, Program};
 pub use lane::{Lane, LaneKind};
+pub use pace::Pace;
 pub use relay::Relay;
 pub use session::{Over, Session, Setup, TellError, Traffic};
 pub use shell::{RemoteShell, ShellError};

@@ -30,11 +30,13 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+use model::settings::Method;
 use wire::{
     Ask, Capacity, Control, ControlError, EventBytes, Failure, FailureKind, Features, Hello,
     LaneEnd, LaneNumber, Opening, OutcomeBytes, Patience, ProgressBytes, Role, Serve, SessionId,
@@ -43,6 +45,7 @@ use wire::{
 
 use crate::further::{Notice, Plan, Whereabouts};
 use crate::lane::Lane;
+use crate::pace::Pace;
 
 /// What all threads of a session share.
 mod state;
@@ -101,7 +104,7 @@ impl Setup {
             hello: Hello {
                 version: Text::new(version),
                 system: System::HERE,
-                features: Features::empty(),
+                features: Features::HERE,
                 capacity,
             },
             patience: Patience::default(),
@@ -301,6 +304,21 @@ impl Session {
         Arc::clone(&self.shared) as Arc<dyn Ask>
     }
 
+    /// Asks this before it sends, on all lanes; the first to be given counts.
+    pub fn pace(&self, pace: Arc<dyn Pace>) {
+        self.shared.pace.get_or_init(|| pace);
+    }
+
+    /// As controller, once something was begun: the agent is to send no more bytes a second than these.
+    pub fn set_pace_of_peer(&self, bytes_per_sec: Option<NonZeroU64>) -> Result<(), TellError> {
+        self.tell(|control| control.pace(bytes_per_sec))
+    }
+
+    /// Compresses content that this side serves from now on, if the other side takes that.
+    pub fn compress(&self, content: Option<Method>) {
+        self.shared.change(|state| state.crew.content = content);
+    }
+
     /// Serves requests, if this side is the responder; those that have come meanwhile, too.
     pub fn serve(&self, serve: Arc<dyn Serve>) {
         self.shared.change(|state| state.crew.serve = Some(serve));
@@ -322,6 +340,24 @@ impl Session {
     pub fn fail(&self, kind: FailureKind, text: &str) {
         let failure = Failure { kind, text: Text::new(text) };
         self.shared.change(|state| state.end(Cause::Here, Farewell::Failure(failure)));
+        self.shared.wait_for_lanes();
+    }
+
+    /// Whoever asks, or waits for an answer that has not come, is told that there is none: the run was
+    /// stopped, and does not wait for a network that may be gone.
+    pub fn ask_no_more(&self) {
+        self.shared.change(|state| {
+            state.asks_no_more = true;
+            state.wake_askers();
+        });
+    }
+
+    /// The same as [`bye`](Self::bye), but the other side is given no more time than this.
+    pub fn leave(&self, limit: Duration) {
+        self.shared.change(|state| {
+            state.end(Cause::Here, Farewell::Bye);
+            state.linger(limit);
+        });
         self.shared.wait_for_lanes();
     }
 

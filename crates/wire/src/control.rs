@@ -5,6 +5,7 @@
 //! dropped, so they have a credit of their own; progress may be, so only the newest is kept.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 
 use crate::bounded::{EventBytes, List, OutcomeBytes, ProgressBytes, Text, WorkPiece};
 use crate::codec::{Codec, Malformed, Reader, choice, encode, record};
@@ -203,6 +204,7 @@ pub(crate) enum Message {
     Cancel,
     Ended(OutcomeBytes),
     Lanes(LaneTalk),
+    Pace(u64),
     Failure(Failure),
     Bye,
 }
@@ -216,6 +218,7 @@ choice!(Message, "control message":
     6 => Cancel,
     7 => Ended(outcome),
     8 => Lanes(talk),
+    9 => Pace(bytes_per_sec),
     10 => Failure(failure),
     11 => Bye,
 );
@@ -231,6 +234,8 @@ pub enum Told {
     Progress(ProgressBytes),
     /// To the agent: to stop as soon as it can, and to tell its outcome.
     Cancel,
+    /// To the agent: to send no more bytes a second than these.
+    Pace(Option<NonZeroU64>),
     /// To the controller: the work is done, or stopped.
     Ended(OutcomeBytes),
     /// The session is over: it failed.
@@ -295,6 +300,8 @@ pub struct Control {
     outbox: VecDeque<Message>,
     /// The newest, of an agent until it is sent, of a controller until it is taken.
     progress: Option<ProgressBytes>,
+    /// The newest, of an agent until it is taken.
+    pace: Option<u64>,
 }
 
 impl Control {
@@ -313,6 +320,7 @@ impl Control {
             lane_inbox: VecDeque::new(),
             outbox: VecDeque::new(),
             progress: None,
+            pace: None,
         }
     }
 
@@ -336,6 +344,13 @@ impl Control {
     pub fn cancel(&mut self) -> Result<(), ControlError> {
         self.check(Role::Controller, Phase::Working)?;
         self.outbox.push_back(Message::Cancel);
+        Ok(())
+    }
+
+    /// As controller: tells the agent how many bytes a second it may send, if not all that go.
+    pub fn pace(&mut self, bytes_per_sec: Option<NonZeroU64>) -> Result<(), ControlError> {
+        self.check(Role::Controller, Phase::Working)?;
+        self.outbox.push_back(Message::Pace(bytes_per_sec.map_or(0, NonZeroU64::get)));
         Ok(())
     }
 
@@ -427,6 +442,7 @@ impl Control {
                 self.inbox.push_back(Told::Ended(outcome));
             }
             Message::Lanes(talk) => self.told_of_lanes(talk)?,
+            Message::Pace(bytes_per_sec) => self.told_pace(bytes_per_sec)?,
             Message::Failure(failure) => self.told_last(Told::Failure(failure)),
             Message::Bye => self.told_last(Told::Bye),
         }
@@ -510,6 +526,15 @@ impl Control {
         Ok(())
     }
 
+    fn told_pace(&mut self, bytes_per_sec: u64) -> Result<(), Violation> {
+        // It may cross with the outcome.
+        if self.role != Role::Agent || !matches!(self.phase, Phase::Working | Phase::Ended) {
+            return Err(Violation::ControlOrder("a pace"));
+        }
+        self.pace = Some(bytes_per_sec);
+        Ok(())
+    }
+
     fn told_of_lanes(&mut self, talk: LaneTalk) -> Result<(), Violation> {
         self.lane_talks += 1;
         if self.lane_talks > LANE_TALKS {
@@ -533,6 +558,11 @@ impl Control {
     pub fn poll_told(&mut self) -> Option<Told> {
         if let Some(progress) = self.progress.take_if(|_| self.role == Role::Controller) {
             return Some(Told::Progress(progress));
+        }
+        if !matches!(self.inbox.front(), Some(Told::Begin(..)))
+            && let Some(bytes_per_sec) = self.pace.take()
+        {
+            return Some(Told::Pace(NonZeroU64::new(bytes_per_sec)));
         }
         let told = self.inbox.pop_front()?;
         if let Told::Event(event) = &told {

@@ -114,10 +114,12 @@ bitflags! {
     pub struct Flags: u8 {
         /// Nothing more follows for this request.
         const LAST = 1 << 0;
-        /// The body is compressed by zstd. Reserved: refused until revisions agree on it.
+        /// The body is compressed by zstd; only in responses, to who said that it takes it.
         const ZSTD = 1 << 1;
-        /// The body is compressed by LZ4. Reserved as well.
+        /// The body is compressed by LZ4; likewise.
         const LZ4 = 1 << 2;
+        /// One of the two.
+        const PACKED = Self::ZSTD.bits() | Self::LZ4.bits();
     }
 }
 
@@ -160,7 +162,7 @@ impl Header {
         let body = usize::try_from(length).ok().filter(|body| *body <= limit);
         let body = body.ok_or(Violation::FrameLength { length, limit })?;
         let flags = Flags::from_bits(flags).ok_or(Violation::Header(kind))?;
-        if flags.intersects(Flags::ZSTD | Flags::LZ4) {
+        if flags.contains(Flags::PACKED) {
             return Err(Violation::Compression);
         }
         let id = RequestId(u64::from_le_bytes(id));

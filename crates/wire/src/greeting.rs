@@ -19,7 +19,7 @@ use crate::limits::{self, GREETING_BYTES, NOISE_BYTES, VERSION_BYTES};
 use crate::violation::Violation;
 
 /// Revision of the protocol. Two sides talk only if theirs is the same.
-pub const REVISION: u16 = 4;
+pub const REVISION: u16 = 5;
 
 /// A byte that no text begins with, a name, and line ends that a terminal in between would change.
 const MAGIC: [u8; 8] = *b"\x8dLANE\r\n\n";
@@ -84,11 +84,16 @@ bitflags! {
     /// What a side can do beyond what its revision must. Both sides use only what both have.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Features: u64 {
-        /// Takes frames with [`Flags::ZSTD`](crate::Flags::ZSTD). Reserved.
+        /// Takes frames with [`Flags::ZSTD`](crate::Flags::ZSTD).
         const ZSTD = 1 << 0;
-        /// Takes frames with [`Flags::LZ4`](crate::Flags::LZ4). Reserved.
+        /// Takes frames with [`Flags::LZ4`](crate::Flags::LZ4).
         const LZ4 = 1 << 1;
     }
+}
+
+impl Features {
+    /// What this program can do.
+    pub const HERE: Self = Self::ZSTD.union(Self::LZ4);
 }
 
 impl Codec for Features {

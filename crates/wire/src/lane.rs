@@ -55,6 +55,17 @@ impl Default for Patience {
     }
 }
 
+impl Patience {
+    /// The same, with so much patience for silence, and signs of life that come soon enough for a peer
+    /// that has as little.
+    #[must_use]
+    pub fn with_silence(self, silence: Duration) -> Self {
+        /// While the other side waits, so often does a lane that has nothing to say say so.
+        const SIGNS_OF_LIFE: u32 = 3;
+        Self { silence, keepalive: self.keepalive.min(silence / SIGNS_OF_LIFE), ..self }
+    }
+}
+
 /// Who opened a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LaneEnd {

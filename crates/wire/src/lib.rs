@@ -41,6 +41,9 @@ mod frame;
 /// The greeting of a lane.
 mod greeting;
 
+/// Compression of frames.
+mod packing;
+
 /// A lane: its greeting, its frames, and whether it is alive.
 mod lane;
 
@@ -100,6 +103,7 @@ pub use frame::{Content, Flags, Frame, FrameKind, Header, Outgoing, RequestId, T
 pub use greeting::{Capacity, Features, Hello, Opening, REVISION, SessionId, System};
 pub use io_fault::{FaultKind, IoFault};
 pub use lane::{LaneEnd, LaneNumber, Link, Patience};
+pub use packing::{Packed, Packer, Packing, Unpacker};
 pub use request::{
     Access, AccessTime, Algorithm, Basis, ContentOf, DeltaSeed, Expected, FileAt, Follow, Handle,
     HandleKind, Named, OldFile, Owner, Place, Request, Room, Span, Update,

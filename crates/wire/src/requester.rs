@@ -20,6 +20,7 @@ use crate::greeting::Capacity;
 use crate::io_fault::FaultKind;
 use crate::lane::LaneNumber;
 use crate::limits::{CLOSED_HANDLES, HEADER_BYTES, LANES_LOST, REQUESTS_WAITING, SIGNATURES};
+use crate::packing::Unpacker;
 use crate::request::{Handle, HandleKind, Request, ask};
 use crate::response::{Arrived, Piece, Reply};
 use crate::violation::Violation;
@@ -308,7 +309,7 @@ impl Requester {
         if !self.lanes.contains_key(&lane) {
             return Ok(None);
         }
-        self.handle(lane, Arrived::decode(frame)?)
+        self.handle(lane, Arrived::decode(frame, &mut Unpacker::default())?)
     }
 
     /// Takes a piece of a response that a lane brought; tells for which request there is an answer by

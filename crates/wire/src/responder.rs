@@ -14,6 +14,7 @@ use crate::greeting::Capacity;
 use crate::io_fault::{FaultKind, IoFault};
 use crate::lane::LaneNumber;
 use crate::limits::{CREDIT_LEAST_BYTES, FAULT_COST_BYTES, LANES_LOST, SIGNATURES};
+use crate::packing::Packed;
 use crate::request::{Ask, Handle, HandleKind, Request};
 use crate::requester::cost;
 use crate::response::{Piece, Reply};
@@ -422,14 +423,15 @@ impl Responder {
     pub fn respond(
         &mut self,
         ticket: Ticket,
-        piece: impl Into<Piece>,
+        piece: impl Into<Packed>,
         end: End,
     ) -> Result<Delivery, RespondError> {
-        let (piece, is_last) = (piece.into(), end == End::Last);
+        let (packed, is_last) = (piece.into(), end == End::Last);
+        let piece = &packed.piece;
         let Ticket { id, attempt } = ticket;
         let accepted = self.accepted.get_mut(&id).filter(|it| it.attempt == attempt);
         let Some(accepted) = accepted else { return Ok(Delivery::Stale) };
-        accepted.grammar.take(&piece, is_last).map_err(RespondError::Grammar)?;
+        accepted.grammar.take(piece, is_last).map_err(RespondError::Grammar)?;
         // A fault must always be possible, after whatever came before.
         let reserve = match piece {
             Piece::Reply(Reply::Fault(_)) => 0,
@@ -439,8 +441,8 @@ impl Responder {
         let is_opened = matches!(piece, Piece::Reply(Reply::Opened(_) | Reply::Done));
         let flags = if is_last { Flags::LAST } else { Flags::empty() };
         let header = Header { flags, attempt, id, ..Header::plain(FrameKind::Response) };
-        let outgoing = piece.into_outgoing(header);
-        let needed_bytes = outgoing.byte_count() as u64;
+        let (outgoing, byte_count) = packed.into_outgoing(header);
+        let needed_bytes = byte_count as u64;
         if needed_bytes + reserve > accepted.credit_left {
             accepted.grammar = Grammar::only_a_fault();
             return Err(RespondError::OverCredit { needed_bytes });

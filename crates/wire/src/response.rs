@@ -7,6 +7,7 @@ use crate::codec::{Codec, Malformed, Reader, choice, encode, record};
 use crate::frame::{Content, Frame, FrameKind, Header, Outgoing};
 use crate::io_fault::IoFault;
 use crate::limits::EXTENTS;
+use crate::packing::Unpacker;
 use crate::request::Span;
 use crate::seen::{AttributesPiece, Page, PageEnd, Seen};
 use crate::violation::Violation;
@@ -69,13 +70,15 @@ pub enum Piece {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrived {
     pub(crate) header: Header,
+    /// What the frame would have taken on its lane without compression.
     pub(crate) wire_bytes: u64,
     pub(crate) piece: Piece,
 }
 
 impl Arrived {
     /// Decodes a frame of the topic [`Topic::Response`](crate::Topic).
-    pub fn decode(frame: Frame) -> Result<Self, Violation> {
+    pub fn decode(frame: Frame, unpacker: &mut Unpacker) -> Result<Self, Violation> {
+        let frame = unpacker.unpack(frame)?;
         let (header, wire_bytes) = (frame.header, frame.wire_bytes());
         Ok(Self { header, wire_bytes, piece: Piece::from_frame(frame)? })
     }

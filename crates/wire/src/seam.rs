@@ -55,6 +55,9 @@ pub fn settled(outcome: Outcome) -> Result<Answer, AskError> {
 pub trait Respond {
     /// Hands in the next piece; waits while much is queued.
     fn respond(&mut self, piece: Piece, end: End) -> Result<Delivery, RespondError>;
+
+    /// What follows is known to be compressed already.
+    fn leave_as_is(&mut self) {}
 }
 
 /// Runs requests, on as many threads as call it.

@@ -346,6 +346,7 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         Just(Message::Cancel),
         bytes(0..90, OutcomeBytes::new).prop_map(Message::Ended),
         talk.prop_map(Message::Lanes),
+        any::<u64>().prop_map(Message::Pace),
         (why, text()).prop_map(|(kind, text)| Message::Failure(Failure { kind, text })),
         Just(Message::Bye),
     ]

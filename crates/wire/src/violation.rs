@@ -62,8 +62,8 @@ pub enum Violation {
     /// Bits of the header that this kind of frame does not have.
     #[error("a header that a frame of kind {0:?} cannot have")]
     Header(FrameKind),
-    /// A compressed body, though no compression was agreed on.
-    #[error("a compressed frame, and no compression was agreed on")]
+    /// A body that is compressed in two ways.
+    #[error("a frame that is compressed in two ways at once")]
     Compression,
     /// The body of a frame is not what its kind says.
     #[error("malformed body of a frame of kind {kind:?}: {malformed}")]

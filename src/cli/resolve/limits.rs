@@ -7,21 +7,20 @@ use jiff::{Span, Zoned};
 use model::Timestamp;
 use model::settings::{Limits, WORKERS_MAX, Workers};
 
-use super::size;
+use super::rates::Bwlimit;
 use super::stop_at::{self, NotATime};
 use crate::cli::config::Config;
 use crate::cli::options::Opt;
 use crate::cli::raw::RawFlag;
 use crate::cli::refusal::Refusal;
-
-/// `--bwlimit` counts in units of this many bytes, as with rsync.
-const RATE_UNIT_BYTES: u64 = 1024;
+use crate::cli::surroundings::Surroundings;
 
 /// What was typed about it so far.
 #[derive(Debug)]
 pub(super) struct Typed {
     now: Zoned,
     plain: Limits,
+    bwlimit: Option<RawFlag>,
 }
 
 impl Typed {
@@ -29,7 +28,7 @@ impl Typed {
     pub(super) fn new(config: &Config, now: Zoned) -> Self {
         let started = timestamp(&now);
         let plain = Limits { workers: config.workers, started, ..Limits::default() };
-        Self { now, plain }
+        Self { now, plain, bwlimit: None }
     }
 
     pub(super) fn take(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
@@ -39,8 +38,7 @@ impl Typed {
                 let refuse = || flag.refuse("is not a number above 0 nor auto");
                 self.plain.workers = workers.ok_or_else(refuse)?;
             }
-            Opt::Bwlimit if flag.is_on() => self.plain.bytes_per_sec = rate(flag)?,
-            Opt::Bwlimit => self.plain.bytes_per_sec = None,
+            Opt::Bwlimit => self.bwlimit = Some(flag.clone()).filter(RawFlag::is_on),
             Opt::StopAfter => self.plain.stop_at = Some(self.after_minutes(flag)?),
             Opt::StopAt => {
                 let point = stop_at::parse(flag.text()?, &self.now).map_err(|why| match why {
@@ -63,8 +61,12 @@ impl Typed {
         point.map(|point| point.timestamp().into()).ok_or_else(refuse)
     }
 
-    pub(super) fn settle(self) -> Limits {
-        self.plain
+    pub(super) fn settle(
+        self,
+        surroundings: &dyn Surroundings,
+    ) -> Result<(Limits, Bwlimit), Refusal> {
+        let bwlimit = self.bwlimit.map(|flag| Bwlimit::read(&flag, surroundings)).transpose()?;
+        Ok((self.plain, bwlimit.unwrap_or_default()))
     }
 }
 
@@ -81,15 +83,4 @@ pub(in crate::cli) fn workers(text: &str) -> Option<Workers> {
     }
     let count = text.parse::<NonZeroUsize>().ok()?;
     (count.get() <= WORKERS_MAX).then_some(Workers::Fixed(count))
-}
-
-/// Bytes a second, rounded to the unit; 0 is no limit.
-fn rate(flag: &RawFlag) -> Result<Option<u64>, Refusal> {
-    let half = RATE_UNIT_BYTES / 2;
-    match size::parse(flag.text()?, b'K') {
-        Some(0) => Ok(None),
-        Some(rate) if rate < half => Err(flag.refuse("is less than 512 bytes a second")),
-        Some(rate) => Ok(Some((rate + half) / RATE_UNIT_BYTES * RATE_UNIT_BYTES)),
-        None => Err(flag.refuse("is not a rate such as 500 (KiB a second), 1.5m or 0")),
-    }
 }

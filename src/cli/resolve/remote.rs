@@ -1,8 +1,7 @@
 //! How another host is reached, where one side of the job lies there.
 //!
 //! On one machine these options are taken and change nothing, as with rsync; what rsync refuses of them
-//! is refused in `unused`. With another host, what is not there yet is refused: a job that runs without
-//! what was asked for would look as if it had it.
+//! is refused in `unused`.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -38,6 +37,8 @@ pub(crate) struct Remote {
     pub(crate) patience_at_start: Option<Duration>,
     /// `--timeout`: for a sign of life.
     pub(crate) patience: Option<Duration>,
+    /// `--reconnect`: how long a session that is lost is tried to be had again.
+    pub(crate) reconnect: Option<Duration>,
     /// `--lanes`, `--lane-kind`, `--lane-ports`, `--lanes-from`.
     pub(crate) lanes: Plan,
     /// The list of `--files-from`, where that lies on another host.
@@ -54,19 +55,8 @@ pub(super) struct Typed {
     family: Option<Family>,
     start: Option<RawFlag>,
     silence: Option<RawFlag>,
-    compress: Compress,
     lanes: lanes::Typed,
-    /// What is not there yet, first.
-    not_there: Option<String>,
-}
-
-#[derive(Debug, Default)]
-struct Compress {
-    asked: bool,
-    /// `--compress-choice`, which asks for it, too, unless it is `none`.
-    choice: Option<String>,
-    /// `--compress-level`: likewise.
-    has_level: bool,
+    reconnect: Option<Duration>,
 }
 
 impl Typed {
@@ -81,9 +71,6 @@ impl Typed {
             Opt::Ipv6 => self.family = Some(Family::V6),
             Opt::Contimeout => self.start = Some(flag.clone()),
             Opt::Timeout => self.silence = Some(flag.clone()),
-            Opt::Compress | Opt::OldCompress | Opt::NewCompress => self.compress.asked = on,
-            Opt::CompressChoice => self.compress.choice = Some(flag.text()?.to_ascii_lowercase()),
-            Opt::CompressLevel => self.compress.has_level = true,
             Opt::Lanes | Opt::LaneKind | Opt::LanePorts | Opt::LanesFrom => {
                 self.lanes.take(flag)?;
             }
@@ -93,16 +80,10 @@ impl Typed {
         Ok(())
     }
 
-    fn lack(&mut self, flag: &RawFlag, why: &str) {
-        self.not_there.get_or_insert_with(|| format!("{}: {why}", flag.spelling));
-    }
-
     fn take_reconnect(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
-        let time =
-            duration(flag.text()?).ok_or_else(|| flag.refuse("is not a time such as 30s or 5m"));
-        if !time?.is_zero() {
-            self.lack(flag, "a session that is lost is not taken up again yet; start the job anew");
-        }
+        let refuse = || flag.refuse("is not a time such as 30s or 5m");
+        let time = duration(flag.text()?).ok_or_else(refuse)?;
+        self.reconnect = Some(time).filter(|time| !time.is_zero());
         Ok(())
     }
 
@@ -114,13 +95,6 @@ impl Typed {
         raw: &RawArgs,
         surroundings: &dyn Surroundings,
     ) -> Result<Remote, Refusal> {
-        if let Some(sentence) = self.not_there {
-            return Err(Refusal::unsupported(sentence));
-        }
-        if self.compress.is_asked() {
-            let sentence = "compressing on the way is not there yet; leave -z out, or let ssh do it: -e 'ssh -C'";
-            return Err(Refusal::unsupported(sentence));
-        }
         refuse_to_split(raw)?;
         let shell = shell(self.shell.as_ref(), surroundings)?.with_family(self.family);
         Ok(Remote {
@@ -131,19 +105,10 @@ impl Typed {
             as_root: self.as_root,
             patience_at_start: patience(self.start.as_ref())?,
             patience: patience(self.silence.as_ref())?,
+            reconnect: self.reconnect,
             lanes: self.lanes.settle(self.family)?,
             list,
         })
-    }
-}
-
-impl Compress {
-    fn is_asked(&self) -> bool {
-        match self.choice.as_deref() {
-            Some("none") => false,
-            Some(_) => true,
-            None => self.asked || self.has_level,
-        }
     }
 }
 

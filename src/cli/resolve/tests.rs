@@ -10,6 +10,8 @@ use crate::exit_code::Exit;
 
 mod effects;
 
+mod limits;
+
 mod oracle;
 
 mod output;

@@ -68,9 +68,17 @@ struct Open {
 #[derive(Clone, Debug)]
 enum Object {
     Dir(Arc<ServedDir>),
-    File(Arc<File>),
+    File(Arc<ServedFile>),
     /// Of a piece of an old file that the requester has.
     Signature(Arc<Signature>),
+}
+
+/// A file that is held open for the requester.
+#[derive(Debug)]
+struct ServedFile {
+    file: File,
+    /// Its content is compressed already.
+    is_as_is: bool,
 }
 
 /// A directory that is held open for the requester.
@@ -236,33 +244,34 @@ impl Server {
                 answering.last(Reply::Mount(mount))
             }
             Request::OpenFile { file } => {
+                let is_as_is = self.is_as_is(&file.at.name);
                 let (file, metadata) = self.open_file(&file)?;
-                self.opened(answering, Object::File(Arc::new(file)), metadata)
+                let served = ServedFile { file, is_as_is };
+                self.opened(answering, Object::File(Arc::new(served)), metadata)
             }
             Request::Fetch { file, wants, room } => {
-                let dir = self.dir_of_content(&file)?;
+                let dir = self.dir_to_read(answering, &file)?;
                 content::fetch(answering, &dir.dir, &file, wants, room.bytes())
             }
             Request::Renew { file, wants, old, room } => {
-                let dir = self.dir_of_content(&file)?;
+                let dir = self.dir_to_read(answering, &file)?;
                 searching::renew(answering, &dir.dir, &file, wants, &old, room.bytes())
             }
-            Request::Read { file, span } => content::read(answering, &*self.file(file)?, span),
+            Request::Read { file, span } => {
+                let served = self.content_of(answering, file)?;
+                content::read(answering, &served.file, span)
+            }
             Request::FindExtents { file, span, room } => {
-                content::find_extents(answering, &*self.file(file)?, span, room.bytes())
+                content::find_extents(answering, &self.file(file)?.file, span, room.bytes())
             }
             Request::Hash { of, algorithm, seed, span } => {
-                let file = match of {
-                    wire::ContentOf::Open(handle) => self.file(handle)?,
-                    wire::ContentOf::Named(file) => Arc::new(self.open_file(&file)?.0),
-                };
-                content::hash(answering, &file, (algorithm, seed), span)
+                self.hash(answering, of, (algorithm, seed), span)
             }
             Request::LookAtFile { file, wants, .. } => {
-                look::seen(answering, &look::Subject::File(&*self.file(file)?), wants)
+                look::seen(answering, &look::Subject::File(&self.file(file)?.file), wants)
             }
             Request::Measure { file } => {
-                let size = self.file(file)?.device_size()?;
+                let size = self.file(file)?.file.device_size()?;
                 answering.last(Reply::Size(size))
             }
             Request::Remove { at, expected } => self.remove(answering, &at, &expected),
@@ -275,7 +284,8 @@ impl Server {
             }
             Request::Delta { file, span, basis, room } => {
                 let old = self.old_file(&basis)?;
-                searching::search(answering, &*self.file(file)?, span, &old, room.bytes())
+                let served = self.content_of(answering, file)?;
+                searching::search(answering, &served.file, span, &old, room.bytes())
             }
         }
     }
@@ -336,7 +346,7 @@ impl Server {
         }
     }
 
-    fn file(&self, handle: Handle) -> Result<Arc<File>, Halt> {
+    fn file(&self, handle: Handle) -> Result<Arc<ServedFile>, Halt> {
         match self.open.read().get(&handle).map(|open| &open.object) {
             Some(Object::File(file)) => Ok(Arc::clone(file)),
             Some(_) => Err(Halt::because(FaultKind::WrongHandle, "it is no file")),

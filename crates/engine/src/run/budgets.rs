@@ -2,7 +2,6 @@
 //! source keeps.
 
 use std::io;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,7 +21,7 @@ const TURNS: usize = 8;
 
 /// What tasks share out. Every wait here ends when the run does.
 pub(crate) struct Budgets {
-    rate: RateLimit,
+    rate: Arc<RateLimit>,
     /// Descriptors of the tasks at work.
     open_files: Budget,
     /// Directories that stay open between the tasks that work in them.
@@ -60,9 +59,9 @@ pub(crate) struct OpenLevels<'a> {
 }
 
 impl Budgets {
-    pub(super) fn new(bytes_per_sec: Option<u64>, descriptors: Descriptors, token: Cancel) -> Self {
+    pub(super) fn new(rate: Arc<RateLimit>, descriptors: Descriptors, token: Cancel) -> Self {
         Self {
-            rate: RateLimit::new(bytes_per_sec.and_then(NonZeroU64::new)),
+            rate,
             open_files: Budget::new(descriptors.tasks),
             open_dirs: OpenDirs::new(descriptors.dirs),
             signatures: Budget::new(SIGNATURES),

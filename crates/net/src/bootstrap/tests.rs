@@ -93,6 +93,8 @@ fn agent() -> Agent {
         revision: REVISION.to_owned(),
         program: Some(Program { bytes, hash: HASH.to_owned(), system: system() }),
         as_root: false,
+        silence: None,
+        start: None,
     }
 }
 
@@ -185,6 +187,28 @@ fn a_named_agent_is_run_and_nothing_else() {
     let named = Agent { path: Some("mine".into()), ..agent() };
     assert_eq!(host.greeting(&named), "mine\nhow are you?\n");
     assert!(!host.path("home/.cache").exists());
+}
+
+#[test]
+fn an_agent_is_told_how_long_to_wait_for_a_sign_of_life() {
+    let host = Host::new();
+    let script = format!(
+        "#!/bin/sh\n[ \"$2\" = --revision ] && exec echo '{REVISION}'\necho \"$*\"; exec cat\n"
+    );
+    write_program(&host.path("bin/lanesync"), &script);
+    assert_eq!(host.greeting(&agent()), "agent\nhow are you?\n");
+    let patient = Agent { silence: Some(Duration::from_secs(3)), ..agent() };
+    assert_eq!(host.greeting(&patient), "agent --silence=3\nhow are you?\n");
+    let named = Agent { path: Some("lanesync".into()), ..patient };
+    assert_eq!(host.greeting(&named), "agent --silence=3\nhow are you?\n");
+}
+
+#[test]
+fn an_agent_that_does_not_start_in_time_is_given_up() {
+    let host = Host::behind("exec sleep 1000");
+    let hasty = Agent { start: Some(Duration::from_millis(100)), ..agent() };
+    let error = host.start(&hasty).unwrap_err();
+    assert!(matches!(error, BootstrapError::Late { .. }), "{error}");
 }
 
 #[test]

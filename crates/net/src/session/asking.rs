@@ -87,6 +87,9 @@ impl State {
         if let Some(over) = &self.over {
             return Some(AskError::Over(over.to_string().into()));
         }
+        if self.asks_no_more {
+            return Some(AskError::Over("the run was stopped".into()));
+        }
         let text = "this side of the session answers, and does not ask";
         (self.part() == Some(Part::Responder)).then(|| AskError::Over(text.into()))
     }

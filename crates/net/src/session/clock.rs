@@ -19,7 +19,8 @@ const LINGER: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(super) struct Clock {
     thread: Option<Thread>,
-    lingers: bool,
+    /// How long the lanes have to end by themselves, once they are to.
+    linger: Option<Duration>,
 }
 
 impl Clock {
@@ -30,7 +31,12 @@ impl Clock {
 
     /// From now on all lanes have a little time to end by themselves.
     pub(super) fn start_lingering(&mut self) {
-        self.lingers = true;
+        self.linger_for(LINGER);
+    }
+
+    /// The same, and how little.
+    pub(super) fn linger_for(&mut self, limit: Duration) {
+        self.linger = Some(self.linger.map_or(limit, |before| before.min(limit)));
     }
 }
 
@@ -55,8 +61,9 @@ fn run(shared: &Shared) {
             if state.over.is_some() {
                 over_at.get_or_insert(now + shared.setup.patience.silence);
             }
-            if state.clock.lingers {
-                linger_at.get_or_insert(now + LINGER);
+            if let Some(limit) = state.clock.linger {
+                let until = now + limit;
+                linger_at = Some(linger_at.map_or(until, |at: Duration| at.min(until)));
             }
             if [over_at, linger_at].into_iter().flatten().any(|at| now >= at) {
                 state.give_up();

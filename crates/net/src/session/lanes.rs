@@ -8,7 +8,7 @@ use std::thread::Thread;
 use parking_lot::Mutex;
 use wire::{
     Arrived, Frame, Hello, LaneEnd, LaneNumber, Link, Opening, Patience, Requester, Told, Topic,
-    Violation, limits::LANES,
+    Unpacker, Violation, limits::LANES,
 };
 
 use super::batch::Batch;
@@ -17,6 +17,7 @@ use super::serving::QUEUED_BYTES;
 use super::state::{Part, Shared, State};
 use crate::further::Lossy;
 use crate::lane::{Hangup, Lane, LaneKind};
+use crate::pace::Paced;
 
 /// How much is read at once.
 const READ_BYTES: usize = 256 * 1024;
@@ -160,6 +161,7 @@ fn read(ours: &Ours, mut reader: Box<dyn Read + Send>) {
     let Ours { shared, key, link, carried } = ours;
     let key = *key;
     let mut buffer = vec![0; READ_BYTES];
+    let mut unpacker = Unpacker::default();
     let mut is_sound = true;
     loop {
         match reader.read(&mut buffer) {
@@ -170,7 +172,7 @@ fn read(ours: &Ours, mut reader: Box<dyn Read + Send>) {
             Ok(count) if is_sound => {
                 shared.received_bytes.fetch_add(count as u64, Ordering::Relaxed);
                 carried.fetch_add(count as u64, Ordering::Relaxed);
-                if let Err(loss) = shared.receive(key, link, &buffer[..count]) {
+                if let Err(loss) = shared.receive((key, link), &mut unpacker, &buffer[..count]) {
                     // Who broke a rule is told so, and is to end the lane.
                     is_sound = false;
                     shared.lose(key, loss);
@@ -183,9 +185,10 @@ fn read(ours: &Ours, mut reader: Box<dyn Read + Send>) {
     }
 }
 
-fn write(ours: &Ours, mut writer: Box<dyn Write + Send>) {
+fn write(ours: &Ours, writer: Box<dyn Write + Send>) {
     let Ours { shared, key, link, carried } = ours;
     let key = *key;
+    let mut writer = Paced::new(writer, || shared.pace.get().cloned());
     let mut batch = Batch::new();
     let mut is_flushed = true;
     loop {
@@ -196,7 +199,7 @@ fn write(ours: &Ours, mut writer: Box<dyn Write + Send>) {
                 batch.push_first(own);
                 let byte_count = batch.byte_count() as u64;
                 shared.sent_bytes.fetch_add(byte_count, Ordering::Relaxed);
-                let written = batch.write(&mut *writer);
+                let written = batch.write(&mut writer);
                 carried.fetch_add(byte_count, Ordering::Relaxed);
                 link.lock().transmitted(shared.now());
                 written
@@ -228,7 +231,12 @@ impl Shared {
     }
 
     /// Takes bytes that arrived on a lane.
-    fn receive(&self, key: LaneKey, link: &Mutex<Link>, bytes: &[u8]) -> Result<(), Loss> {
+    fn receive(
+        &self,
+        (key, link): (LaneKey, &Mutex<Link>),
+        unpacker: &mut Unpacker,
+        bytes: &[u8],
+    ) -> Result<(), Loss> {
         let (greeted, received, frames) = {
             let mut link = link.lock();
             let knew = link.peer().is_some();
@@ -245,7 +253,7 @@ impl Shared {
         let mut arrivals = Vec::with_capacity(frames.len());
         for frame in frames {
             match frame.header.kind.topic() {
-                Some(Topic::Response) => match Arrived::decode(frame) {
+                Some(Topic::Response) => match Arrived::decode(frame, unpacker) {
                     Ok(arrived) => arrivals.push(Arrival::Response(arrived)),
                     Err(violation) => {
                         decoded = Err(Loss::Broken(violation));

@@ -9,9 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::Thread;
 
+use model::settings::Method;
 use wire::{
-    Delivery, End, FaultKind, Handle, IoFault, Piece, Reply, Request, Respond, RespondError,
-    Responder, Serve, Ticket, Work,
+    Delivery, End, FaultKind, Features, Handle, IoFault, Packed, Packer, Packing, Piece, Reply,
+    Request, Respond, RespondError, Responder, Serve, Ticket, Work,
 };
 
 use super::state::{Deferred, Shared, State};
@@ -22,6 +23,8 @@ pub(super) const QUEUED_BYTES: usize = 1024 * 1024;
 /// The threads that serve.
 pub(super) struct Crew {
     pub(super) serve: Option<Arc<dyn Serve>>,
+    /// How content is compressed, if it is.
+    pub(super) content: Option<Method>,
     limit: usize,
     count: usize,
     /// Those that have nothing to do.
@@ -40,6 +43,7 @@ impl Crew {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             serve: None,
+            content: None,
             limit: limit.max(1),
             count: 0,
             idle: Vec::new(),
@@ -121,11 +125,13 @@ struct Job {
     drops: Vec<Handle>,
     cancels: Vec<Ticket>,
     run: Option<(Ticket, Request)>,
+    packing: Packing,
 }
 
 /// What a thread of the crew does, until the session is over.
 pub(super) fn serve(shared: &Shared) {
     let mut seat = Seat::Called;
+    let mut packer = Packer::default();
     while let Some((serve, job)) = next(shared, seat) {
         for ticket in job.cancels {
             serve.cancel(ticket);
@@ -137,7 +143,8 @@ pub(super) fn serve(shared: &Shared) {
         seat = Seat::Idle;
         if let Some((ticket, request)) = job.run {
             seat = Seat::Ran(ticket);
-            let mut respond = Pieces { shared, ticket, is_answered: false };
+            packer.set(job.packing);
+            let mut respond = Pieces::new(shared, ticket, &mut packer);
             // Its panic is told by the hook; whoever asked is told here, and others are served on.
             let ran = catch_unwind(AssertUnwindSafe(|| serve.run(ticket, request, &mut respond)));
             if !respond.is_answered {
@@ -159,7 +166,9 @@ fn next(shared: &Shared, mut seat: Seat) -> Option<(Arc<dyn Serve>, Job)> {
         if state.over.is_some() {
             return Some(None);
         }
-        let job = if state.crew.is_dropping { Job::default() } else { state.take_work() };
+        let mut job = if state.crew.is_dropping { Job::default() } else { state.take_work() };
+        let taken = state.greeting.as_ref().map_or(Features::empty(), |hello| hello.features);
+        job.packing = Packing { taken, content: state.crew.content };
         let serve = state.crew.serve.clone();
         if job.run.is_none() && job.drops.is_empty() && job.cancels.is_empty() {
             state.crew.idle.push(me.clone());
@@ -194,12 +203,22 @@ impl State {
 struct Pieces<'a> {
     shared: &'a Shared,
     ticket: Ticket,
+    packer: &'a mut Packer,
+    is_worth_packing: bool,
     is_answered: bool,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(shared: &'a Shared, ticket: Ticket, packer: &'a mut Packer) -> Self {
+        Self { shared, ticket, packer, is_worth_packing: true, is_answered: false }
+    }
 }
 
 impl Respond for Pieces<'_> {
     fn respond(&mut self, piece: Piece, end: End) -> Result<Delivery, RespondError> {
-        let (ticket, mut piece, mut is_held) = (self.ticket, Some(piece), false);
+        // Here and not where it is sent: there are many who serve, and no lock is held.
+        let mut packed = Some(self.packer.pack(piece, self.is_worth_packing));
+        let (ticket, mut is_held) = (self.ticket, false);
         let delivered = self.shared.wait_until(|state, me| {
             let lane = state.responder.lane_of(ticket).filter(|_| state.over.is_none());
             let State { responder, lanes, crew, .. } = state;
@@ -220,10 +239,14 @@ impl Respond for Pieces<'_> {
                     return None;
                 }
             }
-            piece.take().map(|piece| responder.respond(ticket, piece, end))
+            packed.take().map(|packed: Packed| responder.respond(ticket, packed, end))
         });
         self.is_answered |=
             matches!(delivered, Ok(Delivery::Stale)) || (delivered.is_ok() && end == End::Last);
         delivered
+    }
+
+    fn leave_as_is(&mut self) {
+        self.is_worth_packing = false;
     }
 }

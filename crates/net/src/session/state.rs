@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,7 @@ use super::further::Further;
 use super::lanes::{LaneKey, LaneState};
 use super::serving::{self, Crew};
 use crate::lane::Hangup;
+use crate::pace::Pace;
 
 /// Which of the two machines a side has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub(super) struct State {
     pub(super) next_key: u32,
     pub(super) session: Option<SessionId>,
     pub(super) over: Option<Over>,
+    /// Nobody waits for answers any more: the run was stopped.
+    pub(super) asks_no_more: bool,
     /// This side, and the other one, has told its last.
     pub(super) is_done: bool,
     pub(super) peer_is_done: bool,
@@ -118,6 +121,7 @@ pub(super) struct Shared {
     born: Instant,
     pub(super) sent_bytes: AtomicU64,
     pub(super) received_bytes: AtomicU64,
+    pub(super) pace: OnceLock<Arc<dyn Pace>>,
     state: Mutex<State>,
 }
 
@@ -142,6 +146,7 @@ impl Shared {
             next_key: 0,
             session: None,
             over: None,
+            asks_no_more: false,
             is_done: false,
             peer_is_done: false,
             unsendable: None,
@@ -164,6 +169,7 @@ impl Shared {
             born: Instant::now(),
             sent_bytes: AtomicU64::new(0),
             received_bytes: AtomicU64::new(0),
+            pace: OnceLock::new(),
             state: Mutex::new(state),
         })
     }
@@ -395,17 +401,28 @@ impl State {
         if let Some(switch) = &self.further.switch {
             self.deferred.hangups.push(Arc::new(switch.clone()));
         }
-        let Self { deferred, waiters, starters, .. } = self;
-        let wakes = &mut deferred.wakes;
-        wakes.extend(waiters.drain().map(|(_, thread)| thread));
-        wakes.extend(starters.room.drain(..));
-        wakes.extend(starters.handles.drain(..));
-        wakes.extend(starters.signatures.drain(..));
+        self.wake_askers();
+        let Self { deferred, .. } = self;
         self.crew.dismiss(deferred);
         self.clock.wake(&mut deferred.wakes);
         for lane in self.lanes.values_mut() {
             deferred.wakes.append(&mut lane.held);
         }
+    }
+
+    /// From now on all lanes have no more than this time to end by themselves.
+    pub(super) fn linger(&mut self, limit: Duration) {
+        self.clock.linger_for(limit);
+        self.clock.wake(&mut self.deferred.wakes);
+    }
+
+    /// Whoever asks or waits for an answer looks again.
+    pub(super) fn wake_askers(&mut self) {
+        let Self { deferred: Deferred { wakes, .. }, waiters, starters, .. } = self;
+        wakes.extend(waiters.drain().map(|(_, thread)| thread));
+        wakes.extend(starters.room.drain(..));
+        wakes.extend(starters.handles.drain(..));
+        wakes.extend(starters.signatures.drain(..));
     }
 
     /// Ends the session because of an error on this side.

@@ -1,5 +1,7 @@
 //! Two sides that keep the order of a run, and such that do not.
 
+use std::num::NonZeroU64;
+
 use super::{
     Control, ControlError, Failure, FailureKind, Fingerprint, LaneCount, LaneKind, LaneTalk,
     LaneWanted, Message, PortRange, Role, Task, Told,
@@ -97,12 +99,30 @@ fn what_cannot_come_ends_the_session() {
         (Message::Ended(outcome()), [false, false, false, true]),
         (Message::Cancel, [false, true, false, false]),
         (Message::EventCredit(1), [false; 4]),
+        (Message::Pace(1), [false, true, false, false]),
         (Message::Bye, [true; 4]),
     ] {
         let ((waiting, new), (begun, busy)) = (pair(), working());
         let came = [new, busy, waiting, begun].map(|mut to| give(&mut to, &message).is_ok());
         assert_eq!(came, may_come, "{message:?}");
     }
+}
+
+#[test]
+fn of_several_paces_the_newest_counts_and_none_before_the_job() {
+    let (mut controller, mut agent) = pair();
+    let pace = |bytes_per_sec| NonZeroU64::new(bytes_per_sec);
+    controller.pace(pace(1)).expect_err("nothing was begun");
+    controller.begin(Task::ServeSource, b"job").expect("it is new");
+    for bytes_per_sec in [7, 8, 9] {
+        controller.pace(pace(bytes_per_sec)).expect("it works");
+    }
+    pass(&mut controller, &mut agent).expect("it is sound");
+    let told: Vec<_> = std::iter::from_fn(|| agent.poll_told()).collect();
+    assert_eq!(told, [Told::Begin(Task::ServeSource, b"job".to_vec()), Told::Pace(pace(9))]);
+    controller.pace(None).expect("it works");
+    pass(&mut controller, &mut agent).expect("it is sound");
+    assert_eq!((agent.poll_told(), agent.poll_told()), (Some(Told::Pace(None)), None));
 }
 
 #[test]

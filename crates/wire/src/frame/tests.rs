@@ -78,8 +78,10 @@ fn headers_that_say_too_much_are_refused() {
     check(&raw(0, 0, 0, 0, 1), Violation::FrameKind(0));
     check(&raw(0, 99, 0, 0, 1), Violation::FrameKind(99));
     check(&raw(0, 32, 0x80, 0, 1), Violation::Header(FrameKind::Response));
-    check(&raw(0, 32, 0x02, 0, 1), Violation::Compression);
-    check(&raw(0, 32, 0x04, 0, 1), Violation::Compression);
+    check(&raw(0, 16, 0x02, 0, 1), Violation::Header(FrameKind::Request));
+    check(&raw(0, 1, 0x02, 0, 0), Violation::Header(FrameKind::Control));
+    check(&raw(0, 16, 0x04, 0, 1), Violation::Header(FrameKind::Request));
+    check(&raw(0, 32, 0x06, 0, 1), Violation::Compression);
     check(&raw(0, 32, 0, 0, 0), Violation::Header(FrameKind::Response));
     check(&raw(0, 16, 0x01, 0, 1), Violation::Header(FrameKind::Request));
     check(&raw(0, 1, 0, 0, 1), Violation::Header(FrameKind::Control));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::IdTarget;
-use model::settings::Deltas;
+use model::settings::{Deltas, Method};
 use net::RemoteShell;
 use net::further::{Opener, Plan, Wish};
 use net::shell::Family;
@@ -124,13 +124,42 @@ fn time_runs_out_as_asked_for() {
 }
 
 #[test]
+fn a_session_that_is_lost_is_had_again_as_asked_for() {
+    let reconnect = |line| remote(line).reconnect;
+    assert_eq!((reconnect("-a"), reconnect("--reconnect=5m --reconnect=0")), (None, None));
+    assert_eq!(reconnect("--reconnect=90"), Some(Duration::from_secs(90)));
+    assert_eq!(reconnect("--reconnect=5m"), Some(Duration::from_secs(300)));
+}
+
+#[test]
+fn content_is_compressed_as_asked_for() {
+    let got = |line: &str| {
+        let words = line.split(' ').chain(["s", "h:d"]).map(Into::into).collect();
+        resolve_words(words, &Fake::default()).unwrap().job.settings.compression
+    };
+    let method = |line| got(line).map(|compression| compression.method);
+    for line in ["-a", "-z --no-z", "-z --zc=none", "--zc=zlib --zl=0", "--skip-compress=gz"] {
+        assert_eq!(method(line), None, "{line}");
+    }
+    let zstd = |level| Some(Method::Zstd { level });
+    for line in ["-z", "-zz", "--zc=zstd", "--zc=auto", "--zc=zlibx", "--new-compress"] {
+        assert_eq!(method(line), zstd(0), "{line}");
+    }
+    assert_eq!(method("--compress-level=19"), zstd(19));
+    assert_eq!(method("-z --zl=-7"), zstd(-7));
+    assert_eq!(method("--zc=lz4"), Some(Method::Lz4));
+    let skips = |line, name: &[u8]| got(line).unwrap().skipped.has_suffix_of(name);
+    assert!(skips("-z", b"a.gz") && !skips("-z", b"a.log"));
+    assert!(skips("-z --skip-compress=log", b"a.log"));
+    assert!(!skips("-z --skip-compress=", b"a.gz"));
+    let here = resolve_words(["-z", "s", "d"].map(Into::into).to_vec(), &Fake::default());
+    assert_eq!(here.unwrap().job.settings.compression, None);
+}
+
+#[test]
 fn what_is_not_there_yet_is_refused_and_not_passed_over() {
     let check = |line, part| refuses(line, Exit::Unsupported, part);
-    check("-z", "compressing on the way");
-    check("--zc=zstd", "compressing on the way");
-    check("--compress-level=3", "compressing on the way");
     check("--lanes=4 --lane-kind=ssh", "--lanes: more than one lane over ssh");
-    check("--reconnect=5m", "--reconnect: a session that is lost");
     check("-M--delete", "-M--delete: of the options for the other side only");
     check("-A -M--fake-super", "-A with --fake-super on one side only");
     check("--files-from=host::list", "is of a daemon");
@@ -146,9 +175,6 @@ fn what_is_not_there_yet_is_refused_and_not_passed_over() {
 fn what_changes_nothing_is_taken() {
     for line in [
         "--lanes=auto --lanes=1 --lane-kind=ssh --lanes-from=auto --reconnect=0",
-        "-z --no-z",
-        "--compress-choice=none",
-        "--skip-compress=gz/zip",
         "--blocking-io",
         "-s",
         "--protect-args",

@@ -1,11 +1,10 @@
 //! What flags become as settings of the job.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use model::settings::{
     Append, BasisAction, Checksum, ContentCheck, DeleteLimit, DeleteWhen, Depth, MissingArgs,
-    Mtimes, OneFileSystem, Partial, Perms, Privilege, Staging, Symlinks, Workers, Xattrs,
+    Mtimes, OneFileSystem, Partial, Perms, Privilege, Staging, Symlinks, Xattrs,
 };
 use model::{IdPattern, IdRule, IdTarget};
 
@@ -471,60 +470,6 @@ fn basis_trees_are_of_one_kind() {
     refuses("--compare-dest=a --link-dest=b", Exit::Usage, "do not go together");
     refuses(&"--link-dest=a ".repeat(21), Exit::Usage, "more than 20");
     check(&"--link-dest=a ".repeat(20), |got| got.job.settings.basis.dirs.len(), 20);
-}
-
-#[test]
-fn limits_and_the_configuration_file() {
-    let rate = |line, expected| check(line, |got| got.job.settings.limits.bytes_per_sec, expected);
-    rate("--bwlimit=100", Some(102_400));
-    rate("--bwlimit=1.5m", Some(3 << 19));
-    rate("--bwlimit=2000b", Some(2048));
-    rate("--bwlimit=0", None);
-    rate("--bwlimit=5 --no-bwlimit", None);
-    refuses("--bwlimit=1b", Exit::Usage, "less than 512");
-    refuses("--bwlimit=x", Exit::Usage, "not a rate");
-    let stop = |line, expected: &str| {
-        let point: jiff::Timestamp = expected.parse().unwrap();
-        check(line, |got| got.job.settings.limits.stop_at, Some(point.into()));
-    };
-    stop("--stop-after=5", "2026-11-22T06:28:53Z");
-    stop("--time-limit=60", "2026-11-22T07:23:53Z");
-    stop("--stop-at=14:00", "2026-11-22T14:00:00Z");
-    stop("--stop-after=5 --stop-at=14:00", "2026-11-22T14:00:00Z");
-    for bad in ["--stop-after=0", "--stop-after=x", "--stop-at=x", "--stop-at=2020-1-1"] {
-        refuses(bad, Exit::Usage, "--stop-a");
-    }
-    check("", |got| got.job.settings.limits.started.secs, 1_795_328_633);
-    let workers = |text: &'static str, line, expected: Option<usize>| {
-        let fake = Fake {
-            variables: vec![("HOME", "/home/u")],
-            files: vec![("/home/u/.config/lanesync/config", text)],
-            ..Fake::default()
-        };
-        let expected = expected.and_then(NonZeroUsize::new).map_or(Workers::Auto, Workers::Fixed);
-        check_in(&fake, line, |got| got.job.settings.limits.workers, expected);
-    };
-    workers("", "", None);
-    workers("", "--workers=3", Some(3));
-    workers("workers = 8", "", Some(8));
-    workers("workers = 8", "--workers 2", Some(2));
-    workers("workers = 8", "--workers=auto", None);
-    refuses("--workers=0", Exit::Usage, "--workers=0");
-    refuses("--workers=4097", Exit::Usage, "--workers=4097");
-    let fake = Fake {
-        variables: vec![("XDG_CONFIG_HOME", "/x"), ("HOME", "/home/u")],
-        files: vec![("/x/lanesync/config", "no-empty-source = true")],
-        ..Fake::default()
-    };
-    check_in(&fake, "", |got| got.job.settings.delete.refuse_empty_source, true);
-    check_in(&fake, "--empty-source", |got| got.job.settings.delete.refuse_empty_source, false);
-    let bad = Fake {
-        variables: vec![("XDG_CONFIG_HOME", "/x")],
-        files: vec![("/x/lanesync/config", "\nno-empty-sauce = true")],
-        ..Fake::default()
-    };
-    let refusal = resolve_in(&bad, "-a").unwrap_err();
-    assert!(refusal.sentence.starts_with("/x/lanesync/config:2: "), "{}", refusal.sentence);
 }
 
 #[test]

@@ -315,6 +315,7 @@ fn bring_with(
         sink: Arc::new(Nobody),
         gauges: Arc::default(),
         cancel: Cancel::new(),
+        rate: Arc::new(sched::RateLimit::new(None)),
         umask: 0o022,
     };
     run_from(&source(session), &job, &Arc::default(), &around).unwrap()

@@ -2,17 +2,18 @@
 
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use fs::{Dir, File};
 use model::Kind;
 use model::settings::Checksum;
 use wire::{
-    After, Algorithm, AttributesPiece, Content, ContentSum, Digest, FaultKind, FileAt, Follow,
-    IoFault, List, Malformed, Piece, Reply, Span, Wants, limits,
+    After, Algorithm, AttributesPiece, Content, ContentOf, ContentSum, Digest, FaultKind, FileAt,
+    Follow, Handle, IoFault, List, Malformed, Name, Piece, Reply, Span, Wants, limits,
 };
 
 use super::look::{self, Detailed, Subject};
-use super::{Answering, Halt, of_wire, open_file};
+use super::{Answering, Halt, ServedDir, ServedFile, Server, of_wire, open_file};
 use crate::checksum;
 use crate::endpoint::sums;
 
@@ -156,4 +157,50 @@ pub(super) fn hash(
     let go_on = || answering.go_on().map_err(|_| io::Error::from(io::ErrorKind::Interrupted));
     let digest = checksum::of_range(algorithm, file, span.range(), go_on)?;
     answering.last(Reply::Digest(Digest::new(digest)?))
+}
+
+impl Server {
+    /// Whether the content of what is called so is compressed already.
+    pub(super) fn is_as_is(&self, name: &Name) -> bool {
+        self.terms.left_as_is.as_ref().is_some_and(|it| it.has_suffix_of(name.as_bytes()))
+    }
+
+    /// The directory of a file that is read by its name.
+    pub(super) fn dir_to_read(
+        &self,
+        answering: &mut Answering<'_>,
+        file: &FileAt,
+    ) -> Result<Arc<ServedDir>, Halt> {
+        let dir = self.dir_of_content(file)?;
+        if self.is_as_is(&file.at.name) {
+            answering.respond.leave_as_is();
+        }
+        Ok(dir)
+    }
+
+    /// A file that is open and read.
+    pub(super) fn content_of(
+        &self,
+        answering: &mut Answering<'_>,
+        file: Handle,
+    ) -> Result<Arc<ServedFile>, Halt> {
+        let served = self.file(file)?;
+        if served.is_as_is {
+            answering.respond.leave_as_is();
+        }
+        Ok(served)
+    }
+
+    pub(super) fn hash(
+        &self,
+        answering: &mut Answering<'_>,
+        of: ContentOf,
+        how: (Algorithm, u64),
+        span: Span,
+    ) -> Result<(), Halt> {
+        match of {
+            ContentOf::Open(handle) => hash(answering, &self.file(handle)?.file, how, span),
+            ContentOf::Named(file) => hash(answering, &self.open_file(&file)?.0, how, span),
+        }
+    }
 }

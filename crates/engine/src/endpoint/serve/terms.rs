@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use filter::Rules;
 use model::settings::{Links, OneFileSystem, Symlinks};
-use model::{Interest, Job, Settings, Topic};
+use model::{Interest, Job, Settings, Suffixes, Topic};
 
 use super::Reach;
 use crate::pipeline;
@@ -47,6 +47,8 @@ pub struct Terms {
     pub stays_on_device: bool,
     /// `--copy-devices`: devices are read, as if they were files.
     pub reads_devices: bool,
+    /// What is compressed already, by its name; nobody asks where nothing is compressed.
+    pub left_as_is: Option<Suffixes>,
 }
 
 impl Terms {
@@ -62,6 +64,7 @@ impl Terms {
             tells_what_is_hidden: true,
             stays_on_device: false,
             reads_devices: true,
+            left_as_is: None,
         }
     }
 
@@ -97,7 +100,7 @@ impl Terms {
     }
 
     fn for_job_below(job: &Job, rules: &Rules) -> Self {
-        let Settings { traverse, links, write, topics, interest, .. } = &job.settings;
+        let Settings { traverse, links, write, compression, topics, interest, .. } = &job.settings;
         let mut roots = BTreeMap::<Box<[u8]>, Reach>::new();
         if traverse.files_from.is_some() {
             // It is looked at also where the list is empty.
@@ -117,6 +120,7 @@ impl Terms {
                 || *interest == Interest::Everything,
             stays_on_device: traverse.one_file_system != OneFileSystem::Cross,
             reads_devices: write.copy_devices,
+            left_as_is: compression.as_ref().map(|compression| compression.skipped.clone()),
         }
     }
 

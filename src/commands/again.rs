@@ -1,0 +1,138 @@
+//! A job with another host, taken up again when its session is lost (`--reconnect`).
+//!
+//! Nothing is remembered from one session to the next: the job is done anew, and finds what is there
+//! already. So it goes on however the connection was lost, and wherever that was noticed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::Surroundings;
+use filter::Rules;
+use model::{Job, Summary};
+use net::shell::Process;
+use report::settings::Volume;
+use sched::Cancel;
+
+use super::far::Far;
+use super::pace::Limit;
+use super::stops::{Now, Stops};
+use super::sync::tell;
+use crate::cli::{Refusal, Remote};
+use crate::exit_code::{Ending, Exit};
+
+/// How long it waits before it tries again, at first and at most.
+const BETWEEN_TRIES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
+
+/// A job with another host, ready to be done.
+pub(super) struct Ready {
+    pub(super) far: Far,
+    /// With what was typed of the source as it was found there.
+    pub(super) job: Job,
+}
+
+/// Reaches the other hosts, and finds the sources there.
+pub(super) fn reach(
+    remote: &Remote,
+    typed: &Job,
+    rules: &Rules,
+    stops: &Arc<Stops>,
+) -> Result<Ready, Refusal> {
+    let begun = |shell: &Process| stops.enter(Now::Reaching(shell.clone()));
+    let found = Far::reach(remote, stops, &begun).and_then(|mut far| {
+        if let Some(session) = far.source_session() {
+            stops.enter(Now::Finding(Arc::downgrade(session)));
+        }
+        let mut job = typed.clone();
+        far.find(&mut job, rules)?;
+        Ok(Ready { far, job })
+    });
+    if stops.is_stopped() {
+        let sentence = "stopped before anything was done".to_owned();
+        return Err(Refusal { exit: Exit::Interrupted, sentence });
+    }
+    found
+}
+
+/// What is done again.
+pub(super) struct Work<'a> {
+    pub(super) remote: &'a Remote,
+    /// As it was typed.
+    pub(super) typed: &'a Job,
+    pub(super) rules: &'a Arc<Rules>,
+    pub(super) limit: &'a Limit,
+    pub(super) volume: Volume,
+}
+
+impl Work<'_> {
+    /// Does it. What is said of its totals is said of the last session, which comes back with them.
+    pub(super) fn run(
+        &self,
+        mut ready: Ready,
+        around: &Surroundings,
+        stops: &Arc<Stops>,
+    ) -> (Ending, Summary, Far) {
+        loop {
+            let Ready { far, job } = ready;
+            let (ending, summary) = self.run_once(&far, &job, around, stops);
+            let is_lost = far.was_lost() && !stops.is_stopped();
+            let Some(patience) = self.remote.reconnect.filter(|_| is_lost) else {
+                return (ending, summary, far);
+            };
+            let host = self.remote.there.target.shown();
+            let secs = patience.as_secs();
+            tell(around, &format!("the session with {host} is lost; trying again for {secs} s"));
+            match self.reach_again(patience, around, stops) {
+                Some(again) => ready = again,
+                None if stops.is_stopped() => return (Ending::Interrupted, summary, far),
+                None => return (ending, summary, far),
+            }
+            tell(around, &format!("going on with {host}"));
+        }
+    }
+
+    fn run_once(
+        &self,
+        far: &Far,
+        job: &Job,
+        around: &Surroundings,
+        stops: &Stops,
+    ) -> (Ending, Summary) {
+        // Of this session alone: that it is lost does not end the job.
+        let cancel = Cancel::new();
+        let session = Arc::downgrade(far.session());
+        stops.enter(Now::Running { session, cancel: cancel.clone() });
+        let around = Surroundings { cancel: cancel.clone(), ..around.clone() };
+        let done = far.run(job, self.rules, &around, (self.volume, self.limit));
+        stops.enter(Now::Nothing);
+        // Whoever waits for the end of it waits no more.
+        cancel.cancel();
+        done
+    }
+
+    /// Tries until all is reached, for so long; `None` if it is not, or a signal came.
+    fn reach_again(
+        &self,
+        patience: Duration,
+        around: &Surroundings,
+        stops: &Arc<Stops>,
+    ) -> Option<Ready> {
+        let until = Instant::now() + patience;
+        let [mut pause, longest] = BETWEEN_TRIES;
+        loop {
+            let reached = reach(self.remote, self.typed, self.rules, stops);
+            if reached.is_err() {
+                stops.enter(Now::Nothing);
+            }
+            match reached {
+                Ok(ready) => return Some(ready),
+                Err(_) if stops.is_stopped() => return None,
+                Err(refusal) => tell(around, &refusal.sentence),
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || around.cancel.sleep(pause.min(left)).is_err() {
+                return None;
+            }
+            pause = (pause * 2).min(longest);
+        }
+    }
+}
