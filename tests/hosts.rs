@@ -16,6 +16,9 @@ mod host_to_host;
 #[path = "hosts/hostile.rs"]
 mod hostile;
 
+#[path = "hosts/logins.rs"]
+mod logins;
+
 #[path = "hosts/over_ssh.rs"]
 mod over_ssh;
 

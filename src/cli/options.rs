@@ -413,7 +413,7 @@ pub(crate) static SECTIONS: &[Section] = &[
             .alias(&["sudo"]).no(&["no-remote-sudo", "no-sudo"]).harmless(),
         opt(Opt::Lanes, "lanes", "connections beside ssh; auto (default) finds out itself")
             .text("NUM|auto").harmless(),
-        opt(Opt::LaneKind, "lane-kind", "what they are: auto, tcp or quic; ssh: none")
+        opt(Opt::LaneKind, "lane-kind", "what they are: auto, tcp, quic; ssh: none, or NUM logins")
             .text("KIND").harmless(),
         opt(Opt::LanePorts, "lane-ports", "where to listen for them; any port if not given")
             .text("FIRST-LAST").harmless(),

@@ -50,6 +50,9 @@ pub(crate) fn run(words: &[OsString], umask: u32) -> Exit {
             Ok(program) => return cli::tell(&format!("{}\n", hash(&program))),
             Err(error) => Err(refused(Exit::FileIo, &format!("read the own program: {error}"))),
         },
+        ["--lane"] => net::further::knock()
+            .map(|()| Exit::Success)
+            .map_err(|error| refused(Exit::Stream, &format!("join another one: {error}"))),
         [] => work(SILENCE, umask),
         [word] if word.starts_with(SILENCE_WORD) => {
             let secs = word[SILENCE_WORD.len()..].parse().ok().filter(|secs| *secs > 0);

@@ -424,7 +424,11 @@ impl Caller<'_> {
             session: Arc::new(session),
             shell: process,
             lanes: lanes.clone(),
-            whereabouts: Whereabouts::Login { shell: shell.clone(), target: host.clone() },
+            whereabouts: Whereabouts::Login {
+                shell: shell.clone(),
+                target: host.clone(),
+                agent: Arc::new(agent.once_sent()),
+            },
             list: list.clone(),
             stops: Arc::clone(self.stops),
             source_directory: Box::default(),
@@ -530,7 +534,7 @@ fn exit_of_start(error: &BootstrapError) -> Exit {
         BootstrapError::NotInstalled { .. } => Exit::NoAgent,
         BootstrapError::OtherSystem { .. } => Exit::Unsupported,
         BootstrapError::Upload { .. } => Exit::FileIo,
-        BootstrapError::Stream { .. } => Exit::Stream,
+        BootstrapError::Stream { .. } | BootstrapError::NotReached { .. } => Exit::Stream,
     }
 }
 

@@ -66,7 +66,8 @@ impl Sshd {
         fs::write(self.path("port"), port.to_string()).unwrap();
     }
 
-    fn port(&self) -> u16 {
+    /// Where it is reached.
+    pub(crate) fn port(&self) -> u16 {
         fs::read_to_string(self.path("port")).unwrap().parse().unwrap()
     }
 

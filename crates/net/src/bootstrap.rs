@@ -11,7 +11,8 @@
 //! (`a_cached_agent_that_others_could_have_put_there_does_not_run`).
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead, Read, Write};
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitStatus;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -19,8 +20,10 @@ use std::thread;
 use std::time::Duration;
 
 use thiserror::Error;
+use wire::Pass;
 
 use crate::lane::{Hangup, Lane, LaneKind};
+use crate::pipe::Reader;
 use crate::shell::{self, Process, RemoteShell, Started};
 use crate::target::Target;
 
@@ -30,8 +33,15 @@ const NOISE_MAX_BYTES: u64 = 64 * 1024;
 /// A line of the script.
 const LINE_MAX_BYTES: u64 = 4096;
 
+/// What a process is started with that only hands its streams over to an agent.
+const JOIN: &str = "agent --lane";
+
 /// What each line of the script begins with.
 const MARK: &str = "lanesync-bootstrap ";
+
+/// What a process that a further login has started says when it has reached the agent, and when not.
+pub(crate) const JOINED: &str = "lanesync-bootstrap joined";
+pub(crate) const REFUSED: &str = "lanesync-bootstrap no ";
 
 /// How long a remote shell has to end once it has nothing more to say.
 const TO_END: Duration = Duration::from_secs(5);
@@ -48,7 +58,7 @@ pub struct Program {
 }
 
 /// Where the agent comes from and what it is to answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Agent {
     /// `--agent-path`: this command and nothing else, as the remote user's shell understands it.
     pub path: Option<OsString>,
@@ -136,6 +146,14 @@ pub enum BootstrapError {
         /// The script's words.
         reason: String,
     },
+    /// Another login does not lead to the agent that runs there.
+    #[error("by another login the agent on {host} was not reached: {reason}")]
+    NotReached {
+        /// The host.
+        host: String,
+        /// Why, in the words of the process that was started there.
+        reason: String,
+    },
     /// The stream broke.
     #[error("speak with the remote shell on {host}: {error}")]
     Stream {
@@ -168,10 +186,8 @@ impl Agent {
         begun: &dyn Fn(&Process),
     ) -> Result<(Lane, Process), BootstrapError> {
         let program = shell.command_line(target, &[]).swap_remove(0);
-        let command =
-            self.path.as_ref().map_or_else(|| OsString::from("sh"), |path| self.typed(path));
         let started = shell
-            .start(target, &[&command])
+            .start(target, &[&self.command(&self.words())])
             .map_err(|error| BootstrapError::Start { shell: program.clone(), error })?;
         begun(&started.process);
         let host = target.shown();
@@ -190,12 +206,62 @@ impl Agent {
         Ok((lane, process))
     }
 
+    /// What it takes to come to the agent by further logins, once it runs.
+    #[must_use]
+    pub fn once_sent(mut self) -> Self {
+        self.program.iter_mut().for_each(|program| program.bytes = Vec::new());
+        self
+    }
+
+    /// By another login, the lane to the agent that runs on a host, which has given this pass.
+    pub(crate) fn join(
+        &self,
+        shell: &RemoteShell,
+        target: &Target,
+        pass: &Pass,
+        begun: impl FnOnce(&Process) -> io::Result<()>,
+    ) -> Result<Lane, JoinError> {
+        let program = shell.command_line(target, &[]).swap_remove(0);
+        let start = shell.start_apart(target, &[&self.command(JOIN)]);
+        let (started, complaint) = start.map_err(|error| JoinError {
+            error: BootstrapError::Start { shell: program.clone(), error },
+            complaint: String::new(),
+        })?;
+        let host = target.shown();
+        let mut dialogue = Dialogue { agent: self, shell: program.clone(), host, started };
+        let begun = begun(&dialogue.started.process).map_err(|error| dialogue.stream(error));
+        let Dialogue { started, .. } = match begun.and_then(|()| dialogue.join(pass)) {
+            Ok(()) => dialogue,
+            Err(error) => {
+                let complaint = complaint.last_line();
+                dialogue.started.process.hang_up();
+                return Err(JoinError { error, complaint });
+            }
+        };
+        let Started { stdin, stdout, process } = started;
+        Ok(Lane {
+            kind: LaneKind::Ssh,
+            losses: None,
+            reader: Box::new(ToTheEnd { stdout, process: process.clone(), shell: program }),
+            writer: Box::new(stdin),
+            hangup: Box::new(process),
+        })
+    }
+
+    /// What the remote shell is to run.
+    fn command(&self, words: &str) -> OsString {
+        match &self.path {
+            Some(path) => self.typed(path, words),
+            None => OsString::from("sh"),
+        }
+    }
+
     /// `--agent-path` may hold words, as rsync's `--rsync-path` does.
-    fn typed(&self, path: &OsStr) -> OsString {
+    fn typed(&self, path: &OsStr, words: &str) -> OsString {
         let mut command = OsString::from(if self.as_root { "sudo -n " } else { "" });
         command.push(path);
         command.push(" ");
-        command.push(self.words());
+        command.push(words);
         command
     }
 
@@ -208,9 +274,9 @@ impl Agent {
 
     /// What `sh` reads. All of it is one compound command, so that it has been read to its end
     /// before anything in it reads what follows.
-    fn script(&self) -> String {
+    fn script(&self, words: &str) -> String {
         let sudo = if self.as_root { "sudo -n " } else { "" };
-        let (revision, words) = (&self.revision, self.words());
+        let revision = &self.revision;
         let hash = self.program.as_ref().map_or("none", |program| &program.hash);
         format!(
             r#"{{
@@ -249,6 +315,49 @@ say run; exec {sudo}"$f" {words}
     }
 }
 
+/// Why another login came to nothing.
+#[derive(Debug)]
+pub(crate) struct JoinError {
+    error: BootstrapError,
+    /// The last that the remote shell said on its standard error.
+    complaint: String,
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.error {
+            BootstrapError::Ended { shell, status: Some(status), .. } => {
+                write!(formatter, "{} ended: {status}", shown(shell))?;
+            }
+            error => write!(formatter, "{error}")?,
+        }
+        let separator = if self.complaint.is_empty() { "" } else { ": " };
+        write!(formatter, "{separator}{}", self.complaint)
+    }
+}
+
+/// What a further login says. That the remote shell has failed is no end that the other side has made.
+struct ToTheEnd {
+    stdout: BufReader<Reader>,
+    process: Process,
+    shell: OsString,
+}
+
+impl Read for ToTheEnd {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stdout.read(buffer)?;
+        if count > 0 || buffer.is_empty() || self.process.is_hung_up() {
+            return Ok(count);
+        }
+        match self.process.wait(TO_END) {
+            Some(status) if !status.success() => {
+                Err(io::Error::other(format!("{} ended: {status}", shown(&self.shell))))
+            }
+            _ => Ok(0),
+        }
+    }
+}
+
 /// The talk with the script.
 struct Dialogue<'a> {
     agent: &'a Agent,
@@ -280,7 +389,7 @@ impl Dialogue<'_> {
     }
 
     fn run(&mut self) -> Result<(), BootstrapError> {
-        self.tell(self.agent.script().as_bytes())?;
+        self.tell(self.agent.script(&self.agent.words()).as_bytes())?;
         let mut answer = self.answer()?;
         if let Some(theirs) = answer.strip_prefix("send ") {
             let (host, revision) = (self.host.clone(), self.agent.revision.clone());
@@ -302,6 +411,33 @@ impl Dialogue<'_> {
                 Err(BootstrapError::Upload { host: self.host.clone(), reason: reason.to_owned() })
             }
             None => Err(self.ended(answer)),
+        }
+    }
+
+    /// Comes to the agent that runs there already, by the same program.
+    fn join(&mut self, pass: &Pass) -> Result<(), BootstrapError> {
+        if self.agent.path.is_none() {
+            self.tell(self.agent.script(JOIN).as_bytes())?;
+            let answer = self.answer()?;
+            if answer.starts_with("send ") {
+                let (host, revision) = (self.host.clone(), self.agent.revision.clone());
+                return Err(BootstrapError::NotInstalled { host, revision });
+            }
+            self.check_is(&answer, "run")?;
+        }
+        self.tell(&pass.0)?;
+        let answer = self.answer()?;
+        self.check_is(&answer, "joined")
+    }
+
+    fn check_is(&self, answer: &str, expected: &str) -> Result<(), BootstrapError> {
+        match answer.strip_prefix("no ") {
+            _ if answer == expected => Ok(()),
+            Some(reason) => {
+                let (host, reason) = (self.host.clone(), reason.to_owned());
+                Err(BootstrapError::NotReached { host, reason })
+            }
+            None => Err(self.ended(answer.to_owned())),
         }
     }
 

@@ -20,6 +20,12 @@ mod dialer;
 /// The side that listens.
 mod listener;
 
+/// Lanes that are logins of their own.
+mod logins;
+
+/// Where an agent lets in what such logins have started.
+mod door;
+
 /// Lanes over QUIC.
 mod quic;
 
@@ -35,8 +41,12 @@ mod segments;
 /// How many lanes pay off.
 mod tuner;
 
+pub use door::knock;
+
+pub(crate) use door::Door;
 pub(crate) use identity::Identity;
 pub(crate) use kinds::{Caller, KINDS, Listener, PerKind};
+pub(crate) use logins::Logins;
 #[cfg(test)]
 pub(crate) use segments::Segments;
 pub(crate) use segments::{Lossy, suffer};
@@ -53,8 +63,10 @@ pub enum Wish {
     /// What can be had.
     #[default]
     Auto,
-    /// There are to be none: all goes through the remote shell.
+    /// There are to be none: all goes through the one remote shell.
     None,
+    /// Further logins by the remote shell.
+    Ssh,
     /// TCP with TLS.
     Tcp,
     /// QUIC, which is over UDP.

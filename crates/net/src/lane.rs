@@ -23,7 +23,8 @@ impl LaneKind {
     /// What two sides call it that agree on such lanes.
     pub(crate) fn on_wire(self) -> Option<wire::LaneKind> {
         match self {
-            Self::Memory | Self::Ssh => None,
+            Self::Memory => None,
+            Self::Ssh => Some(wire::LaneKind::Ssh),
             Self::Tcp => Some(wire::LaneKind::Tcp),
             Self::Quic => Some(wire::LaneKind::Quic),
         }

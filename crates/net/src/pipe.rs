@@ -39,6 +39,11 @@ impl Switch {
         self.0.held.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
+    /// What is ready to be read once it is off.
+    pub(crate) fn watched(&self) -> BorrowedFd<'_> {
+        self.0.watched.as_fd()
+    }
+
     /// Waits until an end is ready; false if it was switched off.
     fn wait(&self, end: impl AsFd, ready: PollFlags) -> io::Result<bool> {
         self.wait_for_any(&[(end.as_fd(), ready)], None)

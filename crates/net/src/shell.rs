@@ -4,11 +4,12 @@
 //! rsync's `-e` or `RSYNC_RSH` works here. It is started directly, by no shell of this host.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,24 @@ const CONFIGURATION_BYTES: u64 = 256 * 1024;
 
 /// How long ssh has to end when it has told that.
 const TO_TELL: Duration = Duration::from_secs(2);
+
+/// How long it may take until the last line of a process that has ended is known.
+const TO_COMPLAIN: Duration = Duration::from_secs(1);
+
+/// What is kept of a line.
+const COMPLAINT_BYTES: u64 = 1024;
+
+/// What makes a login by ssh(1) one of its own that asks nobody anything. Of an option that stands
+/// twice the first holds (`ssh_config(5)`), but of `-S` the last.
+const APART: [&str; 4] = [
+    "-oBatchMode=yes",
+    "-oControlMaster=no",
+    // They are the first login's.
+    "-oClearAllForwardings=yes",
+    // The first one has shown the banner.
+    "-oLogLevel=ERROR",
+];
+const NOT_SHARED: [&str; 2] = ["-S", "none"];
 
 /// How often an ending process is looked at.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
@@ -151,21 +170,45 @@ impl RemoteShell {
     #[expect(clippy::disallowed_methods, reason = "the remote shell is the user's own program")]
     pub fn start(&self, target: &Target, command: &[&OsStr]) -> io::Result<Started> {
         let line = self.command_line(target, command);
-        let switch = Switch::new()?;
-        let mut child = Command::new(&line[0])
+        let child = Command::new(&line[0])
             .args(&line[1..])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()?;
-        let missing = || io::Error::other("the process has no standard streams");
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let stdout = Reader::new(stdout.ok_or_else(missing)?, &switch)?;
-        Ok(Started {
-            stdin: Writer::new(stdin.ok_or_else(missing)?, &switch)?,
-            stdout: BufReader::with_capacity(256 * 1024, stdout),
-            process: Process { child: Arc::new(Mutex::new(child)), switch },
-        })
+        Started::of(child)
+    }
+
+    /// Starts a command on a host by a login of its own, which shares nothing with others and asks nobody
+    /// anything, as far as the remote shell is ssh. A signal of the terminal does not reach it.
+    #[expect(clippy::disallowed_methods, reason = "the remote shell is the user's own program")]
+    pub(crate) fn start_apart(
+        &self,
+        target: &Target,
+        command: &[&OsStr],
+    ) -> io::Result<(Started, Complaint)> {
+        let line = self.command_line_apart(target, command);
+        let mut child = Command::new(&line[0])
+            .args(&line[1..])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let stderr = child.stderr.take();
+        let started = Started::of(child)?;
+        let complaint = Complaint::hear(stderr, &started.process);
+        complaint.map(|complaint| (started, complaint))
+    }
+
+    fn command_line_apart(&self, target: &Target, command: &[&OsStr]) -> Vec<OsString> {
+        let mut line = self.command_line(target, command);
+        if self.is_ssh() {
+            let typed = self.words.len();
+            line.splice(typed..typed, NOT_SHARED.map(OsString::from));
+            line.splice(1..1, APART.map(OsString::from));
+        }
+        line
     }
 }
 
@@ -184,6 +227,53 @@ pub struct Started {
     pub stdout: BufReader<Reader>,
     /// The remote shell on this host.
     pub process: Process,
+}
+
+impl Started {
+    fn of(mut child: Child) -> io::Result<Self> {
+        let switch = Switch::new()?;
+        let missing = || io::Error::other("the process has no standard streams");
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let stdout = Reader::new(stdout.ok_or_else(missing)?, &switch)?;
+        Ok(Self {
+            stdin: Writer::new(stdin.ok_or_else(missing)?, &switch)?,
+            stdout: BufReader::with_capacity(256 * 1024, stdout),
+            process: Process { child: Arc::new(Mutex::new(child)), switch },
+        })
+    }
+}
+
+/// The last line that a process says on its standard error, which nobody else reads.
+#[derive(Debug)]
+pub(crate) struct Complaint(mpsc::Receiver<String>);
+
+impl Complaint {
+    fn hear(stderr: Option<ChildStderr>, process: &Process) -> io::Result<Self> {
+        let (tell, told) = mpsc::channel();
+        let missing = || io::Error::other("the process has no standard streams");
+        let mut lines = BufReader::new(Reader::new(stderr.ok_or_else(missing)?, &process.switch)?);
+        let listen = move || {
+            let (mut line, mut last) = (Vec::new(), Vec::new());
+            while (&mut lines)
+                .take(COMPLAINT_BYTES)
+                .read_until(b'\n', &mut line)
+                .is_ok_and(|count| count > 0)
+            {
+                last.clone_from(&line);
+                line.clear();
+            }
+            let last = String::from_utf8_lossy(&last).trim_end().escape_debug().to_string();
+            // Nobody may want to know.
+            tell.send(last).ok();
+        };
+        thread::Builder::new().name("complaint".to_owned()).spawn(listen)?;
+        Ok(Self(told))
+    }
+
+    /// Waits for it a little, once the process has ended.
+    pub(crate) fn last_line(&self) -> String {
+        self.0.recv_timeout(TO_COMPLAIN).unwrap_or_default()
+    }
 }
 
 /// The process of a remote shell. It is ended when the last of its owners is gone.
@@ -206,6 +296,11 @@ impl Process {
             // Waiting for the child would keep it from being hung up.
             thread::sleep(BETWEEN_LOOKS);
         }
+    }
+
+    /// Whether it was hung up.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        self.switch.is_off()
     }
 
     /// How it ended, if it has.
@@ -274,6 +369,30 @@ mod tests {
         };
         assert_eq!(line("/usr/bin/ssh -p 2"), "/usr/bin/ssh -p 2 -6 -l u ::1 sh");
         assert_eq!(line("rsh"), "rsh -l u ::1 sh");
+    }
+
+    #[test]
+    fn a_login_of_its_own_shares_no_connection_whatever_was_typed() {
+        let target = Target::parse(b"u@h").unwrap();
+        let line = |text: &str| {
+            let shell = RemoteShell::parse(text.as_bytes()).unwrap();
+            let line = shell.command_line_apart(&target, &["sh".as_ref()]);
+            line.join(OsStr::new(" ")).into_string().unwrap()
+        };
+        assert_eq!(
+            line("ssh -S here -oControlMaster=auto"),
+            "ssh -oBatchMode=yes -oControlMaster=no -oClearAllForwardings=yes -oLogLevel=ERROR \
+             -S here -oControlMaster=auto -S none -l u h sh"
+        );
+        assert_eq!(line("rsh -S here"), "rsh -S here -l u h sh");
+    }
+
+    #[test]
+    fn of_a_login_of_its_own_the_last_words_are_known() {
+        let shell = RemoteShell::parse(b"sh -c 'echo one >&2; echo two >&2' --").unwrap();
+        let (started, complaint) = shell.start_apart(&Target::parse(b"h").unwrap(), &[]).unwrap();
+        assert!(started.process.wait(Duration::from_secs(60)).unwrap().success());
+        assert_eq!(complaint.last_line(), "two");
     }
 
     #[test]

@@ -74,6 +74,9 @@ mod responder;
 /// Controller and agent.
 mod control;
 
+/// How further lanes come about.
+mod lane_talk;
+
 /// What ends a session.
 mod violation;
 
@@ -95,14 +98,15 @@ pub use bounded::{
     OutcomeBytes, OwnerName, ProgressBytes, Signature, Text, WorkPiece,
 };
 pub use codec::Malformed;
-pub use control::{
-    AddressFamily, Control, ControlError, Failure, FailureKind, Fingerprint, LaneCount, LaneKind,
-    LaneOffer, LaneRefusal, LaneTalk, LaneWanted, PortRange, Role, Task, Told,
-};
+pub use control::{Control, ControlError, Failure, FailureKind, Role, Task, Told};
 pub use frame::{Content, Flags, Frame, FrameKind, Header, Outgoing, RequestId, Topic};
 pub use greeting::{Capacity, Features, Hello, Opening, REVISION, SessionId, System};
 pub use io_fault::{FaultKind, IoFault};
 pub use lane::{LaneEnd, LaneNumber, Link, Patience};
+pub use lane_talk::{
+    AddressFamily, Fingerprint, LaneCount, LaneKind, LaneOffer, LaneRefusal, LaneTalk, LaneWanted,
+    Pass, PortRange,
+};
 pub use packing::{Packed, Packer, Packing, Unpacker};
 pub use request::{
     Access, AccessTime, Algorithm, Basis, ContentOf, DeltaSeed, Expected, FileAt, Follow, Handle,

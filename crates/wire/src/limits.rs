@@ -118,6 +118,9 @@ pub const ADDRESS_BYTES: usize = 255;
 /// Ports in one offer of lanes.
 pub const PORTS: usize = 256;
 
+/// What shows that a process belongs to the controller: a name of 16 bytes and a key of 32.
+pub const PASS_BYTES: usize = 48;
+
 /// Lanes that a session has at the same time.
 pub const LANES: usize = 256;
 

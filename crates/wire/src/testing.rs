@@ -8,13 +8,15 @@ use crate::bounded::{
     AttributeName, AttributeValue, Digest, EventBytes, LinkText, List, Name, OperatorPath,
     OutcomeBytes, OwnerName, ProgressBytes, Signature, Text, WorkPiece,
 };
-use crate::control::{
-    AddressFamily, Failure, FailureKind, Fingerprint, LaneCount, LaneKind, LaneOffer, LaneRefusal,
-    LaneTalk, LaneWanted, Message, PortRange, Task,
-};
+use crate::control::{Failure, FailureKind, Message, Task};
 use crate::frame::RequestId;
 use crate::greeting::SessionId;
 use crate::io_fault::{FaultKind, IoFault, KINDS_OF_IO};
+use crate::lane_talk::{
+    AddressFamily, Fingerprint, LaneCount, LaneKind, LaneOffer, LaneRefusal, LaneTalk, LaneWanted,
+    Pass, PortRange,
+};
+use crate::limits::PASS_BYTES;
 use crate::request::{
     Access, AccessTime, Algorithm, Basis, ContentOf, DeltaSeed, Expected, FileAt, Follow, Handle,
     Named, OldFile, Owner, Place, Request, Room, Span, Update,
@@ -306,7 +308,7 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
 }
 
 pub(crate) fn message() -> impl Strategy<Value = Message> {
-    let kind = || prop::sample::select(vec![LaneKind::Tcp, LaneKind::Quic]);
+    let kind = || prop::sample::select(vec![LaneKind::Tcp, LaneKind::Quic, LaneKind::Ssh]);
     let fingerprint = || any::<[u8; 32]>().prop_map(Fingerprint);
     let session = any::<[u8; 16]>().prop_map(SessionId);
     let port = any::<u16>;
@@ -330,7 +332,10 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
     let refusal = refusal.prop_map(|(kind, text)| LaneTalk::Refusal(LaneRefusal { kind, text }));
     let number = (kind(), port()).prop_map(|(kind, lanes)| LaneTalk::Count { kind, lanes });
     let hampered = kind().prop_map(LaneTalk::Hampered);
-    let talk = prop_oneof![offer, wanted, number, refusal, hampered];
+    let logins = count().prop_map(LaneTalk::Logins);
+    let door = vec(any::<u8>(), PASS_BYTES)
+        .prop_map(|bytes| LaneTalk::Door(Pass(bytes.try_into().expect("they are as many"))));
+    let talk = prop_oneof![offer, wanted, number, refusal, hampered, logins, door];
     let task = prop::sample::select(vec![Task::ServeSource, Task::RunDestination]);
     let why = prop::sample::select(vec![
         FailureKind::Violation,

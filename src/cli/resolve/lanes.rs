@@ -12,7 +12,7 @@ use crate::cli::refusal::Refusal;
 #[derive(Debug, Default)]
 pub(super) struct Typed {
     plan: Plan,
-    lanes: Option<RawFlag>,
+    opener: Option<RawFlag>,
 }
 
 impl Typed {
@@ -23,7 +23,6 @@ impl Typed {
                 self.plan.count = count(text).ok_or_else(|| {
                     flag.refuse(&format!("is not auto nor a number from 1 to {FURTHER_MAX}"))
                 })?;
-                self.lanes = Some(flag.clone());
             }
             Opt::LaneKind => {
                 self.plan.wish = match text {
@@ -44,7 +43,8 @@ impl Typed {
                     "here" => Opener::Here,
                     "there" => Opener::There,
                     _ => return Err(flag.refuse("is not one of here, there and auto")),
-                }
+                };
+                self.opener = Some(flag.clone());
             }
             _ => return Ok(()),
         }
@@ -53,14 +53,18 @@ impl Typed {
     }
 
     pub(super) fn settle(self, family: Option<Family>) -> Result<Plan, Refusal> {
-        if self.plan.wish == Wish::None
-            && let Some(flag) = self.lanes
-            && !matches!(self.plan.count, LaneCount::Auto | LaneCount::Fixed(1))
-        {
-            let why = "more than one lane over ssh is not there yet; --lane-kind=tcp has them";
-            return Err(Refusal::unsupported(format!("{}: {why}", flag.spelling)));
+        let Self { plan, opener } = self;
+        let plan = Plan { family, ..plan };
+        match (plan.wish, plan.count) {
+            (Wish::None, LaneCount::Fixed(lanes)) if lanes > 1 => {
+                if let Some(flag) = opener.filter(|_| plan.opener == Opener::There) {
+                    return Err(flag.refuse("cannot be with --lane-kind=ssh: who logs in is here"));
+                }
+                // The first one is over ssh as well.
+                Ok(Plan { wish: Wish::Ssh, count: LaneCount::Fixed(lanes - 1), ..plan })
+            }
+            _ => Ok(plan),
         }
-        Ok(Plan { family, ..self.plan })
     }
 }
 

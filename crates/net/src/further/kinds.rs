@@ -18,6 +18,7 @@ use crate::pipe::Switch;
 pub(crate) struct PerKind<T> {
     tcp: T,
     quic: T,
+    ssh: T,
 }
 
 impl<T> Index<LaneKind> for PerKind<T> {
@@ -27,6 +28,7 @@ impl<T> Index<LaneKind> for PerKind<T> {
         match kind {
             LaneKind::Tcp => &self.tcp,
             LaneKind::Quic => &self.quic,
+            LaneKind::Ssh => &self.ssh,
         }
     }
 }
@@ -36,12 +38,18 @@ impl<T> IndexMut<LaneKind> for PerKind<T> {
         match kind {
             LaneKind::Tcp => &mut self.tcp,
             LaneKind::Quic => &mut self.quic,
+            LaneKind::Ssh => &mut self.ssh,
         }
     }
 }
 
 /// All kinds.
-pub(crate) const KINDS: [LaneKind; 2] = [LaneKind::Tcp, LaneKind::Quic];
+pub(crate) const KINDS: [LaneKind; 3] = [LaneKind::Tcp, LaneKind::Quic, LaneKind::Ssh];
+
+/// Nobody listens on a port for a login of ours.
+fn no_port() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "a lane over ssh has no port")
+}
 
 /// The side that connects.
 pub(crate) enum Caller {
@@ -57,6 +65,7 @@ impl Caller {
         Ok(match kind {
             LaneKind::Tcp => Self::Tcp(Arc::new(ours.client(peer).map_err(io::Error::other)?)),
             LaneKind::Quic => Self::Quic(quic::Caller::new(ours, peer)?),
+            LaneKind::Ssh => return Err(no_port()),
         })
     }
 
@@ -92,6 +101,7 @@ impl Listener {
         Ok(match kind {
             LaneKind::Tcp => Self::Tcp(listener::Listener::bind(ports, family)?),
             LaneKind::Quic => Self::Quic(quic::Listener::bind(ports, family)?),
+            LaneKind::Ssh => return Err(no_port()),
         })
     }
 

@@ -80,7 +80,12 @@ pub(crate) struct Decision {
 impl Decision {
     /// How many there are to be.
     pub(crate) fn lanes_of(self, kind: LaneKind) -> u16 {
-        if kind == self.kind { self.lanes } else { self.beside }
+        match kind {
+            kind if kind == self.kind => self.lanes,
+            LaneKind::Tcp | LaneKind::Quic => self.beside,
+            // A login is made for none but who has asked for it.
+            LaneKind::Ssh => 0,
+        }
     }
 }
 
@@ -126,7 +131,8 @@ impl Tuner {
         };
         Self {
             count,
-            decision: Decision { kind, lanes, beside: 0, uses_first: false },
+            // A further login is no better than the first one.
+            decision: Decision { kind, lanes, beside: 0, uses_first: kind == LaneKind::Ssh },
             phase: Phase::Alone,
             alone: 0.0,
             window: None,

@@ -5,11 +5,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Family;
+use crate::bootstrap::Agent;
 use crate::pipe::Switch;
 use crate::shell::RemoteShell;
 use crate::target::Target;
@@ -32,6 +33,8 @@ pub enum Whereabouts {
         shell: RemoteShell,
         /// Where.
         target: Target,
+        /// What runs there.
+        agent: Arc<Agent>,
     },
     /// As agent: what sshd(8) tells of the connection in `SSH_CONNECTION`.
     Connection(Option<OsString>),
@@ -41,7 +44,7 @@ impl Whereabouts {
     /// Names or addresses of the other side, best first.
     pub(crate) fn of_peer(&self) -> Vec<String> {
         match self {
-            Self::Login { shell, target } => of_login(shell, target),
+            Self::Login { shell, target, .. } => of_login(shell, target),
             Self::Connection(told) => of_connection(told.as_deref(), Field::Client),
         }
     }
@@ -225,7 +228,8 @@ mod tests {
     fn a_host_that_is_an_address_is_reached_there_and_other_names_are_the_shells_own() {
         let of = |shell: &[u8], host: &[u8]| {
             let shell = RemoteShell::parse(shell).unwrap();
-            Whereabouts::Login { shell, target: Target::parse(host).unwrap() }.of_peer()
+            let target = Target::parse(host).unwrap();
+            Whereabouts::Login { shell, target, agent: Arc::default() }.of_peer()
         };
         assert_eq!(of(b"rsh", b"u@[2001:db8::1]"), ["2001:db8::1"]);
         assert_eq!(of(b"rsh", b"web1"), strings(&[]));

@@ -4,6 +4,7 @@
 //! ```text
 //! the controller connects:   Wanted ->            <- Offer      connects
 //! the agent connects:        Offer ->             <- Wanted     is connected to
+//! the controller logs in:    Logins ->            <- Door       lets in what that has started
 //! ```
 //!
 //! Who cannot do its part says so by a Refusal. From then on the side that connects keeps as many lanes
@@ -25,8 +26,8 @@ use wire::{
 use super::lanes;
 use super::state::Shared;
 use crate::further::{
-    Caller, FURTHER_MAX, Identity, KINDS, Listener, Notice, Opener, PerKind, Plan, Whereabouts,
-    Wish, add_offered, resolve,
+    Caller, Door, FURTHER_MAX, Identity, KINDS, Listener, Logins, Notice, Opener, PerKind, Plan,
+    Whereabouts, Wish, add_offered, resolve,
 };
 use crate::lane::{Hangup, Lane};
 use crate::pipe::Switch;
@@ -45,6 +46,9 @@ const TO_CONNECT: Duration = Duration::from_secs(3);
 /// From here on no lane takes the place of one of its kind that was lost: the network carries none, or
 /// harms them.
 const LOSSES_MAX: usize = 8;
+
+/// Lanes that are taken of who connects, those among them that took the place of lost ones.
+const MOST_LET_IN: usize = FURTHER_MAX as usize + LOSSES_MAX;
 
 /// What a session knows of its further lanes.
 #[derive(Default)]
@@ -130,6 +134,8 @@ impl From<io::Error> for Failed {
 enum Means {
     /// This side connects.
     Connects { to: SocketAddr, caller: Caller },
+    /// This side logs in.
+    LogsIn(Logins),
     /// The other side does, until the switch is off.
     Listens(Switch),
 }
@@ -166,6 +172,7 @@ impl Keeper {
             Wish::Auto => &[LaneKind::Tcp, LaneKind::Quic],
             Wish::Tcp => &[LaneKind::Tcp],
             Wish::Quic => &[LaneKind::Quic],
+            Wish::Ssh => &[LaneKind::Ssh],
         };
         let mut reasons = Vec::new();
         for kind in kinds {
@@ -193,6 +200,9 @@ impl Keeper {
 
     /// Has one side connect, or the other.
     fn make(&mut self, kind: LaneKind, plan: &Plan) -> Result<Means, Failed> {
+        if kind == LaneKind::Ssh {
+            return self.ask_for_door(plan.count);
+        }
         let openers: &[Opener] = match plan.opener {
             Opener::Auto => &[Opener::Here, Opener::There],
             Opener::Here => &[Opener::Here],
@@ -210,6 +220,21 @@ impl Keeper {
             }
         }
         Err(Failed::For(reasons.join("; ")))
+    }
+
+    /// Has the agent open a door. Whether a login leads to it is found out later.
+    fn ask_for_door(&mut self, count: LaneCount) -> Result<Means, Failed> {
+        let Whereabouts::Login { shell, target, agent } = self.whereabouts.clone() else {
+            return Err(Failed::For("only who has logged in can do so again".to_owned()));
+        };
+        self.tell(LaneTalk::Logins(count))?;
+        match self.answer(|| false)? {
+            Some(LaneTalk::Door(pass)) => Ok(Means::LogsIn(Logins { shell, target, agent, pass })),
+            Some(LaneTalk::Refusal(refusal)) => {
+                Err(Failed::For(format!("the other host: {}", shown(&refusal))))
+            }
+            _ => Err(Failed::For("the other host did not answer".to_owned())),
+        }
     }
 
     fn connect_as_planned(&mut self, kind: LaneKind, plan: &Plan) -> Result<Means, Failed> {
@@ -305,15 +330,27 @@ impl Keeper {
     /// Lets in who has a key, from now on.
     fn listen(&self, listener: Listener, peer: Fingerprint) -> Result<Means, Failed> {
         let identity = self.identity.clone();
+        self.let_in(move |switch, take| listener.run(&identity, peer, (MOST_LET_IN, switch), take))
+    }
+
+    /// Lets in what further logins have started.
+    fn open_door(&self) -> Result<Means, Failed> {
+        let door = Door::open()?;
+        self.tell(LaneTalk::Door(door.pass()))?;
+        self.let_in(move |switch, take| door.run(MOST_LET_IN, switch, take))
+    }
+
+    /// In a thread of its own, until the switch is off, and what comes is taken into the session.
+    fn let_in(
+        &self,
+        listen: impl FnOnce(&Switch, &mut dyn FnMut(Lane) -> bool) -> io::Result<()> + Send + 'static,
+    ) -> Result<Means, Failed> {
         let switch = Switch::new()?;
         let means = Means::Listens(switch.clone());
         let shared = Arc::clone(&self.shared);
-        // Those that took the place of lost ones among them.
-        let most = usize::from(FURTHER_MAX) + LOSSES_MAX;
         self.shared.spawn("lane listener", move || {
-            let take = |lane| add(&shared, lane, None).is_ok();
             // Without a listener it is as if nobody connected.
-            listener.run(&identity, peer, (most, &switch), take).ok();
+            listen(&switch, &mut |lane| add(&shared, lane, None).is_ok()).ok();
         })?;
         Ok(means)
     }
@@ -336,6 +373,7 @@ impl Keeper {
         let (kind, count, made) = match talk {
             LaneTalk::Wanted(wanted) => (wanted.kind, wanted.count, self.listen_as_wanted(&wanted)),
             LaneTalk::Offer(offer) => (offer.kind, offer.count, self.connect_as_offered(&offer)),
+            LaneTalk::Logins(count) => (LaneKind::Ssh, count, self.open_door()),
             _ => return Ok(None),
         };
         let made = self.refuse_if_failed(kind, made)?;

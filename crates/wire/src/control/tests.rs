@@ -2,15 +2,13 @@
 
 use std::num::NonZeroU64;
 
-use super::{
-    Control, ControlError, Failure, FailureKind, Fingerprint, LaneCount, LaneKind, LaneTalk,
-    LaneWanted, Message, PortRange, Role, Task, Told,
-};
+use super::{Control, ControlError, Failure, FailureKind, Message, Role, Task, Told};
 use crate::bounded::{EventBytes, OutcomeBytes, ProgressBytes, Text, WorkPiece};
 use crate::codec::encode;
 use crate::frame::tests::frames;
 use crate::frame::{Frame, FrameKind, Header};
 use crate::lane::LaneNumber;
+use crate::lane_talk::{Fingerprint, LaneCount, LaneKind, LaneTalk, LaneWanted, PortRange};
 use crate::limits;
 use crate::violation::Violation;
 

@@ -8,13 +8,14 @@ use crate::bounded::{
     OwnerName, ProgressBytes, Text, WorkPiece,
 };
 use crate::codec::{Codec, decode, encode};
-use crate::control::{
-    AddressFamily, Failure, FailureKind, Fingerprint, LaneCount, LaneKind, LaneOffer, LaneRefusal,
-    LaneTalk, LaneWanted, Message, PortRange, Task,
-};
+use crate::control::{Failure, FailureKind, Message, Task};
 use crate::fuzzing::one_of_each;
 use crate::greeting::{REVISION, SessionId};
 use crate::io_fault::{FaultKind, IoFault};
+use crate::lane_talk::{
+    AddressFamily, Fingerprint, LaneCount, LaneKind, LaneOffer, LaneRefusal, LaneTalk, LaneWanted,
+    Pass, PortRange,
+};
 use crate::request::Span;
 use crate::response::{After, ContentSum, Mount, Reply};
 use crate::seen::{Acls, Attribute, Attributes, Entry, PageBuilder, PageEnd, Seen};
@@ -124,6 +125,8 @@ fn messages() -> Vec<Message> {
             text: Text::new("no"),
         })),
         Message::Lanes(LaneTalk::Hampered(LaneKind::Tcp)),
+        Message::Lanes(LaneTalk::Logins(LaneCount::Fixed(3))),
+        Message::Lanes(LaneTalk::Door(Pass([b'p'; 48]))),
         Message::Failure(Failure { kind: FailureKind::Refused, text: Text::new("no") }),
         Message::Bye,
     ]

@@ -102,6 +102,12 @@ fn lanes_are_planned_as_asked_for() {
         "--lane-kind=ssh --lanes=1",
         Plan { wish: Wish::None, count: LaneCount::Fixed(1), ..asked() },
     );
+    let further = |lanes| Plan { wish: Wish::Ssh, count: LaneCount::Fixed(lanes), ..asked() };
+    check("--lanes=4 --lane-kind=ssh", further(3));
+    check("--lanes=255 --lane-kind=ssh --lanes-from=here", {
+        Plan { opener: Opener::Here, ..further(254) }
+    });
+    check("--lane-kind=ssh", Plan { wish: Wish::None, ..asked() });
     check("--lane-kind=tcp", Plan { wish: Wish::Tcp, ..asked() });
     check("--lane-kind=quic", Plan { wish: Wish::Quic, ..asked() });
     let ports = PortRange::Within { first: 50_000, last: 50_100 };
@@ -159,7 +165,6 @@ fn content_is_compressed_as_asked_for() {
 #[test]
 fn what_is_not_there_yet_is_refused_and_not_passed_over() {
     let check = |line, part| refuses(line, Exit::Unsupported, part);
-    check("--lanes=4 --lane-kind=ssh", "--lanes: more than one lane over ssh");
     check("-M--delete", "-M--delete: of the options for the other side only");
     check("-A -M--fake-super", "-A with --fake-super on one side only");
     check("--files-from=host::list", "is of a daemon");
@@ -196,6 +201,7 @@ fn what_makes_no_sense_is_refused() {
     check("--lane-ports=9-1", "is not a range of ports");
     check("--lane-ports=0", "is not a range of ports");
     check("--lanes-from=me", "is not one of here, there and auto");
+    check("--lanes=2 --lane-kind=ssh --lanes-from=there", "cannot be with --lane-kind=ssh");
     check("--reconnect=soon", "is not a time");
 }
 

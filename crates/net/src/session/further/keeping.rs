@@ -23,6 +23,12 @@ const TICK: Duration = Duration::from_millis(250);
 /// After an attempt that failed, one waits so long, and twice as long after each further one.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 
+/// How long a login may take: nobody is asked anything for it.
+const TO_LOG_IN: Duration = Duration::from_secs(30);
+
+/// Logins one after the other that may come to nothing.
+const VAIN_LOGINS: u32 = 2;
+
 /// Most connections that are begun at the same time: what a listener takes at once, and less.
 const AT_ONCE: usize = 16;
 
@@ -32,11 +38,14 @@ pub(super) struct Bundle {
     means: Means,
     wait: Duration,
     next_attempt: Duration,
+    /// Attempts in a row that have failed.
+    failures: u32,
 }
 
 impl Bundle {
     pub(super) fn new(kind: LaneKind, means: Means) -> Self {
-        Self { kind, means, wait: BETWEEN_ATTEMPTS, next_attempt: Duration::ZERO }
+        let (wait, next_attempt) = (BETWEEN_ATTEMPTS, Duration::ZERO);
+        Self { kind, means, wait, next_attempt, failures: 0 }
     }
 }
 
@@ -82,7 +91,8 @@ impl Keeper {
                 self.tell(LaneTalk::Hampered(LaneKind::Tcp))?;
             }
             for kind in KINDS {
-                let lanes = if is_requester {
+                // How often this host logs in is for its user to say, and not for the requester.
+                let lanes = if is_requester || kind == LaneKind::Ssh {
                     decision.lanes_of(kind)
                 } else if kind == first_kind {
                     self.wanted[kind].unwrap_or(decision.lanes)
@@ -90,7 +100,7 @@ impl Keeper {
                     self.wanted[kind].unwrap_or(0)
                 };
                 match (bundles.iter_mut().find(|bundle| bundle.kind == kind), plan) {
-                    (Some(bundle), _) if matches!(bundle.means, Means::Connects { .. }) => {
+                    (Some(bundle), _) if !matches!(bundle.means, Means::Listens(_)) => {
                         self.connect_lacking(bundle, lanes);
                     }
                     (None, Some(plan)) if lanes > 0 => {
@@ -148,7 +158,9 @@ impl Keeper {
         }
         let made = match plan.wish {
             Wish::Auto => self.make(kind, plan),
-            Wish::None | Wish::Tcp | Wish::Quic => Err(Failed::For("it is not allowed".to_owned())),
+            Wish::None | Wish::Ssh | Wish::Tcp | Wish::Quic => {
+                Err(Failed::For("it is not allowed".to_owned()))
+            }
         };
         match made {
             Ok(means) => Ok(Some(Bundle::new(kind, means))),
@@ -164,19 +176,33 @@ impl Keeper {
 
     /// Connects as often as lanes are lacking, if that is not to wait.
     fn connect_lacking(&mut self, bundle: &mut Bundle, lanes: u16) {
-        let Bundle { kind, means: Means::Connects { to, caller }, wait, next_attempt } = bundle
-        else {
-            return;
-        };
+        let Bundle { kind, means, wait, next_attempt, failures } = bundle;
         let lacking = self.shared.change(|state| state.lacking_lanes(*kind, lanes));
         if lacking == 0 || self.shared.now() < *next_attempt {
             return;
         }
-        if self.connect_more(*to, caller, lacking).is_ok() {
-            *wait = BETWEEN_ATTEMPTS;
-        } else {
-            *next_attempt = self.shared.now() + *wait;
-            *wait *= 2;
+        let connected = match means {
+            Means::Connects { to, caller } => self.connect_more(*to, caller, lacking),
+            Means::LogsIn(_) if *failures >= VAIN_LOGINS => return,
+            // A server may let in only one at a time (`MaxStartups`).
+            Means::LogsIn(logins) => {
+                logins.log_in(TO_LOG_IN, &self.switch).and_then(|lane| self.add(lane))
+            }
+            Means::Listens(_) => return,
+        };
+        let Err(error) = connected else {
+            (*wait, *failures) = (BETWEEN_ATTEMPTS, 0);
+            return;
+        };
+        *next_attempt = self.shared.now() + *wait;
+        *wait *= 2;
+        *failures = failures.saturating_add(1);
+        if matches!(means, Means::LogsIn(_)) && *failures == VAIN_LOGINS && !self.switch.is_off() {
+            let (all, lacking) = (usize::from(lanes) + 1, lacking);
+            (self.notice)(&format!(
+                "{} of {all} lanes over ssh are up, and the job goes on with so many: {error}",
+                all - lacking
+            ));
         }
     }
 
@@ -207,7 +233,7 @@ impl Keeper {
         }
         let lanes = if losses.len() == 1 { "lane" } else { "lanes" };
         (self.notice)(&format!(
-            "{lanes} {names} beside ssh broke, and what was on the way there is asked for again: {why}"
+            "{lanes} {names} beside the first broke, and what was on the way there is asked for again: {why}"
         ));
     }
 }

@@ -20,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The other host is known by its address, or by nothing.
 fn login(host: &str) -> Whereabouts {
     let shell = RemoteShell::parse(b"rsh").unwrap();
-    Whereabouts::Login { shell, target: Target::parse(host.as_bytes()).unwrap() }
+    let target = Target::parse(host.as_bytes()).unwrap();
+    Whereabouts::Login { shell, target, agent: Arc::default() }
 }
 
 fn connection(told: &str) -> Whereabouts {
@@ -106,6 +107,39 @@ fn where_none_can_the_user_is_told_once_and_the_job_goes_on() {
     read_at(&*both.requester.asker(), both.file(), 5).unwrap();
     drop(both);
     assert!(told.try_recv().is_err(), "it was told twice");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a remote shell leaves a trace in a folder")]
+fn nobody_but_the_user_has_a_controller_log_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let called = folder.path().join("called");
+    let shell = format!("touch {}", called.display());
+    let whereabouts = Whereabouts::Login {
+        shell: RemoteShell::parse(shell.as_bytes()).unwrap(),
+        target: Target::parse(b"127.0.0.1").unwrap(),
+        agent: Arc::default(),
+    };
+    let auto = Plan { count: LaneCount::Auto, ..plan(Opener::Here, 0) };
+    let (both, told) =
+        widened(Task::RunDestination, auto, whereabouts, Whereabouts::Connection(None));
+    wait_for_lanes(&both, 5);
+    // The agent asks for logins, and then for something else, twice: all is done by turns.
+    let count = |kind, lanes| {
+        both.requester.shared.change(|state| {
+            state.control.talk_of_lanes(LaneTalk::Count { kind, lanes });
+        });
+    };
+    count(LaneKind::Ssh, 3);
+    for lanes in [6, 8] {
+        count(LaneKind::Tcp, lanes);
+        while both.responder.lane_count() < usize::from(lanes) + 1 {
+            thread::yield_now();
+        }
+    }
+    assert!(!called.exists());
+    drop(both);
+    assert!(told.try_recv().is_err());
 }
 
 #[test]
