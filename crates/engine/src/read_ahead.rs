@@ -48,6 +48,8 @@ pub(crate) struct ReadAhead<'a> {
     would_wait: WouldWait,
     way: Way<'a>,
     opened: VecDeque<(usize, SourceFile)>,
+    /// The last of them is not on its way: too much was, and so nothing behind it is opened.
+    is_held_up: bool,
     /// Places before this one were opened, or passed.
     next: usize,
 }
@@ -55,8 +57,14 @@ pub(crate) struct ReadAhead<'a> {
 impl<'a> ReadAhead<'a> {
     /// Nothing yet; it reads ahead only if `descriptors` has some left.
     pub(crate) fn new(descriptors: &'a Budget) -> Self {
-        let opened = VecDeque::new();
-        Self { descriptors, would_wait: SourceFile::would_wait, way: Way::Unknown, opened, next: 0 }
+        Self {
+            descriptors,
+            would_wait: SourceFile::would_wait,
+            way: Way::Unknown,
+            opened: VecDeque::new(),
+            is_held_up: false,
+            next: 0,
+        }
     }
 
     /// The file at `place`, and those behind it on their way. `open` opens a file that is new and
@@ -81,9 +89,11 @@ impl<'a> ReadAhead<'a> {
         }
         if let Way::Early { files, .. } = self.way {
             self.next = self.next.max(place + 1);
-            while self.next < count.min(place + 1 + files) {
+            let last = self.opened.back().filter(|_| self.is_held_up);
+            self.is_held_up = last.is_some_and(|(_, file)| !file.fetch(FETCH_BYTES));
+            while !self.is_held_up && self.next < count.min(place + 1 + files) {
                 if let Some(file) = open(self.next) {
-                    file.fetch(FETCH_BYTES);
+                    self.is_held_up = !file.fetch(FETCH_BYTES);
                     self.opened.push_back((self.next, file));
                 }
                 self.next += 1;

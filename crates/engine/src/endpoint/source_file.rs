@@ -61,12 +61,15 @@ impl SourceFile {
         matches!(self, Self::Remote(_))
     }
 
-    /// Asks for the first `len` bytes to be on their way while something else is done.
-    pub(crate) fn fetch(&self, len: NonZeroU64) {
+    /// Asks for the first `len` bytes to be on their way while something else is done. False if too much
+    /// is on its way already.
+    pub(crate) fn fetch(&self, len: NonZeroU64) -> bool {
         match self {
-            Self::Local(file) => file.fetch(len),
-            // It is on its way since it was opened.
-            Self::Remote(_) => {}
+            Self::Local(file) => {
+                file.fetch(len);
+                true
+            }
+            Self::Remote(file) => file.begin(),
         }
     }
 

@@ -419,7 +419,8 @@ impl RemoteDir {
         Ok(file)
     }
 
-    /// The same without waiting for it: that it cannot be opened is told by what is asked of it first.
+    /// The same without waiting for it, nor asking for it while there is no room for that: that it cannot be
+    /// opened is told by what is asked of it first.
     pub(crate) fn begin_file(
         &self,
         name: &[u8],
@@ -428,7 +429,9 @@ impl RemoteDir {
     ) -> io::Result<RemoteFile> {
         let name = name_of(name)?;
         let told = if follow == Follow::Never { self.told(&name) } else { None };
-        Ok(RemoteFile::begin(self, self.file_at(&name, follow, atime), told.as_deref()))
+        let file = RemoteFile::to_read(self, self.file_at(&name, follow, atime), told.as_deref());
+        file.begin();
+        Ok(file)
     }
 
     /// A file in it of which not all content will be wanted.

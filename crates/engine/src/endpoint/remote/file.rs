@@ -50,10 +50,12 @@ enum Opening {
     /// By its name, when something is asked that needs it to be open.
     #[default]
     Later,
-    /// All of it was asked for.
-    Fetch(Pending, Room<0>),
     /// All of it is to be asked for, with so much room.
     FetchLater(Room<0>),
+    /// It is to be opened and read; so many bytes were told.
+    ReadLater(u64),
+    /// All of it was asked for.
+    Fetch(Pending, Room<0>),
     /// It was asked how all of it comes of an old one.
     Renew(Pending),
     /// It was asked to be opened, and perhaps for its beginning.
@@ -107,24 +109,38 @@ impl RemoteFile {
         }
     }
 
-    /// A file that will be read, of which this was told. Does not wait for it.
-    pub(super) fn begin(dir: &RemoteDir, at: FileAt, told: Option<&Known>) -> Self {
-        let remote = dir.remote();
+    /// A file that will be read, of which this was told. Asks for nothing yet.
+    pub(super) fn to_read(dir: &RemoteDir, at: FileAt, told: Option<&Known>) -> Self {
         let told = told.filter(|known| known.metadata.kind == Kind::File);
-        let opening = if let Some(room) = told.and_then(whole_room) {
-            let fetch = fetch_request(remote, &at, room);
-            let pending = remote.start_ahead(fetch, room.bytes().into());
-            pending.map_or(Opening::FetchLater(room), |pending| Opening::Fetch(pending, room))
-        } else {
-            let opening = remote.start_ahead(Request::OpenFile { file: at.clone() }, 0);
-            opening.map_or(Opening::Later, |opening| {
-                let reading = Reading::default();
-                reading.begin(&opening, told.map_or(0, |known| known.metadata.size));
-                Opening::Open(opening, reading)
-            })
+        let opening = match told.and_then(whole_room) {
+            Some(room) => Opening::FetchLater(room),
+            None => Opening::ReadLater(told.map_or(0, |known| known.metadata.size)),
         };
         let is_empty = told.is_some_and(|known| known.metadata.size == 0);
         Self { opening: Mutex::new(opening), is_empty, ..Self::named(dir, at) }
+    }
+
+    /// Asks for what will be read of it, if that was not done. False if there is no room for it now.
+    pub(crate) fn begin(&self) -> bool {
+        let remote = self.remote();
+        let mut opening = self.opening.lock();
+        let begun = match *opening {
+            Opening::FetchLater(room) => remote
+                .start_ahead(fetch_request(remote, &self.at, room), room.bytes().into())
+                .map(|pending| Opening::Fetch(pending, room)),
+            Opening::ReadLater(size) => {
+                let open = Request::OpenFile { file: self.at.clone() };
+                remote.start_ahead(open, 0).map(|pending| {
+                    let reading = Reading::default();
+                    reading.begin(&pending, size);
+                    Opening::Open(pending, reading)
+                })
+            }
+            _ => return true,
+        };
+        let Some(begun) = begun else { return false };
+        *opening = begun;
+        true
     }
 
     /// A file of which not all content will be wanted. Does not wait for it.
@@ -204,7 +220,7 @@ impl RemoteFile {
             }
             Opening::Renew(pending) => self.renewed(pending),
             Opening::Open(opening, reading) => Opened::held(opening, reading),
-            Opening::Later => self.open(),
+            Opening::Later | Opening::ReadLater(_) => self.open(),
         }
     }
 

@@ -34,9 +34,14 @@ struct Tree {
 
 impl Tree {
     fn new() -> Self {
+        Self::with(Capacity::default())
+    }
+
+    /// One whose source can do so much at a time.
+    fn with(capacity: Capacity) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let here = Dir::open_operator(scratch.path()).unwrap();
-        let session = Arc::new(Session::new(Capacity::default()));
+        let session = Arc::new(Session::new(capacity));
         let cancel = Cancel::new();
         let endpoint = Endpoint::remote(&source(&session), &wanting_all(), &cancel);
         Self { scratch, here, session, cancel, endpoint }

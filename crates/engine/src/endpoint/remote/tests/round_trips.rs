@@ -89,3 +89,16 @@ fn small_files_come_many_in_one() {
     let again = trips(&tree.session, tree.scratch.path(), to.path(), |_| {});
     at_most(BEGIN + 2, again);
 }
+
+#[test]
+fn what_had_no_room_is_asked_for_as_soon_as_there_is_some() {
+    const FILES: u64 = 64;
+    // Not all of one batch may be on their way at once.
+    let tree = Tree::with(Capacity { window_bytes: 0, ..Capacity::default() });
+    for number in 0..FILES {
+        tree.write(&format!("file{number}"), &content(250_000));
+    }
+    let to = tempfile::tempdir().unwrap();
+    let first = trips(&tree.session, tree.scratch.path(), to.path(), |_| {});
+    at_most(BEGIN + 8, first);
+}
