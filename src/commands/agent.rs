@@ -9,6 +9,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -38,37 +39,62 @@ const SILENCE: Duration = Duration::from_secs(120);
 /// What tells an agent to wait as long as its user said.
 const SILENCE_WORD: &str = "--silence=";
 
+/// What tells it the directory that the login began in.
+const DIRECTORY_WORD: &str = "--directory";
+
 /// How long work that was stopped may take to end when nobody is there any more to be told.
 const TO_END_ALONE: Duration = Duration::from_secs(4);
 
 /// Does what the words behind `lanesync agent` say; `umask` is what the process was started with.
 pub(crate) fn run(words: &[OsString], umask: u32) -> Exit {
-    let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
-    let done = match words.as_slice() {
+    let typed: Vec<_> = words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+    let done = match typed.as_slice() {
         ["--revision"] => return cli::tell(&format!("{}\n", wire::REVISION)),
         ["--hash"] => match fs::process::read_own_program() {
             Ok(program) => return cli::tell(&format!("{}\n", hash(&program))),
             Err(error) => Err(refused(Exit::FileIo, &format!("read the own program: {error}"))),
         },
-        ["--lane"] => net::further::knock()
+        ["--lane"] | ["--lane", DIRECTORY_WORD, _] => net::further::knock()
             .map(|()| Exit::Success)
             .map_err(|error| refused(Exit::Stream, &format!("join another one: {error}"))),
-        [] => work(SILENCE, umask),
-        [word] if word.starts_with(SILENCE_WORD) => {
-            let secs = word[SILENCE_WORD.len()..].parse().ok().filter(|secs| *secs > 0);
-            match secs.map(Duration::from_secs) {
-                Some(silence) => work(silence, umask),
-                None => Err(Refusal::usage("agent: --silence is a number of seconds")),
-            }
-        }
-        _ => Err(Refusal::usage(
-            "agent is started by lanesync on another host and takes no arguments; a path is written \
-             ./agent",
-        )),
+        _ => begin(words).and_then(|silence| work(silence, umask)),
     };
     done.unwrap_or_else(|refusal| {
         cli::complain(&refusal);
         refusal.exit
+    })
+}
+
+/// Heeds what a session is begun with; says how long to wait for a sign of life.
+fn begin(words: &[OsString]) -> Result<Duration, Refusal> {
+    let mut silence = SILENCE;
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word == DIRECTORY_WORD
+            && let Some(directory) = words.next()
+        {
+            go_to(Path::new(directory))?;
+        } else if let Some(secs) = word.to_str().and_then(|word| word.strip_prefix(SILENCE_WORD)) {
+            let secs = secs
+                .parse()
+                .ok()
+                .filter(|secs| *secs > 0)
+                .ok_or_else(|| Refusal::usage("agent: --silence is a number of seconds"))?;
+            silence = Duration::from_secs(secs);
+        } else {
+            return Err(Refusal::usage(
+                "agent is started by lanesync on another host and takes no arguments; a path is \
+                 written ./agent",
+            ));
+        }
+    }
+    Ok(silence)
+}
+
+/// Relative paths are of where the login began, and the agent may be started elsewhere.
+fn go_to(directory: &Path) -> Result<(), Refusal> {
+    fs::process::go_to(directory).map_err(|error| {
+        refused(Exit::FileIo, &format!("go to \"{}\": {error}", directory.display()))
     })
 }
 

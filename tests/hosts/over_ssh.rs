@@ -220,8 +220,12 @@ fn a_host_of_another_kind_is_named() {
 
 /// A program in the cache under the name of the agent, which tells that it ran.
 fn plant(hosts: &Hosts, name: &str) {
-    let text = "#!/bin/sh\ntouch ran\ncase $2 in --hash) echo ${0##*-};; esac\n";
-    put_command(&hosts.path().join(".cache/lanesync"), name, text);
+    let ran = hosts.path().join("ran");
+    let text = format!(
+        "#!/bin/sh\ntouch '{}'\ncase $2 in --hash) echo ${{0##*-}};; esac\n",
+        ran.display()
+    );
+    put_command(&hosts.path().join(".cache/lanesync"), name, &text);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit};
@@ -39,6 +40,11 @@ pub fn random_bytes() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Makes relative paths of the process begin in another directory.
+pub fn go_to(directory: &Path) -> io::Result<()> {
+    Ok(rustix::process::chdir(directory)?)
 }
 
 /// The system and the kind of machine, as `uname -s` and `uname -m` name them.

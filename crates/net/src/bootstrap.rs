@@ -8,7 +8,10 @@
 //!
 //! What lies in the cache is run only if nobody else could have put it there: the cache and the
 //! program are the user's own, and no other user may write to them
-//! (`a_cached_agent_that_others_could_have_put_there_does_not_run`).
+//! (`a_cached_agent_that_others_could_have_put_there_does_not_run`). The script goes into the cache before
+//! it looks, so that what it runs lies in what it has looked at
+//! (`what_takes_the_place_of_the_cache_after_the_look_does_not_run`); the agent goes back to where the
+//! login began, by `agent --directory`.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -286,20 +289,22 @@ n=
 if [ "$(lanesync agent --revision 2>/dev/null </dev/null)" = "{revision}" ]; then
   say run; exec {sudo}lanesync {words}
 fi
-d="${{XDG_CACHE_HOME:-$HOME/.cache}}/lanesync"; f="$d/agent-{hash}"
+d="${{XDG_CACHE_HOME:-$HOME/.cache}}/lanesync"; f="./agent-{hash}"
+from=$PWD CDPATH=
+run() {{ say run; exec {sudo}"$f" {words} --directory "$from"; }}
 is_whole() {{ [ "$("$1" agent --hash 2>/dev/null </dev/null)" = "{hash}" ]; }}
-is_mine() {{ [ -d "$d" ] && [ ! -L "$d" ] && [ -O "$d" ]; }}
+enter() {{ [ -d "$d" ] && [ ! -L "$d" ] && cd -P "$d" && [ -O . ]; }}
 is_safe() {{ [ ! -L "$1" ] && [ -O "$1" ] && case $(ls -ld "$1") in ?????-??-*) ;; *) false ;; esac; }}
-if is_mine && is_safe "$d" && [ -f "$f" ] && is_safe "$f" && is_whole "$f"; then
-  say run; exec {sudo}"$f" {words}
-fi
+if enter 2>/dev/null && is_safe . && [ -f "$f" ] && is_safe "$f" && is_whole "$f"; then run; fi
+cd "$from" || refuse "cannot go back to $from"
 say "send $(uname -s) $(uname -m)"
 read -r size || exit 1
 umask 077
 mkdir -p "$d" 2>/dev/null
-is_mine || refuse "$d is not a directory of this user"
-chmod 700 "$d"
-n=$(mktemp "$d/new.XXXXXXXXXX") || refuse "cannot create a file in $d"
+enter 2>/dev/null || refuse "$d is not a directory of this user"
+chmod 700 .
+is_safe . || refuse "$d is open to others"
+n=$(mktemp ./new.XXXXXXXXXX) || refuse "cannot create a file in $d"
 trap 'rm -f "$n"' EXIT
 trap 'exit 1' HUP INT TERM PIPE
 head -c "$size" >"$n" || refuse "cannot write to $d: is the disk full?"
@@ -308,7 +313,7 @@ chmod 700 "$n"
 is_whole "$n" || refuse "the program does not run from $d, or did not arrive whole"
 mv -f "$n" "$f" || refuse "cannot rename a file in $d"
 trap - EXIT HUP INT TERM PIPE
-say run; exec {sudo}"$f" {words}
+run
 }}
 "#
         )

@@ -147,6 +147,37 @@ fn a_cache_that_is_a_link_or_a_program_that_is_one_is_not_trusted() {
     assert_eq!(host.greeting(&agent()), "sent\nhow are you?\n");
 }
 
+/// Somebody who may write to the folder above the cache.
+#[test]
+fn what_takes_the_place_of_the_cache_after_the_look_does_not_run() {
+    let host = Host::new();
+    host.greeting(&agent());
+    write_program(&host.cached(), &fake_agent("kept", REVISION));
+    let evil = host.path("evil");
+    fs::create_dir(&evil).unwrap();
+    write_program(&evil.join(format!("agent-{HASH}")), &fake_agent("evil", REVISION));
+    let swapped = format!(
+        "#!/bin/sh\n/bin/ls \"$@\"\n[ -d '{evil}' ] || exit 0\ncd '{cache}' && mv lanesync was\n\
+         mv '{evil}' lanesync\n",
+        evil = evil.display(),
+        cache = host.path("home/.cache").display()
+    );
+    write_program(&host.path("bin/ls"), &swapped);
+    assert_eq!(host.greeting(&agent()), "kept\nhow are you?\n");
+    assert!(!evil.exists(), "the cache was swapped");
+}
+
+#[test]
+fn an_agent_of_the_cache_begins_where_the_login_does() {
+    let host = Host::behind("cd \"$HOME\"");
+    let mut agent = Agent { silence: Some(Duration::from_secs(3)), ..agent() };
+    let says = "#!/bin/sh\ncase \"$2\" in\n--hash) echo HASH;;\n*) echo \"$@\"; exec cat;;\nesac\n";
+    agent.program.as_mut().unwrap().bytes = says.replace("HASH", HASH).into_bytes();
+    let home = host.path("home");
+    let said = format!("agent --silence=3 --directory {}\nhow are you?\n", home.display());
+    assert_eq!([host.greeting(&agent), host.greeting(&agent)], [said.clone(), said]);
+}
+
 #[test]
 fn what_does_not_run_there_is_not_kept() {
     let host = Host::new();
