@@ -201,6 +201,7 @@ fn serve_source(session: &Arc<Session>, service: &[u8]) -> Exit {
             return Exit::Stream;
         }
     };
+    end_when_over(session);
     let found = typed::find(&mut job, list.as_ref());
     if let (Ok(Found { list: Some(contents), .. }), Some(list)) = (&found, &list) {
         // Who asks reads the same, and tells what is wrong with it.
@@ -233,21 +234,34 @@ fn serve_source(session: &Arc<Session>, service: &[u8]) -> Exit {
     }
 }
 
-/// Ends the process when its session is over and its work does not end by itself, as one that waits for
-/// a file server that is gone.
+/// Ends the process when its session is over and its work, which is to stop then, does not end by itself.
 fn end_with(session: &Arc<Session>, cancel: &Cancel) {
     let (session, cancel) = (Arc::clone(session), cancel.clone());
-    let guard = move || {
+    guard(move || {
         while cancel.sleep(Duration::MAX).is_ok() {}
         // What is still to come may be on its way from a host that does not answer.
         session.ask_no_more();
-        while session.over().is_none() {
-            thread::sleep(TO_END_ALONE / 4);
-        }
-        thread::sleep(TO_END_ALONE);
-        #[expect(clippy::exit, reason = "no destructor of a thread that hangs would run")]
-        std::process::exit(Exit::Stream.code().into());
-    };
-    // Without a thread to give, the system has other troubles than this process.
-    thread::Builder::new().name("guard".to_owned()).spawn(guard).ok();
+        end_after(&session);
+    });
+}
+
+/// The same where nothing stops the work, as looking up what was typed.
+fn end_when_over(session: &Arc<Session>) {
+    let session = Arc::clone(session);
+    guard(move || end_after(&session));
+}
+
+/// Without a thread to give, the system has other troubles than this process.
+fn guard(watch: impl FnOnce() + Send + 'static) {
+    thread::Builder::new().name("guard".to_owned()).spawn(watch).ok();
+}
+
+/// Work may hang for ever, as where a file server is gone, or nobody writes to a pipe.
+fn end_after(session: &Session) {
+    while session.over().is_none() {
+        thread::sleep(TO_END_ALONE / 16);
+    }
+    thread::sleep(TO_END_ALONE);
+    #[expect(clippy::exit, reason = "no destructor of a thread that hangs would run")]
+    std::process::exit(Exit::Stream.code().into());
 }

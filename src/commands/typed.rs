@@ -108,7 +108,8 @@ pub(super) fn read_list(list: &List) -> Result<Vec<u8>, Refusal> {
             "--files-from: \"-\" is the standard input of this side, and another host has none";
         return Err(Refusal::usage(why));
     }
-    fs::operator::read_file(path(&name))
+    // Of a device there is no end.
+    fs::operator::read_file_up_to(path(&name), wire::limits::WORK_BYTES)
         .map_err(|error| Refusal::file(Exit::Usage, "--files-from", &name, &error))
 }
 

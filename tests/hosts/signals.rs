@@ -35,11 +35,33 @@ fn a_signal_ends_both_sides() {
         kill_process(pid, Signal::INT).unwrap();
         assert_eq!(run.wait().unwrap().code(), Some(20), "{words:?}");
         assert_eq!(tree(&hosts.path().join("d")).matches("big").count(), 0);
-        let agent = fs::read_to_string(hosts.path().join("pid")).unwrap();
-        let agent = Path::new("/proc").join(agent.trim());
-        while agent.join("exe").exists() {
-            thread::yield_now();
-        }
+        wait_for_end_of_agent(&hosts);
+    }
+}
+
+/// Of one that has written its number to a file.
+fn wait_for_end_of_agent(hosts: &Hosts) {
+    let agent = fs::read_to_string(hosts.path().join("pid")).unwrap();
+    let agent = Path::new("/proc").join(agent.trim());
+    while agent.join("exe").exists() {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn an_agent_that_waits_for_a_list_ends_with_its_session() {
+    for words in [["--files-from=:list", "h:s/", "d"], ["--files-from=h:list", "s/", "h:d"]] {
+        let hosts = Hosts::new();
+        let made = Command::new("mkfifo").arg("list").current_dir(hosts.path()).status();
+        assert!(made.unwrap().success());
+        let agent = format!("--agent-path=echo $$ > pid; exec {LANESYNC}");
+        let mut run =
+            hosts.command(RUNS_IT_HERE, &[&[&*agent], &words[..]].concat()).spawn().unwrap();
+        // Until the agent reads what nobody writes.
+        let _writer = fs::OpenOptions::new().write(true).open(hosts.path().join("list")).unwrap();
+        kill_process(Pid::from_child(&run), Signal::KILL).unwrap();
+        run.wait().unwrap();
+        wait_for_end_of_agent(&hosts);
     }
 }
 

@@ -93,6 +93,13 @@ fn refuses_what_is_neither_file_nor_pipe() {
 }
 
 #[test]
+fn a_file_without_end_is_too_long() {
+    let read = |name| read_file_up_to(Path::new(name), 7).map_err(|error| error.kind());
+    assert_eq!(read("/dev/zero"), Err(io::ErrorKind::FileTooLarge));
+    assert_eq!(read("/dev/null"), Ok(Vec::new()));
+}
+
+#[test]
 fn appends_and_creates() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("log");
