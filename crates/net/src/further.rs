@@ -4,6 +4,9 @@
 //! One side listens and the other connects, as the two agree over the first lane. Each knows the other
 //! by a key that came that way.
 
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use wire::{AddressFamily, LaneCount, PortRange};
 
 pub use crate::shell::Family;
@@ -118,12 +121,33 @@ impl Default for Plan {
 /// What comes of lanes is told here, in sentences for the user.
 pub type Notice = Box<dyn Fn(&str) + Send + Sync>;
 
-/// All ports of a range, from the lowest.
-fn each(ports: PortRange) -> impl Iterator<Item = u16> {
-    match ports {
+/// A socket on the first port of a range that is free, on all addresses of this host. What makes it is told
+/// whether to take nobody who comes to an address of IPv6 over IPv4.
+fn bind_first_free<T>(
+    ports: PortRange,
+    family: Option<Family>,
+    bind: impl Fn(SocketAddr, bool) -> io::Result<T>,
+) -> io::Result<T> {
+    let v6 = |port, only| bind((Ipv6Addr::UNSPECIFIED, port).into(), only);
+    let v4 = |port| bind((Ipv4Addr::UNSPECIFIED, port).into(), false);
+    let bind_on = |port| match family {
+        Some(Family::V4) => v4(port),
+        Some(Family::V6) => v6(port, true),
+        // A host may have no IPv6.
+        None => v6(port, false).or_else(|_| v4(port)),
+    };
+    let ports = match ports {
         PortRange::Any => 0..=0,
         PortRange::Within { first, last } => first..=last,
+    };
+    let mut refused = None;
+    for port in ports {
+        match bind_on(port) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => refused = Some(error),
+        }
     }
+    Err(refused.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
 }
 
 impl From<Family> for AddressFamily {

@@ -6,7 +6,7 @@
 //! nothing.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,12 +18,16 @@ use rustls::{ServerConfig, ServerConnection};
 use wire::PortRange;
 
 use super::tls::{Handshake, Progress};
-use super::{Family, each};
+use super::{Family, bind_first_free};
 use crate::lane::Lane;
 use crate::pipe::Switch;
 
 /// Handshakes at the same time.
 const STRANGERS: usize = 64;
+
+/// Who has connected is let in by so many at a time: one that came before has turns enough to show its key,
+/// and whoever asks is heard, however many come.
+const AT_ONCE: usize = STRANGERS / 4;
 
 /// How long a handshake may take.
 const TO_SHAKE: Duration = Duration::from_secs(10);
@@ -47,17 +51,9 @@ pub(crate) struct Listener {
 impl Listener {
     /// Listens on the first of the ports that is free, on all addresses of this host.
     pub(crate) fn bind(ports: PortRange, family: Option<Family>) -> io::Result<Self> {
-        let mut refused = None;
-        for port in each(ports) {
-            match listen_on(port, family) {
-                Ok(socket) => {
-                    let port = socket.local_addr()?.port();
-                    return Ok(Self { socket, port });
-                }
-                Err(error) => refused = Some(error),
-            }
-        }
-        Err(refused.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+        let socket = bind_first_free(ports, family, listen_at)?;
+        let port = socket.local_addr()?.port();
+        Ok(Self { socket, port })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -105,14 +101,14 @@ impl Listener {
         Ok(())
     }
 
-    /// Takes up all who have connected.
+    /// Takes up who has connected, some of them.
     fn let_in(
         &self,
         strangers: &mut Vec<Stranger>,
         config: &Arc<ServerConfig>,
         switch: &Switch,
     ) -> io::Result<()> {
-        loop {
+        for _ in 0..AT_ONCE {
             let socket = match self.socket.accept() {
                 Ok((socket, _)) => socket,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -130,23 +126,13 @@ impl Listener {
             let until = Instant::now() + TO_SHAKE;
             strangers.push(Stranger { handshake, waits_for: PollFlags::IN, until });
         }
+        Ok(())
     }
 }
 
 /// An error of one connection that was not to be, as accept(2) lists them.
 fn is_of_one(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted)
-}
-
-fn listen_on(port: u16, family: Option<Family>) -> io::Result<TcpListener> {
-    let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-    let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    match family {
-        Some(Family::V4) => listen_at(v4, false),
-        Some(Family::V6) => listen_at(v6, true),
-        // A host may have no IPv6.
-        None => listen_at(v6, false).or_else(|_| listen_at(v4, false)),
-    }
 }
 
 fn listen_at(at: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
@@ -161,4 +147,26 @@ fn listen_at(at: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
     bind(&socket, &at)?;
     listen(&socket, i32::try_from(STRANGERS).unwrap_or(i32::MAX))?;
     Ok(TcpListener::from(socket))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::super::Identity;
+    use super::*;
+
+    #[test]
+    fn however_many_come_there_is_an_end_to_letting_them_in() {
+        let identity = Identity::new().unwrap();
+        let config = Arc::new(identity.server(identity.fingerprint()).unwrap());
+        let listener = Listener::bind(PortRange::Any, Some(Family::V4)).unwrap();
+        let come = |_| std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, listener.port()));
+        let _crowd: Vec<_> = (0..STRANGERS).map(come).collect();
+        let (mut strangers, switch) = (Vec::new(), Switch::new().unwrap());
+        for let_in in [AT_ONCE, 2 * AT_ONCE] {
+            listener.let_in(&mut strangers, &config, &switch).unwrap();
+            assert_eq!(strangers.len(), let_in);
+        }
+    }
 }

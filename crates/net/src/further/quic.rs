@@ -28,7 +28,7 @@ use tokio::time::{sleep, timeout};
 use wire::{Fingerprint, PortRange};
 
 use super::identity::Identity;
-use super::{Family, each};
+use super::{Family, bind_first_free};
 use crate::lane::{Hangup, Lane, LaneKind};
 use crate::pipe::Switch;
 
@@ -163,17 +163,9 @@ pub(crate) struct Listener {
 impl Listener {
     /// Listens on the first of the ports that is free, on all addresses of this host.
     pub(crate) fn bind(ports: PortRange, family: Option<Family>) -> io::Result<Self> {
-        let mut refused = None;
-        for port in each(ports) {
-            match listen_on(port, family) {
-                Ok(socket) => {
-                    let port = socket.local_addr()?.port();
-                    return Ok(Self { socket, port });
-                }
-                Err(error) => refused = Some(error),
-            }
-        }
-        Err(refused.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+        let socket = bind_first_free(ports, family, listen_at)?;
+        let port = socket.local_addr()?.port();
+        Ok(Self { socket, port })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -267,17 +259,6 @@ fn transport() -> TransportConfig {
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None);
     transport
-}
-
-fn listen_on(port: u16, family: Option<Family>) -> io::Result<UdpSocket> {
-    let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-    let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    match family {
-        Some(Family::V4) => listen_at(v4, false),
-        Some(Family::V6) => listen_at(v6, true),
-        // A host may have no IPv6.
-        None => listen_at(v6, false).or_else(|_| listen_at(v4, false)),
-    }
 }
 
 fn listen_at(at: SocketAddr, only_v6: bool) -> io::Result<UdpSocket> {
