@@ -364,7 +364,11 @@ fn content_that_is_not_what_was_read_makes_no_file() {
     const CONTENT: &[u8] = b"what was read at the source";
     for (wrong_times, code, says) in [
         (1, 0, "answers that came damaged and were asked for again: 1"),
-        (usize::MAX, 23, "destination: verify \"d/x\": "),
+        (
+            usize::MAX,
+            23,
+            "destination: verify \"d/x\": the copy is not what was read at the source; run again",
+        ),
     ] {
         let hosts = Hosts::new();
         fs::create_dir(hosts.path().join("d")).unwrap();

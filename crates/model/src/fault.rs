@@ -209,8 +209,10 @@ impl fmt::Display for Cause {
             Self::ChangedDuringCopy => formatter.write_str(
                 "it changed while it was read; run again when nothing writes to it, or from a snapshot",
             ),
-            Self::VerificationFailed => formatter
-                .write_str("the copy differs from what was read; do not use it, run again"),
+            Self::VerificationFailed => formatter.write_str(
+                "the copy is not what was read at the source; run again, and do not use what --inplace or \
+                 --append have left; if it happens again, check memory, disks and network of both sides",
+            ),
             Self::Refused(reason) => formatter.write_str(reason),
         }
     }
