@@ -88,6 +88,11 @@ impl Listing {
         self.entries.len()
     }
 
+    /// The memory that it takes.
+    pub fn byte_count(&self) -> usize {
+        self.names.capacity() + self.entries.capacity() * size_of::<Entry>()
+    }
+
     /// True without names.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

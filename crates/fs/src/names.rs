@@ -15,6 +15,9 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use uzers::os::unix::UserExt;
 
+/// More accounts than a system has; numbers of owners may be anything, and many.
+const ANSWERS_MAX: usize = 1 << 18;
+
 /// Answers so far. Look-ups may ask a server on the network, so the lock is not held meanwhile.
 struct Cache<K, V>(LazyLock<Mutex<HashMap<K, Option<V>>>>);
 
@@ -32,7 +35,9 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         known.unwrap_or_else(|| {
             let answer = ask();
             let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            answers.insert(key.to_owned(), answer.clone());
+            if answers.len() < ANSWERS_MAX {
+                answers.insert(key.to_owned(), answer.clone());
+            }
             answer
         })
     }

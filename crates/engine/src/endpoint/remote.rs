@@ -75,6 +75,9 @@ const AHEAD_HANDLES_PERCENT: u64 = 25;
 /// What each request that is asked ahead counts for beside what it asks for.
 const AHEAD_FIXED_BYTES: u64 = 4096;
 
+/// Names of owners that are kept: of more the others are asked for each time.
+const OWNER_NAMES_MAX: usize = 1 << 18;
+
 /// Set in the number of each device of the other host. Linux has 32 bits for them.
 const FOREIGN_DEVICE: u64 = 1 << 63;
 
@@ -185,7 +188,10 @@ impl Remote {
                 Ok(Answer::OwnerName(name)) => name.map(|name| name.as_bytes().into()),
                 _ => None,
             };
-            self.owner_names.lock().insert(of, name.clone());
+            let mut known = self.owner_names.lock();
+            if known.len() < OWNER_NAMES_MAX {
+                known.insert(of, name.clone());
+            }
             name
         })
     }

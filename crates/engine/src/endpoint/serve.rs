@@ -12,8 +12,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use delta::Signature;
 use filter::RuleError;
@@ -35,8 +35,12 @@ mod terms;
 mod allowed;
 /// What is in files.
 mod content;
+/// Sorted names that are kept.
+mod listings;
 /// What is told of entries.
 mod look;
+/// What owners are called.
+mod owners;
 /// What may be reached.
 mod reach;
 /// What the requester does not have already.
@@ -44,6 +48,8 @@ mod searching;
 /// How directories were reached, and what rules say of what is in them.
 mod way;
 
+use self::listings::Listings;
+use self::owners::ToldOwners;
 pub use self::reach::Reach;
 use self::searching::OldFile;
 pub use self::terms::{Follows, Terms};
@@ -56,6 +62,8 @@ pub struct Server {
     open: RwLock<HashMap<Handle, Open>>,
     /// Requests that run, and whether each is to come to its end.
     running: Mutex<HashMap<Ticket, Arc<AtomicBool>>>,
+    listings: Listings,
+    told_owners: ToldOwners,
 }
 
 /// What a handle stands for, and which attempt opened it.
@@ -86,8 +94,8 @@ struct ServedFile {
 struct ServedDir {
     dir: Dir,
     way: Arc<Way>,
-    /// Its sorted names, while they are asked for page by page.
-    names: Mutex<Option<Arc<Listing>>>,
+    /// Its sorted names, while they are asked for page by page and there is room for them.
+    names: Mutex<Weak<Listing>>,
 }
 
 fn not_open() -> Halt {
@@ -145,6 +153,7 @@ struct Answering<'a> {
     ticket: Ticket,
     respond: &'a mut dyn Respond,
     is_cancelled: Arc<AtomicBool>,
+    told_owners: &'a ToldOwners,
 }
 
 impl Answering<'_> {
@@ -158,6 +167,8 @@ impl Answering<'_> {
     }
 
     fn hand_in(&mut self, piece: Piece, end: End) -> Result<(), Halt> {
+        // Before, for their names may be asked for as soon as they are told.
+        self.told_owners.note(&piece);
         match self.respond.respond(piece, end)? {
             Delivery::Queued => Ok(()),
             Delivery::Stale => Err(Halt::Stale),
@@ -176,7 +187,13 @@ impl Answering<'_> {
 impl Server {
     /// Serves on these terms.
     pub fn new(terms: Terms) -> Self {
-        Self { terms, open: RwLock::default(), running: Mutex::default() }
+        Self {
+            terms,
+            open: RwLock::default(),
+            running: Mutex::default(),
+            listings: Listings::default(),
+            told_owners: ToldOwners::default(),
+        }
     }
 
     /// How many handles are open.
@@ -189,7 +206,8 @@ impl Serve for Server {
     fn run(&self, ticket: Ticket, request: Request, respond: &mut dyn Respond) {
         let is_cancelled = Arc::new(AtomicBool::new(false));
         self.running.lock().insert(ticket, Arc::clone(&is_cancelled));
-        let mut answering = Answering { ticket, respond, is_cancelled };
+        let told_owners = &self.told_owners;
+        let mut answering = Answering { ticket, respond, is_cancelled, told_owners };
         if let Err(Halt::Fault(fault)) = self.answer(&mut answering, request) {
             // Nothing that could be done is left where not even this is taken.
             let _over = answering.last(Reply::Fault(fault));
@@ -204,7 +222,10 @@ impl Serve for Server {
     }
 
     fn drop_handle(&self, handle: Handle) {
-        self.open.write().remove(&handle);
+        let dropped = self.open.write().remove(&handle);
+        if let Some(Open { object: Object::Dir(dir), .. }) = dropped {
+            self.listings.forget(&dir);
+        }
     }
 }
 
@@ -277,7 +298,10 @@ impl Server {
             Request::Remove { at, expected } => self.remove(answering, &at, &expected),
             // The responder answers it by itself.
             Request::Close { .. } => answering.last(Reply::Done),
-            Request::OwnerName { of } => answering.last(Reply::OwnerName(name_of(of))),
+            Request::OwnerName { of } => {
+                let name = self.owner_name(of)?;
+                answering.last(Reply::OwnerName(name))
+            }
             Request::Sign { signature } => {
                 let signature = searching::decode(signature.as_bytes())?;
                 self.keep(answering, Object::Signature(Arc::new(signature)), Reply::Done)
@@ -287,6 +311,15 @@ impl Server {
                 let served = self.content_of(answering, file)?;
                 searching::search(answering, &served.file, span, &old, room.bytes())
             }
+        }
+    }
+
+    /// What is told in extended attributes is not looked at: so what files pretend to be.
+    fn owner_name(&self, of: Owner) -> Result<Option<OwnerName>, Halt> {
+        if self.terms.names_any_owner {
+            Ok(owners::name_of(of))
+        } else {
+            self.told_owners.name_of(of)
         }
     }
 
@@ -312,7 +345,7 @@ impl Server {
             let of_hidden = self.terms.tells_what_is_hidden.then(Wants::empty);
             if is_hidden { of_hidden } else { Some(wants) }
         };
-        look::list(answering, dir, told, after, room_bytes)
+        look::list(answering, (dir, &self.listings), told, after, room_bytes)
     }
 
     fn look(
@@ -536,15 +569,6 @@ fn open_file(dir: &Dir, name: &Name, follow: Follow, atime: fs::AccessTime) -> i
 
 fn path(name: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(name))
-}
-
-/// The name of a user or group, if there is one that the protocol can carry.
-fn name_of(owner: Owner) -> Option<OwnerName> {
-    let name = match owner {
-        Owner::User(uid) => fs::names::user_name(uid),
-        Owner::Group(gid) => fs::names::group_name(gid),
-    };
-    name.and_then(|name| OwnerName::new(name).ok())
 }
 
 fn look_at_mount(dir: &Dir, at: &Place) -> io::Result<Mount> {

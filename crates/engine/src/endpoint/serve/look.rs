@@ -1,7 +1,6 @@
 //! What is told of entries: looked at one by one, or listed.
 
 use std::io;
-use std::sync::Arc;
 
 use fs::acl::{ACCESS_ATTRIBUTE as ACCESS_ACL, DEFAULT_ATTRIBUTE as DEFAULT_ACL};
 use fs::xattr::{self, Behind, Node as Carrier};
@@ -9,10 +8,11 @@ use fs::{Dir, File, Listing};
 use model::{Kind, Metadata};
 use wire::{
     Acls, Attribute, AttributeName, AttributeValue, AttributesPiece, Entry, FaultKind, Follow,
-    InlineAttributes, IoFault, LinkText, Malformed, Name, Page, PageBuilder, PageEnd, Reply, Seen,
-    Wants, limits,
+    InlineAttributes, IoFault, LinkText, Malformed, Name, PageBuilder, PageEnd, Reply, Seen, Wants,
+    limits,
 };
 
+use super::listings::Listings;
 use super::{Answering, Halt, ServedDir};
 
 /// What is looked at.
@@ -214,12 +214,12 @@ fn value(carrier: Carrier<'_>, name: &[u8]) -> Result<Option<AttributeValue>, Io
 /// if it is told at all: no more than is wanted.
 pub(super) fn list(
     answering: &mut Answering<'_>,
-    dir: &ServedDir,
+    (dir, listings): (&ServedDir, &Listings),
     wants_of: impl Fn(&[u8], Option<Kind>) -> Option<Wants>,
     after: Option<&Name>,
     room_bytes: u32,
 ) -> Result<(), Halt> {
-    let listing = sorted(dir, after.is_some())?;
+    let listing = listings.of(dir, after.is_some())?;
     let begin = after.map_or(0, |after| first_behind(&listing, after.as_bytes()));
     let mut room_left = usize::try_from(room_bytes).unwrap_or(usize::MAX);
     let mut builder = PageBuilder::default();
@@ -228,7 +228,9 @@ pub(super) fn list(
         let Ok(name) = Name::new(listing.name(at)) else {
             // A name that the protocol cannot carry breaks the listing off: it is not lost silently.
             let fault = IoFault::new(FaultKind::InvalidFilename, "a name is too long to be sent");
-            return end_listing(answering, dir, builder.take(), PageEnd::Incomplete(fault));
+            listings.forget(dir);
+            let end = PageEnd::Incomplete(fault);
+            return answering.last(Reply::Page { page: builder.take(), end });
         };
         let entry = entry(dir, name, listing.kind_hint(at), wants);
         let Err(entry) = builder.push(entry, room_left) else { continue };
@@ -236,6 +238,7 @@ pub(super) fn list(
         let reply = Reply::Page { page: builder.take(), end: PageEnd::More };
         // On an empty page an entry is shortened if it must be: it need not be in the next response.
         if room_left < most_bytes(wants) || builder.push(entry, room_left).is_err() {
+            listings.keep(dir, &listing);
             return answering.last(reply);
         }
         answering.more(reply)?;
@@ -244,7 +247,8 @@ pub(super) fn list(
         Some(error) => PageEnd::Incomplete(IoFault::from(error)),
         None => PageEnd::Complete,
     };
-    end_listing(answering, dir, builder.take(), end)
+    listings.forget(dir);
+    answering.last(Reply::Page { page: builder.take(), end })
 }
 
 /// The most bytes that an entry has on a page, with a fault in place of what could not be read.
@@ -252,27 +256,6 @@ fn most_bytes(wants: Wants) -> usize {
     const WITHOUT_TEXTS: usize = 2048;
     let has_texts = wants.intersects(Wants::LINK | Wants::ATTRIBUTES | Wants::ACLS);
     if has_texts { limits::CONTENT_BYTES } else { WITHOUT_TEXTS }
-}
-
-fn end_listing(
-    answering: &mut Answering<'_>,
-    dir: &ServedDir,
-    page: Page,
-    end: PageEnd,
-) -> Result<(), Halt> {
-    dir.names.lock().take();
-    answering.last(Reply::Page { page, end })
-}
-
-/// The sorted names of a directory: read anew, or those that the pages before were made of.
-fn sorted(dir: &ServedDir, goes_on: bool) -> io::Result<Arc<Listing>> {
-    let mut names = dir.names.lock();
-    if let (Some(names), true) = (&*names, goes_on) {
-        return Ok(Arc::clone(names));
-    }
-    let mut listing = dir.dir.list()?;
-    listing.sort_by_name();
-    Ok(Arc::clone(names.insert(Arc::new(listing))))
 }
 
 fn first_behind(listing: &Listing, after: &[u8]) -> usize {

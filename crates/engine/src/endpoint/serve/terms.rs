@@ -45,6 +45,8 @@ pub struct Terms {
     pub tells_what_is_hidden: bool,
     /// `-x`: what is mounted below where the job begins is not entered.
     pub stays_on_device: bool,
+    /// The name of any user and group is told, not only of those that own what was told.
+    pub names_any_owner: bool,
     /// `--copy-devices`: devices are read, as if they were files.
     pub reads_devices: bool,
     /// What is compressed already, by its name; nobody asks where nothing is compressed.
@@ -63,6 +65,7 @@ impl Terms {
             rules: None,
             tells_what_is_hidden: true,
             stays_on_device: false,
+            names_any_owner: false,
             reads_devices: true,
             left_as_is: None,
         }
@@ -100,7 +103,8 @@ impl Terms {
     }
 
     fn for_job_below(job: &Job, rules: &Rules) -> Self {
-        let Settings { traverse, links, write, compression, topics, interest, .. } = &job.settings;
+        let Settings { traverse, links, preserve, write, compression, topics, interest, .. } =
+            &job.settings;
         let mut roots = BTreeMap::<Box<[u8]>, Reach>::new();
         if traverse.files_from.is_some() {
             // It is looked at also where the list is empty.
@@ -119,6 +123,7 @@ impl Terms {
             tells_what_is_hidden: topics.contains(Topic::Filter)
                 || *interest == Interest::Everything,
             stays_on_device: traverse.one_file_system != OneFileSystem::Cross,
+            names_any_owner: preserve.source_pretends,
             reads_devices: write.copy_devices,
             left_as_is: compression.as_ref().map(|compression| compression.skipped.clone()),
         }

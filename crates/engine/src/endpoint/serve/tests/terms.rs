@@ -415,3 +415,54 @@ fn links_are_followed_as_far_as_the_job_does() {
         }
     }
 }
+
+/// Root's, and those that a file has.
+#[test]
+fn only_owners_that_were_told_have_a_name() {
+    let name = |session: &mut Session, of| match session.ask(Request::OwnerName { of }) {
+        Ok(Answer::OwnerName(name)) => Ok(name.map(|name| name.as_bytes().to_vec())),
+        Err(fault) => Err(fault.kind),
+        other => panic!("{other:?}"),
+    };
+    let of_system = |of| match of {
+        Owner::User(uid) => fs::names::user_name(uid).map(|name| name.to_vec()),
+        Owner::Group(gid) => fs::names::group_name(gid).map(|name| name.to_vec()),
+    };
+    let mut session = serving(recursive(), &[]);
+    write(&session.here, "f", b"");
+    write(&session.here, "g", b"");
+    session.here.set_owner(b"f", Some(1), Some(2)).unwrap();
+    // Users 3 and 4242, and group 5.
+    let acl: Vec<u8> = [(1, 6, u32::MAX), (2, 4, 3), (2, 4, 4242), (4, 4, u32::MAX), (8, 4, 5)]
+        .into_iter()
+        .chain([(16, 4, u32::MAX), (32, 4, u32::MAX)])
+        .flat_map(|(tag, perms, id): (u8, u8, u32)| {
+            [&[tag, 0, perms, 0][..], &id.to_le_bytes()].concat()
+        })
+        .collect();
+    let acl = [&[2, 0, 0, 0][..], &acl].concat();
+    let node = fs::xattr::Node::Name(&session.here, b"g");
+    fs::xattr::set(node, b"system.posix_acl_access", &acl).unwrap();
+    let top = session.root_of_job();
+    let told = [Owner::User(1), Owner::Group(2)];
+    let of_acl = [Owner::User(3), Owner::User(4242), Owner::Group(5)];
+    for owner in told.into_iter().chain(of_acl) {
+        assert_eq!(name(&mut session, owner), Err(FaultKind::NotServed));
+    }
+    assert_eq!(session.listed(top), ["f", "g"]);
+    for owner in told {
+        assert_eq!(name(&mut session, owner), Ok(of_system(owner)));
+    }
+    assert_eq!(name(&mut session, Owner::User(2)), Err(FaultKind::NotServed));
+    for owner in of_acl {
+        assert_eq!(name(&mut session, owner), Err(FaultKind::NotServed));
+    }
+    session.ask(look(top, "g", Follow::Never)).unwrap();
+    for owner in of_acl {
+        assert_eq!(name(&mut session, owner), Ok(of_system(owner)));
+    }
+    let mut pretending = recursive();
+    pretending.preserve.source_pretends = true;
+    let owner = Owner::User(1);
+    assert_eq!(name(&mut serving(pretending, &[]), owner), Ok(of_system(owner)));
+}
