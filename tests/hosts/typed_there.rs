@@ -1,7 +1,7 @@
 //! What is typed for another host is looked up there, as by rsync's remote shell.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{chown, symlink};
 use std::path::Path;
 
 use super::{Hosts, LANESYNC, RUNS_IT_HERE, check, check_as_rsync, check_runs_as_rsync};
@@ -84,6 +84,29 @@ fn rules_above_the_source_are_those_of_its_host() {
     check_runs_as_rsync(rules, &[&["-iF", "h:s/", "d"]]);
     check_runs_as_rsync(rules, &[&["-iFF", "h:s/a", "d"]]);
     check_runs_as_rsync(rules, &[&["-i", "--filter=: /.rsync-filter", "--delete", "h:s/", "old"]]);
+}
+
+/// rsync reads the link and filters at this side; here the other side reads rules, and so would be told what
+/// is in any file that such a link leads to.
+#[test]
+fn a_link_to_rules_leads_to_another_host_only_within_the_source() {
+    let links = |path: &Path| {
+        fs::write(path.join("s/a/rules"), "- h\n").unwrap();
+        symlink("../a/rules", path.join("s/a/.rsync-filter")).unwrap();
+    };
+    check_runs_as_rsync(links, &[&["-iF", "s/", "h:d"], &["-iF", "h:s/", "e"]]);
+    let hosts = Hosts::new();
+    fs::write(hosts.path().join("key"), "- /f\n").unwrap();
+    fs::create_dir(hosts.path().join("old/a")).unwrap();
+    fs::write(hosts.path().join("old/a/kept"), "").unwrap();
+    symlink("../../key", hosts.path().join("s/a/.rsync-filter")).unwrap();
+    let agent = format!("--agent-path={LANESYNC}");
+    let pushed = hosts.run(RUNS_IT_HERE, &[&agent, "-F", "--delete", "s/", "h:old"]);
+    check(&pushed, 23, "a symbolic link that leads out of the tree");
+    assert!(hosts.path().join("old/f").exists() && !hosts.path().join("old/a/g").exists());
+    // What the rules protect is not known.
+    assert!(hosts.path().join("old/a/kept").exists());
+    check(&hosts.run(RUNS_IT_HERE, &[&agent, "-F", "h:s/", "e"]), 0, "");
 }
 
 #[test]

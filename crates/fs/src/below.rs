@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use model::Inode;
+
 use crate::dir::Dir;
 use crate::walk::{Missing, Walk};
 
@@ -36,6 +38,12 @@ pub fn open_file_below(base: &Dir, path: &Path) -> io::Result<File> {
 /// The same of content that is to be brought over.
 pub fn open_content_below(base: &Dir, path: &Path) -> io::Result<crate::file::File> {
     open_file_below(base, path).map(|file| crate::file::File::opened(file.into()))
+}
+
+/// The same of content that must lie below `root`, wherever links on the way lead.
+pub fn open_content_beneath(base: &Dir, path: &Path, root: Inode) -> io::Result<crate::file::File> {
+    let file = Walk::file_below(base, path)?.ending_beneath(root).open()?;
+    Ok(crate::file::File::opened(file.into()))
 }
 
 /// A path as it reads from the root, by its text: for rules that match whole paths.
@@ -96,6 +104,43 @@ mod tests {
         walk.trusted = if crate::process::is_root() { 0 } else { 4242 };
         let refused = walk.open_dir(Missing::Make).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn content_beneath_a_directory_does_not_lie_elsewhere() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path();
+        for name in ["root/a", "root/b", "rooted"] {
+            std::fs::create_dir_all(path.join(name)).unwrap();
+        }
+        for name in ["root/b/file", "rooted/file"] {
+            std::fs::write(path.join(name), name).unwrap();
+        }
+        let fd = File::open(path.join("root/b/file")).unwrap();
+        let fd = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
+        for (target, name) in [
+            ("../b/file", "near"),
+            ("../../rooted/../root/b/file", "around"),
+            ("../../rooted/file", "out"),
+            ("around", "twice"),
+            (&fd, "kernel"),
+        ] {
+            symlink(target, path.join("root/a").join(name)).unwrap();
+        }
+        symlink(path.join("root/b/file"), path.join("root/a/whole")).unwrap();
+        let root = Dir::open_operator(&path.join("root")).unwrap();
+        let base = root.open_child(b"a", crate::AccessTime::Keep).unwrap();
+        let open = |name: &str, root: &Dir| {
+            let root = root.metadata().unwrap().inode();
+            open_content_beneath(&base, Path::new(name), root).map(drop).map_err(|it| it.kind())
+        };
+        for name in ["near", "around", "twice", "whole", "../b/file"] {
+            assert_eq!(open(name, &root), Ok(()), "{name}");
+            assert_eq!(open(name, &base), Err(io::ErrorKind::PermissionDenied), "{name}");
+        }
+        for name in ["out", "kernel", "../../rooted/file"] {
+            assert_eq!(open(name, &root), Err(io::ErrorKind::PermissionDenied), "{name}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use model::Inode;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
@@ -41,6 +42,8 @@ pub(crate) struct Walk {
     flags: OFlags,
     /// The user whose links are followed, beside root's.
     pub(crate) trusted: u32,
+    /// The directory that the file must lie below, if it must.
+    beneath: Option<Inode>,
 }
 
 impl Walk {
@@ -61,9 +64,14 @@ impl Walk {
 
     fn from(dir: OwnedFd, path: &Path, flags: OFlags) -> io::Result<Self> {
         let trusted = process::effective_uid();
-        let mut walk = Self { dir, rest: Vec::new(), links: 0, flags, trusted };
+        let mut walk = Self { dir, rest: Vec::new(), links: 0, flags, trusted, beneath: None };
         walk.enter(path.as_os_str().as_bytes())?;
         Ok(walk)
+    }
+
+    /// Lets the walk end only in what lies below a directory, wherever it leads before.
+    pub(crate) fn ending_beneath(self, root: Inode) -> Self {
+        Self { beneath: Some(root), ..self }
     }
 
     /// Puts the components of a path before those still to go.
@@ -177,6 +185,9 @@ impl Walk {
             self.enter(target.as_bytes())?;
             return Ok(None);
         }
+        if self.beneath.is_some() {
+            return Err(leads_out());
+        }
         let target = openat(&self.dir, name, HANDLE, 0)?;
         if self.rest.is_empty() {
             return self.open_end(name, &rustix::fs::fstat(&target)?, OFlags::empty()).map(Some);
@@ -192,6 +203,11 @@ impl Walk {
 
     fn open_end(&self, name: &[u8], seen: &Stat, nofollow: OFlags) -> io::Result<File> {
         check_type(seen)?;
+        if let Some(root) = self.beneath
+            && !lies_beneath(&self.dir, root)?
+        {
+            return Err(leads_out());
+        }
         let flags =
             self.flags.difference(OFlags::CREATE) | nofollow | OFlags::CLOEXEC | OFlags::NOCTTY;
         let file = openat(&self.dir, name, flags, 0)?;
@@ -201,6 +217,27 @@ impl Walk {
         }
         Ok(file.into())
     }
+}
+
+/// Whether a directory is another, or lies below it.
+fn lies_beneath(dir: &OwnedFd, root: Inode) -> io::Result<bool> {
+    let inode_of = |dir: &OwnedFd| {
+        rustix::fs::fstat(dir).map(|stat| Inode { dev: stat.st_dev, ino: stat.st_ino })
+    };
+    let (mut dir, mut inode) = (dir.try_clone()?, inode_of(dir)?);
+    while inode != root {
+        dir = openat(&dir, b"..", HANDLE | OFlags::DIRECTORY, 0)?;
+        let above = inode_of(&dir)?;
+        if above == inode {
+            return Ok(false);
+        }
+        inode = above;
+    }
+    Ok(true)
+}
+
+fn leads_out() -> io::Error {
+    refusal("a symbolic link that leads out of the tree; a copy of the file serves as well")
 }
 
 fn start_of(dir: impl AsFd, path: &[u8]) -> io::Result<OwnedFd> {

@@ -272,11 +272,11 @@ impl Server {
             }
             Request::Fetch { file, wants, room } => {
                 let dir = self.dir_to_read(answering, &file)?;
-                content::fetch(answering, &dir.dir, &file, wants, room.bytes())
+                content::fetch(answering, &self.opener(&dir), &file, wants, room.bytes())
             }
             Request::Renew { file, wants, old, room } => {
                 let dir = self.dir_to_read(answering, &file)?;
-                searching::renew(answering, &dir.dir, &file, wants, &old, room.bytes())
+                searching::renew(answering, &self.opener(&dir), &file, wants, &old, room.bytes())
             }
             Request::Read { file, span } => {
                 let served = self.content_of(answering, file)?;
@@ -512,7 +512,7 @@ impl Server {
         if *follow != Follow::OwnLinks {
             self.check_kind(look::Subject::name(&dir.dir, &at.name, *follow).metadata()?.kind)?;
         }
-        let file = open_file(&dir.dir, &at.name, *follow, of_wire(*atime))?;
+        let file = self.opener(&dir).open(&at.name, *follow, of_wire(*atime))?;
         let metadata = file.metadata()?;
         self.check_kind(metadata.kind)?;
         Ok((file, metadata))
@@ -557,14 +557,6 @@ fn open_parent(dir: &ServedDir) -> Result<(Dir, Arc<Way>), Halt> {
         return Err(refused());
     }
     Ok((parent, Arc::clone(above)))
-}
-
-fn open_file(dir: &Dir, name: &Name, follow: Follow, atime: fs::AccessTime) -> io::Result<File> {
-    match follow {
-        Follow::Never => dir.open_file(name.as_bytes(), atime),
-        Follow::Links => dir.open_file_following(name.as_bytes(), atime),
-        Follow::OwnLinks => fs::below::open_content_below(dir, path(name.as_bytes())),
-    }
 }
 
 fn path(name: &[u8]) -> &Path {

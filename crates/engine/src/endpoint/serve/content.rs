@@ -5,17 +5,52 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use fs::{Dir, File};
-use model::Kind;
 use model::settings::Checksum;
+use model::{Inode, Kind};
 use wire::{
     After, Algorithm, AttributesPiece, Content, ContentOf, ContentSum, Digest, FaultKind, FileAt,
     Follow, Handle, IoFault, List, Malformed, Name, Piece, Reply, Span, Wants, limits,
 };
 
 use super::look::{self, Detailed, Subject};
-use super::{Answering, Halt, ServedDir, ServedFile, Server, of_wire, open_file};
+use super::terms::Follows;
+use super::{Answering, Halt, ServedDir, ServedFile, Server, of_wire, path};
 use crate::checksum;
 use crate::endpoint::sums;
+
+/// Opens what is read by its name in a directory.
+pub(super) struct Opener<'a> {
+    dir: &'a Dir,
+    /// Own links must lead to what lies below this directory, if they must.
+    beneath: Option<Inode>,
+}
+
+impl Opener<'_> {
+    pub(super) fn open(
+        &self,
+        name: &Name,
+        follow: Follow,
+        atime: fs::AccessTime,
+    ) -> io::Result<File> {
+        let (dir, name) = (self.dir, name.as_bytes());
+        match (follow, self.beneath) {
+            (Follow::Never, _) => dir.open_file(name, atime),
+            (Follow::Links, _) => dir.open_file_following(name, atime),
+            (Follow::OwnLinks, None) => fs::below::open_content_below(dir, path(name)),
+            (Follow::OwnLinks, Some(root)) => {
+                fs::below::open_content_beneath(dir, path(name), root)
+            }
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn opener<'a>(&self, dir: &'a ServedDir) -> Opener<'a> {
+        let may_lead_out =
+            self.terms.believes_own_links || self.terms.follows_links == Follows::All;
+        Opener { dir: &dir.dir, beneath: (!may_lead_out).then(|| dir.way.root()) }
+    }
+}
 
 /// Encoded, an extent has no more: two numbers of ten bytes each.
 const EXTENT_BYTES: u32 = 20;
@@ -70,12 +105,12 @@ pub(super) struct Begun {
 /// Answers with what a file is, what is in it, and what it is then.
 pub(super) fn fetch(
     answering: &mut Answering<'_>,
-    dir: &Dir,
+    opener: &Opener<'_>,
     at: &FileAt,
     wants: Wants,
     room_bytes: u32,
 ) -> Result<(), Halt> {
-    let Some(Begun { file, size }) = begin(answering, dir, at, wants, room_bytes)? else {
+    let Some(Begun { file, size }) = begin(answering, opener, at, wants, room_bytes)? else {
         return Ok(());
     };
     let (_, sum) = hand_in(answering, &file, 0..size)?;
@@ -86,17 +121,17 @@ pub(super) fn fetch(
 /// one with more content than there is room for.
 pub(super) fn begin(
     answering: &mut Answering<'_>,
-    dir: &Dir,
+    opener: &Opener<'_>,
     at: &FileAt,
     wants: Wants,
     room_bytes: u32,
 ) -> Result<Option<Begun>, Halt> {
-    let subject = Subject::name(dir, &at.at.name, at.follow);
+    let subject = Subject::name(opener.dir, &at.at.name, at.follow);
     // What a link of somebody else leads to is not looked at.
     if at.follow != Follow::OwnLinks && subject.metadata()?.kind != Kind::File {
         return look::seen(answering, &subject, wants).map(|()| None);
     }
-    let file = open_file(dir, &at.at.name, at.follow, of_wire(at.atime))?;
+    let file = opener.open(&at.at.name, at.follow, of_wire(at.atime))?;
     let before = look::look(&Subject::File(&file), wants)?;
     let size = before.seen.metadata.size;
     let needed_bytes = size.saturating_add(before.attribute_bytes() as u64);

@@ -19,17 +19,17 @@ const KEPT_MAX_BYTES: usize = 128 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Listings(Mutex<VecDeque<Arc<Listing>>>);
 
-impl Listings {
-    /// The sorted names of a directory: those that the pages before were made of, or read anew.
-    pub(super) fn of(&self, dir: &ServedDir, goes_on: bool) -> io::Result<Arc<Listing>> {
-        if goes_on && let Some(kept) = dir.names.lock().upgrade() {
-            return Ok(kept);
-        }
-        let mut listing = dir.dir.list()?;
-        listing.sort_by_name();
-        Ok(Arc::new(listing))
+/// The sorted names of a directory: those that the pages before were made of, or read anew.
+pub(super) fn sorted(dir: &ServedDir, goes_on: bool) -> io::Result<Arc<Listing>> {
+    if goes_on && let Some(kept) = dir.names.lock().upgrade() {
+        return Ok(kept);
     }
+    let mut listing = dir.dir.list()?;
+    listing.sort_by_name();
+    Ok(Arc::new(listing))
+}
 
+impl Listings {
     /// Keeps one, as further pages are to come.
     pub(super) fn keep(&self, dir: &ServedDir, listing: &Arc<Listing>) {
         self.keep_up_to(KEPT_MAX_BYTES, dir, listing);
@@ -82,20 +82,20 @@ mod tests {
             dirs[0].dir.create_file(format!("{number}").as_bytes(), 0o644).unwrap();
         }
         let listings = Listings::default();
-        let first = listings.of(&dirs[0], false).unwrap();
+        let first = sorted(&dirs[0], false).unwrap();
         let most_bytes = 2 * first.byte_count();
         for dir in &dirs {
-            let listing = listings.of(dir, false).unwrap();
+            let listing = sorted(dir, false).unwrap();
             listings.keep_up_to(most_bytes, dir, &listing);
         }
         let is_kept = |dir: &ServedDir| dir.names.lock().upgrade().is_some();
         assert_eq!(dirs.each_ref().map(is_kept), [false, true, true]);
         // What had to go is read anew, and takes the place of the next.
-        let again = listings.of(&dirs[0], true).unwrap();
+        let again = sorted(&dirs[0], true).unwrap();
         assert_eq!(again.len(), 100);
         listings.keep_up_to(most_bytes, &dirs[0], &again);
         assert_eq!(dirs.each_ref().map(is_kept), [true, false, true]);
-        listings.keep_up_to(0, &dirs[2], &listings.of(&dirs[2], true).unwrap());
+        listings.keep_up_to(0, &dirs[2], &sorted(&dirs[2], true).unwrap());
         drop(again);
         assert_eq!(dirs.each_ref().map(is_kept), [false, false, true]);
         listings.forget(&dirs[2]);

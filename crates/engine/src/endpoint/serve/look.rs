@@ -12,7 +12,7 @@ use wire::{
     limits,
 };
 
-use super::listings::Listings;
+use super::listings::{Listings, sorted};
 use super::{Answering, Halt, ServedDir};
 
 /// What is looked at.
@@ -219,7 +219,7 @@ pub(super) fn list(
     after: Option<&Name>,
     room_bytes: u32,
 ) -> Result<(), Halt> {
-    let listing = listings.of(dir, after.is_some())?;
+    let listing = sorted(dir, after.is_some())?;
     let begin = after.map_or(0, |after| first_behind(&listing, after.as_bytes()));
     let mut room_left = usize::try_from(room_bytes).unwrap_or(usize::MAX);
     let mut builder = PageBuilder::default();

@@ -5,13 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use delta::{Encoder, Index, MAX_LITERAL_BYTES, Operation, Part, Search, Seed, Shape, Signature};
-use fs::{Dir, File};
+use fs::File;
 use wire::{
     After, Content, ContentSum, DeltaSeed, FaultKind, FileAt, Piece, Reply, Span, Update, Wants,
     limits,
 };
 
-use super::content::{self, Begun};
+use super::content::{self, Begun, Opener};
 use super::{Answering, Halt};
 use crate::checksum;
 use crate::endpoint::sums;
@@ -73,14 +73,14 @@ pub(super) fn search(
 /// Answers how to make all of a small file from an old one, and what it is then.
 pub(super) fn renew(
     answering: &mut Answering<'_>,
-    dir: &Dir,
+    opener: &Opener<'_>,
     at: &FileAt,
     wants: Wants,
     old: &wire::OldFile,
     room_bytes: u32,
 ) -> Result<(), Halt> {
     let old = OldFile::whole(old)?;
-    let begun = content::begin(answering, dir, at, wants, room_bytes)?;
+    let begun = content::begin(answering, opener, at, wants, room_bytes)?;
     let Some(Begun { file, size }) = begun else { return Ok(()) };
     let made = operations(answering, &file, 0..size, &old, room_bytes)?;
     if made.is_full {

@@ -37,6 +37,9 @@ pub struct Terms {
     pub follows_links: Follows,
     /// Names of merge files, which may be read in any directory on the way.
     pub rule_files: BTreeSet<Box<[u8]>>,
+    /// Own links that have such a name may lead anywhere, and not only to what lies below where the job
+    /// begins.
+    pub believes_own_links: bool,
     /// Files may be removed.
     pub removes_files: bool,
     /// What these hide is not served, where a transfer begins and below.
@@ -61,6 +64,7 @@ impl Terms {
             roots: None,
             follows_links: Follows::All,
             rule_files: BTreeSet::new(),
+            believes_own_links: true,
             removes_files: true,
             rules: None,
             tells_what_is_hidden: true,
@@ -82,7 +86,8 @@ impl Terms {
     /// begins. Above that it reads merge files, and nothing else.
     /// Test: `above_where_a_job_begins_only_rules_are_read`.
     pub fn for_all_below(job: &Job, rules: &Rules) -> Self {
-        Self { follows_links: Follows::All, ..Self::for_any_names(job, rules) }
+        let terms = Self::for_any_names(job, rules);
+        Self { follows_links: Follows::All, believes_own_links: true, ..terms }
     }
 
     /// What a job needs of its source where the other side has the list of its names.
@@ -118,6 +123,7 @@ impl Terms {
             roots: Some(roots.into_iter().map(|(path, reach)| (path, Arc::new(reach))).collect()),
             follows_links: follows(links),
             rule_files: rules.merge_file_names().map(Into::into).collect(),
+            believes_own_links: false,
             removes_files: write.remove_source_files && !job.settings.dry_run,
             rules: (!rules.is_empty()).then(|| Arc::new(rules.clone())),
             tells_what_is_hidden: topics.contains(Topic::Filter)

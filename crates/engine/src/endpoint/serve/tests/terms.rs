@@ -466,3 +466,42 @@ fn only_owners_that_were_told_have_a_name() {
     let owner = Owner::User(1);
     assert_eq!(name(&mut serving(pretending, &[]), owner), Ok(of_system(owner)));
 }
+
+/// A merge file that is a link, and leads to a key.
+#[test]
+fn own_links_of_rules_do_not_lead_out_for_another_host() {
+    type TermsOf = fn(&Job, &Rules) -> Terms;
+    let cases: [(TermsOf, bool); 3] =
+        [(Terms::for_job, false), (Terms::for_far_list, false), (Terms::for_all_below, true)];
+    for (terms, may_lead_out) in cases {
+        let mut session = Session::new(|top| {
+            let mut rules = Rules::default();
+            rules.push(b": .rules", &mut |_| Ok(Vec::new())).unwrap();
+            let path = Path::new(OsStr::from_bytes(&top)).join("s/");
+            let sources = vec![model::Source { path }];
+            terms(&Job { sources, destination: None, settings: recursive() }, &rules)
+        });
+        let source = make_dir(&session.here, "s");
+        write(&session.here, "key", b"- secret");
+        write(&source, "shared", b"- shared");
+        for (target, name) in [("../../key", "out"), ("../shared", "in")] {
+            let dir = make_dir(&source, name);
+            dir.make_symlink(target.as_bytes(), b".rules").unwrap();
+        }
+        let root = session.path("s/");
+        let top = session.open(root_at(&root)).unwrap();
+        for (name, is_served) in [("in", true), ("out", may_lead_out)] {
+            let dir = session.child(top, name).unwrap();
+            let file = || file_at(dir, ".rules", Follow::OwnLinks);
+            let room = Room::new(100).unwrap();
+            for request in [
+                Request::OpenFile { file: file() },
+                Request::Fetch { file: file(), wants: Wants::METADATA, room },
+            ] {
+                let refused = session.ask(request).err().map(|fault| fault.kind);
+                let expected = (!is_served).then_some(FaultKind::PermissionDenied);
+                assert_eq!(refused, expected, "{name}");
+            }
+        }
+    }
+}
