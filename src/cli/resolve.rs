@@ -333,7 +333,7 @@ fn facts_of(job: &Job, listing: Listing, shape: Shape) -> RunFacts {
         listing,
         transfer: if shape.deltas { Transfer::Delta } else { Transfer::WholeFile },
         links: preserved(links.symlinks == Symlinks::Keep),
-        access_times: preserved(preserve.atimes),
+        access_times: preserved(preserve.atimes.files),
         users: preserved(preserve.owner),
         groups: preserved(preserve.group),
         version: env!("CARGO_PKG_VERSION"),

@@ -305,6 +305,6 @@ fn times(run: &Run, metadata: &Metadata) -> Times {
     let preserve = &run.settings.preserve;
     Times {
         mtime: preserve.mtimes.files.then_some(metadata.mtime),
-        atime: preserve.atimes.then_some(metadata.atime),
+        atime: preserve.atimes.files.then_some(metadata.atime),
     }
 }

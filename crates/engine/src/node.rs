@@ -367,7 +367,7 @@ impl Run {
     /// Whether reading the source may update access times.
     pub(crate) fn access_time(&self) -> AccessTime {
         // With -U reading must not change what is to be brought over.
-        let keeps = self.settings.traverse.open_noatime || self.settings.preserve.atimes;
+        let keeps = self.settings.traverse.open_noatime || self.settings.preserve.atimes.files;
         if keeps { AccessTime::Keep } else { AccessTime::Update }
     }
 

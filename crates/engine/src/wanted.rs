@@ -38,10 +38,7 @@ impl Wanted {
         default_mask: u32,
     ) -> Self {
         let keeps_mtime = keeps_mtime(settings, source.kind);
-        // -O and -J leave out both times of their kinds; as in rsync directories never have the other.
-        let omitted =
-            (settings.preserve.mtimes.files && !keeps_mtime) || source.kind == Kind::Directory;
-        let keeps_atime = settings.preserve.atimes && !omitted;
+        let keeps_atime = keeps_atime(settings, source.kind);
         Self {
             kind: source.kind,
             mode: wanted_mode(settings, source, existing, default_mask),
@@ -113,6 +110,14 @@ pub(crate) fn keeps_mtime(settings: &Settings, kind: Kind) -> bool {
         Kind::Directory => settings.preserve.mtimes.directories,
         Kind::Symlink => settings.preserve.mtimes.symlinks,
         _ => settings.preserve.mtimes.files,
+    }
+}
+
+fn keeps_atime(settings: &Settings, kind: Kind) -> bool {
+    match kind {
+        Kind::Directory => false,
+        Kind::Symlink => settings.preserve.atimes.symlinks,
+        _ => settings.preserve.atimes.files,
     }
 }
 

@@ -8,10 +8,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use filter::{RuleOptions, Rules, Unprefixed};
 use model::settings::{
-    Append, Backup, Basis, BasisAction, Checksum, Compare, Compression, ContentCheck, Delete,
-    DeleteLimit, DeleteWhen, Deltas, Depth, Ids, Limits, Links, Method, MissingArgs, Mtimes,
-    OneFileSystem, Partial, Perms, Preserve, Privilege, Settings, Staging, Symlinks, Traverse,
-    WORKERS_MAX, Workers, Write, Xattrs,
+    Append, Atimes, Backup, Basis, BasisAction, Checksum, Compare, Compression, ContentCheck,
+    Delete, DeleteLimit, DeleteWhen, Deltas, Depth, Ids, Limits, Links, Method, MissingArgs,
+    Mtimes, OneFileSystem, Partial, Perms, Preserve, Privilege, Settings, Staging, Symlinks,
+    Traverse, WORKERS_MAX, Workers, Write, Xattrs,
 };
 use model::{
     Cause, Chmod, Destination, DeviceNumber, Fault, FileGauge, FileReading, Gauges, IdMap,
@@ -193,7 +193,7 @@ impl Chance<'_> {
         Preserve {
             perms: self.one(&[Perms::New, Perms::Executability, Perms::Keep]),
             mtimes: Mtimes { files: self.bool(), directories: self.bool(), symlinks: self.bool() },
-            atimes: self.bool(),
+            atimes: Atimes { files: self.bool(), symlinks: self.bool() },
             owner: self.bool(),
             group: self.bool(),
             devices: self.bool(),

@@ -171,8 +171,8 @@ pub struct Preserve {
     pub perms: Perms,
     /// `-t`, `-O`, `-J`.
     pub mtimes: Mtimes,
-    /// `-U`.
-    pub atimes: bool,
+    /// `-U`, `-J`.
+    pub atimes: Atimes,
     /// `-o`.
     pub owner: bool,
     /// `-g`.
@@ -205,6 +205,15 @@ pub enum Perms {
     Executability,
     /// `-p`: the source's mode.
     Keep,
+}
+
+/// `-U`, `-J`: for which entries access times are brought over. As in rsync, never for directories.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Atimes {
+    /// `-U`: files and specials.
+    pub files: bool,
+    /// `-U` without `-J`.
+    pub symlinks: bool,
 }
 
 /// `-t`, `-O`, `-J`: for which entries modification times are brought over.

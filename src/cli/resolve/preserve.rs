@@ -1,6 +1,6 @@
 //! Which attributes are brought over.
 
-use model::settings::{Mtimes, Perms, Preserve, Privilege, Xattrs};
+use model::settings::{Atimes, Mtimes, Perms, Preserve, Privilege, Xattrs};
 
 use super::ids::{self, Writes};
 use super::one_side::Sides;
@@ -104,7 +104,9 @@ impl Typed {
         let directories = self.times && !self.omit_dir_times && !backups_beside_files;
         let symlinks = self.times && !self.omit_link_times;
         preserve.mtimes = Mtimes { files: self.times, directories, symlinks };
-        preserve.atimes = self.atimes > 0;
+        let keeps_atimes = self.atimes > 0;
+        preserve.atimes =
+            Atimes { files: keeps_atimes, symlinks: keeps_atimes && !self.omit_link_times };
         preserve.xattrs = match self.xattrs {
             0 => Xattrs::Ignore,
             1 => Xattrs::Keep,

@@ -4,7 +4,7 @@
 use super::{assert_there, check_args, check_items};
 use crate::support::parity::{Scenario, Scope, check, observe};
 use crate::support::run::{Tool, scratch_dir};
-use crate::support::snapshot::Stamp;
+use crate::support::snapshot::{Also, Stamp};
 use crate::support::tree::{Acl, Kind, Tree};
 
 fn named_user(group_obj: u16) -> Acl {
@@ -106,6 +106,17 @@ fn a_directory_of_a_backup_keeps_what_it_inherits() {
     for (options, mode) in [("-r", 0o2755), ("-rp", 0o755)] {
         let seen = check_args(&tree, &format!("{options} --backup-dir=@ROOT@/bk src/ dst"));
         assert_eq!(seen.tree.at("bk/d/e").mode, mode, "{options}");
+    }
+}
+
+#[test]
+fn access_times_of_links_are_left_out_with_their_other_times() {
+    let tree = Tree::new().symlink("src/l", "x").file("src/f", "").symlink("dst/k", "x");
+    let also = Also { atimes: true, ..Also::default() };
+    for options in ["-rlU -J", "-rlU", "-aU -J", "-aU"] {
+        let touch = "touch -had 2001-02-03 src/l src/f dst/k";
+        let scenario = Scenario::new(tree.clone(), &format!("{options} src/ dst")).before(touch);
+        check(&scenario, Scope { also, ..Scope::default() });
     }
 }
 

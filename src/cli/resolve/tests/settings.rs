@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use model::settings::{
-    Append, BasisAction, Checksum, ContentCheck, DeleteLimit, DeleteWhen, Depth, MissingArgs,
-    Mtimes, OneFileSystem, Partial, Perms, Privilege, Staging, Symlinks, Xattrs,
+    Append, Atimes, BasisAction, Checksum, ContentCheck, DeleteLimit, DeleteWhen, Depth,
+    MissingArgs, Mtimes, OneFileSystem, Partial, Perms, Privilege, Staging, Symlinks, Xattrs,
 };
 use model::{IdPattern, IdRule, IdTarget};
 
@@ -207,7 +207,10 @@ fn other_attributes() {
         |got| (got.job.settings.preserve.devices, got.job.settings.preserve.specials),
         (false, false),
     );
-    check("-U --no-U", |got| got.job.settings.preserve.atimes, false);
+    let atimes = |files, symlinks| Atimes { files, symlinks };
+    check("-U --no-U", |got| got.job.settings.preserve.atimes, atimes(false, false));
+    check("-UJ", |got| got.job.settings.preserve.atimes, atimes(true, false));
+    check("-aU", |got| got.job.settings.preserve.atimes, atimes(true, true));
     refuses("-N", Exit::Usage, "cannot be set on this system");
     check("-a --no-N", |_| (), ());
 }
