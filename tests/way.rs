@@ -22,8 +22,8 @@ const LANESYNC: &str = env!("CARGO_BIN_EXE_lanesync");
 /// Bytes that each side said are in `there` (to the agent) and `here`.
 const KEEPS_ALL: &str = r#"sh -c 'shift; tee there | sh -c "$*" | tee here' stand-in"#;
 
-/// After half a megabyte in either direction the way is dead, and nobody is told.
-const DIES: &str = r#"sh -c 'shift; { stdbuf -o0 head -c 500000; sleep 100; } | sh -c "$*" | { stdbuf -o0 head -c 500000; sleep 100; }' stand-in"#;
+/// After half a megabyte in either direction the way is dead, and nobody is told, until the test is over.
+const DIES: &str = r#"sh -c 'shift; dies() { stdbuf -o0 head -c 500000; while [ -e s ]; do sleep 1; done; }; dies | sh -c "$*" | dies' stand-in"#;
 
 struct Scratch(tempfile::TempDir);
 

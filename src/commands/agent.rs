@@ -220,12 +220,12 @@ fn serve_source(session: &Arc<Session>, service: &[u8]) -> Exit {
     session.compress(job.settings.compression.as_ref().map(|it| it.method));
     session.serve(Arc::new(Server::new(terms)));
     // What is served is the session's business, until it is over.
-    let limit = unlimited();
+    let (limit, never) = (unlimited(), Cancel::new());
     loop {
         match session.hear() {
             Ok(Some(Told::Pace(rate))) => {
                 limit.set(rate);
-                session.pace(Throttle::on(&limit));
+                session.pace(Throttle::on(&limit, &never));
             }
             Ok(Some(_)) => {}
             Ok(None) => return Exit::Success,

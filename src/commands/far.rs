@@ -38,7 +38,7 @@ const TO_SAY_WHY: Duration = Duration::from_secs(2);
 /// How long a run that was stopped waits for the agent of the source to take the last word.
 const TO_SAY_BYE: Duration = Duration::from_millis(500);
 
-/// How long the agent of the destination may say nothing after it was told to stop.
+/// How long nothing may come from the agent of the destination, or get there, after it was told to stop.
 const TO_ANSWER: Duration = Duration::from_secs(3);
 
 /// Requests that wait at the same time for the other of two hosts: what hides the way there.
@@ -181,7 +181,7 @@ impl Far {
         // Whoever serves the source sends what there is to send.
         match self.source_session() {
             Some(session) => limit.tell(session),
-            None => limit.hold_back(&self.session),
+            None => limit.hold_back(&self.session, &around.cancel),
         }
         let done = match self.side {
             FarSide::Destination => self.push(job, rules, around, &notices),
@@ -340,16 +340,21 @@ impl Far {
         Ending::Error(exit)
     }
 
-    /// After a signal the agent ends its work and says so. If not even a sign of life comes, the user
-    /// does not wait for it.
+    /// After a signal the agent ends its work and says so. If not even a sign of life comes, or nothing
+    /// gets there, the user does not wait for it.
     fn leave_when_nobody_answers(&self, cancel: Cancel) {
         let session = Arc::downgrade(&self.session);
         let wait = move || {
             while cancel.sleep(Duration::MAX).is_ok() {}
-            let mut heard = None;
+            let mut before = None;
             while let Some(session) = session.upgrade().filter(|session| session.over().is_none()) {
-                let received = session.traffic().received_bytes;
-                if heard.replace(received) == Some(received) {
+                let now = session.traffic();
+                // What stands still may be what tells it to stop.
+                let is_dead = |before: net::Traffic| {
+                    let stands_still = before.sent_bytes == now.sent_bytes && session.is_sending();
+                    before.received_bytes == now.received_bytes || stands_still
+                };
+                if before.replace(now).is_some_and(is_dead) {
                     return session.hang_up();
                 }
                 drop(session);

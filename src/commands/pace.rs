@@ -38,10 +38,10 @@ impl Limit {
         Arc::clone(&self.here)
     }
 
-    /// All that this side of a session sends keeps to it.
-    pub(super) fn hold_back(&self, session: &Session) {
+    /// All that this side of a session sends keeps to it, until that is cancelled.
+    pub(super) fn hold_back(&self, session: &Session, cancel: &Cancel) {
         if self.is_one {
-            session.pace(Throttle::on(&self.here));
+            session.pace(Throttle::on(&self.here, cancel));
         }
     }
 
@@ -152,12 +152,13 @@ fn time_of_day_secs() -> u32 {
 /// The pace of a session: what its side sends, over all lanes.
 pub(super) struct Throttle {
     limit: Arc<RateLimit>,
-    never: Cancel,
+    /// Then the other side is to hear of it soon, behind all that is on its way.
+    cancel: Cancel,
 }
 
 impl Throttle {
-    pub(super) fn on(limit: &Arc<RateLimit>) -> Arc<dyn Pace> {
-        Arc::new(Self { limit: Arc::clone(limit), never: Cancel::new() })
+    pub(super) fn on(limit: &Arc<RateLimit>, cancel: &Cancel) -> Arc<dyn Pace> {
+        Arc::new(Self { limit: Arc::clone(limit), cancel: cancel.clone() })
     }
 }
 
@@ -170,7 +171,6 @@ impl Pace for Throttle {
         let turn_bytes = (rate.get() / TURNS_A_SEC).clamp(1, MOST_BYTES);
         let bytes = wanted_bytes.min(usize::try_from(turn_bytes).unwrap_or(wanted_bytes));
         // A lane that ends writes no more than this.
-        self.limit.take(bytes as u64, &self.never).ok();
-        bytes
+        if self.limit.take(bytes as u64, &self.cancel).is_err() { wanted_bytes } else { bytes }
     }
 }

@@ -46,10 +46,6 @@ impl Batch {
         }
     }
 
-    pub(super) fn byte_count(&self) -> usize {
-        self.byte_count
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.outgoing.is_empty()
     }

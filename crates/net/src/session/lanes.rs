@@ -58,6 +58,11 @@ impl LaneState {
         self.held.retain(|other| other.id() != thread.id());
     }
 
+    /// Something is to go out on it, and has not all done so yet.
+    pub(super) fn is_sending(&self) -> bool {
+        self.writer.is_none() && !self.is_over
+    }
+
     pub(super) fn carried_bytes(&self) -> u64 {
         self.carried.load(Ordering::Relaxed)
     }
@@ -188,7 +193,12 @@ fn read(ours: &Ours, mut reader: Box<dyn Read + Send>) {
 fn write(ours: &Ours, writer: Box<dyn Write + Send>) {
     let Ours { shared, key, link, carried } = ours;
     let key = *key;
-    let mut writer = Paced::new(writer, || shared.pace.get().cloned());
+    // As it goes: a large batch may take long.
+    let count = |bytes: usize| {
+        shared.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        carried.fetch_add(bytes as u64, Ordering::Relaxed);
+    };
+    let mut writer = Paced::new(writer, || shared.pace.get().cloned(), count);
     let mut batch = Batch::new();
     let mut is_flushed = true;
     loop {
@@ -197,10 +207,7 @@ fn write(ours: &Ours, writer: Box<dyn Write + Send>) {
                 is_flushed = false;
                 let own = if link_speaks { link.lock().poll_transmit() } else { None };
                 batch.push_first(own);
-                let byte_count = batch.byte_count() as u64;
-                shared.sent_bytes.fetch_add(byte_count, Ordering::Relaxed);
                 let written = batch.write(&mut writer);
-                carried.fetch_add(byte_count, Ordering::Relaxed);
                 link.lock().transmitted(shared.now());
                 written
             }
