@@ -263,3 +263,55 @@ fn a_session_that_is_lost_is_had_again_and_the_job_goes_on() {
         }
     }
 }
+
+/// Once, after some megabytes to the agent, ends for who called it, and not for the agent: that hears of
+/// it when there is a file `go`, and when it has ended there is one `gone`.
+const DIES_UNHEARD: &str = r#"sh -c 'shift
+if [ -e died ]; then exec sh -c "$*"; fi
+touch died
+exec 2>/dev/null 3<&0
+{ stdbuf -o0 head -c 2500000 <&3; touch cut; until [ -e go ]; do sleep 0.1; done; } |
+  { sh -c "$*"; touch gone; } |
+  { exec 4<&0; cat <&4 & until [ -e cut ]; do sleep 0.1; done; kill $!; exec >&-; until [ -e go ]; do sleep 0.1; done; } &
+exec 3<&-
+until [ -e cut ]; do sleep 0.1; done' stand-in"#;
+
+#[test]
+fn what_is_cut_off_takes_nothing_back_from_what_took_its_place() {
+    for partial in ["--partial", "--partial-dir=parts"] {
+        let content = noise(3_000_000);
+        let scratch = Scratch::new(&[("big", &content)]);
+        let words = ["--reconnect=1m", partial, "s/", "h:d"];
+        let output = scratch.command(DIES_UNHEARD, &words).output().unwrap();
+        succeeded(&output);
+        assert!(scratch.path().join("died").exists() && !scratch.path().join("gone").exists());
+        fs::write(scratch.path().join("go"), "").unwrap();
+        while !scratch.path().join("gone").exists() {
+            thread::sleep(Duration::from_millis(50));
+        }
+        assert!(fs::read(scratch.path().join("d/big")).unwrap() == content);
+        assert_eq!(fs::read_dir(scratch.path().join("d")).unwrap().count(), 1);
+    }
+}
+
+/// Ends once after some megabytes in either direction; after that it keeps what is said.
+const BREAKS_ONCE: &str = r#"sh -c 'shift
+if [ -e broke ]; then tee there | sh -c "$*" | tee here; exit; fi
+touch broke
+stdbuf -o0 head -c 10000000 | sh -c "$*" | stdbuf -o0 head -c 10000000' stand-in"#;
+
+#[test]
+fn of_a_file_that_was_on_its_way_what_is_there_is_not_sent_again() {
+    for (words, sent) in [(["s/", "h:d"], "there"), (["h:s/", "d"], "here")] {
+        let content = noise(12_000_000);
+        let scratch = Scratch::new(&[("big", &content)]);
+        let words = [&["--reconnect=1m"], &words[..]].concat();
+        let output = scratch.command(BREAKS_ONCE, &words).output().unwrap();
+        succeeded(&output);
+        assert!(fs::read(scratch.path().join("d/big")).unwrap() == content);
+        // What was asked for and had not all come is asked for again.
+        let again = fs::metadata(scratch.path().join(sent)).unwrap().len();
+        assert!(again < 9_500_000, "{sent}: {again}");
+        assert_eq!(fs::read_dir(scratch.path().join("d")).unwrap().count(), 1, "no part is left");
+    }
+}

@@ -219,7 +219,10 @@ impl Typed {
             self.traverse.settle(&places, self.preserve.atimes(), surroundings)?;
         let delete = self.delete.settle(traverse.depth)?;
         let (compare, choice) = self.compare.settle(surroundings)?;
-        let (write, backup, basis) = self.write.settle(choice, surroundings)?;
+        let (mut write, backup, basis) = self.write.settle(choice, surroundings)?;
+        if places.there.is_some() && self.remote.reconnects() {
+            write::keep_parts(&mut write);
+        }
         let beside = backups_beside_files(&backup);
         let writes = match shape.movement {
             Movement::Out => Writes::There,

@@ -495,12 +495,14 @@ fn fail(around: &Surroundings, exit: Exit, why: &dyn Error) -> (Ending, Summary)
 fn agent(remote: &Remote) -> Result<Agent, Refusal> {
     let may_send = remote.may_upload && remote.agent_path.is_none();
     let program = may_send.then(own_program).transpose()?;
+    // One that is cut off is not to be there for long beside the next.
+    let as_we_do = || remote.reconnect.map(|_| Patience::default().silence);
     Ok(Agent {
         path: remote.agent_path.clone(),
         revision: wire::REVISION.to_string(),
         program,
         as_root: remote.as_root,
-        silence: remote.patience,
+        silence: remote.patience.or_else(as_we_do),
         start: remote.patience_at_start,
     })
 }

@@ -87,6 +87,11 @@ impl Typed {
         Ok(())
     }
 
+    /// Whether a lost session is to be had again.
+    pub(super) fn reconnects(&self) -> bool {
+        self.reconnect.is_some()
+    }
+
     /// Settles it for a job with another host.
     pub(super) fn settle(
         self,

@@ -36,6 +36,9 @@ const MOST_BASIS_DIRS: usize = 20;
 /// Where files wait with `--delay-updates`, beside their final place.
 const DELAYED_DIR: &str = ".~tmp~";
 
+/// Where parts are kept for a session that is had again.
+const PARTS_DIR: &str = ".lanesync-partial";
+
 impl Typed {
     pub(super) fn take(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
         let on = flag.is_on();
@@ -140,6 +143,14 @@ fn refuse_waiting_places(write: &Write, has_partial_dir: bool) -> Result<(), Ref
     };
     let sentence = format!("{option} writes into the files themselves and cannot go with {other}");
     Err(Refusal::usage(sentence))
+}
+
+/// Keeps what an interrupted copy has, so that a job that is taken up again (`--reconnect`) goes on with
+/// it, unless it is kept elsewhere or nothing is.
+pub(super) fn keep_parts(write: &mut Write) {
+    if write.partial == Partial::Discard {
+        write.partial = Partial::KeepIn(PARTS_DIR.into());
+    }
 }
 
 /// The destination's own directory as `--partial-dir` is `--partial`.

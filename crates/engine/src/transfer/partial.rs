@@ -10,7 +10,7 @@ use std::sync::Arc;
 use fs::staging::Staging;
 use fs::{AccessTime, Dir, File, Times};
 use model::settings::Partial;
-use model::{Fault, Timestamp, Verb};
+use model::{Fault, Metadata, Timestamp, Verb};
 
 use crate::attributes::ExtraChange;
 use crate::entries::Entry;
@@ -40,7 +40,7 @@ pub(crate) fn keep(
 ) {
     let interrupted = matches!(problem, Problem::Stopped | Problem::Fault(_));
     let Some(dir) = entry.target_dir.as_ref().filter(|_| interrupted) else { return };
-    if run.settings.write.partial == Partial::Discard {
+    if run.settings.write.partial == Partial::Discard || is_replaced(dir, entry) {
         return;
     }
     let cut = match unbroken {
@@ -71,6 +71,18 @@ pub(crate) fn keep(
                 drop(staged.staging.publish_replacing(&holder, entry.target_name()));
             }
         }
+    }
+}
+
+/// Whether something else is there by now under the name of an entry. A run that was cut off from its
+/// controller may end after the one that took its place has brought the file over.
+/// Test: `what_is_cut_off_takes_nothing_back_from_what_took_its_place`.
+fn is_replaced(dir: &Dir, entry: &Entry) -> bool {
+    let seen = |metadata: &Metadata| (metadata.inode(), metadata.size, metadata.mtime);
+    let before = entry.existing.as_ref().map(seen);
+    match dir.stat(entry.target_name()) {
+        Ok(now) => before != Some(seen(&now)),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
     }
 }
 

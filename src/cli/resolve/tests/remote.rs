@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::IdTarget;
-use model::settings::{Deltas, Method};
+use model::settings::{Deltas, Method, Partial};
 use net::RemoteShell;
 use net::further::{Opener, Plan, Wish};
 use net::shell::Family;
@@ -135,6 +135,17 @@ fn a_session_that_is_lost_is_had_again_as_asked_for() {
     assert_eq!((reconnect("-a"), reconnect("--reconnect=5m --reconnect=0")), (None, None));
     assert_eq!(reconnect("--reconnect=90"), Some(Duration::from_secs(90)));
     assert_eq!(reconnect("--reconnect=5m"), Some(Duration::from_secs(300)));
+    let partial = |line: &str, destination: &str| {
+        let words = line.split(' ').chain(["s", destination]).map(Into::into).collect();
+        resolve_words(words, &Fake::default()).unwrap().job.settings.write.partial
+    };
+    let parts = || Partial::KeepIn(".lanesync-partial".into());
+    assert_eq!(partial("--reconnect=5m", "h:d"), parts());
+    assert_eq!(partial("--reconnect=5m --partial-dir=p", "h:d"), Partial::KeepIn("p".into()));
+    assert_eq!(partial("--reconnect=5m --partial", "h:d"), Partial::Keep);
+    assert_eq!(partial("--reconnect=5m --inplace", "h:d"), Partial::Keep);
+    assert_eq!(partial("--reconnect=0", "h:d"), Partial::Discard);
+    assert_eq!(partial("--reconnect=5m", "d"), Partial::Discard);
 }
 
 #[test]
