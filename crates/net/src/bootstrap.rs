@@ -18,9 +18,9 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitStatus;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use wire::Pass;
@@ -45,6 +45,9 @@ const MARK: &str = "lanesync-bootstrap ";
 /// What a process that a further login has started says when it has reached the agent, and when not.
 pub(crate) const JOINED: &str = "lanesync-bootstrap joined";
 pub(crate) const REFUSED: &str = "lanesync-bootstrap no ";
+
+/// That so much was taken is a sign of life.
+const SAID_AT_ONCE_BYTES: usize = 64 * 1024;
 
 /// How long a remote shell has to end once it has nothing more to say.
 const TO_END: Duration = Duration::from_secs(5);
@@ -194,9 +197,13 @@ impl Agent {
             .map_err(|error| BootstrapError::Start { shell: program.clone(), error })?;
         begun(&started.process);
         let host = target.shown();
-        let mut dialogue = Dialogue { agent: self, shell: program, host, started };
-        if self.path.is_none() {
-            dialogue.run_in_time()?;
+        let mut dialogue = Dialogue { agent: self, shell: program, host, started, goes_on: None };
+        if self.path.is_none()
+            && let Err(error) = dialogue.run_in_time()
+        {
+            // It may wait for what does not come any more.
+            dialogue.started.process.hang_up();
+            return Err(error);
         }
         let Started { stdin, stdout, process } = dialogue.started;
         let lane = Lane {
@@ -231,7 +238,8 @@ impl Agent {
             complaint: String::new(),
         })?;
         let host = target.shown();
-        let mut dialogue = Dialogue { agent: self, shell: program.clone(), host, started };
+        let mut dialogue =
+            Dialogue { agent: self, shell: program.clone(), host, started, goes_on: None };
         let begun = begun(&dialogue.started.process).map_err(|error| dialogue.stream(error));
         let Dialogue { started, .. } = match begun.and_then(|()| dialogue.join(pass)) {
             Ok(()) => dialogue,
@@ -369,27 +377,49 @@ struct Dialogue<'a> {
     shell: OsString,
     host: String,
     started: Started,
+    /// Who waits with patience hears that it is no use yet to give up.
+    goes_on: Option<Sender<()>>,
 }
 
 impl Dialogue<'_> {
-    /// The talk, ended when it takes too long.
+    /// The talk, ended when it takes too long, or nothing goes on in it for too long.
     fn run_in_time(&mut self) -> Result<(), BootstrapError> {
-        let Some(limit) = self.agent.start else { return self.run() };
+        let Agent { start, silence, .. } = *self.agent;
+        let Some(shorter) = start.into_iter().chain(silence).min() else { return self.run() };
         let process = self.started.process.clone();
-        let (over, waits) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        self.goes_on = Some(tell);
         let watch = thread::Builder::new().name("patience".to_owned()).spawn(move || {
-            let is_late = waits.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
-            if is_late {
-                process.hang_up();
+            let until = start.map(|start| Instant::now() + start);
+            loop {
+                let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+                match told.recv_timeout(left.into_iter().chain(silence).min().unwrap_or(shorter)) {
+                    Ok(()) => {}
+                    Err(RecvTimeoutError::Disconnected) => return None,
+                    Err(RecvTimeoutError::Timeout) => {
+                        process.hang_up();
+                        let is_silence = until.is_none_or(|until| Instant::now() < until);
+                        return if is_silence { silence } else { start };
+                    }
+                }
             }
-            is_late
         });
         let watch = watch.map_err(|error| self.stream(error))?;
         let ran = self.run();
-        drop(over);
+        self.goes_on = None;
         match (watch.join(), ran) {
-            (Ok(true), Err(_)) => Err(BootstrapError::Late { host: self.host.clone(), limit }),
+            (Ok(Some(limit)), Err(_)) => {
+                Err(BootstrapError::Late { host: self.host.clone(), limit })
+            }
             (_, ran) => ran,
+        }
+    }
+
+    /// Something was said or heard.
+    fn note(&self) {
+        if let Some(goes_on) = &self.goes_on {
+            // Who has run out of patience is told no more.
+            goes_on.send(()).ok();
         }
     }
 
@@ -447,8 +477,12 @@ impl Dialogue<'_> {
     }
 
     fn tell(&mut self, bytes: &[u8]) -> Result<(), BootstrapError> {
-        let told = self.started.stdin.write_all(bytes).and_then(|()| self.started.stdin.flush());
-        match told {
+        let told = bytes.chunks(SAID_AT_ONCE_BYTES).try_for_each(|part| {
+            self.started.stdin.write_all(part)?;
+            self.note();
+            Ok(())
+        });
+        match told.and_then(|()| self.started.stdin.flush()) {
             // Its last words tell why nobody listens.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             told => told.map_err(|error| self.stream(error)),
@@ -471,6 +505,7 @@ impl Dialogue<'_> {
             if read == 0 {
                 return Err(self.ended(said));
             }
+            self.note();
             let text = String::from_utf8_lossy(&line);
             if let Some(answer) = text.strip_prefix(MARK) {
                 return Ok(answer.trim_end().escape_debug().to_string());

@@ -22,7 +22,7 @@ impl Host {
         Self::behind("")
     }
 
-    /// A host whose login shell runs `greeting` first.
+    /// A host whose login shell runs `greeting` first, in which `{root}` stands for where it lies.
     fn behind(greeting: &str) -> Self {
         let host = Self { root: tempfile::tempdir().unwrap() };
         for folder in ["home", "bin"] {
@@ -31,7 +31,8 @@ impl Host {
         let root = host.root.path().display();
         let script = format!(
             "#!/bin/sh\n[ \"$1\" = -l ] && shift 2\nshift\nexport HOME='{root}/home'\n\
-             unset XDG_CACHE_HOME\nexport PATH='{root}/bin:/usr/bin:/bin'\n{greeting}\nexec sh -c \"exec $*\"\n"
+             unset XDG_CACHE_HOME\nexport PATH='{root}/bin:/usr/bin:/bin'\n{}\nexec sh -c \"exec $*\"\n",
+            greeting.replace("{root}", &root.to_string())
         );
         write_program(&host.path("rsh"), &script);
         host
@@ -39,6 +40,16 @@ impl Host {
 
     fn path(&self, below: &str) -> PathBuf {
         self.root.path().join(below)
+    }
+
+    /// Of one whose greeting has written its number to a file.
+    fn wait_for_end_of_shell(&self) {
+        let pid = fs::read_to_string(self.path("pid")).unwrap();
+        let stat = Path::new("/proc").join(pid.trim()).join("stat");
+        // A zombie is one that nobody has waited for.
+        while fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+            thread::yield_now();
+        }
     }
 
     fn cached(&self) -> PathBuf {
@@ -234,12 +245,31 @@ fn an_agent_is_told_how_long_to_wait_for_a_sign_of_life() {
     assert_eq!(host.greeting(&named), "agent --silence=3\nhow are you?\n");
 }
 
+/// Hosts that log in, and then say nothing, do not read the program, or say nothing after that.
 #[test]
 fn an_agent_that_does_not_start_in_time_is_given_up() {
-    let host = Host::behind("exec sleep 1000");
-    let hasty = Agent { start: Some(Duration::from_millis(100)), ..agent() };
-    let error = host.start(&hasty).unwrap_err();
-    assert!(matches!(error, BootstrapError::Late { .. }), "{error}");
+    let sends = "echo 'lanesync-bootstrap send '$(uname -s) $(uname -m)";
+    let reads = "head -c 20000000 >/dev/null";
+    let mut large = agent();
+    large.program.as_mut().unwrap().bytes = vec![b'x'; 20_000_000];
+    for says in ["", sends, &format!("{sends}; {reads}")] {
+        for limit in ["start", "silence"] {
+            let host = Host::behind(&format!("echo $$ >'{{root}}/pid'\n{says}\nexec sleep 1000"));
+            let hasty = Some(Duration::from_millis(300));
+            let (start, silence) = if limit == "start" { (hasty, None) } else { (None, hasty) };
+            let error = host.start(&Agent { start, silence, ..large.clone() }).unwrap_err();
+            assert!(matches!(error, BootstrapError::Late { .. }), "{says} {limit}: {error}");
+            host.wait_for_end_of_shell();
+        }
+    }
+}
+
+#[test]
+fn a_remote_shell_is_not_left_behind_after_an_error() {
+    let host =
+        Host::behind("echo $$ >'{root}/pid'; echo 'lanesync-bootstrap no room'; exec sleep 1000");
+    assert!(host.refusal(&agent()).contains("room"));
+    host.wait_for_end_of_shell();
 }
 
 #[test]
