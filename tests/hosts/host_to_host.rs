@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use super::{Hosts, LANESYNC, check, tree};
+use super::{Hosts, LANESYNC, check, noise, tree};
 
 /// Each host is a folder of its name, in which its logins begin and have their home.
 const EACH_IN_ITS_FOLDER: &str =
@@ -84,6 +84,34 @@ fn paths_are_those_of_their_hosts() {
     assert!(two.path("two/r/a/b/h").exists() && !two.path("two/r/a/g").exists());
     for name in ["one/x", "two/x", "x"] {
         assert!(!two.path(name).exists(), "{name}");
+    }
+}
+
+/// Each of the two hosts has lanes to this one.
+#[test]
+fn lanes_carry_what_goes_from_one_host_to_another() {
+    // What goes through the remote shells is kept, too.
+    let told = r#"sh -c 'cd "$1" && shift && tee -a in | sh -c "$*" | tee -a out' stand-in"#;
+    let agent = format!("--agent-path={LANESYNC}");
+    for kind in ["tcp", "quic"] {
+        let two = Two::new();
+        let content = noise(16 << 20, 1);
+        fs::write(two.path("one/s/big"), &content).unwrap();
+        let kind = format!("--lane-kind={kind}");
+        let words = ["-H", &agent, &kind, "--lanes=2", "--bwlimit=4m", "one:s/", "two:d"];
+        let output = two
+            .0
+            .command(told, &words)
+            .env("SSH_CONNECTION", "127.0.0.1 1 127.0.0.1 22")
+            .output()
+            .unwrap();
+        check(&output, 0, "");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        assert_eq!(tree(&two.path("two/d")), tree(&two.path("one/s")));
+        for name in ["one/out", "two/in"] {
+            let carried = fs::read(two.path(name)).unwrap().len();
+            assert!(carried < content.len(), "{kind}: {carried} bytes of {name} took no lane");
+        }
     }
 }
 
