@@ -216,6 +216,7 @@ fn serve_source(session: &Arc<Session>, service: &[u8]) -> Exit {
     let terms = match asks {
         Asks::Controller => Terms::for_all_below(&job, &rules),
         Asks::AnotherHost => Terms::for_job(&job, &rules),
+        Asks::AnotherHostByItsList => Terms::for_far_list(&job, &rules),
     };
     session.compress(job.settings.compression.as_ref().map(|it| it.method));
     session.serve(Arc::new(Server::new(terms)));

@@ -120,8 +120,9 @@ impl Far {
         let far_list = self.list.clone();
         let list = far_list.as_ref().filter(|far| far.side == FarSide::Source).map(|far| &far.list);
         let (source, asks) = match &self.source {
-            // What is in a list of the destination is known to that host alone.
-            Some(source) if far_list.is_some() && list.is_none() => (&**source, Asks::Controller),
+            Some(source) if far_list.is_some() && list.is_none() => {
+                (&**source, Asks::AnotherHostByItsList)
+            }
             Some(source) => (&**source, Asks::AnotherHost),
             None if self.side == FarSide::Source => (&*self, Asks::Controller),
             None => {
@@ -152,7 +153,7 @@ impl Far {
         let mut asked = job.clone();
         // No business of that host.
         asked.destination = None;
-        if asks == Asks::Controller
+        if asks != Asks::AnotherHost
             && let Some(names) = &mut asked.settings.traverse.files_from
         {
             names.clear();

@@ -1,6 +1,7 @@
 //! From one other host to another, past this one.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -85,6 +86,21 @@ fn paths_are_those_of_their_hosts() {
     for name in ["one/x", "two/x", "x"] {
         assert!(!two.path(name).exists(), "{name}");
     }
+}
+
+/// The host that has the list could have anything in it.
+#[test]
+fn a_list_of_the_destination_leads_only_to_what_lies_below_the_source() {
+    let two = Two::new();
+    fs::create_dir(two.path("one/beside")).unwrap();
+    fs::write(two.path("one/beside/key"), "secret").unwrap();
+    symlink("../beside", two.path("one/s/out")).unwrap();
+    symlink("a", two.path("one/s/in")).unwrap();
+    fs::write(two.path("two/list"), "f\nin/g\nout/key\n").unwrap();
+    let run = two.run(&["--no-R", "--files-from=two:list", "one:s/", "two:d"]);
+    check(&run, 23, "out/key");
+    assert!(two.path("two/d/f").exists() && two.path("two/d/g").exists());
+    assert!(!two.path("two/d/key").exists());
 }
 
 /// Each of the two hosts has lanes to this one.

@@ -106,6 +106,8 @@ pub enum Asks {
     Controller,
     /// Another host, for which the controller asks.
     AnotherHost,
+    /// The same, and the list of names lies there: what is in it is known to that host alone.
+    AnotherHostByItsList,
 }
 
 impl Service {

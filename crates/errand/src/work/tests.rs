@@ -119,7 +119,11 @@ fn a_job_beyond_the_limit_is_not_sent() {
 #[test]
 fn a_service_arrives_as_it_was() {
     let list = List { path: b"~/\xff"[..].into(), from0: true };
-    for (list, asks) in [(None, Asks::Controller), (Some(list), Asks::AnotherHost)] {
+    for (list, asks) in [
+        (None, Asks::Controller),
+        (Some(list), Asks::AnotherHost),
+        (None, Asks::AnotherHostByItsList),
+    ] {
         let bytes = Service::to_bytes(&job(), &Rules::default(), list.as_ref(), asks).unwrap();
         let service = Service::from_bytes(&bytes).unwrap();
         assert_eq!((service.job, service.list, service.asks), (job(), list, asks));
