@@ -10,6 +10,9 @@
     reason = "tests work below their own scratch directory and stop at the first fault"
 )]
 
+#[path = "hosts/far_side.rs"]
+mod far_side;
+
 #[path = "hosts/host_to_host.rs"]
 mod host_to_host;
 

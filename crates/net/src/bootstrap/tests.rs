@@ -257,7 +257,7 @@ fn an_agent_that_does_not_start_in_time_is_given_up() {
             let host = Host::behind(&format!("echo $$ >'{{root}}/pid'\n{says}\nexec sleep 1000"));
             let hasty = Some(Duration::from_millis(300));
             let (start, silence) = if limit == "start" { (hasty, None) } else { (None, hasty) };
-            let error = host.start(&Agent { start, silence, ..large.clone() }).unwrap_err();
+            let error = host.start(&Agent { silence, start, ..large.clone() }).unwrap_err();
             assert!(matches!(error, BootstrapError::Late { .. }), "{says} {limit}: {error}");
             host.wait_for_end_of_shell();
         }
