@@ -9,7 +9,7 @@ use std::thread;
 
 use super::signals::interrupt_all;
 use super::sshd::{Sshd, put_command};
-use super::{Hosts, LANESYNC, check, tree};
+use super::{Hosts, LANESYNC, check, noise, tree};
 
 /// Both ways, and back again: the copy of the copy is the source.
 #[track_caller]
@@ -165,6 +165,47 @@ fn a_connection_that_is_cut_leaves_no_agent_and_tears_nothing() {
         check(&run.wait_with_output().unwrap(), 255, "the agent on h");
         wait_for_end(agent_of(&hosts));
         check_goes_on(&hosts, &sshd, paths);
+    }
+}
+
+#[test]
+fn a_wire_that_changes_a_bit_ends_the_run_and_tears_nothing() {
+    for paths in BOTH_WAYS {
+        let hosts = Hosts::new();
+        let sshd = Sshd::start(hosts.path(), "");
+        let wire = sshd.wire();
+        let run = begin(&hosts, &sshd, paths);
+        wire.flip();
+        check(&run.wait_with_output().unwrap(), 255, "the agent on h");
+        wait_for_end(agent_of(&hosts));
+        check_goes_on(&hosts, &sshd, paths);
+    }
+}
+
+#[test]
+fn a_network_that_is_cut_or_changes_a_bit_and_is_had_again_is_waited_for() {
+    for paths in BOTH_WAYS {
+        let hosts = Hosts::new();
+        let sshd = Sshd::start(hosts.path(), "");
+        let wire = sshd.wire();
+        fs::write(hosts.path().join("s/zz"), noise(8 << 20, 1)).unwrap();
+        let agent = format!("--agent-path={LANESYNC}");
+        let words = ["-H", &agent, "--bwlimit=2m", "--reconnect=1m"];
+        let run = hosts
+            .command(&sshd.shell(), &[&words[..], &paths].concat())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        while !hosts.path().join("d/f").exists() {
+            thread::yield_now();
+        }
+        wire.cut();
+        while wire.is_cut() {
+            thread::yield_now();
+        }
+        wire.flip();
+        check(&run.wait_with_output().unwrap(), 0, "the agent on h");
+        assert_eq!(tree(&hosts.path().join("d")), tree(&hosts.path().join("s")));
     }
 }
 

@@ -8,6 +8,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -139,26 +140,40 @@ fn listen(folder: &Path, home: &Path, lines: &str) -> Option<(Child, u16)> {
 pub(crate) struct Wire {
     port: u16,
     ends: Arc<Mutex<Vec<TcpStream>>>,
+    flips: Arc<AtomicBool>,
 }
 
 impl Wire {
     fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let wire = Self { port: listener.local_addr().unwrap().port(), ends: Arc::default() };
-        let ends = Arc::clone(&wire.ends);
+        let port_between = listener.local_addr().unwrap().port();
+        let wire = Self { port: port_between, ends: Arc::default(), flips: Arc::default() };
+        let (ends, flips) = (Arc::clone(&wire.ends), Arc::clone(&wire.flips));
         // It ends with the process: who waits for a connection cannot be told to stop.
         thread::spawn(move || {
             for near in listener.incoming().map(Result::unwrap) {
                 let far = TcpStream::connect(("127.0.0.1", port)).unwrap();
-                pass_on(near.try_clone().unwrap(), far.try_clone().unwrap());
-                pass_on(far.try_clone().unwrap(), near.try_clone().unwrap());
+                for (from, to) in [(&near, &far), (&far, &near)] {
+                    let flips = Arc::clone(&flips);
+                    pass_on(from.try_clone().unwrap(), to.try_clone().unwrap(), flips);
+                }
                 ends.lock().unwrap().extend([near, far]);
             }
         });
         wire
     }
 
-    /// Both sides lose each other.
+    /// Whether nobody has connected again.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.ends.lock().unwrap().is_empty()
+    }
+
+    /// Of what is said next a bit arrives as another.
+    pub(crate) fn flip(&self) {
+        self.flips.store(true, Ordering::SeqCst);
+    }
+
+    /// Both sides lose each other, until they connect again.
     pub(crate) fn cut(&self) {
         for end in self.ends.lock().unwrap().drain(..) {
             end.shutdown(Shutdown::Both).ok();
@@ -166,13 +181,19 @@ impl Wire {
     }
 }
 
-fn pass_on(mut from: TcpStream, mut to: TcpStream) {
+fn pass_on(mut from: TcpStream, mut to: TcpStream, flips: Arc<AtomicBool>) {
     thread::spawn(move || {
         let mut bytes = vec![0; 1 << 16];
         while let Ok(count) = from.read(&mut bytes)
             && count > 0
-            && to.write_all(&bytes[..count]).is_ok()
-        {}
+        {
+            if flips.swap(false, Ordering::SeqCst) {
+                bytes[count / 2] ^= 4;
+            }
+            if to.write_all(&bytes[..count]).is_err() {
+                break;
+            }
+        }
         to.shutdown(Shutdown::Both).ok();
     });
 }
