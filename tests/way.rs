@@ -124,6 +124,41 @@ fn what_is_compressed_already_or_does_not_shrink_costs_nothing() {
     assert!(packed < plain + plain / 100, "{packed} instead of {plain}");
 }
 
+/// What all lanes of a run carried together, as it says itself.
+#[track_caller]
+fn carried_over_lanes(scratch: &Scratch, words: &[&str]) -> u64 {
+    let mut command = scratch.command(KEEPS_ALL, words);
+    let output = command.args(["--lane-kind=tcp", "--lanes=3", "--stats"]).output().unwrap();
+    succeeded(&output);
+    let told = String::from_utf8(output.stdout).unwrap();
+    let count = |line: &str| {
+        let digits = line.split_once(": ").unwrap().1.replace(',', "");
+        digits.parse::<u64>().unwrap()
+    };
+    let totals = told.lines().filter(|line| line.starts_with("Total bytes "));
+    let counts: Vec<_> = totals.map(count).collect();
+    assert_eq!(counts.len(), 2, "{told}");
+    fs::remove_dir_all(scratch.path().join("d")).unwrap();
+    counts.iter().sum()
+}
+
+#[test]
+fn over_further_lanes_it_is_compressed_where_that_pays_too() {
+    const LENGTH: u64 = 3_000_000;
+    let shrinks = Scratch::new(&[("log", &log(3_000_000))]);
+    let noise = noise(500_000);
+    let does_not = Scratch::new(&["a", "b", "c", "d", "e", "f"].map(|name| (name, &*noise)));
+    for places in [["s/", "h:d"], ["h:s/", "d"]] {
+        let carried =
+            |scratch, words: &[&str]| carried_over_lanes(scratch, &[words, &places[..]].concat());
+        assert!(carried(&shrinks, &[]) > LENGTH);
+        assert!(carried(&shrinks, &["-z"]) < LENGTH / 3);
+        assert!(carried(&shrinks, &["--zc=lz4"]) < LENGTH / 2);
+        let (plain, packed) = (carried(&does_not, &[]), carried(&does_not, &["-z"]));
+        assert!(packed < plain + plain / 100, "{packed} instead of {plain}");
+    }
+}
+
 #[test]
 fn a_rate_is_kept_in_both_directions() {
     // Half a second's worth at each end may still be under way, or have been free.
@@ -314,4 +349,37 @@ fn of_a_file_that_was_on_its_way_what_is_there_is_not_sent_again() {
         assert!(again < 9_500_000, "{sent}: {again}");
         assert_eq!(fs::read_dir(scratch.path().join("d")).unwrap().count(), 1, "no part is left");
     }
+}
+
+/// Breaks once, and cannot be had again.
+const IS_GONE: &str = r#"sh -c 'shift
+if [ -e broke ]; then echo >>tries; echo nobody is there >&2; exit 255; fi
+touch broke
+stdbuf -o0 head -c 500000 | sh -c "$*" | stdbuf -o0 head -c 500000' stand-in"#;
+
+#[test]
+fn what_cannot_be_had_again_is_given_up_in_time() {
+    for words in [["s/", "h:d"], ["h:s/", "d"]] {
+        let scratch = Scratch::new(&[("big", &noise(3_000_000))]);
+        let words = [&["--reconnect=2"], &words[..]].concat();
+        let output = scratch.command(IS_GONE, &words).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(12), "as when it was lost: {said}");
+        let tries = fs::read(scratch.path().join("tries")).unwrap().len();
+        assert!((2..=4).contains(&tries), "{tries}: {said}");
+        assert_eq!(said.matches("is lost; trying again").count(), 1, "{said}");
+        assert!(!said.contains("going on with"), "{said}");
+    }
+}
+
+#[test]
+fn a_run_that_waits_for_a_session_ends_when_told_to() {
+    let scratch = Scratch::new(&[("big", &noise(3_000_000))]);
+    let mut command = scratch.command(IS_GONE, &["--reconnect=1h", "s/", "h:d"]);
+    let mut run = command.stderr(Stdio::null()).stdin(Stdio::null()).spawn().unwrap();
+    while !scratch.path().join("tries").exists() {
+        thread::sleep(Duration::from_millis(20));
+    }
+    kill_process(Pid::from_child(&run), Signal::INT).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(20));
 }

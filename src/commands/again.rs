@@ -118,15 +118,23 @@ impl Work<'_> {
     ) -> Option<Ready> {
         let until = Instant::now() + patience;
         let [mut pause, longest] = BETWEEN_TRIES;
+        let mut told = None;
         loop {
-            let reached = reach(self.remote, self.typed, self.rules, stops);
+            // A job begins before its agent has said a word. Here it would begin for ever.
+            let reached = reach(self.remote, self.typed, self.rules, stops)
+                .and_then(|ready| ready.far.hear_greeting().map(|()| ready));
             if reached.is_err() {
                 stops.enter(Now::Nothing);
             }
             match reached {
                 Ok(ready) => return Some(ready),
                 Err(_) if stops.is_stopped() => return None,
-                Err(refusal) => tell(around, &refusal.sentence),
+                // The reason seldom changes, and need not be told each time.
+                Err(refusal) if told.as_ref() != Some(&refusal.sentence) => {
+                    tell(around, &refusal.sentence);
+                    told = Some(refusal.sentence);
+                }
+                Err(_) => {}
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() || around.cancel.sleep(pause.min(left)).is_err() {

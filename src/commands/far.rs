@@ -89,6 +89,14 @@ impl Far {
         Ok(Self { source: Some(Box::new(source)), ..far })
     }
 
+    /// Waits until the agent that does the job, or serves it, has said that it is there.
+    pub(super) fn hear_greeting(&self) -> Result<(), Refusal> {
+        match self.session.greeted() {
+            Ok(_) => Ok(()),
+            Err(over) => Err(refused(self.exit_of(&over), &over.to_string())),
+        }
+    }
+
     /// What a signal asks to stop, once the sources are found.
     pub(super) fn session(&self) -> &Arc<Session> {
         &self.session
