@@ -17,12 +17,13 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use delta::{Encoder, Operation, Seed, Shape, Signature};
 use errand::{Asks, Besides, List, Service, Work as Errand};
 use filter::{RuleOptions, Rules};
+use model::settings::Method;
 use model::{Destination, Job, Kind, Metadata, Settings, Source};
 use wire::{
-    Access, AccessTime, Capacity, Control, End, EventBytes, Features, FileAt, Follow, Handle,
-    Hello, LaneEnd, LaneNumber, Link, Name, Named, Opening, OperatorPath, Outgoing, Patience,
-    Place, Reply, Request, RequestId, Requester, Responder, Role, Room, Seen, SessionId, Span,
-    System, Task, Text, Wants, Work,
+    Access, AccessTime, Capacity, Content, Control, End, EventBytes, Features, FileAt, Follow,
+    Handle, Hello, LaneEnd, LaneNumber, Link, Name, Named, Opening, OperatorPath, Outgoing, Packed,
+    Packer, Packing, Patience, Piece, Place, Reply, Request, RequestId, Requester, Responder, Role,
+    Room, Seen, SessionId, Span, System, Task, Text, Wants, Work,
 };
 
 const LANE: LaneNumber = LaneNumber::FIRST;
@@ -121,7 +122,7 @@ fn requests() -> Vec<Request> {
             room: room(),
         },
         Request::Fetch { file: file(), wants: Wants::all(), room: room() },
-        Request::Read { file: Handle(RequestId(2)), span: Span::new(0..100).unwrap() },
+        Request::Read { file: Handle(RequestId(2)), span: Span::new(0..10_000).unwrap() },
         Request::CheckSearch { dir },
     ]
 }
@@ -133,6 +134,17 @@ fn requester() -> Requester {
         requester.start(request).unwrap();
     }
     requester
+}
+
+fn log() -> Vec<u8> {
+    (0..50).flat_map(|line| format!("line {line}: all is well\n").into_bytes()).collect()
+}
+
+/// A piece of content, compressed.
+fn packed(offset: u64, method: Method) -> Packed {
+    let mut packer = Packer::default();
+    packer.set(Packing { taken: Features::HERE, content: Some(method) });
+    packer.pack(Piece::Data { offset, content: Content::new(log()).unwrap() }, true)
 }
 
 /// Frames of requests, and of responses to them.
@@ -152,6 +164,11 @@ fn exchanged() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let metadata = Metadata::unknown(Kind::Directory);
     while let Some(work) = responder.poll_work() {
         if let Work::Run(ticket, request) = work {
+            if let Request::Read { .. } = request {
+                for (offset, method) in [(0, Method::Zstd { level: 3 }), (5000, Method::Lz4)] {
+                    responder.respond(ticket, packed(offset, method), End::More).unwrap();
+                }
+            }
             let reply = match request {
                 _ if request.opens().is_some() => Reply::Opened(metadata),
                 Request::Look { .. } => Reply::Seen(Box::new(Seen::bare(metadata))),
@@ -217,6 +234,24 @@ fn whatever_a_responder_sends_a_requester_returns() {
     let (_, answered) = exchanged();
     let corpus = all_and_together(answered);
     check("to_requester", &corpus, |bytes| drop(wire::fuzzing::to_requester(bytes)));
+}
+
+#[test]
+fn whatever_is_compressed_it_is_unpacked_as_it_was_or_refused() {
+    const HEADER_BYTES: usize = 16;
+    let (_, answered) = exchanged();
+    let is_packed = |frame: &Vec<u8>| frame[5] & 0b110 > 0;
+    let packed: Vec<_> = answered.into_iter().filter(is_packed).collect();
+    assert_eq!(packed.len(), 2, "one of zstd, one of LZ4");
+    let bodies = packed.iter().map(|frame| {
+        let is_lz4 = frame[5] >> 2 & 1;
+        [&[is_lz4], &frame[HEADER_BYTES..]].concat()
+    });
+    check("packed", &bodies.collect::<Vec<_>>(), |bytes| drop(wire::fuzzing::packed(bytes)));
+    let contents = [log(), vec![7; 3000], (0..=255).collect(), log()[..300].repeat(4)];
+    check("packed_and_unpacked", &contents, |bytes| {
+        wire::fuzzing::packed_and_unpacked(bytes).unwrap();
+    });
 }
 
 #[test]

@@ -5,20 +5,23 @@
 
 use std::time::Duration;
 
+use model::settings::Method;
+
 use crate::bounded::{List, Name, OperatorPath, Signature, Text};
 use crate::control::{Control, Role, Task};
-use crate::frame::{Decoder, Frame, RequestId};
+use crate::frame::{Content, Decoder, Flags, Frame, FrameKind, Header, RequestId};
 use crate::greeting::{Capacity, Features, Hello, SessionId, System};
 use crate::io_fault::{FaultKind, IoFault};
 use crate::lane::{LaneEnd, LaneNumber, Link, Patience};
 use crate::limits::WINDOW_DEFAULT_BYTES;
+use crate::packing::{Packer, Packing, Unpacker};
 use crate::request::{
     Access, AccessTime, Algorithm, Basis, ContentOf, DeltaSeed, Expected, FileAt, Follow, Handle,
     Named, OldFile, Owner, Place, Request, Room, Span, Update,
 };
 use crate::requester::Requester;
 use crate::responder::{End, Responder, Work};
-use crate::response::Reply;
+use crate::response::{Arrived, Piece, Reply};
 use crate::seen::Wants;
 use crate::violation::Violation;
 
@@ -93,6 +96,37 @@ pub fn to_requester(bytes: &[u8]) -> Result<usize, Violation> {
         while requester.poll_answer().is_some() {}
         Ok(())
     })
+}
+
+/// A compressed body: of LZ4 if the first byte is odd, and else of zstd. Tells how long it was before.
+pub fn packed(bytes: &[u8]) -> Result<usize, Violation> {
+    let (method, body) = bytes.split_first().unwrap_or((&0, bytes));
+    let flags = if method & 1 == 1 { Flags::LZ4 } else { Flags::ZSTD };
+    let header = Header { id: RequestId(1), flags, ..Header::plain(FrameKind::Data) };
+    let frame = Frame { header, body: body.to_vec() };
+    Unpacker::default().unpack(frame).map(|frame| frame.body.len())
+}
+
+/// Content that is compressed by each method and comes out as it was.
+///
+/// # Panics
+///
+/// Where it does not.
+pub fn packed_and_unpacked(bytes: &[u8]) -> Result<(), Violation> {
+    let Ok(content) = Content::new(bytes.to_vec()) else { return Ok(()) };
+    for method in [Method::Zstd { level: 1 }, Method::Lz4] {
+        let mut packer = Packer::default();
+        packer.set(Packing { taken: Features::HERE, content: Some(method) });
+        let piece = Piece::Data { offset: 7, content: content.clone() };
+        let header = Header { id: RequestId(1), ..Header::plain(FrameKind::Data) };
+        let (outgoing, _) = packer.pack(piece.clone(), true).into_outgoing(header);
+        each_frame(&outgoing.parts().concat(), |frame| {
+            let arrived = Arrived::decode(frame, &mut Unpacker::default())?;
+            assert!(arrived.piece == piece, "{method:?}");
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 /// Frames of control messages, to an agent.

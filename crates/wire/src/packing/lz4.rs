@@ -1,5 +1,8 @@
 //! The block format of LZ4, both ways.
 //!
+//! It is small, and reads what a peer sent. So it is written out here, in code that cannot leave its bounds
+//! and takes no more memory than the frame was checked to be allowed.
+//!
 //! A block is a row of sequences: a token, literals, and a match, which copies bytes that came out at most
 //! 65,535 bytes before. The token has the length of the literals in its upper half and that of the match,
 //! less four, in its lower one; a half of 15 goes on in further bytes, up to one that is not 255. The last
@@ -182,6 +185,21 @@ mod tests {
         let run = block(&[b'x'; 32]);
         assert_eq!(run, [0x1f, b'x', 1, 0, 7, 0x50, b'x', b'x', b'x', b'x', b'x']);
         assert_eq!(decompress(&run, 32).as_deref(), Some(&[b'x'; 32][..]));
+        // As the program lz4 writes it.
+        let line = |number: u32| format!("line {number}: all is well\n").into_bytes();
+        let log: Vec<u8> = (0..40).flat_map(line).collect();
+        let theirs = b"\
+            \xf1\x05line\x200:\x20all\x20is\x20well\x0a\x14\x00\x1f1\x14\x00\x00\x1f2\x14\
+            \x00\x00\x1f3\x14\x00\x00\x1f4\x14\x00\x00\x1f5\x14\x00\x00\x1f6\x14\x00\x00\x1f\
+            7\x14\x00\x00\x1f8\x14\x00\x00\x1f9\xb4\x00\x01\x0f\xc9\x00\x02\x0f\xca\x00\x01\
+            \x1f1\xcb\x00\x01\x1f1\xcc\x00\x01\x1f1\xcd\x00\x01\x1f1\xce\x00\x01\x1f1\xcf\
+            \x00\x01\x1f1\xd0\x00\x01\x1f1\xd1\x00\x01\x1f1\xd2\x00\x01\x1f2\xd2\x00\x01\x1f\
+            2\x9c\x01\x02\x0f\xd2\x00\x01\x1f2\xd2\x00\x01\x1f2\xd2\x00\x01\x1f2\xd2\x00\x01\
+            \x1f2\xd2\x00\x01\x1f2\xd2\x00\x01\x1f2\xd2\x00\x01\x1f2\xd2\x00\x01\x1f3\xd2\
+            \x00\x01\x1f3\xd2\x00\x01\x1f3o\x02\x02\x0f\xd2\x00\x01\x1f3\xd2\x00\x01\x1f3\
+            \xd2\x00\x01\x1f3\xd2\x00\x01\x1f3\xd2\x00\x01\x1f3\xd2\x00\x01\x163\xd2\x00Pwel\
+            l\x0a";
+        assert_eq!(decompress(theirs, log.len()), Some(log));
         // As another program may write it: a match that reaches into itself, and lengths that go on.
         let other = [&[0xff, 0][..], b"abcdefghijklmno", &[3, 0, 255, 1, 0]].concat();
         let repeated = b"mno".repeat(92);
