@@ -458,6 +458,14 @@ impl Request {
         Some((handle, kind))
     }
 
+    /// True of what brings content of files, and little else.
+    pub(crate) fn is_for_content(&self) -> bool {
+        matches!(
+            self,
+            Self::Fetch { .. } | Self::Renew { .. } | Self::Read { .. } | Self::Delta { .. }
+        )
+    }
+
     /// The credit that its response needs at most; `None` for a span that no request may have.
     pub(crate) fn credit(&self) -> Option<u64> {
         let content_bytes = match self {

@@ -1,7 +1,8 @@
 //! The requesting side: what is asked, on which lane, and what came back.
 //!
 //! A request is sent when its cost fits into the window, in the order of asking, on the lane with the
-//! least outstanding cost, those that are spared aside. Its cost is its own length and its credit, and it has it from being sent
+//! least outstanding cost, those that are spared aside, and content only where the lane is given no more
+//! than it carries (`load`). Its cost is its own length and its credit, and it has it from being sent
 //! until its answer is taken: so the window bounds what the answers hold in memory, here and at the
 //! responder, however slow whoever takes them is.
 //!
@@ -9,7 +10,7 @@
 //! number. The responder is told on every lane, before anything else, which lanes are void, so that
 //! nothing that may still arrive there is taken for new.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::answer::{Answer, Outcome, Partial};
 use crate::bounded::List;
@@ -26,8 +27,12 @@ use crate::response::{Arrived, Piece, Reply};
 use crate::violation::Violation;
 
 mod handles;
+mod load;
+mod waiting;
 
 use handles::Handles;
+use load::Load;
+use waiting::Waiting;
 
 /// Why a request cannot be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,8 +57,7 @@ pub struct Requester {
     capacity: Capacity,
     last_id: u64,
     asked: HashMap<RequestId, Asked>,
-    /// What is not sent. The smallest number goes first, so what is asked again goes before the rest.
-    waiting: BTreeSet<RequestId>,
+    waiting: Waiting,
     lanes: BTreeMap<LaneNumber, Lane>,
     lost: Vec<LaneNumber>,
     handles: Handles,
@@ -68,7 +72,7 @@ pub struct Requester {
 #[derive(Debug, Default)]
 struct Lane {
     outbox: VecDeque<Outgoing>,
-    used_bytes: u64,
+    load: Load,
     /// Requests go there only if they cannot go elsewhere.
     is_spared: bool,
 }
@@ -132,7 +136,7 @@ impl Requester {
             capacity: Capacity { window_bytes, ..responder },
             last_id: 0,
             asked: HashMap::new(),
-            waiting: BTreeSet::new(),
+            waiting: Waiting::default(),
             lanes: BTreeMap::new(),
             lost: Vec::new(),
             handles: Handles::default(),
@@ -173,10 +177,10 @@ impl Requester {
         self.last_id += 1;
         let id = RequestId(self.last_id);
         self.handles.asked(id, &request);
+        self.waiting.insert(id, request.is_for_content());
         let progress = Progress::none(&request);
         let asked = Asked { request, credit, cost, attempt: 0, lane: None, whose, progress };
         self.asked.insert(id, asked);
-        self.waiting.insert(id);
         self.send_what_fits();
         Ok(id)
     }
@@ -192,7 +196,7 @@ impl Requester {
         let (lane, attempt) = (asked.lane, asked.attempt);
         match lane.and_then(|lane| self.lanes.get_mut(&lane)) {
             None => {
-                self.waiting.remove(&id);
+                self.waiting.remove(id);
                 if let Some(asked) = self.asked.remove(&id) {
                     self.give_up(id, &asked);
                 }
@@ -240,7 +244,7 @@ impl Requester {
 
     /// True if nothing is outstanding on a lane.
     pub fn is_at_rest(&self, lane: LaneNumber) -> bool {
-        self.lanes.get(&lane).is_none_or(|lane| lane.used_bytes == 0 && lane.outbox.is_empty())
+        self.lanes.get(&lane).is_none_or(|it| it.load.used_bytes() == 0 && it.outbox.is_empty())
     }
 
     /// A lane is dead; what was not answered on it is asked again. Without any lane, requests wait.
@@ -282,7 +286,7 @@ impl Requester {
             return Ok(());
         }
         asked.progress = Progress::none(&asked.request);
-        self.waiting.insert(id);
+        self.waiting.insert(id, asked.request.is_for_content());
         Ok(())
     }
 
@@ -351,7 +355,7 @@ impl Requester {
         self.sent_count -= 1;
         self.sent_bytes -= cost;
         if let Some(lane) = self.lanes.get_mut(&lane) {
-            lane.used_bytes -= cost;
+            lane.load.answered(cost, asked.request.is_for_content());
         }
         let empty = Progress::none(&asked.request);
         let outcome = std::mem::replace(&mut asked.progress, empty).partial.finish();
@@ -414,15 +418,16 @@ impl Requester {
     /// oldest that waits.
     pub fn hurry(&mut self, id: Option<RequestId>) {
         let mut ahead = Vec::new();
-        let mut next = id.or_else(|| self.waiting.first().copied());
-        while let Some(id) = next.filter(|id| self.waiting.contains(id)) {
+        let mut next = id.or_else(|| self.waiting.first());
+        while let Some(id) = next.filter(|id| self.waiting.contains(*id)) {
             ahead.push(id);
             // Before it must go what opens its handle.
             let handle = self.asked.get(&id).and_then(|asked| asked.request.uses());
             next = handle.map(|(Handle(opener), _)| opener);
         }
         while let Some(id) = ahead.pop() {
-            let Some(lane) = self.lane_for(id, self.sent_bytes) else { return };
+            let lane = self.lane_for(id, |_, _| true).filter(|_| self.fits(id, self.sent_bytes));
+            let Some(lane) = lane else { return };
             self.send(id, lane);
         }
     }
@@ -472,24 +477,39 @@ impl Requester {
     }
 
     fn send_what_fits(&mut self) {
-        while let Some(&id) = self.waiting.first() {
-            let Some(lane) = self.lane_for(id, self.used_bytes) else { return };
+        while let Some(first) = self.waiting.first() {
+            if !self.fits(first, self.used_bytes) {
+                return;
+            }
+            let of_rest = self.waiting.first_of_rest();
+            let of_rest = of_rest.filter(|id| self.fits(*id, self.used_bytes));
+            let sendable = [Some(first), of_rest].into_iter().flatten();
+            let next =
+                sendable.filter_map(|id| Some((id, self.lane_for(id, Load::has_room)?))).next();
+            let Some((id, lane)) = next else { return };
             self.send(id, lane);
         }
     }
 
-    /// The lane on which a request goes; `None` while there is no room for it beside `used_bytes`.
-    fn lane_for(&self, id: RequestId, used_bytes: u64) -> Option<LaneNumber> {
+    /// Whether the window has room for a request beside what is used of it.
+    fn fits(&self, id: RequestId, used_bytes: u64) -> bool {
+        let cost = self.asked.get(&id).map_or(0, |asked| asked.cost);
+        self.sent_count < self.capacity.requests && used_bytes + cost <= self.capacity.window_bytes
+    }
+
+    /// The lane on which a request goes; for content `None` where no lane `has_room` for its cost.
+    fn lane_for(&self, id: RequestId, has_room: impl Fn(&Load, u64) -> bool) -> Option<LaneNumber> {
         let asked = self.asked.get(&id)?;
-        let has_room = self.sent_count < self.capacity.requests
-            && used_bytes + asked.cost <= self.capacity.window_bytes;
         let bound = asked.request.uses().and_then(|(handle, _)| self.handles.lane(handle));
-        let lane = bound.or_else(|| {
-            let lanes = self.lanes.iter();
-            let least = lanes.min_by_key(|(_, lane)| (lane.is_spared, lane.used_bytes));
-            least.map(|(number, _)| *number)
-        });
-        lane.filter(|lane| has_room && self.lanes.contains_key(lane))
+        if let Some(lane) = bound {
+            return self.lanes.contains_key(&lane).then_some(lane);
+        }
+        let are_all_spared = self.lanes.values().all(|lane| lane.is_spared);
+        let has_room =
+            |lane: &Lane| !asked.request.is_for_content() || has_room(&lane.load, asked.cost);
+        let lanes = self.lanes.iter().filter(|(_, it)| are_all_spared || !it.is_spared);
+        let with_room = lanes.filter(|(_, lane)| has_room(lane));
+        with_room.min_by_key(|(_, lane)| lane.load.used_bytes()).map(|(number, _)| *number)
     }
 
     fn send(&mut self, id: RequestId, number: LaneNumber) {
@@ -497,13 +517,13 @@ impl Requester {
         let Some(lane) = self.lanes.get_mut(&number) else { return };
         let header = Header { id, attempt: asked.attempt, ..Header::plain(FrameKind::Request) };
         lane.outbox.push_back(Outgoing::frame(header, &ask(asked.credit, &asked.request)));
-        lane.used_bytes += asked.cost;
+        lane.load.sent(asked.cost, asked.request.is_for_content());
         asked.lane = Some(number);
         self.used_bytes += asked.cost;
         self.sent_bytes += asked.cost;
         self.sent_count += 1;
         self.handles.sent(id, number);
-        self.waiting.remove(&id);
+        self.waiting.remove(id);
     }
 
     /// Cost of all that was sent and whose answer nobody has taken.

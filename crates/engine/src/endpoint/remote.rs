@@ -73,7 +73,7 @@ const TELLING_PERCENT: u64 = 35;
 const AHEAD_HANDLES_PERCENT: u64 = 25;
 
 /// What each request that is asked ahead counts for beside what it asks for.
-const AHEAD_FIXED_BYTES: u64 = 4096;
+const AHEAD_FIXED_BYTES: u64 = 1024;
 
 /// Names of owners that are kept: of more the others are asked for each time.
 const OWNER_NAMES_MAX: usize = 1 << 18;

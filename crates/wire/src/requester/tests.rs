@@ -148,14 +148,14 @@ fn a_name_that_leaves_its_directory_ends_the_session() {
 
 #[test]
 fn the_window_holds_until_answers_are_taken() {
-    let window = 3 * limits::credit_for(100_000) + 1000;
+    let window = 3 * limits::credit_for(10_000) + 1000;
     let mut requester = Requester::new(Capacity::default(), window);
     requester.lane_added(LANE).expect("it is new");
     let file = Handle(requester.start(open_root()).expect("there is room"));
     requester.handle_frame(LANE, frame(file.0, 0, opened(), Flags::LAST)).expect("it is sound");
     assert!(requester.poll_answer().is_some());
     for _ in 0..5 {
-        requester.start(read(file, 100_000)).expect("there is room to wait");
+        requester.start(read(file, 10_000)).expect("there is room to wait");
     }
     let requests = |range: std::ops::RangeInclusive<u64>| -> Vec<_> {
         range.map(|id| (FrameKind::Request, id, 0)).collect()
@@ -172,13 +172,13 @@ fn the_window_holds_until_answers_are_taken() {
 
 #[test]
 fn who_waits_is_not_held_up_by_answers_that_nobody_takes() {
-    let window = 3 * limits::credit_for(100_000) + 1000;
+    let window = 3 * limits::credit_for(10_000) + 1000;
     let mut requester = Requester::new(Capacity::default(), window);
     requester.lane_added(LANE).expect("it is new");
     let file = Handle(requester.start(open_root()).expect("there is room"));
     requester.handle_frame(LANE, frame(file.0, 0, opened(), Flags::LAST)).expect("it is sound");
     assert!(requester.take_answer(file.0).is_some());
-    let reads = [(); 5].map(|()| requester.start(read(file, 100_000)).expect("there is room"));
+    let reads = [(); 5].map(|()| requester.start(read(file, 10_000)).expect("there is room"));
     let dir = requester.start(open_root()).expect("there is room to wait");
     let check = Request::CheckSearch { dir: Handle(dir) };
     let check = requester.start(check).expect("there is room to wait");
