@@ -209,6 +209,7 @@ impl Agent {
         let lane = Lane {
             kind: LaneKind::Ssh,
             losses: None,
+            round_trip: None,
             reader: Box::new(stdout),
             writer: Box::new(stdin),
             hangup: Box::new(process.clone()),
@@ -253,6 +254,7 @@ impl Agent {
         Ok(Lane {
             kind: LaneKind::Ssh,
             losses: None,
+            round_trip: None,
             reader: Box::new(ToTheEnd { stdout, process: process.clone(), shell: program }),
             writer: Box::new(stdin),
             hangup: Box::new(process),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::further::Lossy;
 
@@ -57,6 +58,8 @@ pub struct Lane {
     pub kind: LaneKind,
     /// What is lost, if that slows it down.
     pub(crate) losses: Option<Arc<dyn Lossy>>,
+    /// How long a round trip to the peer takes, if that is known.
+    pub(crate) round_trip: Option<Duration>,
     /// What the peer says.
     pub reader: Box<dyn Read + Send>,
     /// What the peer is told; a flush sends it.

@@ -280,6 +280,7 @@ fn lane(
     Lane {
         kind: LaneKind::Quic,
         losses: None,
+        round_trip: Some(connection.rtt()),
         reader: Box::new(Reader { driver: Arc::clone(&driver), receive }),
         writer: Box::new(Writer { driver: Arc::clone(&driver), send }),
         hangup: Box::new(Ends { connection, _driver: driver }),

@@ -8,6 +8,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::event::PollFlags;
@@ -99,9 +100,14 @@ impl Handshake {
         let both = Arc::new(Both { socket, tls: Mutex::new(tls), switch: Switch::new()? });
         let reader = Reader { both: Arc::clone(&both), inbox: vec![0; READ_BYTES], filled: 0..0 };
         let writer = Writer(Arc::clone(&both));
+        let round_trip = both.segments().map(|it| it.least_round_trip);
         Ok(Lane {
             kind: LaneKind::Tcp,
             losses: yields_to_loss.then(|| Arc::<Both>::clone(&both) as Arc<dyn Lossy>),
+            // A kernel that has not measured it says the greatest number.
+            round_trip: round_trip
+                .filter(|it| *it < u32::MAX)
+                .map(|it| Duration::from_micros(it.into())),
             reader: Box::new(reader),
             writer: Box::new(writer),
             hangup: Box::new(Ends(both)),

@@ -1,7 +1,8 @@
 //! Which lanes are worth having and how many, from what they carry.
 //!
-//! Pure: samples in, a decision out. Four lanes are begun with: one that starves on a network that
-//! loses packets would tell nothing but noise. Then the number is doubled for as long as that brings a
+//! Pure: samples in, a decision out. Four lanes are begun with, and more where round trips are long: one
+//! that starves on a network that loses packets would tell nothing but noise, and each connection takes
+//! many round trips until it carries what it can. Then the number is doubled for as long as that brings a
 //! sixth more, and what brought less is given back:
 //!
 //! ```text
@@ -34,6 +35,9 @@ use trial::Trials;
 
 /// Lanes to begin with.
 const START: u16 = 4;
+/// More where that is long: one for so much of a round trip, up to a number that also starts well.
+const START_EACH: Duration = Duration::from_millis(8);
+const START_MOST: u16 = 12;
 /// Beyond this the last one brought less than a hundredth, in every network that was measured.
 const MOST: u16 = 64;
 /// Long enough for a slow start over 100 ms, and for noise to be small.
@@ -58,6 +62,8 @@ pub(crate) struct Sample {
     pub(crate) further_bytes: u64,
     /// Further lanes that can be used.
     pub(crate) lanes: PerKind<u16>,
+    /// How long a round trip takes over such a lane, if that is known.
+    pub(crate) round_trip: Option<Duration>,
     /// Something is asked for.
     pub(crate) is_busy: bool,
     /// Lost packets slow down what is sent over TCP, and lanes over QUIC are not known to be impossible.
@@ -154,7 +160,7 @@ impl Tuner {
         let lanes = |tuner: &Self| sample.lanes[tuner.decision.kind];
         if matches!(self.phase, Phase::Alone) && lanes(self) > 0 {
             self.phase = Phase::Climb { before: None };
-            self.restart();
+            self.set_lanes(start(sample.round_trip));
         }
         self.see_to_trial(&sample);
         let lanes = lanes(self);
@@ -245,6 +251,12 @@ impl Tuner {
         self.window = None;
         self.settling = 1;
     }
+}
+
+/// Lanes to begin with where a round trip takes so long.
+fn start(round_trip: Option<Duration>) -> u16 {
+    let wanted = round_trip.unwrap_or_default().as_millis() / START_EACH.as_millis();
+    u16::try_from(wanted).unwrap_or(START_MOST).clamp(START, START_MOST)
 }
 
 /// Exact below 2^53 bytes, and near enough above.

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Thread;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use wire::{
@@ -34,6 +35,8 @@ pub(super) struct LaneState {
     pub(super) kind: LaneKind,
     /// What is lost, if that slows it down.
     pub(super) losses: Option<Arc<dyn Lossy>>,
+    /// How long a round trip takes, if that is known.
+    pub(super) round_trip: Option<Duration>,
     /// Known once the lane is greeted.
     number: Option<LaneNumber>,
     pub(super) link: Arc<Mutex<Link>>,
@@ -121,11 +124,12 @@ pub(super) fn start(
     end: LaneEnd,
     patience: Patience,
 ) -> io::Result<()> {
-    let Lane { kind, losses, reader, writer, hangup } = lane;
+    let Lane { kind, losses, round_trip, reader, writer, hangup } = lane;
     let link = Link::new(end, &shared.setup.hello, patience, shared.now());
     let lane = LaneState {
         kind,
         losses,
+        round_trip,
         number: None,
         link: Arc::new(Mutex::new(link)),
         hangup: Arc::from(hangup),

@@ -88,6 +88,7 @@ impl Network<'_> {
                 lanes,
                 is_busy: true,
                 is_hampered: self.is_hampered && !is_refused,
+                round_trip: None,
             };
             tuner.observe(sample);
         }
@@ -286,8 +287,24 @@ fn lanes_over_quic_that_came_up_first_are_not_exchanged() {
         let now = Duration::from_millis(250) * quarter;
         let further_bytes = u64::from(quarter) * 100_000;
         let (is_busy, is_hampered) = (true, true);
-        let sample = Sample { now, first_bytes: 0, further_bytes, lanes, is_busy, is_hampered };
+        let sample =
+            Sample { now, further_bytes, lanes, is_busy, is_hampered, ..Sample::default() };
         let decision = tuner.observe(sample);
         assert_eq!((decision.kind, decision.beside), (LaneKind::Quic, 0));
     }
+}
+
+#[test]
+fn the_longer_a_round_trip_takes_the_more_lanes_are_begun_with_up_to_a_number() {
+    let began_with = |round_trip_ms: Option<u64>, count| {
+        let mut tuner = Tuner::new(LaneKind::Tcp, count);
+        let mut lanes = PerKind::default();
+        lanes[LaneKind::Tcp] = 1;
+        let round_trip = round_trip_ms.map(Duration::from_millis);
+        tuner.observe(Sample { lanes, round_trip, is_busy: true, ..Sample::default() }).lanes
+    };
+    let round_trips = [None, Some(0), Some(20), Some(64), Some(100), Some(5000)];
+    let begun = round_trips.map(|round_trip| began_with(round_trip, LaneCount::Auto));
+    assert_eq!(begun, [START, START, START, 8, START_MOST, START_MOST]);
+    assert_eq!(began_with(Some(100), LaneCount::Fixed(3)), 3);
 }

@@ -68,8 +68,10 @@ impl Keeper {
             self.shared.change(|state| state.apply(decision));
         }
         let mut has_told_of_losses = false;
+        // The lanes that are lacking are connected beside the first at once.
+        let mut until_look = Duration::ZERO;
         loop {
-            let talk = self.next_talk(TICK, || false)?;
+            let talk = self.next_talk(std::mem::replace(&mut until_look, TICK), || false)?;
             if let Some(talk) = talk.and_then(|talk| self.note(talk)) {
                 let anew = self.take(talk, &mut bundles)?;
                 if anew.is_some() {
@@ -271,6 +273,7 @@ impl State {
             now,
             first_bytes: self.lanes.get(&LaneKey::FIRST).map_or(0, LaneState::carried_bytes),
             further_bytes: self.carried_before + further,
+            round_trip: self.further_lanes().filter_map(|lane| lane.round_trip).min(),
             lanes,
             is_busy: self.requester.as_ref().is_some_and(wire::Requester::is_busy),
             is_hampered: false,
