@@ -483,9 +483,8 @@ impl Requester {
             }
             let of_rest = self.waiting.first_of_rest();
             let of_rest = of_rest.filter(|id| self.fits(*id, self.used_bytes));
-            let sendable = [Some(first), of_rest].into_iter().flatten();
-            let next =
-                sendable.filter_map(|id| Some((id, self.lane_for(id, Load::has_room)?))).next();
+            let mut sendable = [Some(first), of_rest].into_iter().flatten();
+            let next = sendable.find_map(|id| Some((id, self.lane_for(id, Load::has_room)?)));
             let Some((id, lane)) = next else { return };
             self.send(id, lane);
         }

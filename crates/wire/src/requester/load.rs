@@ -14,12 +14,13 @@ pub(super) struct Load {
     used_bytes: u64,
     /// Cost of the content among it.
     content_bytes: u64,
-    limit_bytes: u64,
+    /// Most bytes of content that it is given, but for one piece.
+    limit: u64,
 }
 
 impl Default for Load {
     fn default() -> Self {
-        Self { used_bytes: 0, content_bytes: 0, limit_bytes: BEGIN_BYTES }
+        Self { used_bytes: 0, content_bytes: 0, limit: BEGIN_BYTES }
     }
 }
 
@@ -30,7 +31,7 @@ impl Load {
 
     /// Whether there is room for content; for one piece there always is.
     pub(super) fn has_room(&self, cost: u64) -> bool {
-        self.content_bytes == 0 || self.content_bytes + cost <= self.limit_bytes
+        self.content_bytes == 0 || self.content_bytes + cost <= self.limit
     }
 
     pub(super) fn sent(&mut self, cost: u64, is_content: bool) {
@@ -39,11 +40,11 @@ impl Load {
     }
 
     pub(super) fn answered(&mut self, cost: u64, is_content: bool) {
-        let was_busy = self.content_bytes > self.limit_bytes / 2;
+        let was_busy = self.content_bytes > self.limit / 2;
         self.used_bytes -= cost;
         if is_content {
             self.content_bytes -= cost;
-            self.limit_bytes = self.limit_bytes.saturating_add(if was_busy { cost } else { 0 });
+            self.limit = self.limit.saturating_add(if was_busy { cost } else { 0 });
         }
     }
 }
