@@ -5,9 +5,9 @@ use crate::support::generate::{self, Profile, outside};
 use crate::support::mutate::{Relation, mutate};
 use crate::support::parity::{Output, Scenario, Scope};
 use crate::support::rng::Rng;
-use crate::support::run::RunAs;
+use crate::support::run::{RunAs, Tool};
 use crate::support::snapshot::Also;
-use crate::support::tree::{Kind, Tree};
+use crate::support::tree::{Kind, Segment, Tree};
 
 /// A case in a form that can be made smaller: groups of words instead of one list.
 #[derive(Clone, Debug)]
@@ -30,6 +30,23 @@ pub(crate) enum Way {
     Push,
     /// The source on another.
     Pull,
+    /// Each on another, which rsync cannot do: it pushes.
+    Between,
+}
+
+impl Way {
+    /// What the reference does.
+    fn of_reference(self) -> Self {
+        if self == Self::Between { Self::Push } else { self }
+    }
+
+    pub(crate) fn has_far_source(self) -> bool {
+        matches!(self, Self::Pull | Self::Between)
+    }
+
+    pub(crate) fn has_far_destination(self) -> bool {
+        matches!(self, Self::Push | Self::Between)
+    }
 }
 
 /// Called with a host and a command, runs the command as a login shell would.
@@ -67,21 +84,73 @@ impl Case {
         Self { tree, groups, sources, destination, run_as, umask, way: Way::Here }
     }
 
-    /// The words after the tool's name.
+    /// The same where the two sides are elsewhere.
+    pub(crate) fn by(mut self, way: Way) -> Self {
+        self.way = way;
+        let end = if self.has("-0") { 0 } else { b'\n' };
+        if way == Way::Between
+            && let Some(list) = self.tree.nodes.iter_mut().find(|node| node.path == b"list")
+            && let Kind::File(segments) = &mut list.kind
+            && let [Segment::Bytes(text)] = &mut segments[..]
+        {
+            *text = without_comments(text, end);
+        }
+        self
+    }
+
+    /// What the tool under test is told.
     pub(crate) fn scenario(&self) -> Scenario {
+        self.scenario_by(self.way)
+    }
+
+    /// The reference, and what it is told.
+    pub(crate) fn reference(&self) -> (Tool, Scenario) {
+        let way = self.way.of_reference();
+        (Tool::reference().with(&self.words_for_the_server(way)), self.scenario_by(way))
+    }
+
+    /// What rsync has to be told besides for the other side to do as this one is told.
+    fn words_for_the_server(&self, way: Way) -> Vec<&'static str> {
+        let is_overruled = |off: &str, on: &str| self.has(off) && self.has_prefix(on);
+        let far = match way {
+            Way::Push => std::slice::from_ref(&self.destination),
+            Way::Pull => &self.sources[..],
+            Way::Here | Way::Between => &[],
+        };
+        let mut words = Vec::new();
+        // A newline is quoted for the remote shell by a backslash, which there takes both away.
+        if far.iter().any(|path| path.contains(&b'\n')) {
+            words.push("--secluded-args");
+        }
+        // These are not passed on, and the option before them means them there.
+        if way == Way::Push && is_overruled("--no-perms", "-A") {
+            words.push("-M--no-perms");
+        }
+        if way == Way::Pull && is_overruled("--no-dirs", "--files-from") {
+            words.push("-M--no-dirs");
+        }
+        words
+    }
+
+    fn scenario_by(&self, way: Way) -> Scenario {
         let words = self.groups.iter().flatten().cloned();
-        let shell = match self.way {
+        let shell = match way {
             Way::Here => Vec::new(),
-            Way::Push | Way::Pull => vec![b"-e".to_vec(), RUNS_IT_HERE.into()],
+            Way::Push | Way::Pull | Way::Between => vec![b"-e".to_vec(), RUNS_IT_HERE.into()],
         };
         let at = |path: &[u8], host| if host { [b"h:", path].concat() } else { path.to_vec() };
+        let source = |path: &Vec<u8>| match way {
+            // Who pushes looks for the name itself.
+            Way::Between => at(&without_wildcards(path), true),
+            way => at(path, way.has_far_source()),
+        };
         // `--` since a path may begin with a dash once it has been shortened.
         let args = shell
             .into_iter()
             .chain(words)
             .chain([b"--".to_vec()])
-            .chain(self.sources.iter().map(|source| at(source, self.way == Way::Pull)))
-            .chain([at(&self.destination, self.way == Way::Push)])
+            .chain(self.sources.iter().map(source))
+            .chain([at(&self.destination, way.has_far_destination())])
             .collect();
         Scenario {
             tree: self.tree.clone(),
@@ -148,6 +217,25 @@ impl Case {
         };
         self.groups.iter().any(short) && !self.has(off)
     }
+}
+
+/// A list in which no line looks like a comment: to who pushes it would be one, and to the host of a source,
+/// which gets the list as it is, a name.
+fn without_comments(list: &[u8], end: u8) -> Vec<u8> {
+    let lines = list.split_inclusive(|byte| *byte == end).map(|line| {
+        let front: &[u8] = if matches!(line, [b'#' | b';', ..]) { b"./" } else { b"" };
+        [front, line].concat()
+    });
+    lines.collect::<Vec<_>>().concat()
+}
+
+/// A path in which what would be a wildcard stands for itself.
+fn without_wildcards(path: &[u8]) -> Vec<u8> {
+    let quoted = path.iter().flat_map(|byte| {
+        let is_wild = b"*?[]".contains(byte);
+        is_wild.then_some(b'\\').into_iter().chain([*byte])
+    });
+    quoted.collect()
 }
 
 /// Adds the nodes of `part` to `whole`.

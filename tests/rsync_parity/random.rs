@@ -12,7 +12,7 @@ use super::chance::is_left_to_chance;
 use super::shrink::shrink;
 use crate::support::parity::{Aspect, Difference, Observation, compare, complaint, observe};
 use crate::support::run::{Exit, Tool, scratch_dir};
-use crate::support::script::script;
+use crate::support::script::script_against;
 
 /// A case that failed, as small as it could be made.
 pub(crate) struct Failure {
@@ -59,7 +59,7 @@ pub(crate) fn run_cases(base: u64, count: u64, way: Way, tool: &Tool, enough: us
 }
 
 fn run_case(seed: u64, way: Way, tool: &Tool, scratch: &std::path::Path, tally: &Mutex<Tally>) {
-    let case = Case { way, ..Case::from_seed(seed) };
+    let case = Case::from_seed(seed).by(way);
     let (differences, reference, _) = try_case(&case, tool, scratch);
     let exit = format!("{:?}", reference.run.exit);
     *tally.lock().unwrap().exits.entry(exit).or_default() += 1;
@@ -91,7 +91,7 @@ fn run_case(seed: u64, way: Way, tool: &Tool, scratch: &std::path::Path, tally: 
     let text = format!(
         "seed {seed}: {}\n--- as a script\n{}",
         complaint(&small.scenario(), &differences, &reference, &ours),
-        script(&small.scenario()),
+        script_of(&small),
     );
     tally.lock().unwrap().failures.push(Failure { case: small, differences, text });
 }
@@ -101,9 +101,9 @@ fn try_case(
     tool: &Tool,
     scratch: &std::path::Path,
 ) -> (Vec<Difference>, Observation, Observation) {
-    let scenario = case.scenario();
-    let reference = observe(&Tool::reference(), &scenario, scratch);
-    let ours = observe(tool, &scenario, scratch);
+    let (rsync, scenario) = case.reference();
+    let reference = observe(&rsync, &scenario, scratch);
+    let ours = observe(tool, &case.scenario(), scratch);
     (differences(case, &reference, &ours), reference, ours)
 }
 
@@ -121,7 +121,8 @@ fn is_unsettled(case: &Case, first: &Observation, scratch: &std::path::Path) -> 
     // protocol or its program.
     matches!(first.run.exit, Exit::TimeLimit | Exit::Code(2 | 12 | 13))
         || (0..4).any(|_| {
-            let again = observe(&Tool::reference(), &case.scenario(), scratch);
+            let (rsync, scenario) = case.reference();
+            let again = observe(&rsync, &scenario, scratch);
             !differences(case, first, &again).is_empty()
         })
 }
@@ -145,13 +146,26 @@ fn does_as_rsync_does_when_it_pulls_random_trees() {
     check_against_rsync(Way::Pull, 80);
 }
 
+#[test]
+fn does_as_rsync_does_when_random_trees_go_from_one_host_to_another() {
+    // rsync itself cannot be put to this test.
+    if !Tool::is_another_under_test() {
+        check_against_rsync(Way::Between, 60);
+    }
+}
+
+fn script_of(case: &Case) -> String {
+    let (rsync, theirs) = case.reference();
+    script_against((&rsync, &theirs.args), &case.scenario())
+}
+
 fn check_against_rsync(way: Way, count: u64) {
     let tool = match way {
         Way::Here => Tool::under_test(),
-        Way::Push | Way::Pull => Tool::under_test_there(),
+        Way::Push | Way::Pull | Way::Between => Tool::under_test_there(),
     };
     if let Some(seed) = number_from_env("PARITY_SEED") {
-        println!("{}", script(&Case { way, ..Case::from_seed(seed) }.scenario()));
+        println!("{}", script_of(&Case::from_seed(seed).by(way)));
         let tally = run_cases(seed, 1, way, &tool, 1);
         report(&tally, 1);
         return;

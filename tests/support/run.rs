@@ -65,6 +65,12 @@ impl Tool {
         tool
     }
 
+    /// The same tool, told more before the options.
+    pub(crate) fn with(mut self, words: &[&str]) -> Self {
+        self.words.extend(words.iter().map(OsString::from));
+        self
+    }
+
     /// The tool that has to do as the reference does.
     pub(crate) fn under_test() -> Self {
         match std::env::var("LANESYNC_UNDER_TEST") {

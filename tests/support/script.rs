@@ -3,11 +3,19 @@
 use std::fmt::Write as _;
 
 use super::parity::Scenario;
-use super::run::RunAs;
+use super::run::{RunAs, Tool};
 use super::tree::{Acl, Kind, Node, ROOT_MARK, Segment, encode_acl};
 
 /// A bash script that builds the trees of `scenario` twice, runs both tools and shows what differs.
 pub(crate) fn script(scenario: &Scenario) -> String {
+    script_against((&Tool::reference(), &scenario.args), scenario)
+}
+
+/// The same where the reference is told something else.
+pub(crate) fn script_against(
+    (reference, theirs): (&Tool, &[Vec<u8>]),
+    scenario: &Scenario,
+) -> String {
     let mut text = String::from(
         "#!/bin/bash\n# usage: bash case.sh [TOOL...]   (as root; TOOL is compared to rsync)\n\
          base=$(mktemp -d -p /dev/shm); chmod 755 \"$base\"; export TZ=UTC LC_ALL=C\nbuild() {\n",
@@ -22,7 +30,7 @@ pub(crate) fn script(scenario: &Scenario) -> String {
         RunAs::Caller => "",
         RunAs::User => "setpriv --reuid=65534 --regid=65534 --groups=65534,1234 -- ",
     };
-    let args: Vec<_> = scenario.args.iter().map(|arg| quote(arg)).collect();
+    let quoted = |args: &[Vec<u8>]| args.iter().map(|arg| quote(arg)).collect::<Vec<_>>().join(" ");
     let env = scenario.env.iter();
     let env: Vec<_> =
         env.map(|(name, value)| format!("{name}={} ", quote(value.as_bytes()))).collect();
@@ -31,14 +39,17 @@ pub(crate) fn script(scenario: &Scenario) -> String {
         ":; }}\n\
          list() {{ find . -mindepth 1 -printf '%P %y %m %U:%G %s %T@ %l\\n' | sort; \
          find . -type f -exec md5sum {{}} + | sort; getfattr -dhR -m - . 2>/dev/null; }}\n\
-         try() {{ mkdir \"$base/run\"; cd \"$base/run\"; {chown}R=$PWD; build\n\
-         umask {umask:03o}; {user}env HOME=\"$R/home\" {env}\"$@\" {args}; echo \"exit $?\"\n\
+         try() {{ whose=$1; shift; mkdir \"$base/run\"; cd \"$base/run\"; {chown}R=$PWD; build\n\
+         case $whose in theirs) set -- \"$@\" {theirs};; ours) set -- \"$@\" {ours};; esac\n\
+         umask {umask:03o}; {user}env HOME=\"$R/home\" {env}\"$@\"; echo \"exit $?\"\n\
          umask 022; list >\"$base/list\"; cd \"$base\"; rm -rf run; }}\n\
-         try rsync; mv \"$base/list\" \"$base/rsync.list\"\n\
-         echo ------; try \"${{@:-lanesync}}\"; diff \"$base/rsync.list\" \"$base/list\"; rm -rf \"$base\"\n",
+         try theirs {reference}; mv \"$base/list\" \"$base/rsync.list\"\n\
+         echo ------; try ours \"${{@:-lanesync}}\"; diff \"$base/rsync.list\" \"$base/list\"; rm -rf \"$base\"\n",
         chown = if scenario.run_as == RunAs::User { "chown 65534:65534 .; " } else { "" },
         umask = scenario.umask,
-        args = args.join(" "),
+        reference = reference.shown(),
+        theirs = quoted(theirs),
+        ours = quoted(&scenario.args),
         env = env.concat(),
     )
     .expect("a string takes it all");

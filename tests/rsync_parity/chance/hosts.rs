@@ -6,23 +6,10 @@ use crate::support::run::{Exit, RunAs};
 
 /// True if `difference` is one that comes of this.
 pub(crate) fn is_excused(case: &Case, reference: &Observation, difference: &Difference) -> bool {
-    is_torn_by_the_shell(case)
-        || is_refused_as_unrequested(case, reference)
-        || is_option_that_the_server_is_not_told(case)
+    is_refused_as_unrequested(case, reference)
         || is_leader_of_a_kind(case, difference)
         || is_group_out_of_reach(case, difference)
         || is_mode_of_what_is_removed(case, difference)
-}
-
-/// rsync quotes a newline for the remote shell by a backslash, which there takes both away: it looks
-/// for another name.
-fn is_torn_by_the_shell(case: &Case) -> bool {
-    let far = match case.way {
-        Way::Here => &[],
-        Way::Push => std::slice::from_ref(&case.destination),
-        Way::Pull => &case.sources[..],
-    };
-    far.iter().any(|path| path.contains(&b'\n'))
 }
 
 /// A receiver checks whether what comes is what its list asks for, and gets that wrong for some lists:
@@ -35,16 +22,6 @@ fn is_refused_as_unrequested(case: &Case, reference: &Observation) -> bool {
         && ["rejecting unrequested file-list name", "rejecting excluded file-list name"]
             .iter()
             .any(|rejection| reference.stderr().contains(rejection))
-}
-
-/// rsync does not pass these on to the other host, where the option before them means them.
-fn is_option_that_the_server_is_not_told(case: &Case) -> bool {
-    let is_overruled = |off: &str, on: &str| case.has(off) && case.has_prefix(on);
-    match case.way {
-        Way::Here => false,
-        Way::Push => is_overruled("--no-perms", "-A"),
-        Way::Pull => is_overruled("--no-dirs", "--files-from"),
-    }
 }
 
 /// -H --fuzzy with deltas: the first name of a group that has a file alike leads in rsync, here as ever
