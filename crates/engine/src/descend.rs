@@ -21,6 +21,7 @@ use crate::node::{
 };
 use crate::run::Run;
 use crate::selection::Reason;
+use crate::selection::foresight::foresee_in;
 use crate::task::{Found, Position, Task, Worker};
 use crate::telling::Subject;
 use crate::wanted::Wanted;
@@ -77,7 +78,11 @@ pub(crate) fn begin_some(node: &Node, found: &Found, next: usize) {
         // What a link leads to is known when it is its turn.
         let dir = dir.filter(|_| !entry.is_followed);
         let name = found.names.name(entry);
-        if dir.is_some_and(|dir| !dir.begin_child(name, node.run.access_time())) {
+        let begin = |dir: &SourceDir| match node.source.picked_alone_in(entry) {
+            Some(picked) => foresee_in(dir, name, picked),
+            None => dir.begin_child(name, node.run.access_time()),
+        };
+        if dir.is_some_and(|dir| !begin(&dir)) {
             break;
         }
         begun += 1;

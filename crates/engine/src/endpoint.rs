@@ -152,13 +152,14 @@ impl Endpoint {
         }
     }
 
-    /// The same of one that need not be read: who may only search it gets it, too. Mostly it is listed,
-    /// soon.
-    pub(crate) fn open_to_search(&self, path: &Path) -> io::Result<SourceDir> {
+    /// The same of one that need not be read: who may only search it gets it, too. It may be that it will be
+    /// listed, soon.
+    pub(crate) fn open_to_search(&self, path: &Path, is_listed: bool) -> io::Result<SourceDir> {
         match self {
             Self::Local => Dir::open_operator_to_search(path).map(SourceDir::Local),
             Self::Remote(remote) => {
-                RemoteDir::open_operator(remote, path, Access::Search, Listed::Soon)
+                let listed = if is_listed { Listed::Soon } else { Listed::Perhaps };
+                RemoteDir::open_operator(remote, path, Access::Search, listed)
                     .map(SourceDir::Remote)
             }
         }

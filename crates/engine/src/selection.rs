@@ -100,6 +100,12 @@ impl Pick {
     pub(crate) fn in_root(&self, root: u16) -> Option<InRoot> {
         self.roots.iter().find(|of| of.root == root).copied()
     }
+
+    /// What is picked in it, if nothing else in it is asked for.
+    pub(crate) fn alone_below(&self) -> Option<&Picked> {
+        let is_all = self.roots.iter().all(|in_root| in_root.content == Content::Picked);
+        self.below.as_deref().filter(|_| is_all)
+    }
 }
 
 /// The picked names of one directory.
@@ -224,7 +230,8 @@ impl Selection {
         argument: &[u8],
     ) -> Result<(), SetupError> {
         let (base, below) = split(argument, settings.traverse.relative);
-        match Base::typed(settings.endpoint, base) {
+        let is_listed = components(below).is_empty();
+        match Base::typed(settings.endpoint, base, is_listed) {
             Ok(base) => self.add_below(top, settings, &base, below, argument),
             // As in rsync: only the last component may be missing by permission.
             Err(error) => {

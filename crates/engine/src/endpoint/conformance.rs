@@ -122,8 +122,11 @@ fn a_typed_path_is_followed_to_a_directory(endpoint: &Endpoint) {
     tree.write(b"file", b"");
     tree.link(b"below", b"link");
     tree.link(b"nowhere", b"dangling");
-    for open in [Endpoint::open, Endpoint::open_to_search] {
-        let open = |name: &str| open(tree.endpoint, &tree.path(name));
+    for is_searched in [false, true] {
+        let open = |name: &str| match tree.path(name) {
+            path if is_searched => tree.endpoint.open_to_search(&path, true),
+            path => tree.endpoint.open(&path),
+        };
         for name in ["below", "link", "below/../link/."] {
             assert!(open(name).unwrap().as_opened().unwrap().is_same_inode(&below), "{name}");
         }
@@ -235,7 +238,8 @@ fn a_long_listing_is_whole_each_time_it_is_read(endpoint: &Endpoint) {
         assert!(names(dir) == expected);
     }
     assert!(
-        tree.endpoint.open_to_search(tree.scratch.path()).unwrap().list().unwrap().len() == COUNT
+        tree.endpoint.open_to_search(tree.scratch.path(), true).unwrap().list().unwrap().len()
+            == COUNT
     );
     let empty = tree.make_dir(b"empty");
     drop(empty);

@@ -79,15 +79,12 @@ impl SourceDir {
         }
     }
 
-    /// What lies at the end of a way will be looked at, soon: where that takes long it is begun. On the
-    /// way links are followed, or only own ones. False if that has to wait.
-    pub(crate) fn begin_look(&self, components: &[&[u8]], trusts_links: bool) -> bool {
+    /// What lies at the end of a way will be looked at, soon: where that takes long it is begun. Links on
+    /// the way are followed so. False if that has to wait.
+    pub(crate) fn begin_look(&self, components: &[&[u8]], follow: Follow) -> bool {
         match self {
             Self::Local(_) => true,
-            Self::Remote(dir) => {
-                let follow = if trusts_links { Follow::Links } else { Follow::OwnLinks };
-                dir.begin_look(components, follow)
-            }
+            Self::Remote(dir) => dir.begin_look(components, follow),
         }
     }
 

@@ -7,6 +7,7 @@ use filter::Scope;
 
 use super::Handle;
 use crate::endpoint::SourceDir;
+use crate::names::NameRef;
 use crate::selection::Picked;
 use crate::selection::place::Place;
 
@@ -129,6 +130,12 @@ impl SourceSide {
     /// The source argument that a layer belongs to.
     pub(crate) fn argument_of(&self, layer: u16) -> Option<u32> {
         self.layers.get(usize::from(layer)).map(|layer| layer.source)
+    }
+
+    /// What is picked in a directory of which nothing else is asked for.
+    pub(crate) fn picked_alone_in(&self, entry: &NameRef) -> Option<&Picked> {
+        let picked = self.picked.as_deref().filter(|_| !entry.is_listed)?;
+        picked.names.get((entry.picked as usize).checked_sub(1)?)?.alone_below()
     }
 
     /// The layer that descends from a root.

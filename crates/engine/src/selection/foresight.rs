@@ -3,8 +3,11 @@
 
 use std::ops::Range;
 
+use wire::Follow;
+
 use super::place::Base;
-use super::{Pick, components, held_at_the_base};
+use super::{Pick, Picked, components, held_at_the_base};
+use crate::endpoint::SourceDir;
 use crate::node::Node;
 
 /// Names that are on their way. More would not go faster.
@@ -27,9 +30,37 @@ pub(crate) fn foresee_picks(node: &Node, picks: &[Pick], asked: Range<usize>) ->
             let layer = node.source.layer_of_root(in_root.root);
             let dir = layer.and_then(|layer| node.source.layer(layer).handle.if_open());
             // No directory is on the way, so no link is.
-            dir.is_none_or(|dir| dir.begin_look(&[&*pick.name], false))
+            dir.is_none_or(|dir| dir.begin_look(&[&*pick.name], Follow::Never))
         })
     })
+}
+
+/// The same of names that are picked in a directory, and on from there: all on the way is opened by it, to
+/// be searched. False if there is no room for so much.
+pub(crate) fn foresee_in(dir: &SourceDir, name: &[u8], picked: &Picked) -> bool {
+    begin_below(dir, &mut vec![name], picked, &mut { AHEAD })
+}
+
+fn begin_below<'a>(
+    dir: &SourceDir,
+    way: &mut Vec<&'a [u8]>,
+    picked: &'a Picked,
+    left: &mut usize,
+) -> bool {
+    for pick in &picked.names {
+        let Some(less) = left.checked_sub(1) else { return true };
+        *left = less;
+        way.push(&pick.name);
+        let mut has_room = dir.begin_look(way, Follow::Never);
+        if let Some(below) = pick.alone_below() {
+            has_room = has_room && begin_below(dir, way, below, left);
+        }
+        way.pop();
+        if !has_room {
+            return false;
+        }
+    }
+    true
 }
 
 fn go_on(asked: Range<usize>, count: usize, begin: impl Fn(usize) -> bool) -> usize {

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use model::settings::Symlinks;
 use model::{Kind, Metadata};
+use wire::Follow;
 
 use super::wishes::Wishes;
 use crate::endpoint::{Directory, Endpoint, SourceDir};
@@ -36,6 +37,8 @@ pub(crate) struct Place {
     pub(crate) shown: Box<[u8]>,
     /// Links are followed whoever owns them.
     trusts_links: bool,
+    /// Its content was asked for, and not only names in it.
+    is_listed: bool,
 }
 
 impl Place {
@@ -45,7 +48,7 @@ impl Place {
             Start::Anchor(anchor) => self.open_below(anchor, &self.way),
             // That its content cannot be read is told when it is listed.
             Start::Endpoint(endpoint) => {
-                endpoint.open_to_search(Path::new(OsStr::from_bytes(&self.way)))
+                endpoint.open_to_search(Path::new(OsStr::from_bytes(&self.way)), self.is_listed)
             }
         }
     }
@@ -92,9 +95,10 @@ const WAY_KEPT: usize = 16;
 
 impl Base {
     /// The directory of an argument, which stands for its content or for a name in it.
-    pub(super) fn typed(endpoint: &Endpoint, path: &[u8]) -> io::Result<Self> {
+    pub(super) fn typed(endpoint: &Endpoint, path: &[u8], is_listed: bool) -> io::Result<Self> {
         let start = Start::Endpoint(endpoint.clone());
-        let place = Place { start, way: path.into(), shown: path.into(), trusts_links: true };
+        let (way, shown) = (path.into(), path.into());
+        let place = Place { start, way, shown, trusts_links: true, is_listed };
         let dir = place.open()?;
         // A directory that may be listed but not searched is as good as unreadable.
         dir.check_search()?;
@@ -111,7 +115,7 @@ impl Base {
         let dir = endpoint.open(path).map_err(failed)?;
         let (start, shown) = (Start::Anchor(dir.clone()), path.as_os_str().as_bytes().into());
         let way = Box::default();
-        let place = Place { start, way, shown, trusts_links };
+        let place = Place { start, way, shown, trusts_links, is_listed: false };
         Ok(Self::at(dir, place))
     }
 
@@ -128,7 +132,8 @@ impl Base {
 
     /// A name will be looked up soon. False if that has to wait; see [`SourceDir::begin_look`].
     pub(super) fn foresee(&self, components: &[&[u8]]) -> bool {
-        components.is_empty() || self.dir.begin_look(components, self.place.trusts_links)
+        let follow = if self.place.trusts_links { Follow::Links } else { Follow::OwnLinks };
+        components.is_empty() || self.dir.begin_look(components, follow)
     }
 
     /// True of a directory with nothing in it.

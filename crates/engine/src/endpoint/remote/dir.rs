@@ -164,6 +164,11 @@ impl RemoteDir {
         let names: Result<Vec<_>, _> = components.iter().map(|name| Name::new(*name)).collect();
         let Ok(names) = names else { return true };
         let Some((name, way)) = names.split_last() else { return true };
+        // To open another file system may do something.
+        let is_elsewhere = |known: Arc<Known>| known.metadata.dev != self.0.as_opened.dev;
+        if way.first().and_then(|first| self.told(first)).is_some_and(is_elsewhere) {
+            return true;
+        }
         if way.is_empty() && !matches!(self.0.told.of(name), Memory::Nothing) {
             return true;
         }

@@ -5,7 +5,7 @@
 
 use std::num::NonZeroUsize;
 
-use model::settings::Workers;
+use model::settings::{Depth, Workers};
 
 use super::*;
 
@@ -101,4 +101,27 @@ fn what_had_no_room_is_asked_for_as_soon_as_there_is_some() {
     let to = tempfile::tempdir().unwrap();
     let first = trips(&tree.session, tree.scratch.path(), to.path(), |_| {});
     at_most(BEGIN + 8, first);
+}
+
+#[test]
+fn directories_that_names_are_picked_in_are_begun_before_their_turn() {
+    const DIRS: u64 = 200;
+    let tree = Tree::new();
+    let names: Vec<_> = (0..DIRS).map(|number| format!("dir{number}/sub/file")).collect();
+    for name in &names {
+        write(&tree, name, b"x");
+    }
+    let to = tempfile::tempdir().unwrap();
+    let listed = |settings: &mut Settings| {
+        settings.traverse.relative = true;
+        settings.traverse.depth = Depth::Directories;
+        settings.traverse.implied_dirs = true;
+        settings.traverse.files_from =
+            Some(names.iter().map(|name| name.as_bytes().into()).collect());
+    };
+    let first = trips(&tree.session, tree.scratch.path(), to.path(), listed);
+    let again = trips(&tree.session, tree.scratch.path(), to.path(), listed);
+    // For the content of each one.
+    at_most(BEGIN + DIRS + 2, first);
+    at_most(BEGIN + 2, again);
 }
