@@ -137,3 +137,28 @@ fn links_are_disarmed_where_it_is_said() {
         ],
     );
 }
+
+/// Merge files on the way to what is picked, and such as hide themselves.
+#[test]
+fn merge_files_are_heeded_wherever_they_lie() {
+    let rules = |path: &Path| {
+        for (name, text) in [
+            ("s/.rsync-filter", "- g\n"),
+            ("s/a/.rsync-filter", "P kept\n- f\n-s b\n"),
+            ("old/a/kept", ""),
+            ("old/a/b", ""),
+            ("old/a/g", ""),
+            ("list", "a\nf\n"),
+        ] {
+            fs::create_dir_all(path.join(name).parent().unwrap()).unwrap();
+            fs::write(path.join(name), text).unwrap();
+        }
+    };
+    for paths in [["s/", "h:old"], ["h:s/", "old"]] {
+        for words in [&["-F", "--delete"][..], &["-FF", "--delete-after"]] {
+            check_runs_as_rsync(rules, &[&[words, &paths].concat()]);
+        }
+    }
+    // rsync's sender elsewhere forgets its merge files where a list goes to it.
+    check_runs_as_rsync(rules, &[&["-irF", "--files-from=list", "s/", "h:old"]]);
+}

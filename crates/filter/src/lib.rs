@@ -41,7 +41,7 @@ mod wild;
 use std::io;
 
 pub use error::{Flaw, RuleError};
-pub use merge::directories_above;
+pub use merge::directories_up;
 pub use rules::{RuleOptions, Rules};
 pub use scope::{Description, Scope};
 

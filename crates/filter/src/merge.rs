@@ -338,12 +338,10 @@ pub(crate) fn resolve(dir: &[u8], name: &[u8]) -> Vec<u8> {
     path
 }
 
-/// The directories above one, the nearest first, as merge files above the tree are asked for in them.
-pub fn directories_above(path: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let path = resolve(b"/", path);
-    std::iter::successors(parent_of(&path).map(<[u8]>::to_vec), |dir| {
-        parent_of(dir).map(<[u8]>::to_vec)
-    })
+/// A directory and those above it, the nearest first, spelt as merge files above the tree are asked for in
+/// them.
+pub fn directories_up(path: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    std::iter::successors(Some(resolve(b"/", path)), |dir| parent_of(dir).map(<[u8]>::to_vec))
 }
 
 fn parent(path: &[u8]) -> &[u8] {

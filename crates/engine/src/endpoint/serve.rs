@@ -341,9 +341,12 @@ impl Server {
             return Err(Halt::refused("the job does not list it"));
         }
         let told = |name: &[u8], kind| {
-            let is_hidden = dir.way.hides(name, kind);
-            let of_hidden = self.terms.tells_what_is_hidden.then(Wants::empty);
-            if is_hidden { of_hidden } else { Some(wants) }
+            if !dir.way.hides(name, kind) {
+                return Some(wants);
+            }
+            // A merge file may be read, hidden or not, and what is not listed seems not to be there.
+            let is_told = self.terms.tells_what_is_hidden || self.terms.rule_files.contains(name);
+            is_told.then(Wants::empty)
         };
         look::list(answering, (dir, &self.listings), told, after, room_bytes)
     }

@@ -142,8 +142,7 @@ impl Terms {
         };
         let bases: Vec<_> = roots.keys().map(|base| pipeline::absolute(base)).collect();
         for base in bases {
-            let above = filter::directories_above(&base);
-            for path in above.chain([base.clone()]) {
+            for path in filter::directories_up(&base) {
                 roots.entry(path.into()).or_default();
             }
         }

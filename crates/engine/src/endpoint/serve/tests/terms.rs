@@ -130,7 +130,8 @@ fn above_where_a_job_begins_only_rules_are_read() {
             let sources = vec![model::Source { path: base.join("") }];
             terms(&Job { sources, destination: None, settings: Settings::default() }, &rules)
         });
-        make_dir(&session.here, "dir");
+        let dir = make_dir(&session.here, "dir");
+        write(&dir, ".rules", b"- y\n");
         write(&session.here, ".rules", b"- x\n");
         write(&session.here, "secret", b"");
         let top = session.scratch.path().to_owned();
@@ -140,6 +141,10 @@ fn above_where_a_job_begins_only_rules_are_read() {
         let open = |name| Request::OpenFile { file: file_at(above, name, Follow::Never) };
         session.open(open(".rules")).unwrap();
         assert_eq!(session.refusal(open("secret")), FaultKind::NotServed);
+        // The same of where it begins, by that name: in what is picked, which lies deeper.
+        let path = OperatorPath::new(top.join("dir").as_os_str().as_bytes()).unwrap();
+        let begin = session.open(Request::OpenRoot { path, access: Access::Search }).unwrap();
+        session.open(Request::OpenFile { file: file_at(begin, ".rules", Follow::Never) }).unwrap();
     }
 }
 
@@ -226,7 +231,8 @@ fn what_the_rules_of_the_job_hide_is_not_served() {
     let top = session.root_of_job();
     assert_eq!(session.listed(top), ["a", "by-rules"]);
     let at_a = session.child(top, "a").unwrap();
-    assert_eq!(session.listed(at_a), ["b", "hidden"]);
+    // Of a merge file the name is told: what has none there is not asked for.
+    assert_eq!(session.listed(at_a), ["(.rules)", "b", "hidden"]);
     let at_b = session.child(at_a, "b").unwrap();
     assert_eq!(session.listed(at_b), ["hidden", "plain"]);
     session.check_refused(all_of_file(top, "x.key", expected(&session.here, "x.key")));
