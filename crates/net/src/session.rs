@@ -53,6 +53,9 @@ mod state;
 /// The threads of a lane.
 mod lanes;
 
+/// What comes on them.
+mod arrivals;
+
 /// Lanes beside the first.
 mod further;
 

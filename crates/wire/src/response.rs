@@ -87,6 +87,11 @@ impl Arrived {
     pub fn kind(&self) -> FrameKind {
         self.header.kind
     }
+
+    /// What the frame would have taken on its lane without compression.
+    pub fn wire_bytes(&self) -> u64 {
+        self.wire_bytes
+    }
 }
 
 impl From<Reply> for Piece {

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use wire::{
-    Arrived, Frame, Hello, LaneEnd, LaneNumber, Link, Opening, Patience, Requester, Told, Topic,
-    Unpacker, Violation, limits::LANES,
+    Frame, Hello, LaneEnd, LaneNumber, Link, Opening, Patience, Requester, Told, Topic, Unpacker,
+    Violation, limits::LANES,
 };
 
+use super::arrivals::{Arrival, Portions};
 use super::batch::Batch;
 use super::ending::{Cause, Farewell};
 use super::serving::QUEUED_BYTES;
@@ -88,13 +89,6 @@ pub(super) enum Loss {
     Dead(Violation),
     /// A rule was broken, which ends more than the lane.
     Broken(Violation),
-}
-
-/// What arrived on a lane.
-enum Arrival {
-    /// A piece of a response, decoded where nobody waits for it.
-    Response(Arrived),
-    Other(Topic, Frame),
 }
 
 /// What a writer does next.
@@ -260,28 +254,16 @@ impl Shared {
             });
             (greeted, received, frames)
         };
-        let mut decoded = Ok(());
-        let mut arrivals = Vec::with_capacity(frames.len());
-        for frame in frames {
-            match frame.header.kind.topic() {
-                Some(Topic::Response) => match Arrived::decode(frame, unpacker) {
-                    Ok(arrived) => arrivals.push(Arrival::Response(arrived)),
-                    Err(violation) => {
-                        decoded = Err(Loss::Broken(violation));
-                        break;
-                    }
-                },
-                Some(topic) => arrivals.push(Arrival::Other(topic, frame)),
-                None => {}
-            }
+        if let Some((hello, opening)) = greeted {
+            self.change(|state| state.greeted(key, &hello, opening))?;
         }
-        self.change(|state| {
-            if let Some((hello, opening)) = greeted {
-                state.greeted(key, &hello, opening)?;
-            }
-            arrivals.into_iter().try_for_each(|arrival| state.take(key, arrival))
-        })?;
-        decoded.and(received)
+        for (arrivals, decoded) in Portions::of(frames, unpacker) {
+            self.change(|state| {
+                arrivals.into_iter().try_for_each(|arrival| state.take(key, arrival))
+            })?;
+            decoded.map_err(Loss::Broken)?;
+        }
+        received
     }
 
     /// A lane has come to its end, one way or another.
