@@ -383,3 +383,16 @@ fn a_run_that_waits_for_a_session_ends_when_told_to() {
     kill_process(Pid::from_child(&run), Signal::INT).unwrap();
     assert_eq!(run.wait().unwrap().code(), Some(20));
 }
+
+/// Ends each session soon after it has begun.
+const DIES_SOON: &str = r#"sh -c 'shift; echo >>died; exec timeout -s KILL 1 sh -c "$*"' stand-in"#;
+
+#[test]
+fn a_host_that_ends_each_session_soon_is_given_up() {
+    let scratch = Scratch::new(&[("f", &noise(100_000))]);
+    let words = ["--reconnect=2s", "--bwlimit=1", "s/", "h:d"];
+    let output = scratch.command(DIES_SOON, &words).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(12), "{said}");
+    assert!(fs::read(scratch.path().join("died")).unwrap().len() > 1, "{said}");
+}

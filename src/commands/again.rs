@@ -23,6 +23,10 @@ use crate::exit_code::{Ending, Exit};
 /// How long it waits before it tries again, at first and at most.
 const BETWEEN_TRIES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
 
+/// A session that was lost has got somewhere if it lasted so long, or so much went over it: then the time to
+/// try again begins anew.
+const WORTH: (Duration, u64) = (Duration::from_secs(15), 256 << 10);
+
 /// A job with another host, ready to be done.
 pub(super) struct Ready {
     pub(super) far: Far,
@@ -71,8 +75,10 @@ impl Work<'_> {
         around: &Surroundings,
         stops: &Arc<Stops>,
     ) -> (Ending, Summary, Far) {
+        let mut tries = None;
         loop {
             let Ready { far, job } = ready;
+            let began = Instant::now();
             let (ending, summary) = self.run_once(&far, &job, around, stops);
             let is_lost = far.was_lost() && !stops.is_stopped();
             let Some(patience) = self.remote.reconnect.filter(|_| is_lost) else {
@@ -81,7 +87,11 @@ impl Work<'_> {
             let host = self.remote.there.target.shown();
             let secs = patience.as_secs();
             tell(around, &format!("the session with {host} is lost; trying again for {secs} s"));
-            match self.reach_again(patience, around, stops) {
+            if got_somewhere(&far, began.elapsed()) {
+                tries = None;
+            }
+            let tries = tries.get_or_insert_with(|| Tries::begin(patience));
+            match self.reach_again(tries, around, stops) {
                 Some(again) => ready = again,
                 None if stops.is_stopped() => return (Ending::Interrupted, summary, far),
                 None => return (ending, summary, far),
@@ -109,17 +119,15 @@ impl Work<'_> {
         done
     }
 
-    /// Tries until all is reached, for so long; `None` if it is not, or a signal came.
+    /// Tries until all is reached; `None` if it is not in time, or a signal came.
     fn reach_again(
         &self,
-        patience: Duration,
+        tries: &mut Tries,
         around: &Surroundings,
         stops: &Arc<Stops>,
     ) -> Option<Ready> {
-        let until = Instant::now() + patience;
-        let [mut pause, longest] = BETWEEN_TRIES;
         let mut told = None;
-        loop {
+        while tries.next(&around.cancel) {
             // A job begins before its agent has said a word. Here it would begin for ever.
             let reached = reach(self.remote, self.typed, self.rules, stops)
                 .and_then(|ready| ready.far.hear_greeting().map(|()| ready));
@@ -136,11 +144,36 @@ impl Work<'_> {
                 }
                 Err(_) => {}
             }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || around.cancel.sleep(pause.min(left)).is_err() {
-                return None;
-            }
-            pause = (pause * 2).min(longest);
         }
+        None
+    }
+}
+
+/// Whether a session was of use: a host that ends each one at once is not tried for ever.
+fn got_somewhere(far: &Far, lasted: Duration) -> bool {
+    let net::Traffic { sent_bytes, received_bytes } = far.session().traffic();
+    let (time, bytes) = WORTH;
+    lasted >= time || sent_bytes + received_bytes >= bytes
+}
+
+/// How long it is tried again, and when.
+struct Tries {
+    until: Instant,
+    /// Before the next one; the first comes at once.
+    pause: Option<Duration>,
+}
+
+impl Tries {
+    fn begin(patience: Duration) -> Self {
+        Self { until: Instant::now() + patience, pause: None }
+    }
+
+    /// Waits until it is time for the next; false when there is to be none.
+    fn next(&mut self, cancel: &Cancel) -> bool {
+        let [shortest, longest] = BETWEEN_TRIES;
+        let Some(pause) = self.pause.replace(shortest) else { return true };
+        self.pause = Some((pause * 2).min(longest));
+        let left = self.until.saturating_duration_since(Instant::now());
+        !left.is_zero() && cancel.sleep(pause.min(left)).is_ok()
     }
 }
