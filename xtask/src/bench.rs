@@ -42,7 +42,7 @@ usage: cargo xtask bench [SCENARIO...] [OPTIONS]
 
 Without a SCENARIO all are run; a name's beginning stands for all that begin so, unless it is a
 name itself. Needs root (it mounts) and only Debian packages: rsync, e2fsprogs, xfsprogs, util-linux, fuse3;
-for what begins with wan also iproute2, openssh-client and openssh-server.
+for what begins with wan or lanes also iproute2, openssh-client and openssh-server.
 
   --list            the scenarios
   --runs N          counted rounds after the one thrown away (5)

@@ -48,6 +48,15 @@ pub(crate) enum Field {
     Tools,
     /// lanesync alone, with fixed numbers of workers against the number that it finds.
     WorkerCounts,
+    /// The same of lanes to another host.
+    LaneCounts,
+}
+
+/// Lanes that are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lanes {
+    pub(crate) kind: &'static str,
+    pub(crate) count: u16,
 }
 
 /// One row.
@@ -72,6 +81,16 @@ pub(crate) const SLOW_DELAY_US: u32 = 2_000;
 
 /// The fixed numbers of workers that `auto` is held against on the slow file system.
 pub(crate) const SLOW_WORKERS: [u16; 6] = [8, 16, 32, 64, 128, 256];
+
+/// The lanes that `auto` is held against between two hosts.
+pub(crate) const FIXED_LANES: [Lanes; 6] = [
+    Lanes { kind: "ssh", count: 1 },
+    Lanes { kind: "tcp", count: 1 },
+    Lanes { kind: "tcp", count: 4 },
+    Lanes { kind: "tcp", count: 16 },
+    Lanes { kind: "tcp", count: 48 },
+    Lanes { kind: "quic", count: 4 },
+];
 
 /// A first copy of a whole corpus from ext4 to ext4 with warm caches; the others say what differs.
 const BASE: Scenario = Scenario {
@@ -117,6 +136,10 @@ const NEXT_DOOR: Place = Place::Far { link: None, way: Way::Push };
 
 const TMPFS: Place = Place::Fresh(FsKind::Tmpfs);
 const XFS: Place = Place::Fresh(FsKind::Xfs);
+
+const LANES_OF_FILES: Scenario = Scenario { field: Field::LaneCounts, ..FILES };
+
+const LANES_OF_FILE: Scenario = Scenario { field: Field::LaneCounts, ..FILE };
 
 /// All rows, those with the same source together.
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -178,6 +201,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "wan-files-20ms-pull", place: pull(MS_20), aim: Some(1.65), ..FILES },
     Scenario { name: "wan-files-100ms-loss-0.1", place: push(LOSSY), aim: Some(14.0), ..FILES },
     Scenario { name: "wan-files-100ms-loss-1", place: push(LOSSIER), aim: Some(100.0), ..FILES },
+    Scenario { name: "lanes-files-loopback", place: NEXT_DOOR, ..LANES_OF_FILES },
+    Scenario { name: "lanes-files-20ms", place: push(MS_20), ..LANES_OF_FILES },
+    Scenario { name: "lanes-files-100ms-loss-0.1", place: push(LOSSY), ..LANES_OF_FILES },
+    Scenario { name: "lanes-files-100ms-loss-1", place: push(LOSSIER), ..LANES_OF_FILES },
+    Scenario { name: "lanes-file-loopback", place: NEXT_DOOR, ..LANES_OF_FILE },
+    Scenario { name: "lanes-file-20ms", place: push(MS_20), ..LANES_OF_FILE },
+    Scenario { name: "lanes-file-100ms-loss-0.1", place: push(LOSSY), ..LANES_OF_FILE },
+    Scenario { name: "lanes-file-100ms-loss-1", place: push(LOSSIER), ..LANES_OF_FILE },
     Scenario { name: "wan-file-loopback", place: NEXT_DOOR, aim: Some(3.0), ..FILE },
     Scenario { name: "wan-file-20ms", place: push(MS_20), aim: Some(1.3), ..FILE },
     Scenario { name: "wan-file-100ms-loss-0.1", place: push(LOSSY), aim: Some(100.0), ..FILE },

@@ -9,7 +9,7 @@ use super::measure::Sample;
 use super::rounds::{Lab, Outcome, Row};
 use super::scenario::Scenario;
 use super::stats::Spread;
-use super::tool::{PEERS, Recipe, Tool};
+use super::tool::{Given, PEERS, Recipe, Tool};
 
 const HEAD: &str = "\
 | tool | wall s | min-max | rsync = 1 | min-max | CPU s | max RSS MiB | flush s | remarks |
@@ -71,7 +71,7 @@ pub(crate) fn absent_peers(lab: &Lab) -> String {
     let (found, absent): (Vec<Recipe>, Vec<Recipe>) =
         PEERS.into_iter().filter(wanted).partition(|recipe| Tool::find(*recipe).is_some());
     let mut text = String::from("Commands:\n\n");
-    for recipe in [Recipe::Rsync, Recipe::Ours(None)].into_iter().chain(found) {
+    for recipe in [Recipe::Rsync, Recipe::Ours(Given::Nothing)].into_iter().chain(found) {
         let _infallible = writeln!(text, "- {}: `{}`", recipe.name(), recipe.shown());
     }
     if !absent.is_empty() {
@@ -146,8 +146,9 @@ fn remarks(row: &Row) -> String {
 fn reached_by_auto(rows: &[Row]) -> Option<String> {
     let whole = |row: &&Row| row.failure.is_none() && !row.samples.is_empty();
     let median = |row: &Row| Spread::of(row.samples.iter().map(wall_s)).map(|wall| wall.median);
-    let auto = rows.iter().filter(whole).find(|row| row.tool.recipe == Recipe::Ours(None))?;
-    let fixed = |row: &&Row| matches!(row.tool.recipe, Recipe::Ours(Some(workers)) if workers > 1);
+    let auto =
+        rows.iter().filter(whole).find(|row| row.tool.recipe == Recipe::Ours(Given::Nothing))?;
+    let fixed = |row: &&Row| matches!(row.tool.recipe, Recipe::Ours(given) if !matches!(given, Given::Nothing | Given::Workers(1)));
     let best = rows
         .iter()
         .filter(whole)
@@ -155,7 +156,8 @@ fn reached_by_auto(rows: &[Row]) -> Option<String> {
         .min_by(|one, other| median(one).partial_cmp(&median(other)).expect("no NaN"))?;
     let share = ratios(best, auto)?;
     Some(format!(
-        "`--workers auto` reaches {:.0} % ({:.0}-{:.0} %) of the best fixed number ({}).",
+        "What lanesync finds by itself reaches {:.0} % ({:.0}-{:.0} %) of the best that it can be \
+         given ({}).",
         share.median * 100.0,
         share.min * 100.0,
         share.max * 100.0,
@@ -177,8 +179,7 @@ mod tests {
             max_rss_bytes: 3 << 20,
             failure: None,
         };
-        let workers = if let Recipe::Ours(workers) = recipe { workers } else { None };
-        let mut tool = Tool::ours(Path::new("x"), workers);
+        let mut tool = Tool::ours(Path::new("x"), Given::Nothing);
         tool.recipe = recipe;
         Row {
             tool,
@@ -193,7 +194,7 @@ mod tests {
     #[test]
     fn ratios_are_taken_round_by_round() {
         let rsync = row(Recipe::Rsync, &[4000, 8000, 4000]);
-        let ours = row(Recipe::Ours(None), &[1000, 1000, 2000]);
+        let ours = row(Recipe::Ours(Given::Nothing), &[1000, 1000, 2000]);
         let text = line(&ours, Some(&rsync), 0);
         let expect =
             "| lanesync | 1.000 | 1.000-2.000 | **4.00** | 2.00-8.00 | 0.03 | 3.0 | 0.00 |  |\n";
@@ -202,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_not_timed() {
-        let mut ours = row(Recipe::Ours(Some(1)), &[1000]);
+        let mut ours = row(Recipe::Ours(Given::Workers(1)), &[1000]);
         ours.failure = Some("exit status: 1: a|b".to_owned());
         let text = line(&ours, None, 0);
         assert_eq!(text, "| lanesync, 1 worker | FAILED | | | | | | | exit status: 1: a/b |\n");
@@ -211,10 +212,10 @@ mod tests {
     #[test]
     fn auto_is_held_against_the_best_fixed_number() {
         let rows = [
-            row(Recipe::Ours(None), &[1000, 1000]),
-            row(Recipe::Ours(Some(1)), &[100, 100]),
-            row(Recipe::Ours(Some(8)), &[2000, 2000]),
-            row(Recipe::Ours(Some(64)), &[900, 950]),
+            row(Recipe::Ours(Given::Nothing), &[1000, 1000]),
+            row(Recipe::Ours(Given::Workers(1)), &[100, 100]),
+            row(Recipe::Ours(Given::Workers(8)), &[2000, 2000]),
+            row(Recipe::Ours(Given::Workers(64)), &[900, 950]),
         ];
         let text = reached_by_auto(&rows).unwrap();
         assert!(text.contains("92 % (90-95 %)") && text.contains("64 workers"), "{text}");

@@ -6,14 +6,14 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::scenario::{Field, Op, SLOW_WORKERS, Scenario, Way};
+use super::scenario::{FIXED_LANES, Field, Lanes, Op, SLOW_WORKERS, Scenario, Way};
 
 /// How a tool is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recipe {
     Rsync,
-    /// lanesync with so many workers, or as many as it likes.
-    Ours(Option<u16>),
+    /// lanesync.
+    Ours(Given),
     Cp,
     Tar,
     Rclone,
@@ -24,6 +24,14 @@ pub(crate) enum Recipe {
     Xcp,
     Rcp,
     Msrsync,
+}
+
+/// What lanesync is told that it would find out by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Given {
+    Nothing,
+    Workers(u16),
+    Lanes(Lanes),
 }
 
 /// All but rsync and lanesync.
@@ -87,9 +95,12 @@ impl Recipe {
     pub(crate) fn name(self) -> String {
         let name = match self {
             Self::Rsync => "rsync",
-            Self::Ours(None) => "lanesync",
-            Self::Ours(Some(1)) => return "lanesync, 1 worker".to_owned(),
-            Self::Ours(Some(workers)) => return format!("lanesync, {workers} workers"),
+            Self::Ours(Given::Nothing) => "lanesync",
+            Self::Ours(Given::Workers(1)) => return "lanesync, 1 worker".to_owned(),
+            Self::Ours(Given::Workers(workers)) => return format!("lanesync, {workers} workers"),
+            Self::Ours(Given::Lanes(Lanes { kind, count })) => {
+                return format!("lanesync, {kind} {count}");
+            }
             Self::Cp => "cp",
             Self::Tar => "tar",
             Self::Rclone => "rclone",
@@ -112,7 +123,9 @@ impl Recipe {
     pub(crate) fn shown(self) -> &'static str {
         match self {
             Self::Rsync => "rsync -aHAX --delete SRC/ DST/",
-            Self::Ours(_) => "lanesync -aHAX --delete [--workers N] SRC/ DST/",
+            Self::Ours(_) => {
+                "lanesync -aHAX --delete [--workers N] [--lane-kind K --lanes N] SRC/ DST/"
+            }
             Self::Cp => "cp -a -T SRC DST",
             Self::Tar => "tar -c --acls --xattrs ... | tar -xp ...",
             Self::Rclone => "rclone sync --links --metadata --transfers 8 --checkers 8 SRC DST",
@@ -178,8 +191,8 @@ impl Tool {
         Some(Self { recipe, program })
     }
 
-    pub(crate) fn ours(program: &Path, workers: Option<u16>) -> Self {
-        Self { recipe: Recipe::Ours(workers), program: program.to_owned() }
+    pub(crate) fn ours(program: &Path, given: Given) -> Self {
+        Self { recipe: Recipe::Ours(given), program: program.to_owned() }
     }
 
     pub(crate) fn command(&self, job: Job<'_>) -> Command {
@@ -198,9 +211,12 @@ impl Tool {
         let mut add = |some: &[&str]| args.extend(some.iter().map(OsString::from));
         match self.recipe {
             Recipe::Rsync => add(&["-aHAX", "--delete"]),
-            Recipe::Ours(None) => add(&["-aHAX", "--delete", "--workers", "auto"]),
-            Recipe::Ours(Some(workers)) => {
+            Recipe::Ours(Given::Nothing) => add(&["-aHAX", "--delete", "--workers", "auto"]),
+            Recipe::Ours(Given::Workers(workers)) => {
                 add(&["-aHAX", "--delete", "--workers", &workers.to_string()]);
+            }
+            Recipe::Ours(Given::Lanes(Lanes { kind, count })) => {
+                add(&["-aHAX", "--delete", "--lane-kind", kind, "--lanes", &count.to_string()]);
             }
             Recipe::Cp => add(&["-a", "-T"]),
             Recipe::Tar => add(&["-c", TAR, "tar"]),
@@ -253,17 +269,23 @@ pub(crate) fn line_up(
     ours: Option<&Path>,
     peers: Option<&[String]>,
 ) -> Vec<Tool> {
-    if scenario.field == Field::WorkerCounts {
-        let counts = [None].into_iter().chain(SLOW_WORKERS.map(Some));
-        return ours.map_or_else(Vec::new, |ours| counts.map(|n| Tool::ours(ours, n)).collect());
+    let fixed: Vec<Given> = match scenario.field {
+        Field::Tools => Vec::new(),
+        Field::WorkerCounts => SLOW_WORKERS.map(Given::Workers).to_vec(),
+        Field::LaneCounts => FIXED_LANES.map(Given::Lanes).to_vec(),
+    };
+    if !fixed.is_empty() {
+        let given = [Given::Nothing].into_iter().chain(fixed);
+        return ours.map_or_else(Vec::new, |ours| given.map(|it| Tool::ours(ours, it)).collect());
     }
     let mut tools: Vec<Tool> = Tool::find(Recipe::Rsync).into_iter().collect();
     if scenario.far().is_some() {
-        tools.extend(ours.map(|program| Tool::ours(program, None)));
+        tools.extend(ours.map(|program| Tool::ours(program, Given::Nothing)));
         return tools;
     }
     if let Some(program) = ours {
-        tools.extend([Tool::ours(program, None), Tool::ours(program, Some(1))]);
+        let given = [Given::Nothing, Given::Workers(1)];
+        tools.extend(given.map(|given| Tool::ours(program, given)));
     }
     let wanted = |recipe: &Recipe| match peers {
         Some(names) => names.contains(&recipe.name()),
@@ -283,9 +305,12 @@ mod tests {
     fn arguments_are_rsyncs_and_the_workers() {
         let (from, to) = (Path::new("/a"), Path::new("/b"));
         let job = Job { op: Op::Checksum, from, to, far: None };
-        let arguments = Tool::ours(Path::new("lanesync"), Some(4)).arguments(job);
+        let arguments = Tool::ours(Path::new("lanesync"), Given::Workers(4)).arguments(job);
         let expect = ["-aHAX", "--delete", "--workers", "4", "--checksum", "/a/", "/b/"];
         assert_eq!(arguments, expect);
+        let lanes = Given::Lanes(Lanes { kind: "tcp", count: 4 });
+        let arguments = Tool::ours(Path::new("lanesync"), lanes).arguments(job);
+        assert_eq!(arguments[2..6], ["--lane-kind", "tcp", "--lanes", "4"]);
     }
 
     #[test]
