@@ -19,6 +19,9 @@ mod host_to_host;
 #[path = "hosts/hostile.rs"]
 mod hostile;
 
+#[path = "hosts/hostile_destination.rs"]
+mod hostile_destination;
+
 #[path = "hosts/logins.rs"]
 mod logins;
 
