@@ -389,10 +389,12 @@ const DIES_SOON: &str = r#"sh -c 'shift; echo >>died; exec timeout -s KILL 1 sh 
 
 #[test]
 fn a_host_that_ends_each_session_soon_is_given_up() {
-    let scratch = Scratch::new(&[("f", &noise(100_000))]);
-    let words = ["--reconnect=2s", "--bwlimit=1", "s/", "h:d"];
-    let output = scratch.command(DIES_SOON, &words).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(12), "{said}");
-    assert!(fs::read(scratch.path().join("died")).unwrap().len() > 1, "{said}");
+    for paths in [["s/", "h:d"], ["h:s/", "d"]] {
+        let scratch = Scratch::new(&[("f", &noise(100_000))]);
+        let words = [&["--reconnect=2s", "--bwlimit=1"], &paths[..]].concat();
+        let output = scratch.command(DIES_SOON, &words).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(12), "{said}");
+        assert!(fs::read(scratch.path().join("died")).unwrap().len() > 1, "{said}");
+    }
 }

@@ -219,14 +219,19 @@ fn serve_source(session: &Arc<Session>, service: &[u8]) -> Exit {
         Asks::AnotherHostByItsList => Terms::for_far_list(&job, &rules),
     };
     session.compress(job.settings.compression.as_ref().map(|it| it.method));
-    session.serve(Arc::new(Server::new(terms)));
-    // What is served is the session's business, until it is over.
+    // What is served is the session's business, until it is over. Before it is known how fast, nothing is.
+    let mut server = Some(Server::new(terms));
     let (limit, never) = (unlimited(), Cancel::new());
     loop {
         match session.hear() {
             Ok(Some(Told::Pace(rate))) => {
                 limit.set(rate);
-                session.pace(Throttle::on(&limit, &never));
+                if rate.is_some() {
+                    session.pace(Throttle::on(&limit, &never));
+                }
+                if let Some(server) = server.take() {
+                    session.serve(Arc::new(server));
+                }
             }
             Ok(Some(_)) => {}
             Ok(None) => return Exit::Success,

@@ -45,14 +45,15 @@ impl Limit {
         }
     }
 
-    /// All that the agent of a session sends keeps to it.
+    /// All that the agent of a session sends keeps to it. An agent that serves a source waits for this, also
+    /// where there is no limit: else its first answers would know of none.
     pub(super) fn tell(&self, session: &Arc<Session>) {
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_one {
-            let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
             agents.push(Arc::downgrade(session));
-            // One whose session is over sends nothing any more.
-            session.set_pace_of_peer(self.here.bytes_per_sec()).ok();
         }
+        // One whose session is over sends nothing any more.
+        session.set_pace_of_peer(self.here.bytes_per_sec()).ok();
     }
 
     fn set(&self, rate: Option<NonZeroU64>) {

@@ -106,9 +106,10 @@ impl Peer {
 
     #[track_caller]
     fn check_refused(&mut self, request: Request) {
-        let outcome = self.ask(request.clone()).1;
+        let shown = format!("{request:?}");
+        let outcome = self.ask(request).1;
         let kind = outcome.as_ref().err().map(|fault| fault.kind);
-        assert_eq!(kind, Some(FaultKind::NotServed), "{request:?}: {outcome:?}");
+        assert_eq!(kind, Some(FaultKind::NotServed), "{shown}: {outcome:?}");
     }
 }
 
