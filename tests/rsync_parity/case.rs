@@ -3,7 +3,7 @@
 use super::options::{Draft, Group};
 use crate::support::generate::{self, Profile, outside};
 use crate::support::mutate::{Relation, mutate};
-use crate::support::parity::{Output, RUNS_IT_HERE, Scenario, Scope};
+use crate::support::parity::{Output, Scenario, Scope};
 use crate::support::rng::Rng;
 use crate::support::run::{RunAs, Tool};
 use crate::support::snapshot::Also;
@@ -48,6 +48,9 @@ impl Way {
         matches!(self, Self::Push | Self::Between)
     }
 }
+
+/// Called with a host and a command, runs the command as a login shell would.
+pub(crate) const RUNS_IT_HERE: &str = r#"sh -c 'shift; exec sh -c "$*"' stand-in"#;
 
 impl Case {
     /// The case of `seed`: always the same.

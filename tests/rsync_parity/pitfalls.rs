@@ -3,6 +3,7 @@
 //! Each test runs both tools, compares them, and then asserts what the reference did: a scenario
 //! that no longer shows its pitfall must fail too.
 
+use self::elsewhere::check_elsewhere;
 use crate::support::parity::{Observation, Output, Scenario, Scope, check};
 use crate::support::snapshot::Also;
 use crate::support::tree::Tree;
@@ -21,6 +22,9 @@ mod corners;
 
 #[path = "pitfalls/deletion.rs"]
 mod deletion;
+
+#[path = "pitfalls/elsewhere.rs"]
+mod elsewhere;
 
 #[path = "pitfalls/filters.rs"]
 mod filters;
@@ -44,7 +48,9 @@ fn check_args(tree: &Tree, args: &str) -> Observation {
 
 /// Compares trees, exit codes and -i lines.
 fn check_items(scenario: &Scenario) -> Observation {
-    check(scenario, Scope { output: Output::Items, also: Also::default() })
+    let scope = Scope { output: Output::Items, also: Also::default() };
+    check_elsewhere(scenario, scope);
+    check(scenario, scope)
 }
 
 /// Compares trees, exit codes and allocated blocks.

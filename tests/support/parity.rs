@@ -60,38 +60,10 @@ impl Scenario {
         self
     }
 
-    /// The same where one side lies on another host, which is this one; `None` where nothing is copied.
-    pub(crate) fn with_far(&self, far: Far) -> Option<Self> {
-        let mut far_one = self.clone();
-        let is_path = |arg: &&mut Vec<u8>| !arg.starts_with(b"-");
-        let mut paths: Vec<_> = far_one.args.iter_mut().filter(is_path).collect();
-        let (destination, sources) = paths.split_last_mut()?;
-        if sources.is_empty() {
-            return None;
-        }
-        let to_there = |path: &mut Vec<u8>| drop(path.splice(..0, *b"h:"));
-        match far {
-            Far::Destination => to_there(destination),
-            Far::Sources => sources.iter_mut().for_each(|path| to_there(path)),
-        }
-        far_one.args.splice(..0, [b"-e".to_vec(), RUNS_IT_HERE.into()]);
-        Some(far_one)
-    }
-
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.into(), value.into()));
         self
     }
-}
-
-/// Called with a host and a command, runs the command as a login shell would.
-pub(crate) const RUNS_IT_HERE: &str = r#"sh -c 'shift; exec sh -c "$*"' stand-in"#;
-
-/// What lies on another host.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Far {
-    Destination,
-    Sources,
 }
 
 /// How much of the output has to agree.
@@ -341,22 +313,7 @@ pub(crate) fn check(scenario: &Scenario, scope: Scope) -> Observation {
     let differences = compare(&reference, &ours, scope);
     assert!(differences.is_empty(), "{}", complaint(scenario, &differences, &reference, &ours));
     check_records(scenario, &ours, scratch.path());
-    if std::env::var_os("PARITY_FAR").is_some() {
-        check_far(scenario, scope, scratch.path());
-    }
     reference
-}
-
-/// Pushes and pulls, and compares with rsync doing the same.
-fn check_far(scenario: &Scenario, scope: Scope, scratch: &Path) {
-    for far in [Far::Destination, Far::Sources] {
-        let Some(scenario) = scenario.with_far(far) else { continue };
-        let reference = observe(&Tool::reference(), &scenario, scratch);
-        let ours = observe(&Tool::under_test_there(), &scenario, scratch);
-        let differences = compare(&reference, &ours, scope);
-        let text = || complaint(&scenario, &differences, &reference, &ours);
-        assert!(differences.is_empty(), "{far:?} elsewhere: {}", text());
-    }
 }
 
 /// Runs the scenario once more with `--json`: the records must agree with each other.

@@ -337,7 +337,9 @@ impl Entry {
         let run = worker.run;
         let mode = crate::wanted::source_mode(&run.settings, &self.source);
         let mut item = Item::failed(self.path(), Metadata { mode, ..self.source }, &fault);
-        if fault.side == model::Side::Destination {
+        // Where the destination tells, it does when it has a place for the content.
+        let is_early = run.tells_at_destination && fault.verb == Verb::CreateStaging;
+        if fault.side == model::Side::Destination && !is_early {
             item.flags = flags;
             item.source = self.node.source.argument_of(self.layer);
         }
