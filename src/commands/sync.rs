@@ -148,10 +148,8 @@ pub(super) fn bring_over(
                     tell(around, &message);
                     Ending::Error(Exit::FileIo)
                 }
-                Some(Stop::SourceLost(message)) => {
-                    tell(around, &message);
-                    Ending::Error(Exit::Stream)
-                }
+                // Who holds the session tells why it is over.
+                Some(Stop::SourceLost(_)) => Ending::Error(Exit::Stream),
                 Some(Stop::TimeIsUp) => Ending::TimeIsOver,
                 Some(Stop::Internal(message)) => {
                     tell(around, &format!("a bug of lanesync ended the run: {message}"));

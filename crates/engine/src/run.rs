@@ -183,8 +183,12 @@ impl Run {
         }
     }
 
-    /// The same, whatever the passes have met so far.
+    /// The same, whatever the passes have met so far. What ended since the run is being stopped, as all
+    /// that is asked of a host that is lost, is no fault of its path.
     pub(crate) fn tell_fault(&self, totals: &mut Summary, fault: Fault) {
+        if fault.is_interruption() && self.ending.has_begun() {
+            return;
+        }
         if fault.is_vanished() {
             totals.vanished += 1;
         } else {

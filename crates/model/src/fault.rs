@@ -8,6 +8,9 @@ use std::io::{Error, ErrorKind};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+/// What the kernel calls an interrupted call, on all systems.
+const EINTR: i32 = 4;
+
 /// The side of a job on which something happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
 pub enum Side {
@@ -196,6 +199,7 @@ impl From<&Error> for Cause {
     fn from(error: &Error) -> Self {
         match error.raw_os_error() {
             Some(errno) => Self::Os(errno),
+            None if error.kind() == ErrorKind::Interrupted => Self::Os(EINTR),
             None => Self::Refused(error.to_string().into()),
         }
     }
@@ -235,6 +239,11 @@ impl Fault {
     /// True when the source entry disappeared between listing and reading (exit code 24).
     pub fn is_vanished(&self) -> bool {
         self.cause == Cause::Vanished
+    }
+
+    /// True where somebody ended what was being done.
+    pub fn is_interruption(&self) -> bool {
+        self.cause == Cause::Os(EINTR)
     }
 
     /// The whole of it for a person, the path as it is: who shows it makes it safe.

@@ -397,6 +397,7 @@ fn a_run_whose_session_ends_says_so() {
     let outcome = bring(&tree.session, tree.scratch.path(), to.path());
     assert_eq!(outcome.stopped, Some(Stop::SourceLost("the cable was cut".into())));
     assert_eq!((outcome.cancelled, outcome.summary.vanished), (false, 0));
+    assert_eq!(outcome.summary.faults, 0, "it is no fault of the files that were asked for");
 }
 
 /// A tree with one file that has changed since it was brought over.
