@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use engine::serve::{Server, Terms};
 use engine::{RemoteSource, Surroundings};
@@ -38,8 +38,11 @@ const TO_SAY_WHY: Duration = Duration::from_secs(2);
 /// How long a run that was stopped waits for the agent of the source to take the last word.
 const TO_SAY_BYE: Duration = Duration::from_millis(500);
 
-/// How long nothing may come from the agent of the destination, or get there, after it was told to stop.
+/// How long the agent of the destination may say nothing after it was told to stop.
 const TO_ANSWER: Duration = Duration::from_secs(3);
+
+/// How long it may take to end, whatever it says.
+const TO_STOP: Duration = Duration::from_secs(10);
 
 /// Requests that wait at the same time for the other of two hosts: what hides the way there.
 const RELAYED_AT_ONCE: usize = 64;
@@ -349,21 +352,18 @@ impl Far {
         Ending::Error(exit)
     }
 
-    /// After a signal the agent ends its work and says so. If not even a sign of life comes, or nothing
-    /// gets there, the user does not wait for it.
+    /// After a signal the agent ends its work and says so. If not even a sign of life comes, or it does not
+    /// end, for which it may not have heard of it, the user does not wait for it.
     fn leave_when_nobody_answers(&self, cancel: Cancel) {
         let session = Arc::downgrade(&self.session);
         let wait = move || {
             while cancel.sleep(Duration::MAX).is_ok() {}
-            let mut before = None;
+            let until = Instant::now() + TO_STOP;
+            let mut heard = None;
             while let Some(session) = session.upgrade().filter(|session| session.over().is_none()) {
-                let now = session.traffic();
-                // What stands still may be what tells it to stop.
-                let is_dead = |before: net::Traffic| {
-                    let stands_still = before.sent_bytes == now.sent_bytes && session.is_sending();
-                    before.received_bytes == now.received_bytes || stands_still
-                };
-                if before.replace(now).is_some_and(is_dead) {
+                let received = session.traffic().received_bytes;
+                let is_silent = heard.replace(received) == Some(received);
+                if is_silent || Instant::now() >= until {
                     return session.hang_up();
                 }
                 drop(session);

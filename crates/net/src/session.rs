@@ -77,7 +77,6 @@ mod ending;
 pub use ending::{Cause, Over};
 
 use ending::Farewell;
-use lanes::LaneState;
 use state::Shared;
 
 /// How long a session takes at most to end its threads.
@@ -197,11 +196,6 @@ impl Session {
             sent_bytes: self.shared.sent_bytes.load(Ordering::Relaxed),
             received_bytes: self.shared.received_bytes.load(Ordering::Relaxed),
         }
-    }
-
-    /// Whether there is something to send that has not been sent yet.
-    pub fn is_sending(&self) -> bool {
-        self.shared.change(|state| state.lanes.values().any(LaneState::is_sending))
     }
 
     /// A further lane. Who opens it says its number, the other side learns of it. It is used as soon

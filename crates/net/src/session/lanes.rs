@@ -62,11 +62,6 @@ impl LaneState {
         self.held.retain(|other| other.id() != thread.id());
     }
 
-    /// Something is to go out on it, and has not all done so yet.
-    pub(super) fn is_sending(&self) -> bool {
-        self.writer.is_none() && !self.is_over
-    }
-
     pub(super) fn carried_bytes(&self) -> u64 {
         self.carried.load(Ordering::Relaxed)
     }
