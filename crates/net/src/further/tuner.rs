@@ -36,8 +36,8 @@ use trial::Trials;
 /// Lanes to begin with.
 const START: u16 = 4;
 /// More where that is long: one for so much of a round trip, up to a number that also starts well.
-const START_EACH: Duration = Duration::from_millis(8);
-const START_MOST: u16 = 12;
+const START_EACH: Duration = Duration::from_millis(6);
+const START_MOST: u16 = 16;
 /// Beyond this the last one brought less than a hundredth, in every network that was measured.
 const MOST: u16 = 64;
 /// Long enough for a slow start over 100 ms, and for noise to be small.

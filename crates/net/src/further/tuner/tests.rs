@@ -303,7 +303,7 @@ fn the_longer_a_round_trip_takes_the_more_lanes_are_begun_with_up_to_a_number() 
         let round_trip = round_trip_ms.map(Duration::from_millis);
         tuner.observe(Sample { lanes, round_trip, is_busy: true, ..Sample::default() }).lanes
     };
-    let round_trips = [None, Some(0), Some(20), Some(64), Some(100), Some(5000)];
+    let round_trips = [None, Some(0), Some(20), Some(48), Some(100), Some(5000)];
     let begun = round_trips.map(|round_trip| began_with(round_trip, LaneCount::Auto));
     assert_eq!(begun, [START, START, START, 8, START_MOST, START_MOST]);
     assert_eq!(began_with(Some(100), LaneCount::Fixed(3)), 3);
