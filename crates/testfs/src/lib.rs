@@ -1,10 +1,11 @@
 //! A pass-through FUSE file system for tests and benchmarks.
 //!
-//! It shows a backing directory at a mount point and lets two things go wrong on purpose:
+//! It shows a backing directory at a mount point and lets things go wrong on purpose:
 //!
 //! - **latency**: each operation that a caller waits for takes a fixed delay, and only so many are
 //!   served at once, like a file server with that many threads behind a slow network;
-//! - **faults**: rules such as `read:EIO:*/movie:after=3` make chosen operations fail.
+//! - **faults**: rules such as `read:EIO:*/movie:after=3` make chosen operations fail;
+//! - **case**: names that differ only in case can be one, as on many disks of other systems.
 //!
 //! The kernel caches neither names nor attributes (time-outs are zero), so each system call reaches
 //! the server as on NFS with `noac`. What the server does not do: `O_TMPFILE`, `copy_file_range` and

@@ -1,5 +1,5 @@
-//! `testfs BACKING MOUNTPOINT [--delay-us N] [--slots N] [--fault RULE]...`: mounts in the
-//! foreground and unmounts on SIGTERM or SIGINT.
+//! `testfs BACKING MOUNTPOINT [--delay-us N] [--slots N] [--fold-case] [--fault RULE]...`: mounts
+//! in the foreground and unmounts on SIGTERM or SIGINT.
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command says what it does")]
 
 use std::path::PathBuf;
@@ -12,11 +12,12 @@ use signal_hook::iterator::Signals;
 use testfs::{Config, Mount};
 
 const USAGE: &str = "\
-usage: testfs BACKING MOUNTPOINT [--delay-us N] [--slots N] [--fault RULE]...
+usage: testfs BACKING MOUNTPOINT [--delay-us N] [--slots N] [--fold-case] [--fault RULE]...
 
 Shows BACKING at MOUNTPOINT until SIGTERM. Each operation takes --delay-us microseconds and --slots
 of them are served at once. A RULE is OP:ERRNO[:GLOB][:after=N][:times=M], for example
 readdir:EIO:photos or write:ENOSPC:*.dat:after=10; OP is a system call's name, setattr, xattr or *.
+With --fold-case names that differ only in the case of ASCII letters are one.
 ";
 
 fn main() -> ExitCode {
@@ -61,6 +62,7 @@ fn parse(
             "-h" | "--help" => return Ok(None),
             "--delay-us" => config.delay = Duration::from_micros(value()?.parse()?),
             "--slots" => config.slots = value()?.parse()?,
+            "--fold-case" => config.folds_case = true,
             "--fault" => config.faults.push(value()?.parse()?),
             option if option.starts_with("--") => bail!("unknown option {option}\n{USAGE}"),
             _ => paths.push(PathBuf::from(arg)),

@@ -28,12 +28,21 @@ pub struct Config {
     pub slots: u16,
     /// The rules by which operations fail; the first that strikes decides.
     pub faults: Vec<Fault>,
+    /// Whether names that differ only in the case of ASCII letters are one; an entry keeps the case
+    /// that it was made with.
+    pub folds_case: bool,
 }
 
 impl Config {
-    /// No delay, eight slots, no faults.
+    /// No delay, eight slots, no faults, names as they are.
     pub fn new(backing: impl Into<PathBuf>) -> Self {
-        Self { backing: backing.into(), delay: Duration::ZERO, slots: 8, faults: Vec::new() }
+        Self {
+            backing: backing.into(),
+            delay: Duration::ZERO,
+            slots: 8,
+            faults: Vec::new(),
+            folds_case: false,
+        }
     }
 }
 
@@ -92,7 +101,7 @@ impl Mount {
             Arc::new(Shared { faults: RwLock::new(config.faults), counters: Counters::default() });
         let slots = config.slots.max(1);
         let server = Server {
-            tree: Tree::new(&config.backing)?,
+            tree: Tree::new(&config.backing, config.folds_case)?,
             handles: Handles::default(),
             delay: config.delay,
             slots,

@@ -152,6 +152,7 @@ impl Filesystem for Server {
     }
 
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let name = &*self.tree.spelled(parent.0, name);
         let at = place(parent, name);
         self.serve_entry(Op::Lookup, at, reply, || self.tree.lookup(at.parent, at.name));
     }
@@ -219,6 +220,7 @@ impl Filesystem for Server {
         rdev: u32,
         reply: ReplyEntry,
     ) {
+        let name = &*self.tree.spelled(parent.0, name);
         let at = place(parent, name);
         let work = || meta::mknod(&self.tree, at, caller(req), mode, rdev);
         self.serve_entry(Op::Mknod, at, reply, work);
@@ -233,18 +235,21 @@ impl Filesystem for Server {
         _umask: u32,
         reply: ReplyEntry,
     ) {
+        let name = &*self.tree.spelled(parent.0, name);
         let at = place(parent, name);
         let work = || meta::mkdir(&self.tree, at, caller(req), mode);
         self.serve_entry(Op::Mkdir, at, reply, work);
     }
 
     fn unlink(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let name = &*self.tree.spelled(parent.0, name);
         let at = place(parent, name);
         let work = || meta::remove(&self.tree, at, AtFlags::empty());
         self.serve_empty(Op::Unlink, &[(at.parent, Some(at.name))], reply, work);
     }
 
     fn rmdir(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let name = &*self.tree.spelled(parent.0, name);
         let at = place(parent, name);
         let work = || meta::remove(&self.tree, at, AtFlags::REMOVEDIR);
         self.serve_empty(Op::Rmdir, &[(at.parent, Some(at.name))], reply, work);
@@ -258,6 +263,7 @@ impl Filesystem for Server {
         target: &Path,
         reply: ReplyEntry,
     ) {
+        let link_name = &*self.tree.spelled(parent.0, link_name);
         let at = place(parent, link_name);
         let work = || meta::symlink(&self.tree, at, caller(req), target);
         self.serve_entry(Op::Symlink, at, reply, work);
@@ -273,6 +279,8 @@ impl Filesystem for Server {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
+        let name = &*self.tree.spelled(parent.0, name);
+        let newname = &*self.tree.spelled(newparent.0, newname);
         let (from, to) = (place(parent, name), place(newparent, newname));
         let targets = [(from.parent, Some(from.name)), (to.parent, Some(to.name))];
         let work = || meta::rename(&self.tree, from, to, flags.bits());
@@ -287,6 +295,7 @@ impl Filesystem for Server {
         newname: &OsStr,
         reply: ReplyEntry,
     ) {
+        let newname = &*self.tree.spelled(newparent.0, newname);
         let at = place(newparent, newname);
         let targets = [(ino.0, None), (at.parent, Some(at.name))];
         match self.serve(Op::Link, &targets, || meta::link(&self.tree, ino.0, at)) {
@@ -313,6 +322,7 @@ impl Filesystem for Server {
         flags: i32,
         reply: ReplyCreate,
     ) {
+        let name = &*self.tree.spelled(parent.0, name);
         let at = place(parent, name);
         let work = || meta::create(&self.tree, at, caller(req), mode, flags);
         match self.serve(Op::Create, &[(at.parent, Some(at.name))], work) {

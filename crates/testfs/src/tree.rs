@@ -3,16 +3,17 @@
 //! A descriptor and not a path, so that renames, hard links and deep trees need no bookkeeping.
 //! Must not touch data; see `data` for open files.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fuser::FileAttr;
 use parking_lot::Mutex;
-use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, open, openat, readlinkat};
+use rustix::fs::{CWD, Dir, Mode, OFlags, Stat, fstat, open, openat, readlinkat};
 use rustix::io::Errno;
 
 use crate::attr;
@@ -27,6 +28,7 @@ pub(crate) struct Tree {
     root_path: Vec<u8>,
     root_dev: u64,
     root_ino: u64,
+    folds_case: bool,
     nodes: Mutex<HashMap<u64, Node>>,
 }
 
@@ -37,7 +39,7 @@ struct Node {
 }
 
 impl Tree {
-    pub(crate) fn new(backing: &Path) -> Result<Self, Errno> {
+    pub(crate) fn new(backing: &Path, folds_case: bool) -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = Arc::new(open(backing, flags, Mode::empty())?);
         let stat = fstat(&root)?;
@@ -47,6 +49,7 @@ impl Tree {
             root_path,
             root_dev: stat.st_dev,
             root_ino: stat.st_ino,
+            folds_case,
             nodes: Mutex::new(HashMap::new()),
         })
     }
@@ -57,6 +60,25 @@ impl Tree {
             return Ok(Arc::clone(&self.root));
         }
         self.nodes.lock().get(&ino).map(|node| Arc::clone(&node.fd)).ok_or(Errno::STALE)
+    }
+
+    /// The name of an entry as it was made, which may differ in case from the one that is asked for.
+    pub(crate) fn spelled<'a>(&self, parent: u64, name: &'a OsStr) -> Cow<'a, OsStr> {
+        let made = if self.folds_case { self.fold(parent, name).ok().flatten() } else { None };
+        made.map_or(Cow::Borrowed(name), Cow::Owned)
+    }
+
+    fn fold(&self, parent: u64, name: &OsStr) -> Result<Option<OsString>, Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = open(proc_path(self.fd(parent)?), flags, Mode::empty())?;
+        for entry in Dir::new(dir)? {
+            let entry = entry?;
+            let made = entry.file_name().to_bytes();
+            if made.eq_ignore_ascii_case(name.as_bytes()) {
+                return Ok(Some(OsString::from_vec(made.to_vec())));
+            }
+        }
+        Ok(None)
     }
 
     /// Finds a name and takes a reference, which a forget gives back.

@@ -228,6 +228,47 @@ fn faults_strike_where_and_when_asked() {
 }
 
 #[test]
+fn case_can_be_folded_and_names_keep_theirs() {
+    let (backing, mount) = with(|config| config.folds_case = true);
+    let at = |name: &str| mount.path().join(name);
+    let names = || {
+        let entries = fs::read_dir(backing.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    fs::write(at("File"), b"one").unwrap();
+    fs::write(at("fILE"), b"two").unwrap();
+    assert_eq!(fs::read(at("file")).unwrap(), b"two");
+    fs::write(at("new"), b"three").unwrap();
+    fs::rename(at("NEW"), at("file")).unwrap();
+    assert_eq!(fs::read(at("File")).unwrap(), b"three");
+    fs::create_dir(at("D")).unwrap();
+    fs::hard_link(at("file"), at("d/l")).unwrap();
+    for made in [
+        File::create_new(at("FILE")).map(drop),
+        fs::create_dir(at("d")),
+        fs::hard_link(at("file"), at("D/L")),
+        std::os::unix::fs::symlink("x", at("fiLe")),
+    ] {
+        assert_eq!(made.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    }
+    assert_eq!(names(), ["D", "File"]);
+    fs::remove_file(at("d/L")).unwrap();
+    fs::remove_dir(at("d")).unwrap();
+    fs::remove_file(at("file")).unwrap();
+    assert_eq!(names(), [""; 0]);
+    // Only of letters, and not unless it is asked for.
+    fs::write(at("["), b"").unwrap();
+    fs::write(at("{"), b"").unwrap();
+    assert_eq!(names(), ["[", "{"]);
+    let (_backing, mount) = mounted();
+    fs::write(mount.path().join("File"), b"").unwrap();
+    File::create_new(mount.path().join("file")).unwrap();
+}
+
+#[test]
 fn is_unmounted_after_a_panic_and_with_a_file_open() {
     let (_backing, mount) = mounted();
     let path = mount.path().to_path_buf();
