@@ -152,6 +152,14 @@ impl Tuner {
         self.decision
     }
 
+    /// Lanes to begin with where a round trip takes so long.
+    pub(crate) fn begins_with(&self, round_trip: Option<Duration>) -> u16 {
+        match self.count {
+            LaneCount::Auto => start(round_trip),
+            LaneCount::Fixed(_) => self.decision.lanes,
+        }
+    }
+
     /// Takes a look into account and returns what is to be used from now on.
     pub(crate) fn observe(&mut self, sample: Sample) -> Decision {
         if self.count != LaneCount::Auto {
@@ -160,7 +168,7 @@ impl Tuner {
         let lanes = |tuner: &Self| sample.lanes[tuner.decision.kind];
         if matches!(self.phase, Phase::Alone) && lanes(self) > 0 {
             self.phase = Phase::Climb { before: None };
-            self.set_lanes(start(sample.round_trip));
+            self.set_lanes(self.begins_with(sample.round_trip));
         }
         self.see_to_trial(&sample);
         let lanes = lanes(self);

@@ -97,7 +97,11 @@ impl Keeper {
                 let lanes = if is_requester || kind == LaneKind::Ssh {
                     decision.lanes_of(kind)
                 } else if kind == first_kind {
-                    self.wanted[kind].unwrap_or(decision.lanes)
+                    // Until the requester has said how many it wants.
+                    self.wanted[kind].unwrap_or_else(|| {
+                        let round_trip = self.shared.change(|state| state.round_trip());
+                        tuner.begins_with(round_trip)
+                    })
                 } else {
                     self.wanted[kind].unwrap_or(0)
                 };
@@ -262,6 +266,11 @@ impl State {
         usable.filter_map(|lane| lane.losses.clone()).collect()
     }
 
+    /// How long a round trip takes over a lane beside the first.
+    fn round_trip(&self) -> Option<Duration> {
+        self.further_lanes().filter_map(|lane| lane.round_trip).min()
+    }
+
     /// What the tuner looks at.
     pub(super) fn sample(&self, now: Duration) -> Sample {
         let mut lanes = PerKind::default();
@@ -273,7 +282,7 @@ impl State {
             now,
             first_bytes: self.lanes.get(&LaneKey::FIRST).map_or(0, LaneState::carried_bytes),
             further_bytes: self.carried_before + further,
-            round_trip: self.further_lanes().filter_map(|lane| lane.round_trip).min(),
+            round_trip: self.round_trip(),
             lanes,
             is_busy: self.requester.as_ref().is_some_and(wire::Requester::is_busy),
             is_hampered: false,
