@@ -259,6 +259,7 @@ mod tests {
             lane.hangup.hang_up();
             assert_eq!(rustix::io::read(&agent, &mut [0; 1]), Ok(0));
         }
+        assert!(lanes.recv().is_err(), "the door is closed by then");
         assert!(reach(&pass).is_err(), "more are let in than there may be");
     }
 
