@@ -121,6 +121,47 @@ fn where_no_links_can_be_made_there_files_arrive_all_the_same() {
     assert_ne!(backing.join("f").exists(), backing.join("a/f").exists());
 }
 
+/// What a run leaves, and one that deletes after it, where names that differ only in case are one. Of two
+/// files that are one there either arrives, which is not told.
+fn left_where_case_is_folded(bring: fn(&Hosts, &[&str]) -> Output) -> [String; 2] {
+    let hosts = Hosts::new();
+    for (name, text) in [
+        ("s/File", "one"),
+        ("s/file", "the other"),
+        ("s/D/x", "x"),
+        ("s/d/y", "y"),
+        ("s/readme", "new"),
+        ("backing/File", ""),
+        ("backing/D/x", "old"), // either would be made first
+        ("backing/README", "old one"),
+        ("backing/extra", "extra"),
+    ] {
+        let path = hosts.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let (backing, there) = (hosts.path().join("backing"), hosts.path().join("d"));
+    fs::create_dir(&there).unwrap();
+    let config = testfs::Config { folds_case: true, ..testfs::Config::new(backing.clone()) };
+    let _mount = testfs::Mount::at(config, &there).unwrap();
+    [&["s/", "h:d"][..], &["--delete", "--exclude=/d", "s/", "h:d"]].map(|words| {
+        check(&bring(&hosts, words), 0, "");
+        let arrived = fs::read_to_string(there.join("file")).unwrap();
+        assert!(["one", "the other"].contains(&arrived.as_str()), "{arrived}");
+        fs::write(there.join("file"), "either").unwrap();
+        tree(&backing)
+    })
+}
+
+#[test]
+fn where_case_is_folded_there_arrives_what_does_with_rsync() {
+    let [ours, theirs] = [push, rsync].map(left_where_case_is_folded);
+    for name in ["D/x", "D/y", "README", "extra", "a/b/h"] {
+        assert!(ours[0].contains(&format!("./{name} f ")), "{name}: {}", ours[0]);
+    }
+    assert_eq!(ours, theirs);
+}
+
 /// Tells a program that it is another year.
 const SHIFTS: &str = "
 #define _GNU_SOURCE
