@@ -45,6 +45,10 @@ impl Post for Talk {
         self.0.ended(outcome).map_err(|error| Over(error.to_string().into()))
     }
 
+    fn bye(&self) {
+        self.0.bye();
+    }
+
     fn fail(&self, failure: Failure) {
         self.0.fail(failure.kind, failure.text.as_str());
     }

@@ -70,6 +70,8 @@ impl Post for Events {
         Ok(())
     }
 
+    fn bye(&self) {}
+
     fn fail(&self, _: Failure) {}
 }
 

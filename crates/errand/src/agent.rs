@@ -94,6 +94,8 @@ fn begin_and_run(
     drop(ticker);
     let outcome = outcome.map_err(|_| Refused::Panicked)?;
     post.ended(outcome::to_bytes(&(outcome, gauges.read())))?;
+    // At once: were the controller to say so first, its user would wait a round trip for the answer.
+    post.bye();
     // A panic in there has been reported by its hook, and the session is over all the same.
     drop(listener.join());
     Ok(())

@@ -27,6 +27,9 @@ pub trait Post: Send + Sync {
     /// As agent: tells how the work ended. Nothing is told after it.
     fn ended(&self, outcome: OutcomeBytes) -> Result<(), Over>;
 
+    /// Ends the session when all is told; comes back when the other side has taken it, or is gone.
+    fn bye(&self);
+
     /// Tells why this side ends the session.
     fn fail(&self, failure: Failure);
 }

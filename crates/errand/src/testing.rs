@@ -525,6 +525,10 @@ impl Post for Memory {
         self.tell(Told::Ended(outcome))
     }
 
+    fn bye(&self) {
+        self.tell(Told::Bye).ok();
+    }
+
     fn fail(&self, failure: Failure) {
         self.tell(Told::Failure(failure)).ok();
     }

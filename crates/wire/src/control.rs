@@ -153,6 +153,8 @@ pub struct Control {
     taken_bytes: u64,
     lane_talks: u32,
     is_cancelled: bool,
+    /// This side said goodbye, or why it fails.
+    is_over_here: bool,
     inbox: VecDeque<Told>,
     lane_inbox: VecDeque<LaneTalk>,
     outbox: VecDeque<Message>,
@@ -174,6 +176,7 @@ impl Control {
             taken_bytes: 0,
             lane_talks: 0,
             is_cancelled: false,
+            is_over_here: false,
             inbox: VecDeque::new(),
             lane_inbox: VecDeque::new(),
             outbox: VecDeque::new(),
@@ -249,11 +252,13 @@ impl Control {
 
     /// Tells why this side ends the session. Nothing can be told after it.
     pub fn fail(&mut self, failure: Failure) {
+        self.is_over_here = true;
         self.outbox.push_back(Message::Failure(failure));
     }
 
     /// Tells that this side ends the session.
     pub fn bye(&mut self) {
+        self.is_over_here = true;
         self.outbox.push_back(Message::Bye);
     }
 
@@ -426,7 +431,7 @@ impl Control {
         if let Told::Event(event) = &told {
             self.taken_bytes += event_cost(event);
             // Not for each event a message, and long before the agent must wait.
-            if self.taken_bytes >= EVENT_WINDOW_BYTES / 4 {
+            if self.taken_bytes >= EVENT_WINDOW_BYTES / 4 && !self.is_over_here {
                 let bytes = std::mem::take(&mut self.taken_bytes);
                 self.event_credit += bytes;
                 self.outbox.push_back(Message::EventCredit(bytes));

@@ -3,13 +3,13 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::Thread;
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use wire::{
-    Frame, Hello, LaneEnd, LaneNumber, Link, Opening, Patience, Requester, Told, Topic, Unpacker,
-    Violation, limits::LANES,
+    Frame, Hello, LaneEnd, LaneNumber, Link, Opening, Patience, Requester, Role, Told, Topic,
+    Unpacker, Violation, limits::LANES,
 };
 
 use super::arrivals::{Arrival, Portions};
@@ -195,6 +195,8 @@ fn write(ours: &Ours, writer: Box<dyn Write + Send>) {
     let mut batch = Batch::new();
     let mut is_flushed = true;
     loop {
+        // Whoever woke this thread is about to have more for it, which can go by the same write.
+        thread::yield_now();
         let written = match shared.turn(key, &mut batch, is_flushed) {
             Turn::Write { link_speaks } => {
                 is_flushed = false;
@@ -367,7 +369,7 @@ impl State {
         };
         if key == LaneKey::FIRST {
             self.end(cause, Farewell::None);
-            return self.hang_up(key);
+            return self.hang_up_all();
         }
         self.hang_up(key);
         if !is_over && cause != Cause::Lost(None) {
@@ -458,7 +460,7 @@ impl State {
         self.peer_is_done = true;
         self.end(cause, farewell);
         if self.is_done {
-            self.hang_up(LaneKey::FIRST);
+            self.hang_up_all();
         }
     }
 
@@ -486,12 +488,15 @@ impl State {
             Some(Turn::Write { link_speaks })
         } else if !is_flushed {
             Some(Turn::Flush)
-        } else if is_over {
+        } else if is_over && key == LaneKey::FIRST {
             self.is_done = true;
-            self.clock.start_lingering();
-            self.clock.wake(&mut self.deferred.wakes);
+            // The user waits for a controller, and nobody for an agent.
+            if self.role == Role::Controller {
+                self.clock.start_lingering();
+                self.clock.wake(&mut self.deferred.wakes);
+            }
             if self.peer_is_done {
-                self.hang_up(key);
+                self.hang_up_all();
             }
             Some(Turn::End)
         } else {

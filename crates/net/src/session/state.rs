@@ -47,7 +47,7 @@ impl Part {
 }
 
 pub(super) struct State {
-    role: Role,
+    pub(super) role: Role,
     peer: Box<str>,
     pub(super) control: Control,
     /// What requests of this side may have outstanding.
@@ -388,10 +388,10 @@ impl State {
             Farewell::Bye => self.control.bye(),
             Farewell::Failure(failure) => self.control.fail(failure),
         }
-        // The writer of the first lane ends when all is told.
-        let keys = self.lanes.keys().copied().filter(|key| is_silent || *key != LaneKey::FIRST);
-        for key in keys.collect::<Vec<_>>() {
-            self.hang_up(key);
+        // The writer of the first lane ends when all is told. The others stay as long as that lane, lest
+        // they seem to break before the other side hears that it is over.
+        if is_silent {
+            self.hang_up_all();
         }
         if !is_patient {
             self.clock.start_lingering();
