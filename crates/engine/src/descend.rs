@@ -74,16 +74,17 @@ pub(crate) fn begin_some(node: &Node, found: &Found, next: usize) {
     let directories = found.names.directories();
     let mut begun = found.begun.load(Ordering::Relaxed).max(next);
     while let Some(entry) = directories.get(begun) {
-        let dir = node.source.layer(entry.layer).handle.if_open();
         // What a link leads to is known when it is its turn.
-        let dir = dir.filter(|_| !entry.is_followed);
-        let name = found.names.name(entry);
-        let begin = |dir: &SourceDir| match node.source.picked_alone_in(entry) {
-            Some(picked) => foresee_in(dir, name, picked),
-            None => dir.begin_child(name, node.run.access_time()),
-        };
-        if dir.is_some_and(|dir| !begin(&dir)) {
-            break;
+        if !entry.is_followed {
+            let Some(dir) = node.source.layer(entry.layer).handle.if_open() else { break };
+            let name = found.names.name(entry);
+            let has_begun = match node.source.picked_alone_in(entry) {
+                Some(picked) => foresee_in(&dir, name, picked),
+                None => dir.begin_child(name, node.run.access_time()),
+            };
+            if !has_begun {
+                break;
+            }
         }
         begun += 1;
     }

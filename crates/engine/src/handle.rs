@@ -25,11 +25,16 @@ impl<D: Directory + fmt::Debug + Send + 'static> HeldDir for D {}
 /// A directory of either side that may be closed.
 trait Close: fmt::Debug + Send + Sync {
     fn close(&self);
+    fn is_open(&self) -> bool;
 }
 
 impl<D: fmt::Debug + Send> Close for Slot<D> {
     fn close(&self) {
         self.lock().take();
+    }
+
+    fn is_open(&self) -> bool {
+        self.lock().is_some()
     }
 }
 
@@ -46,7 +51,15 @@ pub(crate) struct Handle<D> {
 #[derive(Debug)]
 pub(crate) struct OpenDirs {
     max: usize,
-    lent: Mutex<VecDeque<Arc<dyn Close>>>,
+    lent: Mutex<Lent>,
+}
+
+#[derive(Debug, Default)]
+struct Lent {
+    /// The oldest first, and among them some that nobody holds open any more.
+    dirs: VecDeque<Arc<dyn Close>>,
+    /// How many came since those were left out.
+    since_sweep: usize,
 }
 
 impl OpenDirs {
@@ -56,10 +69,19 @@ impl OpenDirs {
     }
 
     fn add(&self, slot: Arc<dyn Close>) {
-        let mut lent = self.lent.lock();
-        lent.push_back(slot);
-        let oldest = if lent.len() > self.max { lent.pop_front() } else { None };
-        drop(lent);
+        let oldest = {
+            let mut lent = self.lent.lock();
+            lent.dirs.push_back(slot);
+            lent.since_sweep += 1;
+            let is_full = lent.dirs.len() > self.max;
+            // Most are done with long before. The oldest are the highest in the tree, and still needed; but
+            // to look through all of them for each that comes would take too long.
+            if is_full && lent.since_sweep > self.max / 4 {
+                lent.dirs.retain(|dir| dir.is_open());
+                lent.since_sweep = 0;
+            }
+            if lent.dirs.len() > self.max { lent.dirs.pop_front() } else { None }
+        };
         if let Some(oldest) = oldest {
             oldest.close();
         }
@@ -190,6 +212,26 @@ mod tests {
         handles[0].get(&dirs, || Ok(open("/"))).unwrap();
         assert_eq!(is_open(), [true, false, true]);
         assert!(handles[1].get(&dirs, || Ok(open("/proc"))).is_err());
+    }
+
+    #[test]
+    fn those_that_are_done_with_close_no_other() {
+        const MAX: usize = 8;
+        let dirs = OpenDirs::new(MAX);
+        let root = open("/");
+        let highest = handle(&root);
+        highest.lend(&dirs);
+        for _ in 0..10 * MAX {
+            handle(&root).lend(&dirs);
+        }
+        assert!(highest.if_open().is_some());
+        let held: Vec<_> = (0..2 * MAX).map(|_| handle(&root)).collect();
+        for (count, handle) in held.iter().enumerate() {
+            handle.lend(&dirs);
+            let open = held[..=count].iter().filter(|handle| handle.if_open().is_some()).count();
+            assert!(open <= MAX && (open > MAX / 2 || open > count), "{open} of {count}");
+        }
+        assert!(highest.if_open().is_none());
     }
 
     #[test]

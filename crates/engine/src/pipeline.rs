@@ -174,7 +174,7 @@ fn lies_in_a_source(top: &Top<'_>, opened: &Opened) -> bool {
 fn workers(job: &Job, endpoint: &Endpoint) -> sched::Workers {
     /// As many as a job begins with at most, one for each millisecond that an answer takes: with what
     /// each asks for ahead they fill a fast line. More are found while it goes on.
-    const START_MAX: usize = 64;
+    const START_MAX: usize = 256;
     match (job.settings.limits.workers, sched::Workers::default()) {
         (Workers::Fixed(count), _) => sched::Workers::Fixed(count),
         (Workers::Auto, sched::Workers::Auto { start, ceiling }) => {

@@ -48,11 +48,11 @@ impl SourceFile {
         }
     }
 
-    /// Whether reading it would wait; `None` where that is not known.
+    /// Whether reading it would wait for a disk or another host; `None` where that is not known.
     pub(crate) fn would_wait(&self) -> Option<bool> {
         match self {
             Self::Local(file) => file.would_wait(),
-            Self::Remote(file) => file.would_wait(),
+            Self::Remote(_) => Some(true),
         }
     }
 

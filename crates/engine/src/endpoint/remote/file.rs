@@ -40,8 +40,6 @@ pub(crate) struct RemoteFile {
     opening: Mutex<Opening>,
     opened: OnceLock<io::Result<Opened>>,
     is_read: AtomicBool,
-    /// It was told to be empty.
-    is_empty: bool,
 }
 
 /// How a file is opened when it must be.
@@ -105,7 +103,6 @@ impl RemoteFile {
             opening: Mutex::default(),
             opened: OnceLock::new(),
             is_read: AtomicBool::new(false),
-            is_empty: false,
         }
     }
 
@@ -116,8 +113,7 @@ impl RemoteFile {
             Some(room) => Opening::FetchLater(room),
             None => Opening::ReadLater(told.map_or(0, |known| known.metadata.size)),
         };
-        let is_empty = told.is_some_and(|known| known.metadata.size == 0);
-        Self { opening: Mutex::new(opening), is_empty, ..Self::named(dir, at) }
+        Self { opening: Mutex::new(opening), ..Self::named(dir, at) }
     }
 
     /// Asks for what will be read of it, if that was not done. False if there is no room for it now.
@@ -295,17 +291,6 @@ impl RemoteFile {
                 }
             }
         }
-    }
-
-    /// Reading waits for the way between the hosts, unless there is nothing to be read.
-    pub(crate) fn would_wait(&self) -> Option<bool> {
-        let is_empty = match self.opened.get() {
-            Some(Ok(Opened::Whole(whole))) => whole.after.size == 0,
-            Some(Ok(Opened::Held(reader))) => reader.as_opened.size == 0,
-            Some(Ok(Opened::Renewed(renewed))) => renewed.after.size == 0,
-            Some(Err(_)) | None => self.is_empty,
-        };
-        (!is_empty).then_some(true)
     }
 
     /// What is known of it beside its content.

@@ -59,6 +59,37 @@ fn directories_beside_one_another_are_listed_in_few() {
 }
 
 #[test]
+fn directories_behind_many_that_are_done_with_are_begun_as_well() {
+    const SIDES: u64 = 8;
+    const DIRS: u64 = 50;
+    // Far fewer may be open than there are.
+    let tree = Tree::with(Capacity { handles: 256, ..Capacity::default() });
+    for side in 0..SIDES {
+        for number in 0..DIRS {
+            write(&tree, &format!("side{side}/dir{number}/file"), b"x");
+        }
+    }
+    let to = tempfile::tempdir().unwrap();
+    bring(&tree.session, tree.scratch.path(), to.path());
+    let again = trips(&tree.session, tree.scratch.path(), to.path(), |_| {});
+    at_most(BEGIN + 3 * SIDES, again);
+}
+
+#[test]
+fn the_files_of_a_directory_come_in_one_whatever_the_first_of_them_is() {
+    const DIRS: u64 = 20;
+    let tree = Tree::new();
+    for number in 0..DIRS {
+        for (name, content) in [("a-is-empty", ""), ("b", "x"), ("c-is-empty", ""), ("d", "x")] {
+            write(&tree, &format!("dir{number}/{name}"), content.as_bytes());
+        }
+    }
+    let to = tempfile::tempdir().unwrap();
+    let first = trips(&tree.session, tree.scratch.path(), to.path(), |_| {});
+    at_most(BEGIN + DIRS + 2, first);
+}
+
+#[test]
 fn a_deep_tree_takes_one_for_each_level() {
     const LEVELS: u64 = 12;
     let tree = Tree::new();
