@@ -2,7 +2,7 @@
 //!
 //! A request is sent when its cost fits into the window, in the order of asking, on the lane with the
 //! least outstanding cost, those that are spared aside, and content only where the lane is given no more
-//! than it carries (`load`). Its cost is its own length and its credit, and it has it from being sent
+//! than it carries (`load`). Small differences do not count there: what is short goes together. Its cost is its own length and its credit, and it has it from being sent
 //! until its answer is taken: so the window bounds what the answers hold in memory, here and at the
 //! responder, however slow whoever takes them is.
 //!
@@ -33,6 +33,10 @@ mod waiting;
 use handles::Handles;
 use load::Load;
 use waiting::Waiting;
+
+/// What is outstanding on a lane counts in these steps. Many short requests on one lane go by few writes and
+/// wake few threads; each on another lane, every one of them costs that.
+const STEP_BYTES: u64 = 64 * 1024;
 
 /// Why a request cannot be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -508,7 +512,8 @@ impl Requester {
             |lane: &Lane| !asked.request.is_for_content() || has_room(&lane.load, asked.cost);
         let lanes = self.lanes.iter().filter(|(_, it)| are_all_spared || !it.is_spared);
         let with_room = lanes.filter(|(_, lane)| has_room(lane));
-        with_room.min_by_key(|(_, lane)| lane.load.used_bytes()).map(|(number, _)| *number)
+        let fill = |lane: &Lane| lane.load.used_bytes() / STEP_BYTES;
+        with_room.min_by_key(|(_, lane)| fill(lane)).map(|(number, _)| *number)
     }
 
     fn send(&mut self, id: RequestId, number: LaneNumber) {

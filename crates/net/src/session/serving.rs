@@ -29,7 +29,8 @@ pub(super) struct Crew {
     count: usize,
     /// Those that have nothing to do.
     idle: Vec<Thread>,
-    /// How many are on their way to look for work.
+    /// How many are on their way to look for work. While one is, no other is called: it calls the next
+    /// if there is more work then. So short work is done by few, and they need not be woken for each.
     coming: usize,
     /// How many wait until less is queued on a lane.
     held: usize,
@@ -55,12 +56,13 @@ impl Crew {
     }
 
     fn is_wanted(&self, responder: &Responder) -> bool {
-        self.serve.is_some() && !self.is_dropping && responder.work_count() > self.coming
+        let is_work = self.coming == 0 && responder.work_count() > 0;
+        self.serve.is_some() && !self.is_dropping && is_work
     }
 
-    /// Wakes as many as there is work for.
+    /// Wakes one if there is work for it.
     pub(super) fn wake(&mut self, responder: &Responder, wakes: &mut Vec<Thread>) {
-        while self.is_wanted(responder)
+        if self.is_wanted(responder)
             && let Some(thread) = self.idle.pop()
         {
             self.coming += 1;

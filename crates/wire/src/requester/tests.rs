@@ -2,7 +2,7 @@
 
 use model::{Kind, Metadata};
 
-use super::{Requester, StartError};
+use super::{Requester, STEP_BYTES, StartError};
 use crate::answer::Answer;
 use crate::bounded::{List, Name, OperatorPath, Signature};
 use crate::frame::tests::frames;
@@ -207,18 +207,42 @@ fn requests_go_where_least_is_outstanding_and_follow_what_opens_their_handle() {
     let mut requester = requester();
     requester.lane_added(OTHER).expect("it is new");
     let first = Handle(requester.start(open_root()).expect("there is room"));
-    let second = Handle(requester.start(open_root()).expect("there is room"));
     requester.start(read(first, 100_000)).expect("there is room");
+    let second = Handle(requester.start(open_root()).expect("there is room"));
     requester.start(Request::Reopen { dir: first }).expect("there is room");
     requester.start(Request::CheckSearch { dir: second }).expect("there is room");
     let ids = |sent: Vec<(FrameKind, u64, u16)>| -> Vec<u64> {
         sent.into_iter().map(|(_, id, _)| id).collect()
     };
-    assert_eq!(ids(sent(&mut requester, LANE)), [1, 3, 4]);
-    assert_eq!(ids(sent(&mut requester, OTHER)), [2, 5]);
+    assert_eq!(ids(sent(&mut requester, LANE)), [1, 2, 4]);
+    assert_eq!(ids(sent(&mut requester, OTHER)), [3, 5]);
     requester.handle_frame(LANE, frame(first.0, 0, opened(), Flags::LAST)).expect("it is sound");
     requester.start(Request::CheckSearch { dir: first }).expect("there is room");
     assert_eq!(ids(sent(&mut requester, OTHER)), [6], "now that it is open, any lane will do");
+}
+
+#[test]
+fn what_is_short_goes_together_until_it_is_much() {
+    let mut requester = requester();
+    requester.lane_added(OTHER).expect("it is new");
+    let mut counts = Vec::new();
+    for lane in [LANE, OTHER, LANE] {
+        let before = requester.used_bytes();
+        let mut count = 0_u32;
+        loop {
+            requester.start(open_root()).expect("there is room");
+            let on = [LANE, OTHER].map(|lane| sent(&mut requester, lane).len());
+            if on[usize::from(lane == OTHER)] == 0 {
+                break;
+            }
+            count += 1;
+        }
+        let used = requester.used_bytes() - before;
+        assert!((STEP_BYTES..STEP_BYTES + 4096).contains(&used), "{used}");
+        counts.push(count);
+    }
+    // The one that went to the other lane is counted by neither.
+    assert!(counts[0] > 20 && counts[0].abs_diff(counts[1]) < 3, "{counts:?}");
 }
 
 #[test]
