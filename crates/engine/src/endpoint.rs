@@ -103,11 +103,11 @@ impl Endpoint {
         }
     }
 
-    /// How long an answer takes to come that is asked for, as far as that is known.
-    pub(crate) fn round_trip(&self) -> Duration {
+    /// How long an answer of another host takes to come, as far as that is known; `None` of this one.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
         match self {
-            Self::Local => Duration::ZERO,
-            Self::Remote(remote) => remote.round_trip(),
+            Self::Local => None,
+            Self::Remote(remote) => Some(remote.round_trip()),
         }
     }
 

@@ -172,18 +172,22 @@ fn lies_in_a_source(top: &Top<'_>, opened: &Opened) -> bool {
 }
 
 fn workers(job: &Job, endpoint: &Endpoint) -> sched::Workers {
-    /// As many as a job begins with at most, one for each millisecond that an answer takes: with what
-    /// each asks for ahead they fill a fast line. More are found while it goes on.
-    const START_MAX: usize = 256;
-    match (job.settings.limits.workers, sched::Workers::default()) {
-        (Workers::Fixed(count), _) => sched::Workers::Fixed(count),
-        (Workers::Auto, sched::Workers::Auto { start, ceiling }) => {
-            let round_trip_ms = endpoint.round_trip().as_millis();
-            let wanted = usize::try_from(round_trip_ms).unwrap_or(START_MAX).min(START_MAX);
-            sched::Workers::Auto { start: NonZeroUsize::new(wanted).unwrap_or(start), ceiling }
-        }
-        (Workers::Auto, fixed @ sched::Workers::Fixed(_)) => fixed,
+    /// With a source on another host, however near that is: what many ask at a time goes there together,
+    /// and is answered together. Measured: of trees with few files in a directory 32 bring a third more
+    /// than 8.
+    const FROM_AFAR: usize = 32;
+    if let Workers::Fixed(count) = job.settings.limits.workers {
+        return sched::Workers::Fixed(count);
     }
+    let mut workers = sched::Workers::default();
+    if let (Some(round_trip), sched::Workers::Auto { least, ceiling }) =
+        (endpoint.round_trip(), &mut workers)
+    {
+        // One for each millisecond: with what each asks for ahead they fill a fast line.
+        let wanted = usize::try_from(round_trip.as_millis()).unwrap_or(usize::MAX).max(FROM_AFAR);
+        *least = NonZeroUsize::new(wanted).map_or(*least, |wanted| wanted.min(*ceiling));
+    }
+    workers
 }
 
 /// What a pass begins with.

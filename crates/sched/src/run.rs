@@ -36,9 +36,9 @@ pub enum Workers {
     Fixed(NonZeroUsize),
     /// As many as the storage and the cores can use, found while it runs.
     Auto {
-        /// How many to begin with, if that is more than one per core: where each operation is known to
-        /// wait for long, most of a short run would be over before they are found.
-        start: NonZeroUsize,
+        /// Never fewer than so many, and as many to begin with: where operations wait for another host
+        /// and not for storage, what they take says nothing of a queue that fewer would shorten.
+        least: NonZeroUsize,
         /// Never more than so many.
         ceiling: NonZeroUsize,
     },
@@ -48,7 +48,7 @@ impl Default for Workers {
     /// As many as pay off, up to 256: where 64 server slots at 2 ms each are saturated with room to
     /// spare.
     fn default() -> Self {
-        Self::Auto { start: NonZeroUsize::MIN, ceiling: NonZeroUsize::MIN.saturating_add(255) }
+        Self::Auto { least: NonZeroUsize::MIN, ceiling: NonZeroUsize::MIN.saturating_add(255) }
     }
 }
 
@@ -104,8 +104,8 @@ pub fn run<T: Task>(
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let (ceiling, tuning) = match settings.workers {
         Workers::Fixed(count) => (count.get(), None),
-        Workers::Auto { start, ceiling } => {
-            let tuner = Tuner::new(cores, ceiling.get()).starting_with(start.get());
+        Workers::Auto { least, ceiling } => {
+            let tuner = Tuner::new(cores, ceiling.get()).with_at_least(least.get());
             (ceiling.get(), Some(Tuning::new(tuner)))
         }
     };

@@ -129,9 +129,10 @@ impl Tuner {
         }
     }
 
-    /// The same with no fewer than so many to begin with.
-    pub(crate) fn starting_with(mut self, workers: usize) -> Self {
-        self.level = self.level.max(to_f64(workers.min(self.ceiling)));
+    /// The same with never fewer than so many.
+    pub(crate) fn with_at_least(mut self, workers: usize) -> Self {
+        self.floor = self.floor.max(workers.min(self.ceiling));
+        self.level = self.level.max(to_f64(self.floor));
         self
     }
 

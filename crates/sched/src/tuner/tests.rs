@@ -354,9 +354,10 @@ proptest! {
     fn the_limit_stays_between_floor_and_ceiling(
         cores in 1_usize..300,
         ceiling in 1_usize..300,
+        least in 1_usize..300,
         looks in prop::collection::vec((0_u8..16, 0_u64..u64::MAX, 0_u32..5, 0_usize..400), 0..300),
     ) {
-        let mut tuner = Tuner::new(cores, ceiling);
+        let mut tuner = Tuner::new(cores, ceiling).with_at_least(least);
         let mut now = Duration::ZERO;
         for (class, took, operations, busy) in looks {
             now += Duration::from_millis(30);
@@ -365,7 +366,7 @@ proptest! {
             let mut tally = Tally::default();
             meter.drain_into(&mut tally);
             let limit = tuner.observe(&Tick { now, cpu: Duration::ZERO, busy, tally });
-            prop_assert!(limit >= 1 && limit <= ceiling);
+            prop_assert!(limit >= least.min(ceiling) && limit <= ceiling);
         }
     }
 }
