@@ -122,8 +122,10 @@ record!(Capacity { requests, handles, window_bytes });
 
 impl Default for Capacity {
     fn default() -> Self {
+        /// A requester far away begins with a quarter of so many directories before their turn.
+        const HANDLES: u32 = 16 * 1024;
         let window_bytes = limits::WINDOW_DEFAULT_BYTES;
-        Self { requests: limits::REQUESTS, handles: 4096, window_bytes }
+        Self { requests: limits::REQUESTS, handles: HANDLES, window_bytes }
     }
 }
 

@@ -116,6 +116,9 @@ const TUNE: Scenario = Scenario { share: 0.08, field: Field::WorkerCounts, ..SLO
 /// 20,000 files of 4 KiB to a host far away.
 const FILES: Scenario = Scenario { corpus: Kind::Even, source: FsKind::Tmpfs, ..BASE };
 
+/// Ten thousand directories with ten small files each.
+const SPREAD: Scenario = Scenario { corpus: Kind::Spread, ..FILES };
+
 /// One file of 1 GiB to a host far away.
 const FILE: Scenario = Scenario { corpus: Kind::Big, share: 0.25, ..FILES };
 
@@ -201,6 +204,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "wan-files-20ms-pull", place: pull(MS_20), aim: Some(1.65), ..FILES },
     Scenario { name: "wan-files-100ms-loss-0.1", place: push(LOSSY), aim: Some(14.0), ..FILES },
     Scenario { name: "wan-files-100ms-loss-1", place: push(LOSSIER), aim: Some(100.0), ..FILES },
+    Scenario { name: "wan-spread-loopback", place: NEXT_DOOR, ..SPREAD },
+    Scenario { name: "wan-spread-20ms", place: push(MS_20), ..SPREAD },
+    Scenario { name: "wan-spread-100ms", place: push(MS_100), ..SPREAD },
+    Scenario { name: "wan-spread-noop-20ms", place: push(MS_20), op: Op::Equal, ..SPREAD },
+    Scenario { name: "wan-spread-noop-100ms", place: push(MS_100), op: Op::Equal, ..SPREAD },
     Scenario { name: "lanes-files-loopback", place: NEXT_DOOR, ..LANES_OF_FILES },
     Scenario { name: "lanes-files-20ms", place: push(MS_20), ..LANES_OF_FILES },
     Scenario { name: "lanes-files-100ms-loss-0.1", place: push(LOSSY), ..LANES_OF_FILES },

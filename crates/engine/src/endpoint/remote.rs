@@ -24,6 +24,7 @@ use wire::{
     Wants,
 };
 
+use self::first_pages::FirstPages;
 use self::told::Shelf;
 use super::{RemoteSource, sums};
 
@@ -37,6 +38,8 @@ mod dir;
 mod extents;
 /// Files.
 mod file;
+/// Room for the beginning of a listing.
+mod first_pages;
 /// What is known of an entry.
 mod known;
 /// Names alone.
@@ -91,6 +94,7 @@ pub(crate) struct Remote {
     /// What the job may want to know of any entry.
     wants: Wants,
     shelf: Shelf,
+    first_pages: FirstPages,
     capacity: Capacity,
     /// Of this, what was asked for ahead.
     ahead_content_bytes: AtomicU64,
@@ -126,6 +130,7 @@ impl Remote {
             is_pulled: source.is_pulled,
             wants: wants_of(settings),
             shelf: Shelf::default(),
+            first_pages: FirstPages::default(),
             capacity: source.capacity,
             ahead_content_bytes: AtomicU64::new(0),
             ahead_telling_bytes: AtomicU64::new(0),
@@ -231,8 +236,8 @@ impl Remote {
     fn room_for_dirs(&self) -> usize {
         let taken = self.ahead_telling_bytes.load(Ordering::Relaxed);
         let free = (self.capacity.window_bytes / 100 * TELLING_PERCENT).saturating_sub(taken);
-        usize::try_from(free / (u64::from(ahead::FIRST_PAGE_BYTES) + 2 * AHEAD_FIXED_BYTES))
-            .unwrap_or(usize::MAX)
+        let each_bytes = u64::from(self.first_pages.room_bytes()) + 2 * AHEAD_FIXED_BYTES;
+        usize::try_from(free / each_bytes).unwrap_or(usize::MAX)
     }
 
     /// Waits for an answer and takes what it holds. `take` gives nothing where that is not what was read

@@ -12,9 +12,6 @@ use wire::{Access, Follow, Handle, Name, Named, Place, Request, Room, Wants};
 
 use super::{Pending, Remote};
 
-/// Of the page that is asked for when a directory is opened: most directories have no more.
-pub(super) const FIRST_PAGE_BYTES: u32 = 32 << 10;
-
 /// Room for what an entry that is looked at ahead has of texts and attributes. One that has more is
 /// looked at again, when it is wanted.
 const LOOK_BYTES: u32 = 4 << 10;
@@ -53,8 +50,9 @@ impl Opening {
     pub(super) fn of(remote: &Arc<Remote>, opening: Pending, listed: Listed) -> io::Result<Self> {
         let first_page = match listed {
             Listed::Soon => {
-                let list = page_request(opening.handle, None, remote.wants, FIRST_PAGE_BYTES)?;
-                remote.start_ahead(list, FIRST_PAGE_BYTES.into())
+                let room_bytes = remote.first_pages.room_bytes();
+                let list = page_request(opening.handle, None, remote.wants, room_bytes)?;
+                remote.start_ahead(list, room_bytes.into())
             }
             Listed::Perhaps => None,
         };

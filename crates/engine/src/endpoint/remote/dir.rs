@@ -16,7 +16,7 @@ use wire::{
     OperatorPath, PageEnd, Place, Request, Room, Wants,
 };
 
-use super::ahead::{Ahead, FIRST_PAGE_BYTES, How, LISTED, Listed, Opening, page_request};
+use super::ahead::{Ahead, How, LISTED, Listed, Opening, page_request};
 use super::attributes::{RemoteAttributes, wanted};
 use super::file::undamaged;
 use super::known::Known;
@@ -218,7 +218,7 @@ impl RemoteDir {
         {
             let mut first_page = self.0.first_page.lock();
             if matches!(*first_page, FirstPage::None) {
-                let room_bytes = FIRST_PAGE_BYTES;
+                let room_bytes = self.remote().first_pages.room_bytes();
                 let list = page_request(self.handle(), None, self.remote().wants, room_bytes)?;
                 *first_page = FirstPage::Asked(self.remote().start(list)?);
             }
@@ -234,10 +234,14 @@ impl RemoteDir {
         let (mut listing, mut told_bytes) = (Listing::default(), 0);
         let first_page = mem::replace(&mut *first_page.lock(), FirstPage::None);
         let mut page_bytes = PAGE_BYTES[0];
+        let first = |answer: io::Result<Answer>| {
+            let page = answer.and_then(of_listing);
+            page.inspect(|(entries, end)| self.remote().first_pages.note(entries, end))
+        };
         let mut page = match first_page {
             FirstPage::None => self.ask_for_page(None, self.remote().wants, PAGE_BYTES[0]),
-            FirstPage::Asked(pending) => pending.wait().and_then(of_listing),
-            FirstPage::Came(answer) => answer.and_then(of_listing),
+            FirstPage::Asked(pending) => first(pending.wait()),
+            FirstPage::Came(answer) => first(answer),
         };
         loop {
             let (entries, end) = match page {
