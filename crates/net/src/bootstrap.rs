@@ -209,6 +209,7 @@ impl Agent {
         let lane = Lane {
             kind: LaneKind::Ssh,
             losses: None,
+            packets: None,
             round_trip: None,
             reader: Box::new(stdout),
             writer: Box::new(stdin),
@@ -254,6 +255,7 @@ impl Agent {
         Ok(Lane {
             kind: LaneKind::Ssh,
             losses: None,
+            packets: None,
             round_trip: None,
             reader: Box::new(ToTheEnd { stdout, process: process.clone(), shell: program }),
             writer: Box::new(stdin),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::further::Lossy;
+use crate::pace::Packets;
 
 /// How a lane reaches its peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,6 +59,8 @@ pub struct Lane {
     pub kind: LaneKind,
     /// What is lost, if that slows it down.
     pub(crate) losses: Option<Arc<dyn Lossy>>,
+    /// What it sends, where that is more than what is written to it.
+    pub(crate) packets: Option<Arc<dyn Packets>>,
     /// How long a round trip to the peer takes, if that is known.
     pub(crate) round_trip: Option<Duration>,
     /// What the peer says.

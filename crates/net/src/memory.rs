@@ -17,6 +17,7 @@ fn lane(stream: UnixStream) -> io::Result<Lane> {
     Ok(Lane {
         kind: LaneKind::Memory,
         losses: None,
+        packets: None,
         round_trip: None,
         reader: Box::new(stream.try_clone()?),
         writer: Box::new(stream.try_clone()?),

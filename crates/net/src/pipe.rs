@@ -193,6 +193,7 @@ pub fn lane(
     Ok(Lane {
         kind,
         losses: None,
+        packets: None,
         round_trip: None,
         reader: Box::new(Reader::new(input, &switch)?),
         writer: Box::new(Writer::new(output, &switch)?),

@@ -30,6 +30,7 @@ use wire::{Fingerprint, PortRange};
 use super::identity::Identity;
 use super::{Family, bind_first_free};
 use crate::lane::{Hangup, Lane, LaneKind};
+use crate::pace::Packets;
 use crate::pipe::Switch;
 
 /// What both sides say that they speak (ALPN).
@@ -280,6 +281,7 @@ fn lane(
     Lane {
         kind: LaneKind::Quic,
         losses: None,
+        packets: Some(Arc::new(Sent(connection.clone()))),
         round_trip: Some(connection.rtt()),
         reader: Box::new(Reader { driver: Arc::clone(&driver), receive }),
         writer: Box::new(Writer { driver: Arc::clone(&driver), send }),
@@ -329,6 +331,14 @@ impl Write for Writer {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+struct Sent(Connection);
+
+impl Packets for Sent {
+    fn sent_bytes(&self) -> u64 {
+        self.0.stats().udp_tx.bytes
     }
 }
 

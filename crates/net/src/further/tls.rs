@@ -104,6 +104,7 @@ impl Handshake {
         Ok(Lane {
             kind: LaneKind::Tcp,
             losses: yields_to_loss.then(|| Arc::<Both>::clone(&both) as Arc<dyn Lossy>),
+            packets: None,
             // A kernel that has not measured it says the greatest number.
             round_trip: round_trip
                 .filter(|it| *it < u32::MAX)

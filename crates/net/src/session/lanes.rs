@@ -19,7 +19,7 @@ use super::serving::QUEUED_BYTES;
 use super::state::{Part, Shared, State};
 use crate::further::Lossy;
 use crate::lane::{Hangup, Lane, LaneKind};
-use crate::pace::Paced;
+use crate::pace::{Paced, Packets};
 
 /// How much is read at once.
 const READ_BYTES: usize = 256 * 1024;
@@ -106,6 +106,9 @@ impl Drop for Counted<'_> {
     }
 }
 
+/// Where the bytes of a lane go, and the packets that they become, if it makes them itself.
+type Outlet = (Box<dyn Write + Send>, Option<Arc<dyn Packets>>);
+
 /// Takes a lane into the session.
 pub(super) fn start(
     shared: &Arc<Shared>,
@@ -113,7 +116,7 @@ pub(super) fn start(
     end: LaneEnd,
     patience: Patience,
 ) -> io::Result<()> {
-    let Lane { kind, losses, round_trip, reader, writer, hangup } = lane;
+    let Lane { kind, losses, packets, round_trip, reader, writer, hangup } = lane;
     let link = Link::new(end, &shared.setup.hello, patience, shared.now());
     let lane = LaneState {
         kind,
@@ -135,7 +138,7 @@ pub(super) fn start(
         let (link, carried) = (Arc::clone(&lane.link), Arc::clone(&lane.carried));
         let ours = Ours { shared: Arc::clone(shared), key, link, carried };
         state.lanes.insert(key, lane);
-        let started = state.start_threads(ours, reader, writer);
+        let started = state.start_threads(ours, reader, (writer, packets));
         if started.is_err() {
             state.hang_up(key);
         }
@@ -183,7 +186,7 @@ fn read(ours: &Ours, mut reader: Box<dyn Read + Send>) {
     }
 }
 
-fn write(ours: &Ours, writer: Box<dyn Write + Send>) {
+fn write(ours: &Ours, (writer, packets): Outlet) {
     let Ours { shared, key, link, carried } = ours;
     let key = *key;
     // As it goes: a large batch may take long.
@@ -191,7 +194,8 @@ fn write(ours: &Ours, writer: Box<dyn Write + Send>) {
         shared.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         carried.fetch_add(bytes as u64, Ordering::Relaxed);
     };
-    let mut writer = Paced::new(writer, || shared.pace.get().cloned(), count);
+    let writer = Paced::new(writer, || shared.pace.get().cloned(), count);
+    let mut writer = writer.sending(packets);
     let mut batch = Batch::new();
     let mut is_flushed = true;
     loop {
@@ -274,7 +278,7 @@ impl State {
         &mut self,
         ours: Ours,
         reader: Box<dyn Read + Send>,
-        writer: Box<dyn Write + Send>,
+        writer: Outlet,
     ) -> io::Result<()> {
         if let Some(over) = &self.over {
             return Err(io::Error::new(io::ErrorKind::NotConnected, over.clone()));

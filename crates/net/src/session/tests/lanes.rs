@@ -165,7 +165,8 @@ fn lanes_end_somewhere() {
         idle.0.set(true);
         let (reader, writer) = (Box::new(idle.clone()), Box::new(io::sink()));
         let (kind, hangup) = (LaneKind::Memory, Box::new(idle));
-        let lane = Lane { kind, losses: None, round_trip: None, reader, writer, hangup };
+        let lane =
+            Lane { kind, losses: None, packets: None, round_trip: None, reader, writer, hangup };
         let added = both.requester.add_lane(lane, Some(LaneNumber(number)));
         added.err().map(|_| usize::from(number))
     });
