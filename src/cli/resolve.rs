@@ -258,6 +258,9 @@ impl Typed {
             tell_checksums: false,
             tell_begun: false,
         };
+        if remote.as_ref().is_some_and(|remote| remote.reconnect.is_some()) {
+            remote::refuse_to_repeat(&settings)?;
+        }
         let listing = listing(&settings, shape.whole_list);
         settings.traverse.incremental = listing == Listing::Incremental;
         let mut job = job(places, settings);

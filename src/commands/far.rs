@@ -21,7 +21,7 @@ use net::shell::Process;
 use net::{Agent, BootstrapError, Over, Program, Relay, Session, Target};
 use report::settings::Volume;
 use sched::Cancel;
-use wire::{FailureKind, Hello, Patience, Serve, System, Task, Violation};
+use wire::{FailureKind, Hello, Patience, Serve, Task, Violation};
 
 use super::agent::hash;
 use super::pace::Limit;
@@ -81,13 +81,13 @@ impl Far {
             }
         };
         let source = caller.start(host, FarSide::Source, None).map_err(named(FarSide::Source))?;
-        let Hello { system, .. } = source
+        let served = source
             .session
             .greeted()
             .map_err(|over| refused(source.exit_of(&over), &over.to_string()))
             .map_err(named(FarSide::Source))?;
         let far = caller
-            .start(&there.target, there.side, Some(system))
+            .start(&there.target, there.side, Some(&served))
             .map_err(named(FarSide::Destination))?;
         Ok(Self { source: Some(Box::new(source)), ..far })
     }
@@ -414,8 +414,9 @@ struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// Starts an agent, which is told that its requests go to a host of another system if they do.
-    fn start(&self, host: &Target, side: FarSide, served: Option<System>) -> Result<Far, Refusal> {
+    /// Starts an agent, which is told what the host is that its requests go to if that is another, and how
+    /// much that takes.
+    fn start(&self, host: &Target, side: FarSide, served: Option<&Hello>) -> Result<Far, Refusal> {
         let Remote { shell, lanes, list, .. } = self.remote;
         let agent = agent(self.remote)?;
         // The remote shell inherits the umask, and what it starts, where it is a stand-in for ssh.
@@ -427,8 +428,11 @@ impl Caller<'_> {
         let peer = format!("the agent on {}", host.shown());
         let mut setup = setup(&peer);
         setup.patience = patience(self.remote);
-        if let Some(system) = served {
-            setup.hello.system = system;
+        if let Some(served) = served {
+            let (here, there) = (&mut setup.hello.capacity, served.capacity.clamped());
+            here.handles = here.handles.min(there.handles);
+            here.requests = here.requests.min(there.requests);
+            setup.hello.system = served.system;
             setup.servers = RELAYED_AT_ONCE;
         }
         let session = Session::open(lane, setup)

@@ -169,7 +169,7 @@ fn an_agent_that_is_killed_at_work_is_an_error_that_names_it() {
             "--agent-path=[ ${{PWD##*/}} != {host} ] || (until [ -e ../two/d/f ]; do :; done; kill -9 $$) \
              & exec {LANESYNC}"
         );
-        let words = ["-H", &*agent, "--bwlimit=1m", "one:s/", "two:d"];
+        let words = ["-H", &*agent, "--bwlimit=4m", "one:s/", "two:d"];
         let output = two.0.run(EACH_IN_ITS_FOLDER, &words);
         check(&output, 12, &format!("the agent on {host}"));
         assert!(!two.path("two/d/zz").exists());

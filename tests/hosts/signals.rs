@@ -65,6 +65,26 @@ fn an_agent_that_waits_for_a_list_ends_with_its_session() {
     }
 }
 
+/// What is told at the end takes longer on its way than an agent waits that has nothing more to do.
+#[test]
+fn a_slow_way_back_loses_nothing_of_what_is_told() {
+    const FILES: usize = 2000;
+    let hosts = Hosts::new();
+    for number in 0..FILES {
+        fs::write(hosts.path().join(format!("s/{number:0200}")), "").unwrap();
+    }
+    let drops = "while dd bs=4096 count=1 of=drop 2>/dev/null && [ -s drop ]; do \
+                 cat drop; sleep 0.06; done";
+    let slow = format!("sh -c 'shift; eval \"$*\" | {{ {drops}; }}' stand-in");
+    let agent = format!("--agent-path={LANESYNC}");
+    let ran =
+        hosts.command(&slow, &["-v", "--lane-kind=ssh", &agent, "s/", "h:d"]).output().unwrap();
+    check(&ran, 0, "");
+    let told = String::from_utf8(ran.stdout).unwrap();
+    assert_eq!(told.lines().filter(|line| line.starts_with("0000")).count(), FILES);
+    assert!(told.contains("total size is"), "{told}");
+}
+
 #[test]
 fn a_signal_to_the_remote_shell_as_well_is_one_signal() {
     for words in [["s/", "h:d"], ["h:s/", "d"]] {

@@ -3,6 +3,7 @@
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
@@ -86,7 +87,9 @@ fn begin_and_run(
         has_told: Mutex::new(false),
         files: Mutex::default(),
     });
-    let listener = listen(Arc::clone(post), cancel.clone()).map_err(Refused::Listen)?;
+    let is_told = Arc::new(AtomicBool::new(false));
+    let listener = listen(Arc::clone(post), cancel.clone(), Arc::clone(&is_told));
+    let listener = listener.map_err(Refused::Listen)?;
     let ticker = Ticker::start(Arc::clone(&teller));
     let around = Around { sink: teller, gauges: Arc::clone(&gauges), cancel };
     // The controller is told, whatever else this process does about it.
@@ -94,6 +97,7 @@ fn begin_and_run(
     drop(ticker);
     let outcome = outcome.map_err(|_| Refused::Panicked)?;
     post.ended(outcome::to_bytes(&(outcome, gauges.read())))?;
+    is_told.store(true, Ordering::Relaxed);
     // At once: were the controller to say so first, its user would wait a round trip for the answer.
     post.bye();
     // A panic in there has been reported by its hook, and the session is over all the same.
@@ -101,15 +105,23 @@ fn begin_and_run(
     Ok(())
 }
 
-/// Heeds the controller until the session is over. A run that nobody hears of any more is stopped.
-fn listen(post: Arc<dyn Post>, cancel: Cancel) -> io::Result<JoinHandle<()>> {
+/// Heeds the controller until the session is over. A run that nobody hears of any more is stopped; one
+/// whose outcome `is_told` has come to its end, and what is told may still be on its way.
+fn listen(
+    post: Arc<dyn Post>,
+    cancel: Cancel,
+    is_told: Arc<AtomicBool>,
+) -> io::Result<JoinHandle<()>> {
     let heed = move || {
         loop {
             match post.told() {
                 Ok(Told::Cancel) => cancel.cancel(),
-                Ok(Told::Bye | Told::Failure(_)) | Err(_) => break cancel.cancel(),
+                Ok(Told::Bye | Told::Failure(_)) | Err(_) => break,
                 Ok(_) => {}
             }
+        }
+        if !is_told.load(Ordering::Relaxed) {
+            cancel.cancel();
         }
     };
     thread::Builder::new().name("controller".to_owned()).spawn(heed)

@@ -7,6 +7,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
+use model::Settings;
+use model::settings::{Append, ContentCheck, DeleteLimit, Partial, Staging};
 use net::RemoteShell;
 use net::further::Plan;
 use net::shell::Family;
@@ -114,6 +116,30 @@ impl Typed {
             lanes: self.lanes.settle(self.family)?,
             list,
         })
+    }
+}
+
+/// A job that is taken up again (`--reconnect`) is done anew. That is not to repeat what may be done once.
+pub(super) fn refuse_to_repeat(settings: &Settings) -> Result<(), Refusal> {
+    let Settings { write, backup, compare, preserve, delete, .. } = settings;
+    if delete.limit != DeleteLimit::Unlimited {
+        let sentence = "--reconnect cannot go with --max-delete: each session would count anew";
+        return Err(Refusal::usage(sentence));
+    }
+    let lasts = match compare.content {
+        ContentCheck::Never => Err("--ignore-times"),
+        ContentCheck::Quick if !preserve.mtimes.files => Err("times that are not kept (-t)"),
+        _ if write.staging == Staging::InPlace => Err("--inplace"),
+        _ if write.append != Append::Off => Err("--append"),
+        _ if write.partial == Partial::Keep => Err("--partial without --partial-dir"),
+        _ => Ok(()),
+    };
+    match lasts {
+        Err(with) if backup.enabled => Err(Refusal::usage(format!(
+            "--reconnect cannot go with --backup and {with}: what one session has written would take the \
+             place of the backup when the next writes it again"
+        ))),
+        _ => Ok(()),
     }
 }
 

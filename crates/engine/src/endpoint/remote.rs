@@ -75,8 +75,8 @@ const TELLING_PERCENT: u64 = 35;
 /// [`Descriptors`](crate::descriptors::Descriptors).
 const AHEAD_HANDLES_PERCENT: u64 = 25;
 
-/// What each request that is asked ahead counts for beside what it asks for.
-const AHEAD_FIXED_BYTES: u64 = 1024;
+/// What each request that is asked ahead counts for beside what it asks for: the least credit, and itself.
+const AHEAD_FIXED_BYTES: u64 = wire::limits::CREDIT_LEAST_BYTES + 64;
 
 /// Names of owners that are kept: of more the others are asked for each time.
 const OWNER_NAMES_MAX: usize = 1 << 18;

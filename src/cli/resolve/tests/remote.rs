@@ -203,6 +203,26 @@ fn what_changes_nothing_is_taken() {
 }
 
 #[test]
+fn what_may_be_done_once_is_not_done_again_in_each_session() {
+    let check = |line: &str, destination: &str| {
+        let words = line.split(' ').chain(["s", destination]).map(Into::into).collect();
+        resolve_words(words, &Fake::default()).map(drop).map_err(|refusal| refusal.sentence)
+    };
+    for line in ["-a --delete --max-delete=9", "-ab --inplace", "-ab --partial", "-rb", "-abI"] {
+        assert_eq!(check(line, "h:d"), Ok(()), "{line}");
+        let line = format!("{line} --reconnect=5m");
+        let refused = check(&line, "h:d").expect_err(&line);
+        assert!(refused.contains("--reconnect cannot go with"), "{refused}");
+        assert_eq!(check(&line, "d"), Ok(()), "on one machine {line}");
+    }
+    for line in
+        ["-ab", "-rbc", "-ab --partial-dir=p", "-a --partial", "-a --inplace", "-a --delete"]
+    {
+        assert_eq!(check(&format!("{line} --reconnect=5m"), "h:d"), Ok(()), "{line}");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let check = |line, part| refuses(line, Exit::Usage, part);
     check("--lanes=0", "is not auto nor a number");
