@@ -19,9 +19,10 @@
 //! and what is measured there is the new base; else it halves again. A base that seems far off is
 //! probed at once, before it can throttle a run.
 //!
-//! L starts at one worker a core, where what operations take holds no queue for a core. It never
-//! grows while less than half of it is used, nor while the cores are busy; then the rule is without
-//! sqrt L, too. Workers beyond the cores would wait for one, or for a lock that one who waits holds.
+//! L starts at one worker a core, where what operations take holds no queue for a core, or at the least
+//! that is asked for, below which it never falls. It never grows while less than half of it is used, nor
+//! while the cores are busy; then the rule is without sqrt L, too. Workers beyond the cores would wait for
+//! one, or for a lock that one who waits holds.
 
 use std::time::Duration;
 

@@ -2,9 +2,10 @@
 //!
 //! A request is sent when its cost fits into the window, in the order of asking, on the lane with the
 //! least outstanding cost, those that are spared aside, and content only where the lane is given no more
-//! than it carries (`load`). Small differences do not count there: what is short goes together. Its cost is its own length and its credit, and it has it from being sent
-//! until its answer is taken: so the window bounds what the answers hold in memory, here and at the
-//! responder, however slow whoever takes them is.
+//! than it carries (`load`). Small differences do not count there: what is short goes together. Its cost
+//! is its own length and its credit, and it has it from being sent until its answer is taken: so the
+//! window bounds what the answers hold in memory, here and at the responder, however slow whoever takes
+//! them is.
 //!
 //! When a lane is lost, what was not answered on it is asked again on others, with the next attempt
 //! number. The responder is told on every lane, before anything else, which lanes are void, so that
