@@ -20,10 +20,11 @@ use filter::{RuleOptions, Rules};
 use model::settings::Method;
 use model::{Destination, Job, Kind, Metadata, Settings, Source};
 use wire::{
-    Access, AccessTime, Capacity, Content, Control, End, EventBytes, Features, FileAt, Follow,
-    Handle, Hello, LaneEnd, LaneNumber, Link, Name, Named, Opening, OperatorPath, Outgoing, Packed,
-    Packer, Packing, Patience, Piece, Place, Reply, Request, RequestId, Requester, Responder, Role,
-    Room, Seen, SessionId, Span, System, Task, Text, Wants, Work,
+    Access, AccessTime, Capacity, Content, ContentSum, Control, End, EventBytes, Features,
+    FetchedFile, FileAt, Follow, Handle, Hello, LaneEnd, LaneNumber, Link, Name, Named, Opening,
+    OperatorPath, Outgoing, Packed, Packer, Packing, Patience, Piece, Place, Reply, Request,
+    RequestId, Requester, Responder, Role, Room, Seen, SessionId, Span, System, Task, Text, Wants,
+    Work,
 };
 
 const LANE: LaneNumber = LaneNumber::FIRST;
@@ -122,6 +123,13 @@ fn requests() -> Vec<Request> {
             room: room(),
         },
         Request::Fetch { file: file(), wants: Wants::all(), room: room() },
+        Request::FetchSome {
+            dir,
+            names: wire::List::new(vec![Name::new("a").unwrap(), Name::new("b").unwrap()]).unwrap(),
+            atime: AccessTime::Keep,
+            wants: Wants::all(),
+            room: room(),
+        },
         Request::Read { file: Handle(RequestId(2)), span: Span::new(0..10_000).unwrap() },
         Request::CheckSearch { dir },
     ]
@@ -168,6 +176,17 @@ fn exchanged() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
                 for (offset, method) in [(0, Method::Zstd { level: 3 }), (5000, Method::Lz4)] {
                     responder.respond(ticket, packed(offset, method), End::More).unwrap();
                 }
+            }
+            if let Request::FetchSome { .. } = request {
+                let before = Box::new(Seen::bare(metadata));
+                let file = FetchedFile { before, bytes: 10, after: None };
+                let files = wire::List::new(vec![None, Some(file)]).unwrap();
+                let told = Reply::Files { files, sum: ContentSum::default() };
+                responder.respond(ticket, told, End::More).unwrap();
+                let content = Content::new(vec![7; 10]).unwrap();
+                let data = Piece::Data { offset: 0, content };
+                responder.respond(ticket, data, End::Last).unwrap();
+                continue;
             }
             let reply = match request {
                 _ if request.opens().is_some() => Reply::Opened(metadata),

@@ -48,8 +48,8 @@ pub(crate) struct ReadAhead<'a> {
     would_wait: WouldWait,
     way: Way<'a>,
     opened: VecDeque<(usize, SourceFile)>,
-    /// The last of them is not on its way: too much was, and so nothing behind it is opened.
-    is_held_up: bool,
+    /// So many of them, from the first on, are on their way. Too much else was, where that is not all.
+    fetched: usize,
     /// Places before this one were opened, or passed.
     next: usize,
 }
@@ -62,7 +62,7 @@ impl<'a> ReadAhead<'a> {
             would_wait: SourceFile::would_wait,
             way: Way::Unknown,
             opened: VecDeque::new(),
-            is_held_up: false,
+            fetched: 0,
             next: 0,
         }
     }
@@ -75,8 +75,12 @@ impl<'a> ReadAhead<'a> {
         count: usize,
         mut open: impl FnMut(usize) -> Option<SourceFile>,
     ) -> Option<Opened> {
+        let is_on_its_way = self.fetched > 0;
         let opened = match self.opened.pop_front() {
-            Some((at, file)) if at == place => Opened { file, is_early: true },
+            Some((at, file)) if at == place => {
+                self.fetched = self.fetched.saturating_sub(1);
+                Opened { file, is_early: true }
+            }
             Some(later) => {
                 self.opened.push_front(later);
                 return None;
@@ -89,15 +93,13 @@ impl<'a> ReadAhead<'a> {
         }
         if let Way::Early { files, .. } = self.way {
             self.next = self.next.max(place + 1);
-            let last = self.opened.back().filter(|_| self.is_held_up);
-            self.is_held_up = last.is_some_and(|(_, file)| !file.fetch(FETCH_BYTES));
-            while !self.is_held_up && self.next < count.min(place + 1 + files) {
-                if let Some(file) = open(self.next) {
-                    self.is_held_up = !file.fetch(FETCH_BYTES);
-                    self.opened.push_back((self.next, file));
-                }
-                self.next += 1;
+            for next in self.next..count.min(place + 1 + files) {
+                self.opened.extend(open(next).map(|file| (next, file)));
             }
+            self.next = self.next.max(count.min(place + 1 + files));
+            let now = (!is_on_its_way).then_some(&opened.file);
+            let later = self.opened.iter().skip(self.fetched).map(|(_, file)| file);
+            self.fetched += SourceFile::fetch(now, later, FETCH_BYTES);
         }
         Some(opened)
     }

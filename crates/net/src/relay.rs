@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use wire::{
-    Answer, Ask, AskError, AttributesPiece, ContentOf, ContentSum, Delivery, Detailed, End,
-    FaultKind, Fetched, FileAt, Handle, IoFault, List, Named, PageBuilder, PageEnd, Piece, Place,
-    ReadContent, Reply, Request, Respond, RespondError, Serve, Span, Ticket, limits,
+    Answer, Ask, AskError, AttributesPiece, Content, ContentOf, ContentSum, Delivery, Detailed,
+    End, FaultKind, Fetched, FetchedSome, FileAt, Handle, IoFault, List, Named, PageBuilder,
+    PageEnd, Piece, Place, ReadContent, Reply, Request, Respond, RespondError, Serve, Span, Ticket,
+    limits,
 };
 
 /// Serves a session by asking in another.
@@ -99,6 +100,9 @@ impl Relay {
             R::LookAtMount { at } => R::LookAtMount { at: self.place(at)? },
             R::OpenFile { file } => R::OpenFile { file: self.file_at(file)? },
             R::Fetch { file, wants, room } => R::Fetch { file: self.file_at(file)?, wants, room },
+            R::FetchSome { dir, names, atime, wants, room } => {
+                R::FetchSome { dir: handle(dir)?, names, atime, wants, room }
+            }
             R::Renew { file, wants, old, room } => {
                 R::Renew { file: self.file_at(file)?, wants, old, room }
             }
@@ -177,6 +181,10 @@ fn pieces(answer: Answer) -> Result<Vec<Piece>, String> {
         Answer::Seen(detailed) => seen(detailed)?,
         Answer::Listed { entries, end } => pages(entries, end),
         Answer::Fetched(fetched) => fetch(fetched)?,
+        Answer::FetchedSome(FetchedSome { files, pieces, sum }) => {
+            let files = List::new(files).map_err(|why| why.to_string())?;
+            [Reply::Files { files, sum }.into()].into_iter().chain(data(pieces)).collect()
+        }
         Answer::Renewed(Fetched { before, pieces, after }) => {
             let mut all = seen(before)?;
             all.extend(pieces.into_iter().map(Piece::Operations));
@@ -208,14 +216,18 @@ fn seen(Detailed { seen, more_attributes }: Detailed) -> Result<Vec<Piece>, Stri
 
 fn fetch(Fetched { before, pieces, after }: Fetched) -> Result<Vec<Piece>, String> {
     let mut all = seen(before)?;
-    let mut offset = 0;
-    for content in pieces {
-        let bytes = content.len() as u64;
-        all.push(Piece::Data { offset, content });
-        offset += bytes;
-    }
+    all.extend(data(pieces));
     all.extend(after.map(|after| Reply::After(after).into()));
     Ok(all)
+}
+
+/// Content from the beginning on.
+fn data(pieces: Vec<Content>) -> impl Iterator<Item = Piece> {
+    pieces.into_iter().scan(0, |end, content| {
+        let offset = *end;
+        *end += content.len() as u64;
+        Some(Piece::Data { offset, content })
+    })
 }
 
 fn pages(entries: Vec<wire::Entry>, end: PageEnd) -> Vec<Piece> {

@@ -8,7 +8,7 @@ use crate::bounded::{Digest, OwnerName};
 use crate::frame::Content;
 use crate::io_fault::IoFault;
 use crate::request::Request;
-use crate::response::{After, ContentSum, Mount, Piece, Reply};
+use crate::response::{After, ContentSum, FetchedFile, Mount, Piece, Reply};
 use crate::seen::{Attribute, Entry, InlineAttributes, PageEnd, Seen};
 
 /// What a request came to.
@@ -34,6 +34,8 @@ pub enum Answer {
     Fetched(Fetched),
     /// The same by operations on an old file.
     Renewed(Fetched),
+    /// Some files.
+    FetchedSome(FetchedSome),
     /// A part of a file.
     Read(ReadContent),
     /// Where a file has data.
@@ -90,6 +92,17 @@ pub struct Fetched {
     /// What it was after it was read; `None` if it was not, being no file or longer than there was
     /// room for.
     pub after: Option<After>,
+}
+
+/// Files that were asked for together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedSome {
+    /// In the order in which they were asked for; `None` for what did not come so.
+    pub files: Vec<Option<FetchedFile>>,
+    /// The content of all, one behind the other, without gaps.
+    pub pieces: Vec<Content>,
+    /// Of all pieces.
+    pub sum: ContentSum,
 }
 
 /// A part of a file: all that was asked for, up to the end of the file.
@@ -151,6 +164,7 @@ impl Partial {
             Piece::Data { offset, content } => match &mut self.answer {
                 Answer::Read(read) => read.pieces.push((offset, content)),
                 Answer::Fetched(fetched) => fetched.pieces.push(content),
+                Answer::FetchedSome(fetched) => fetched.pieces.push(content),
                 _ => {}
             },
             Piece::Operations(content) => match &mut self.answer {
@@ -170,6 +184,10 @@ impl Partial {
             (answer, Reply::Mount(mount)) => *answer = Answer::Mount(mount),
             (answer, Reply::Size(size)) => *answer = Answer::Size(size),
             (answer, Reply::OwnerName(name)) => *answer = Answer::OwnerName(name),
+            (answer, Reply::Files { files, sum }) => {
+                let files = files.into_vec();
+                *answer = Answer::FetchedSome(FetchedSome { files, pieces: Vec::new(), sum });
+            }
             (answer, Reply::Seen(seen)) => {
                 let entry = Detailed { seen, more_attributes: Vec::new() };
                 let fetched = |before| Fetched { before, pieces: Vec::new(), after: None };

@@ -185,6 +185,8 @@ pub(crate) fn one_of_each() -> Vec<Request> {
     // A signature would have to be open already.
     let (signatures, seed_of_sums) = (List::default(), DeltaSeed([7; 32]));
     let basis = Basis { signatures, seed: seed_of_sums, update: Update::InPlace };
+    let names = ["a", "b"].map(|name| Name::new(name).expect("it is one component"));
+    let names = List::new(names.into()).expect("they are few");
     vec![
         Request::OpenRoot { path, access },
         Request::OpenFile { file: named.clone() },
@@ -209,6 +211,7 @@ pub(crate) fn one_of_each() -> Vec<Request> {
         Request::OwnerName { of: Owner::Group(100) },
         Request::Sign { signature: signature.clone() },
         Request::Renew { file: named, wants, old: OldFile { signature, seed: seed_of_sums }, room },
+        Request::FetchSome { dir, names, atime, wants, room },
     ]
 }
 

@@ -32,6 +32,15 @@ enum Stage {
         to: u64,
     },
     Renewing,
+    /// So many files that are fetched together.
+    Files {
+        count: usize,
+    },
+    /// Their content, up to its end.
+    FetchingSome {
+        to: u64,
+        end: u64,
+    },
     Listed {
         after: Option<Name>,
         has_entries: bool,
@@ -84,6 +93,7 @@ impl Grammar {
                 Stage::Seen { then: Then::Nothing }
             }
             Request::Fetch { .. } => Stage::Seen { then: Then::Content },
+            Request::FetchSome { names, .. } => Stage::Files { count: names.as_slice().len() },
             Request::Renew { .. } => Stage::Seen { then: Then::Operations },
             Request::Read { span, .. } => Stage::Read(Coverage::of(span.range())),
             Request::FindExtents { span, .. } => {
@@ -125,6 +135,7 @@ impl Grammar {
             | Stage::Attributes { .. }
             | Stage::ListedAll
             | Stage::Listed { has_entries: true, .. } => Ok(()),
+            Stage::FetchingSome { to, end } if to == end => Ok(()),
             _ => Err(INCOMPLETE),
         }
     }
@@ -150,7 +161,16 @@ impl Stage {
             (Self::Fetching { to }, Piece::Data { offset, content }) if *offset == to => {
                 Ok(Self::Fetching { to: to + content.len() as u64 })
             }
-            (Self::Fetching { .. }, Piece::Data { .. }) => Err("has gaps or repeats itself"),
+            (Self::FetchingSome { to, end }, Piece::Data { offset, content }) if *offset == to => {
+                let to = to + content.len() as u64;
+                if to > end {
+                    return Err("has more content than it told");
+                }
+                Ok(Self::FetchingSome { to, end })
+            }
+            (Self::Fetching { .. } | Self::FetchingSome { .. }, Piece::Data { .. }) => {
+                Err("has gaps or repeats itself")
+            }
             (stage, Piece::Reply(reply)) => stage.after(reply),
             _ => Err(OTHER_KIND),
         }
@@ -175,6 +195,14 @@ impl Stage {
             }
             (Self::Digest { .. }, Reply::Digest(_)) => {
                 return Err("is a digest of another length than its algorithm has");
+            }
+            (Self::Files { count }, Reply::Files { files, .. }) => {
+                if files.as_slice().len() != count {
+                    return Err("tells of another number of files than were asked for");
+                }
+                let bytes = files.as_slice().iter().flatten().map(|file| file.bytes);
+                let end = bytes.fold(0, u64::saturating_add);
+                Self::FetchingSome { to: 0, end }
             }
             (Self::Seen { then }, Reply::Seen(_))
             | (Self::Attributes { then }, Reply::Attributes(_)) => Self::Attributes { then },

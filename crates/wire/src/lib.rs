@@ -92,7 +92,7 @@ mod testing;
 #[cfg(test)]
 mod simulation;
 
-pub use answer::{Answer, Detailed, Fetched, Outcome, ReadContent};
+pub use answer::{Answer, Detailed, Fetched, FetchedSome, Outcome, ReadContent};
 pub use bounded::{
     AttributeName, AttributeValue, Digest, EventBytes, LinkText, List, Name, OperatorPath,
     OutcomeBytes, OwnerName, ProgressBytes, Signature, Text, WorkPiece,
@@ -114,7 +114,7 @@ pub use request::{
 };
 pub use requester::{Requester, StartError};
 pub use responder::{Delivery, End, RespondError, Responder, Ticket, Work};
-pub use response::{After, Arrived, ContentSum, Mount, Piece, Reply};
+pub use response::{After, Arrived, ContentSum, FetchedFile, FetchedFiles, Mount, Piece, Reply};
 pub use seam::{Ask, AskError, Respond, Serve, settled};
 pub use seen::{
     Acls, Attribute, Attributes, AttributesPiece, Entry, InlineAttributes, Page, PageBuilder,

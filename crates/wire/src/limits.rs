@@ -49,6 +49,13 @@ pub const PAGE_ENTRIES: usize = 4096;
 /// Extents in one frame.
 pub const EXTENTS: usize = 8 * 1024;
 
+/// Files in one request to fetch some.
+pub const FETCHED_FILES: usize = 64;
+
+/// What a file that is fetched with others takes of their room beside its content and its attributes: what
+/// it is before and after.
+pub const FETCHED_FILE_COST_BYTES: u32 = 512;
+
 /// Handles in one request to close some.
 pub const CLOSED_HANDLES: usize = 4096;
 

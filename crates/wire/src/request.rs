@@ -10,7 +10,8 @@ use crate::bounded::{List, Name, OperatorPath, Signature};
 use crate::codec::{Codec, Malformed, Reader, choice, record};
 use crate::frame::RequestId;
 use crate::limits::{
-    self, BASIS_SIGNATURES, CLOSED_HANDLES, LIST_ROOM_LEAST_BYTES, READ_BYTES, ROOM_BYTES,
+    self, BASIS_SIGNATURES, CLOSED_HANDLES, FETCHED_FILES, LIST_ROOM_LEAST_BYTES, READ_BYTES,
+    ROOM_BYTES,
 };
 use crate::seen::{Wants, file_offset};
 
@@ -378,6 +379,15 @@ pub enum Request {
     /// All of a file as `Fetch` asks for it, but how to make it of an old one instead of its content.
     /// *Renewed.*
     Renew { file: FileAt, wants: Wants, old: OldFile, room: Room<0> },
+    /// All of some files of one directory, as `Fetch` asks for one, but those that do not come so are
+    /// only told. No link is followed. *`FetchedSome`.*
+    FetchSome {
+        dir: Handle,
+        names: List<Name, FETCHED_FILES>,
+        atime: AccessTime,
+        wants: Wants,
+        room: Room<0>,
+    },
 }
 
 choice!(Request, "request":
@@ -402,6 +412,7 @@ choice!(Request, "request":
     19 => OwnerName { of },
     20 => Sign { signature },
     21 => Renew { file, wants, old, room },
+    22 => FetchSome { dir, names, atime, wants, room },
 );
 
 impl Request {
@@ -441,6 +452,7 @@ impl Request {
             Self::OpenParent { dir }
             | Self::Reopen { dir }
             | Self::List { dir, .. }
+            | Self::FetchSome { dir, .. }
             | Self::CheckSearch { dir } => (*dir, HandleKind::Directory),
             Self::Look { at, .. } | Self::LookAtMount { at } => (at.dir(), HandleKind::Directory),
             Self::OpenChild { at, .. } | Self::Remove { at, .. } => (at.dir, HandleKind::Directory),
@@ -462,7 +474,11 @@ impl Request {
     pub(crate) fn is_for_content(&self) -> bool {
         matches!(
             self,
-            Self::Fetch { .. } | Self::Renew { .. } | Self::Read { .. } | Self::Delta { .. }
+            Self::Fetch { .. }
+                | Self::FetchSome { .. }
+                | Self::Renew { .. }
+                | Self::Read { .. }
+                | Self::Delta { .. }
         )
     }
 
@@ -472,6 +488,7 @@ impl Request {
             Self::List { room, .. } => room.bytes(),
             Self::Look { room, .. }
             | Self::Fetch { room, .. }
+            | Self::FetchSome { room, .. }
             | Self::Renew { room, .. }
             | Self::FindExtents { room, .. }
             | Self::Delta { room, .. }

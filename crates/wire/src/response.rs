@@ -6,10 +6,10 @@ use crate::bounded::{Digest, List, OwnerName};
 use crate::codec::{Codec, Malformed, Reader, choice, encode, record};
 use crate::frame::{Content, Frame, FrameKind, Header, Outgoing};
 use crate::io_fault::IoFault;
-use crate::limits::EXTENTS;
+use crate::limits::{EXTENTS, FETCHED_FILES};
 use crate::packing::Unpacker;
 use crate::request::Span;
-use crate::seen::{AttributesPiece, Page, PageEnd, Seen};
+use crate::seen::{AttributesPiece, Page, PageEnd, Seen, file_offset};
 use crate::violation::Violation;
 
 /// What a mount is known by.
@@ -48,6 +48,35 @@ pub struct After {
 }
 
 record!(After { metadata, sum });
+
+/// A file that was fetched with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedFile {
+    /// What it was before it was read.
+    pub before: Box<Seen>,
+    /// How much was read, which stands behind the content of the files before it.
+    pub bytes: u64,
+    /// What it was after that, if that is something else.
+    pub after: Option<Metadata>,
+}
+
+impl Codec for FetchedFile {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.before.write(out);
+        self.bytes.write(out);
+        self.after.write(out);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let before = Codec::read(reader)?;
+        let bytes = file_offset(Codec::read(reader)?)?;
+        Ok(Self { before, bytes, after: Codec::read(reader)? })
+    }
+}
+
+/// Files that were fetched together, in the order in which they were asked for; `None` for what does not
+/// come so: it is no file, cannot be read, or has no room.
+pub type FetchedFiles = List<Option<FetchedFile>, FETCHED_FILES>;
 
 /// A piece of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,6 +170,13 @@ pub enum Reply {
     OwnerName(Option<OwnerName>),
     /// Of what came before it.
     Sum(ContentSum),
+    /// Files that were fetched together.
+    Files {
+        /// What they are.
+        files: FetchedFiles,
+        /// Of their content, one behind the other; it follows.
+        sum: ContentSum,
+    },
 }
 
 choice!(Reply, "reply":
@@ -158,6 +194,7 @@ choice!(Reply, "reply":
     11 => Fault(fault),
     12 => OwnerName(name),
     13 => Sum(sum),
+    14 => Files { files, sum },
 );
 
 /// Length of the offset before data.

@@ -21,7 +21,7 @@ use crate::request::{
     Access, AccessTime, Algorithm, Basis, ContentOf, DeltaSeed, Expected, FileAt, Follow, Handle,
     Named, OldFile, Owner, Place, Request, Room, Span, Update,
 };
-use crate::response::{After, ContentSum, Mount, Reply};
+use crate::response::{After, ContentSum, FetchedFile, Mount, Reply};
 use crate::seen::{Acls, Attribute, Attributes, Entry, Page, PageBuilder, PageEnd, Seen, Wants};
 
 mod golden;
@@ -279,7 +279,25 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         bytes(0..90, Signature::new).prop_map(|signature| Request::Sign { signature }),
         (file_at(), wants(), old_file(), room())
             .prop_map(|(file, wants, old, room)| Request::Renew { file, wants, old, room }),
+        (handle(), list(name()), atime(), wants(), room()).prop_map(
+            |(dir, names, atime, wants, room)| Request::FetchSome {
+                dir,
+                names,
+                atime,
+                wants,
+                room
+            }
+        ),
     ]
+}
+
+fn fetched_file() -> impl Strategy<Value = FetchedFile> {
+    let bytes = 0..=i64::MAX.unsigned_abs();
+    (seen(), bytes, prop::option::of(metadata())).prop_map(|(before, bytes, after)| FetchedFile {
+        before: Box::new(before),
+        bytes,
+        after,
+    })
 }
 
 pub(crate) fn reply() -> impl Strategy<Value = Reply> {
@@ -304,6 +322,8 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
         fault().prop_map(Reply::Fault),
         prop::option::of(bytes(1..40, OwnerName::new)).prop_map(Reply::OwnerName),
         sum().prop_map(Reply::Sum),
+        (list(prop::option::of(fetched_file())), sum())
+            .prop_map(|(files, sum)| Reply::Files { files, sum }),
     ]
 }
 

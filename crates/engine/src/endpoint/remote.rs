@@ -48,6 +48,8 @@ mod names;
 mod reading;
 /// Old files, of which the source makes new ones.
 mod signing;
+/// Small files that are asked for together.
+mod together;
 /// What listings have told.
 mod told;
 
@@ -214,7 +216,7 @@ impl Remote {
         let asked = Some(Instant::now());
         let id = self.ask.start(request).map_err(|error| self.error(&error))?;
         let (remote, handle) = (Arc::clone(self), Handle(id));
-        Ok(Pending { remote, handle, _ahead: None, asked, is_waiting: true })
+        Ok(Pending { remote, handle, ahead: None, asked, is_waiting: true })
     }
 
     /// Asks for what will be wanted, unless much is on its way already or it cannot be asked.
@@ -225,7 +227,7 @@ impl Remote {
         let id = self.ask.start(request).ok()?;
         Some(Pending {
             handle: Handle(id),
-            _ahead: Some(ahead),
+            ahead: Some(ahead),
             asked: None,
             is_waiting: true,
             remote: Arc::clone(self),
@@ -252,8 +254,13 @@ impl Remote {
         if let Some(taken) = take(pending.wait()?)? {
             return Ok(taken);
         }
-        self.repairs.fetch_add(1, Ordering::Relaxed);
+        self.note_repair();
         take(self.ask(again)?)?.ok_or_else(sums::damaged)
+    }
+
+    /// An answer came damaged, and is asked for again.
+    fn note_repair(&self) {
+        self.repairs.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The error as a call on this host would have given it.
@@ -343,7 +350,7 @@ struct Pending {
     /// By it what the request opens is known at once.
     handle: Handle,
     /// Held until its answer is taken.
-    _ahead: Option<Share>,
+    ahead: Option<Share>,
     /// When, if it is waited for from then on.
     asked: Option<Instant>,
     is_waiting: bool,
@@ -351,13 +358,18 @@ struct Pending {
 
 impl Pending {
     /// Waits for its answer.
-    fn wait(mut self) -> io::Result<Answer> {
+    fn wait(self) -> io::Result<Answer> {
+        self.wait_and_hold().0
+    }
+
+    /// The same, with what it takes of what may be asked ahead: to be held for as long as the answer is.
+    fn wait_and_hold(mut self) -> (io::Result<Answer>, Option<Share>) {
         self.is_waiting = false;
         let answer = self.remote.ask.wait(self.handle.0);
         if let (Some(asked), Ok(_)) = (self.asked, &answer) {
             self.remote.note_round_trip(asked);
         }
-        answer.map_err(|error| self.remote.error(&error))
+        (answer.map_err(|error| self.remote.error(&error)), self.ahead.take())
     }
 }
 

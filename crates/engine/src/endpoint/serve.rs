@@ -274,6 +274,10 @@ impl Server {
                 let dir = self.dir_to_read(answering, &file)?;
                 content::fetch(answering, &self.opener(&dir), &file, wants, room.bytes())
             }
+            Request::FetchSome { dir, names, atime, wants, room } => {
+                let how = content::Together { atime: of_wire(atime), wants, room: room.bytes() };
+                self.fetch_some(answering, dir, names.as_slice(), &how)
+            }
             Request::Renew { file, wants, old, room } => {
                 let dir = self.dir_to_read(answering, &file)?;
                 searching::renew(answering, &self.opener(&dir), &file, wants, &old, room.bytes())

@@ -180,12 +180,14 @@ impl SourceDir {
         }
     }
 
-    /// Opens a file that will be read; where that takes long, without waiting for it.
+    /// Opens a file that will be read; where that takes long, not before it is fetched or wanted.
     /// Then it is told by what is asked of the file first that it cannot be opened.
     pub(crate) fn open_file_ahead(&self, name: &[u8], atime: AccessTime) -> io::Result<SourceFile> {
         match self {
             Self::Local(_) => self.open_file(name, atime),
-            Self::Remote(dir) => dir.begin_file(name, Follow::Never, atime).map(SourceFile::remote),
+            Self::Remote(dir) => {
+                dir.file_to_read(name, Follow::Never, atime).map(SourceFile::remote)
+            }
         }
     }
 

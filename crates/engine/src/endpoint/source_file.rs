@@ -61,16 +61,27 @@ impl SourceFile {
         matches!(self, Self::Remote(_))
     }
 
-    /// Asks for the first `len` bytes to be on their way while something else is done. False if too much
-    /// is on its way already.
-    pub(crate) fn fetch(&self, len: NonZeroU64) -> bool {
-        match self {
-            Self::Local(file) => {
-                file.fetch(len);
-                true
+    /// Asks for the first `len` bytes of files to be on their way while something else is done. `now` is
+    /// wanted at once. Says how many of `later`, from the first on, are on their way: not all, if too much
+    /// is already.
+    pub(crate) fn fetch<'a>(
+        now: Option<&'a Self>,
+        later: impl Iterator<Item = &'a Self>,
+        len: NonZeroU64,
+    ) -> usize {
+        fn remote(file: &SourceFile) -> Option<&RemoteFile> {
+            match file {
+                SourceFile::Local(_) => None,
+                SourceFile::Remote(file) => Some(file),
             }
-            Self::Remote(file) => file.begin(),
         }
+        let mut later = later.peekable();
+        let mut count = 0;
+        while let Some(Self::Local(file)) = later.next_if(|file| !file.is_from_afar()) {
+            file.fetch(len);
+            count += 1;
+        }
+        count + RemoteFile::begin_all(now.and_then(remote), later.map_while(remote))
     }
 
     /// The file, where it lies on another host that can say how it comes of an old one.

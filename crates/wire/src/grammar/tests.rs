@@ -8,7 +8,7 @@ use crate::frame::Content;
 use crate::fuzzing::one_of_each;
 use crate::io_fault::{FaultKind, IoFault};
 use crate::request::{Request, Span};
-use crate::response::{After, ContentSum, Mount, Piece, Reply};
+use crate::response::{After, ContentSum, FetchedFile, Mount, Piece, Reply};
 use crate::seen::{Attributes, Entry, PageBuilder, PageEnd, Seen};
 
 fn metadata() -> Metadata {
@@ -57,6 +57,16 @@ fn after() -> Piece {
     Reply::After(After { metadata: metadata(), sum: ContentSum::default() }).into()
 }
 
+fn files(lengths: &[Option<u64>]) -> Piece {
+    let file = |bytes| {
+        let before = Box::new(Seen::bare(metadata()));
+        FetchedFile { before, bytes, after: None }
+    };
+    let files = lengths.iter().map(|length| length.map(file)).collect();
+    let files = List::new(files).expect("they are few");
+    Reply::Files { files, sum: ContentSum::default() }.into()
+}
+
 fn operations() -> Piece {
     Piece::Operations(content(5))
 }
@@ -92,7 +102,7 @@ fn bad(request: &Request, pieces: &[Piece]) {
 fn each_request_takes_its_own_kind_of_response_and_no_other() {
     let opened = || Reply::Opened(metadata()).into();
     let mount = || Reply::Mount(Mount { id: None, is_root: None }).into();
-    let kinds: [&[Piece]; 12] = [
+    let kinds: [&[Piece]; 13] = [
         &[Reply::Done.into()],
         &[opened()],
         &[seen()],
@@ -105,6 +115,7 @@ fn each_request_takes_its_own_kind_of_response_and_no_other() {
         &[mount()],
         &[Reply::Size(5).into()],
         &[Reply::OwnerName(None).into()],
+        &[files(&[None, Some(5)]), data(0, 5)],
     ];
     for request in one_of_each() {
         let taken: Vec<_> =
@@ -203,6 +214,27 @@ fn a_file_is_renewed_by_operations_between_two_looks_at_it() {
     bad(&renew, &[seen(), operations(), attributes(), after()]);
     bad(&renew, &[seen(), data(0, 10), after()]);
     bad(&renew, &[operations(), after()]);
+}
+
+#[test]
+fn files_that_are_fetched_together_are_as_many_and_as_long_as_told() {
+    let some = request(|it| matches!(it, Request::FetchSome { .. }));
+    good(&some, &[files(&[Some(10), Some(5)]), data(0, 10), data(10, 5)]);
+    good(&some, &[files(&[None, Some(5)]), data(0, 5)]);
+    good(&some, &[files(&[None, Some(0)])]);
+    good(&some, &[files(&[Some(10), None]), data(0, 5), fault()]);
+    bad(&some, &[files(&[Some(10)]), data(0, 10)]);
+    bad(&some, &[files(&[Some(10), None, None]), data(0, 10)]);
+    bad(&some, &[files(&[Some(10), Some(5)])]);
+    bad(&some, &[files(&[Some(10), Some(5)]), data(0, 10)]);
+    bad(&some, &[files(&[Some(10), Some(5)]), data(0, 10), data(10, 6)]);
+    bad(&some, &[files(&[Some(10), Some(5)]), data(0, 10), data(9, 6)]);
+    bad(&some, &[files(&[Some(10), Some(5)]), data(0, 10), data(10, 5), data(15, 1)]);
+    bad(&some, &[files(&[None, None]), files(&[None, None])]);
+    let longest = Some(i64::MAX.unsigned_abs());
+    bad(&some, &[files(&[longest, longest]), data(0, 10)]);
+    bad(&some, &[data(0, 10)]);
+    bad(&some, &[seen(), data(0, 10), after()]);
 }
 
 #[test]

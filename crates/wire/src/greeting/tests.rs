@@ -46,7 +46,7 @@ fn what_is_said_is_heard_however_it_is_chunked() {
 #[test]
 fn the_first_part_has_its_form_for_all_time() {
     let bytes = greeting(&hello(), None);
-    assert_eq!(bytes[..10], *b"\x8dLANE\r\n\n\x05\0");
+    assert_eq!(bytes[..10], *b"\x8dLANE\r\n\n\x06\0");
     assert_eq!(bytes[10..16], *b"\x050.1.0");
 }
 
@@ -72,7 +72,7 @@ fn another_revision_says_so_whatever_comes_after_it() {
     );
     assert_eq!(
         error.to_string(),
-        "the other side speaks revision 7 of the protocol (lanesync 0.1.0), this one revision 5: \
+        "the other side speaks revision 7 of the protocol (lanesync 0.1.0), this one revision 6: \
          install the same version on both"
     );
 }

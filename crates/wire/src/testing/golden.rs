@@ -17,7 +17,7 @@ use crate::lane_talk::{
     Pass, PortRange,
 };
 use crate::request::Span;
-use crate::response::{After, ContentSum, Mount, Reply};
+use crate::response::{After, ContentSum, FetchedFile, Mount, Reply};
 use crate::seen::{Acls, Attribute, Attributes, Entry, PageBuilder, PageEnd, Seen};
 
 /// Each message as a line, so that a difference shows which one it is.
@@ -91,6 +91,15 @@ fn replies() -> Vec<Reply> {
         Reply::OwnerName(Some(OwnerName::new("root").expect("it is short"))),
         Reply::OwnerName(None),
         Reply::Sum(ContentSum([b's'; 32])),
+        Reply::Files {
+            files: List::new(vec![
+                None,
+                Some(FetchedFile { before: seen(), bytes: 300, after: None }),
+                Some(FetchedFile { before: seen(), bytes: 5, after: Some(metadata()) }),
+            ])
+            .expect("they are few"),
+            sum: ContentSum([b's'; 32]),
+        },
     ]
 }
 
@@ -134,7 +143,7 @@ fn messages() -> Vec<Message> {
 
 #[test]
 fn requests_of_this_revision() {
-    assert_eq!(REVISION, 5, "a new revision: look at all of this");
+    assert_eq!(REVISION, 6, "a new revision: look at all of this");
     check(&one_of_each(), include_str!("golden/requests.txt"));
 }
 

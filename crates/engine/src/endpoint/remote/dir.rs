@@ -423,14 +423,14 @@ impl RemoteDir {
         follow: Follow,
         atime: AccessTime,
     ) -> io::Result<RemoteFile> {
-        let file = self.begin_file(name, follow, atime)?;
+        let file = self.file_to_read(name, follow, atime)?;
+        file.begin();
         file.wait()?;
         Ok(file)
     }
 
-    /// The same without waiting for it, nor asking for it while there is no room for that: that it cannot be
-    /// opened is told by what is asked of it first.
-    pub(crate) fn begin_file(
+    /// The same without asking for it yet: that it cannot be opened is told by what is asked of it first.
+    pub(crate) fn file_to_read(
         &self,
         name: &[u8],
         follow: Follow,
@@ -438,9 +438,7 @@ impl RemoteDir {
     ) -> io::Result<RemoteFile> {
         let name = name_of(name)?;
         let told = if follow == Follow::Never { self.told(&name) } else { None };
-        let file = RemoteFile::to_read(self, self.file_at(&name, follow, atime), told.as_deref());
-        file.begin();
-        Ok(file)
+        Ok(RemoteFile::to_read(self, self.file_at(&name, follow, atime), told.as_deref()))
     }
 
     /// A file in it of which not all content will be wanted.

@@ -10,7 +10,7 @@ use model::settings::Checksum;
 use model::{Kind, Metadata};
 use parking_lot::Mutex;
 use wire::{
-    After, Algorithm, Answer, Content, ContentOf, Fetched, FileAt, Handle, Request, Room, Span,
+    After, Algorithm, Answer, ContentOf, Fetched, FileAt, Follow, Handle, Request, Room, Span,
     Wants,
 };
 
@@ -20,6 +20,7 @@ use super::extents::Extents;
 use super::known::Known;
 use super::reading::Reading;
 use super::signing::{Operations, SignedWhole};
+use super::together::{self, Part, Together, Whole};
 use super::{Held, Pending, Remote, RemoteDir, again, foreign, of_another_kind};
 use crate::checksum;
 use crate::endpoint::sums;
@@ -54,6 +55,8 @@ enum Opening {
     ReadLater(u64),
     /// All of it was asked for.
     Fetch(Pending, Room<0>),
+    /// The same together with others: it has this number among them, and needs so much room.
+    Together(Arc<Together>, usize, Room<0>),
     /// It was asked how all of it comes of an old one.
     Renew(Pending),
     /// It was asked to be opened, and perhaps for its beginning.
@@ -77,13 +80,6 @@ struct Renewed {
     after: Metadata,
     /// Where that is of no use after all.
     reopened: OnceLock<io::Result<Reader>>,
-}
-
-#[derive(Debug)]
-struct Whole {
-    before: Arc<Known>,
-    pieces: Vec<Content>,
-    after: Metadata,
 }
 
 #[derive(Debug)]
@@ -137,6 +133,37 @@ impl RemoteFile {
         let Some(begun) = begun else { return false };
         *opening = begun;
         true
+    }
+
+    /// Asks for files of one directory, see [`together::begin`].
+    pub(crate) fn begin_all<'a>(
+        now: Option<&'a Self>,
+        later: impl Iterator<Item = &'a Self>,
+    ) -> usize {
+        together::begin(now, later)
+    }
+
+    /// The room that it needs, if all of it is to be asked for, and was not yet.
+    pub(super) fn room_among_others(&self) -> Option<Room<0>> {
+        match *self.opening.lock() {
+            Opening::FetchLater(room) => Some(room),
+            _ => None,
+        }
+    }
+
+    /// True if one request can ask for both.
+    pub(super) fn lies_beside(&self, other: &Self) -> bool {
+        let how = |file: &Self| (file.at.at.dir, file.at.follow, file.at.atime);
+        self.at.follow == Follow::Never && how(self) == how(other)
+    }
+
+    /// It was asked for together with others.
+    pub(super) fn comes_with(&self, together: &Arc<Together>, number: usize, room: Room<0>) {
+        *self.opening.lock() = Opening::Together(Arc::clone(together), number, room);
+    }
+
+    pub(super) fn at(&self) -> &FileAt {
+        &self.at
     }
 
     /// A file of which not all content will be wanted. Does not wait for it.
@@ -210,14 +237,20 @@ impl RemoteFile {
         let opening = mem::take(&mut *self.opening.lock());
         match opening {
             Opening::Fetch(pending, room) => self.fetched(pending, room),
-            Opening::FetchLater(room) => {
-                let request = fetch_request(self.remote(), &self.at, room);
-                self.fetched(self.remote().start(request)?, room)
-            }
+            Opening::Together(together, number, room) => match together.file(number) {
+                Some(whole) => Ok(Opened::Whole(whole)),
+                None => self.fetch(room),
+            },
+            Opening::FetchLater(room) => self.fetch(room),
             Opening::Renew(pending) => self.renewed(pending),
             Opening::Open(opening, reading) => Opened::held(opening, reading),
             Opening::Later | Opening::ReadLater(_) => self.open(),
         }
+    }
+
+    fn fetch(&self, room: Room<0>) -> io::Result<Opened> {
+        let request = fetch_request(self.remote(), &self.at, room);
+        self.fetched(self.remote().start(request)?, room)
     }
 
     fn fetched(&self, pending: Pending, room: Room<0>) -> io::Result<Opened> {
@@ -227,7 +260,8 @@ impl RemoteFile {
         let before = Arc::new(Known::from(before));
         match after {
             Some(after) => {
-                Ok(Opened::Whole(Whole { before, pieces, after: foreign(after.metadata) }))
+                let (content, after) = (Part::all(pieces), foreign(after.metadata));
+                Ok(Opened::Whole(Whole { before, content, after }))
             }
             // What is no file, or longer than it was told, does not come so.
             None => self.open(),
@@ -312,7 +346,7 @@ impl RemoteFile {
         let opened = self.opened()?;
         self.is_read.store(true, Ordering::Relaxed);
         match opened {
-            Opened::Whole(whole) => Ok(whole.read_at(buffer, offset)),
+            Opened::Whole(whole) => Ok(whole.content.read_at(buffer, offset)),
             Opened::Held(reader) => reader.read_at(buffer, offset),
             Opened::Renewed(renewed) => self.reopened(renewed)?.read_at(buffer, offset),
         }
@@ -358,24 +392,6 @@ impl Opened {
     fn held(opening: Pending, reading: Reading) -> io::Result<Self> {
         let (held, as_opened) = Held::wait_for(opening)?;
         Ok(Self::Held(Reader { held, as_opened, reading, extents: Extents::default() }))
-    }
-}
-
-impl Whole {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> usize {
-        let (mut filled, mut begin) = (0, 0);
-        for piece in &self.pieces {
-            let at = offset + filled as u64;
-            let end = begin + piece.len() as u64;
-            if at < end && filled < buffer.len() {
-                let passed = usize::try_from(at - begin).expect("it is within a piece");
-                let read = (piece.len() - passed).min(buffer.len() - filled);
-                buffer[filled..filled + read].copy_from_slice(&piece[passed..passed + read]);
-                filled += read;
-            }
-            begin = end;
-        }
-        filled
     }
 }
 

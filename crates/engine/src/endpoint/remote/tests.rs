@@ -1,6 +1,7 @@
 //! What a source on another host costs, and what becomes of it when the session ends.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use model::{Destination, Event, Job, Kind, Metadata, Settings, Sink, Source, Tim
 use proptest::prelude::*;
 use sched::Cancel;
 use tempfile::TempDir;
-use wire::{Capacity, Name, Request};
+use wire::{Capacity, Name, Piece, Request};
 
 use super::dir::just_before;
 use super::foreign;
@@ -19,6 +20,9 @@ use crate::endpoint::{Attributed, Directory, Endpoint, SourceDir, SourceFile};
 use crate::{Outcome, Stop, Surroundings, run_from};
 
 mod damage;
+
+/// Small files that are asked for together.
+mod together;
 
 /// How often a job waits for the way between the hosts.
 mod round_trips;
@@ -208,6 +212,7 @@ fn many_files_may_be_begun_and_none_is_lost() {
     top.list().unwrap();
     let open = |number| top.open_file_ahead(format!("file{number}").as_bytes(), AccessTime::Keep);
     let begun: Vec<_> = (0..100).map(|number| open(number).unwrap()).collect();
+    assert_eq!(SourceFile::fetch(None, begun.iter(), NonZeroU64::MIN), 100);
     for file in begun.iter().step_by(2) {
         assert!(whole(file) == content);
     }
@@ -389,7 +394,7 @@ fn the_destination_may_be_the_source_of_the_other_host() {
 #[test]
 fn a_run_whose_session_ends_says_so() {
     let tree = Tree::new();
-    for number in 0..100 {
+    for number in 0..1000 {
         tree.write(&format!("file{number}"), b"content");
     }
     let to = tempfile::tempdir().unwrap();

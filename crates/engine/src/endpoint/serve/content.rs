@@ -8,8 +8,9 @@ use fs::{Dir, File};
 use model::settings::Checksum;
 use model::{Inode, Kind};
 use wire::{
-    After, Algorithm, AttributesPiece, Content, ContentOf, ContentSum, Digest, FaultKind, FileAt,
-    Follow, Handle, IoFault, List, Malformed, Name, Piece, Reply, Span, Wants, limits,
+    After, Algorithm, AttributesPiece, Content, ContentOf, ContentSum, Digest, FaultKind,
+    FetchedFile, FileAt, Follow, Handle, IoFault, List, Malformed, Name, Piece, Reply, Span, Wants,
+    limits,
 };
 
 use super::look::{self, Detailed, Subject};
@@ -146,6 +147,89 @@ pub(super) fn begin(
     Ok(Some(Begun { file, size }))
 }
 
+/// How files are fetched together.
+pub(super) struct Together {
+    pub(super) atime: fs::AccessTime,
+    pub(super) wants: Wants,
+    /// For all of them, in bytes.
+    pub(super) room: u32,
+}
+
+/// Files that are read one after the other.
+#[derive(Default)]
+struct Gathered {
+    files: Vec<Option<FetchedFile>>,
+    content: Vec<u8>,
+    room_taken: u64,
+    attribute_bytes: usize,
+}
+
+impl Gathered {
+    /// Reads all of one more; `None` if it does not come so.
+    fn read(
+        &mut self,
+        opener: &Opener<'_>,
+        name: &Name,
+        how: &Together,
+    ) -> io::Result<Option<FetchedFile>> {
+        let kind = Subject::name(opener.dir, name, Follow::Never).metadata()?.kind;
+        if kind != Kind::File {
+            return Ok(None);
+        }
+        let file = opener.open(name, Follow::Never, how.atime)?;
+        let before = look::look(&Subject::File(&file), how.wants)?;
+        let size = before.seen.metadata.size;
+        let Some(room_taken) = self.room_taken_with(&before, how.room) else { return Ok(None) };
+        let begin = self.content.len();
+        self.content.resize(begin + usize::try_from(size).map_err(io::Error::other)?, 0);
+        let read = file.read_at(&mut self.content[begin..], 0);
+        let after = read.and_then(|read| {
+            self.content.truncate(begin + read);
+            file.metadata()
+        });
+        if after.is_err() {
+            self.content.truncate(begin);
+        }
+        let after = after?;
+        (self.room_taken, self.attribute_bytes) =
+            (room_taken, self.attribute_bytes + before.attribute_bytes());
+        let bytes = (self.content.len() - begin) as u64;
+        let after = (after != before.seen.metadata).then_some(after);
+        Ok(Some(FetchedFile { before: Box::new(before.seen), bytes, after }))
+    }
+
+    /// The room that is taken with one more, if there is so much, and its attributes can be told with
+    /// those of the others.
+    fn room_taken_with(&self, before: &Detailed, room_bytes: u32) -> Option<u64> {
+        let Detailed { seen, more } = before;
+        let attribute_bytes = before.attribute_bytes();
+        let is_told =
+            !matches!(seen.attributes, Some(Err(_))) && !matches!(seen.acls, Some(Err(_)));
+        let is_short = self.attribute_bytes + attribute_bytes <= limits::INLINE_ATTRIBUTES_BYTES;
+        let fixed_bytes = u64::from(limits::FETCHED_FILE_COST_BYTES) + attribute_bytes as u64;
+        let taken = self.room_taken.saturating_add(seen.metadata.size).saturating_add(fixed_bytes);
+        let has_room = taken <= room_bytes.into() && seen.metadata.kind == Kind::File;
+        (has_room && is_told && is_short && more.is_empty()).then_some(taken)
+    }
+
+    /// Answers with all of them.
+    fn hand_in(self, answering: &mut Answering<'_>) -> Result<(), Halt> {
+        let sum = sums::of(blake3::Hasher::new().update(&self.content));
+        let told = Reply::Files { files: List::new(self.files)?, sum };
+        if self.content.is_empty() {
+            return answering.last(told);
+        }
+        answering.more(told)?;
+        let (mut content, mut offset) = (self.content, 0);
+        while content.len() > limits::CONTENT_BYTES {
+            let rest = content.split_off(limits::CONTENT_BYTES);
+            answering.more(Piece::Data { offset, content: Content::new(content)? })?;
+            (content, offset) = (rest, offset + limits::CONTENT_BYTES as u64);
+        }
+        answering.last(Piece::Data { offset, content: Content::new(content)? })
+    }
+}
+
 /// Answers where a file has data.
 pub(super) fn find_extents(
     answering: &mut Answering<'_>,
@@ -211,6 +295,29 @@ impl Server {
             answering.respond.leave_as_is();
         }
         Ok(dir)
+    }
+
+    /// Answers with what some files of a directory are, and all that is in them.
+    pub(super) fn fetch_some(
+        &self,
+        answering: &mut Answering<'_>,
+        dir: Handle,
+        names: &[Name],
+        how: &Together,
+    ) -> Result<(), Halt> {
+        let dir = self.dir(dir)?;
+        if names.iter().all(|name| self.is_as_is(name)) {
+            answering.respond.leave_as_is();
+        }
+        let (opener, mut gathered) = (self.opener(&dir), Gathered::default());
+        for name in names {
+            answering.go_on()?;
+            let may_be_read = self.reach_at(&dir, name, Kind::File).is_ok();
+            // Who asks for it alone is told why it does not come.
+            let file = may_be_read.then(|| gathered.read(&opener, name, how).ok().flatten());
+            gathered.files.push(file.flatten());
+        }
+        gathered.hand_in(answering)
     }
 
     /// A file that is open and read.

@@ -27,6 +27,12 @@ impl ToldOwners {
                     page.entries().iter().filter_map(|entry| entry.seen.as_ref()?.as_ref().ok());
                 seen.for_each(|seen| self.note_of_seen(seen));
             }
+            Reply::Files { files, .. } => {
+                for file in files.as_slice().iter().flatten() {
+                    self.note_of_seen(&file.before);
+                    file.after.iter().for_each(|after| self.note_of_metadata(after));
+                }
+            }
             _ => {}
         }
     }

@@ -16,6 +16,8 @@ use super::*;
 
 /// What is served, and what is not.
 mod terms;
+/// Files that are fetched together.
+mod together;
 
 const LANE: LaneNumber = LaneNumber::FIRST;
 const NOW: Duration = Duration::ZERO;
