@@ -234,13 +234,7 @@ impl Server {
         match request {
             Request::OpenRoot { path, access } => self.open_root(answering, &path, access),
             Request::OpenChild { at, access, follow, atime } => {
-                let dir = self.dir(at.dir)?;
-                let reach = self.reach_at(&dir, &at.name, Kind::Directory)?;
-                let child = self.open_child(&dir, &at.name, (access, follow), of_wire(atime))?;
-                if follow != Follow::Never {
-                    self.check_followed(&dir, &child)?;
-                }
-                self.opened_child(answering, &dir, &at.name, child, reach)
+                self.open_child_at(answering, &at, (access, follow), of_wire(atime))
             }
             Request::OpenParent { dir } => {
                 let (parent, way) = open_parent(&*self.dir(dir)?)?;
@@ -448,6 +442,22 @@ impl Server {
         let metadata = dir.metadata()?;
         let served = ServedDir { dir, way, names: Mutex::default() };
         self.opened(answering, Object::Dir(Arc::new(served)), metadata)
+    }
+
+    fn open_child_at(
+        &self,
+        answering: &mut Answering<'_>,
+        at: &Named,
+        (access, follow): (Access, Follow),
+        atime: fs::AccessTime,
+    ) -> Result<(), Halt> {
+        let dir = self.dir(at.dir)?;
+        let reach = self.reach_at(&dir, &at.name, Kind::Directory)?;
+        let child = self.open_child(&dir, &at.name, (access, follow), atime)?;
+        if follow != Follow::Never {
+            self.check_followed(&dir, &child)?;
+        }
+        self.opened_child(answering, &dir, &at.name, child, reach)
     }
 
     fn opened_child(

@@ -1,3 +1,5 @@
+//! What small files cost that are asked for together, and what becomes of those that do not come so.
+
 use std::slice;
 
 use super::*;
