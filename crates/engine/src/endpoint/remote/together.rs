@@ -16,7 +16,7 @@ use crate::endpoint::sums;
 
 /// Files of one request: enough that requests do not matter, few enough that those of a directory are
 /// read by several threads.
-const FILES: usize = 16;
+const FILES: usize = 32;
 
 /// Room of one request: what is written by one worker, one file after the other, while others come.
 const ROOM_BYTES: u32 = 128 << 10;
