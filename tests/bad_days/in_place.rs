@@ -167,3 +167,20 @@ fn a_hole_is_written_to_a_device_as_zeros() {
         assert!(written == wanted.concat(), "the device has something else");
     }
 }
+
+#[test]
+fn names_of_one_file_are_written_in_place_one_after_the_other() {
+    let lab = Lab::new();
+    let names = ["a", "b", "c"];
+    for (seed, name) in names.iter().enumerate() {
+        lab.file(format!("src/{name}"), content(seed as u64, 5 << 20));
+    }
+    lab.file("dst/a", "old");
+    for name in ["b", "c"] {
+        fs::hard_link(lab.path("dst/a"), lab.path("dst").join(name)).unwrap();
+    }
+    lab.lanesync("-a --inplace --workers 8 src/ dst/").go().expect(0);
+    let now = fs::read(lab.path("dst/a")).unwrap();
+    let is_whole = |name: &&str| fs::read(lab.path("src").join(name)).unwrap() == now;
+    assert!(names.iter().any(is_whole), "torn");
+}

@@ -76,6 +76,9 @@ mod read_ahead;
 /// An entry that waits in a queue.
 mod parked;
 
+/// An entry that is looked at again.
+mod newcomer;
+
 /// What is told of such an entry.
 mod telling;
 

@@ -25,6 +25,7 @@ use crate::order::{OrderedLog, SegmentId};
 use crate::pass::{Pass, Turn};
 use crate::prune::KnownFull;
 use crate::scratch::Scratches;
+use crate::transfer::in_work::InWork;
 use crate::transfer::partial::Waiting;
 
 /// What the tasks of a run share out among them.
@@ -58,6 +59,8 @@ pub(crate) struct Run {
     told_early: Mutex<HashSet<Fault>>,
     /// Complete files that are put into place when the tree has been gone through.
     pub(crate) later: Mutex<Vec<Waiting>>,
+    /// Files that are being written in place.
+    pub(crate) in_work: InWork,
     /// What is known of directories before they are entered (`-m`).
     pub(crate) known_full: KnownFull,
     pub(crate) scratches: Scratches,
@@ -115,6 +118,7 @@ impl Run {
             deletion: Permission::new(settings.delete.ignore_errors),
             told_early: Mutex::default(),
             later: Mutex::default(),
+            in_work: InWork::default(),
             known_full: KnownFull::default(),
             scratches: Scratches::new(limits.workers),
             tells_at_destination: endpoint.is_pulled() || settings.traverse.list_only,

@@ -15,12 +15,13 @@ use crate::hard_links::{Group, Incomplete};
 use crate::names::{AlsoIn, Names};
 use crate::node::Node;
 use crate::order::SegmentId;
+use crate::parked::Parked;
 use crate::run::Run;
 use crate::scratch::Scratch;
 use crate::transfer::LongFile;
 use crate::transfer::big::BigFile;
 use crate::transfer::partial::Waiting;
-use crate::{delete, descend, entries, finalize, hard_links, scan, transfer};
+use crate::{delete, descend, entries, finalize, hard_links, newcomer, scan, transfer};
 
 /// The names found in one directory, shared by the tasks that go through them.
 pub(crate) struct Found {
@@ -61,6 +62,8 @@ pub(crate) enum Task {
     Copy(Box<LongFile>),
     /// Compare or copy the next range of a big file.
     Range(Arc<BigFile>),
+    /// Bring over an entry that waited for another to be written.
+    BringAnew(Box<Parked>),
     /// Bring over a group of hard links whose members are all known.
     Links(Box<Group>),
     /// Bring over groups of hard links of which not all members were found.
@@ -140,6 +143,7 @@ impl Task {
             Self::Files(position) | Self::Directories(position) => &position.node.run,
             Self::Copy(file) => &file.parked.node().run,
             Self::Range(big) => &big.node().run,
+            Self::BringAnew(parked) => &parked.node().run,
             Self::Links(group) => &group.node().run,
             Self::Incomplete(left) => left.run(),
             Self::PutInPlace(waiting) => &waiting.parked.node().run,
@@ -168,6 +172,7 @@ impl sched::Task for Task {
             Self::Directories(position) => descend::run(&mut worker, position),
             Self::Copy(file) => transfer::run_long(&mut worker, *file),
             Self::Range(big) => transfer::big::run_range(&mut worker, &big),
+            Self::BringAnew(parked) => newcomer::run(&mut worker, *parked),
             Self::Links(group) => hard_links::run(&mut worker, *group),
             Self::Incomplete(left) => hard_links::run_incomplete(&mut worker, left),
             Self::PutInPlace(waiting) => transfer::partial::run(&mut worker, *waiting),
@@ -207,6 +212,7 @@ impl Task {
             }
             Self::Copy(file) => file.parked.give_up(worker),
             Self::Range(big) => transfer::big::give_up(worker, &big),
+            Self::BringAnew(parked) => parked.give_up(worker),
             Self::Links(group) => hard_links::give_up(worker, *group),
             Self::Incomplete(left) => hard_links::give_up_incomplete(worker, *left),
             Self::PutInPlace(waiting) => transfer::partial::give_up(worker, *waiting),

@@ -10,6 +10,9 @@ pub(crate) mod whole;
 /// A regular file written over its old content.
 pub(crate) mod in_place;
 
+/// Which files are being written in place.
+pub(crate) mod in_work;
+
 /// A big file, in ranges that many workers copy or compare at once.
 pub(crate) mod big;
 

@@ -10,6 +10,7 @@ use crate::attributes::{Born, Extra, ExtraChange};
 use crate::backup;
 use crate::endpoint::SourceFile;
 use crate::entries::Entry;
+use crate::newcomer::Unmade;
 use crate::run::Run;
 use crate::task::Worker;
 use crate::transfer::opening::UseOfSource;
@@ -19,23 +20,24 @@ use crate::transfer::whole::{
 };
 use crate::transfer::{old_file, patching};
 
-/// Writes the file itself. A source that changed is read anew into the same open file, so that what
-/// is backed up is the file as it was before the first attempt.
+/// Writes the file itself, unless it is being written for another name. A source that changed is read
+/// anew into the same open file, so that what is backed up is the file as it was before the first
+/// attempt.
 /// Test: `an_in_place_copy_backs_up_what_was_there_before_the_first_attempt`.
 pub(crate) fn write(
     worker: &mut Worker<'_>,
     job: &mut FileJob,
     source: &SourceFile,
-) -> Result<Written, Problem> {
+) -> Result<Written, Unmade> {
     let target = match job.begun.take() {
         Some(begun) => begun,
-        None => open(worker.run, &job.entry)?,
+        None => open(worker.run, job)?,
     };
     let written = write_to(worker, job, source, &target);
     if let Err(Problem::Changed) = written {
         job.begun = Some(target);
     }
-    written
+    Ok(written?)
 }
 
 /// What of the source is wanted: with an old file in the place, only what that does not have.
@@ -117,18 +119,29 @@ fn copy(
     if copied.short { Err(Problem::Changed) } else { Ok(copied) }
 }
 
-fn open(run: &Run, entry: &Entry) -> Result<File, Problem> {
+/// Opens the file and begins to write it: what is there, or a new one.
+fn open(run: &Run, job: &mut FileJob) -> Result<File, Unmade> {
+    let FileJob { entry, in_work, .. } = job;
+    let entry = &*entry;
     let dir = target_dir(entry)?;
-    let name = entry.target_name();
-    let opened = if entry.existing.is_some() {
-        if run.settings.backup.enabled {
-            backup::copy(run, entry)?;
-        }
-        open_existing(run, entry, dir)
-    } else {
-        entry.node.target.touch();
-        dir.create_file(name, 0o600)
+    let mut begin = |inode| {
+        let is_free = run.in_work.begin(inode);
+        *in_work = is_free.then_some(inode);
+        if is_free { Ok(()) } else { Err(Unmade::InWork(inode)) }
     };
+    let Some(existing) = entry.existing else {
+        entry.node.target.touch();
+        let made = dir.create_file(entry.target_name(), 0o600);
+        let made = made.map_err(|error| entry.target_fault(Verb::Open, &error))?;
+        let metadata = made.metadata();
+        begin(metadata.map_err(|error| entry.target_fault(Verb::LookAt, &error))?.inode())?;
+        return Ok(made);
+    };
+    begin(existing.inode())?;
+    if run.settings.backup.enabled {
+        backup::copy(run, entry)?;
+    }
+    let opened = open_existing(run, entry, dir);
     Ok(opened.map_err(|error| entry.target_fault(Verb::Open, &error))?)
 }
 

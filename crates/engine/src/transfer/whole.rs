@@ -10,13 +10,15 @@ use fs::staging::{Naming, Staging};
 use fs::{Copied, Dir, Existing, File, Sparse};
 use model::settings::{Checksum, Staging as StagingChoice};
 use model::{
-    Cause, Fault, FileGauge, Gauges, ItemFlags, Kind, Metadata, Topic, Verb, Verdict, add_bytes,
+    Cause, Fault, FileGauge, Gauges, Inode, ItemFlags, Kind, Metadata, Topic, Verb, Verdict,
+    add_bytes,
 };
 
 use crate::attributes::{self, AsksForExtra, Born, Extra, ExtraChange};
 use crate::endpoint::{SourceFile, is_damaged};
 use crate::entries::Entry;
 use crate::hard_links::Dressed;
+use crate::newcomer::Unmade;
 use crate::run::Run;
 use crate::task::Worker;
 use crate::telling::Told;
@@ -25,7 +27,7 @@ use crate::transfer::old_file::OldFile;
 use crate::transfer::opening::{UseOfSource, came_damaged, open_source};
 use crate::transfer::patching::Sides;
 use crate::transfer::renewal::Renewal;
-use crate::transfer::{RANGED_FROM_BYTES, big, in_place, old_file, partial, patching};
+use crate::transfer::{RANGED_FROM_BYTES, big, in_place, in_work, old_file, partial, patching};
 use crate::wanted::Wanted;
 use crate::{backup, checksum, entries, finalize, hard_links};
 
@@ -42,13 +44,15 @@ pub(crate) struct FileJob {
     pub(crate) is_redone: bool,
     /// The file that an earlier attempt began to write in place, backed up or new.
     pub(crate) begun: Option<File>,
+    /// The file that is written in place, while others may not write it.
+    pub(crate) in_work: Option<Inode>,
     /// What is told of it while it goes on, where somebody listens.
     gauge: Option<Arc<FileGauge>>,
 }
 
 impl FileJob {
     pub(crate) fn new(entry: Entry, flags: ItemFlags, opened: Option<SourceFile>) -> Self {
-        Self { entry, flags, opened, is_redone: false, begun: None, gauge: None }
+        Self { entry, flags, opened, is_redone: false, begun: None, in_work: None, gauge: None }
     }
 
     /// Counts bytes that were there already and stay.
@@ -72,6 +76,14 @@ impl FileJob {
             gauge.add(bytes);
         }
         run.pace(bytes)
+    }
+
+    /// Gives the entry back, of which nothing is written.
+    fn give_up(self) -> Entry {
+        if let Some(gauge) = self.gauge {
+            gauge.finish();
+        }
+        self.entry
     }
 
     /// Looks at the source again before the next attempt.
@@ -158,11 +170,16 @@ pub(crate) fn run_small(worker: &mut Worker<'_>, mut job: FileJob) {
     let result = loop {
         attempt += 1;
         match write(worker, &mut job) {
-            Err(Problem::Changed) if attempt < ATTEMPTS => job.refresh(worker.run),
-            Err(Problem::Changed) => break Err(changes_always(&job.entry)),
-            result => break result,
+            Err(Unmade::Problem(Problem::Changed)) if attempt < ATTEMPTS => job.refresh(worker.run),
+            Err(Unmade::Problem(Problem::Changed)) => break Err(changes_always(&job.entry)),
+            Err(Unmade::Problem(problem)) => break Err(problem),
+            Err(Unmade::InWork(inode)) => return in_work::wait(worker, job.give_up(), inode),
+            Ok(written) => break Ok(written),
         }
     };
+    if let Some(inode) = job.in_work {
+        in_work::end(worker, inode);
+    }
     conclude(worker, &job, result);
 }
 
@@ -279,7 +296,7 @@ fn refresh(run: &Run, entry: &mut Entry) {
 }
 
 /// Writes a file by the way that the settings ask for.
-fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Written, Problem> {
+fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Written, Unmade> {
     if worker.run.settings.write.staging == StagingChoice::InPlace {
         let use_of = in_place::use_of_source(worker.run, &job.entry);
         let source = open_source(worker.run, &mut worker.scratch.totals, job, use_of)?;
@@ -310,7 +327,7 @@ fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Written, Problem>
         Ok(moved) => moved,
         Err(problem) => {
             partial::keep(worker.run, &job.entry, staged, &problem, None);
-            return Err(problem);
+            return Err(problem.into());
         }
     };
     let lacking = staged.complete(worker.run, &job.entry, &source)?;
