@@ -39,6 +39,9 @@ mod changing;
 #[path = "bad_days/in_place.rs"]
 mod in_place;
 
+#[path = "bad_days/other_case.rs"]
+mod other_case;
+
 #[path = "bad_days/what_stays.rs"]
 mod what_stays;
 

@@ -148,6 +148,11 @@ fn enter(worker: &mut Worker<'_>, way: &Way<'_>) -> Option<Node> {
             let entered = Entered { source, existing: before, wanted, target, is_left_out };
             build(worker, way, entered, layers, unopened.is_none())
         }
+        Err(_) if meets_something(way, parent) => {
+            let mut entry = *way.entry;
+            entry.presence = Presence::Unknown;
+            return enter(worker, &Way { entry: &entry, ..*way });
+        }
         Err(fault) => {
             way.fail(worker, source, fault);
             None
@@ -283,6 +288,13 @@ fn clear_the_way(
     let subject = Subject { node: way.node, name, metadata: found, segment: way.segment };
     let is_cleared = delete::remove_obstacle(worker, dir, subject);
     if is_cleared { Ok(None) } else { Err(Blocked) }
+}
+
+/// Whether something else has a name that was thought free, as of an entry of another kind (`newcomer`).
+fn meets_something(way: &Way<'_>, parent: Option<&Dir>) -> bool {
+    let is_obstacle =
+        |dir: &Dir| dir.stat(way.target_name()).is_ok_and(|there| there.kind != Kind::Directory);
+    way.entry.presence == Presence::Absent && parent.is_some_and(is_obstacle)
 }
 
 /// The attributes that a directory shall have.

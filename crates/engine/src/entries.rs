@@ -50,12 +50,19 @@ pub(crate) struct Entry {
     pub(crate) segment: SegmentId,
     /// Other names of its inode that wait to be linked to it.
     pub(crate) group: Option<GroupId>,
+    /// It is brought over for a second time, since its name or its place was taken.
+    pub(crate) is_anew: bool,
 }
 
 impl Entry {
     /// The rules in force where it lies.
     pub(crate) fn scope(&self) -> &filter::Scope {
         self.node.source.scope_of(self.layer)
+    }
+
+    /// True when it gets its name at the end of the run: not if that has come.
+    pub(crate) fn is_delayed(&self, run: &Run) -> bool {
+        run.settings.write.delay_updates && !self.is_anew
     }
 
     /// What the destination has under its name.
@@ -257,6 +264,7 @@ fn one(
         reference: None,
         segment,
         group: None,
+        is_anew: false,
     };
     bring(worker, entry, opened)
 }

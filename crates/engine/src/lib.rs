@@ -76,7 +76,7 @@ mod read_ahead;
 /// An entry that waits in a queue.
 mod parked;
 
-/// An entry that is looked at again.
+/// An entry whose name turned out to be taken.
 mod newcomer;
 
 /// What is told of such an entry.

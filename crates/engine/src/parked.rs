@@ -26,6 +26,7 @@ pub(crate) struct Parked {
     segment: SegmentId,
     layer: u16,
     is_followed: bool,
+    is_anew: bool,
 }
 
 impl Parked {
@@ -42,6 +43,7 @@ impl Parked {
             segment: entry.segment,
             layer: entry.layer,
             is_followed: entry.is_followed,
+            is_anew: entry.is_anew,
         }
     }
 
@@ -57,6 +59,7 @@ impl Parked {
             segment: OrderedLog::ROOT,
             layer: entry.layer,
             is_followed: entry.is_followed,
+            is_anew: entry.is_anew,
         }
     }
 
@@ -122,6 +125,7 @@ impl Parked {
             reference: self.reference.map(|reference| *reference),
             segment: self.segment,
             group: self.group,
+            is_anew: self.is_anew,
         })
     }
 

@@ -67,6 +67,7 @@ impl Member {
             reference: None,
             segment: self.segment,
             group: None,
+            is_anew: false,
         })
     }
 

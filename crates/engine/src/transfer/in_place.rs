@@ -3,7 +3,7 @@
 
 use delta::Update;
 use fs::{Copied, Dir, File, Sparse};
-use model::settings::Append;
+use model::settings::{Append, Staging};
 use model::{Kind, Metadata, Verb};
 
 use crate::attributes::{Born, Extra, ExtraChange};
@@ -38,6 +38,15 @@ pub(crate) fn write(
         job.begun = Some(target);
     }
     Ok(written?)
+}
+
+/// Whether something has a name that was thought free. It would show when the file is made: where that
+/// is told of beforehand, it must be known earlier.
+pub(crate) fn meets_something(run: &Run, entry: &Entry) -> bool {
+    let is_thought_free = entry.existing.is_none() && !entry.is_anew;
+    is_thought_free
+        && run.settings.write.staging == Staging::InPlace
+        && entry.target_dir.as_ref().is_some_and(|dir| dir.stat(entry.target_name()).is_ok())
 }
 
 /// What of the source is wanted: with an old file in the place, only what that does not have.
@@ -132,7 +141,7 @@ fn open(run: &Run, job: &mut FileJob) -> Result<File, Unmade> {
     let Some(existing) = entry.existing else {
         entry.node.target.touch();
         let made = dir.create_file(entry.target_name(), 0o600);
-        let made = made.map_err(|error| entry.target_fault(Verb::Open, &error))?;
+        let made = made.map_err(|error| Unmade::at_a_free_name(entry, Verb::Open, &error))?;
         let metadata = made.metadata();
         begin(metadata.map_err(|error| entry.target_fault(Verb::LookAt, &error))?.inode())?;
         return Ok(made);

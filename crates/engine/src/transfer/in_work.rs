@@ -1,6 +1,7 @@
-//! Files that are being written in place. Two names may be one file at the destination: it is written for
-//! one of them at a time, or it would be torn.
-//! Test: `names_of_one_file_are_written_in_place_one_after_the_other`.
+//! Files that are being written in place. Two names may be one file at the destination, as links or where
+//! case does not count: it is written for one of them at a time, or it would be torn.
+//! Tests: `names_of_one_file_are_written_in_place_one_after_the_other`,
+//! `of_big_files_that_are_one_there_either_arrives_whole_in_place`.
 
 use std::collections::{HashMap, hash_map};
 

@@ -16,6 +16,7 @@ use crate::attributes::ExtraChange;
 use crate::entries::Entry;
 use crate::hard_links::Dressed;
 use crate::node::Node;
+use crate::order::SegmentId;
 use crate::parked::Parked;
 use crate::run::Run;
 use crate::task::Worker;
@@ -23,7 +24,7 @@ use crate::telling::Told;
 use crate::transfer::brought;
 use crate::transfer::whole::{self, Problem, Staged};
 use crate::wanted::Wanted;
-use crate::{backup, finalize, hard_links};
+use crate::{backup, finalize, hard_links, newcomer};
 
 /// Where complete files wait for the end of the run (rsync(1), `--delay-updates`).
 const WAITING_DIR: &[u8] = b".~tmp~";
@@ -183,8 +184,9 @@ pub(crate) fn run(worker: &mut Worker<'_>, waiting: Waiting) {
     let Waiting { parked, told } = waiting;
     match resume(worker, parked, told.is_none()) {
         Ok(entry) => {
-            put_in_place(worker, &entry, told);
-            settle(worker, entry);
+            let (node, segment) = (Arc::clone(&entry.node), entry.segment);
+            put_in_place(worker, entry, told);
+            settle(worker, node, segment);
         }
         Err(node) => finalize::settle(worker, node),
     }
@@ -196,7 +198,7 @@ pub(crate) fn give_up(worker: &mut Worker<'_>, waiting: Waiting) {
     match resume(worker, parked, told.is_none()) {
         Ok(entry) => {
             leave(worker, &entry, told.is_none());
-            settle(worker, entry);
+            settle(worker, entry.node, entry.segment);
         }
         Err(node) => finalize::settle(worker, node),
     }
@@ -206,9 +208,9 @@ fn resume(worker: &mut Worker<'_>, parked: Parked, has_failed: bool) -> Result<E
     if has_failed { parked.resume_counted(worker) } else { parked.resume(worker) }
 }
 
-fn settle(worker: &mut Worker<'_>, entry: Entry) {
-    worker.run.log.close(entry.segment);
-    finalize::settle(worker, entry.node);
+fn settle(worker: &mut Worker<'_>, node: Arc<Node>, segment: SegmentId) {
+    worker.run.log.close(segment);
+    finalize::settle(worker, node);
 }
 
 /// Takes back a file that the end of the run leaves without its place.
@@ -238,43 +240,54 @@ pub(crate) fn sweep(run: &Run, dir: &Dir, name: &[u8]) -> bool {
         && dir.remove_dir(WAITING_DIR).is_ok()
 }
 
-fn put_in_place(worker: &mut Worker<'_>, entry: &Entry, told: Option<Told>) {
-    let Some(dir) = &entry.target_dir else { return };
-    let put = || -> Result<(), Problem> {
-        let failed =
-            |error: &io::Error| Problem::from(entry.target_fault(Verb::PutIntoPlace, error));
-        let holder =
-            dir.open_child(WAITING_DIR, AccessTime::Update).map_err(|error| failed(&error))?;
-        let name = entry.target_name();
-        whole::give_name(worker.run, entry, Verb::PutIntoPlace, |existing| {
-            holder.rename(name, dir, name, existing)
-        })?;
-        // The last one of a directory finds it empty.
-        drop(dir.remove_dir(WAITING_DIR));
-        Ok(())
-    };
-    match (put(), told) {
+fn put_in_place(worker: &mut Worker<'_>, entry: Entry, told: Option<Told>) {
+    match (put(worker.run, &entry), told) {
         (Ok(()), Some(told)) => {
             entry.settle(worker, told);
-            brought::content_is_safe(worker, entry);
+            brought::content_is_safe(worker, &entry);
         }
         // Its source, and those of its followers, stay.
-        (Ok(()), None) => hard_links::leader_is_there(worker, entry, Dressed::Partly),
-        (Err(Problem::LeftAlone(why)), told) => {
-            take_back(entry);
-            if told.is_some() {
-                whole::leave_alone(worker, entry, why);
-            }
-            hard_links::leader_failed(worker, entry);
+        (Ok(()), None) => hard_links::leader_is_there(worker, &entry, Dressed::Partly),
+        (Err(Problem::Fault(_)), Some(_)) if is_taken_along(&entry) => {
+            newcomer::bring_anew(worker, entry);
         }
-        (Err(Problem::Stopped | Problem::Changed), told) => leave(worker, entry, told.is_none()),
+        (Err(Problem::LeftAlone(why)), told) => {
+            take_back(&entry);
+            if told.is_some() {
+                whole::leave_alone(worker, &entry, why);
+            }
+            hard_links::leader_failed(worker, &entry);
+        }
+        (Err(Problem::Stopped | Problem::Changed), told) => leave(worker, &entry, told.is_none()),
         (Err(Problem::Fault(fault)), told) => {
             if told.is_some() {
                 entry.fail(worker, fault);
             } else {
                 worker.run.fault(&mut worker.scratch.totals, fault);
             }
-            hard_links::leader_failed(worker, entry);
+            hard_links::leader_failed(worker, &entry);
         }
     }
+}
+
+fn put(run: &Run, entry: &Entry) -> Result<(), Problem> {
+    let Some(dir) = &entry.target_dir else { return Ok(()) };
+    let failed = |error: &io::Error| Problem::from(entry.target_fault(Verb::PutIntoPlace, error));
+    let holder = dir.open_child(WAITING_DIR, AccessTime::Update).map_err(|error| failed(&error))?;
+    let name = entry.target_name();
+    whole::give_name(run, entry, Verb::PutIntoPlace, |existing| {
+        holder.rename(name, dir, name, existing)
+    })?;
+    // The last one of a directory finds it empty.
+    drop(dir.remove_dir(WAITING_DIR));
+    Ok(())
+}
+
+/// Whether a file does not wait any more and its name has another: both do where two names are one.
+fn is_taken_along(entry: &Entry) -> bool {
+    let Some(dir) = &entry.target_dir else { return false };
+    let waits = dir
+        .open_child(WAITING_DIR, AccessTime::Update)
+        .and_then(|holder| holder.stat(entry.target_name()));
+    waits.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) && is_replaced(dir, entry)
 }

@@ -29,7 +29,7 @@ use crate::transfer::patching::Sides;
 use crate::transfer::renewal::Renewal;
 use crate::transfer::{RANGED_FROM_BYTES, big, in_place, in_work, old_file, partial, patching};
 use crate::wanted::Wanted;
-use crate::{backup, checksum, entries, finalize, hard_links};
+use crate::{backup, checksum, entries, finalize, hard_links, newcomer};
 
 /// How often a file that changes while it is read is read in all; see [`changes_always`].
 pub(crate) const ATTEMPTS: u32 = 3;
@@ -140,9 +140,14 @@ impl From<Fault> for Problem {
 
 /// Runs a long file as a task.
 pub(crate) fn run(worker: &mut Worker<'_>, mut job: FileJob) {
-    job.gauge = job.entry.tell_begun(worker.run, job.flags);
     let node = Arc::clone(&job.entry.node);
     let segment = job.entry.segment;
+    if in_place::meets_something(worker.run, &job.entry) {
+        newcomer::bring_anew(worker, job.entry);
+        node.run.log.close(segment);
+        return finalize::settle(worker, node);
+    }
+    job.gauge = job.entry.tell_begun(worker.run, job.flags);
     let ranged = job.entry.source.size >= RANGED_FROM_BYTES && worker.run.may_copy_in_ranges();
     if ranged {
         // The ranges settle the node when the last of them ends.
@@ -173,6 +178,7 @@ pub(crate) fn run_small(worker: &mut Worker<'_>, mut job: FileJob) {
             Err(Unmade::Problem(Problem::Changed)) if attempt < ATTEMPTS => job.refresh(worker.run),
             Err(Unmade::Problem(Problem::Changed)) => break Err(changes_always(&job.entry)),
             Err(Unmade::Problem(problem)) => break Err(problem),
+            Err(Unmade::NameTaken) => return newcomer::bring_anew(worker, job.give_up()),
             Err(Unmade::InWork(inode)) => return in_work::wait(worker, job.give_up(), inode),
             Ok(written) => break Ok(written),
         }
@@ -192,7 +198,7 @@ pub(crate) fn conclude(worker: &mut Worker<'_>, job: &FileJob, result: Result<Wr
         Ok(Written { moved, lacking: Some(fault) }) => {
             count_as_written(worker, &job.entry, moved);
             job.entry.fail_in_transfer(worker, fault, job.flags);
-            if worker.run.settings.write.delay_updates {
+            if job.entry.is_delayed(worker.run) {
                 partial::wait(worker.run, &job.entry, None);
             } else {
                 // Others may be linked to it; its source stays, for it has what the copy lacks.
@@ -204,7 +210,7 @@ pub(crate) fn conclude(worker: &mut Worker<'_>, job: &FileJob, result: Result<Wr
             if job.is_redone {
                 tell_again(worker, &job.entry);
             }
-            if worker.run.settings.write.delay_updates {
+            if job.entry.is_delayed(worker.run) {
                 partial::wait(worker.run, &job.entry, Some(as_told(&job.entry, job.flags, moved)));
             } else {
                 content_is_safe(worker, &job.entry);
@@ -250,7 +256,7 @@ fn told_as_written(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags, mov
     }
     let settings = &worker.run.settings;
     let told = as_told(entry, flags, moved);
-    if settings.write.delay_updates && !settings.dry_run {
+    if entry.is_delayed(worker.run) && !settings.dry_run {
         // It counts when it has its name.
         entry.tell_line(worker.run, told);
     } else {
@@ -507,7 +513,7 @@ impl Staged {
         let dir = target_dir(entry)?;
         let name = entry.target_name();
         entry.node.target.touch();
-        if run.settings.write.delay_updates {
+        if entry.is_delayed(run) {
             return partial::put_aside(run, entry, &mut self.staging).map_err(Problem::from);
         }
         give_name(run, entry, Verb::Publish, |existing| match existing {
