@@ -29,7 +29,7 @@ const CAPABILITIES: [(&str, Ability); 23] = [
     ("hardlinks", Ability::Has(true)),
     ("hardlink_specials", Ability::Has(true)),
     ("hardlink_symlinks", Ability::Has(true)),
-    ("IPv6", Ability::Has(false)),
+    ("IPv6", Ability::Has(true)),
     ("atimes", Ability::Has(true)),
     ("batchfiles", Ability::Has(false)),
     ("inplace", Ability::Has(true)),
@@ -50,6 +50,8 @@ const OPTIMIZATIONS: [(&str, Ability); 4] = [
     ("openssl_crypto", Ability::Has(false)),
     ("asm_MD5", Ability::Has(false)),
 ];
+
+const COMPRESSIONS: [&str; 3] = ["zstd", "lz4", "none"];
 
 #[derive(Clone, Copy, Serialize)]
 #[serde(untagged)]
@@ -78,12 +80,13 @@ fn text() -> String {
          Capabilities:\n{capabilities}\
          Optimizations:\n{optimizations}\
          Checksum list:\n    {checksums}\n\
-         Compress list:\n    none\n\
+         Compress list:\n    {compressions}\n\
          Daemon auth list:\n    none\n\
          \n\
          lanesync comes with no warranty. It is free software under either of the MIT licence\n\
          and the Apache License, version 2.0.\n",
         url = env!("CARGO_PKG_REPOSITORY"),
+        compressions = COMPRESSIONS.join(" "),
         capabilities = wrapped(&CAPABILITIES),
         optimizations = wrapped(&OPTIMIZATIONS),
     )
@@ -162,7 +165,7 @@ fn json() -> String {
         capabilities: Table(&CAPABILITIES),
         optimizations: Table(&OPTIMIZATIONS),
         checksum_list: Checksum::NAMES.iter().map(|row| row.1).collect(),
-        compress_list: ["zstd", "lz4", "none"],
+        compress_list: COMPRESSIONS,
         daemon_auth_list: [],
         license: env!("CARGO_PKG_LICENSE"),
         caveat: "lanesync comes with no warranty",
