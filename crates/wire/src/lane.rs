@@ -215,8 +215,9 @@ impl Link {
             }
             _ => {}
         }
-        if now >= self.spoke + self.patience.keepalive && self.outgoing.is_none() {
-            self.outgoing = Some(Outgoing::frame(Header::plain(FrameKind::Keepalive), &[]));
+        if now >= self.spoke + self.patience.keepalive {
+            let keepalive = || Outgoing::frame(Header::plain(FrameKind::Keepalive), &[]);
+            self.outgoing.get_or_insert_with(keepalive);
             // Should it not get out, asking again and again would not help.
             self.spoke = now;
         }

@@ -88,6 +88,8 @@ fn run(shared: &Shared) {
                 Ok(()) if speaks => shared.change(|state| state.link_speaks(key)),
                 Ok(()) => {}
             }
+            // What is due already is not what this thread is about to sleep through.
+            let deadline = deadline.max(now);
             next = Some(next.map_or(deadline, |next: Duration| next.min(deadline)));
         }
         match next {

@@ -110,6 +110,21 @@ fn an_idle_lane_stays_alive_and_a_silent_one_does_not() {
 }
 
 #[test]
+fn a_lane_whose_keepalives_do_not_get_out_is_due_no_more_often() {
+    let (mut near, mut far) = (link(opener(0)), link(LaneEnd::FirstAcceptor));
+    pass(&mut near, &mut far, at(0)).expect("it is sound");
+    pass(&mut far, &mut near, at(0)).expect("it is sound");
+    let Patience { silence, keepalive, .. } = Patience::default();
+    let mut now = at(0);
+    while near.deadline() < silence {
+        assert_eq!(near.deadline(), now + keepalive);
+        now = near.deadline();
+        near.tick(now).expect("it is not due");
+    }
+    assert_eq!(near.tick(silence), Err(Violation::Silent(silence)));
+}
+
+#[test]
 fn who_did_not_listen_for_a_while_takes_nobody_for_silent() {
     let (mut near, mut far) = (link(opener(0)), link(LaneEnd::FirstAcceptor));
     pass(&mut near, &mut far, at(0)).expect("it is sound");

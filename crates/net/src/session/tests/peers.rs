@@ -95,6 +95,18 @@ fn a_peer_that_is_silent_is_given_up() {
 }
 
 #[test]
+fn a_peer_that_takes_nothing_any_more_is_given_up() {
+    // Long enough that who waits for it in vain could be taken for one who was stopped.
+    let silence = Duration::from_millis(1500);
+    let patience =
+        Patience { silence, keepalive: Duration::from_millis(10), ..Patience::default() };
+    let (session, _peer) = ByHand::greet_one_that_waits(patience);
+    session.begin(Task::ServeSource, &vec![0; 4_000_000]).unwrap();
+    let over = session.hear().unwrap_err();
+    assert_eq!(over.cause, Cause::Broken(Violation::Silent(silence)));
+}
+
+#[test]
 fn who_has_nothing_to_say_says_so() {
     let keepalive = Duration::from_millis(1);
     let (_session, mut peer) = ByHand::greet(Patience { keepalive, ..Patience::default() });
