@@ -198,3 +198,43 @@ fn of_big_files_that_are_one_there_either_arrives_whole_in_place() {
         }
     }
 }
+
+#[test]
+fn what_was_brought_to_a_name_in_another_case_is_not_deleted_afterwards() {
+    let prepare = |lab: &Lab| {
+        lab.file("src/file", "new");
+        lab.file("src/dir/inner", "inner");
+        lab.file("src/to_dir/inner", "inner");
+        symlink("new", lab.path("src/link")).unwrap();
+        lab.file("src/one", "one");
+        fs::hard_link(lab.path("src/one"), lab.path("src/two")).unwrap();
+        lab::age(&lab.path("src"));
+        for name in ["FILE", "DIR/INNER", "TO_DIR", "LINK", "TWO", "extraneous"] {
+            lab.file(format!("backing/{name}"), "something old");
+        }
+    };
+    for setting in ["--delete-after", "--delete-delay", "--delete --max-delete=9"] {
+        for mode in ["", "-H", "--inplace", "--remove-source-files", "--inplace -b --suffix=.old"] {
+            for workers in WORKERS {
+                let lab = Lab::new();
+                lab.dir("backing");
+                prepare(&lab);
+                let _mount = folds(&lab, "backing", "dst");
+                let options = format!("-a {setting} {mode} {workers}");
+                let done = lab.lanesync(&format!("{options} src/ dst/")).go().expect(0);
+                let read = |name: &str| fs::read_to_string(lab.path("dst").join(name));
+                for (name, expected) in
+                    [("file", "new"), ("dir/inner", "inner"), ("to_dir/inner", "inner")]
+                {
+                    assert_eq!(read(name).unwrap(), expected, "{options}: {done}");
+                }
+                assert_eq!(fs::read_link(lab.path("dst/link")).unwrap(), Path::new("new"));
+                assert_eq!(
+                    (read("one").unwrap(), read("two").unwrap()),
+                    ("one".into(), "one".into())
+                );
+                read("extraneous").unwrap_err();
+            }
+        }
+    }
+}

@@ -348,7 +348,9 @@ fn make_target(
                 _ => 0o700,
             };
             match parent.make_dir(name, mode) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    way.node.note_taken(name);
+                }
                 made => made.map_err(failed(Verb::MakeDirectory))?,
             }
             way.node.target.touch();

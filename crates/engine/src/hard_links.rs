@@ -514,6 +514,9 @@ fn link_to(
     };
     let was_there = entry.existing.is_some();
     if now.is_some() {
+        if !was_there {
+            entry.node.note_taken(to_name);
+        }
         // What was given to the leader, this name may have got with it.
         entry.existing = run.stat(to, to_name).ok();
     }

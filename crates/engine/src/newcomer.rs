@@ -45,6 +45,9 @@ impl Unmade {
 
 /// Brings an entry over in view of what has its name now.
 pub(crate) fn bring_anew(worker: &mut Worker<'_>, entry: Entry) {
+    if entry.existing.is_none() {
+        entry.node.note_taken(entry.target_name());
+    }
     let dir = entry.target_dir.as_ref();
     match entries::look_at_target(&entry.node, dir, &entry.name, Presence::Unknown) {
         Ok(existing) => {

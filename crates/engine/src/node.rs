@@ -59,6 +59,8 @@ pub(crate) struct Node {
     pub(crate) finish: Option<Finish>,
     /// Something is deleted in it when all else is done; until then nobody may need it.
     is_put_off: AtomicBool,
+    /// Names that were thought free and were not, where something is deleted in it later.
+    taken: Mutex<Vec<Box<[u8]>>>,
     /// `--existing`: it is not there and not made; what is in it is counted and left out.
     pub(crate) is_left_out: bool,
     /// Tasks and children not done yet.
@@ -83,6 +85,7 @@ impl Node {
             line: Mutex::new(None),
             finish: None,
             is_put_off: AtomicBool::new(false),
+            taken: Mutex::default(),
             is_left_out: false,
             pending: AtomicUsize::new(1),
         }
@@ -333,6 +336,17 @@ impl Node {
 
     pub(crate) fn is_put_off(&self) -> bool {
         self.is_put_off.load(Ordering::Relaxed)
+    }
+
+    /// Notes that something has a name at the destination that was thought free.
+    pub(crate) fn note_taken(&self, name: &[u8]) {
+        if self.is_put_off() {
+            self.taken.lock().push(name.into());
+        }
+    }
+
+    pub(crate) fn taken_names(&self) -> Vec<Box<[u8]>> {
+        self.taken.lock().clone()
     }
 
     /// One more task or child to wait for.

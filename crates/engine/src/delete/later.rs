@@ -6,12 +6,12 @@
 //! Guarded by `pitfall_03_what_is_moved_away_is_not_extraneous_afterwards`.
 
 use std::cmp::Ordering;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use filter::Scope;
 use model::settings::{DeleteLimit, DeleteWhen};
-use model::{Cause, Kind, Verb};
+use model::{Cause, Inode, Kind, Verb};
 
 use crate::finalize;
 use crate::merge_files::rules_in_force;
@@ -103,6 +103,7 @@ pub(crate) fn run(worker: &mut Worker<'_>, mut deletions: Deletions) {
     let Some(PutOff { node, names, segment, late_rules }) = deletions.left.pop_front() else {
         return;
     };
+    let names = without_taken(&node, names);
     match late_rules.unwrap_or_else(|| Ok(node.target.scope.clone())) {
         Ok(rules) => super::extraneous(worker, &node, &names, segment, &rules),
         Err(cause) => {
@@ -115,6 +116,21 @@ pub(crate) fn run(worker: &mut Worker<'_>, mut deletions: Deletions) {
     if !deletions.left.is_empty() {
         worker.spawn(Task::Delete(Box::new(deletions)));
     }
+}
+
+/// Leaves out what an entry was brought to under another name, where the file system takes the two for
+/// one: it is not extraneous. Another link to it is not told apart from it and stays, too.
+/// Test: `what_was_brought_to_a_name_in_another_case_is_not_deleted_afterwards`.
+fn without_taken(node: &Node, mut names: Vec<Name>) -> Vec<Name> {
+    let taken = node.taken_names();
+    if !taken.is_empty()
+        && let Ok(Some(dir)) = node.target_dir()
+    {
+        let inode = |name: &[u8]| dir.stat(name).ok().map(|there| there.inode());
+        let taken: HashSet<Inode> = taken.iter().filter_map(|name| inode(name)).collect();
+        names.retain(|it| inode(&it.name).is_none_or(|inode| !taken.contains(&inode)));
+    }
+    names
 }
 
 /// Settles directories in which nothing is deleted any more.

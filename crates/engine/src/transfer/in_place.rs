@@ -4,7 +4,7 @@
 use delta::Update;
 use fs::{Copied, Dir, File, Sparse};
 use model::settings::{Append, Staging};
-use model::{Kind, Metadata, Verb};
+use model::{Cause, Kind, Metadata, Verb};
 
 use crate::attributes::{Born, Extra, ExtraChange};
 use crate::backup;
@@ -151,7 +151,14 @@ fn open(run: &Run, job: &mut FileJob) -> Result<File, Unmade> {
         backup::copy(run, entry)?;
     }
     let opened = open_existing(run, entry, dir);
-    Ok(opened.map_err(|error| entry.target_fault(Verb::Open, &error))?)
+    let opened = opened.map_err(|error| entry.target_fault(Verb::Open, &error))?;
+    let now = opened.metadata().map_err(|error| entry.target_fault(Verb::LookAt, &error))?;
+    if !now.is_same_inode(&existing) {
+        // Perhaps it is written for another name.
+        let cause = Cause::Refused("it was replaced meanwhile; start again to write it".into());
+        return Err(entry.target_fault(Verb::Open, cause).into());
+    }
+    Ok(opened)
 }
 
 /// Opens what is there. As in rsync, what its owner may not write is made writable; it gets its mode

@@ -538,6 +538,7 @@ pub(crate) fn give_name(
     if entry.existing.is_none() {
         match publish(Existing::Refuse) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                entry.node.note_taken(entry.target_name());
                 ask_of_newcomer(run, entry)?;
             }
             result => return result.map_err(|error| failed(&error)),
