@@ -234,6 +234,15 @@ impl Remote {
         })
     }
 
+    /// Asks for content of which the first is wanted now, however much is on its way: what is asked ahead
+    /// is so much less. `None` if it cannot be asked.
+    fn start_wanted(self: &Arc<Self>, request: Request, most_bytes: u64) -> Option<Pending> {
+        let ahead = Share::of_content(self, most_bytes);
+        let mut pending = self.start(request).ok()?;
+        pending.ahead = Some(ahead);
+        Some(pending)
+    }
+
     /// How many directories can be begun with now, as far as bytes go.
     fn room_for_dirs(&self) -> usize {
         let taken = self.ahead_telling_bytes.load(Ordering::Relaxed);
@@ -405,6 +414,13 @@ impl Share {
         let handles = u64::from(request.opens().is_some());
         share.handles = take(&remote.ahead_handles, handles, most_handles)?;
         Some(share)
+    }
+
+    /// Of content, whatever is taken already.
+    fn of_content(remote: &Arc<Remote>, most_bytes: u64) -> Self {
+        let bytes = most_bytes + AHEAD_FIXED_BYTES;
+        remote.ahead_content_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Self { remote: Arc::clone(remote), is_content: true, bytes, handles: 0 }
     }
 
     fn pool(&self) -> &AtomicU64 {

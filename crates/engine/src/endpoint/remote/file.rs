@@ -50,7 +50,7 @@ enum Opening {
     #[default]
     Later,
     /// All of it is to be asked for, with so much room.
-    FetchLater(Room<0>),
+    FetchLater(Needs),
     /// It is to be opened and read; so many bytes were told.
     ReadLater(u64),
     /// All of it was asked for.
@@ -105,8 +105,8 @@ impl RemoteFile {
     /// A file that will be read, of which this was told. Asks for nothing yet.
     pub(super) fn to_read(dir: &RemoteDir, at: FileAt, told: Option<&Known>) -> Self {
         let told = told.filter(|known| known.metadata.kind == Kind::File);
-        let opening = match told.and_then(whole_room) {
-            Some(room) => Opening::FetchLater(room),
+        let opening = match told.and_then(Needs::of) {
+            Some(needs) => Opening::FetchLater(needs),
             None => Opening::ReadLater(told.map_or(0, |known| known.metadata.size)),
         };
         Self { opening: Mutex::new(opening), ..Self::named(dir, at) }
@@ -117,7 +117,7 @@ impl RemoteFile {
         let remote = self.remote();
         let mut opening = self.opening.lock();
         let begun = match *opening {
-            Opening::FetchLater(room) => remote
+            Opening::FetchLater(Needs { room, .. }) => remote
                 .start_ahead(fetch_request(remote, &self.at, room), room.bytes().into())
                 .map(|pending| Opening::Fetch(pending, room)),
             Opening::ReadLater(size) => {
@@ -143,10 +143,10 @@ impl RemoteFile {
         together::begin(now, later)
     }
 
-    /// The room that it needs, if all of it is to be asked for, and was not yet.
-    pub(super) fn room_among_others(&self) -> Option<Room<0>> {
+    /// What it needs, if all of it is to be asked for, and was not yet.
+    pub(super) fn needs(&self) -> Option<Needs> {
         match *self.opening.lock() {
-            Opening::FetchLater(room) => Some(room),
+            Opening::FetchLater(needs) => Some(needs),
             _ => None,
         }
     }
@@ -241,7 +241,7 @@ impl RemoteFile {
                 Some(whole) => Ok(Opened::Whole(whole)),
                 None => self.fetch(room),
             },
-            Opening::FetchLater(room) => self.fetch(room),
+            Opening::FetchLater(Needs { room, .. }) => self.fetch(room),
             Opening::Renew(pending) => self.renewed(pending),
             Opening::Open(opening, reading) => Opened::held(opening, reading),
             Opening::Later | Opening::ReadLater(_) => self.open(),
@@ -411,14 +411,26 @@ impl Reader {
     }
 }
 
-/// The room that all of a file needs with its attributes, if it is one that comes whole.
-fn whole_room(told: &Known) -> Option<Room<0>> {
-    const SLACK_BYTES: u64 = 1024;
-    let size = told.metadata.size;
-    if size > WHOLE_BYTES || (size >= HOLES_FROM_BYTES && told.metadata.may_have_holes()) {
-        return None;
+/// What a file needs of the answer that it comes with, with all of its content.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Needs {
+    pub(super) room: Room<0>,
+    /// Of this no less than for its attributes.
+    pub(super) told_bytes: usize,
+}
+
+impl Needs {
+    /// `None` if it is not one that comes whole.
+    fn of(told: &Known) -> Option<Self> {
+        const SLACK_BYTES: u64 = 1024;
+        let size = told.metadata.size;
+        if size > WHOLE_BYTES || (size >= HOLES_FROM_BYTES && told.metadata.may_have_holes()) {
+            return None;
+        }
+        let told_bytes = told.byte_count();
+        let room = u32::try_from(size + told_bytes as u64 + SLACK_BYTES).ok()?;
+        Some(Self { room: Room::new(room).ok()?, told_bytes })
     }
-    Room::new(u32::try_from(size + told.byte_count() as u64 + SLACK_BYTES).ok()?).ok()
 }
 
 /// All of a file that came as it was read, or what came of one in place of its content.

@@ -6,10 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use model::{Kind, Metadata};
 use parking_lot::Mutex;
+use wire::limits::INLINE_ATTRIBUTES_BYTES;
 use wire::{Answer, Content, FetchedFile, FetchedSome, Request, Room};
 
 use super::attributes::ATTRIBUTES_AND_ACLS;
-use super::file::RemoteFile;
+use super::file::{Needs, RemoteFile};
 use super::known::Known;
 use super::{Pending, Share, foreign};
 use crate::endpoint::sums;
@@ -54,23 +55,29 @@ struct Came {
 struct Group<'a> {
     files: Vec<(&'a RemoteFile, Room<0>)>,
     room_bytes: u32,
+    told_bytes: usize,
 }
 
 impl<'a> Group<'a> {
-    fn of(file: &'a RemoteFile, room: Room<0>) -> Self {
-        Self { files: vec![(file, room)], room_bytes: room.bytes() }
+    fn of(file: &'a RemoteFile, needs: Needs) -> Self {
+        let Needs { room, told_bytes } = needs;
+        Self { files: vec![(file, room)], room_bytes: room.bytes(), told_bytes }
     }
 
     /// False if it does not go with those.
     fn add(&mut self, file: &'a RemoteFile) -> bool {
         let (first, _) = self.files[0];
-        let Some(room) = file.room_among_others() else { return false };
-        let room_bytes = self.room_bytes + room.bytes();
-        if room_bytes > ROOM_BYTES || self.files.len() == FILES || !first.lies_beside(file) {
+        let Some(needs) = file.needs() else { return false };
+        let room_bytes = self.room_bytes + needs.room.bytes();
+        let told_bytes = self.told_bytes + needs.told_bytes;
+        let is_full = room_bytes > ROOM_BYTES
+            || told_bytes > INLINE_ATTRIBUTES_BYTES
+            || self.files.len() == FILES;
+        if is_full || !first.lies_beside(file) {
             return false;
         }
-        self.files.push((file, room));
-        self.room_bytes = room_bytes;
+        self.files.push((file, needs.room));
+        (self.room_bytes, self.told_bytes) = (room_bytes, told_bytes);
         true
     }
 
@@ -85,7 +92,7 @@ impl<'a> Group<'a> {
         let pending = if is_ahead {
             remote.start_ahead(request, self.room_bytes.into())
         } else {
-            remote.start(request).ok()
+            remote.start_wanted(request, self.room_bytes.into())
         };
         let Some(pending) = pending else { return 0 };
         let together = Together { pending: Mutex::new(Some(pending)), came: OnceLock::new() };
@@ -119,9 +126,9 @@ pub(super) fn begin<'a>(
     let mut files = now.into_iter().chain(later).peekable();
     let (mut begun, mut is_ahead) = (0, now.is_none());
     while let Some(first) = files.next() {
-        let count = match first.room_among_others() {
-            Some(room) => {
-                let mut group = Group::of(first, room);
+        let count = match first.needs() {
+            Some(needs) => {
+                let mut group = Group::of(first, needs);
                 while files.next_if(|file| group.add(file)).is_some() {}
                 group.begin(is_ahead)
             }
@@ -160,10 +167,13 @@ impl Together {
             let range = end..end + file.bytes;
             end = range.end;
             let before = file.before.metadata;
+            // The sum is that of all content: which of it is whose is believed only so far.
+            let is_all = file.bytes == before.size;
+            let is_so_far = is_all || (file.after.is_some() && file.bytes < before.size);
             let after = foreign(file.after.unwrap_or(before));
             let content = Part { came: Arc::clone(&came), range };
             let whole = Whole { before: Arc::new(Known::from(*file.before)), content, after };
-            (before.kind == Kind::File).then_some(whole)
+            (before.kind == Kind::File && is_so_far).then_some(whole)
         };
         Some(files.into_iter().map(|file| file.and_then(&mut whole)).collect())
     }

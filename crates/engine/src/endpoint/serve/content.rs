@@ -221,10 +221,14 @@ impl Gathered {
         }
         answering.more(told)?;
         let (mut content, mut offset) = (self.content, 0);
-        while content.len() > limits::CONTENT_BYTES {
-            let rest = content.split_off(limits::CONTENT_BYTES);
-            answering.more(Piece::Data { offset, content: Content::new(content)? })?;
-            (content, offset) = (rest, offset + limits::CONTENT_BYTES as u64);
+        if content.len() > limits::CONTENT_BYTES {
+            // Each piece has memory of its own: it may wait when the others are gone.
+            let last_at = (content.len() - 1) / limits::CONTENT_BYTES * limits::CONTENT_BYTES;
+            for piece in content[..last_at].chunks(limits::CONTENT_BYTES) {
+                answering.more(Piece::Data { offset, content: Content::new(piece.to_vec())? })?;
+                offset += piece.len() as u64;
+            }
+            content = content[last_at..].to_vec();
         }
         answering.last(Piece::Data { offset, content: Content::new(content)? })
     }

@@ -2,6 +2,8 @@
 
 use std::slice;
 
+use wire::Reply;
+
 use super::*;
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -132,4 +134,51 @@ fn what_comes_damaged_is_asked_for_file_by_file() {
             }
         }
     }
+}
+
+#[test]
+fn files_with_many_attributes_go_together_as_far_as_all_can_be_told() {
+    let tree = Tree::new();
+    let names: Vec<String> = (0..20).map(|number| format!("file{number:02}")).collect();
+    for name in &names {
+        tree.write(name, name.as_bytes());
+        let file = tree.here.open_for_writing(name.as_bytes()).unwrap();
+        fs::xattr::set((&file).into(), b"user.long", &[b'v'; 3900]).unwrap();
+    }
+    let top = tree.top();
+    top.list().unwrap();
+    let open = |name: &String| top.open_file_ahead(name.as_bytes(), AccessTime::Keep).unwrap();
+    let files: Vec<_> = names.iter().map(open).collect();
+    let requests = tree.requests(|| {
+        assert_eq!(fetch(&files), 20);
+        for (name, file) in names.iter().zip(&files) {
+            assert_eq!(whole(file), name.as_bytes());
+        }
+    });
+    let is_for_some = |request: &Request| matches!(request, Request::FetchSome { .. });
+    assert!(requests.len() == 3 && requests.iter().all(is_for_some), "{requests:?}");
+}
+
+#[test]
+fn content_that_is_told_to_be_that_of_another_file_is_not_believed() {
+    let tree = Tree::new();
+    let files = small_files(&tree);
+    tree.session.change_pieces(|piece| match piece {
+        Piece::Reply(Reply::Files { files, sum }) => {
+            let mut files = files.into_vec();
+            let bytes = [1001, 999, 0, 2000];
+            for (file, bytes) in files.iter_mut().flatten().zip(bytes) {
+                file.bytes = bytes;
+            }
+            Piece::Reply(Reply::Files { files: wire::List::new(files).unwrap(), sum })
+        }
+        other => other,
+    });
+    assert_eq!(fetch(&files), 4);
+    let requests = tree.requests(|| {
+        for (name, file) in NAMES.iter().zip(&files) {
+            assert!(whole(file) == name.repeat(1000).as_bytes());
+        }
+    });
+    assert!(requests.iter().all(|request| matches!(request, Request::Fetch { .. })));
 }
