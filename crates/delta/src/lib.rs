@@ -47,6 +47,12 @@ mod search;
 
 mod patch;
 
+/// Which blocks of a stretch change.
+pub mod blocks;
+
+/// BLAKE3 of an image, of its parts.
+pub mod image;
+
 /// Everything that decodes, in one call, for fuzzing.
 pub mod fuzzing;
 

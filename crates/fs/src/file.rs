@@ -183,7 +183,7 @@ impl File {
         }
     }
 
-    fn write_zeros(&self, range: Range<u64>) -> io::Result<()> {
+    pub(crate) fn write_zeros(&self, range: Range<u64>) -> io::Result<()> {
         let mut offset = range.start;
         while offset < range.end {
             let piece = piece_of(&ZEROS, range.end - offset);

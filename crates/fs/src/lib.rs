@@ -58,6 +58,12 @@ mod walk;
 /// Files that the operator named.
 pub mod operator;
 
+/// Block devices, and what else uses them.
+pub mod block_device;
+
+/// Files and block devices that are read and written at any place.
+pub mod image;
+
 /// Directories that the operator names relative to another one.
 pub mod below;
 

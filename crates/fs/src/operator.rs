@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -38,6 +38,11 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// Opens a file for writing at its end; creates it where it is missing.
 pub fn append(path: &Path) -> io::Result<File> {
     Walk::new(path, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)?.open()
+}
+
+/// Where a path leads, without links and `..` on the way.
+pub fn real_path(path: &Path) -> io::Result<PathBuf> {
+    std::fs::canonicalize(path)
 }
 
 /// Makes a directory that the operator asked for, such as a destination that is not there yet. Links

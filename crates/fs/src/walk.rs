@@ -33,6 +33,15 @@ pub(crate) enum Missing {
     Make,
 }
 
+/// What may lie at the end of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    /// What is read from its beginning to its end, or written so.
+    Stream,
+    /// What is read and written at any place.
+    Image,
+}
+
 /// A path on the way to its file.
 pub(crate) struct Walk {
     dir: OwnedFd,
@@ -40,6 +49,7 @@ pub(crate) struct Walk {
     rest: Vec<Vec<u8>>,
     links: usize,
     flags: OFlags,
+    ends: Ends,
     /// The user whose links are followed, beside root's.
     pub(crate) trusted: u32,
     /// The directory that the file must lie below, if it must.
@@ -64,7 +74,8 @@ impl Walk {
 
     fn from(dir: OwnedFd, path: &Path, flags: OFlags) -> io::Result<Self> {
         let trusted = process::effective_uid();
-        let mut walk = Self { dir, rest: Vec::new(), links: 0, flags, trusted, beneath: None };
+        let (rest, ends) = (Vec::new(), Ends::Stream);
+        let mut walk = Self { dir, rest, links: 0, flags, ends, trusted, beneath: None };
         walk.enter(path.as_os_str().as_bytes())?;
         Ok(walk)
     }
@@ -72,6 +83,11 @@ impl Walk {
     /// Lets the walk end only in what lies below a directory, wherever it leads before.
     pub(crate) fn ending_beneath(self, root: Inode) -> Self {
         Self { beneath: Some(root), ..self }
+    }
+
+    /// Lets the walk end in a regular file or a block device, and in nothing else.
+    pub(crate) fn ending_in_image(self) -> Self {
+        Self { ends: Ends::Image, ..self }
     }
 
     /// Puts the components of a path before those still to go.
@@ -201,8 +217,19 @@ impl Walk {
         if self.links > LINKS_MAX { Err(Errno::LOOP.into()) } else { Ok(()) }
     }
 
+    fn check_type(&self, stat: &Stat) -> io::Result<()> {
+        match (FileType::from_raw_mode(stat.st_mode), self.ends) {
+            (FileType::RegularFile, _)
+            | (FileType::Fifo | FileType::CharacterDevice, Ends::Stream)
+            | (FileType::BlockDevice, Ends::Image) => Ok(()),
+            (FileType::Directory, _) => Err(Errno::ISDIR.into()),
+            (_, Ends::Stream) => Err(refusal("neither a file nor a pipe")),
+            (_, Ends::Image) => Err(refusal("neither a regular file nor a block device")),
+        }
+    }
+
     fn open_end(&self, name: &[u8], seen: &Stat, nofollow: OFlags) -> io::Result<File> {
-        check_type(seen)?;
+        self.check_type(seen)?;
         if let Some(root) = self.beneath
             && !lies_beneath(&self.dir, root)?
         {
@@ -246,14 +273,6 @@ fn start_of(dir: impl AsFd, path: &[u8]) -> io::Result<OwnedFd> {
 
 fn openat(dir: impl AsFd, name: &[u8], flags: OFlags, mode: u32) -> Result<OwnedFd, Errno> {
     retry_on_intr(|| rustix::fs::openat(&dir, name, flags, Mode::from_bits_truncate(mode)))
-}
-
-fn check_type(stat: &Stat) -> io::Result<()> {
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile | FileType::Fifo | FileType::CharacterDevice => Ok(()),
-        FileType::Directory => Err(Errno::ISDIR.into()),
-        _ => Err(refusal("neither a file nor a pipe")),
-    }
 }
 
 pub(crate) fn refusal(why: &'static str) -> io::Error {

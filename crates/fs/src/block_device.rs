@@ -1,0 +1,289 @@
+//! Block devices, and what else uses them: as Linux tells it in sysfs(5), proc_pid_mountinfo(5) and
+//! proc_swaps(5).
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use model::{DeviceNumber, Inode};
+
+/// A block device of this host.
+#[derive(Clone, Debug)]
+pub struct BlockDevice {
+    number: DeviceNumber,
+    /// Its directory in sysfs.
+    dir: PathBuf,
+}
+
+/// Bytes that are those of something else, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ground {
+    /// A block device.
+    Device {
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+    /// A file.
+    File {
+        /// File system that it lies on.
+        dev: u64,
+        /// Inode number.
+        ino: u64,
+    },
+}
+
+impl From<DeviceNumber> for Ground {
+    fn from(DeviceNumber { major, minor }: DeviceNumber) -> Self {
+        Self::Device { major, minor }
+    }
+}
+
+impl From<Inode> for Ground {
+    fn from(Inode { dev, ino }: Inode) -> Self {
+        Self::File { dev, ino }
+    }
+}
+
+/// Who uses the bytes of a file or a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It, or a partition of it, is mounted.
+    Mounted {
+        /// Where.
+        at: PathBuf,
+        /// False if it is mounted read-only.
+        is_writable: bool,
+    },
+    /// It, or a partition of it, is swapped to.
+    Swap,
+    /// Another device is made of it.
+    Held {
+        /// Its name, as `dm-0` or `loop3`.
+        by: String,
+    },
+}
+
+impl BlockDevice {
+    /// The device with a number.
+    ///
+    /// Fails with [`io::ErrorKind::NotFound`] if this host has none, or does not show it.
+    pub fn of(number: DeviceNumber) -> io::Result<Self> {
+        let DeviceNumber { major, minor } = number;
+        let dir = fs::canonicalize(format!("/sys/dev/block/{major}:{minor}"))?;
+        Ok(Self { number, dir })
+    }
+
+    /// As the kernel calls it: `sda1`.
+    pub fn name(&self) -> String {
+        self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Whether nobody may write to it.
+    pub fn is_read_only(&self) -> bool {
+        number_in(&self.dir.join("ro")).is_some_and(|flag| flag != 0)
+    }
+
+    /// Its smallest unit of reading and writing, in bytes.
+    pub fn logical_block_bytes(&self) -> u64 {
+        self.of_queue("logical_block_size").filter(|bytes| *bytes > 0).unwrap_or(512)
+    }
+
+    /// The unit in which it gives room back, in bytes; `None` if it does not.
+    pub fn discard_granularity_bytes(&self) -> Option<u64> {
+        let gives_back = self.of_queue("discard_max_bytes").is_some_and(|most| most > 0);
+        self.of_queue("discard_granularity").filter(|bytes| gives_back && *bytes > 0)
+    }
+
+    /// Whether it has a head that must be moved.
+    pub fn is_rotational(&self) -> bool {
+        self.of_queue("rotational").is_some_and(|flag| flag != 0)
+    }
+
+    /// A number that the queue of its disk has.
+    fn of_queue(&self, what: &str) -> Option<u64> {
+        let disk = if self.is_partition() { self.dir.parent()? } else { &self.dir };
+        number_in(&disk.join("queue").join(what))
+    }
+
+    fn is_partition(&self) -> bool {
+        self.dir.join("partition").exists()
+    }
+
+    /// What its bytes are stored in, it among them: its disk, what it was put together of, a file.
+    pub fn grounds(&self) -> BTreeSet<Ground> {
+        let mut grounds = BTreeSet::new();
+        let mut left = vec![self.dir.clone()];
+        while let Some(dir) = left.pop() {
+            let Some(number) = device_number_in(&dir) else { continue };
+            if !grounds.insert(number.into()) {
+                continue;
+            }
+            if dir.join("partition").exists() {
+                left.extend(dir.parent().map(Path::to_path_buf));
+            }
+            left.extend(links_in(&dir.join("slaves")));
+            let Some(backing) = backing_path(&dir) else { continue };
+            match device_at(&backing).map(Self::of) {
+                Some(device) => left.extend(device.map(|device| device.dir)),
+                None => grounds.extend(inode_at(&backing).map(Ground::from)),
+            }
+        }
+        grounds
+    }
+
+    /// It and its partitions.
+    fn parts(&self) -> Vec<(DeviceNumber, PathBuf)> {
+        let is_part = |dir: &PathBuf| dir.join("partition").exists();
+        let parts = links_in(&self.dir).into_iter().filter(is_part);
+        let parts = parts.filter_map(|dir| Some((device_number_in(&dir)?, dir)));
+        [(self.number, self.dir.clone())].into_iter().chain(parts).collect()
+    }
+
+    /// Who uses it, or a partition of it.
+    ///
+    /// Fails where the kernel does not tell.
+    pub fn uses(&self) -> io::Result<Vec<Use>> {
+        let parts = self.parts();
+        let is_part = |number| parts.iter().any(|(part, _)| Some(*part) == number);
+        let mounts = fs::read("/proc/self/mountinfo")?;
+        let mut uses: Vec<_> = mounts_in(&mounts)
+            .filter(|mount| is_part(Some(mount.number)) || is_part(device_at(&mount.source)))
+            .map(|mount| Use::Mounted { at: mount.at, is_writable: mount.is_writable })
+            .collect();
+        let swaps = swaps()?;
+        uses.extend(swaps.iter().any(|path| is_part(device_at(path))).then_some(Use::Swap));
+        let holders = parts.iter().flat_map(|(_, dir)| links_in(&dir.join("holders")));
+        uses.extend(holders.map(|holder| Use::Held { by: last_name(&holder) }));
+        uses.extend(loops_over(|backing| is_part(device_at(backing))));
+        Ok(uses)
+    }
+}
+
+/// Who uses a file as if it were a device.
+///
+/// Fails where the kernel does not tell.
+pub fn uses_of_file(inode: Inode) -> io::Result<Vec<Use>> {
+    let is_it = |path: &PathBuf| inode_at(path) == Some(inode);
+    let mut uses: Vec<_> = swaps()?.iter().any(is_it).then_some(Use::Swap).into_iter().collect();
+    uses.extend(loops_over(|backing| inode_at(backing) == Some(inode)));
+    Ok(uses)
+}
+
+/// The loop devices that show what has such a path.
+fn loops_over(is_it: impl Fn(&Path) -> bool) -> Vec<Use> {
+    let devices = links_in(Path::new("/sys/block"));
+    let loops = devices.iter().filter(|dir| backing_path(dir).is_some_and(|path| is_it(&path)));
+    loops.map(|dir| Use::Held { by: last_name(dir) }).collect()
+}
+
+/// What stands in a line of `/proc/PID/mountinfo`.
+#[derive(Debug, PartialEq, Eq)]
+struct Mount {
+    number: DeviceNumber,
+    at: PathBuf,
+    is_writable: bool,
+    /// What is mounted, often by the path of a device.
+    source: PathBuf,
+}
+
+fn mounts_in(table: &[u8]) -> impl Iterator<Item = Mount> {
+    table.split(|byte| *byte == b'\n').filter_map(mount_of)
+}
+
+/// `ID PARENT MAJOR:MINOR ROOT AT OPTIONS [TAG...] - TYPE SOURCE OPTIONS_OF_THE_FILE_SYSTEM`
+fn mount_of(line: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let number = parse_number(fields.nth(2)?)?;
+    let at = unescape(fields.nth(1)?);
+    let options = fields.next()?;
+    let mut fields = fields.skip_while(|field| *field != b"-").skip(2);
+    let source = unescape(fields.next()?);
+    let of_all = fields.next()?;
+    let is_writable = |options: &[u8]| options.split(|byte| *byte == b',').all(|it| it != b"ro");
+    Some(Mount { number, at, is_writable: is_writable(options) && is_writable(of_all), source })
+}
+
+/// `PATH TYPE SIZE USED PRIORITY`, below a line of headings.
+fn swaps_in(table: &[u8]) -> Vec<PathBuf> {
+    let lines = table.split(|byte| *byte == b'\n').skip(1);
+    let paths = lines.filter_map(|line| line.split(|byte| b" \t".contains(byte)).next());
+    paths.filter(|path| !path.is_empty()).map(unescape).collect()
+}
+
+/// Of a kernel without swapping there are none.
+fn swaps() -> io::Result<Vec<PathBuf>> {
+    match fs::read("/proc/swaps") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        table => Ok(swaps_in(&table?)),
+    }
+}
+
+/// Takes back what the kernel has written as a backslash and three octal digits.
+fn unescape(text: &[u8]) -> PathBuf {
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text);
+    while let Some((first, behind)) = rest.split_first() {
+        let digits = behind.get(..3).filter(|_| *first == b'\\').and_then(|digits| {
+            let digits = str::from_utf8(digits).ok()?;
+            u8::from_str_radix(digits, 8).ok()
+        });
+        bytes.push(digits.unwrap_or(*first));
+        rest = if digits.is_some() { &behind[3..] } else { behind };
+    }
+    OsString::from_vec(bytes).into()
+}
+
+fn parse_number(text: &[u8]) -> Option<DeviceNumber> {
+    let (major, minor) = str::from_utf8(text).ok()?.trim_end().split_once(':')?;
+    Some(DeviceNumber { major: major.parse().ok()?, minor: minor.parse().ok()? })
+}
+
+/// The number of the device that has a directory in sysfs.
+fn device_number_in(dir: &Path) -> Option<DeviceNumber> {
+    parse_number(&fs::read(dir.join("dev")).ok()?)
+}
+
+fn number_in(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim_end().parse().ok()
+}
+
+/// What lies in a directory of sysfs, or is linked there; of one that is not there nothing.
+fn links_in(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter_map(|entry| fs::canonicalize(entry.path()).ok()).collect()
+}
+
+fn last_name(dir: &Path) -> String {
+    dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What a loop device shows.
+fn backing_path(dir: &Path) -> Option<PathBuf> {
+    let path = fs::read(dir.join("loop/backing_file")).ok()?;
+    let path = path.strip_suffix(b"\n").unwrap_or(&path).to_vec();
+    Some(OsString::from_vec(path).into())
+}
+
+fn inode_at(path: &Path) -> Option<Inode> {
+    let metadata = fs::metadata(path).ok()?;
+    Some(Inode { dev: metadata.dev(), ino: metadata.ino() })
+}
+
+/// The block device that a path leads to.
+fn device_at(path: &Path) -> Option<DeviceNumber> {
+    use std::os::unix::fs::FileTypeExt;
+
+    let metadata = path.is_absolute().then(|| fs::metadata(path).ok())??;
+    let number = metadata.rdev();
+    let number =
+        DeviceNumber { major: rustix::fs::major(number), minor: rustix::fs::minor(number) };
+    metadata.file_type().is_block_device().then_some(number)
+}
+
+#[cfg(test)]
+mod tests;

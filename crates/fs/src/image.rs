@@ -1,0 +1,188 @@
+//! Images: files and block devices that the operator named, to be read and written at any place.
+//!
+//! A link on the way to one is followed only if root or we ourselves made it; see `walk`.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::num::NonZeroU64;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use model::{Kind, Metadata};
+use rustix::fs::{Advice, OFlags};
+use rustix::io::retry_on_intr;
+
+use crate::block_device::{self, BlockDevice, Ground, Use};
+use crate::file::File;
+use crate::walk::Walk;
+
+/// What file systems allocate by.
+const FILE_BLOCK_BYTES: u64 = 4096;
+
+/// How an image is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To be read.
+    Read,
+    /// To be written, a device only if nobody else uses it: else it fails with
+    /// [`io::ErrorKind::ResourceBusy`].
+    WriteAlone,
+    /// To be written.
+    Write,
+}
+
+/// An open file or block device.
+#[derive(Debug)]
+pub struct Image {
+    file: File,
+    metadata: Metadata,
+    bytes: u64,
+    device: Option<BlockDevice>,
+}
+
+impl Image {
+    /// Opens what a path leads to.
+    ///
+    /// Fails with [`io::ErrorKind::PermissionDenied`] for what is neither a regular file nor a block
+    /// device, and with [`io::ErrorKind::ReadOnlyFilesystem`] for a file that cannot be written.
+    pub fn open(path: &Path, access: Access) -> io::Result<Self> {
+        let flags = match access {
+            Access::Read => OFlags::RDONLY,
+            Access::WriteAlone => OFlags::RDWR | OFlags::EXCL,
+            Access::Write => OFlags::RDWR,
+        };
+        let file: OwnedFd = Walk::new(path, flags)?.ending_in_image().open()?.into();
+        Self::of(File::opened(file))
+    }
+
+    /// Makes an empty file, unless something has the name.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        let file: OwnedFd = Walk::new(path, flags)?.ending_in_image().open()?.into();
+        let image = Self::of(File::opened(file))?;
+        // Somebody else may have been faster, and have something in it.
+        if image.bytes > 0 { Err(io::ErrorKind::AlreadyExists.into()) } else { Ok(image) }
+    }
+
+    fn of(file: File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        let bytes = file.device_size()?;
+        let is_device = metadata.kind == Kind::BlockDevice;
+        let device = is_device.then(|| BlockDevice::of(metadata.rdev)).transpose()?;
+        Ok(Self { file, metadata, bytes, device })
+    }
+
+    /// The open file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// What it was when it was opened.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// How long it was when it was opened.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The device, if it is one.
+    pub fn device(&self) -> Option<&BlockDevice> {
+        self.device.as_ref()
+    }
+
+    /// What its bytes are stored in, it among them.
+    pub fn grounds(&self) -> BTreeSet<Ground> {
+        match &self.device {
+            Some(device) => device.grounds(),
+            None => BTreeSet::from([self.metadata.inode().into()]),
+        }
+    }
+
+    /// What it is itself among what others are stored in.
+    pub fn ground(&self) -> Ground {
+        match &self.device {
+            Some(_) => self.metadata.rdev.into(),
+            None => self.metadata.inode().into(),
+        }
+    }
+
+    /// Who else uses it.
+    ///
+    /// Fails where the kernel does not tell.
+    pub fn uses(&self) -> io::Result<Vec<Use>> {
+        match &self.device {
+            Some(device) => device.uses(),
+            None => block_device::uses_of_file(self.metadata.inode()),
+        }
+    }
+
+    /// The unit in which it gives room back, in bytes; `None` if it does not.
+    pub fn discard_granularity_bytes(&self) -> Option<u64> {
+        match &self.device {
+            Some(device) => device.discard_granularity_bytes(),
+            None => Some(FILE_BLOCK_BYTES),
+        }
+    }
+
+    /// Makes a range read as zeros, and gives its room back as far as whole units of it lie in the range.
+    /// Where nothing is given back zeros are written.
+    ///
+    /// Fails as a write does.
+    pub fn clear(&self, range: Range<u64>) -> io::Result<()> {
+        let Some(unit) = self.discard_granularity_bytes() else {
+            return self.write_zeros(range);
+        };
+        let (start, end) = (range.start.next_multiple_of(unit), range.end - range.end % unit);
+        // The end of a file ends its last block.
+        let end = if range.end == self.bytes && self.device.is_none() { range.end } else { end };
+        if start >= end {
+            return self.write_zeros(range);
+        }
+        match self.file.punch_hole(start..end) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                return self.write_zeros(range);
+            }
+            done => done?,
+        }
+        self.write_zeros(range.start..start)?;
+        self.write_zeros(end..range.end)
+    }
+
+    /// Writes zeros over a range.
+    ///
+    /// Fails as a write does.
+    pub fn write_zeros(&self, range: Range<u64>) -> io::Result<()> {
+        self.file.write_zeros(range)
+    }
+
+    /// Cuts a file, or extends it by a hole.
+    ///
+    /// Fails with [`io::ErrorKind::InvalidInput`] for a device.
+    pub fn set_len(&mut self, bytes: u64) -> io::Result<()> {
+        self.file.set_len(bytes)?;
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    /// Waits until the content is on the disk, and the disk has it not only in its memory.
+    ///
+    /// Fails with what went wrong when it was written back: it is not on the disk then.
+    pub fn sync_data(&self) -> io::Result<()> {
+        Ok(retry_on_intr(|| rustix::fs::fdatasync(&self.file))?)
+    }
+
+    /// Asks the kernel to fetch a range while we do something else.
+    pub fn fetch(&self, range: Range<u64>) {
+        let len = NonZeroU64::new(range.end.saturating_sub(range.start));
+        let _only_a_wish = rustix::fs::fadvise(&self.file, range.start, len, Advice::WillNeed);
+    }
+
+    /// Lets the kernel forget what it holds of the content, as far as that is on the disk: it is read
+    /// from there then.
+    pub fn forget_cached(&self) {
+        let _only_a_wish = rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed);
+    }
+}
