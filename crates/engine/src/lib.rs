@@ -10,6 +10,9 @@ mod pipeline;
 /// The passes over the tree that a run makes.
 mod pass;
 
+/// Images: files and block devices of which only what differs is written.
+pub mod blocks;
+
 /// Why a run could not begin.
 mod error;
 

@@ -19,6 +19,9 @@ pub mod fault;
 /// The resolved request.
 pub mod job;
 
+/// A job that is about an image: a file or a block device.
+pub mod blocks;
+
 /// The settings of a request, grouped by the stage that reads them.
 pub mod settings;
 

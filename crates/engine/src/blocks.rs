@@ -1,0 +1,315 @@
+//! An image, a file or a block device, brought into the state of another: only what differs is written.
+//!
+//! Workers take the image stretch by stretch and each stretch unit by unit. Of a unit both sides are
+//! read, but for holes, which the file system tells of, and compared in memory. What differs is written
+//! where it lies: in an image there is no staging. So whatever can be known to go wrong is looked for
+//! before the first write (`ends`), and what is written over can be kept (`undo`).
+
+/// Opening both ends, and why a job is refused.
+mod ends;
+
+/// Where there is something to read.
+mod extents;
+
+/// One unit: compare, keep the old, write the new.
+mod unit;
+
+/// The old content of what is changed.
+mod undo;
+
+/// The digests of the units, and what is read back for them.
+mod digests;
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use delta::image::{UNIT_BYTES, Units};
+use fs::image::Image;
+use model::blocks::{BlocksJob, BlocksSettings, BlocksSummary, ReadBack, Sizes};
+use model::{Cause, Fault, Gauges, Side, Verb};
+use parking_lot::Mutex;
+use sched::{Cancel, Context, End, RateLimit, Workers};
+
+use self::digests::Digests;
+use self::ends::Ends;
+use self::extents::Map;
+use self::undo::Undo;
+pub use self::undo::{Undone, apply_undo};
+use self::unit::Buffers;
+use crate::run::Surroundings;
+
+/// What a worker takes at a time: enough that questions for holes do not matter, little enough that all
+/// workers end together.
+const STRETCH_BYTES: u64 = 16 << 20;
+
+/// Readers at most, where nobody says how many: more do not make a disk faster.
+const READERS_MAX: usize = 4;
+
+/// Why a job did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum BlocksError {
+    /// It was refused before anything was changed.
+    #[error("{0}")]
+    Refused(String),
+    /// Something could not be read or written.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// It was stopped.
+    #[error("it was stopped")]
+    Stopped,
+    /// A bug of ours.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl BlocksError {
+    fn refused(sentence: impl Into<String>) -> Self {
+        Self::Refused(sentence.into())
+    }
+}
+
+/// Brings the target of a job into the state of its source.
+///
+/// Fails where that was refused or something could not be read or written; then the target may be old in
+/// some places and new in others, unless it was refused.
+pub fn run(job: &BlocksJob, around: &Surroundings) -> Result<BlocksSummary, BlocksError> {
+    let ends = Ends::open(job, &*around.sink)?;
+    let work = Arc::new(Work::new(job, ends, around)?);
+    work.bring_over()?;
+    let work = Arc::into_inner(work).ok_or_else(|| internal("a worker is left over"))?;
+    work.finish()
+}
+
+fn internal(what: &str) -> BlocksError {
+    BlocksError::Internal(what.to_owned())
+}
+
+/// What all workers share.
+struct Work {
+    job: BlocksJob,
+    source: Image,
+    /// `None` in a dry run for what is not there.
+    target: Option<Image>,
+    /// Where they hold data.
+    source_map: Map,
+    target_map: Map,
+    /// How much is brought over.
+    image_bytes: u64,
+    digests: Digests,
+    undo: Option<Undo>,
+    /// Where the next stretch begins.
+    next: AtomicU64,
+    counts: Counts,
+    buffers: Mutex<Vec<Buffers>>,
+    /// Why it ends early.
+    error: Mutex<Option<BlocksError>>,
+    cancel: Cancel,
+    rate: Arc<RateLimit>,
+    gauges: Arc<Gauges>,
+}
+
+/// Bytes by what became of them.
+#[derive(Default)]
+struct Counts {
+    skipped: AtomicU64,
+    equal: AtomicU64,
+    written: AtomicU64,
+    cleared: AtomicU64,
+    verified: AtomicU64,
+}
+
+/// A worker that takes stretches until none is left.
+struct Task(Arc<Work>);
+
+impl sched::Task for Task {
+    fn run(self, cx: &Context<'_, Self>) {
+        let work = &self.0;
+        let start = work.next.fetch_add(STRETCH_BYTES, Ordering::Relaxed);
+        if start >= work.image_bytes || cx.cancelled() {
+            return;
+        }
+        match work.stretch(start..work.image_bytes.min(start + STRETCH_BYTES)) {
+            Ok(()) => cx.spawn(self),
+            Err(error) => work.fail(error),
+        }
+    }
+}
+
+impl Work {
+    fn new(job: &BlocksJob, ends: Ends, around: &Surroundings) -> Result<Self, BlocksError> {
+        let Ends { source, mut target, image_bytes, target_bytes } = ends;
+        let Surroundings { gauges, cancel, rate, .. } = around;
+        let settings = &job.settings;
+        let makes_undo = settings.undo.as_deref().filter(|_| !settings.dry_run);
+        let undo = makes_undo.map(|path| Undo::create(path, target_bytes)).transpose()?;
+        let is_lengthened = settings.sizes == Sizes::Truncate && target_bytes < image_bytes;
+        if let Some(target) = target.as_mut().filter(|_| is_lengthened && !settings.dry_run) {
+            target.set_len(image_bytes).map_err(|error| {
+                fault_at(&job.target, Side::Destination, Verb::SetLength, (&error).into())
+            })?;
+        }
+        Gauges::set(&gauges.listed_bytes, image_bytes);
+        Gauges::set(&gauges.listed_entries, 1);
+        gauges.finish_list();
+        gauges.finish_scan(std::time::Duration::ZERO);
+        Ok(Self {
+            source,
+            target,
+            source_map: Map::default(),
+            target_map: Map::default(),
+            image_bytes,
+            digests: Digests::new(Units::of(image_bytes), settings),
+            undo,
+            next: AtomicU64::new(0),
+            counts: Counts::default(),
+            buffers: Mutex::default(),
+            error: Mutex::new(None),
+            cancel: cancel.clone(),
+            rate: Arc::clone(rate),
+            gauges: Arc::clone(gauges),
+            job: job.clone(),
+        })
+    }
+
+    fn settings(&self) -> &BlocksSettings {
+        &self.job.settings
+    }
+
+    /// The first error counts: the others may have come of it.
+    fn fail(&self, error: BlocksError) {
+        self.error.lock().get_or_insert(error);
+        self.cancel.cancel();
+    }
+
+    fn bring_over(self: &Arc<Self>) -> Result<(), BlocksError> {
+        // Nothing is looked at of what has no bytes, but its digest is asked for all the same.
+        if self.image_bytes == 0 {
+            if let Some(digesting) = self.digests.begin(0) {
+                self.digests.note(digesting, false);
+            }
+            return Ok(());
+        }
+        let readers = self.readers();
+        let settings =
+            sched::Settings { workers: Workers::Fixed(readers), ..sched::Settings::default() };
+        let seeds = (0..readers.get()).map(|_| Task(Arc::clone(self)));
+        let outcome = sched::run(&settings, &self.cancel, seeds);
+        if let Some(error) = self.error.lock().take() {
+            return Err(error);
+        }
+        match outcome.end {
+            End::Done => Ok(()),
+            End::Cancelled => Err(BlocksError::Stopped),
+            End::Panicked(message) => Err(BlocksError::Internal(message)),
+        }
+    }
+
+    fn readers(&self) -> NonZeroUsize {
+        let asked = self.settings().readers.and_then(|count| NonZeroUsize::new(count.into()));
+        let has_head = |image: &Image| {
+            image.device().is_some_and(fs::block_device::BlockDevice::is_rotational)
+        };
+        let fit = || {
+            let has_head = has_head(&self.source) || self.target.as_ref().is_some_and(has_head);
+            let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+            let fit = if has_head { 1 } else { cores.min(READERS_MAX) };
+            NonZeroUsize::new(fit).unwrap_or(NonZeroUsize::MIN)
+        };
+        asked.unwrap_or_else(fit)
+    }
+
+    /// Brings a stretch over, which begins where a unit does.
+    fn stretch(&self, stretch: Range<u64>) -> Result<(), BlocksError> {
+        let mut buffers = self.buffers.lock().pop().unwrap_or_default();
+        let source = self
+            .source_map
+            .of(Some(&self.source), &stretch)
+            .map_err(|error| self.fault(Side::Source, Verb::LookAt, &error))?;
+        let target = self
+            .target_map
+            .of(self.target.as_ref(), &stretch)
+            .map_err(|error| self.fault(Side::Destination, Verb::LookAt, &error))?;
+        let mut start = stretch.start;
+        while start < stretch.end {
+            self.cancel.check().map_err(|_| BlocksError::Stopped)?;
+            let range = start..stretch.end.min(start + UNIT_BYTES as u64);
+            start = range.end;
+            let (source, target) = (source.within(&range), target.within(&range));
+            self.unit(&mut buffers, &range, &source, &target)?;
+            Gauges::add(&self.gauges.done_bytes, range.end - range.start);
+        }
+        self.buffers.lock().push(buffers);
+        Ok(())
+    }
+
+    fn fault(&self, side: Side, verb: Verb, error: &std::io::Error) -> BlocksError {
+        self.fault_because(side, verb, error.into())
+    }
+
+    fn fault_because(&self, side: Side, verb: Verb, cause: Cause) -> BlocksError {
+        let path = match side {
+            Side::Source => &self.job.source,
+            Side::Destination => &self.job.target,
+        };
+        fault_at(path, side, verb, cause).into()
+    }
+
+    /// What comes after all units: what is too long is cut off, all goes to the disk, and is read back.
+    fn finish(mut self) -> Result<BlocksSummary, BlocksError> {
+        if !self.settings().dry_run {
+            self.cut()?;
+            let target = self.target.as_ref().ok_or_else(|| internal("there is no target"))?;
+            if let Some(undo) = &self.undo {
+                undo.finish()?;
+            }
+            target
+                .sync_data()
+                .map_err(|error| self.fault(Side::Destination, Verb::Sync, &error))?;
+            if self.settings().read_back != ReadBack::Nothing {
+                target.forget_cached();
+                self.read_back(target)?;
+            }
+        }
+        Gauges::add(&self.gauges.done_entries, 1);
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let Counts { skipped, equal, written, cleared, verified } = &self.counts;
+        Ok(BlocksSummary {
+            source_bytes: self.source.bytes(),
+            image_bytes: self.image_bytes,
+            skipped_bytes: read(skipped),
+            equal_bytes: read(equal),
+            written_bytes: read(written),
+            cleared_bytes: read(cleared),
+            verified_bytes: read(verified),
+            digest: self.digests.root(),
+        })
+    }
+
+    /// Cuts off what the target has beyond the source, where it is to be as long.
+    fn cut(&mut self) -> Result<(), BlocksError> {
+        let end = self.image_bytes;
+        let is_cut = self.settings().sizes == Sizes::Truncate;
+        let Some(target) = self.target.as_mut().filter(|target| is_cut && target.bytes() > end)
+        else {
+            return Ok(());
+        };
+        let cut = match &self.undo {
+            Some(undo) => undo.keep_all(target, end..target.bytes()),
+            None => Ok(()),
+        };
+        cut?;
+        let cut = target.set_len(end);
+        cut.map_err(|error| self.fault(Side::Destination, Verb::SetLength, &error))
+    }
+}
+
+fn fault_at(path: &Path, side: Side, verb: Verb, cause: Cause) -> Fault {
+    Fault { side, verb, path: path.as_os_str().as_encoded_bytes().into(), cause }
+}
+
+#[cfg(test)]
+mod tests;

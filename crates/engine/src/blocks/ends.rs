@@ -1,0 +1,237 @@
+//! Opening both ends of a job, and the reasons why it is refused. In an image everything is written over
+//! where it lies, so whatever can be known to be a mistake is found before.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use fs::block_device::{Ground, Use};
+use fs::image::{Access, Image};
+use model::blocks::{BlocksJob, Dangers, Sizes};
+use model::{Cause, Event, Message, Side, Sink, Topic, Verb};
+
+use super::{BlocksError, fault_at};
+
+/// Both ends, found fit for each other.
+pub(super) struct Ends {
+    pub(super) source: Image,
+    /// `None` in a dry run for what is not there.
+    pub(super) target: Option<Image>,
+    /// How much is to be brought over, in bytes.
+    pub(super) image_bytes: u64,
+    /// How long the target was, in bytes.
+    pub(super) target_bytes: u64,
+}
+
+impl Ends {
+    /// Opens both. Nothing is changed before all is known that can be.
+    pub(super) fn open(job: &BlocksJob, sink: &dyn Sink) -> Result<Self, BlocksError> {
+        let source = open(&job.source, Side::Source, Access::Read)?;
+        warn_of_mounted_source(job, &source, sink)?;
+        let (target, image_bytes) = match look_at_target(job)? {
+            None => (None, source.bytes()),
+            Some(target) => {
+                refuse_overlap(job, &source, &target)?;
+                refuse_to_write(&job.target, job.settings.allowed, &target)?;
+                let image_bytes = bytes_to_bring(job, &source, &target)?;
+                (Some(target), image_bytes)
+            }
+        };
+        let target_bytes = target.as_ref().map_or(0, Image::bytes);
+        let target = match target {
+            _ if job.settings.dry_run => target,
+            None => Some(make(&job.target)?),
+            Some(target) => Some(open_to_write(&job.target, job.settings.allowed, &target)?),
+        };
+        Ok(Self { source, target, image_bytes, target_bytes })
+    }
+}
+
+/// A target that is written to by what an undo file says.
+pub(super) fn open_alone(path: &Path, allowed: Dangers) -> Result<Image, BlocksError> {
+    let target = open(path, Side::Destination, Access::Read)?;
+    refuse_to_write(path, allowed, &target)?;
+    open_to_write(path, allowed, &target)
+}
+
+fn refuse_to_write(path: &Path, allowed: Dangers, target: &Image) -> Result<(), BlocksError> {
+    refuse_read_only(path, allowed, target)?;
+    refuse_in_use(path, allowed, target)
+}
+
+fn open(path: &Path, side: Side, access: Access) -> Result<Image, BlocksError> {
+    Image::open(path, access)
+        .map_err(|error| fault_at(path, side, Verb::Open, (&error).into()).into())
+}
+
+/// What the target is; `None` if it is to be made.
+fn look_at_target(job: &BlocksJob) -> Result<Option<Image>, BlocksError> {
+    let path = &job.target;
+    match Image::open(path, Access::Read) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        opened => {
+            let failed = |error| fault_at(path, Side::Destination, Verb::Open, Cause::from(&error));
+            return Ok(Some(opened.map_err(failed)?));
+        }
+    }
+    if job.settings.sizes != Sizes::Truncate {
+        let path = path.display();
+        let sentence =
+            format!("the target \"{path}\" is not there; --truncate makes a file of that name");
+        return Err(BlocksError::refused(sentence));
+    }
+    if lies_in_dev(path) && !job.settings.allowed.contains(Dangers::NEW_IN_DEV) {
+        let path = path.display();
+        let sentence = format!(
+            "the target \"{path}\" is not there, and a new file below /dev would be no device; check the \
+             name, or use --allow=new-in-dev"
+        );
+        return Err(BlocksError::refused(sentence));
+    }
+    Ok(None)
+}
+
+/// Whether a path leads below /dev, but for where files are at home there.
+fn lies_in_dev(path: &Path) -> bool {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = fs::operator::real_path(dir).unwrap_or_else(|_| dir.to_owned());
+    dir.starts_with("/dev") && !dir.starts_with("/dev/shm")
+}
+
+fn make(path: &Path) -> Result<Image, BlocksError> {
+    let failed = |error| fault_at(path, Side::Destination, Verb::Open, Cause::from(&error));
+    Ok(Image::create(path).map_err(failed)?)
+}
+
+fn refuse_overlap(job: &BlocksJob, source: &Image, target: &Image) -> Result<(), BlocksError> {
+    let is_in = |ground: Ground, grounds: &BTreeSet<Ground>| grounds.contains(&ground);
+    let is_same = source.ground() == target.ground();
+    let overlap =
+        is_in(source.ground(), &target.grounds()) || is_in(target.ground(), &source.grounds());
+    if !overlap || job.settings.allowed.contains(Dangers::OVERLAP) {
+        return Ok(());
+    }
+    let (source, target) = (job.source.display(), job.target.display());
+    let sentence = if is_same {
+        format!(
+            "\"{source}\" and \"{target}\" are the same; there is nothing to bring over (--allow=overlap)"
+        )
+    } else {
+        format!(
+            "\"{source}\" and \"{target}\" have bytes in common: one is a part of the other, or stored in \
+             it; --allow=overlap does it all the same"
+        )
+    };
+    Err(BlocksError::refused(sentence))
+}
+
+fn refuse_read_only(path: &Path, allowed: Dangers, target: &Image) -> Result<(), BlocksError> {
+    const WRITE: u32 = 0o222;
+
+    let path = path.display();
+    if target.device().is_some_and(fs::block_device::BlockDevice::is_read_only) {
+        let sentence =
+            format!("the target \"{path}\" is read-only; blockdev --setrw makes it writable");
+        return Err(BlocksError::refused(sentence));
+    }
+    let is_protected = target.metadata().mode & WRITE == 0;
+    if is_protected && !allowed.contains(Dangers::READ_ONLY) {
+        let sentence = format!(
+            "by its mode nobody may write to the target \"{path}\"; change that, or use --allow=read-only"
+        );
+        return Err(BlocksError::refused(sentence));
+    }
+    Ok(())
+}
+
+fn refuse_in_use(path: &Path, allowed: Dangers, target: &Image) -> Result<(), BlocksError> {
+    let failed = |error| fault_at(path, Side::Destination, Verb::LookAt, Cause::from(&error));
+    let uses = target.uses().map_err(failed)?;
+    let path = path.display();
+    let sentence = uses.iter().find_map(|used| match used {
+        Use::Mounted { at, .. } if !allowed.contains(Dangers::MOUNTED) => Some(format!(
+            "the target \"{path}\", or a part of it, is mounted at \"{}\"; unmount it, or use --allow=mounted",
+            at.display()
+        )),
+        Use::Swap if !allowed.contains(Dangers::IN_USE) => Some(format!(
+            "the target \"{path}\", or a part of it, is swapped to; swapoff ends that, --allow=in-use goes on"
+        )),
+        Use::Held { by } if !allowed.contains(Dangers::IN_USE) => Some(format!(
+            "the target \"{path}\", or a part of it, is used by {by}; take that down, or use --allow=in-use"
+        )),
+        _ => None,
+    });
+    sentence.map_or(Ok(()), |sentence| Err(BlocksError::refused(sentence)))
+}
+
+/// How much of both is brought over, where they are fit for each other.
+fn bytes_to_bring(job: &BlocksJob, source: &Image, target: &Image) -> Result<u64, BlocksError> {
+    let (ours, theirs) = (source.bytes(), target.bytes());
+    let is_device = target.device().is_some();
+    let (from, to) = (job.source.display(), job.target.display());
+    match job.settings.sizes {
+        _ if ours == theirs => Ok(ours),
+        Sizes::Ignore => Ok(ours.min(theirs)),
+        Sizes::Truncate if !is_device => Ok(ours),
+        Sizes::Truncate => Err(BlocksError::refused(format!(
+            "the source \"{from}\" has {ours} bytes and the target \"{to}\" {theirs}, and a device cannot be \
+             made longer or shorter; --ignore-size brings over what both have"
+        ))),
+        Sizes::Same => Err(BlocksError::refused(format!(
+            "the source \"{from}\" has {ours} bytes and the target \"{to}\" {theirs}; --truncate makes a file \
+             as long as the source, --ignore-size brings over what both have"
+        ))),
+    }
+}
+
+/// Opens what was looked at to be written, if it is that still.
+fn open_to_write(path: &Path, allowed: Dangers, looked_at: &Image) -> Result<Image, BlocksError> {
+    let shares = allowed.intersects(Dangers::MOUNTED | Dangers::IN_USE);
+    let access =
+        if looked_at.device().is_none() || shares { Access::Write } else { Access::WriteAlone };
+    let target = match Image::open(path, access) {
+        Err(error) if error.kind() == ErrorKind::ResourceBusy => {
+            let path = path.display();
+            let sentence = format!(
+                "somebody uses the target \"{path}\" and wants nobody else to; end that, or use --allow=in-use"
+            );
+            return Err(BlocksError::refused(sentence));
+        }
+        opened => opened
+            .map_err(|error| fault_at(path, Side::Destination, Verb::Open, Cause::from(&error)))?,
+    };
+    if target.ground() != looked_at.ground() || target.bytes() != looked_at.bytes() {
+        let path = path.display();
+        let sentence = format!("the target \"{path}\" changed while it was looked at; start again");
+        return Err(BlocksError::refused(sentence));
+    }
+    Ok(target)
+}
+
+/// What is written to while it is read comes out as it never was.
+fn warn_of_mounted_source(
+    job: &BlocksJob,
+    source: &Image,
+    sink: &dyn Sink,
+) -> Result<(), BlocksError> {
+    if source.device().is_none() {
+        return Ok(());
+    }
+    let uses = source.uses();
+    let uses = uses
+        .map_err(|error| fault_at(&job.source, Side::Source, Verb::LookAt, Cause::from(&error)))?;
+    let writable = uses.iter().find_map(|used| match used {
+        Use::Mounted { at, is_writable: true } => Some(at),
+        _ => None,
+    });
+    if let Some(at) = writable {
+        let (path, at) = (job.source.display(), at.display());
+        let text = format!(
+            "lanesync: the source \"{path}\" is mounted at \"{at}\" and can be written to: what comes over \
+             may never have been there together; take a snapshot, or mount it read-only"
+        );
+        let text = text.into_bytes().into();
+        sink.accept(Event::Message(Message { topic: Topic::Warning, text }));
+    }
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! One unit of an image: both sides are read and compared; what differs is kept, if it is to be, and
+//! then written.
+
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use delta::blocks::{self, Change, ChangedRun};
+use delta::image::{Digesting, UNIT_BYTES, UnitDigest};
+use fs::image::Image;
+use model::blocks::Zeros;
+use model::{Cause, Gauges, Side, Verb};
+
+use super::extents::Extents;
+use super::{BlocksError, Work};
+
+/// What is read of each side at once: both stay in the cache of a core while they are compared. With all of
+/// a unit a comparison takes a tenth longer.
+const PIECE_BYTES: usize = 128 << 10;
+
+/// What a worker reads into.
+pub(super) struct Buffers {
+    new: Vec<u8>,
+    old: Vec<u8>,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self { new: vec![0; UNIT_BYTES], old: vec![0; UNIT_BYTES] }
+    }
+}
+
+impl Work {
+    /// Brings over a unit, given where both sides have something in it.
+    pub(super) fn unit(
+        &self,
+        buffers: &mut Buffers,
+        range: &Range<u64>,
+        in_source: &Extents,
+        in_target: &Extents,
+    ) -> Result<(), BlocksError> {
+        let length = length_of(range);
+        let number = range.start / UNIT_BYTES as u64;
+        if in_source.is_empty() && in_target.is_empty() {
+            count(&self.counts.skipped, length);
+            self.digests.note_hole(number, length);
+            return Ok(());
+        }
+        if !self.is_to_look_at(range) {
+            count(&self.counts.skipped, length);
+            self.digests.miss();
+            return Ok(());
+        }
+        let piece_bytes = self.piece_bytes();
+        let mut digesting = self.digests.begin(number);
+        let (mut start, mut is_changed) = (range.start, false);
+        while start < range.end {
+            let piece = start..range.end.min(start + piece_bytes);
+            start = piece.end;
+            is_changed |= self.piece(buffers, &piece, in_source, in_target)?;
+            if let Some(digesting) = &mut digesting {
+                digesting.update(&buffers.new[..length_of(&piece)]);
+            }
+        }
+        if let Some(digesting) = digesting {
+            self.digests.note(digesting, is_changed);
+        }
+        Ok(())
+    }
+
+    fn block_bytes(&self) -> usize {
+        usize::try_from(self.settings().block_bytes)
+            .map_or(UNIT_BYTES, |it| it.clamp(1, UNIT_BYTES))
+    }
+
+    /// How much is compared at once: whole blocks; and all of a unit where what is written over waits until
+    /// it is kept on the disk.
+    fn piece_bytes(&self) -> u64 {
+        let is_whole_unit = self.undo.is_some() || !PIECE_BYTES.is_multiple_of(self.block_bytes());
+        if is_whole_unit { UNIT_BYTES as u64 } else { PIECE_BYTES as u64 }
+    }
+
+    /// Brings over a part of a unit; says whether anything differs.
+    fn piece(
+        &self,
+        buffers: &mut Buffers,
+        range: &Range<u64>,
+        in_source: &Extents,
+        in_target: &Extents,
+    ) -> Result<bool, BlocksError> {
+        let length = length_of(range);
+        let (in_source, in_target) = (in_source.within(range), in_target.within(range));
+        let (new, old) = (&mut buffers.new[..length], &mut buffers.old[..length]);
+        self.read(Side::Source, range, &in_source, new)?;
+        self.read(Side::Destination, range, &in_target, old)?;
+        let runs = blocks::changed_runs(new, old, self.block_bytes());
+        self.count_runs(length, &runs);
+        if !self.settings().dry_run {
+            if !runs.is_empty() {
+                self.keep_old(range, &runs, old)?;
+                self.write(range, &runs, new)?;
+            }
+            self.give_back(&in_target.without(&in_source))?;
+        }
+        Ok(!runs.is_empty())
+    }
+
+    /// False where nothing is said to have changed.
+    fn is_to_look_at(&self, range: &Range<u64>) -> bool {
+        let meets = |changed: &Range<u64>| changed.start < range.end && range.start < changed.end;
+        self.settings().changed.as_ref().is_none_or(|changed| changed.iter().any(meets))
+    }
+
+    /// The digest of what the target has in a unit.
+    pub(super) fn digest_of_target(
+        &self,
+        buffers: &mut Buffers,
+        mut digesting: Digesting,
+        range: &Range<u64>,
+        extents: &Extents,
+    ) -> Result<UnitDigest, BlocksError> {
+        let mut start = range.start;
+        while start < range.end {
+            let piece = start..range.end.min(start + PIECE_BYTES as u64);
+            start = piece.end;
+            let old = &mut buffers.old[..length_of(&piece)];
+            self.read(Side::Destination, &piece, &extents.within(&piece), old)?;
+            digesting.update(old);
+        }
+        Ok(digesting.finish())
+    }
+
+    /// Reads what a side has in a range.
+    fn read(
+        &self,
+        side: Side,
+        range: &Range<u64>,
+        extents: &Extents,
+        buffer: &mut [u8],
+    ) -> Result<(), BlocksError> {
+        let image = match side {
+            Side::Source => Some(&self.source),
+            Side::Destination => self.target.as_ref(),
+        };
+        let mut filled = 0;
+        for extent in extents.iter() {
+            let Some(image) = image else { break };
+            let (start, end) = (place_in(range, extent.start), place_in(range, extent.end));
+            buffer[filled..start].fill(0);
+            let read = image.file().read_at(&mut buffer[start..end], extent.start);
+            match read {
+                Ok(read) if read == end - start => filled = end,
+                // It was cut meanwhile.
+                Ok(_) => {
+                    return Err(self.fault_because(side, Verb::Read, Cause::ChangedDuringCopy));
+                }
+                Err(error) => return Err(self.fault(side, Verb::Read, &error)),
+            }
+        }
+        buffer[filled..].fill(0);
+        Ok(())
+    }
+
+    fn count_runs(&self, length: usize, runs: &[ChangedRun]) {
+        let of = |change| runs.iter().filter(move |run| run.change == change);
+        let sum = |change| of(change).map(|run| run.range.len()).sum::<usize>();
+        let (written, cleared) = (sum(Change::Write), sum(Change::Clear));
+        count(&self.counts.written, written);
+        count(&self.counts.cleared, cleared);
+        count(&self.counts.equal, length - written - cleared);
+    }
+
+    /// Keeps what is about to be written over.
+    fn keep_old(
+        &self,
+        range: &Range<u64>,
+        runs: &[ChangedRun],
+        old: &[u8],
+    ) -> Result<(), BlocksError> {
+        let Some(undo) = &self.undo else { return Ok(()) };
+        let runs =
+            runs.iter().map(|run| (range.start + run.range.start as u64, &old[run.range.clone()]));
+        undo.keep(runs)
+    }
+
+    fn write(
+        &self,
+        range: &Range<u64>,
+        runs: &[ChangedRun],
+        new: &[u8],
+    ) -> Result<(), BlocksError> {
+        let target = self.target_to_write()?;
+        for ChangedRun { range: run, change } in runs {
+            let start = range.start + run.start as u64;
+            let written = match change {
+                Change::Write => {
+                    let drawn = self.rate.take(run.len() as u64, &self.cancel);
+                    drawn.map_err(|_| BlocksError::Stopped)?;
+                    target.file().write_all_at(&new[run.clone()], start)
+                }
+                Change::Clear => self.clear(target, start..start + run.len() as u64),
+            };
+            written.map_err(|error| self.fault(Side::Destination, Verb::Write, &error))?;
+            Gauges::add(&self.gauges.transferred_bytes, run.len() as u64);
+        }
+        Ok(())
+    }
+
+    fn clear(&self, target: &Image, range: Range<u64>) -> io::Result<()> {
+        match self.settings().zeros {
+            Zeros::GivenBack => target.clear(range),
+            Zeros::Written => target.write_zeros(range),
+        }
+    }
+
+    /// Gives room back that holds zeros, where the source has holes.
+    fn give_back(&self, ranges: &[Range<u64>]) -> Result<(), BlocksError> {
+        let target = self.target_to_write()?;
+        if self.settings().zeros == Zeros::Written || target.device().is_some() {
+            return Ok(());
+        }
+        for range in ranges {
+            let given = target.clear(range.clone());
+            given.map_err(|error| self.fault(Side::Destination, Verb::Write, &error))?;
+        }
+        Ok(())
+    }
+
+    fn target_to_write(&self) -> Result<&Image, BlocksError> {
+        self.target.as_ref().ok_or_else(|| super::internal("there is no target"))
+    }
+}
+
+fn count(counter: &AtomicU64, bytes: usize) {
+    counter.fetch_add(bytes as u64, Ordering::Relaxed);
+}
+
+fn length_of(range: &Range<u64>) -> usize {
+    place_in(range, range.end)
+}
+
+/// Where in a unit a place of the image is.
+fn place_in(range: &Range<u64>, at: u64) -> usize {
+    usize::try_from(at - range.start).expect("a unit is short")
+}
