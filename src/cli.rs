@@ -3,6 +3,9 @@
 //! `options` says what can be typed, `raw` reads it as it stands, `resolve` decides what it means
 //! and which combinations are refused. Nothing behind this module ever sees a flag.
 
+/// `lanesync blocks`.
+pub(crate) mod blocks;
+
 /// The configuration file.
 mod config;
 
@@ -50,6 +53,8 @@ use crate::exit_code::Exit;
 pub(crate) enum Request {
     /// Bring a destination into the state of its sources.
     Sync(Box<Invocation>),
+    /// Do something with an image.
+    Blocks(blocks::Blocks),
     /// Print this and end.
     Tell(String),
     /// Work for a lanesync on another host, as these words say.
@@ -57,7 +62,7 @@ pub(crate) enum Request {
 }
 
 /// Commands that will come. A path of that name is written with `./` before it.
-const COMMANDS_TO_COME: [&str; 6] = ["blocks", "manifest", "drive", "runs", "verify", "assess"];
+const COMMANDS_TO_COME: [&str; 5] = ["manifest", "drive", "runs", "verify", "assess"];
 
 /// Reads a command line, without the name of the program.
 pub(crate) fn read(
@@ -72,6 +77,10 @@ pub(crate) fn read(
     if first == "agent" {
         arguments.remove(0);
         return Ok(Request::Agent(arguments));
+    }
+    if first == "blocks" {
+        arguments.remove(0);
+        return blocks::read(arguments, surroundings).map(Request::Blocks);
     }
     if first == "sync" {
         arguments.remove(0);

@@ -6,6 +6,9 @@ pub(crate) mod agent;
 /// Brings a destination into the state of its sources.
 pub(crate) mod sync;
 
+/// Brings an image into the state of another.
+pub(crate) mod blocks;
+
 /// The other host of a job.
 mod far;
 

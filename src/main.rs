@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let wants_json = cli::asks_for_json(&arguments);
     let exit = match cli::read(arguments, &cli::Process { umask }) {
         Ok(Request::Sync(invocation)) => commands::sync::run(*invocation, umask),
+        Ok(Request::Blocks(asked)) => commands::blocks::run(asked, umask),
         Ok(Request::Tell(text)) => cli::tell(&text),
         Ok(Request::Agent(words)) => commands::agent::run(&words, umask),
         Err(refusal) => {

@@ -124,7 +124,7 @@ pub(super) fn source_of(session: &Session, peer: &Hello, directory: Box<[u8]>) -
 }
 
 /// A stream on which a run that is stopped does not wait for a reader.
-fn outlet(stream: impl AsFd + Send + 'static, cancel: &Cancel) -> Box<dyn Write + Send> {
+pub(super) fn outlet(stream: impl AsFd + Send + 'static, cancel: &Cancel) -> Box<dyn Write + Send> {
     let cancel = cancel.clone();
     Box::new(Outlet::new(stream, move || cancel.is_cancelled()))
 }

@@ -11,6 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use model::{Cause, Fault, Item, KindCounts, Message, MessageClass, Side, Verdict, VerdictCounts};
 use serde::{Serialize, Serializer};
 
+use crate::blocks::BlocksRecord;
 use crate::itemize;
 use crate::progress::{Percent, Reading, Scan};
 use crate::settings::{Effect, Movement, RunFacts};
@@ -26,6 +27,8 @@ pub(crate) enum Record<'a> {
     Message(MessageRecord<'a>),
     Progress(ProgressRecord),
     Summary(SummaryRecord<'a>),
+    #[serde(rename = "summary")]
+    BlocksSummary(BlocksRecord<'a>),
 }
 
 impl Record<'_> {

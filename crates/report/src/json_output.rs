@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use model::blocks::BlocksSummary;
 use model::{Event, Gauges, Summary, Topic};
 
+use crate::blocks::BlocksRecord;
 use crate::ended::{Ended, Endings, Statistics};
 use crate::json::{
     FaultRecord, ItemRecord, MessageRecord, ProgressRecord, Record, Started, SummaryRecord,
@@ -104,7 +106,25 @@ impl JsonOutput {
         let sentence = ended.closing.map(|closing| closing.sentence);
         let elapsed = self.started.elapsed();
         let record = SummaryRecord::new(&totals, ended.exit_code, sentence, elapsed);
-        self.outputs.print_record(&Record::Summary(record).to_line());
+        self.close(&Record::Summary(record), endings)
+    }
+
+    pub(crate) fn finish_blocks(
+        &mut self,
+        summary: Option<&BlocksSummary>,
+        endings: Endings,
+    ) -> Ended {
+        let ended = endings.given(self.outputs.settle());
+        let sentence = ended.closing.map(|closing| closing.sentence);
+        let (nothing, elapsed) = (BlocksSummary::default(), self.started.elapsed());
+        let summary = summary.unwrap_or(&nothing);
+        let record = BlocksRecord::new(summary, ended.exit_code, sentence, elapsed);
+        self.close(&Record::BlocksSummary(record), endings)
+    }
+
+    /// The last record, and the last line on standard error.
+    fn close(&mut self, record: &Record<'_>, endings: Endings) -> Ended {
+        self.outputs.print_record(&record.to_line());
         let ended = endings.given(self.outputs.settle());
         if let Some(line) = ended.line() {
             self.outputs.warn(line.as_bytes());

@@ -52,6 +52,9 @@ mod log_file;
 /// `--stats` and the closing lines.
 mod stats;
 
+/// The end of a job that is about an image.
+mod blocks;
+
 /// What is shown while a run goes on.
 mod display;
 

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use model::blocks::BlocksSummary;
 use model::{Event, Gauges, Sink, Summary};
 
 use crate::ended::{Ended, Endings};
@@ -71,6 +72,15 @@ impl Reporter {
         match &mut *lock(&self.style) {
             Style::Rsync(output) => output.finish(summary, endings),
             Style::Json(output) => output.finish(summary, endings),
+        }
+    }
+
+    /// The same for a job that is about an image; `None` where there is nothing to tell of it.
+    pub fn finish_blocks(mut self, summary: Option<&BlocksSummary>, endings: Endings) -> Ended {
+        drop(self.ticker.take());
+        match &mut *lock(&self.style) {
+            Style::Rsync(output) => output.finish_blocks(summary, endings),
+            Style::Json(output) => output.finish_blocks(summary, endings),
         }
     }
 }

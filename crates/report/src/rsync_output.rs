@@ -6,8 +6,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use model::blocks::BlocksSummary;
 use model::{Begun, Event, Gauges, Item, ItemFlags, Message, MessageClass, Summary, Topic, Topics};
 
+use crate::blocks;
 use crate::display::{Display, LiveEnded};
 use crate::ended::{Ended, Endings, Statistics};
 use crate::listing::{self, Columns};
@@ -112,6 +114,28 @@ impl RsyncOutput {
                 summary.deletions_skipped
             ));
         }
+        self.close(endings)
+    }
+
+    pub(crate) fn finish_blocks(
+        &mut self,
+        summary: Option<&BlocksSummary>,
+        endings: Endings,
+    ) -> Ended {
+        let (elapsed, reading) = (self.started.elapsed(), Reading::of(&self.gauges));
+        self.display.finish(elapsed, &reading, &Summary::default(), &mut self.outputs);
+        if let Some(summary) = summary.filter(|_| self.settings.volume == Volume::Normal) {
+            let effect = self.settings.run.effect;
+            let lines = blocks::lines(summary, effect, self.settings.numbers);
+            for line in lines.lines() {
+                self.outputs.print(line.as_bytes());
+            }
+        }
+        self.close(endings)
+    }
+
+    /// The last line on standard error.
+    fn close(&mut self, endings: Endings) -> Ended {
         let ended = endings.given(self.outputs.settle());
         if let Some(line) = ended.line() {
             self.warn(&line);

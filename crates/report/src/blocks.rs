@@ -1,0 +1,120 @@
+//! What is said at the end of a job that is about an image.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use model::blocks::BlocksSummary;
+use serde::Serialize;
+
+use crate::numbers::count;
+use crate::settings::{Effect, HumanReadable};
+
+/// Lines for a person.
+pub(crate) fn lines(summary: &BlocksSummary, effect: Effect, numbers: HumanReadable) -> String {
+    let bytes = |bytes| count(bytes, numbers);
+    let BlocksSummary { image_bytes, skipped_bytes, equal_bytes, verified_bytes, digest, .. } =
+        summary;
+    let (written, cleared) = match effect {
+        Effect::Real => ("written", "cleared"),
+        _ => ("to be written", "to be cleared"),
+    };
+    let mut text = format!(
+        "image {} bytes: {} the same, {} {written}, {} {cleared}, {} not read",
+        bytes(*image_bytes),
+        bytes(*equal_bytes),
+        bytes(summary.written_bytes),
+        bytes(summary.cleared_bytes),
+        bytes(*skipped_bytes),
+    );
+    if *verified_bytes > 0 {
+        write!(text, "; {} read back and right", bytes(*verified_bytes)).ok();
+    }
+    match digest {
+        Some(digest) => write!(text, "\nblake3 {}", hex(digest)).ok(),
+        None => {
+            write!(text, "\nblake3 not made: not all of the image was read; --digest makes it").ok()
+        }
+    };
+    text
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        write!(text, "{byte:02x}").ok();
+    }
+    text
+}
+
+/// The last record of `--json`.
+#[derive(Serialize)]
+pub(crate) struct BlocksRecord<'a> {
+    exit_code: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sentence: Option<&'a str>,
+    elapsed_ms: u64,
+    source_bytes: u64,
+    image_bytes: u64,
+    skipped_bytes: u64,
+    equal_bytes: u64,
+    written_bytes: u64,
+    cleared_bytes: u64,
+    verified_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blake3: Option<String>,
+}
+
+impl<'a> BlocksRecord<'a> {
+    pub(crate) fn new(
+        summary: &BlocksSummary,
+        exit_code: u8,
+        sentence: Option<&'a str>,
+        elapsed: Duration,
+    ) -> Self {
+        Self {
+            exit_code,
+            sentence,
+            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            source_bytes: summary.source_bytes,
+            image_bytes: summary.image_bytes,
+            skipped_bytes: summary.skipped_bytes,
+            equal_bytes: summary.equal_bytes,
+            written_bytes: summary.written_bytes,
+            cleared_bytes: summary.cleared_bytes,
+            verified_bytes: summary.verified_bytes,
+            blake3: summary.digest.as_ref().map(|digest| hex(digest)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_is_told_in_lines_and_as_a_record() {
+        let summary = BlocksSummary {
+            source_bytes: 10_000,
+            image_bytes: 10_000,
+            skipped_bytes: 1,
+            equal_bytes: 2,
+            written_bytes: 8192,
+            cleared_bytes: 4,
+            verified_bytes: 5,
+            digest: Some([0xa7; 32]),
+        };
+        let digest = "a7".repeat(32);
+        let told = lines(&summary, Effect::Real, HumanReadable::Grouped);
+        let expected = format!(
+            "image 10,000 bytes: 2 the same, 8,192 written, 4 cleared, 1 not read; 5 read back and right\n\
+             blake3 {digest}"
+        );
+        assert_eq!(told, expected);
+        let record = BlocksRecord::new(&summary, 0, None, Duration::from_millis(7));
+        let record = serde_json::to_value(&record).unwrap();
+        assert_eq!((&record["blake3"], &record["elapsed_ms"]), (&digest.into(), &7.into()));
+        let dry = BlocksSummary { digest: None, verified_bytes: 0, ..summary };
+        let told = lines(&dry, Effect::DryRun, HumanReadable::Digits);
+        assert!(told.contains("8192 to be written, 4 to be cleared") && told.contains("--digest"));
+    }
+}

@@ -1,0 +1,351 @@
+//! The command line of `lanesync blocks`: its own options, and those of rblocksync3 with their meaning.
+
+use std::ffi::{OsStr, OsString};
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use lexopt::{Arg, Parser};
+use model::blocks::{BlocksJob, BlocksSettings, Dangers, Digest, ReadBack, Sizes, Zeros};
+
+use super::host;
+use super::refusal::Refusal;
+use super::resolve::{Bwlimit, Rates};
+use super::surroundings::Surroundings;
+use crate::exit_code::Exit;
+
+/// What `--block-size` counts in, bytes.
+const BLOCK_BYTES: u32 = 4096;
+
+/// What `lanesync blocks` is asked for.
+#[derive(Debug)]
+pub(crate) enum Blocks {
+    /// Bring an image into the state of another.
+    Sync(Box<Invocation>),
+    /// Bring one back into the state that an undo file has kept.
+    Undo { file: PathBuf, target: PathBuf, allowed: Dangers, is_quiet: bool },
+    /// Print this and end.
+    Tell(String),
+}
+
+/// A job, and how it is told.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    pub(crate) job: BlocksJob,
+    pub(crate) bwlimit: Bwlimit,
+    pub(crate) is_quiet: bool,
+    pub(crate) is_json: bool,
+    /// Whether progress is drawn.
+    pub(crate) is_live: bool,
+}
+
+const HELP: &str = "\
+lanesync blocks: brings a disk image or a block device into the state of another
+
+Usage: lanesync blocks [OPTION]... SOURCE TARGET
+       lanesync blocks --apply-undo=FILE TARGET
+
+Each of SOURCE and TARGET is a file or a block device. Only what differs is written, where it
+lies: a run that is cut off leaves the target old in some places and new in others, and the
+next run finishes it.
+
+ --truncate             make the target as long as the source, and make it if it is not there
+ --ignore-size          bring over what both have; the rest of the longer one is left alone
+ --block-size=N         write no less than N times 4 KiB at once (default 1)
+ --dry-run, -n          change nothing, and say what would have changed
+ --quiet, -q            print errors only
+ --verify[=written|all] read back from the disk what was written (default), or all of it
+ --no-discard           write zeros; else they become holes, or room that the device gives back
+ --digest, --no-digest  print the BLAKE3 of the image, as b3sum does, in any case, or never;
+                        else it is printed where all of the image is read anyway
+ --changed-ranges=FILE  look only where FILE says: a line for each range, offset and length
+ --undo=FILE            keep what is changed in FILE, which must not be there
+ --apply-undo=FILE      bring TARGET back into the state that --undo has kept
+ --allow=WHAT,...       go on where the target is in danger: mounted, in-use, overlap (with the
+                        source), new-in-dev (a new file below /dev), read-only (by its mode)
+ --readers=N            so many read at once (default: one for each core up to four, one for
+                        disks with heads)
+ --bwlimit=RATE         write no faster than this, as with lanesync itself
+ --json                 print records, as with lanesync itself (docs/json.md)
+ --help, -h             print this
+ --version, -V          print the version
+";
+
+/// Reads the words behind `lanesync blocks`.
+pub(crate) fn read(
+    arguments: Vec<OsString>,
+    surroundings: &dyn Surroundings,
+) -> Result<Blocks, Refusal> {
+    let mut typed = Typed::default();
+    let mut parser = Parser::from_args(arguments);
+    while let Some(argument) = parser.next().map_err(|error| usage(&error.to_string()))? {
+        let name = match argument {
+            Arg::Value(path) => {
+                typed.paths.push(path.into());
+                continue;
+            }
+            Arg::Long(name) => format!("--{name}"),
+            Arg::Short(letter) => format!("-{letter}"),
+        };
+        if let Some(text) = typed.option(&name, &mut parser, surroundings)? {
+            return Ok(Blocks::Tell(text));
+        }
+    }
+    typed.resolve(surroundings)
+}
+
+fn usage(what: &str) -> Refusal {
+    Refusal::usage(format!("blocks: {what}; lanesync blocks --help lists the options"))
+}
+
+#[derive(Default)]
+struct Typed {
+    paths: Vec<PathBuf>,
+    settings: BlocksSettings,
+    truncates: bool,
+    ignores_size: bool,
+    bwlimit: Bwlimit,
+    apply_undo: Option<PathBuf>,
+    is_quiet: bool,
+    is_json: bool,
+}
+
+impl Typed {
+    /// Takes an option; gives what is to be printed, if that is what it asks for.
+    fn option(
+        &mut self,
+        name: &str,
+        parser: &mut Parser,
+        surroundings: &dyn Surroundings,
+    ) -> Result<Option<String>, Refusal> {
+        let settings = &mut self.settings;
+        match name {
+            "--truncate" => self.truncates = true,
+            "--ignore-size" => self.ignores_size = true,
+            "--block-size" => settings.block_bytes = block_bytes(&value(parser, name)?)?,
+            "--dry-run" | "-n" => settings.dry_run = true,
+            "--quiet" | "-q" => self.is_quiet = true,
+            "--verify" => settings.read_back = read_back(parser.optional_value().as_deref())?,
+            "--no-verify" => settings.read_back = ReadBack::Nothing,
+            "--discard" => settings.zeros = Zeros::GivenBack,
+            "--no-discard" => settings.zeros = Zeros::Written,
+            "--digest" => settings.digest = Digest::Always,
+            "--no-digest" => settings.digest = Digest::Never,
+            "--changed-ranges" => {
+                let file = PathBuf::from(value(parser, name)?);
+                settings.changed = Some(changed_ranges(&file, surroundings)?);
+            }
+            "--undo" => settings.undo = Some(value(parser, name)?.into()),
+            "--apply-undo" => self.apply_undo = Some(value(parser, name)?.into()),
+            "--allow" => settings.allowed |= dangers(&value(parser, name)?)?,
+            "--readers" => settings.readers = Some(number(name, &value(parser, name)?)?),
+            "--bwlimit" => self.bwlimit = bwlimit(&value(parser, name)?, surroundings)?,
+            "--json" => self.is_json = true,
+            "--no-json" => self.is_json = false,
+            "--help" | "-h" => return Ok(Some(HELP.to_owned())),
+            "--version" | "-V" => {
+                return Ok(Some(format!("lanesync blocks {}\n", env!("CARGO_PKG_VERSION"))));
+            }
+            "--delta-out" | "--delta-in" | "--hash" | "--rsh" | "-e" => {
+                return Err(Refusal::unsupported(format!("blocks: {name} is not there yet")));
+            }
+            _ => return Err(usage(&format!("{name}: there is no such option"))),
+        }
+        Ok(None)
+    }
+
+    fn resolve(self, surroundings: &dyn Surroundings) -> Result<Blocks, Refusal> {
+        let Self { paths, mut settings, truncates, ignores_size, is_quiet, is_json, .. } = self;
+        for path in &paths {
+            if host::remote(path.as_os_str().as_bytes()).is_some() {
+                let path = path.display();
+                let sentence = format!(
+                    "blocks: \"{path}\" is on another host, which is not there yet; a file of this host with \
+                     a colon in its name is written ./NAME"
+                );
+                return Err(Refusal::unsupported(sentence));
+            }
+        }
+        if let Some(file) = self.apply_undo {
+            let allowed = settings.allowed;
+            let [target] = <[PathBuf; 1]>::try_from(paths)
+                .map_err(|_| usage("--apply-undo takes one path, the target"))?;
+            return Ok(Blocks::Undo { file, target, allowed, is_quiet });
+        }
+        settings.sizes = match (truncates, ignores_size) {
+            (true, true) => return Err(usage("--truncate and --ignore-size exclude each other")),
+            (true, false) => Sizes::Truncate,
+            (false, true) => Sizes::Ignore,
+            (false, false) => Sizes::Same,
+        };
+        let [source, target] = <[PathBuf; 2]>::try_from(paths)
+            .map_err(|_| usage("it takes two paths, the source and the target"))?;
+        let is_live = !is_quiet && !is_json && surroundings.stderr_is_terminal();
+        let job = BlocksJob { source, target, settings };
+        let bwlimit = self.bwlimit;
+        Ok(Blocks::Sync(Box::new(Invocation { job, bwlimit, is_quiet, is_json, is_live })))
+    }
+}
+
+fn value(parser: &mut Parser, name: &str) -> Result<OsString, Refusal> {
+    parser.value().map_err(|_| usage(&format!("{name} needs a value")))
+}
+
+fn number<T: std::str::FromStr>(name: &str, value: &OsStr) -> Result<T, Refusal> {
+    let number = value.to_str().and_then(|text| text.parse().ok());
+    number.ok_or_else(|| usage(&format!("{name}={} is no number that it takes", value.display())))
+}
+
+fn block_bytes(value: &OsStr) -> Result<u32, Refusal> {
+    let count: u32 = number("--block-size", value)?;
+    let bytes = count.checked_mul(BLOCK_BYTES).filter(|bytes| *bytes > 0);
+    bytes.ok_or_else(|| usage(&format!("--block-size={count} is no number that it takes")))
+}
+
+fn read_back(value: Option<&OsStr>) -> Result<ReadBack, Refusal> {
+    match value.map(OsStr::as_bytes) {
+        None | Some(b"written") => Ok(ReadBack::Written),
+        Some(b"all") => Ok(ReadBack::All),
+        Some(_) => Err(usage("--verify takes written or all")),
+    }
+}
+
+fn dangers(value: &OsStr) -> Result<Dangers, Refusal> {
+    let mut dangers = Dangers::empty();
+    for word in value.as_bytes().split(|byte| *byte == b',') {
+        dangers |= match word {
+            b"mounted" => Dangers::MOUNTED,
+            b"in-use" => Dangers::IN_USE,
+            b"overlap" => Dangers::OVERLAP,
+            b"new-in-dev" => Dangers::NEW_IN_DEV,
+            b"read-only" => Dangers::READ_ONLY,
+            _ => {
+                let word = word.escape_ascii();
+                let known = "mounted, in-use, overlap, new-in-dev, read-only";
+                return Err(usage(&format!("--allow={word}: there are {known}")));
+            }
+        };
+    }
+    Ok(dangers)
+}
+
+fn bwlimit(value: &OsStr, surroundings: &dyn Surroundings) -> Result<Bwlimit, Refusal> {
+    let refused = |why: &str| usage(&format!("--bwlimit={} {why}", value.display()));
+    let Some(name) = value.as_bytes().strip_prefix(b"@") else {
+        let rates = Rates::of_file(value.as_bytes()).map_err(refused)?;
+        return Ok(Bwlimit { rates, file: None });
+    };
+    let name = Path::new(OsStr::from_bytes(name));
+    let text = surroundings.read_file(name).map_err(|error| refused(&error.to_string()))?;
+    let rates = Rates::of_file(&text).map_err(refused)?;
+    Ok(Bwlimit { rates, file: Some(name.to_owned()) })
+}
+
+/// Reads ranges: a line each, offset and length in bytes with a comma or blanks between them, decimal or
+/// with `0x`. Empty lines and those that begin with `#` say nothing.
+fn changed_ranges(
+    file: &Path,
+    surroundings: &dyn Surroundings,
+) -> Result<Vec<Range<u64>>, Refusal> {
+    const OPTION: &str = "--changed-ranges";
+
+    let name = file.as_os_str().as_bytes();
+    let text = surroundings
+        .read_file(file)
+        .map_err(|error| Refusal::file(Exit::FileIo, OPTION, name, &error))?;
+    let mut ranges = Vec::new();
+    for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+        let line = line.trim_ascii();
+        if line.is_empty() || line.starts_with(b"#") {
+            continue;
+        }
+        let range = range(line).ok_or_else(|| {
+            let name = name.escape_ascii();
+            usage(&format!("{OPTION}: line {number} of \"{name}\" is no offset and length"))
+        })?;
+        ranges.push(range);
+    }
+    ranges.sort_by_key(|range| range.start);
+    Ok(ranges)
+}
+
+fn range(line: &[u8]) -> Option<Range<u64>> {
+    let words = str::from_utf8(line).ok()?.split([',', ' ', '\t']);
+    let mut numbers = words.filter(|word| !word.is_empty()).map(|word| {
+        let hex = word.strip_prefix("0x");
+        hex.map_or_else(|| word.parse(), |hex| u64::from_str_radix(hex, 16)).ok()
+    });
+    let (start, length) = (numbers.next()??, numbers.next()??);
+    let end = start.checked_add(length)?;
+    numbers.next().is_none().then_some(start..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Fake;
+    use super::*;
+
+    fn typed(line: &str) -> Result<Blocks, Refusal> {
+        read(line.split(' ').map(OsString::from).collect(), &Fake::default())
+    }
+
+    #[track_caller]
+    fn settings(line: &str) -> BlocksSettings {
+        match typed(line) {
+            Ok(Blocks::Sync(invocation)) => invocation.job.settings,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn options_of_rblocksync_have_its_meaning() {
+        let read = settings("--truncate --block-size 16 --dry-run -q s d");
+        assert_eq!((read.sizes, read.block_bytes, read.dry_run), (Sizes::Truncate, 65_536, true));
+        assert_eq!(settings("s d --ignore-size").sizes, Sizes::Ignore);
+        assert_eq!(settings("s d"), BlocksSettings::default());
+    }
+
+    #[test]
+    fn what_is_verified_and_allowed_is_said_in_words() {
+        assert_eq!(settings("--verify s d").read_back, ReadBack::Written);
+        assert_eq!(settings("--verify=all s d").read_back, ReadBack::All);
+        let allowed = settings("--allow=mounted,overlap --allow=read-only s d").allowed;
+        assert_eq!(allowed, Dangers::MOUNTED | Dangers::OVERLAP | Dangers::READ_ONLY);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_turned_down() {
+        for line in [
+            "s",
+            "s d x",
+            "--truncate --ignore-size s d",
+            "--block-size=0 s d",
+            "--block-size=x s d",
+            "--block-size=9999999 s d",
+            "--verify=some s d",
+            "--allow=all s d",
+            "--allow= s d",
+            "--no-such s d",
+            "--bwlimit=x s d",
+            "--apply-undo=u s d",
+        ] {
+            assert_eq!(typed(line).unwrap_err().exit, Exit::Usage, "{line}");
+        }
+        assert_eq!(typed("host:s d").unwrap_err().exit, Exit::Unsupported);
+    }
+
+    #[test]
+    fn ranges_are_read_as_they_are_written() {
+        for (line, expected) in [
+            ("0, 10", Some(0..10)),
+            ("0x10 0x20", Some(16..48)),
+            ("5\t6", Some(5..11)),
+            ("18446744073709551615 1", None),
+            ("1", None),
+            ("1 2 3", None),
+            ("a b", None),
+        ] {
+            assert_eq!(range(line.as_bytes()), expected, "{line}");
+        }
+    }
+}

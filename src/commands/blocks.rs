@@ -1,0 +1,134 @@
+//! Brings an image into the state of another: from an `Invocation` to an exit code.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use engine::Surroundings;
+use engine::blocks::{self, BlocksError};
+use model::blocks::Dangers;
+use model::{Cause, Event, Fault, Gauges, Message, Sink, Topic, Verb};
+use report::settings::{Effect, OutputStyle, Progress, RunFacts, Volume};
+use report::{Endings, Reporter, Statistics};
+use sched::Cancel;
+
+use super::pace::{Limit, Timetable};
+use super::stops::Stops;
+use super::sync::{ended, outlet, tell};
+use crate::cli::blocks::{Blocks, Invocation};
+use crate::cli::{self, Refusal};
+use crate::exit_code::Exit;
+
+/// Does what was asked for; `umask` is what the process was started with and has cleared.
+pub(crate) fn run(asked: Blocks, umask: u32) -> Exit {
+    match asked {
+        Blocks::Tell(text) => cli::tell(&text),
+        Blocks::Undo { file, target, allowed, is_quiet } => undo(&file, &target, allowed, is_quiet),
+        Blocks::Sync(invocation) => sync(*invocation, umask),
+    }
+}
+
+fn sync(invocation: Invocation, umask: u32) -> Exit {
+    let Invocation { job, bwlimit, is_quiet, is_json, is_live } = invocation;
+    let cancel = Cancel::new();
+    let stops = match Stops::at_signals(&cancel) {
+        Ok(stops) => stops,
+        Err(error) => {
+            let sentence = format!("watch for signals: {error}");
+            let refusal = Refusal { exit: Exit::FileIo, sentence };
+            super::refuse(&refusal, is_json);
+            return refusal.exit;
+        }
+    };
+    let settings = report::settings::Settings {
+        style: if is_json { OutputStyle::Json } else { OutputStyle::Rsync },
+        volume: if is_quiet { Volume::Quiet } else { Volume::Normal },
+        progress: if is_live { Progress::Live } else { Progress::Off },
+        run: RunFacts {
+            sources: vec![job.source.clone()],
+            destination: Some(job.target.clone()),
+            effect: if job.settings.dry_run { Effect::DryRun } else { Effect::Real },
+            version: env!("CARGO_PKG_VERSION"),
+            ..RunFacts::default()
+        },
+        ..report::settings::Settings::default()
+    };
+    let gauges = Arc::new(Gauges::default());
+    let (stdout, stderr) = (outlet(io::stdout(), &cancel), outlet(io::stderr(), &cancel));
+    let reporter = Arc::new(Reporter::new(settings, stdout, stderr, None, Arc::clone(&gauges)));
+    let sink: Arc<dyn Sink> = Arc::clone(&reporter) as Arc<dyn Sink>;
+    let limit = Limit::new(&bwlimit);
+    let around = Surroundings { sink, gauges, cancel, rate: limit.here(), umask };
+    let timetable = {
+        let around = around.clone();
+        Timetable::keep(bwlimit, &limit, move |sentence| tell(&around, sentence))
+    };
+    let outcome = blocks::run(&job, &around);
+    let exit = match &outcome {
+        Ok(_) => Exit::Success,
+        Err(_) if stops.is_stopped() => Exit::Interrupted,
+        Err(error) => {
+            complain(&around, error);
+            exit_of(error)
+        }
+    };
+    drop((timetable, around));
+    // The engine has ended, so nobody else holds the reporter.
+    let Some(reporter) = Arc::into_inner(reporter) else { return Exit::Internal };
+    let unseen = if exit == Exit::Success { Exit::FileIo } else { exit };
+    let endings = Endings {
+        run: ended(exit),
+        unseen: ended(unseen),
+        statistics: Statistics::Shown,
+        traffic: None,
+    };
+    let told = reporter.finish_blocks(outcome.as_ref().ok(), endings);
+    if told == endings.run { exit } else { unseen }
+}
+
+fn complain(around: &Surroundings, error: &BlocksError) {
+    match error {
+        BlocksError::Fault(fault) => around.sink.accept(Event::Fault(fault.clone())),
+        BlocksError::Internal(what) => {
+            tell(around, &format!("a bug of lanesync ended the run: {what}"));
+        }
+        BlocksError::Refused(_) | BlocksError::Stopped => {
+            let text = format!("lanesync: {error}").into_bytes().into();
+            around.sink.accept(Event::Message(Message { topic: Topic::Warning, text }));
+        }
+    }
+}
+
+fn exit_of(error: &BlocksError) -> Exit {
+    match error {
+        BlocksError::Fault(Fault {
+            cause: Cause::ChangedDuringCopy | Cause::VerificationFailed,
+            ..
+        }) => Exit::Partial,
+        BlocksError::Refused(_) | BlocksError::Fault(Fault { verb: Verb::Open, .. }) => {
+            Exit::FileSelection
+        }
+        BlocksError::Fault(_) => Exit::FileIo,
+        BlocksError::Stopped => Exit::Interrupted,
+        BlocksError::Internal(_) => Exit::Internal,
+    }
+}
+
+fn undo(file: &Path, target: &Path, allowed: Dangers, is_quiet: bool) -> Exit {
+    match blocks::apply_undo(file, target, allowed) {
+        Ok(undone) if is_quiet && undone.was_complete => Exit::Success,
+        Ok(undone) => {
+            let whole = if undone.was_complete {
+                ""
+            } else {
+                "; the run that kept them did not come to its end"
+            };
+            cli::tell(&format!("{} bytes are as they were{whole}\n", undone.restored_bytes))
+        }
+        Err(error) => {
+            let refusal = Refusal { exit: exit_of(&error), sentence: error.to_string() };
+            super::refuse(&refusal, false);
+            refusal.exit
+        }
+    }
+}

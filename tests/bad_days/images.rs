@@ -1,0 +1,263 @@
+//! `lanesync blocks` on real block devices and files: what must be refused is, before anything is written;
+//! what goes wrong is told; and a run that was cut off is finished by the next one.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::lab::{self, Lab, content};
+use crate::support::rng::Rng;
+
+const MIB: usize = 1 << 20;
+
+/// A loop device over a file of the lab.
+struct Device {
+    path: String,
+    image: PathBuf,
+}
+
+impl Device {
+    fn new(lab: &Lab, name: &str, bytes: &[u8]) -> Self {
+        Self::with(lab, name, bytes, &[])
+    }
+
+    fn with(lab: &Lab, name: &str, bytes: &[u8], options: &[&str]) -> Self {
+        let image = lab.file(name, bytes);
+        let shown = image.to_str().unwrap().to_owned();
+        Self::over(image, &shown, options)
+    }
+
+    /// Shows a file or another device.
+    fn over(image: PathBuf, shown: &str, options: &[&str]) -> Self {
+        let made =
+            Command::new("losetup").args(["--find", "--show"]).args(options).arg(shown).output();
+        let made = made.unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        Self { path: String::from_utf8(made.stdout).unwrap().trim().to_owned(), image }
+    }
+
+    /// What is on it.
+    fn read(&self) -> Vec<u8> {
+        lab::succeed(Command::new("blockdev").args(["--flushbufs", &self.path]));
+        fs::read(&self.image).unwrap()
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        Command::new("losetup").args(["--detach", &self.path]).status().ok();
+    }
+}
+
+/// It is refused for this reason, by one sentence and before anything is written.
+#[track_caller]
+fn refused(lab: &Lab, line: &str, device: &Device, why: &str) {
+    let before = device.read();
+    lab.lanesync(&format!("blocks {line}")).go().expect(3).complains(&[why]);
+    assert!(device.read() == before, "{line}: it was written to");
+}
+
+#[test]
+fn a_mounted_target_is_refused() {
+    let lab = Lab::new();
+    let device = Device::new(&lab, "image", &vec![0; 4 * MIB]);
+    lab::succeed(Command::new("mkfs.ext4").args(["-q", &device.path]));
+    let point = lab.dir("mount");
+    lab.file("src", content(1, 4 * MIB));
+    lab::succeed(Command::new("mount").arg(&device.path).arg(&point));
+    let line = format!("blocks src {}", device.path);
+    let done = lab.lanesync(&line).go();
+    let same_by_file = lab.lanesync("blocks src image").go();
+    let mounted_source =
+        lab.lanesync(&format!("blocks --allow=in-use {} copy --truncate", device.path)).go();
+    lab::succeed(Command::new("umount").arg(&point));
+    done.expect(3).complains(&["is mounted at", "--allow=mounted"]);
+    same_by_file.expect(3).complains(&["is used by loop", "--allow=in-use"]);
+    mounted_source.expect(0).complains(&["source", "is mounted at", "snapshot"]);
+    lab::succeed(Command::new("e2fsck").args(["-fn", &device.path]));
+    lab.lanesync(&line).go().expect(0);
+    assert!(device.read() == content(1, 4 * MIB));
+}
+
+#[test]
+fn a_target_that_is_swapped_to_or_held_is_refused() {
+    let lab = Lab::new();
+    lab.file("src", content(1, 4 * MIB));
+    let device = Device::new(&lab, "image", &vec![0; 4 * MIB]);
+    lab::succeed(Command::new("mkswap").args(["-q", &device.path]));
+    lab::succeed(Command::new("swapon").arg(&device.path));
+    let done = lab.lanesync(&format!("blocks src {}", device.path)).go();
+    lab::succeed(Command::new("swapoff").arg(&device.path));
+    done.expect(3).complains(&["is swapped to", "--allow=in-use"]);
+    let upper = Device::over(device.image.clone(), &device.path, &[]);
+    let line = format!("{} {}", upper.path, device.path);
+    refused(&lab, &line, &device, "have bytes in common");
+    refused(&lab, &format!("src {}", device.path), &device, "is used by loop");
+}
+
+#[test]
+fn a_device_that_somebody_has_for_himself_is_refused() {
+    let lab = Lab::new();
+    lab.file("src", content(1, 4 * MIB));
+    let device = Device::new(&lab, "image", &vec![0; 4 * MIB]);
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::EXCL;
+    let alone = rustix::fs::open(&*device.path, flags, rustix::fs::Mode::empty()).unwrap();
+    refused(&lab, &format!("src {}", device.path), &device, "wants nobody else to");
+    drop(alone);
+    lab.lanesync(&format!("blocks src {}", device.path)).go().expect(0);
+}
+
+#[test]
+fn a_device_of_another_size_is_refused_unless_that_is_to_be_ignored() {
+    let lab = Lab::new();
+    let device = Device::new(&lab, "image", &content(7, 4 * MIB));
+    for bytes in [3 * MIB, 5 * MIB] {
+        lab.file("src", content(1, bytes));
+        refused(&lab, &format!("src {}", device.path), &device, "--ignore-size");
+        let line = format!("--truncate src {}", device.path);
+        refused(&lab, &line, &device, "a device cannot be made longer or shorter");
+    }
+    lab.file("src", content(1, 3 * MIB));
+    lab.lanesync(&format!("blocks --ignore-size src {}", device.path)).go().expect(0);
+    let expected = [&content(1, 3 * MIB)[..], &content(7, 4 * MIB)[3 * MIB..]].concat();
+    assert!(device.read() == expected);
+}
+
+#[test]
+fn what_is_the_same_or_overlaps_is_refused() {
+    let lab = Lab::new();
+    let device = Device::new(&lab, "image", &content(7, 4 * MIB));
+    refused(&lab, &format!("{0} {0}", device.path), &device, "are the same");
+    refused(&lab, &format!("image {}", device.path), &device, "have bytes in common");
+    refused(&lab, &format!("{} image", device.path), &device, "have bytes in common");
+    fs::hard_link(lab.path("image"), lab.path("link")).unwrap();
+    refused(&lab, "image link", &device, "are the same");
+}
+
+#[test]
+fn a_read_only_target_is_refused() {
+    let lab = Lab::new();
+    lab.file("src", content(1, 4 * MIB));
+    let device = Device::with(&lab, "image", &content(7, 4 * MIB), &["--read-only"]);
+    refused(&lab, &format!("src {}", device.path), &device, "is read-only");
+}
+
+#[test]
+fn a_name_below_dev_that_is_not_there_is_no_new_file() {
+    let lab = Lab::new();
+    lab.file("src", content(1, MIB));
+    let line = "blocks --truncate src /dev/lanesync-no-such-device";
+    lab.lanesync(line).go().expect(3).complains(&["--allow=new-in-dev"]);
+    assert!(!PathBuf::from("/dev/lanesync-no-such-device").exists());
+}
+
+#[test]
+fn zeros_give_the_room_of_a_device_back() {
+    let lab = Lab::new();
+    let mut image = vec![0; 8 * MIB];
+    image[5 * MIB..5 * MIB + 100].copy_from_slice(&content(1, 100));
+    // All zero but for its last byte.
+    image[2 * MIB + 4095] = 1;
+    lab.file("src", &image);
+    for (option, least, most) in [("--no-discard", 8 * MIB, usize::MAX), ("", 0, 64 << 10)] {
+        let device = Device::new(&lab, "image", &content(7, 8 * MIB));
+        lab.lanesync(&format!("blocks {option} src {}", device.path)).go().expect(0);
+        assert!(device.read() == image, "{option}");
+        let allocated = device.image.metadata().unwrap().blocks() as usize * 512;
+        assert!((least..=most).contains(&allocated), "{option}: {allocated}");
+    }
+}
+
+#[test]
+fn devices_and_files_are_brought_over_in_all_directions() {
+    let lab = Lab::new();
+    let bytes = content(1, 3 * MIB + 4096);
+    let from = Device::new(&lab, "from", &bytes);
+    let to = Device::with(&lab, "to", &content(2, bytes.len()), &["--sector-size", "4096"]);
+    lab.lanesync(&format!("blocks --verify=all {} {}", from.path, to.path)).go().expect(0);
+    assert!(to.read() == bytes);
+    lab.lanesync(&format!("blocks --truncate {} copy", from.path)).go().expect(0);
+    assert!(fs::read(lab.path("copy")).unwrap() == bytes);
+    let changed = File::options().write(true).open(lab.path("copy")).unwrap();
+    changed.write_all_at(b"changed", 2_000_000).unwrap();
+    let done = lab.lanesync(&format!("blocks --json copy {}", to.path)).go().expect(0);
+    assert!(done.stdout.contains(r#""written_bytes":4096"#), "{done}");
+    assert!(to.read() == fs::read(lab.path("copy")).unwrap());
+    assert!(from.read() == bytes);
+}
+
+#[test]
+fn a_dry_run_cuts_and_makes_nothing() {
+    let lab = Lab::new();
+    lab.file("src", content(1, MIB));
+    lab.file("old", content(2, 2 * MIB));
+    lab.lanesync("blocks --dry-run --truncate src old").go().expect(0);
+    assert!(fs::read(lab.path("old")).unwrap() == content(2, 2 * MIB));
+    lab.lanesync("blocks -n --truncate --undo=undo src new").go().expect(0);
+    assert!(!lab.path("new").exists() && !lab.path("undo").exists());
+}
+
+#[test]
+fn a_full_disk_ends_the_run_soon_and_what_was_kept_brings_the_old_image_back() {
+    let lab = Lab::new();
+    lab.mount_tmpfs("full", "size=16m");
+    let old = content(2, 4 * MIB);
+    lab.file("full/image", &old);
+    // What is sparse there finds no room.
+    File::options().write(true).open(lab.path("full/image")).unwrap().set_len(64 << 20).unwrap();
+    lab.file("src", content(1, 64 << 20));
+    let begun = Instant::now();
+    let done = lab.lanesync("blocks --undo=undo src full/image").go();
+    let took = begun.elapsed();
+    done.expect(11).complains(&["destination: write", "No space left"]);
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    let line = "blocks --apply-undo=undo full/image";
+    let done = lab.lanesync(line).go().expect(0);
+    assert!(done.stdout.contains("did not come to its end"), "{done}");
+    let mut expected = old;
+    expected.resize(64 << 20, 0);
+    assert!(fs::read(lab.path("full/image")).unwrap() == expected);
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_moment_is_finished_by_the_next_one() {
+    let lab = Lab::new();
+    let (bytes, mut rng) = (content(1, 48 * MIB), Rng::new(5));
+    lab.file("src", &bytes);
+    let mut killed = 0;
+    for round in 0..6 {
+        lab.file("image", content(2, 48 * MIB));
+        let undo = format!("undo{round}");
+        let line = format!("blocks --bwlimit=200m --undo={undo} src image");
+        let run = lab.lanesync(&line).start();
+        std::thread::sleep(Duration::from_millis(rng.below(200) as u64));
+        run.signal(Signal::KILL);
+        if run.wait().code == -9 {
+            killed += 1;
+            if lab.path(&undo).metadata().is_ok_and(|kept| kept.len() >= 40) && round % 2 == 0 {
+                let line = format!("blocks --apply-undo={undo} image");
+                lab.lanesync(&line).go().expect(0);
+                assert!(fs::read(lab.path("image")).unwrap() == content(2, 48 * MIB));
+            }
+        }
+        lab.lanesync("blocks --verify src image").go().expect(0);
+        assert!(fs::read(lab.path("image")).unwrap() == bytes, "round {round}");
+    }
+    assert!(killed > 0, "no run was killed in time: the test shows nothing");
+}
+
+#[test]
+fn a_signal_ends_the_run_with_20() {
+    let lab = Lab::new();
+    lab.file("src", content(1, 16 * MIB));
+    lab.file("image", content(2, 16 * MIB));
+    let mut run = lab.lanesync("blocks --bwlimit=1m src image").start();
+    let image = lab.path("image");
+    run.until("something is written", || fs::read(&image).unwrap() != content(2, 16 * MIB));
+    run.signal(Signal::INT);
+    run.wait().expect(20);
+}
