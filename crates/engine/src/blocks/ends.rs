@@ -37,6 +37,7 @@ impl Ends {
                 (Some(target), image_bytes)
             }
         };
+        refuse_old_undo(job)?;
         let target_bytes = target.as_ref().map_or(0, Image::bytes);
         let target = match target {
             _ if job.settings.dry_run => target,
@@ -122,6 +123,15 @@ fn refuse_overlap(job: &BlocksJob, source: &Image, target: &Image) -> Result<(),
              it; --allow=overlap does it all the same"
         )
     };
+    Err(BlocksError::refused(sentence))
+}
+
+/// What another run has kept is not written over.
+fn refuse_old_undo(job: &BlocksJob) -> Result<(), BlocksError> {
+    let old = job.settings.undo.as_deref().filter(|path| fs::operator::real_path(path).is_ok());
+    let Some(path) = old else { return Ok(()) };
+    let path = path.display();
+    let sentence = format!("--undo: \"{path}\" is there already; name a file that is not");
     Err(BlocksError::refused(sentence))
 }
 
