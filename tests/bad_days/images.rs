@@ -103,12 +103,19 @@ fn a_target_that_is_swapped_to_or_held_is_refused() {
 fn a_device_that_somebody_has_for_himself_is_refused() {
     let lab = Lab::new();
     lab.file("src", content(1, 4 * MIB));
-    let device = Device::new(&lab, "image", &vec![0; 4 * MIB]);
+    let device = Device::new(&lab, "image", &content(2, 4 * MIB));
     let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::EXCL;
     let alone = rustix::fs::open(&*device.path, flags, rustix::fs::Mode::empty()).unwrap();
     refused(&lab, &format!("src {}", device.path), &device, "wants nobody else to");
+    // Zeros, too.
+    let mut image = content(3, 4 * MIB);
+    image[MIB..3 * MIB].fill(0);
+    lab.file("holey", &image);
+    lab.lanesync(&format!("blocks --allow=in-use holey {}", device.path)).go().expect(0);
+    assert!(device.read() == image);
     drop(alone);
     lab.lanesync(&format!("blocks src {}", device.path)).go().expect(0);
+    assert!(device.read() == content(1, 4 * MIB));
 }
 
 #[test]

@@ -94,6 +94,8 @@ struct Work {
     source: Image,
     /// `None` in a dry run for what is not there.
     target: Option<Image>,
+    /// The target was made for this job.
+    is_new: bool,
     /// Where they hold data.
     source_map: Map,
     target_map: Map,
@@ -141,7 +143,7 @@ impl sched::Task for Task {
 
 impl Work {
     fn new(job: &BlocksJob, ends: Ends, around: &Surroundings) -> Result<Self, BlocksError> {
-        let Ends { source, mut target, image_bytes, target_bytes } = ends;
+        let Ends { source, mut target, image_bytes, target_bytes, is_new } = ends;
         let Surroundings { gauges, cancel, rate, .. } = around;
         let settings = &job.settings;
         let makes_undo = settings.undo.as_deref().filter(|_| !settings.dry_run);
@@ -158,6 +160,7 @@ impl Work {
         gauges.finish_scan(std::time::Duration::ZERO);
         Ok(Self {
             source,
+            is_new,
             target,
             source_map: Map::default(),
             target_map: Map::default(),
@@ -269,6 +272,10 @@ impl Work {
             target
                 .sync_data()
                 .map_err(|error| self.fault(Side::Destination, Verb::Sync, &error))?;
+            if self.is_new {
+                fs::operator::sync_name(&self.job.target)
+                    .map_err(|error| self.fault(Side::Destination, Verb::Sync, &error))?;
+            }
             if self.settings().read_back != ReadBack::Nothing {
                 target.forget_cached();
                 self.read_back(target)?;

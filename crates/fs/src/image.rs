@@ -122,7 +122,10 @@ impl Image {
     /// The unit in which it gives room back, in bytes; `None` if it does not.
     pub fn discard_granularity_bytes(&self) -> Option<u64> {
         match &self.device {
-            Some(device) => device.discard_granularity_bytes(),
+            Some(device) => {
+                let least = device.logical_block_bytes();
+                device.discard_granularity_bytes().map(|bytes| bytes.next_multiple_of(least))
+            }
             None => Some(FILE_BLOCK_BYTES),
         }
     }
@@ -142,7 +145,13 @@ impl Image {
             return self.write_zeros(range);
         }
         match self.file.punch_hole(start..end) {
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+            // What somebody else uses, too, may be busy.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::Unsupported | io::ErrorKind::ResourceBusy
+                ) =>
+            {
                 return self.write_zeros(range);
             }
             done => done?,

@@ -40,6 +40,14 @@ pub fn append(path: &Path) -> io::Result<File> {
     Walk::new(path, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)?.open()
 }
 
+/// Waits until the name of a file that was made is on the disk.
+pub fn sync_name(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = rustix::fs::openat(CWD, parent.unwrap_or(Path::new(".")), flags, Mode::empty())?;
+    Ok(rustix::fs::fsync(dir)?)
+}
+
 /// Where a path leads, without links and `..` on the way.
 pub fn real_path(path: &Path) -> io::Result<PathBuf> {
     std::fs::canonicalize(path)

@@ -21,6 +21,8 @@ pub(super) struct Ends {
     pub(super) image_bytes: u64,
     /// How long the target was, in bytes.
     pub(super) target_bytes: u64,
+    /// It was made for this job.
+    pub(super) is_new: bool,
 }
 
 impl Ends {
@@ -39,12 +41,13 @@ impl Ends {
         };
         refuse_old_undo(job)?;
         let target_bytes = target.as_ref().map_or(0, Image::bytes);
+        let is_new = target.is_none();
         let target = match target {
             _ if job.settings.dry_run => target,
             None => Some(make(&job.target)?),
             Some(target) => Some(open_to_write(&job.target, job.settings.allowed, &target)?),
         };
-        Ok(Self { source, target, image_bytes, target_bytes })
+        Ok(Self { source, target, image_bytes, target_bytes, is_new })
     }
 }
 
