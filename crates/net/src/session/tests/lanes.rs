@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::super::lanes::LaneState;
+use super::super::state::State;
 use super::*;
 
 #[test]
@@ -15,7 +17,16 @@ fn a_lane_that_dies_loses_nothing() {
         thread::yield_now();
     }
     both.serve.gate.set(true);
+    let carried = || {
+        let second = |state: &mut State| state.lanes.values().nth(1).map(LaneState::carried_bytes);
+        both.requester.shared.change(second)
+    };
+    let before = carried();
     let read = both.read_by(64, || {
+        // Some are asked for on it, and not answered while the gate is closed.
+        while carried() == before {
+            thread::yield_now();
+        }
         scissors.hang_up();
         while both.requester.lane_count() > 1 {
             thread::yield_now();
