@@ -23,7 +23,7 @@ pub(crate) enum Blocks {
     /// Bring an image into the state of another.
     Sync(Box<Invocation>),
     /// Bring one back into the state that an undo file has kept.
-    Undo { file: PathBuf, target: PathBuf, allowed: Dangers, is_quiet: bool },
+    Undo { file: PathBuf, target: PathBuf, allowed: Dangers, is_dry_run: bool, is_quiet: bool },
     /// Print this and end.
     Tell(String),
 }
@@ -138,7 +138,10 @@ impl Typed {
             "--undo" => settings.undo = Some(value(parser, name)?.into()),
             "--apply-undo" => self.apply_undo = Some(value(parser, name)?.into()),
             "--allow" => settings.allowed |= dangers(&value(parser, name)?)?,
-            "--readers" => settings.readers = Some(number(name, &value(parser, name)?)?),
+            "--readers" => {
+                let readers: u8 = number(name, &value(parser, name)?)?;
+                settings.readers = Some(readers.into());
+            }
             "--bwlimit" => self.bwlimit = bwlimit(&value(parser, name)?, surroundings)?,
             "--json" => self.is_json = true,
             "--no-json" => self.is_json = false,
@@ -167,10 +170,17 @@ impl Typed {
             }
         }
         if let Some(file) = self.apply_undo {
-            let allowed = settings.allowed;
+            let (allowed, is_dry_run) = (settings.allowed, settings.dry_run);
+            let rest = BlocksSettings { allowed, dry_run: is_dry_run, ..BlocksSettings::default() };
+            let is_more = truncates || ignores_size || is_json || !self.bwlimit.is_none();
+            if settings != rest || is_more {
+                return Err(usage(
+                    "with --apply-undo only --allow, --dry-run and --quiet are taken",
+                ));
+            }
             let [target] = <[PathBuf; 1]>::try_from(paths)
                 .map_err(|_| usage("--apply-undo takes one path, the target"))?;
-            return Ok(Blocks::Undo { file, target, allowed, is_quiet });
+            return Ok(Blocks::Undo { file, target, allowed, is_dry_run, is_quiet });
         }
         settings.sizes = match (truncates, ignores_size) {
             (true, true) => return Err(usage("--truncate and --ignore-size exclude each other")),
@@ -265,8 +275,21 @@ fn changed_ranges(
         })?;
         ranges.push(range);
     }
+    Ok(merged(ranges))
+}
+
+/// In order, and with gaps between them.
+fn merged(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.retain(|range| !range.is_empty());
     ranges.sort_by_key(|range| range.start);
-    Ok(ranges)
+    let mut merged: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
 }
 
 fn range(line: &[u8]) -> Option<Range<u64>> {
@@ -328,10 +351,21 @@ mod tests {
             "--no-such s d",
             "--bwlimit=x s d",
             "--apply-undo=u s d",
+            "--apply-undo=u --verify d",
+            "--apply-undo=u --json d",
+            "--readers=256 s d",
         ] {
             assert_eq!(typed(line).unwrap_err().exit, Exit::Usage, "{line}");
         }
         assert_eq!(typed("host:s d").unwrap_err().exit, Exit::Unsupported);
+    }
+
+    #[test]
+    #[expect(clippy::single_range_in_vec_init, reason = "it is one range that is meant")]
+    fn ranges_are_put_in_order_and_together() {
+        assert_eq!(merged(vec![9..10, 0..5, 4..6, 6..7, 8..8, 2..3]), [0..7, 9..10]);
+        assert_eq!(merged(vec![5..5]), Vec::<Range<u64>>::new());
+        assert_eq!(merged(vec![1..2]), [1..2]);
     }
 
     #[test]

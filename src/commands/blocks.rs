@@ -23,7 +23,10 @@ use crate::exit_code::Exit;
 pub(crate) fn run(asked: Blocks, umask: u32) -> Exit {
     match asked {
         Blocks::Tell(text) => cli::tell(&text),
-        Blocks::Undo { file, target, allowed, is_quiet } => undo(&file, &target, allowed, is_quiet),
+        Blocks::Undo { file, target, allowed, is_dry_run, is_quiet } => {
+            let volume = if is_quiet { Volume::Quiet } else { Volume::Normal };
+            undo(&file, &target, allowed, (is_dry_run, volume))
+        }
         Blocks::Sync(invocation) => sync(*invocation, umask),
     }
 }
@@ -63,10 +66,10 @@ fn sync(invocation: Invocation, umask: u32) -> Exit {
         let around = around.clone();
         Timetable::keep(bwlimit, &limit, move |sentence| tell(&around, sentence))
     };
-    let outcome = blocks::run(&job, &around);
+    let (summary, outcome) = blocks::run(&job, &around);
     let exit = match &outcome {
-        Ok(_) => Exit::Success,
-        Err(_) if stops.is_stopped() => Exit::Interrupted,
+        Ok(()) => Exit::Success,
+        Err(BlocksError::Stopped) if stops.is_stopped() => Exit::Interrupted,
         Err(error) => {
             complain(&around, error);
             exit_of(error)
@@ -82,7 +85,8 @@ fn sync(invocation: Invocation, umask: u32) -> Exit {
         statistics: Statistics::Shown,
         traffic: None,
     };
-    let told = reporter.finish_blocks(outcome.as_ref().ok(), endings);
+    let is_refused = matches!(outcome, Err(BlocksError::Refused(_)));
+    let told = reporter.finish_blocks((!is_refused).then_some(&summary), endings);
     if told == endings.run { exit } else { unseen }
 }
 
@@ -114,21 +118,33 @@ fn exit_of(error: &BlocksError) -> Exit {
     }
 }
 
-fn undo(file: &Path, target: &Path, allowed: Dangers, is_quiet: bool) -> Exit {
-    match blocks::apply_undo(file, target, allowed) {
-        Ok(undone) if is_quiet && undone.was_complete => Exit::Success,
-        Ok(undone) => {
-            let whole = if undone.was_complete {
-                ""
-            } else {
-                "; the run that kept them did not come to its end"
-            };
-            cli::tell(&format!("{} bytes are as they were{whole}\n", undone.restored_bytes))
-        }
-        Err(error) => {
-            let refusal = Refusal { exit: exit_of(&error), sentence: error.to_string() };
-            super::refuse(&refusal, false);
-            refusal.exit
-        }
+fn undo(
+    file: &Path,
+    target: &Path,
+    allowed: Dangers,
+    (is_dry_run, volume): (bool, Volume),
+) -> Exit {
+    let refused = |exit, sentence| {
+        let refusal = Refusal { exit, sentence };
+        super::refuse(&refusal, false);
+        refusal.exit
+    };
+    let undone = match blocks::apply_undo(file, target, allowed, is_dry_run) {
+        Ok(undone) => undone,
+        Err(error) => return refused(exit_of(&error), error.to_string()),
+    };
+    let done = if is_dry_run { "would be" } else { "are" };
+    let told = format!("{} bytes {done} as they were\n", undone.restored_bytes);
+    let exit = if volume == Volume::Quiet { Exit::Success } else { cli::tell(&told) };
+    if undone.was_complete {
+        return exit;
     }
+    let file = file.display();
+    refused(
+        Exit::Partial,
+        format!(
+            "\"{file}\" has no end: the run that wrote it was cut off, or it is not all of it; what it has kept \
+             {done} back. If another run has gone on since, its changes are not"
+        ),
+    )
 }

@@ -222,12 +222,74 @@ fn a_full_disk_ends_the_run_soon_and_what_was_kept_brings_the_old_image_back() {
     let took = begun.elapsed();
     done.expect(11).complains(&["destination: write", "No space left"]);
     assert!(took < Duration::from_secs(20), "{took:?}");
+    let kept = fs::read(lab.path("full/image")).unwrap();
+    lab.lanesync("blocks -n --apply-undo=undo full/image").go().expect(23);
+    assert!(fs::read(lab.path("full/image")).unwrap() == kept);
     let line = "blocks --apply-undo=undo full/image";
-    let done = lab.lanesync(line).go().expect(0);
-    assert!(done.stdout.contains("did not come to its end"), "{done}");
+    lab.lanesync(line).go().expect(23).complains(&["was cut off"]);
     let mut expected = old;
     expected.resize(64 << 20, 0);
     assert!(fs::read(lab.path("full/image")).unwrap() == expected);
+}
+
+#[test]
+fn an_undo_file_that_finds_no_room_ends_the_run_and_holds_what_was_changed() {
+    let lab = Lab::new();
+    lab.mount_tmpfs("small", "size=8m");
+    let (mut new, old) = (content(1, 64 * MIB), content(2, 64 * MIB));
+    // Of some units all is to be kept, of others a block.
+    for unit in (0..64).step_by(2) {
+        let unit = unit * MIB + 4096..(unit + 1) * MIB;
+        new[unit.clone()].copy_from_slice(&old[unit]);
+    }
+    lab.file("src", &new);
+    for _ in 0..10 {
+        lab.file("image", &old);
+        fs::remove_file(lab.path("small/undo")).ok();
+        let done = lab.lanesync("blocks --readers=4 --undo=small/undo src image").go();
+        done.expect(11).complains(&["small/undo", "No space left"]);
+        assert!(fs::read(lab.path("image")).unwrap() != old);
+        lab.lanesync("blocks --apply-undo=small/undo image").go().expect(23);
+        assert!(fs::read(lab.path("image")).unwrap() == old);
+    }
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_no_place_for_a_new_image() {
+    let lab = Lab::new();
+    lab.file("src", content(1, MIB));
+    std::os::unix::fs::symlink("/dev/lanesync-no-such-device", lab.path("link")).unwrap();
+    let line = "blocks --truncate src link";
+    lab.lanesync(line).go().expect(3).complains(&["is a link that leads nowhere"]);
+    assert!(!PathBuf::from("/dev/lanesync-no-such-device").exists());
+}
+
+#[test]
+fn what_a_file_system_wrote_since_the_last_run_is_brought_over() {
+    let lab = Lab::new();
+    let device = Device::new(&lab, "image", &vec![0; 8 * MIB]);
+    lab::succeed(Command::new("mkfs.ext4").args(["-q", &device.path]));
+    let point = lab.dir("mount");
+    let mount = |options: &str| {
+        lab::succeed(Command::new("mount").args(["-o", options, &device.path]).arg(&point));
+    };
+    mount("rw");
+    let line = format!("blocks --truncate {} copy", device.path);
+    fs::write(point.join("file"), content(1, MIB)).unwrap();
+    lab::succeed(&mut Command::new("sync"));
+    let first = lab.lanesync(&line).go();
+    let file = File::options().write(true).open(point.join("file")).unwrap();
+    file.write_all_at(&content(2, MIB), 0).unwrap();
+    file.sync_all().unwrap();
+    drop(file);
+    mount("remount,ro");
+    let second = lab.lanesync(&line).go();
+    lab::succeed(Command::new("umount").arg(&point));
+    first.expect(0);
+    second.expect(0);
+    let copy = fs::read(lab.path("copy")).unwrap();
+    let new = content(2, MIB);
+    assert!(copy.windows(4096).step_by(512).any(|block| block == &new[..4096]), "old content");
 }
 
 #[test]
@@ -247,7 +309,7 @@ fn a_run_that_is_killed_at_any_moment_is_finished_by_the_next_one() {
             killed += 1;
             if lab.path(&undo).metadata().is_ok_and(|kept| kept.len() >= 40) && round % 2 == 0 {
                 let line = format!("blocks --apply-undo={undo} image");
-                lab.lanesync(&line).go().expect(0);
+                lab.lanesync(&line).go().expect(23);
                 assert!(fs::read(lab.path("image")).unwrap() == content(2, 48 * MIB));
             }
         }

@@ -72,16 +72,22 @@ impl BlocksError {
     }
 }
 
-/// Brings the target of a job into the state of its source.
+/// Brings the target of a job into the state of its source. Says what was done until the end, and how it
+/// ended.
 ///
-/// Fails where that was refused or something could not be read or written; then the target may be old in
-/// some places and new in others, unless it was refused.
-pub fn run(job: &BlocksJob, around: &Surroundings) -> Result<BlocksSummary, BlocksError> {
-    let ends = Ends::open(job, &*around.sink)?;
-    let work = Arc::new(Work::new(job, ends, around)?);
-    work.bring_over()?;
-    let work = Arc::into_inner(work).ok_or_else(|| internal("a worker is left over"))?;
-    work.finish()
+/// Where that is an error, the target may be old in some places and new in others, unless the job was
+/// refused.
+pub fn run(job: &BlocksJob, around: &Surroundings) -> (BlocksSummary, Result<(), BlocksError>) {
+    let work = match Ends::open(job, &*around.sink).and_then(|ends| Work::new(job, ends, around)) {
+        Ok(work) => Arc::new(work),
+        Err(error) => return (BlocksSummary::default(), Err(error)),
+    };
+    let done = work.bring_over();
+    let Some(mut work) = Arc::into_inner(work) else {
+        return (BlocksSummary::default(), Err(internal("a worker is left over")));
+    };
+    let done = done.and_then(|()| work.finish());
+    (work.summary(), done)
 }
 
 fn internal(what: &str) -> BlocksError {
@@ -147,7 +153,8 @@ impl Work {
         let Surroundings { gauges, cancel, rate, .. } = around;
         let settings = &job.settings;
         let makes_undo = settings.undo.as_deref().filter(|_| !settings.dry_run);
-        let undo = makes_undo.map(|path| Undo::create(path, target_bytes)).transpose()?;
+        let undo =
+            makes_undo.map(|path| Undo::create(path, target_bytes, image_bytes)).transpose()?;
         let is_lengthened = settings.sizes == Sizes::Truncate && target_bytes < image_bytes;
         if let Some(target) = target.as_mut().filter(|_| is_lengthened && !settings.dry_run) {
             target.set_len(image_bytes).map_err(|error| {
@@ -236,6 +243,17 @@ impl Work {
             .target_map
             .of(self.target.as_ref(), &stretch)
             .map_err(|error| self.fault(Side::Destination, Verb::LookAt, &error))?;
+        // Behind the end of a file that was cut there is nothing but a hole.
+        for (side, image) in
+            [(Side::Source, Some(&self.source)), (Side::Destination, self.target.as_ref())]
+        {
+            let Some(image) = image.filter(|image| image.device().is_none()) else { continue };
+            let now =
+                image.file().metadata().map_err(|error| self.fault(side, Verb::LookAt, &error))?;
+            if now.size < image.bytes() {
+                return Err(self.fault_because(side, Verb::Read, Cause::ChangedDuringCopy));
+            }
+        }
         let mut start = stretch.start;
         while start < stretch.end {
             self.cancel.check().map_err(|_| BlocksError::Stopped)?;
@@ -262,29 +280,44 @@ impl Work {
     }
 
     /// What comes after all units: what is too long is cut off, all goes to the disk, and is read back.
-    fn finish(mut self) -> Result<BlocksSummary, BlocksError> {
+    fn finish(&mut self) -> Result<(), BlocksError> {
         if !self.settings().dry_run {
             self.cut()?;
             let target = self.target.as_ref().ok_or_else(|| internal("there is no target"))?;
             if let Some(undo) = &self.undo {
                 undo.finish()?;
             }
-            target
-                .sync_data()
-                .map_err(|error| self.fault(Side::Destination, Verb::Sync, &error))?;
+            let failed = |error| self.fault(Side::Destination, Verb::Sync, &error);
+            target.sync_data().map_err(failed)?;
             if self.is_new {
-                fs::operator::sync_name(&self.job.target)
-                    .map_err(|error| self.fault(Side::Destination, Verb::Sync, &error))?;
+                fs::operator::sync_name(&self.job.target).map_err(failed)?;
             }
             if self.settings().read_back != ReadBack::Nothing {
                 target.forget_cached();
                 self.read_back(target)?;
             }
         }
+        self.check_source()?;
         Gauges::add(&self.gauges.done_entries, 1);
+        Ok(())
+    }
+
+    /// What was written to while it was read came out as it never was.
+    fn check_source(&self) -> Result<(), BlocksError> {
+        let failed = |error| self.fault(Side::Source, Verb::LookAt, &error);
+        let (before, now) = (self.source.metadata(), self.source.file().metadata());
+        let now = now.map_err(failed)?;
+        let is_file = self.source.device().is_none();
+        if is_file && (now.size, now.mtime) != (before.size, before.mtime) {
+            return Err(self.fault_because(Side::Source, Verb::Copy, Cause::ChangedDuringCopy));
+        }
+        Ok(())
+    }
+
+    fn summary(&self) -> BlocksSummary {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let Counts { skipped, equal, written, cleared, verified } = &self.counts;
-        Ok(BlocksSummary {
+        BlocksSummary {
             source_bytes: self.source.bytes(),
             image_bytes: self.image_bytes,
             skipped_bytes: read(skipped),
@@ -293,7 +326,7 @@ impl Work {
             cleared_bytes: read(cleared),
             verified_bytes: read(verified),
             digest: self.digests.root(),
-        })
+        }
     }
 
     /// Cuts off what the target has beyond the source, where it is to be as long.
@@ -305,7 +338,7 @@ impl Work {
             return Ok(());
         };
         let cut = match &self.undo {
-            Some(undo) => undo.keep_all(target, end..target.bytes()),
+            Some(undo) => undo.keep_all(target, end..target.bytes(), &self.cancel),
             None => Ok(()),
         };
         cut?;

@@ -160,7 +160,7 @@ impl BlockDevice {
         uses.extend(swaps.iter().any(|path| is_part(device_at(path))).then_some(Use::Swap));
         let holders = parts.iter().flat_map(|(_, dir)| links_in(&dir.join("holders")));
         uses.extend(holders.map(|holder| Use::Held { by: last_name(&holder) }));
-        uses.extend(loops_over(|backing| is_part(device_at(backing))));
+        uses.extend(loops_over(|backing| is_part(device_at(backing)))?);
         Ok(uses)
     }
 }
@@ -171,15 +171,17 @@ impl BlockDevice {
 pub fn uses_of_file(inode: Inode) -> io::Result<Vec<Use>> {
     let is_it = |path: &PathBuf| inode_at(path) == Some(inode);
     let mut uses: Vec<_> = swaps()?.iter().any(is_it).then_some(Use::Swap).into_iter().collect();
-    uses.extend(loops_over(|backing| inode_at(backing) == Some(inode)));
+    uses.extend(loops_over(|backing| inode_at(backing) == Some(inode))?);
     Ok(uses)
 }
 
 /// The loop devices that show what has such a path.
-fn loops_over(is_it: impl Fn(&Path) -> bool) -> Vec<Use> {
-    let devices = links_in(Path::new("/sys/block"));
+fn loops_over(is_it: impl Fn(&Path) -> bool) -> io::Result<Vec<Use>> {
+    let all = Path::new("/sys/block");
+    fs::read_dir(all)?;
+    let devices = links_in(all);
     let loops = devices.iter().filter(|dir| backing_path(dir).is_some_and(|path| is_it(&path)));
-    loops.map(|dir| Use::Held { by: last_name(dir) }).collect()
+    Ok(loops.map(|dir| Use::Held { by: last_name(dir) }).collect())
 }
 
 /// What stands in a line of `/proc/PID/mountinfo`.

@@ -15,6 +15,7 @@ use rustix::io::retry_on_intr;
 
 use crate::block_device::{self, BlockDevice, Ground, Use};
 use crate::file::File;
+use crate::process;
 use crate::walk::Walk;
 
 /// What file systems allocate by.
@@ -56,20 +57,27 @@ impl Image {
         Self::of(File::opened(file))
     }
 
-    /// Makes an empty file, unless something has the name.
-    pub fn create(path: &Path) -> io::Result<Self> {
+    /// Makes an empty file with these mode bits, less those that the umask takes.
+    ///
+    /// Fails with [`io::ErrorKind::AlreadyExists`] if anything has the name, and be it a link that leads
+    /// nowhere.
+    pub fn create(path: &Path, mode: u32) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
         let file: OwnedFd = Walk::new(path, flags)?.ending_in_image().open()?.into();
         let image = Self::of(File::opened(file))?;
-        // Somebody else may have been faster, and have something in it.
-        if image.bytes > 0 { Err(io::ErrorKind::AlreadyExists.into()) } else { Ok(image) }
+        // It is empty until then.
+        image.file.set_mode(mode & !process::cleared_umask())?;
+        Ok(image)
     }
 
     fn of(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         let bytes = file.device_size()?;
         let is_device = metadata.kind == Kind::BlockDevice;
-        let device = is_device.then(|| BlockDevice::of(metadata.rdev)).transpose()?;
+        let device = is_device.then(|| BlockDevice::of(metadata.rdev)).transpose();
+        let device = device.map_err(|error| {
+            io::Error::other(format!("the kernel tells nothing of the device in /sys: {error}"))
+        })?;
         Ok(Self { file, metadata, bytes, device })
     }
 
@@ -144,17 +152,9 @@ impl Image {
         if start >= end {
             return self.write_zeros(range);
         }
-        match self.file.punch_hole(start..end) {
-            // What somebody else uses, too, may be busy.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::Unsupported | io::ErrorKind::ResourceBusy
-                ) =>
-            {
-                return self.write_zeros(range);
-            }
-            done => done?,
+        // Whatever is against that, zeros can be written, or that says what is wrong.
+        if self.file.punch_hole(start..end).is_err() {
+            return self.write_zeros(range);
         }
         self.write_zeros(range.start..start)?;
         self.write_zeros(end..range.end)

@@ -45,7 +45,16 @@ pub fn sync_name(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = rustix::fs::openat(CWD, parent.unwrap_or(Path::new(".")), flags, Mode::empty())?;
-    Ok(rustix::fs::fsync(dir)?)
+    match rustix::fs::fsync(dir) {
+        // Not every file system knows what that is for a directory.
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
+        done => Ok(done?),
+    }
+}
+
+/// Whether anything has a name, and be it a link that leads nowhere.
+pub fn has_name(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
 }
 
 /// Where a path leads, without links and `..` on the way.

@@ -114,7 +114,7 @@ impl Walk {
             let handle = match openat(&self.dir, &name, HANDLE | OFlags::NOFOLLOW, 0) {
                 Err(Errno::NOENT) if self.is_to_create() => match self.create(&name) {
                     // Somebody was faster: look again what it is.
-                    Err(Errno::EXIST) => {
+                    Err(Errno::EXIST) if !self.flags.contains(OFlags::EXCL) => {
                         self.count_link()?;
                         self.rest.push(name);
                         continue;
@@ -123,6 +123,9 @@ impl Walk {
                 },
                 handle => handle?,
             };
+            if self.is_to_create() && self.flags.contains(OFlags::EXCL) {
+                return Err(Errno::EXIST.into());
+            }
             let stat = rustix::fs::fstat(&handle)?;
             if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
                 if let Some(end) = self.follow(&handle, &name, &stat)? {

@@ -34,7 +34,8 @@ pub struct BlocksSettings {
     pub digest: Digest,
     /// Dangers that the user knows of.
     pub allowed: Dangers,
-    /// Only what lies in these ranges is looked at, if there are any: nothing else has changed.
+    /// Only what lies in these ranges is looked at, if they are told: nothing else has changed. They are in
+    /// ascending order and have gaps between them.
     pub changed: Option<Vec<Range<u64>>>,
     /// Where the old content goes of all that is changed.
     pub undo: Option<PathBuf>,

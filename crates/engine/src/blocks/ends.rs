@@ -29,10 +29,12 @@ impl Ends {
     /// Opens both. Nothing is changed before all is known that can be.
     pub(super) fn open(job: &BlocksJob, sink: &dyn Sink) -> Result<Self, BlocksError> {
         let source = open(&job.source, Side::Source, Access::Read)?;
+        refuse_empty_device(&job.source, &source)?;
         warn_of_mounted_source(job, &source, sink)?;
         let (target, image_bytes) = match look_at_target(job)? {
             None => (None, source.bytes()),
             Some(target) => {
+                refuse_empty_device(&job.target, &target)?;
                 refuse_overlap(job, &source, &target)?;
                 refuse_to_write(&job.target, job.settings.allowed, &target)?;
                 let image_bytes = bytes_to_bring(job, &source, &target)?;
@@ -44,18 +46,34 @@ impl Ends {
         let is_new = target.is_none();
         let target = match target {
             _ if job.settings.dry_run => target,
-            None => Some(make(&job.target)?),
+            None => Some(make(&job.target, source.metadata().mode)?),
             Some(target) => Some(open_to_write(&job.target, job.settings.allowed, &target)?),
         };
+        // What the kernel holds of a device is not what others have written to it by another way, as by a
+        // file system on it.
+        for image in [Some(&source), target.as_ref()].into_iter().flatten() {
+            if image.device().is_some() {
+                image.forget_cached();
+            }
+        }
         Ok(Self { source, target, image_bytes, target_bytes, is_new })
     }
 }
 
-/// A target that is written to by what an undo file says.
-pub(super) fn open_alone(path: &Path, allowed: Dangers) -> Result<Image, BlocksError> {
+/// A target that is written to by what an undo file says; in a dry run it is not.
+pub(super) fn open_alone(
+    path: &Path,
+    allowed: Dangers,
+    undo: &Image,
+    is_dry_run: bool,
+) -> Result<Image, BlocksError> {
     let target = open(path, Side::Destination, Access::Read)?;
+    if target.ground() == undo.ground() || undo.grounds().contains(&target.ground()) {
+        let sentence = format!("\"{}\" is what the undo file lies in", path.display());
+        return Err(BlocksError::refused(sentence));
+    }
     refuse_to_write(path, allowed, &target)?;
-    open_to_write(path, allowed, &target)
+    if is_dry_run { Ok(target) } else { open_to_write(path, allowed, &target) }
 }
 
 fn refuse_to_write(path: &Path, allowed: Dangers, target: &Image) -> Result<(), BlocksError> {
@@ -77,6 +95,11 @@ fn look_at_target(job: &BlocksJob) -> Result<Option<Image>, BlocksError> {
             let failed = |error| fault_at(path, Side::Destination, Verb::Open, Cause::from(&error));
             return Ok(Some(opened.map_err(failed)?));
         }
+    }
+    if fs::operator::has_name(path) {
+        let path = path.display();
+        let sentence = format!("the target \"{path}\" is a link that leads nowhere");
+        return Err(BlocksError::refused(sentence));
     }
     if job.settings.sizes != Sizes::Truncate {
         let path = path.display();
@@ -102,9 +125,19 @@ fn lies_in_dev(path: &Path) -> bool {
     dir.starts_with("/dev") && !dir.starts_with("/dev/shm")
 }
 
-fn make(path: &Path) -> Result<Image, BlocksError> {
+/// Makes the target, for no more people to read than the source.
+fn make(path: &Path, source_mode: u32) -> Result<Image, BlocksError> {
     let failed = |error| fault_at(path, Side::Destination, Verb::Open, Cause::from(&error));
-    Ok(Image::create(path).map_err(failed)?)
+    Ok(Image::create(path, source_mode & 0o666 | 0o600).map_err(failed)?)
+}
+
+/// A device that is not set up has no bytes, and is open all the same.
+fn refuse_empty_device(path: &Path, image: &Image) -> Result<(), BlocksError> {
+    if image.device().is_none() || image.bytes() > 0 {
+        return Ok(());
+    }
+    let sentence = format!("the device \"{}\" has no bytes; is it set up?", path.display());
+    Err(BlocksError::refused(sentence))
 }
 
 fn refuse_overlap(job: &BlocksJob, source: &Image, target: &Image) -> Result<(), BlocksError> {
@@ -131,7 +164,7 @@ fn refuse_overlap(job: &BlocksJob, source: &Image, target: &Image) -> Result<(),
 
 /// What another run has kept is not written over.
 fn refuse_old_undo(job: &BlocksJob) -> Result<(), BlocksError> {
-    let old = job.settings.undo.as_deref().filter(|path| fs::operator::real_path(path).is_ok());
+    let old = job.settings.undo.as_deref().filter(|path| fs::operator::has_name(path));
     let Some(path) = old else { return Ok(()) };
     let path = path.display();
     let sentence = format!("--undo: \"{path}\" is there already; name a file that is not");
@@ -199,7 +232,12 @@ fn bytes_to_bring(job: &BlocksJob, source: &Image, target: &Image) -> Result<u64
 
 /// Opens what was looked at to be written, if it is that still.
 fn open_to_write(path: &Path, allowed: Dangers, looked_at: &Image) -> Result<Image, BlocksError> {
-    let shares = allowed.intersects(Dangers::MOUNTED | Dangers::IN_USE);
+    let is_mounted = || {
+        let uses = looked_at.uses().unwrap_or_default();
+        uses.iter().any(|used| matches!(used, Use::Mounted { .. }))
+    };
+    let shares =
+        allowed.contains(Dangers::IN_USE) || (allowed.contains(Dangers::MOUNTED) && is_mounted());
     let access =
         if looked_at.device().is_none() || shares { Access::Write } else { Access::WriteAlone };
     let target = match Image::open(path, access) {

@@ -10,6 +10,7 @@ use model::blocks::{Dangers, Digest, Zeros};
 use model::{Event, Sink};
 use proptest::prelude::*;
 
+use super::undo::HEADER_BYTES;
 use super::*;
 
 /// Hears nothing.
@@ -52,8 +53,13 @@ impl Lab {
         &self,
         change: impl FnOnce(&mut BlocksSettings),
     ) -> Result<BlocksSummary, BlocksError> {
-        run(&self.job(change), &around())
+        bring(&self.job(change), &around())
     }
+}
+
+fn bring(job: &BlocksJob, around: &Surroundings) -> Result<BlocksSummary, BlocksError> {
+    let (summary, done) = run(job, around);
+    done.map(|()| summary)
 }
 
 fn around() -> Surroundings {
@@ -166,7 +172,7 @@ proptest! {
         prop_assert_eq!(sum, source_bytes as u64);
         let again = lab.bring(settings).unwrap();
         prop_assert_eq!((again.written_bytes, again.cleared_bytes), (0, 0));
-        let undone = apply_undo(&undo, &lab.path("target"), Dangers::empty()).unwrap();
+        let undone = apply_undo(&undo, &lab.path("target"), Dangers::empty(), false).unwrap();
         prop_assert!(undone.was_complete);
         prop_assert!(lab.read("target") == old, "undone");
     }
@@ -267,10 +273,10 @@ fn what_cannot_be_meant_is_refused_and_nothing_is_changed() {
     assert!(refusal(lab.bring(|_| ())).contains("--allow=read-only"));
     assert!(lab.read("target") == content(2, 10_000));
     let job = BlocksJob { target: "/dev/lanesync-no-such-device".into(), ..lab.job(|_| ()) };
-    assert!(refusal(run(&job, &around())).contains("is not there"));
+    assert!(refusal(bring(&job, &around())).contains("is not there"));
     let truncate = |settings: &mut BlocksSettings| settings.sizes = Sizes::Truncate;
     let job = BlocksJob { target: job.target, ..lab.job(truncate) };
-    assert!(refusal(run(&job, &around())).contains("--allow=new-in-dev"));
+    assert!(refusal(bring(&job, &around())).contains("--allow=new-in-dev"));
     assert!(!job.target.exists());
 }
 
@@ -300,16 +306,107 @@ fn an_undo_file_that_is_damaged_changes_nothing() {
         let mut damaged = undo.clone();
         damaged[at] ^= 4;
         lab.write("damaged", &damaged);
-        apply_undo(&lab.path("damaged"), &lab.path("target"), Dangers::empty()).unwrap_err();
+        apply_undo(&lab.path("damaged"), &lab.path("target"), Dangers::empty(), false).unwrap_err();
         assert!(lab.read("target") == new, "{at}");
     }
     // One that was killed has less to take back, and had changed less.
     lab.write("cut", &undo[..undo.len() - 1]);
-    let undone = apply_undo(&lab.path("cut"), &lab.path("target"), Dangers::empty()).unwrap();
+    let undone =
+        apply_undo(&lab.path("cut"), &lab.path("target"), Dangers::empty(), false).unwrap();
     assert!(!undone.was_complete && lab.read("target") == old);
     let why = refusal(lab.bring(|settings| settings.undo = Some(lab.path("undo"))));
     assert!(why.contains("is there already"), "{why}");
     assert!(lab.read("undo") == undo);
+}
+
+#[test]
+fn what_a_loss_of_power_has_left_of_the_last_record_is_no_damage() {
+    let lab = Lab::new();
+    let (new, old) = (content(1, 6 << 20), content(2, 6 << 20));
+    lab.write("source", &new);
+    lab.write("target", &old);
+    let one = |settings: &mut BlocksSettings| {
+        (settings.undo, settings.readers) = (Some(lab.path("undo")), Some(1));
+    };
+    lab.bring(one).unwrap();
+    let undo = lab.read("undo");
+    // The last record is that of the last unit; behind it comes the end.
+    let last = undo.len() - HEADER_BYTES - (1 << 20) - HEADER_BYTES;
+    for tail in [vec![0; 1 << 20], vec![0; 10], vec![255; 5000], undo[last..last + 500].to_vec()] {
+        let torn = [&undo[..last], &tail].concat();
+        lab.write("torn", &torn);
+        lab.write("target", &[&new[..5 << 20], &old[5 << 20..]].concat());
+        let undone =
+            apply_undo(&lab.path("torn"), &lab.path("target"), Dangers::empty(), false).unwrap();
+        assert!(!undone.was_complete && lab.read("target") == old, "{}", tail.len());
+    }
+    // Far from the tail it is damage.
+    let mut damaged = undo[..last].to_vec();
+    damaged[1000] ^= 1;
+    lab.write("torn", &damaged);
+    apply_undo(&lab.path("torn"), &lab.path("target"), Dangers::empty(), false).unwrap_err();
+}
+
+#[test]
+fn an_undo_file_is_not_for_anything_else() {
+    let lab = Lab::new();
+    lab.write("source", &content(1, 10_000));
+    lab.write("target", &content(2, 10_000));
+    lab.bring(|settings| settings.undo = Some(lab.path("undo"))).unwrap();
+    let (undo, apply) = (lab.path("undo"), |target: &str, is_dry| {
+        apply_undo(&lab.path("undo"), &lab.path(target), Dangers::empty(), is_dry)
+    });
+    lab.write("longer", &content(3, 10_001));
+    assert!(refusal(apply("longer", false)).contains("that had 10000 bytes"));
+    let kept = lab.read("undo");
+    assert!(refusal(apply("undo", false)).contains("lies in"));
+    assert!(lab.read("undo") == kept);
+    assert_eq!(apply("target", true).unwrap().restored_bytes, 10_000);
+    assert!(lab.read("target") == content(1, 10_000), "a dry run changes nothing");
+    let mode = std_fs::metadata(undo).unwrap().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_source_that_is_cut_meanwhile_is_no_hole() {
+    let lab = Lab::new();
+    for (name, seed) in [("source", 1), ("target", 2)] {
+        lab.write(name, &content(seed, 40 << 20));
+    }
+    // Slow enough that it is cut before its end is looked at.
+    let around = Surroundings {
+        rate: Arc::new(RateLimit::new(std::num::NonZeroU64::new(4 << 20))),
+        ..around()
+    };
+    let job = lab.job(|settings| settings.readers = Some(1));
+    let done = thread::scope(|scope| {
+        let runs = scope.spawn(|| bring(&job, &around));
+        while lab.read("target")[..4096] != content(1, 4096) {
+            thread::yield_now();
+        }
+        let source = std_fs::File::options().write(true).open(lab.path("source")).unwrap();
+        source.set_len(0).unwrap();
+        runs.join().unwrap()
+    });
+    let changed = matches!(
+        done,
+        Err(BlocksError::Fault(Fault { side: Side::Source, cause: Cause::ChangedDuringCopy, .. }))
+    );
+    assert!(changed, "{done:?}");
+    assert!(lab.read("target")[30 << 20..] == content(2, 40 << 20)[30 << 20..]);
+}
+
+#[test]
+fn a_source_that_was_written_to_meanwhile_is_told() {
+    let lab = Lab::new();
+    lab.write("source", &content(1, 2 << 20));
+    lab.write("target", &content(2, 2 << 20));
+    let (ends, around) = (Ends::open(&lab.job(|_| ()), &Deaf).unwrap(), around());
+    let work = Arc::new(Work::new(&lab.job(|_| ()), ends, &around).unwrap());
+    work.bring_over().unwrap();
+    lab.write("source", &content(3, 2 << 20));
+    let changed = Arc::into_inner(work).unwrap().finish();
+    assert!(matches!(changed, Err(BlocksError::Fault(_))), "{changed:?}");
 }
 
 #[test]
@@ -319,6 +416,6 @@ fn what_is_stopped_says_so() {
     lab.write("target", &content(2, 3 << 20));
     let around = around();
     around.cancel.cancel();
-    let stopped = run(&lab.job(|_| ()), &around);
+    let stopped = bring(&lab.job(|_| ()), &around);
     assert!(matches!(stopped, Err(BlocksError::Stopped)), "{stopped:?}");
 }

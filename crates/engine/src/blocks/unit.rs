@@ -107,8 +107,10 @@ impl Work {
 
     /// False where nothing is said to have changed.
     fn is_to_look_at(&self, range: &Range<u64>) -> bool {
-        let meets = |changed: &Range<u64>| changed.start < range.end && range.start < changed.end;
-        self.settings().changed.as_ref().is_none_or(|changed| changed.iter().any(meets))
+        self.settings().changed.as_ref().is_none_or(|changed| {
+            let first = changed.partition_point(|changed| changed.end <= range.start);
+            changed.get(first).is_some_and(|changed| changed.start < range.end)
+        })
     }
 
     /// The digest of what the target has in a unit.
