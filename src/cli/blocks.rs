@@ -54,13 +54,14 @@ next run finishes it.
  --block-size=N         write no less than N times 4 KiB at once (default 1)
  --dry-run, -n          change nothing, and say what would have changed
  --quiet, -q            print errors only
- --verify[=written|all] read back from the disk what was written (default), or all of it
+ --verify[=written|all] read back from the disk what was written (default), or all that was read
  --no-discard           write zeros; else they become holes, or room that the device gives back
  --digest, --no-digest  print the BLAKE3 of the image, as b3sum does, in any case, or never;
                         else it is printed where all of the image is read anyway
  --changed-ranges=FILE  look only where FILE says: a line for each range, offset and length
  --undo=FILE            keep what is changed in FILE, which must not be there
- --apply-undo=FILE      bring TARGET back into the state that --undo has kept
+ --apply-undo=FILE      bring TARGET back into the state that --undo has kept (with --dry-run
+                        say what would be done)
  --allow=WHAT,...       go on where the target is in danger: mounted, in-use, overlap (with the
                         source), new-in-dev (a new file below /dev), read-only (by its mode)
  --readers=N            so many read at once (default: one for each core up to four, one for
@@ -188,6 +189,11 @@ impl Typed {
             (false, true) => Sizes::Ignore,
             (false, false) => Sizes::Same,
         };
+        if settings.digest == Digest::Always && settings.changed.is_some() {
+            return Err(usage(
+                "--digest asks for all of the image, and --changed-ranges for a part of it",
+            ));
+        }
         let [source, target] = <[PathBuf; 2]>::try_from(paths)
             .map_err(|_| usage("it takes two paths, the source and the target"))?;
         let is_live = !is_quiet && !is_json && surroundings.stderr_is_terminal();
@@ -309,7 +315,8 @@ mod tests {
     use super::*;
 
     fn typed(line: &str) -> Result<Blocks, Refusal> {
-        read(line.split(' ').map(OsString::from).collect(), &Fake::default())
+        let fake = Fake { files: vec![("ranges", "0 10\n# and\n20, 0x10\n")], ..Fake::default() };
+        read(line.split(' ').map(OsString::from).collect(), &fake)
     }
 
     #[track_caller]
@@ -352,6 +359,7 @@ mod tests {
             "--bwlimit=x s d",
             "--apply-undo=u s d",
             "--apply-undo=u --verify d",
+            "--digest --changed-ranges=ranges s d",
             "--apply-undo=u --json d",
             "--readers=256 s d",
         ] {
@@ -366,6 +374,7 @@ mod tests {
         assert_eq!(merged(vec![9..10, 0..5, 4..6, 6..7, 8..8, 2..3]), [0..7, 9..10]);
         assert_eq!(merged(vec![5..5]), Vec::<Range<u64>>::new());
         assert_eq!(merged(vec![1..2]), [1..2]);
+        assert_eq!(settings("--changed-ranges=ranges s d").changed, Some(vec![0..10, 20..36]));
     }
 
     #[test]
