@@ -17,6 +17,8 @@ use lexopt::prelude::*;
 
 mod scenario;
 
+mod blocks;
+
 mod tool;
 
 mod volume;
@@ -41,7 +43,7 @@ const USAGE: &str = "\
 usage: cargo xtask bench [SCENARIO...] [OPTIONS]
 
 Without a SCENARIO all are run; a name's beginning stands for all that begin so, unless it is a
-name itself. Needs root (it mounts) and only Debian packages: rsync, e2fsprogs, xfsprogs, util-linux, fuse3;
+name itself; what begins with blocks stands alone. Needs root (it mounts) and only Debian packages: rsync, e2fsprogs, xfsprogs, util-linux, fuse3;
 for what begins with wan or lanes also iproute2, openssh-client and openssh-server.
 
   --list            the scenarios
@@ -74,6 +76,9 @@ pub(crate) struct Options {
 
 pub(crate) fn main(args: &[OsString]) -> Result<()> {
     let Some(options) = parse(args)? else { return Ok(()) };
+    if blocks::are_named(&options.names) {
+        return images(&options);
+    }
     let scenarios = scenario::choose(&options.names)?;
     if !rustix::process::geteuid().is_root() {
         bail!("the benchmarks mount file systems and so need root");
@@ -94,6 +99,19 @@ pub(crate) fn main(args: &[OsString]) -> Result<()> {
     if lab.options.markdown {
         print!("{document}");
     }
+    eprintln!("bench: results in {}", path.display());
+    Ok(())
+}
+
+/// Measures what is about images, which needs no mounts.
+fn images(options: &Options) -> Result<()> {
+    let results = target_dir().join("bench");
+    fs::create_dir_all(&results)?;
+    let (ours, _) = binaries(options, &[])?;
+    let document = blocks::run(options, ours.as_deref(), &Stop::on_signals()?)?;
+    print!("{document}");
+    let path = results.join("blocks.md");
+    fs::write(&path, document)?;
     eprintln!("bench: results in {}", path.display());
     Ok(())
 }
@@ -141,6 +159,9 @@ fn parse(args: &[OsString]) -> Result<Option<Options>> {
             Long("list") => {
                 for scenario in SCENARIOS {
                     println!("{:<24}{}", scenario.name, scenario.title());
+                }
+                for (name, title) in blocks::list() {
+                    println!("{name:<24}{title}");
                 }
                 return Ok(None);
             }
