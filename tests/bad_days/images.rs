@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::Signal;
 
 use crate::lab::{self, Lab, content};
@@ -104,8 +105,8 @@ fn a_device_that_somebody_has_for_himself_is_refused() {
     let lab = Lab::new();
     lab.file("src", content(1, 4 * MIB));
     let device = Device::new(&lab, "image", &content(2, 4 * MIB));
-    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::EXCL;
-    let alone = rustix::fs::open(&*device.path, flags, rustix::fs::Mode::empty()).unwrap();
+    let flags = OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC;
+    let alone = rustix::fs::open(&*device.path, flags, Mode::empty()).unwrap();
     refused(&lab, &format!("src {}", device.path), &device, "wants nobody else to");
     // Zeros, too.
     let mut image = content(3, 4 * MIB);
@@ -141,6 +142,8 @@ fn what_is_the_same_or_overlaps_is_refused() {
     refused(&lab, &format!("{0} {0}", device.path), &device, "are the same");
     refused(&lab, &format!("image {}", device.path), &device, "have bytes in common");
     refused(&lab, &format!("{} image", device.path), &device, "have bytes in common");
+    let twin = Device::over(device.image.clone(), device.image.to_str().unwrap(), &[]);
+    refused(&lab, &format!("{} {}", twin.path, device.path), &device, "have bytes in common");
     fs::hard_link(lab.path("image"), lab.path("link")).unwrap();
     refused(&lab, "image link", &device, "are the same");
 }

@@ -189,9 +189,13 @@ impl Work {
         &self.job.settings
     }
 
-    /// The first error counts: the others may have come of it.
+    /// The first error counts: the others may have come of it. Who was only stopped by it may be here before.
     fn fail(&self, error: BlocksError) {
-        self.error.lock().get_or_insert(error);
+        let mut first = self.error.lock();
+        if matches!(*first, None | Some(BlocksError::Stopped)) {
+            *first = Some(error);
+        }
+        drop(first);
         self.cancel.cancel();
     }
 

@@ -137,6 +137,13 @@ impl BlockDevice {
         grounds
     }
 
+    /// What it shows, if it is a loop device.
+    pub fn shown(&self) -> Option<Ground> {
+        let backing = backing_path(&self.dir)?;
+        let device = device_at(&backing).map(Ground::from);
+        device.or_else(|| inode_at(&backing).map(Ground::from))
+    }
+
     /// It and its partitions.
     fn parts(&self) -> Vec<(DeviceNumber, PathBuf)> {
         let is_part = |dir: &PathBuf| dir.join("partition").exists();

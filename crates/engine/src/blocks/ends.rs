@@ -142,10 +142,12 @@ fn refuse_empty_device(path: &Path, image: &Image) -> Result<(), BlocksError> {
 
 fn refuse_overlap(job: &BlocksJob, source: &Image, target: &Image) -> Result<(), BlocksError> {
     let is_in = |ground: Ground, grounds: &BTreeSet<Ground>| grounds.contains(&ground);
+    let shown = |image: &Image| image.device().and_then(fs::block_device::BlockDevice::shown);
     let is_same = source.ground() == target.ground();
+    let is_shown_twice = shown(source).is_some() && shown(source) == shown(target);
     let overlap =
         is_in(source.ground(), &target.grounds()) || is_in(target.ground(), &source.grounds());
-    if !overlap || job.settings.allowed.contains(Dangers::OVERLAP) {
+    if !(overlap || is_shown_twice) || job.settings.allowed.contains(Dangers::OVERLAP) {
         return Ok(());
     }
     let (source, target) = (job.source.display(), job.target.display());

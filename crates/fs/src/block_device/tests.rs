@@ -57,6 +57,7 @@ fn a_device_is_told_with_what_it_is_stored_in() {
     assert!(!device.is_read_only());
     let expected = BTreeSet::from([device.number.into(), image.file().into()]);
     assert_eq!(device.grounds(), expected);
+    assert_eq!(device.shown(), Some(image.file().into()));
     assert_eq!(device.uses().unwrap(), []);
     let held = Use::Held { by: device.name() };
     assert_eq!(uses_of_file(image.file()).unwrap(), [held]);
