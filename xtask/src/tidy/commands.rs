@@ -9,6 +9,9 @@ const CHORES: &str = "xtask/src/main.rs";
 /// The table of options.
 const OPTIONS: &str = "src/cli/options.rs";
 
+/// The options of `lanesync blocks`, as they are told apart.
+const OPTIONS_OF_BLOCKS: &str = "src/cli/blocks.rs";
+
 /// What stands before a chore or a recipe in a document.
 const CALLS: &[&str] = &["cargo xtask ", "just "];
 
@@ -45,11 +48,20 @@ pub(super) fn options_exist(tree: &Tree) -> Vec<Finding> {
                 .strip_prefix("no-")
                 .is_some_and(|on| table.text.contains(&format!("\"{on}\"")))
     };
+    let is_there_for_blocks = |option: &str| {
+        let text = tree.file(OPTIONS_OF_BLOCKS).map_or("", |file| &file.text);
+        text.contains(&format!("\"--{option}\""))
+    };
     each_command(tree, PROGRAMS, |_, line| {
         let own = line.split([';', '|', '>', '#', '`']).next()?;
         let options = own.split_whitespace().filter_map(|word| word.strip_prefix("--"));
-        let names = options.filter_map(|option| option.split('=').next());
-        let unknown = names.filter(|name| !name.is_empty()).find(|name| !is_there(name))?;
+        let mut names =
+            options.filter_map(|option| option.split('=').next()).filter(|name| !name.is_empty());
+        if own.starts_with("blocks ") {
+            let unknown = names.find(|name| !is_there_for_blocks(name))?;
+            return Some(format!("lanesync blocks has no option --{unknown}"));
+        }
+        let unknown = names.find(|name| !is_there(name))?;
         Some(format!("lanesync has no option --{unknown}"))
     })
 }
@@ -94,11 +106,12 @@ mod tests {
     use super::{chores_exist, options_exist};
     use crate::tidy::testing::says;
 
-    fn with(document: &str) -> [(&str, &str); 4] {
+    fn with(document: &str) -> [(&str, &str); 5] {
         [
             ("xtask/src/main.rs", "match x { \"tidy\" => tidy(), }"),
             ("justfile", "ci:\n    x\ntest *args:\n    x\n"),
             ("src/cli/options.rs", "opt(Opt::Delete, \"delete\", \"\").alias(&[\"del\"])"),
+            ("src/cli/blocks.rs", "\"--truncate\" => self.truncates = true,"),
             ("README.md", document),
         ]
     }
@@ -136,5 +149,8 @@ mod tests {
         let expected = ["README.md:1: lanesync has no option --delte"];
         says(options_exist, &with("`lanesync --delte a/ b/`"), &expected);
         says(options_exist, &with("    cargo run --release -- --delte=1 a b"), &expected);
+        says(options_exist, &with("`lanesync blocks --truncate a b`"), &[]);
+        let expected = ["README.md:1: lanesync blocks has no option --delete"];
+        says(options_exist, &with("`lanesync blocks --delete a b`"), &expected);
     }
 }
