@@ -85,8 +85,7 @@ fn sync(invocation: Invocation, umask: u32) -> Exit {
         statistics: Statistics::Shown,
         traffic: None,
     };
-    let is_refused = matches!(outcome, Err(BlocksError::Refused(_)));
-    let told = reporter.finish_blocks((!is_refused).then_some(&summary), endings);
+    let told = reporter.finish_blocks(summary.as_ref(), endings);
     if told == endings.run { exit } else { unseen }
 }
 

@@ -72,22 +72,24 @@ impl BlocksError {
     }
 }
 
-/// Brings the target of a job into the state of its source. Says what was done until the end, and how it
-/// ended.
+/// Brings the target of a job into the state of its source. Says what was done until the end, if anything was
+/// begun, and how it ended.
 ///
-/// Where that is an error, the target may be old in some places and new in others, unless the job was
-/// refused.
-pub fn run(job: &BlocksJob, around: &Surroundings) -> (BlocksSummary, Result<(), BlocksError>) {
+/// Where that is an error and something was begun, the target may be old in some places and new in others.
+pub fn run(
+    job: &BlocksJob,
+    around: &Surroundings,
+) -> (Option<BlocksSummary>, Result<(), BlocksError>) {
     let work = match Ends::open(job, &*around.sink).and_then(|ends| Work::new(job, ends, around)) {
         Ok(work) => Arc::new(work),
-        Err(error) => return (BlocksSummary::default(), Err(error)),
+        Err(error) => return (None, Err(error)),
     };
     let done = work.bring_over();
     let Some(mut work) = Arc::into_inner(work) else {
-        return (BlocksSummary::default(), Err(internal("a worker is left over")));
+        return (None, Err(internal("a worker is left over")));
     };
     let done = done.and_then(|()| work.finish());
-    (work.summary(), done)
+    (Some(work.summary()), done)
 }
 
 fn internal(what: &str) -> BlocksError {
