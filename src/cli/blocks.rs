@@ -10,7 +10,7 @@ use model::blocks::{BlocksJob, BlocksSettings, Dangers, Digest, ReadBack, Sizes,
 
 use super::host;
 use super::refusal::Refusal;
-use super::resolve::{Bwlimit, Rates};
+use super::resolve::Bwlimit;
 use super::surroundings::Surroundings;
 use crate::exit_code::Exit;
 
@@ -246,15 +246,8 @@ fn dangers(value: &OsStr) -> Result<Dangers, Refusal> {
 }
 
 fn bwlimit(value: &OsStr, surroundings: &dyn Surroundings) -> Result<Bwlimit, Refusal> {
-    let refused = |why: &str| usage(&format!("--bwlimit={} {why}", value.display()));
-    let Some(name) = value.as_bytes().strip_prefix(b"@") else {
-        let rates = Rates::of_file(value.as_bytes()).map_err(refused)?;
-        return Ok(Bwlimit { rates, file: None });
-    };
-    let name = Path::new(OsStr::from_bytes(name));
-    let text = surroundings.read_file(name).map_err(|error| refused(&error.to_string()))?;
-    let rates = Rates::of_file(&text).map_err(refused)?;
-    Ok(Bwlimit { rates, file: Some(name.to_owned()) })
+    let refused = |why: String| usage(&format!("--bwlimit={} {why}", value.display()));
+    Bwlimit::parse(value, surroundings).map_err(refused)
 }
 
 /// Reads ranges: a line each, offset and length in bytes with a comma or blanks between them, decimal or

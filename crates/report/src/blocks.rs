@@ -6,6 +6,7 @@ use std::time::Duration;
 use model::blocks::BlocksSummary;
 use serde::Serialize;
 
+use crate::json::millis;
 use crate::numbers::count;
 use crate::settings::{Effect, HumanReadable};
 
@@ -72,7 +73,7 @@ impl<'a> BlocksRecord<'a> {
         Self {
             exit_code,
             sentence,
-            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            elapsed_ms: millis(elapsed),
             source_bytes: summary.source_bytes,
             image_bytes: summary.image_bytes,
             skipped_bytes: summary.skipped_bytes,

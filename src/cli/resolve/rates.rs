@@ -25,14 +25,18 @@ pub(crate) struct Bwlimit {
 
 impl Bwlimit {
     pub(super) fn read(flag: &RawFlag, surroundings: &dyn Surroundings) -> Result<Self, Refusal> {
-        let Some(name) = flag.value.as_bytes().strip_prefix(b"@") else {
-            let rates = Rates::parse(flag.text()?).map_err(|why| flag.refuse(why))?;
+        Self::parse(&flag.value, surroundings).map_err(|why| flag.refuse(&why))
+    }
+
+    /// What stands behind `--bwlimit=`, or what is wrong with it.
+    pub(crate) fn parse(value: &OsStr, surroundings: &dyn Surroundings) -> Result<Self, String> {
+        let Some(name) = value.as_bytes().strip_prefix(b"@") else {
+            let rates = Rates::parse(value.to_str().ok_or("is not text")?)?;
             return Ok(Self { rates, file: None });
         };
         let name = Path::new(OsStr::from_bytes(name));
-        let text = surroundings.read_file(name).map_err(|error| flag.refuse(&error.to_string()))?;
-        let rates =
-            Rates::of_file(&text).map_err(|why| flag.refuse(&format!("holds what {why}")))?;
+        let text = surroundings.read_file(name).map_err(|error| error.to_string())?;
+        let rates = Rates::of_file(&text).map_err(|why| format!("holds what {why}"))?;
         Ok(Self { rates, file: Some(name.to_owned()) })
     }
 
