@@ -32,7 +32,7 @@ pub(crate) fn run(asked: Blocks, umask: u32) -> Exit {
 }
 
 fn sync(invocation: Invocation, umask: u32) -> Exit {
-    let Invocation { job, bwlimit, is_quiet, is_json, is_live } = invocation;
+    let Invocation { job, is_delta, bwlimit, is_quiet, is_json, is_live } = invocation;
     let cancel = Cancel::new();
     let stops = match Stops::at_signals(&cancel) {
         Ok(stops) => stops,
@@ -66,7 +66,8 @@ fn sync(invocation: Invocation, umask: u32) -> Exit {
         let around = around.clone();
         Timetable::keep(bwlimit, &limit, move |sentence| tell(&around, sentence))
     };
-    let (summary, outcome) = blocks::run(&job, &around);
+    let bring = if is_delta { blocks::apply_delta } else { blocks::run };
+    let (summary, outcome) = bring(&job, &around);
     let exit = match &outcome {
         Ok(()) => Exit::Success,
         Err(BlocksError::Stopped) if stops.is_stopped() => Exit::Interrupted,

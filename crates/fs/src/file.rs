@@ -143,6 +143,13 @@ impl File {
         Ok(rustix::fs::fchmod(self, Mode::from_bits_truncate(mode))?)
     }
 
+    /// Waits until the content is on the disk, and the disk has it not only in its memory.
+    ///
+    /// Fails with what went wrong when it was written back: it is not on the disk then.
+    pub fn sync_data(&self) -> io::Result<()> {
+        Ok(retry_on_intr(|| rustix::fs::fdatasync(self))?)
+    }
+
     /// Waits until the data and all attributes are on the disk.
     ///
     /// Fails with what went wrong when the file was written back: it is not on the disk then.
@@ -239,6 +246,12 @@ impl File {
     /// Data reached the file up to `end` by another way than `write_all_at`.
     pub(crate) fn note_written(&self, end: u64) {
         self.written_until.fetch_max(end, Ordering::Relaxed);
+    }
+}
+
+impl AsRef<Self> for File {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 

@@ -5,11 +5,13 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::dir::Dir;
 use crate::process;
 use crate::walk::Walk;
 
@@ -50,6 +52,16 @@ pub fn sync_name(path: &Path) -> io::Result<()> {
         Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
         done => Ok(done?),
     }
+}
+
+/// The directory that a path ends in, and its last name.
+///
+/// Fails with [`io::ErrorKind::InvalidInput`] for a path that ends in no name.
+pub fn open_parent(path: &Path) -> io::Result<(Dir, Vec<u8>)> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let dir = Dir::open_operator(parent.unwrap_or(Path::new(".")))?;
+    Ok((dir, name.as_bytes().to_vec()))
 }
 
 /// Whether anything has a name, and be it a link that leads nowhere.

@@ -39,6 +39,8 @@ pub struct BlocksSettings {
     pub changed: Option<Vec<Range<u64>>>,
     /// Where the old content goes of all that is changed.
     pub undo: Option<PathBuf>,
+    /// Where what the target would have to be given goes, in its stead: it is only read then.
+    pub delta_out: Option<PathBuf>,
     /// How many read at once; `None` is as many as there are cores, up to four, and one for a disk with a
     /// head.
     pub readers: Option<u16>,
@@ -56,8 +58,16 @@ impl Default for BlocksSettings {
             allowed: Dangers::empty(),
             changed: None,
             undo: None,
+            delta_out: None,
             readers: None,
         }
+    }
+}
+
+impl BlocksSettings {
+    /// Whether the target is changed.
+    pub fn writes_target(&self) -> bool {
+        !self.dry_run && self.delta_out.is_none()
     }
 }
 

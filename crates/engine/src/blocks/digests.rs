@@ -63,9 +63,7 @@ impl Digests {
     pub(super) fn note(&self, digesting: Digesting, is_changed: bool) {
         let number = digesting.number();
         let digest = digesting.finish();
-        if let Some(hash) = &mut *self.hash.lock() {
-            hash.add(number, digest);
-        }
+        self.add(number, digest);
         let is_read_back = match self.read_back {
             ReadBack::Nothing => false,
             ReadBack::Written => is_changed,
@@ -89,7 +87,11 @@ impl Digests {
         }
         let mut digesting = self.units.begin(number);
         digesting.update(&ZEROS[..length]);
-        let digest = digesting.finish();
+        self.add(number, digesting.finish());
+    }
+
+    /// Takes the digest of a unit.
+    pub(super) fn add(&self, number: u64, digest: UnitDigest) {
         if let Some(hash) = &mut *self.hash.lock() {
             hash.add(number, digest);
         }
@@ -103,7 +105,7 @@ impl Digests {
 
     /// The BLAKE3 of the image, if all of it was seen.
     pub(super) fn root(&self) -> Option<[u8; 32]> {
-        self.hash.lock().take()?.finish().map(Into::into)
+        self.hash.lock().clone()?.finish().map(Into::into)
     }
 }
 
