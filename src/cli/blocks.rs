@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use lexopt::{Arg, Parser};
 use model::blocks::{BlocksJob, BlocksSettings, Dangers, Digest, ReadBack, Sizes, Zeros};
 
-use super::host;
 use super::refusal::Refusal;
 use super::resolve::Bwlimit;
 use super::surroundings::Surroundings;
+use super::{config, host};
 use crate::exit_code::Exit;
 
 /// What `--block-size` counts in, bytes.
@@ -23,7 +23,7 @@ pub(crate) enum Blocks {
     /// Bring an image into the state of another.
     Sync(Box<Invocation>),
     /// Bring one back into the state that an undo file has kept.
-    Undo { file: PathBuf, target: PathBuf, allowed: Dangers, is_dry_run: bool, is_quiet: bool },
+    Undo { job: BlocksJob, is_quiet: bool },
     /// Print this and end.
     Tell(String),
 }
@@ -65,6 +65,7 @@ next run finishes it.
  --undo=FILE            keep what is changed in FILE, which must not be there
  --apply-undo=FILE      bring TARGET back into the state that --undo has kept (with --dry-run
                         say what would be done)
+ --resume               do not read again what an interrupted run of this very job has verified
  --delta-out=FILE       write to FILE, which must not be there, what would be written to TARGET,
                         which is only read
  --delta-in=FILE        write to TARGET what such a FILE says, if TARGET is what that was made for
@@ -147,6 +148,8 @@ impl Typed {
             "--apply-undo" => self.apply_undo = Some(value(parser, name)?.into()),
             "--delta-out" => settings.delta_out = Some(value(parser, name)?.into()),
             "--delta-in" => self.delta_in = Some(value(parser, name)?.into()),
+            "--resume" => settings.resume = true,
+            "--no-resume" => settings.resume = false,
             "--allow" => settings.allowed |= dangers(&value(parser, name)?)?,
             "--readers" => {
                 let readers: u8 = number(name, &value(parser, name)?)?;
@@ -179,12 +182,13 @@ impl Typed {
                 return Err(Refusal::unsupported(sentence));
             }
         }
+        settings.state_dir = config::user_dir(surroundings, "XDG_STATE_HOME", ".local/state");
         if let Some(file) = self.apply_undo {
             let is_more = truncates || ignores_size || is_json || !self.bwlimit.is_none();
             if is_more || self.delta_in.is_some() {
                 return Err(usage(WITH_UNDO));
             }
-            return undo(file, paths, &settings, is_quiet);
+            return undo(file, paths, settings, is_quiet);
         }
         settings.sizes = match (truncates, ignores_size) {
             (true, true) => return Err(usage("--truncate and --ignore-size exclude each other")),
@@ -224,17 +228,17 @@ const WITH_UNDO: &str = "with --apply-undo only --allow, --dry-run and --quiet a
 fn undo(
     file: PathBuf,
     paths: Vec<PathBuf>,
-    settings: &BlocksSettings,
+    settings: BlocksSettings,
     is_quiet: bool,
 ) -> Result<Blocks, Refusal> {
-    let (allowed, is_dry_run) = (settings.allowed, settings.dry_run);
-    let rest = BlocksSettings { allowed, dry_run: is_dry_run, ..BlocksSettings::default() };
-    if *settings != rest {
+    let (allowed, dry_run, state_dir) =
+        (settings.allowed, settings.dry_run, settings.state_dir.clone());
+    if settings != (BlocksSettings { allowed, dry_run, state_dir, ..BlocksSettings::default() }) {
         return Err(usage(WITH_UNDO));
     }
     let [target] = <[PathBuf; 1]>::try_from(paths)
         .map_err(|_| usage("--apply-undo takes one path, the target"))?;
-    Ok(Blocks::Undo { file, target, allowed, is_dry_run, is_quiet })
+    Ok(Blocks::Undo { job: BlocksJob { source: file, target, settings }, is_quiet })
 }
 
 /// What is in a delta file is known by the BLAKE3 of all before and after.
@@ -245,6 +249,9 @@ fn check_delta(settings: &BlocksSettings, is_delta: bool) -> Result<(), Refusal>
         return Err(usage(&format!(
             "{option} is about all of both, so --ignore-size, --changed-ranges and --no-digest are not taken"
         )));
+    }
+    if settings.resume {
+        return Err(usage(&format!("{option} reads all of both, so --resume is not taken")));
     }
     let is_written = settings.undo.is_some() || settings.read_back != ReadBack::Nothing;
     if settings.delta_out.is_some() && (is_delta || is_written) {
@@ -377,7 +384,8 @@ mod tests {
         let read = settings("--truncate --block-size 16 --dry-run -q s d");
         assert_eq!((read.sizes, read.block_bytes, read.dry_run), (Sizes::Truncate, 65_536, true));
         assert_eq!(settings("s d --ignore-size").sizes, Sizes::Ignore);
-        assert_eq!(settings("s d"), BlocksSettings::default());
+        let state_dir = settings("s d").state_dir;
+        assert_eq!(settings("s d"), BlocksSettings { state_dir, ..BlocksSettings::default() });
     }
 
     #[test]
@@ -408,6 +416,7 @@ mod tests {
             "--apply-undo=u --json d",
             "--apply-undo=u --delta-in=e d",
             "--delta-in=e s d",
+            "--delta-in=e --resume d",
             "--delta-in=e --delta-out=f d",
             "--delta-in=e --ignore-size d",
             "--delta-out=e --verify s d",

@@ -32,6 +32,12 @@ mod delta_out;
 /// A target brought into the state that such a file has.
 mod delta_in;
 
+/// The mark of a target that is incomplete.
+mod mark;
+
+/// Which keeps it while a run goes on.
+mod journal;
+
 /// The digests of the units, and what is read back for them.
 mod digests;
 
@@ -43,7 +49,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use delta::image::{UNIT_BYTES, Units};
 use fs::image::Image;
 use model::blocks::{BlocksJob, BlocksSettings, BlocksSummary, ReadBack, Sizes};
-use model::{Cause, Event, Fault, Gauges, Message, Side, Topic, Verb};
+use model::{Cause, Event, Fault, Gauges, Message, Side, Sink, Topic, Verb};
 use parking_lot::Mutex;
 use sched::{Cancel, RateLimit};
 
@@ -52,6 +58,7 @@ use self::delta_out::DeltaOut;
 use self::digests::Digests;
 use self::ends::Ends;
 use self::extents::Map;
+use self::journal::Journal;
 use self::undo::Undo;
 pub use self::undo::{Undone, apply_undo};
 use self::unit::Buffers;
@@ -97,21 +104,19 @@ pub fn run(
         return (None, Err(internal("a worker is left over")));
     };
     let done = done.and_then(|()| work.finish());
+    work.settle_mark(done.is_ok());
     if let (Ok(()), Some(path), false) = (&done, &job.settings.delta_out, job.settings.dry_run) {
         let (path, target) = (path.display(), job.target.display());
-        tell(
-            around,
-            Topic::Notice,
-            format!("what \"{target}\" lacks is in \"{path}\"; it was only read"),
-        );
+        let text = format!("what \"{target}\" lacks is in \"{path}\"; it was only read");
+        tell(&*around.sink, Topic::Notice, text);
     }
     (Some(work.summary()), done)
 }
 
 /// Says something that is about no single place.
-fn tell(around: &Surroundings, topic: Topic, text: String) {
+fn tell(sink: &dyn Sink, topic: Topic, text: String) {
     let text = text.into_bytes().into();
-    around.sink.accept(Event::Message(Message { topic, text }));
+    sink.accept(Event::Message(Message { topic, text }));
 }
 
 fn internal(what: &str) -> BlocksError {
@@ -129,10 +134,13 @@ struct Work {
     /// Where they hold data.
     source_map: Map,
     target_map: Map,
-    /// How much is brought over.
+    /// How much is brought over, and how long the target was.
     image_bytes: u64,
+    old_bytes: u64,
     digests: Digests,
     undo: Option<Undo>,
+    /// `None` where there is no target.
+    journal: Option<Journal>,
     /// Where what would be written goes instead.
     delta_out: Option<DeltaOut>,
     counts: Counts,
@@ -154,22 +162,38 @@ struct Counts {
 
 impl Work {
     fn new(job: &BlocksJob, ends: Ends, around: &Surroundings) -> Result<Self, BlocksError> {
+        let made = ends.target.as_ref().filter(|_| ends.is_new).map(|it| it.metadata().inode());
+        let work = Self::begin(job, ends, around);
+        if let (Err(_), Some(made)) = (&work, made) {
+            ends::remove_made(&job.target, made);
+        }
+        work
+    }
+
+    fn begin(job: &BlocksJob, ends: Ends, around: &Surroundings) -> Result<Self, BlocksError> {
         let Ends { source, mut target, image_bytes, target_bytes, is_new } = ends;
-        let Surroundings { gauges, cancel, rate, .. } = around;
+        let Surroundings { gauges, cancel, rate, sink, .. } = around;
         let settings = &job.settings;
-        let makes_undo = settings.undo.as_deref().filter(|_| !settings.dry_run);
-        let undo =
-            makes_undo.map(|path| Undo::create(path, target_bytes, image_bytes)).transpose()?;
+        let lengths = (image_bytes, target_bytes);
+        let mut journal = Journal::open(job, (&source, target.as_ref()), lengths, sink)?;
         let delta_out = settings.delta_out.as_deref().filter(|_| !settings.dry_run);
         let delta_out =
             delta_out.map(|path| DeltaOut::create(path, target_bytes, image_bytes)).transpose()?;
+        let makes_undo = settings.undo.as_deref().filter(|_| settings.writes_target());
+        let undo =
+            makes_undo.map(|path| Undo::create(path, target_bytes, image_bytes)).transpose()?;
+        if let Some(journal) = &mut journal {
+            journal.has_undo(undo.as_ref().map(Undo::file));
+        }
         let is_lengthened = settings.sizes == Sizes::Truncate && target_bytes < image_bytes;
         if let Some(target) = target.as_mut().filter(|_| is_lengthened && settings.writes_target())
         {
+            journal.iter().for_each(Journal::begin);
             target.set_len(image_bytes).map_err(|error| {
                 fault_at(&job.target, Side::Destination, Verb::SetLength, (&error).into())
             })?;
         }
+        let are_kept = journal.as_ref().is_some_and(Journal::is_kept);
         Gauges::set(&gauges.listed_bytes, image_bytes);
         Gauges::set(&gauges.listed_entries, 1);
         gauges.finish_list();
@@ -181,8 +205,10 @@ impl Work {
             source_map: Map::default(),
             target_map: Map::default(),
             image_bytes,
-            digests: Digests::new(Units::of(image_bytes), settings),
+            old_bytes: target_bytes,
+            digests: Digests::new(Units::of(image_bytes), settings).for_journal(are_kept),
             undo,
+            journal,
             delta_out,
             counts: Counts::default(),
             buffers: Mutex::default(),
@@ -304,6 +330,7 @@ impl Work {
             source_bytes: self.source.bytes(),
             image_bytes: self.image_bytes,
             skipped_bytes: read(skipped),
+            resumed_bytes: self.journal.as_ref().map_or(0, Journal::resumed_bytes),
             equal_bytes: read(equal),
             written_bytes: read(written),
             cleared_bytes: read(cleared),
@@ -320,6 +347,9 @@ impl Work {
         else {
             return Ok(());
         };
+        if let Some(journal) = &self.journal {
+            journal.begin();
+        }
         let cut = match &self.undo {
             Some(undo) => undo.keep_all(target, end..target.bytes(), &self.cancel),
             None => Ok(()),

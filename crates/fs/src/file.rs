@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::Metadata;
+use model::{Metadata, Timestamp};
 use rustix::fs::{Advice, FlockOperation, Mode, SeekFrom};
 use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
 
@@ -54,6 +54,22 @@ impl File {
         let metadata = dir::metadata_of(&rustix::fs::fstat(self)?)?;
         self.device.get_or_init(|| metadata.dev);
         Ok(metadata)
+    }
+
+    /// When the inode was last changed, which nobody can set back (`st_ctime`).
+    pub fn change_time(&self) -> io::Result<Timestamp> {
+        let stat = rustix::fs::fstat(self)?;
+        let nanos = u32::try_from(stat.st_ctime_nsec).unwrap_or_default();
+        Ok(Timestamp { secs: stat.st_ctime, nanos })
+    }
+
+    /// Whether somebody holds the lock of the whole file, as a run does whose staging file it was.
+    pub fn is_locked(&self) -> io::Result<bool> {
+        let locked = !self.lock_exclusive_now()?;
+        if !locked {
+            retry_on_intr(|| rustix::fs::flock(self, FlockOperation::Unlock))?;
+        }
+        Ok(locked)
     }
 
     /// The device that the file lies on; asks the kernel once.

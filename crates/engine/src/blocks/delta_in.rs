@@ -15,7 +15,7 @@ use super::extents::Map;
 use super::records::{Reader, Record, damaged, number_at};
 use super::scan::{self, UnitDigests};
 use super::unit::{Buffers, length_of};
-use super::{BlocksError, Work, fault_at, internal, tell};
+use super::{BlocksError, Work, fault_at, internal, journal, tell};
 use crate::run::Surroundings;
 
 /// Brings the target of a job into the state that the delta file, its source, tells of. Says what was done
@@ -33,6 +33,7 @@ pub fn apply_delta(
     };
     let (mut work, delta, units) = *begun;
     let done = work.apply(&delta, units);
+    work.settle_mark(done.is_ok());
     (Some(work.summary()), done)
 }
 
@@ -91,7 +92,7 @@ fn begin(job: &BlocksJob, around: &Surroundings) -> Result<Begun, BlocksError> {
             job.target.display(),
             source.display()
         );
-        tell(around, Topic::Notice, text);
+        tell(&*around.sink, Topic::Notice, text);
         let image_bytes = delta.new_bytes;
         return Ok(Begun::IsThere(BlocksSummary {
             source_bytes: file.bytes(),
@@ -101,7 +102,9 @@ fn begin(job: &BlocksJob, around: &Surroundings) -> Result<Begun, BlocksError> {
             ..BlocksSummary::default()
         }));
     }
-    if target_bytes != delta.base_bytes || root != delta.base_root {
+    // What a run with this very file has left is neither the one nor the other; the end is the same.
+    let is_begun = || target.as_ref().is_some_and(|target| journal::is_of(job, &file, target));
+    if (target_bytes != delta.base_bytes || root != delta.base_root) && !is_begun() {
         return Err(other_base(job, &delta, target_bytes));
     }
     refuse_other_length(job, &delta, target.as_ref())?;
@@ -135,9 +138,10 @@ fn open_target(
     if ![delta.base_bytes, delta.new_bytes].contains(&target.bytes()) {
         return Err(other_base(job, delta, target.bytes()));
     }
-    let target = match settings.dry_run {
-        true => target,
-        false => ends::open_to_write(path, settings.allowed, &target)?,
+    let target = if settings.dry_run {
+        target
+    } else {
+        ends::open_to_write(path, settings.allowed, &target)?
     };
     if target.device().is_some() {
         target.forget_cached();
@@ -148,9 +152,10 @@ fn open_target(
 fn other_base(job: &BlocksJob, delta: &Delta, target_bytes: u64) -> BlocksError {
     let (path, file) = (job.target.display(), job.source.display());
     let base_bytes = delta.base_bytes;
-    let how = match target_bytes == base_bytes {
-        true => "its content is another".to_owned(),
-        false => format!("that had {base_bytes} bytes, and this has {target_bytes}"),
+    let how = if target_bytes == base_bytes {
+        "its content is another".to_owned()
+    } else {
+        format!("that had {base_bytes} bytes, and this has {target_bytes}")
     };
     BlocksError::refused(format!("\"{path}\" is not what \"{file}\" was made for: {how}"))
 }
@@ -167,9 +172,10 @@ fn refuse_other_length(
         return Ok(());
     }
     let path = job.target.display();
-    let how = match is_device {
-        true => "a device cannot be made longer or shorter",
-        false => "--truncate does that",
+    let how = if is_device {
+        "a device cannot be made longer or shorter"
+    } else {
+        "--truncate does that"
     };
     Err(BlocksError::refused(format!(
         "the target \"{path}\" has {base_bytes} bytes and is to have {new_bytes}; {how}"
@@ -179,10 +185,10 @@ fn refuse_other_length(
 impl Work {
     fn apply(&mut self, delta: &Delta, mut units: UnitDigests) -> Result<(), BlocksError> {
         // What changes its length changes the units there, and a single one is no part of a tree.
-        let last_shared = delta.base_bytes.min(delta.new_bytes) / UNIT_BYTES as u64;
-        if delta.base_bytes != delta.new_bytes {
+        let last_shared = self.old_bytes.min(delta.new_bytes) / UNIT_BYTES as u64;
+        if self.old_bytes != delta.new_bytes {
             let is_single = |bytes| Units::of(bytes).count() == 1;
-            let keeps_none = is_single(delta.base_bytes) || is_single(delta.new_bytes);
+            let keeps_none = is_single(self.old_bytes) || is_single(delta.new_bytes);
             units.retain(|number, _| *number < last_shared && !keeps_none);
         }
         let path = self.job.source.clone();

@@ -53,9 +53,10 @@ impl DeltaOut {
         let told = [base_bytes.to_le_bytes(), new_bytes.to_le_bytes()].concat();
         let writer = Writer::begin(path, made.map_err(failed)?, &FORM, &told)?;
         let settings = BlocksSettings { digest: Digest::Always, ..BlocksSettings::default() };
-        let units_compared = match base_bytes <= new_bytes {
-            true => base_bytes.div_ceil(UNIT_BYTES as u64),
-            false => new_bytes / UNIT_BYTES as u64,
+        let units_compared = if base_bytes <= new_bytes {
+            base_bytes.div_ceil(UNIT_BYTES as u64)
+        } else {
+            new_bytes / UNIT_BYTES as u64
         };
         let base = Digests::new(Units::of(base_bytes), &settings);
         Ok(Self { writer, path: path.to_owned(), dir, name, base, base_bytes, units_compared })
@@ -74,7 +75,7 @@ impl DeltaOut {
     }
 
     pub(super) fn note(&self, digesting: Digesting) {
-        self.base.note(digesting, false);
+        self.base.add(digesting.number(), digesting.finish());
     }
 
     /// The base has nothing but zeros in a unit, and nobody has read it.
@@ -122,7 +123,7 @@ impl Work {
         let base = delta.base.root().ok_or_else(missing)?;
         let new = self.digests.root().ok_or_else(missing)?;
         delta.writer.finish(|headers| [base, new, *headers].concat())?;
-        let published = delta.writer.held().publish_new(&delta.dir, &delta.name);
+        let published = delta.writer.held_mut().publish_new(&delta.dir, &delta.name);
         let synced = published.and_then(|()| operator::sync_name(&delta.path));
         synced.map_err(|error| delta.writer.fault(Verb::Publish, &error))
     }
@@ -136,7 +137,7 @@ impl Work {
             let start = number * UNIT_BYTES as u64;
             let range = start..delta.base_bytes.min(start + UNIT_BYTES as u64);
             if range.is_empty() {
-                delta.base.note(digesting, false);
+                delta.note(digesting);
                 continue;
             }
             let extents = map.of(self.target.as_ref(), &range);

@@ -8,9 +8,9 @@ use std::path::Path;
 use fs::block_device::{Ground, Use};
 use fs::image::{Access, Image};
 use model::blocks::{BlocksJob, Dangers, Sizes};
-use model::{Cause, Event, Message, Side, Sink, Topic, Verb};
+use model::{Cause, Inode, Side, Sink, Topic, Verb};
 
-use super::{BlocksError, fault_at};
+use super::{BlocksError, fault_at, tell};
 
 /// Both ends, found fit for each other.
 pub(super) struct Ends {
@@ -150,6 +150,15 @@ fn lies_in_dev(path: &Path) -> bool {
 pub(super) fn make(path: &Path, source_mode: u32) -> Result<Image, BlocksError> {
     let failed = |error| fault_at(path, Side::Destination, Verb::Open, Cause::from(&error));
     Ok(Image::create(path, source_mode & 0o666 | 0o600).map_err(failed)?)
+}
+
+/// Removes what was made and nothing was written to.
+pub(super) fn remove_made(path: &Path, made: Inode) {
+    let Ok((dir, name)) = fs::operator::open_parent(path) else { return };
+    if dir.stat(&name).is_ok_and(|found| found.inode() == made && found.size == 0) {
+        // If it cannot be, an empty file is left: the error that is told says more.
+        drop(dir.remove_file(&name));
+    }
 }
 
 /// A device that is not set up has no bytes, and is open all the same.
@@ -303,8 +312,7 @@ fn warn_of_mounted_source(path: &Path, source: &Image, sink: &dyn Sink) -> Resul
             "lanesync: the source \"{path}\" is mounted at \"{at}\" and can be written to: what comes over \
              may never have been there together; take a snapshot, or mount it read-only"
         );
-        let text = text.into_bytes().into();
-        sink.accept(Event::Message(Message { topic: Topic::Warning, text }));
+        tell(sink, Topic::Warning, text);
     }
     Ok(())
 }

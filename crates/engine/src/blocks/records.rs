@@ -132,7 +132,11 @@ impl<H: AsRef<File>> Writer<H> {
         Ok(writer)
     }
 
-    pub(super) fn held(&mut self) -> &mut H {
+    pub(super) fn held(&self) -> &H {
+        &self.held
+    }
+
+    pub(super) fn held_mut(&mut self) -> &mut H {
         &mut self.held
     }
 

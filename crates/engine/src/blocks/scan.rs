@@ -60,6 +60,8 @@ pub(super) fn units_of(
 /// The BLAKE3 of what is so long and has these units.
 pub(super) fn root_of(bytes: u64, digests: &UnitDigests) -> Option<[u8; 32]> {
     let mut hash = ImageHash::new(Units::of(bytes));
-    digests.iter().for_each(|(number, digest)| hash.add(*number, *digest));
+    for (number, digest) in digests {
+        hash.add(*number, *digest);
+    }
     hash.finish().map(Into::into)
 }

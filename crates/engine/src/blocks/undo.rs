@@ -9,12 +9,12 @@ use std::path::Path;
 
 use delta::image::UNIT_BYTES;
 use fs::image::{Access, Image};
-use model::blocks::Dangers;
+use model::blocks::BlocksJob;
 use model::{Cause, Side, Verb};
 use sched::Cancel;
 
 use super::records::{Batch, Form, Reader, Record, RecordKind, Writer, damaged, number_at};
-use super::{BlocksError, ends, fault_at};
+use super::{BlocksError, ends, fault_at, journal};
 
 const FORM: Form = Form {
     magic: b"lanesync undo 1\n",
@@ -44,6 +44,11 @@ impl Undo {
         writer.append_and_sync(&Batch::default())?;
         fs::operator::sync_name(path).map_err(failed)?;
         Ok(Self { writer, target_bytes })
+    }
+
+    /// The file itself.
+    pub(super) fn file(&self) -> &Image {
+        self.writer.held()
     }
 
     /// Keeps the old content of some ranges.
@@ -103,23 +108,22 @@ impl Undo {
 }
 
 /// What an undo file came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Undone {
     /// What was written back, in bytes.
     pub restored_bytes: u64,
     /// Whether the job that wrote the file had come to its end.
     pub was_complete: bool,
+    /// Why the target counts as incomplete all the same.
+    pub stays_marked: Option<String>,
 }
 
-/// Brings a target back into the state that an undo file has kept, or says what a dry run would. All of
+/// Brings a target back into the state that an undo file, the source of the job, has kept, or says what a dry run would. All of
 /// the file is checked before the first write; what a killed job was about to add to it counts as not
 /// there, for nothing was changed by then.
-pub fn apply_undo(
-    path: &Path,
-    target_path: &Path,
-    allowed: Dangers,
-    is_dry_run: bool,
-) -> Result<Undone, BlocksError> {
+pub fn apply_undo(job: &BlocksJob) -> Result<Undone, BlocksError> {
+    let BlocksJob { source: path, target: target_path, settings } = job;
+    let is_dry_run = settings.dry_run;
     let failed = |error: std::io::Error| fault_at(path, Side::Source, Verb::Open, (&error).into());
     let file = Image::open(path, Access::Read).map_err(failed)?;
     let mut kept = Kept::begin(&file, path)?;
@@ -133,7 +137,7 @@ pub fn apply_undo(
             fault_at(target_path, Side::Destination, verb, Cause::from(&error))
         }
     };
-    let mut target = ends::open_alone(target_path, allowed, &file, is_dry_run)?;
+    let mut target = ends::open_alone(target_path, settings.allowed, &file, is_dry_run)?;
     let bytes = target.bytes();
     if bytes != kept.target_bytes && (target.device().is_some() || bytes != kept.new_bytes) {
         let (path, bytes) = (target_path.display(), kept.target_bytes);
@@ -155,6 +159,7 @@ pub fn apply_undo(
         written.map_err(failed(Verb::Write))?;
     }
     target.sync_data().map_err(failed(Verb::Sync))?;
+    undone.stays_marked = journal::settle_undone(job, &file, &target);
     Ok(undone)
 }
 

@@ -49,6 +49,9 @@ impl Work {
             }
             return Ok(());
         }
+        if self.take_verified(number, length)? {
+            return Ok(());
+        }
         if !self.is_to_look_at(range) {
             count(&self.counts.skipped, length);
             self.digests.miss();
@@ -73,7 +76,8 @@ impl Work {
             delta.note(of_base);
         }
         if let Some(digesting) = digesting {
-            self.digests.note(digesting, is_changed);
+            let digest = self.digests.note(digesting, is_changed);
+            self.note_right(number, &digest)?;
         }
         Ok(())
     }
@@ -122,6 +126,7 @@ impl Work {
         if let Some(delta) = &self.delta_out {
             self.put_down(delta, range, &runs, new)?;
         } else if self.settings().writes_target() && !runs.is_empty() {
+            self.mark_incomplete();
             self.keep_old(range, &runs, old)?;
             self.write(range, &runs, new)?;
         }
