@@ -55,6 +55,13 @@ pub(crate) struct BlocksRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sentence: Option<&'a str>,
     elapsed_ms: u64,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    counts: Option<Counts>,
+}
+
+/// What is counted of a job that was begun.
+#[derive(Serialize)]
+struct Counts {
     source_bytes: u64,
     image_bytes: u64,
     skipped_bytes: u64,
@@ -69,15 +76,12 @@ pub(crate) struct BlocksRecord<'a> {
 
 impl<'a> BlocksRecord<'a> {
     pub(crate) fn new(
-        summary: &BlocksSummary,
+        summary: Option<&BlocksSummary>,
         exit_code: u8,
         sentence: Option<&'a str>,
         elapsed: Duration,
     ) -> Self {
-        Self {
-            exit_code,
-            sentence,
-            elapsed_ms: millis(elapsed),
+        let counts = summary.map(|summary| Counts {
             source_bytes: summary.source_bytes,
             image_bytes: summary.image_bytes,
             skipped_bytes: summary.skipped_bytes,
@@ -87,7 +91,8 @@ impl<'a> BlocksRecord<'a> {
             cleared_bytes: summary.cleared_bytes,
             verified_bytes: summary.verified_bytes,
             blake3: summary.digest.as_ref().map(|digest| hex(digest)),
-        }
+        });
+        Self { exit_code, sentence, elapsed_ms: millis(elapsed), counts }
     }
 }
 
@@ -116,9 +121,12 @@ mod tests {
              blake3 {digest}"
         );
         assert_eq!(told, expected);
-        let record = BlocksRecord::new(&summary, 0, None, Duration::from_millis(7));
+        let record = BlocksRecord::new(Some(&summary), 0, None, Duration::from_millis(7));
         let record = serde_json::to_value(&record).unwrap();
         assert_eq!((&record["blake3"], &record["elapsed_ms"]), (&digest.into(), &7.into()));
+        let nothing = BlocksRecord::new(None, 3, Some("refused"), Duration::ZERO);
+        let nothing = serde_json::to_value(&nothing).unwrap();
+        assert!(nothing["exit_code"] == 3 && nothing["source_bytes"].is_null(), "{nothing}");
         let dry = BlocksSummary { digest: None, verified_bytes: 0, ..summary };
         let told = lines(&dry, Effect::DryRun, HumanReadable::Digits);
         assert!(told.contains("8192 to be written, 4 to be cleared") && told.contains("not made"));

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use delta::image::{UNIT_BYTES, Units};
 use fs::image::{Access, Image};
 use model::blocks::{BlocksJob, BlocksSettings, BlocksSummary, Digest, ReadBack, Sizes};
-use model::{Cause, Fault, Gauges, Side, Topic, Verb};
+use model::{Cause, Gauges, Side, Topic, Verb};
 
 use super::delta_out::FORM;
 use super::ends::{self, Ends};
@@ -196,8 +196,7 @@ impl Work {
         // What was found whole a moment ago and is not now was changed.
         let changed = |error| match error {
             BlocksError::Refused(_) => {
-                Fault::from(fault_at(&path, Side::Source, Verb::Read, Cause::ChangedDuringCopy))
-                    .into()
+                fault_at(&path, Side::Source, Verb::Read, Cause::ChangedDuringCopy).into()
             }
             error => error,
         };
@@ -283,7 +282,9 @@ impl Work {
             let cause = Cause::VerificationFailed;
             return Err(self.fault_because(Side::Destination, Verb::Verify, cause));
         }
-        units.iter().for_each(|(number, digest)| self.digests.add(*number, *digest));
+        for (number, digest) in &units {
+            self.digests.add(*number, *digest);
+        }
         Ok(())
     }
 }

@@ -830,3 +830,24 @@ fn a_new_target_goes_when_the_run_is_refused() {
     lab.bring(change).unwrap_err();
     assert!(!lab.path("target").exists());
 }
+
+#[test]
+fn room_that_is_given_back_in_great_pieces_is_given_back() {
+    let lab = Lab::new();
+    let mut image = content(1, 16 << 20);
+    image[(1 << 20) + 5000..(13 << 20) + 77].fill(0);
+    lab.write("source", &image);
+    for (room_bytes, kept) in [(512 << 10, 4), (4 << 20, 8), (64 << 20, 16)] {
+        lab.write("target", &content(2, 16 << 20));
+        let (job, around) = (lab.job(|_| ()), around());
+        let mut work = Work::new(&job, Ends::open(&job, &Deaf).unwrap(), &around).unwrap();
+        work.room_bytes = room_bytes;
+        let work = Arc::new(work);
+        work.bring_over().unwrap();
+        let mut work = Arc::into_inner(work).unwrap();
+        work.finish().unwrap();
+        work.settle_mark(true);
+        assert!(lab.read("target") == image);
+        assert!(lab.allocated("target") <= (kept << 20) / 512 + 16, "{room_bytes}");
+    }
+}
