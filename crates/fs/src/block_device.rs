@@ -208,7 +208,7 @@ pub(crate) fn locks_of(file: impl AsFd) -> io::Result<Option<Use>> {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => None,
         locked => locked?,
     };
-    Ok(locked.map(|by| Use::Locked { by }))
+    Ok(locked.map(|by| Use::Locked { by: u32::try_from(by).ok() }))
 }
 
 /// What stands in a line of `/proc/PID/mountinfo`.

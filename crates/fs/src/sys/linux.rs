@@ -119,8 +119,8 @@ pub(crate) fn mount_id(fd: BorrowedFd<'_>) -> io::Result<Option<u64>> {
     }
 }
 
-/// Who has a lock that keeps us from writing; takes none.
-pub(crate) fn lock_of_others(fd: BorrowedFd<'_>) -> io::Result<Option<Option<u32>>> {
+/// The process that has a lock that keeps us from writing, -1 where the kernel does not tell; takes none.
+pub(crate) fn lock_of_others(fd: BorrowedFd<'_>) -> io::Result<Option<i32>> {
     Ok(raw::lock_of_others(fd)?)
 }
 

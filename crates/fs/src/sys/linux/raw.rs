@@ -174,8 +174,8 @@ pub(super) fn remove_xattr_at(
 }
 
 /// `F_OFD_GETLK` of fcntl(2): the first lock, of whatever process, by record or by open file, that keeps us
-/// from writing; takes none. Of a lock of an open file no process is known.
-pub(super) fn lock_of_others(fd: BorrowedFd<'_>) -> Result<Option<Option<u32>>, Errno> {
+/// from writing; takes none. Of a lock of an open file no process is known, and -1 is said.
+pub(super) fn lock_of_others(fd: BorrowedFd<'_>) -> Result<Option<c_int>, Errno> {
     const F_OFD_GETLK: c_int = 36;
     const F_WRLCK: c_short = 1;
     const F_UNLCK: c_short = 2;
@@ -189,7 +189,7 @@ pub(super) fn lock_of_others(fd: BorrowedFd<'_>) -> Result<Option<Option<u32>>, 
     // SAFETY: `fd` is open, and `lock` is a `struct flock` of 64 bit that lives through the call.
     let answer = unsafe { fcntl(fd.as_raw_fd(), F_OFD_GETLK, &raw mut lock) };
     outcome(answer.into())?;
-    Ok((lock.kind != F_UNLCK).then_some(u32::try_from(lock.process).ok()))
+    Ok((lock.kind != F_UNLCK).then_some(lock.process))
 }
 
 /// `LOOP_GET_STATUS64` of loop(4): device and inode of the file that a loop device shows, and the number of
