@@ -197,6 +197,14 @@ fn a_delta_that_was_cut_off_is_taken_up_again() {
     let done = delta_in(&lab, "delta", |_| ()).unwrap();
     assert_eq!(done.written_bytes, new.len() as u64 - (5 << 20));
     assert!(lab.read("target") == new && !lab.mark().exists());
+    // All was written, but it was killed before it could say so.
+    let target = Image::open(&job.target, fs::image::Access::Write).unwrap();
+    let journal = Journal::open(&job, (&source, Some(&target)), lengths, &sink).unwrap().unwrap();
+    journal.begin();
+    drop(journal);
+    assert!(lab.mark().exists());
+    let done = delta_in(&lab, "delta", |_| ()).unwrap();
+    assert!(done.written_bytes == 0 && !lab.mark().exists());
 }
 
 #[test]
