@@ -79,7 +79,7 @@ fn begin(job: &BlocksJob, around: &Surroundings) -> Result<Begun, BlocksError> {
     let (target, is_new) = open_target(job, &file, &delta)?;
     let (target, units) = match target {
         Some(target) => {
-            let (target, units) = scan::units_of(target, &job.target, settings, around)?;
+            let (target, units) = scan::units_of(target, job, delta.new_bytes, around)?;
             (Some(target), units)
         }
         None => (None, UnitDigests::from([(0, Units::of(0).begin(0).finish())])),

@@ -1,13 +1,12 @@
 //! All units of one image, digested by many workers.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use delta::image::{ImageHash, UNIT_BYTES, UnitDigest, Units};
 use fs::image::Image;
-use model::blocks::BlocksSettings;
-use model::{Cause, Side, Verb};
+use model::blocks::BlocksJob;
+use model::{Cause, Gauges, Side, Verb};
 use parking_lot::Mutex;
 
 use super::extents::Map;
@@ -18,21 +17,23 @@ use crate::run::Surroundings;
 /// The digest of each unit: 32 MiB for each TiB.
 pub(super) type UnitDigests = BTreeMap<u64, UnitDigest>;
 
-/// Reads all of a target, and gives it back.
+/// Reads all of the target of a job, which is to have so many bytes in the end, and gives it back.
 pub(super) fn units_of(
     image: Image,
-    path: &Path,
-    settings: &BlocksSettings,
+    job: &BlocksJob,
+    new_bytes: u64,
     around: &Surroundings,
 ) -> Result<(Image, UnitDigests), BlocksError> {
     let units = Units::of(image.bytes());
-    let readers = stretches::readers(settings, std::iter::once(&image));
+    let readers = stretches::readers(&job.settings, std::iter::once(&image));
     let all = Arc::new((image, Mutex::new(UnitDigests::new())));
-    let (shared, owned_path, cancel) = (Arc::clone(&all), path.to_owned(), around.cancel.clone());
+    let (shared, path, cancel) = (Arc::clone(&all), job.target.clone(), around.cancel.clone());
+    let gauges = Arc::clone(&around.gauges);
+    Gauges::set(&gauges.listed_bytes, new_bytes);
     let map = Map::default();
     stretches::each(all.0.bytes(), readers, &around.cancel, move |stretch| {
         let (image, digests) = &*shared;
-        let fault = |verb, cause| fault_at(&owned_path, Side::Destination, verb, cause);
+        let fault = |verb, cause| fault_at(&path, Side::Destination, verb, cause);
         let extents = map.of(Some(image), &stretch);
         let extents = extents.map_err(|error| fault(Verb::LookAt, Cause::from(&error)))?;
         let mut buffer = piece_buffer();
@@ -46,6 +47,8 @@ pub(super) fn units_of(
             let digest = digest_of(image, &mut buffer, begun, &unit, &extents.within(&unit));
             let digest = digest.map_err(|cause| fault(Verb::Read, cause))?;
             digests.lock().insert(number, digest);
+            // What is to be cut off is no part of what there will be.
+            Gauges::add(&gauges.done_bytes, unit.end.min(new_bytes).saturating_sub(unit.start));
         }
         Ok(())
     })?;
