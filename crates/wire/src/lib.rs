@@ -77,6 +77,9 @@ mod control;
 /// How further lanes come about.
 mod lane_talk;
 
+/// Memory of bodies.
+pub mod spare;
+
 /// What ends a session.
 mod violation;
 

@@ -72,10 +72,9 @@ fn hand_in(
     let (mut offset, mut hasher) = (range.start, blake3::Hasher::new());
     while offset < range.end {
         let most = usize::try_from(range.end - offset).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; most.min(limits::CONTENT_BYTES)];
-        let wanted = bytes.len();
-        let read = file.read_at(&mut bytes, offset)?;
-        bytes.truncate(read);
+        let wanted = most.min(limits::CONTENT_BYTES);
+        let mut bytes = wire::spare::with_capacity(wanted);
+        let read = file.append_at(&mut bytes, wanted, offset)?;
         hasher.update(&bytes);
         if read > 0 {
             answering.more(Piece::Data { offset, content: Content::new(bytes)? })?;
@@ -181,12 +180,8 @@ impl Gathered {
         let size = before.seen.metadata.size;
         let Some(room_taken) = self.room_taken_with(&before, how.room) else { return Ok(None) };
         let begin = self.content.len();
-        self.content.resize(begin + usize::try_from(size).map_err(io::Error::other)?, 0);
-        let read = file.read_at(&mut self.content[begin..], 0);
-        let after = read.and_then(|read| {
-            self.content.truncate(begin + read);
-            file.metadata()
-        });
+        let size = usize::try_from(size).map_err(io::Error::other)?;
+        let after = file.append_at(&mut self.content, size, 0).and_then(|_| file.metadata());
         if after.is_err() {
             self.content.truncate(begin);
         }
