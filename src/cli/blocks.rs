@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use lexopt::{Arg, Parser};
 use model::blocks::{BlocksJob, BlocksSettings, Dangers, Digest, ReadBack, Sizes, Zeros};
 
-use super::host;
 use super::refusal::Refusal;
 use super::resolve::Bwlimit;
 use super::surroundings::Surroundings;
+use super::{config, host};
 use crate::exit_code::Exit;
 
 /// What `--block-size` counts in, bytes.
@@ -23,7 +23,7 @@ pub(crate) enum Blocks {
     /// Bring an image into the state of another.
     Sync(Box<Invocation>),
     /// Bring one back into the state that an undo file has kept.
-    Undo { file: PathBuf, target: PathBuf, allowed: Dangers, is_dry_run: bool, is_quiet: bool },
+    Undo { job: BlocksJob, is_quiet: bool },
     /// Print this and end.
     Tell(String),
 }
@@ -32,6 +32,8 @@ pub(crate) enum Blocks {
 #[derive(Debug)]
 pub(crate) struct Invocation {
     pub(crate) job: BlocksJob,
+    /// The source is a file that says what the target lacks.
+    pub(crate) is_delta: bool,
     pub(crate) bwlimit: Bwlimit,
     pub(crate) is_quiet: bool,
     pub(crate) is_json: bool,
@@ -44,6 +46,7 @@ lanesync blocks: brings a disk image or a block device into the state of another
 
 Usage: lanesync blocks [OPTION]... SOURCE TARGET
        lanesync blocks --apply-undo=FILE TARGET
+       lanesync blocks --delta-in=FILE [OPTION]... TARGET
 
 Each of SOURCE and TARGET is a file or a block device. Only what differs is written, where it
 lies: a run that is cut off leaves the target old in some places and new in others, and the
@@ -62,6 +65,10 @@ next run finishes it.
  --undo=FILE            keep what is changed in FILE, which must not be there
  --apply-undo=FILE      bring TARGET back into the state that --undo has kept (with --dry-run
                         say what would be done)
+ --resume               do not read again what an interrupted run of this very job has verified
+ --delta-out=FILE       write to FILE, which must not be there, what would be written to TARGET,
+                        which is only read
+ --delta-in=FILE        write to TARGET what such a FILE says, if TARGET is what that was made for
  --allow=WHAT,...       go on where the target is in danger: mounted, in-use, overlap (with the
                         source), new-in-dev (a new file below /dev), read-only (by its mode)
  --readers=N            so many read at once (default: one for each core up to four, one for
@@ -107,6 +114,7 @@ struct Typed {
     ignores_size: bool,
     bwlimit: Bwlimit,
     apply_undo: Option<PathBuf>,
+    delta_in: Option<PathBuf>,
     is_quiet: bool,
     is_json: bool,
 }
@@ -138,6 +146,10 @@ impl Typed {
             }
             "--undo" => settings.undo = Some(value(parser, name)?.into()),
             "--apply-undo" => self.apply_undo = Some(value(parser, name)?.into()),
+            "--delta-out" => settings.delta_out = Some(value(parser, name)?.into()),
+            "--delta-in" => self.delta_in = Some(value(parser, name)?.into()),
+            "--resume" => settings.resume = true,
+            "--no-resume" => settings.resume = false,
             "--allow" => settings.allowed |= dangers(&value(parser, name)?)?,
             "--readers" => {
                 let readers: u8 = number(name, &value(parser, name)?)?;
@@ -150,7 +162,7 @@ impl Typed {
             "--version" | "-V" => {
                 return Ok(Some(format!("lanesync blocks {}\n", env!("CARGO_PKG_VERSION"))));
             }
-            "--delta-out" | "--delta-in" | "--hash" | "--rsh" | "-e" => {
+            "--hash" | "--rsh" | "-e" => {
                 return Err(Refusal::unsupported(format!("blocks: {name} is not there yet")));
             }
             _ => return Err(usage(&format!("{name}: there is no such option"))),
@@ -170,18 +182,13 @@ impl Typed {
                 return Err(Refusal::unsupported(sentence));
             }
         }
+        settings.state_dir = config::user_dir(surroundings, "XDG_STATE_HOME", ".local/state");
         if let Some(file) = self.apply_undo {
-            let (allowed, is_dry_run) = (settings.allowed, settings.dry_run);
-            let rest = BlocksSettings { allowed, dry_run: is_dry_run, ..BlocksSettings::default() };
             let is_more = truncates || ignores_size || is_json || !self.bwlimit.is_none();
-            if settings != rest || is_more {
-                return Err(usage(
-                    "with --apply-undo only --allow, --dry-run and --quiet are taken",
-                ));
+            if is_more || self.delta_in.is_some() {
+                return Err(usage(WITH_UNDO));
             }
-            let [target] = <[PathBuf; 1]>::try_from(paths)
-                .map_err(|_| usage("--apply-undo takes one path, the target"))?;
-            return Ok(Blocks::Undo { file, target, allowed, is_dry_run, is_quiet });
+            return undo(file, paths, settings, is_quiet);
         }
         settings.sizes = match (truncates, ignores_size) {
             (true, true) => return Err(usage("--truncate and --ignore-size exclude each other")),
@@ -194,13 +201,65 @@ impl Typed {
                 "--digest asks for all of the image, and --changed-ranges for a part of it",
             ));
         }
-        let [source, target] = <[PathBuf; 2]>::try_from(paths)
-            .map_err(|_| usage("it takes two paths, the source and the target"))?;
+        let is_delta = self.delta_in.is_some();
+        if is_delta || settings.delta_out.is_some() {
+            check_delta(&settings, is_delta)?;
+            settings.digest = Digest::Always;
+        }
+        let [source, target] = match self.delta_in {
+            Some(file) => {
+                let [target] = <[PathBuf; 1]>::try_from(paths)
+                    .map_err(|_| usage("--delta-in takes one path, the target"))?;
+                [file, target]
+            }
+            None => <[PathBuf; 2]>::try_from(paths)
+                .map_err(|_| usage("it takes two paths, the source and the target"))?,
+        };
         let is_live = !is_quiet && !is_json && surroundings.stderr_is_terminal();
         let job = BlocksJob { source, target, settings };
         let bwlimit = self.bwlimit;
-        Ok(Blocks::Sync(Box::new(Invocation { job, bwlimit, is_quiet, is_json, is_live })))
+        let invocation = Invocation { job, is_delta, bwlimit, is_quiet, is_json, is_live };
+        Ok(Blocks::Sync(Box::new(invocation)))
     }
+}
+
+const WITH_UNDO: &str = "with --apply-undo only --allow, --dry-run and --quiet are taken";
+
+fn undo(
+    file: PathBuf,
+    paths: Vec<PathBuf>,
+    settings: BlocksSettings,
+    is_quiet: bool,
+) -> Result<Blocks, Refusal> {
+    let (allowed, dry_run, state_dir) =
+        (settings.allowed, settings.dry_run, settings.state_dir.clone());
+    if settings != (BlocksSettings { allowed, dry_run, state_dir, ..BlocksSettings::default() }) {
+        return Err(usage(WITH_UNDO));
+    }
+    let [target] = <[PathBuf; 1]>::try_from(paths)
+        .map_err(|_| usage("--apply-undo takes one path, the target"))?;
+    Ok(Blocks::Undo { job: BlocksJob { source: file, target, settings }, is_quiet })
+}
+
+/// What is in a delta file is known by the BLAKE3 of all before and after.
+fn check_delta(settings: &BlocksSettings, is_delta: bool) -> Result<(), Refusal> {
+    let option = if is_delta { "--delta-in" } else { "--delta-out" };
+    let is_partial = settings.sizes == Sizes::Ignore || settings.changed.is_some();
+    if is_partial || settings.digest == Digest::Never {
+        return Err(usage(&format!(
+            "{option} is about all of both, so --ignore-size, --changed-ranges and --no-digest are not taken"
+        )));
+    }
+    if settings.resume {
+        return Err(usage(&format!("{option} reads all of both, so --resume is not taken")));
+    }
+    let is_written = settings.undo.is_some() || settings.read_back != ReadBack::Nothing;
+    if settings.delta_out.is_some() && (is_delta || is_written) {
+        return Err(usage(
+            "with --delta-out the target is only read, so --delta-in, --undo and --verify are not taken",
+        ));
+    }
+    Ok(())
 }
 
 fn value(parser: &mut Parser, name: &str) -> Result<OsString, Refusal> {
@@ -325,7 +384,8 @@ mod tests {
         let read = settings("--truncate --block-size 16 --dry-run -q s d");
         assert_eq!((read.sizes, read.block_bytes, read.dry_run), (Sizes::Truncate, 65_536, true));
         assert_eq!(settings("s d --ignore-size").sizes, Sizes::Ignore);
-        assert_eq!(settings("s d"), BlocksSettings::default());
+        let state_dir = settings("s d").state_dir;
+        assert_eq!(settings("s d"), BlocksSettings { state_dir, ..BlocksSettings::default() });
     }
 
     #[test]
@@ -354,6 +414,15 @@ mod tests {
             "--apply-undo=u --verify d",
             "--digest --changed-ranges=ranges s d",
             "--apply-undo=u --json d",
+            "--apply-undo=u --delta-in=e d",
+            "--delta-in=e s d",
+            "--delta-in=e --resume d",
+            "--delta-in=e --delta-out=f d",
+            "--delta-in=e --ignore-size d",
+            "--delta-out=e --verify s d",
+            "--delta-out=e --undo=u s d",
+            "--delta-out=e --no-digest s d",
+            "--delta-out=e --changed-ranges=ranges s d",
             "--readers=256 s d",
         ] {
             assert_eq!(typed(line).unwrap_err().exit, Exit::Usage, "{line}");

@@ -64,10 +64,19 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 fn place(surroundings: &dyn Surroundings) -> Option<PathBuf> {
+    Some(user_dir(surroundings, "XDG_CONFIG_HOME", ".config")?.join("config"))
+}
+
+/// Our folder for files of a kind: below what a variable names, else below the home of the user.
+pub(super) fn user_dir(
+    surroundings: &dyn Surroundings,
+    variable: &str,
+    in_home: &str,
+) -> Option<PathBuf> {
     let absolute = |value: OsString| Some(PathBuf::from(value)).filter(|dir| dir.is_absolute());
-    let xdg = surroundings.variable("XDG_CONFIG_HOME").and_then(absolute);
-    let home = || surroundings.variable("HOME").and_then(absolute).map(|dir| dir.join(".config"));
-    Some(xdg.or_else(home)?.join("lanesync/config"))
+    let xdg = surroundings.variable(variable).and_then(absolute);
+    let home = || surroundings.variable("HOME").and_then(absolute).map(|dir| dir.join(in_home));
+    Some(xdg.or_else(home)?.join("lanesync"))
 }
 
 fn parse(contents: &[u8], name: &Path) -> Result<Config, Refusal> {

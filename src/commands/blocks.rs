@@ -1,12 +1,11 @@
 //! Brings an image into the state of another: from an `Invocation` to an exit code.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use engine::Surroundings;
 use engine::blocks::{self, BlocksError};
-use model::blocks::Dangers;
+use model::blocks::BlocksJob;
 use model::{Cause, Event, Fault, Gauges, Message, Sink, Topic, Verb};
 use report::settings::{Effect, OutputStyle, Progress, RunFacts, Volume};
 use report::{Endings, Reporter, Statistics};
@@ -23,16 +22,15 @@ use crate::exit_code::Exit;
 pub(crate) fn run(asked: Blocks, umask: u32) -> Exit {
     match asked {
         Blocks::Tell(text) => cli::tell(&text),
-        Blocks::Undo { file, target, allowed, is_dry_run, is_quiet } => {
-            let volume = if is_quiet { Volume::Quiet } else { Volume::Normal };
-            undo(&file, &target, allowed, (is_dry_run, volume))
+        Blocks::Undo { job, is_quiet } => {
+            undo(&job, if is_quiet { Volume::Quiet } else { Volume::Normal })
         }
         Blocks::Sync(invocation) => sync(*invocation, umask),
     }
 }
 
 fn sync(invocation: Invocation, umask: u32) -> Exit {
-    let Invocation { job, bwlimit, is_quiet, is_json, is_live } = invocation;
+    let Invocation { job, is_delta, bwlimit, is_quiet, is_json, is_live } = invocation;
     let cancel = Cancel::new();
     let stops = match Stops::at_signals(&cancel) {
         Ok(stops) => stops,
@@ -66,7 +64,8 @@ fn sync(invocation: Invocation, umask: u32) -> Exit {
         let around = around.clone();
         Timetable::keep(bwlimit, &limit, move |sentence| tell(&around, sentence))
     };
-    let (summary, outcome) = blocks::run(&job, &around);
+    let bring = if is_delta { blocks::apply_delta } else { blocks::run };
+    let (summary, outcome) = bring(&job, &around);
     let exit = match &outcome {
         Ok(()) => Exit::Success,
         Err(BlocksError::Stopped) if stops.is_stopped() => Exit::Interrupted,
@@ -117,28 +116,26 @@ fn exit_of(error: &BlocksError) -> Exit {
     }
 }
 
-fn undo(
-    file: &Path,
-    target: &Path,
-    allowed: Dangers,
-    (is_dry_run, volume): (bool, Volume),
-) -> Exit {
+fn undo(job: &BlocksJob, volume: Volume) -> Exit {
     let refused = |exit, sentence| {
         let refusal = Refusal { exit, sentence };
         super::refuse(&refusal, false);
         refusal.exit
     };
-    let undone = match blocks::apply_undo(file, target, allowed, is_dry_run) {
+    let undone = match blocks::apply_undo(job) {
         Ok(undone) => undone,
         Err(error) => return refused(exit_of(&error), error.to_string()),
     };
-    let done = if is_dry_run { "would be" } else { "are" };
-    let told = format!("{} bytes {done} as they were\n", undone.restored_bytes);
+    let done = if job.settings.dry_run { "would be" } else { "are" };
+    let mut told = format!("{} bytes {done} as they were\n", undone.restored_bytes);
+    if let Some(why) = undone.stays_marked {
+        told.push_str(&format!("{why}\n"));
+    }
     let exit = if volume == Volume::Quiet { Exit::Success } else { cli::tell(&told) };
     if undone.was_complete {
         return exit;
     }
-    let file = file.display();
+    let file = job.source.display();
     refused(
         Exit::Partial,
         format!(

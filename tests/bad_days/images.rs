@@ -333,3 +333,135 @@ fn a_signal_ends_the_run_with_20() {
     run.signal(Signal::INT);
     run.wait().expect(20);
 }
+
+/// What a run says of the image in its last record.
+#[track_caller]
+fn number(done: &lab::Done, field: &str) -> u64 {
+    let last = done.stdout.lines().last().unwrap_or_default();
+    let behind = last.split(&format!("\"{field}\":")).nth(1).unwrap_or_else(|| panic!("{done}"));
+    behind.split([',', '}']).next().unwrap().parse().unwrap()
+}
+
+/// Kills a run when its mark tells of verified units.
+fn killed_midway(lab: &Lab, line: &str, mark: &std::path::Path) {
+    let mut run = lab.lanesync(&format!("blocks --bwlimit=10m {line}")).start();
+    run.until("units are noted", || mark.metadata().is_ok_and(|mark| mark.len() > 300));
+    run.signal(Signal::KILL);
+    assert_eq!(run.wait().code, -9);
+}
+
+#[test]
+fn a_run_that_was_killed_is_resumed_or_done_anew_as_wanted() {
+    let lab = Lab::new();
+    let bytes = content(1, 64 * MIB + 5000);
+    lab.file("src", &bytes);
+    let mark = lab.path(".image.lanesync-incomplete");
+    for (option, is_resumed) in [("", false), ("--resume", true)] {
+        lab.file("image", content(2, bytes.len()));
+        killed_midway(&lab, "src image", &mark);
+        let done = lab.lanesync(&format!("blocks --json {option} src image")).go().expect(0);
+        assert!(done.stdout.contains("was left incomplete by the run of"), "{done}");
+        let resumed = number(&done, "resumed_bytes");
+        assert_eq!(resumed >= 4 << 20, is_resumed, "{done}");
+        let rest = ["equal_bytes", "written_bytes", "skipped_bytes"].map(|it| number(&done, it));
+        assert_eq!(resumed + rest.iter().sum::<u64>(), bytes.len() as u64, "{done}");
+        let root = blake3_of(&lab, "src");
+        assert!(done.stdout.contains(&root), "{root}: {done}");
+        assert!(fs::read(lab.path("image")).unwrap() == bytes && !mark.exists());
+    }
+}
+
+/// What lanesync prints for an image that it reads whole.
+fn blake3_of(lab: &Lab, name: &str) -> String {
+    let done = lab.lanesync(&format!("blocks -n --digest --truncate {name} no-such-image")).go();
+    let digest = done.stdout.lines().find_map(|line| line.strip_prefix("blake3 "));
+    digest.unwrap_or_else(|| panic!("{done}")).to_owned()
+}
+
+#[test]
+fn a_device_has_its_mark_in_the_folder_of_the_user() {
+    let lab = Lab::new();
+    let bytes = content(1, 48 * MIB);
+    lab.file("src", &bytes);
+    let device = Device::new(&lab, "image", &content(2, bytes.len()));
+    let number_of = fs::metadata(&device.path).unwrap().rdev();
+    let (major, minor) = (rustix::fs::major(number_of), rustix::fs::minor(number_of));
+    let state = lab.path("home/.local/state/lanesync");
+    let mark = state.join(format!("device-{major}-{minor}.incomplete"));
+    killed_midway(&lab, &format!("src {}", device.path), &mark);
+    assert_eq!(state.metadata().unwrap().mode() & 0o777, 0o700);
+    let done = lab.lanesync(&format!("blocks --resume --json src {}", device.path)).go().expect(0);
+    assert!(number(&done, "resumed_bytes") >= 4 << 20, "{done}");
+    assert!(device.read() == bytes && !mark.exists());
+    // A folder that others may write to is not used.
+    lab::succeed(Command::new("chmod").arg("777").arg(&state));
+    lab.file("src", content(3, bytes.len()));
+    let done = lab.lanesync(&format!("blocks src {}", device.path)).go().expect(0);
+    done.complains(&["cannot be marked as incomplete"]);
+    assert!(device.read() == content(3, bytes.len()));
+}
+
+#[test]
+fn a_signal_leaves_a_mark_that_tells_all() {
+    let lab = Lab::new();
+    let bytes = content(1, 32 * MIB);
+    lab.file("src", &bytes);
+    lab.file("image", content(2, bytes.len()));
+    let mut run = lab.lanesync("blocks --readers=1 --bwlimit=20m src image").start();
+    let image = lab.path("image");
+    run.until("units are written", || {
+        fs::read(&image).unwrap()[3 * MIB..4 * MIB] == bytes[3 * MIB..4 * MIB]
+    });
+    run.signal(Signal::INT);
+    run.wait().expect(20);
+    let done = lab.lanesync("blocks --resume --json src image").go().expect(0);
+    assert!(number(&done, "resumed_bytes") >= 3 << 20, "{done}");
+    assert!(fs::read(image).unwrap() == bytes);
+}
+
+#[test]
+fn a_delta_goes_from_device_to_device() {
+    let lab = Lab::new();
+    let old = content(1, 8 * MIB);
+    let mut new = old.clone();
+    new[MIB..2 * MIB].fill(0);
+    new[5 * MIB..5 * MIB + 100].copy_from_slice(&content(2, 100));
+    let (from, base) = (Device::new(&lab, "from", &new), Device::new(&lab, "base", &old));
+    let (copy, other) = (Device::new(&lab, "copy", &old), Device::new(&lab, "other", &new[1..]));
+    let line = format!("blocks --delta-out=delta {} {}", from.path, base.path);
+    let done = lab.lanesync(&line).go().expect(0);
+    assert!(done.stdout.contains("it was only read"), "{done}");
+    assert!(base.read() == old);
+    assert!(lab.path("delta").metadata().unwrap().len() < 6000);
+    lab.lanesync(&line).go().expect(3).complains(&["is there already"]);
+    let into = |device: &Device| format!("--delta-in=delta {}", device.path);
+    refused(&lab, &into(&other), &other, "is not what \"delta\" was made for");
+    refused(&lab, &into(&from).replace("delta ", "base "), &from, "is no file that --delta-out");
+    let undo = format!("blocks --undo=undo --verify {}", into(&copy));
+    lab.lanesync(&format!("{undo} -n")).go().expect(0);
+    assert!(copy.read() == old);
+    lab.lanesync(&undo).go().expect(0);
+    assert!(copy.read() == new);
+    let done = lab.lanesync(&format!("blocks {}", into(&copy))).go().expect(0);
+    assert!(done.stdout.contains("is in the new state of \"delta\" already"), "{done}");
+    lab.lanesync(&format!("blocks --apply-undo=undo {}", copy.path)).go().expect(0);
+    assert!(copy.read() == old);
+}
+
+#[test]
+fn a_delta_that_is_killed_is_applied_by_the_next_run() {
+    let lab = Lab::new();
+    let (new, old) = (content(1, 24 * MIB), content(2, 24 * MIB));
+    lab.file("src", &new);
+    lab.file("image", &old);
+    lab.lanesync("blocks --delta-out=delta src image").go().expect(0);
+    let image = lab.path("image");
+    let mut run = lab.lanesync("blocks --bwlimit=10m --delta-in=delta image").start();
+    run.until("something is written", || fs::read(&image).unwrap() != old);
+    run.signal(Signal::KILL);
+    assert_eq!(run.wait().code, -9);
+    assert!(fs::read(&image).unwrap() != new);
+    lab.lanesync("blocks --delta-in=delta image").go().expect(0);
+    assert!(fs::read(&image).unwrap() == new);
+    assert!(!lab.path(".image.lanesync-incomplete").exists());
+}

@@ -11,43 +11,58 @@ mod ends;
 /// Where there is something to read.
 mod extents;
 
+/// Workers that take stretches.
+mod stretches;
+
 /// One unit: compare, keep the old, write the new.
 mod unit;
+
+/// Files of records that are checked.
+mod records;
 
 /// The old content of what is changed.
 mod undo;
 
+/// All units of an image, digested.
+mod scan;
+
+/// What a target would have to be given, in a file.
+mod delta_out;
+
+/// A target brought into the state that such a file has.
+mod delta_in;
+
+/// The mark of a target that is incomplete.
+mod mark;
+
+/// Which keeps it while a run goes on.
+mod journal;
+
 /// The digests of the units, and what is read back for them.
 mod digests;
 
-use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 
 use delta::image::{UNIT_BYTES, Units};
 use fs::image::Image;
 use model::blocks::{BlocksJob, BlocksSettings, BlocksSummary, ReadBack, Sizes};
-use model::{Cause, Fault, Gauges, Side, Verb};
+use model::{Cause, Event, Fault, Gauges, Message, Side, Sink, Topic, Verb};
 use parking_lot::Mutex;
-use sched::{Cancel, Context, End, RateLimit, Workers};
+use sched::{Cancel, RateLimit};
 
+pub use self::delta_in::apply_delta;
+use self::delta_out::DeltaOut;
 use self::digests::Digests;
 use self::ends::Ends;
 use self::extents::Map;
+use self::journal::Journal;
 use self::undo::Undo;
 pub use self::undo::{Undone, apply_undo};
 use self::unit::Buffers;
 use crate::run::Surroundings;
-
-/// What a worker takes at a time: enough that questions for holes do not matter, little enough that all
-/// workers end together.
-const STRETCH_BYTES: u64 = 16 << 20;
-
-/// Readers at most, where nobody says how many: more do not make a disk faster.
-const READERS_MAX: usize = 4;
 
 /// Why a job did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +104,19 @@ pub fn run(
         return (None, Err(internal("a worker is left over")));
     };
     let done = done.and_then(|()| work.finish());
+    work.settle_mark(done.is_ok());
+    if let (Ok(()), Some(path), false) = (&done, &job.settings.delta_out, job.settings.dry_run) {
+        let (path, target) = (path.display(), job.target.display());
+        let text = format!("what \"{target}\" lacks is in \"{path}\"; it was only read");
+        tell(&*around.sink, Topic::Notice, text);
+    }
     (Some(work.summary()), done)
+}
+
+/// Says something that is about no single place.
+fn tell(sink: &dyn Sink, topic: Topic, text: String) {
+    let text = text.into_bytes().into();
+    sink.accept(Event::Message(Message { topic, text }));
 }
 
 fn internal(what: &str) -> BlocksError {
@@ -107,16 +134,17 @@ struct Work {
     /// Where they hold data.
     source_map: Map,
     target_map: Map,
-    /// How much is brought over.
+    /// How much is brought over, and how long the target was.
     image_bytes: u64,
+    old_bytes: u64,
     digests: Digests,
     undo: Option<Undo>,
-    /// Where the next stretch begins.
-    next: AtomicU64,
+    /// `None` where there is no target.
+    journal: Option<Journal>,
+    /// Where what would be written goes instead.
+    delta_out: Option<DeltaOut>,
     counts: Counts,
     buffers: Mutex<Vec<Buffers>>,
-    /// Why it ends early.
-    error: Mutex<Option<BlocksError>>,
     cancel: Cancel,
     rate: Arc<RateLimit>,
     gauges: Arc<Gauges>,
@@ -132,37 +160,40 @@ struct Counts {
     verified: AtomicU64,
 }
 
-/// A worker that takes stretches until none is left.
-struct Task(Arc<Work>);
-
-impl sched::Task for Task {
-    fn run(self, cx: &Context<'_, Self>) {
-        let work = &self.0;
-        let start = work.next.fetch_add(STRETCH_BYTES, Ordering::Relaxed);
-        if start >= work.image_bytes || cx.cancelled() {
-            return;
-        }
-        match work.stretch(start..work.image_bytes.min(start + STRETCH_BYTES)) {
-            Ok(()) => cx.spawn(self),
-            Err(error) => work.fail(error),
-        }
-    }
-}
-
 impl Work {
     fn new(job: &BlocksJob, ends: Ends, around: &Surroundings) -> Result<Self, BlocksError> {
+        let made = ends.target.as_ref().filter(|_| ends.is_new).map(|it| it.metadata().inode());
+        let work = Self::begin(job, ends, around);
+        if let (Err(_), Some(made)) = (&work, made) {
+            ends::remove_made(&job.target, made);
+        }
+        work
+    }
+
+    fn begin(job: &BlocksJob, ends: Ends, around: &Surroundings) -> Result<Self, BlocksError> {
         let Ends { source, mut target, image_bytes, target_bytes, is_new } = ends;
-        let Surroundings { gauges, cancel, rate, .. } = around;
+        let Surroundings { gauges, cancel, rate, sink, .. } = around;
         let settings = &job.settings;
-        let makes_undo = settings.undo.as_deref().filter(|_| !settings.dry_run);
+        let lengths = (image_bytes, target_bytes);
+        let mut journal = Journal::open(job, (&source, target.as_ref()), lengths, sink)?;
+        let delta_out = settings.delta_out.as_deref().filter(|_| !settings.dry_run);
+        let delta_out =
+            delta_out.map(|path| DeltaOut::create(path, target_bytes, image_bytes)).transpose()?;
+        let makes_undo = settings.undo.as_deref().filter(|_| settings.writes_target());
         let undo =
             makes_undo.map(|path| Undo::create(path, target_bytes, image_bytes)).transpose()?;
+        if let Some(journal) = &mut journal {
+            journal.has_undo(undo.as_ref().map(Undo::file));
+        }
         let is_lengthened = settings.sizes == Sizes::Truncate && target_bytes < image_bytes;
-        if let Some(target) = target.as_mut().filter(|_| is_lengthened && !settings.dry_run) {
+        if let Some(target) = target.as_mut().filter(|_| is_lengthened && settings.writes_target())
+        {
+            journal.iter().for_each(Journal::begin);
             target.set_len(image_bytes).map_err(|error| {
                 fault_at(&job.target, Side::Destination, Verb::SetLength, (&error).into())
             })?;
         }
+        let are_kept = journal.as_ref().is_some_and(Journal::is_kept);
         Gauges::set(&gauges.listed_bytes, image_bytes);
         Gauges::set(&gauges.listed_entries, 1);
         gauges.finish_list();
@@ -174,12 +205,13 @@ impl Work {
             source_map: Map::default(),
             target_map: Map::default(),
             image_bytes,
-            digests: Digests::new(Units::of(image_bytes), settings),
+            old_bytes: target_bytes,
+            digests: Digests::new(Units::of(image_bytes), settings).for_journal(are_kept),
             undo,
-            next: AtomicU64::new(0),
+            journal,
+            delta_out,
             counts: Counts::default(),
             buffers: Mutex::default(),
-            error: Mutex::new(None),
             cancel: cancel.clone(),
             rate: Arc::clone(rate),
             gauges: Arc::clone(gauges),
@@ -191,16 +223,6 @@ impl Work {
         &self.job.settings
     }
 
-    /// The first error counts: the others may have come of it. Who was only stopped by it may be here before.
-    fn fail(&self, error: BlocksError) {
-        let mut first = self.error.lock();
-        if matches!(*first, None | Some(BlocksError::Stopped)) {
-            *first = Some(error);
-        }
-        drop(first);
-        self.cancel.cancel();
-    }
-
     fn bring_over(self: &Arc<Self>) -> Result<(), BlocksError> {
         // Nothing is looked at of what has no bytes, but its digest is asked for all the same.
         if self.image_bytes == 0 {
@@ -209,33 +231,10 @@ impl Work {
             }
             return Ok(());
         }
-        let readers = self.readers();
-        let settings =
-            sched::Settings { workers: Workers::Fixed(readers), ..sched::Settings::default() };
-        let seeds = (0..readers.get()).map(|_| Task(Arc::clone(self)));
-        let outcome = sched::run(&settings, &self.cancel, seeds);
-        if let Some(error) = self.error.lock().take() {
-            return Err(error);
-        }
-        match outcome.end {
-            End::Done => Ok(()),
-            End::Cancelled => Err(BlocksError::Stopped),
-            End::Panicked(message) => Err(BlocksError::Internal(message)),
-        }
-    }
-
-    fn readers(&self) -> NonZeroUsize {
-        let asked = self.settings().readers.and_then(|count| NonZeroUsize::new(count.into()));
-        let has_head = |image: &Image| {
-            image.device().is_some_and(fs::block_device::BlockDevice::is_rotational)
-        };
-        let fit = || {
-            let has_head = has_head(&self.source) || self.target.as_ref().is_some_and(has_head);
-            let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-            let fit = if has_head { 1 } else { cores.min(READERS_MAX) };
-            NonZeroUsize::new(fit).unwrap_or(NonZeroUsize::MIN)
-        };
-        asked.unwrap_or_else(fit)
+        let images = [Some(&self.source), self.target.as_ref()].into_iter().flatten();
+        let readers = stretches::readers(self.settings(), images);
+        let work = Arc::clone(self);
+        stretches::each(self.image_bytes, readers, &self.cancel, move |it| work.stretch(it))
     }
 
     /// Brings a stretch over, which begins where a unit does.
@@ -287,7 +286,7 @@ impl Work {
 
     /// What comes after all units: what is too long is cut off, all goes to the disk, and is read back.
     fn finish(&mut self) -> Result<(), BlocksError> {
-        if !self.settings().dry_run {
+        if self.settings().writes_target() {
             self.cut()?;
             let target = self.target.as_ref().ok_or_else(|| internal("there is no target"))?;
             if let Some(undo) = &self.undo {
@@ -304,20 +303,24 @@ impl Work {
             }
         }
         self.check_source()?;
+        if let Some(delta) = self.delta_out.take() {
+            self.finish_delta(delta)?;
+        }
         Gauges::add(&self.gauges.done_entries, 1);
         Ok(())
     }
 
     /// What was written to while it was read came out as it never was.
     fn check_source(&self) -> Result<(), BlocksError> {
-        let failed = |error| self.fault(Side::Source, Verb::LookAt, &error);
-        let (before, now) = (self.source.metadata(), self.source.file().metadata());
-        let now = now.map_err(failed)?;
-        let is_file = self.source.device().is_none();
-        if is_file && (now.size, now.mtime) != (before.size, before.mtime) {
-            return Err(self.fault_because(Side::Source, Verb::Copy, Cause::ChangedDuringCopy));
+        self.check_unchanged(Side::Source, &self.source)
+    }
+
+    fn check_unchanged(&self, side: Side, image: &Image) -> Result<(), BlocksError> {
+        match image.is_unchanged() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.fault_because(side, Verb::Copy, Cause::ChangedDuringCopy)),
+            Err(error) => Err(self.fault(side, Verb::LookAt, &error)),
         }
-        Ok(())
     }
 
     fn summary(&self) -> BlocksSummary {
@@ -327,6 +330,7 @@ impl Work {
             source_bytes: self.source.bytes(),
             image_bytes: self.image_bytes,
             skipped_bytes: read(skipped),
+            resumed_bytes: self.journal.as_ref().map_or(0, Journal::resumed_bytes),
             equal_bytes: read(equal),
             written_bytes: read(written),
             cleared_bytes: read(cleared),
@@ -343,6 +347,9 @@ impl Work {
         else {
             return Ok(());
         };
+        if let Some(journal) = &self.journal {
+            journal.begin();
+        }
         let cut = match &self.undo {
             Some(undo) => undo.keep_all(target, end..target.bytes(), &self.cancel),
             None => Ok(()),

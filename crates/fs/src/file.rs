@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::Metadata;
+use model::{Metadata, Timestamp};
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, FlockOperation, Mode, SeekFrom};
 use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
@@ -55,6 +55,22 @@ impl File {
         let metadata = dir::metadata_of(&rustix::fs::fstat(self)?)?;
         self.device.get_or_init(|| metadata.dev);
         Ok(metadata)
+    }
+
+    /// When the inode was last changed, which nobody can set back (`st_ctime`).
+    pub fn change_time(&self) -> io::Result<Timestamp> {
+        let stat = rustix::fs::fstat(self)?;
+        let nanos = u32::try_from(stat.st_ctime_nsec).unwrap_or_default();
+        Ok(Timestamp { secs: stat.st_ctime, nanos })
+    }
+
+    /// Whether somebody holds the lock of the whole file, as a run does whose staging file it was.
+    pub fn is_locked(&self) -> io::Result<bool> {
+        let locked = !self.lock_exclusive_now()?;
+        if !locked {
+            retry_on_intr(|| rustix::fs::flock(self, FlockOperation::Unlock))?;
+        }
+        Ok(locked)
     }
 
     /// The device that the file lies on; asks the kernel once.
@@ -161,6 +177,13 @@ impl File {
         Ok(rustix::fs::fchmod(self, Mode::from_bits_truncate(mode))?)
     }
 
+    /// Waits until the content is on the disk, and the disk has it not only in its memory.
+    ///
+    /// Fails with what went wrong when it was written back: it is not on the disk then.
+    pub fn sync_data(&self) -> io::Result<()> {
+        Ok(retry_on_intr(|| rustix::fs::fdatasync(self))?)
+    }
+
     /// Waits until the data and all attributes are on the disk.
     ///
     /// Fails with what went wrong when the file was written back: it is not on the disk then.
@@ -257,6 +280,12 @@ impl File {
     /// Data reached the file up to `end` by another way than `write_all_at`.
     pub(crate) fn note_written(&self, end: u64) {
         self.written_until.fetch_max(end, Ordering::Relaxed);
+    }
+}
+
+impl AsRef<Self> for File {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 

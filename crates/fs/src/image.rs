@@ -11,7 +11,6 @@ use std::path::Path;
 
 use model::{Kind, Metadata};
 use rustix::fs::{Advice, OFlags};
-use rustix::io::retry_on_intr;
 
 use crate::block_device::{self, BlockDevice, Ground, Use};
 use crate::file::File;
@@ -96,6 +95,13 @@ impl Image {
         self.bytes
     }
 
+    /// Whether a file is as long and as old as when it was opened. Of a device nobody knows; it counts as
+    /// unchanged.
+    pub fn is_unchanged(&self) -> io::Result<bool> {
+        let (before, now) = (&self.metadata, self.file.metadata()?);
+        Ok(self.device.is_some() || (now.size, now.mtime) == (before.size, before.mtime))
+    }
+
     /// The device, if it is one.
     pub fn device(&self) -> Option<&BlockDevice> {
         self.device.as_ref()
@@ -176,11 +182,9 @@ impl Image {
         Ok(())
     }
 
-    /// Waits until the content is on the disk, and the disk has it not only in its memory.
-    ///
-    /// Fails with what went wrong when it was written back: it is not on the disk then.
+    /// Waits as [`File::sync_data`] does.
     pub fn sync_data(&self) -> io::Result<()> {
-        Ok(retry_on_intr(|| rustix::fs::fdatasync(&self.file))?)
+        self.file.sync_data()
     }
 
     /// Asks the kernel to fetch a range while we do something else.
@@ -193,5 +197,11 @@ impl Image {
     /// from there then.
     pub fn forget_cached(&self) {
         let _only_a_wish = rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed);
+    }
+}
+
+impl AsRef<File> for Image {
+    fn as_ref(&self) -> &File {
+        &self.file
     }
 }

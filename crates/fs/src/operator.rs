@@ -5,13 +5,15 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::dir::Dir;
 use crate::process;
-use crate::walk::Walk;
+use crate::walk::{Walk, refusal};
 
 /// Reads a whole file; `-` is standard input.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
@@ -49,6 +51,41 @@ pub fn sync_name(path: &Path) -> io::Result<()> {
         // Not every file system knows what that is for a directory.
         Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
         done => Ok(done?),
+    }
+}
+
+/// The directory that a path ends in, and its last name.
+///
+/// Fails with [`io::ErrorKind::InvalidInput`] for a path that ends in no name.
+pub fn open_parent(path: &Path) -> io::Result<(Dir, Vec<u8>)> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let dir = Dir::open_operator(parent.unwrap_or(Path::new(".")))?;
+    Ok((dir, name.as_bytes().to_vec()))
+}
+
+/// A directory for what nobody else is to see or to change. It is made if it is not there, and so are those
+/// above it.
+///
+/// Fails with [`io::ErrorKind::PermissionDenied`] where it belongs to somebody else, or others may write to
+/// it.
+pub fn open_private_dir(path: &Path) -> io::Result<Dir> {
+    const WRITE_OF_OTHERS: u32 = 0o022;
+
+    let dir = make_private_dir(path)?;
+    let metadata = dir.metadata()?;
+    if metadata.uid != process::effective_uid() || metadata.mode & WRITE_OF_OTHERS != 0 {
+        return Err(refusal("a directory of somebody else, or one that others may write to"));
+    }
+    Ok(dir)
+}
+
+fn make_private_dir(path: &Path) -> io::Result<Dir> {
+    match (Dir::open_operator(path), path.parent(), path.file_name()) {
+        (Err(error), Some(parent), Some(name)) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(make_private_dir(parent)?.open_or_make_child(name.as_bytes())?.0)
+        }
+        (opened, _, _) => opened,
     }
 }
 

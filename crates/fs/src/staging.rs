@@ -187,6 +187,12 @@ impl Staging {
     }
 }
 
+impl AsRef<File> for Staging {
+    fn as_ref(&self) -> &File {
+        &self.file
+    }
+}
+
 impl Drop for StagedName {
     fn drop(&mut self) {
         if !self.name.is_empty() {

@@ -39,6 +39,12 @@ pub struct BlocksSettings {
     pub changed: Option<Vec<Range<u64>>>,
     /// Where the old content goes of all that is changed.
     pub undo: Option<PathBuf>,
+    /// Where what the target would have to be given goes, in its stead: it is only read then.
+    pub delta_out: Option<PathBuf>,
+    /// Whether what an interrupted run has verified is not looked at again.
+    pub resume: bool,
+    /// Where it is noted that a device is incomplete; of a file, that is noted beside it.
+    pub state_dir: Option<PathBuf>,
     /// How many read at once; `None` is as many as there are cores, up to four, and one for a disk with a
     /// head.
     pub readers: Option<u16>,
@@ -56,8 +62,18 @@ impl Default for BlocksSettings {
             allowed: Dangers::empty(),
             changed: None,
             undo: None,
+            delta_out: None,
+            resume: false,
+            state_dir: None,
             readers: None,
         }
+    }
+}
+
+impl BlocksSettings {
+    /// Whether the target is changed.
+    pub fn writes_target(&self) -> bool {
+        !self.dry_run && self.delta_out.is_none()
     }
 }
 
@@ -133,6 +149,8 @@ pub struct BlocksSummary {
     pub image_bytes: u64,
     /// Of this, what is a hole on both sides, or was said to be as it was: nobody read it.
     pub skipped_bytes: u64,
+    /// What an interrupted run had verified: nobody read it again.
+    pub resumed_bytes: u64,
     /// What was the same.
     pub equal_bytes: u64,
     /// What was written.

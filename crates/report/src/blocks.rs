@@ -27,6 +27,9 @@ pub(crate) fn lines(summary: &BlocksSummary, effect: Effect, numbers: HumanReada
         bytes(summary.cleared_bytes),
         bytes(*skipped_bytes),
     );
+    if summary.resumed_bytes > 0 {
+        write!(text, "; {} verified by an earlier run", bytes(summary.resumed_bytes)).ok();
+    }
     if *verified_bytes > 0 {
         write!(text, "; {} read back and right", bytes(*verified_bytes)).ok();
     }
@@ -55,6 +58,7 @@ pub(crate) struct BlocksRecord<'a> {
     source_bytes: u64,
     image_bytes: u64,
     skipped_bytes: u64,
+    resumed_bytes: u64,
     equal_bytes: u64,
     written_bytes: u64,
     cleared_bytes: u64,
@@ -77,6 +81,7 @@ impl<'a> BlocksRecord<'a> {
             source_bytes: summary.source_bytes,
             image_bytes: summary.image_bytes,
             skipped_bytes: summary.skipped_bytes,
+            resumed_bytes: summary.resumed_bytes,
             equal_bytes: summary.equal_bytes,
             written_bytes: summary.written_bytes,
             cleared_bytes: summary.cleared_bytes,
@@ -96,6 +101,7 @@ mod tests {
             source_bytes: 10_000,
             image_bytes: 10_000,
             skipped_bytes: 1,
+            resumed_bytes: 6,
             equal_bytes: 2,
             written_bytes: 8192,
             cleared_bytes: 4,
@@ -105,7 +111,8 @@ mod tests {
         let digest = "a7".repeat(32);
         let told = lines(&summary, Effect::Real, HumanReadable::Grouped);
         let expected = format!(
-            "image 10,000 bytes: 2 the same, 8,192 written, 4 cleared, 1 not read; 5 read back and right\n\
+            "image 10,000 bytes: 2 the same, 8,192 written, 4 cleared, 1 not read; 6 verified by an earlier run; 5 \
+             read back and right\n\
              blake3 {digest}"
         );
         assert_eq!(told, expected);

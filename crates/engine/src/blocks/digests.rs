@@ -25,6 +25,8 @@ pub(super) struct Digests {
     /// `None` once it is not to be had.
     hash: Mutex<Option<ImageHash>>,
     is_hash_wanted: AtomicBool,
+    /// Digests are kept in a journal.
+    are_kept: bool,
     hole_bytes: AtomicU64,
     /// Of units that are read back.
     to_read_back: Mutex<BTreeMap<u64, UnitDigest>>,
@@ -45,13 +47,21 @@ impl Digests {
             read_back: if is_dry { ReadBack::Nothing } else { settings.read_back },
             hash: Mutex::new(is_wanted.then(|| ImageHash::new(units))),
             is_hash_wanted: AtomicBool::new(is_wanted),
+            are_kept: false,
             hole_bytes: AtomicU64::new(0),
             to_read_back: Mutex::default(),
         }
     }
 
+    /// Makes those that a journal keeps, unless none shall be made.
+    pub(super) fn for_journal(self, is_kept: bool) -> Self {
+        Self { are_kept: is_kept && self.wanted != Digest::Never, ..self }
+    }
+
     fn are_wanted(&self) -> bool {
-        self.is_hash_wanted.load(Ordering::Relaxed) || self.read_back != ReadBack::Nothing
+        self.are_kept
+            || self.is_hash_wanted.load(Ordering::Relaxed)
+            || self.read_back != ReadBack::Nothing
     }
 
     /// Begins the digest of a unit; `None` if nobody wants it.
@@ -60,18 +70,26 @@ impl Digests {
     }
 
     /// Takes what a unit shall be, and whether it was that all the while: then it need not be read back.
-    pub(super) fn note(&self, digesting: Digesting, is_changed: bool) {
+    /// Gives its digest.
+    pub(super) fn note(&self, digesting: Digesting, is_changed: bool) -> UnitDigest {
         let number = digesting.number();
         let digest = digesting.finish();
-        if let Some(hash) = &mut *self.hash.lock() {
-            hash.add(number, digest);
-        }
+        self.add(number, digest);
         let is_read_back = match self.read_back {
             ReadBack::Nothing => false,
             ReadBack::Written => is_changed,
             ReadBack::All => true,
         };
         if is_read_back {
+            self.to_read_back.lock().insert(number, digest);
+        }
+        digest
+    }
+
+    /// Takes the digest of a unit that was right before.
+    pub(super) fn add_right(&self, number: u64, digest: UnitDigest) {
+        self.add(number, digest);
+        if self.read_back == ReadBack::All {
             self.to_read_back.lock().insert(number, digest);
         }
     }
@@ -89,7 +107,11 @@ impl Digests {
         }
         let mut digesting = self.units.begin(number);
         digesting.update(&ZEROS[..length]);
-        let digest = digesting.finish();
+        self.add(number, digesting.finish());
+    }
+
+    /// Takes the digest of a unit.
+    pub(super) fn add(&self, number: u64, digest: UnitDigest) {
         if let Some(hash) = &mut *self.hash.lock() {
             hash.add(number, digest);
         }
@@ -103,7 +125,7 @@ impl Digests {
 
     /// The BLAKE3 of the image, if all of it was seen.
     pub(super) fn root(&self) -> Option<[u8; 32]> {
-        self.hash.lock().take()?.finish().map(Into::into)
+        self.hash.lock().clone()?.finish().map(Into::into)
     }
 }
 

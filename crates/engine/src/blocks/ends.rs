@@ -8,9 +8,9 @@ use std::path::Path;
 use fs::block_device::{Ground, Use};
 use fs::image::{Access, Image};
 use model::blocks::{BlocksJob, Dangers, Sizes};
-use model::{Cause, Event, Message, Side, Sink, Topic, Verb};
+use model::{Cause, Inode, Side, Sink, Topic, Verb};
 
-use super::{BlocksError, fault_at};
+use super::{BlocksError, fault_at, tell};
 
 /// Both ends, found fit for each other.
 pub(super) struct Ends {
@@ -30,22 +30,28 @@ impl Ends {
     pub(super) fn open(job: &BlocksJob, sink: &dyn Sink) -> Result<Self, BlocksError> {
         let source = open(&job.source, Side::Source, Access::Read)?;
         refuse_empty_device(&job.source, &source)?;
-        warn_of_mounted_source(job, &source, sink)?;
+        warn_of_mounted_source(&job.source, &source, sink)?;
         let (target, image_bytes) = match look_at_target(job)? {
             None => (None, source.bytes()),
             Some(target) => {
                 refuse_empty_device(&job.target, &target)?;
-                refuse_overlap(job, &source, &target)?;
-                refuse_to_write(&job.target, job.settings.allowed, &target)?;
+                // What is only read may be mounted, and be what a snapshot was taken of.
+                if job.settings.delta_out.is_none() {
+                    refuse_overlap(job, &source, &target)?;
+                    refuse_to_write(&job.target, job.settings.allowed, &target)?;
+                } else {
+                    warn_of_mounted_source(&job.target, &target, sink)?;
+                }
                 let image_bytes = bytes_to_bring(job, &source, &target)?;
                 (Some(target), image_bytes)
             }
         };
-        refuse_old_undo(job)?;
+        refuse_old_file("--undo", job.settings.undo.as_deref())?;
+        refuse_old_file("--delta-out", job.settings.delta_out.as_deref())?;
         let target_bytes = target.as_ref().map_or(0, Image::bytes);
         let is_new = target.is_none();
         let target = match target {
-            _ if job.settings.dry_run => target,
+            _ if !job.settings.writes_target() => target,
             None => Some(make(&job.target, source.metadata().mode)?),
             Some(target) => Some(open_to_write(&job.target, job.settings.allowed, &target)?),
         };
@@ -68,15 +74,30 @@ pub(super) fn open_alone(
     is_dry_run: bool,
 ) -> Result<Image, BlocksError> {
     let target = open(path, Side::Destination, Access::Read)?;
-    if target.ground() == undo.ground() || undo.grounds().contains(&target.ground()) {
-        let sentence = format!("\"{}\" is what the undo file lies in", path.display());
-        return Err(BlocksError::refused(sentence));
-    }
+    refuse_home_of(undo, "undo", path, &target)?;
     refuse_to_write(path, allowed, &target)?;
     if is_dry_run { Ok(target) } else { open_to_write(path, allowed, &target) }
 }
 
-fn refuse_to_write(path: &Path, allowed: Dangers, target: &Image) -> Result<(), BlocksError> {
+/// A file that says what is to be written is not to be written over.
+pub(super) fn refuse_home_of(
+    file: &Image,
+    kind: &str,
+    path: &Path,
+    target: &Image,
+) -> Result<(), BlocksError> {
+    if target.ground() != file.ground() && !file.grounds().contains(&target.ground()) {
+        return Ok(());
+    }
+    let sentence = format!("\"{}\" is what the {kind} file lies in", path.display());
+    Err(BlocksError::refused(sentence))
+}
+
+pub(super) fn refuse_to_write(
+    path: &Path,
+    allowed: Dangers,
+    target: &Image,
+) -> Result<(), BlocksError> {
     refuse_read_only(path, allowed, target)?;
     refuse_in_use(path, allowed, target)
 }
@@ -87,7 +108,7 @@ fn open(path: &Path, side: Side, access: Access) -> Result<Image, BlocksError> {
 }
 
 /// What the target is; `None` if it is to be made.
-fn look_at_target(job: &BlocksJob) -> Result<Option<Image>, BlocksError> {
+pub(super) fn look_at_target(job: &BlocksJob) -> Result<Option<Image>, BlocksError> {
     let path = &job.target;
     match Image::open(path, Access::Read) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -126,13 +147,22 @@ fn lies_in_dev(path: &Path) -> bool {
 }
 
 /// Makes the target, for no more people to read than the source.
-fn make(path: &Path, source_mode: u32) -> Result<Image, BlocksError> {
+pub(super) fn make(path: &Path, source_mode: u32) -> Result<Image, BlocksError> {
     let failed = |error| fault_at(path, Side::Destination, Verb::Open, Cause::from(&error));
     Ok(Image::create(path, source_mode & 0o666 | 0o600).map_err(failed)?)
 }
 
+/// Removes what was made and nothing was written to.
+pub(super) fn remove_made(path: &Path, made: Inode) {
+    let Ok((dir, name)) = fs::operator::open_parent(path) else { return };
+    if dir.stat(&name).is_ok_and(|found| found.inode() == made && found.size == 0) {
+        // If it cannot be, an empty file is left: the error that is told says more.
+        drop(dir.remove_file(&name));
+    }
+}
+
 /// A device that is not set up has no bytes, and is open all the same.
-fn refuse_empty_device(path: &Path, image: &Image) -> Result<(), BlocksError> {
+pub(super) fn refuse_empty_device(path: &Path, image: &Image) -> Result<(), BlocksError> {
     if image.device().is_none() || image.bytes() > 0 {
         return Ok(());
     }
@@ -164,12 +194,11 @@ fn refuse_overlap(job: &BlocksJob, source: &Image, target: &Image) -> Result<(),
     Err(BlocksError::refused(sentence))
 }
 
-/// What another run has kept is not written over.
-fn refuse_old_undo(job: &BlocksJob) -> Result<(), BlocksError> {
-    let old = job.settings.undo.as_deref().filter(|path| fs::operator::has_name(path));
-    let Some(path) = old else { return Ok(()) };
+/// What another run has made is not written over.
+pub(super) fn refuse_old_file(option: &str, path: Option<&Path>) -> Result<(), BlocksError> {
+    let Some(path) = path.filter(|path| fs::operator::has_name(path)) else { return Ok(()) };
     let path = path.display();
-    let sentence = format!("--undo: \"{path}\" is there already; name a file that is not");
+    let sentence = format!("{option}: \"{path}\" is there already; name a file that is not");
     Err(BlocksError::refused(sentence))
 }
 
@@ -233,7 +262,11 @@ fn bytes_to_bring(job: &BlocksJob, source: &Image, target: &Image) -> Result<u64
 }
 
 /// Opens what was looked at to be written, if it is that still.
-fn open_to_write(path: &Path, allowed: Dangers, looked_at: &Image) -> Result<Image, BlocksError> {
+pub(super) fn open_to_write(
+    path: &Path,
+    allowed: Dangers,
+    looked_at: &Image,
+) -> Result<Image, BlocksError> {
     let is_mounted = || {
         let uses = looked_at.uses().unwrap_or_default();
         uses.iter().any(|used| matches!(used, Use::Mounted { .. }))
@@ -262,29 +295,24 @@ fn open_to_write(path: &Path, allowed: Dangers, looked_at: &Image) -> Result<Ima
 }
 
 /// What is written to while it is read comes out as it never was.
-fn warn_of_mounted_source(
-    job: &BlocksJob,
-    source: &Image,
-    sink: &dyn Sink,
-) -> Result<(), BlocksError> {
+fn warn_of_mounted_source(path: &Path, source: &Image, sink: &dyn Sink) -> Result<(), BlocksError> {
     if source.device().is_none() {
         return Ok(());
     }
     let uses = source.uses();
-    let uses = uses
-        .map_err(|error| fault_at(&job.source, Side::Source, Verb::LookAt, Cause::from(&error)))?;
+    let uses =
+        uses.map_err(|error| fault_at(path, Side::Source, Verb::LookAt, Cause::from(&error)))?;
     let writable = uses.iter().find_map(|used| match used {
         Use::Mounted { at, is_writable: true } => Some(at),
         _ => None,
     });
     if let Some(at) = writable {
-        let (path, at) = (job.source.display(), at.display());
+        let (path, at) = (path.display(), at.display());
         let text = format!(
             "lanesync: the source \"{path}\" is mounted at \"{at}\" and can be written to: what comes over \
              may never have been there together; take a snapshot, or mount it read-only"
         );
-        let text = text.into_bytes().into();
-        sink.accept(Event::Message(Message { topic: Topic::Warning, text }));
+        tell(sink, Topic::Warning, text);
     }
     Ok(())
 }

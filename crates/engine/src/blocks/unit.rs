@@ -20,8 +20,8 @@ const PIECE_BYTES: usize = 128 << 10;
 
 /// What a worker reads into.
 pub(super) struct Buffers {
-    new: Vec<u8>,
-    old: Vec<u8>,
+    pub(super) new: Vec<u8>,
+    pub(super) old: Vec<u8>,
 }
 
 impl Default for Buffers {
@@ -44,6 +44,12 @@ impl Work {
         if in_source.is_empty() && in_target.is_empty() {
             count(&self.counts.skipped, length);
             self.digests.note_hole(number, length);
+            if let Some(delta) = &self.delta_out {
+                delta.note_hole(number);
+            }
+            return Ok(());
+        }
+        if self.take_verified(number, length)? {
             return Ok(());
         }
         if !self.is_to_look_at(range) {
@@ -53,6 +59,7 @@ impl Work {
         }
         let piece_bytes = self.piece_bytes();
         let mut digesting = self.digests.begin(number);
+        let mut of_base = self.delta_out.as_ref().and_then(|it| Some((it, it.begin(number)?)));
         let (mut start, mut is_changed) = (range.start, false);
         while start < range.end {
             let piece = start..range.end.min(start + piece_bytes);
@@ -61,9 +68,16 @@ impl Work {
             if let Some(digesting) = &mut digesting {
                 digesting.update(&buffers.new[..length_of(&piece)]);
             }
+            if let Some((delta, of_base)) = &mut of_base {
+                delta.update(of_base, &piece, &buffers.old[..length_of(&piece)]);
+            }
+        }
+        if let Some((delta, of_base)) = of_base {
+            delta.note(of_base);
         }
         if let Some(digesting) = digesting {
-            self.digests.note(digesting, is_changed);
+            let digest = self.digests.note(digesting, is_changed);
+            self.note_right(number, &digest)?;
         }
         Ok(())
     }
@@ -93,14 +107,28 @@ impl Work {
         let (new, old) = (&mut buffers.new[..length], &mut buffers.old[..length]);
         self.read(Side::Source, range, &in_source, new)?;
         self.read(Side::Destination, range, &in_target, old)?;
-        let runs = blocks::changed_runs(new, old, self.block_bytes());
-        self.count_runs(length, &runs);
-        if !self.settings().dry_run {
-            if !runs.is_empty() {
-                self.keep_old(range, &runs, old)?;
-                self.write(range, &runs, new)?;
-            }
+        let is_changed = self.change(range, new, old)?;
+        if self.settings().writes_target() {
             self.give_back(&in_target.without(&in_source))?;
+        }
+        Ok(is_changed)
+    }
+
+    /// Makes the target have in a range what it shall, given what it has; says whether that differs.
+    pub(super) fn change(
+        &self,
+        range: &Range<u64>,
+        new: &[u8],
+        old: &[u8],
+    ) -> Result<bool, BlocksError> {
+        let runs = blocks::changed_runs(new, old, self.block_bytes());
+        self.count_runs(new.len(), &runs);
+        if let Some(delta) = &self.delta_out {
+            self.put_down(delta, range, &runs, new)?;
+        } else if self.settings().writes_target() && !runs.is_empty() {
+            self.mark_incomplete();
+            self.keep_old(range, &runs, old)?;
+            self.write(range, &runs, new)?;
         }
         Ok(!runs.is_empty())
     }
@@ -117,23 +145,17 @@ impl Work {
     pub(super) fn digest_of_target(
         &self,
         buffers: &mut Buffers,
-        mut digesting: Digesting,
+        digesting: Digesting,
         range: &Range<u64>,
         extents: &Extents,
     ) -> Result<UnitDigest, BlocksError> {
-        let mut start = range.start;
-        while start < range.end {
-            let piece = start..range.end.min(start + PIECE_BYTES as u64);
-            start = piece.end;
-            let old = &mut buffers.old[..length_of(&piece)];
-            self.read(Side::Destination, &piece, &extents.within(&piece), old)?;
-            digesting.update(old);
-        }
-        Ok(digesting.finish())
+        let target = self.target.as_ref().ok_or_else(|| super::internal("there is no target"))?;
+        let digest = digest_of(target, &mut buffers.old, digesting, range, extents);
+        digest.map_err(|cause| self.fault_because(Side::Destination, Verb::Read, cause))
     }
 
     /// Reads what a side has in a range.
-    fn read(
+    pub(super) fn read(
         &self,
         side: Side,
         range: &Range<u64>,
@@ -144,23 +166,12 @@ impl Work {
             Side::Source => Some(&self.source),
             Side::Destination => self.target.as_ref(),
         };
-        let mut filled = 0;
-        for extent in extents.iter() {
-            let Some(image) = image else { break };
-            let (start, end) = (place_in(range, extent.start), place_in(range, extent.end));
-            buffer[filled..start].fill(0);
-            let read = image.file().read_at(&mut buffer[start..end], extent.start);
-            match read {
-                Ok(read) if read == end - start => filled = end,
-                // It was cut meanwhile.
-                Ok(_) => {
-                    return Err(self.fault_because(side, Verb::Read, Cause::ChangedDuringCopy));
-                }
-                Err(error) => return Err(self.fault(side, Verb::Read, &error)),
-            }
-        }
-        buffer[filled..].fill(0);
-        Ok(())
+        let Some(image) = image else {
+            buffer.fill(0);
+            return Ok(());
+        };
+        let read = read_extents(image, range, extents, buffer);
+        read.map_err(|cause| self.fault_because(side, Verb::Read, cause))
     }
 
     fn count_runs(&self, length: usize, runs: &[ChangedRun]) {
@@ -233,11 +244,57 @@ impl Work {
     }
 }
 
+/// What a unit is read into piece by piece.
+pub(super) fn piece_buffer() -> Vec<u8> {
+    vec![0; PIECE_BYTES]
+}
+
+/// The digest of what an image has in a unit, read by pieces into a buffer that is long enough for one.
+pub(super) fn digest_of(
+    image: &Image,
+    buffer: &mut [u8],
+    mut digesting: Digesting,
+    range: &Range<u64>,
+    extents: &Extents,
+) -> Result<UnitDigest, Cause> {
+    let mut start = range.start;
+    while start < range.end {
+        let piece = start..range.end.min(start + PIECE_BYTES as u64);
+        start = piece.end;
+        let buffer = &mut buffer[..length_of(&piece)];
+        read_extents(image, &piece, &extents.within(&piece), buffer)?;
+        digesting.update(buffer);
+    }
+    Ok(digesting.finish())
+}
+
+/// Reads what an image has in a range: between the extents there are zeros.
+fn read_extents(
+    image: &Image,
+    range: &Range<u64>,
+    extents: &Extents,
+    buffer: &mut [u8],
+) -> Result<(), Cause> {
+    let mut filled = 0;
+    for extent in extents.iter() {
+        let (start, end) = (place_in(range, extent.start), place_in(range, extent.end));
+        buffer[filled..start].fill(0);
+        let read = image.file().read_at(&mut buffer[start..end], extent.start);
+        if read.map_err(|error| Cause::from(&error))? != end - start {
+            // It was cut meanwhile.
+            return Err(Cause::ChangedDuringCopy);
+        }
+        filled = end;
+    }
+    buffer[filled..].fill(0);
+    Ok(())
+}
+
 fn count(counter: &AtomicU64, bytes: usize) {
     counter.fetch_add(bytes as u64, Ordering::Relaxed);
 }
 
-fn length_of(range: &Range<u64>) -> usize {
+pub(super) fn length_of(range: &Range<u64>) -> usize {
     place_in(range, range.end)
 }
 

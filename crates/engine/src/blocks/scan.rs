@@ -1,0 +1,67 @@
+//! All units of one image, digested by many workers.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use delta::image::{ImageHash, UNIT_BYTES, UnitDigest, Units};
+use fs::image::Image;
+use model::blocks::BlocksSettings;
+use model::{Cause, Side, Verb};
+use parking_lot::Mutex;
+
+use super::extents::Map;
+use super::unit::{digest_of, piece_buffer};
+use super::{BlocksError, fault_at, internal, stretches};
+use crate::run::Surroundings;
+
+/// The digest of each unit: 32 MiB for each TiB.
+pub(super) type UnitDigests = BTreeMap<u64, UnitDigest>;
+
+/// Reads all of a target, and gives it back.
+pub(super) fn units_of(
+    image: Image,
+    path: &Path,
+    settings: &BlocksSettings,
+    around: &Surroundings,
+) -> Result<(Image, UnitDigests), BlocksError> {
+    let units = Units::of(image.bytes());
+    let readers = stretches::readers(settings, std::iter::once(&image));
+    let all = Arc::new((image, Mutex::new(UnitDigests::new())));
+    let (shared, owned_path, cancel) = (Arc::clone(&all), path.to_owned(), around.cancel.clone());
+    let map = Map::default();
+    stretches::each(all.0.bytes(), readers, &around.cancel, move |stretch| {
+        let (image, digests) = &*shared;
+        let fault = |verb, cause| fault_at(&owned_path, Side::Destination, verb, cause);
+        let extents = map.of(Some(image), &stretch);
+        let extents = extents.map_err(|error| fault(Verb::LookAt, Cause::from(&error)))?;
+        let mut buffer = piece_buffer();
+        let mut start = stretch.start;
+        while start < stretch.end {
+            cancel.check().map_err(|_| BlocksError::Stopped)?;
+            let unit = start..stretch.end.min(start + UNIT_BYTES as u64);
+            start = unit.end;
+            let begun = units.begin(unit.start / UNIT_BYTES as u64);
+            let number = begun.number();
+            let digest = digest_of(image, &mut buffer, begun, &unit, &extents.within(&unit));
+            let digest = digest.map_err(|cause| fault(Verb::Read, cause))?;
+            digests.lock().insert(number, digest);
+        }
+        Ok(())
+    })?;
+    let (image, digests) = Arc::into_inner(all).ok_or_else(|| internal("a worker is left over"))?;
+    let mut digests = digests.into_inner();
+    if image.bytes() == 0 {
+        digests.insert(0, units.begin(0).finish());
+    }
+    Ok((image, digests))
+}
+
+/// The BLAKE3 of what is so long and has these units.
+pub(super) fn root_of(bytes: u64, digests: &UnitDigests) -> Option<[u8; 32]> {
+    let mut hash = ImageHash::new(Units::of(bytes));
+    for (number, digest) in digests {
+        hash.add(*number, *digest);
+    }
+    hash.finish().map(Into::into)
+}
