@@ -9,8 +9,9 @@ use lexopt::{Arg, Parser};
 use model::blocks::{BlocksJob, BlocksSettings, Dangers, Digest, ReadBack, Sizes, Zeros};
 
 use super::host;
+use super::raw;
 use super::refusal::Refusal;
-use super::resolve::Bwlimit;
+use super::resolve::{Bwlimit, Remote, Settled, TypedHosts};
 use super::surroundings::Surroundings;
 use crate::exit_code::Exit;
 
@@ -32,6 +33,8 @@ pub(crate) enum Blocks {
 #[derive(Debug)]
 pub(crate) struct Invocation {
     pub(crate) job: BlocksJob,
+    /// How the other host is reached, where one side lies there.
+    pub(crate) remote: Option<Remote>,
     pub(crate) bwlimit: Bwlimit,
     pub(crate) is_quiet: bool,
     pub(crate) is_json: bool,
@@ -45,9 +48,10 @@ lanesync blocks: brings a disk image or a block device into the state of another
 Usage: lanesync blocks [OPTION]... SOURCE TARGET
        lanesync blocks --apply-undo=FILE TARGET
 
-Each of SOURCE and TARGET is a file or a block device. Only what differs is written, where it
-lies: a run that is cut off leaves the target old in some places and new in others, and the
-next run finishes it.
+Each of SOURCE and TARGET is a file or a block device, on this host or as [USER@]HOST:PATH on
+another. Only what differs is written, where it lies: a run that is cut off leaves the target
+old in some places and new in others, and the next run finishes it. Between two hosts only what
+differs is sent.
 
  --truncate             make the target as long as the source, and make it if it is not there
  --ignore-size          bring over what both have; the rest of the longer one is left alone
@@ -59,7 +63,8 @@ next run finishes it.
  --digest, --no-digest  print the BLAKE3 of the image, as b3sum does, in any case, or never;
                         else it is printed where all of the image is read anyway
  --changed-ranges=FILE  look only where FILE says: a line for each range, offset and length
- --undo=FILE            keep what is changed in FILE, which must not be there
+ --undo=FILE            keep what is changed in FILE, which must not be there; it lies on the host
+                        of the target
  --apply-undo=FILE      bring TARGET back into the state that --undo has kept (with --dry-run
                         say what would be done)
  --allow=WHAT,...       go on where the target is in danger: mounted, in-use, overlap (with the
@@ -68,6 +73,8 @@ next run finishes it.
                         disks with heads)
  --bwlimit=RATE         write no faster than this, as with lanesync itself
  --json                 print records, as with lanesync itself (docs/json.md)
+ -e, --agent-path, --no-upload, --remote-sudo, -4, -6, --contimeout, --timeout, --lanes and its
+ kin, --reconnect, -z and its kin: how another host is reached, as with lanesync itself
  --help, -h             print this
  --version, -V          print the version
 ";
@@ -82,7 +89,7 @@ pub(crate) fn read(
     while let Some(argument) = parser.next().map_err(|error| usage(&error.to_string()))? {
         let name = match argument {
             Arg::Value(path) => {
-                typed.paths.push(path.into());
+                typed.paths.push(path);
                 continue;
             }
             Arg::Long(name) => format!("--{name}"),
@@ -101,7 +108,8 @@ fn usage(what: &str) -> Refusal {
 
 #[derive(Default)]
 struct Typed {
-    paths: Vec<PathBuf>,
+    paths: Vec<OsString>,
+    hosts: TypedHosts,
     settings: BlocksSettings,
     truncates: bool,
     ignores_size: bool,
@@ -150,37 +158,39 @@ impl Typed {
             "--version" | "-V" => {
                 return Ok(Some(format!("lanesync blocks {}\n", env!("CARGO_PKG_VERSION"))));
             }
-            "--delta-out" | "--delta-in" | "--hash" | "--rsh" | "-e" => {
+            "--delta-out" | "--delta-in" | "--hash" => {
                 return Err(Refusal::unsupported(format!("blocks: {name} is not there yet")));
             }
-            _ => return Err(usage(&format!("{name}: there is no such option"))),
+            _ => match raw::shared_flag(name, TypedHosts::knows, parser)? {
+                Some(flag) => self.hosts.take(flag)?,
+                None => return Err(usage(&format!("{name}: there is no such option"))),
+            },
         }
         Ok(None)
     }
 
     fn resolve(self, surroundings: &dyn Surroundings) -> Result<Blocks, Refusal> {
         let Self { paths, mut settings, truncates, ignores_size, is_quiet, is_json, .. } = self;
-        for path in &paths {
-            if host::remote(path.as_os_str().as_bytes()).is_some() {
-                let path = path.display();
-                let sentence = format!(
-                    "blocks: \"{path}\" is on another host, which is not there yet; a file of this host with \
-                     a colon in its name is written ./NAME"
-                );
-                return Err(Refusal::unsupported(sentence));
-            }
-        }
         if let Some(file) = self.apply_undo {
             let (allowed, is_dry_run) = (settings.allowed, settings.dry_run);
             let rest = BlocksSettings { allowed, dry_run: is_dry_run, ..BlocksSettings::default() };
             let is_more = truncates || ignores_size || is_json || !self.bwlimit.is_none();
+            let is_more = is_more || !self.hosts.is_empty();
             if settings != rest || is_more {
                 return Err(usage(
                     "with --apply-undo only --allow, --dry-run and --quiet are taken",
                 ));
             }
-            let [target] = <[PathBuf; 1]>::try_from(paths)
+            let [target] = <[OsString; 1]>::try_from(paths)
                 .map_err(|_| usage("--apply-undo takes one path, the target"))?;
+            if host::remote(target.as_bytes()).is_some() {
+                let target = target.display();
+                return Err(Refusal::unsupported(format!(
+                    "blocks: --apply-undo: \"{target}\" is on another host; the undo file lies there, so \
+                     start it there"
+                )));
+            }
+            let target = target.into();
             return Ok(Blocks::Undo { file, target, allowed, is_dry_run, is_quiet });
         }
         settings.sizes = match (truncates, ignores_size) {
@@ -194,12 +204,19 @@ impl Typed {
                 "--digest asks for all of the image, and --changed-ranges for a part of it",
             ));
         }
-        let [source, target] = <[PathBuf; 2]>::try_from(paths)
+        let paths = <[OsString; 2]>::try_from(paths)
             .map_err(|_| usage("it takes two paths, the source and the target"))?;
+        let Settled { source, target, remote, compression } =
+            self.hosts.settle(paths, surroundings)?;
+        settings.compression = compression;
+        if settings.undo.is_some() && remote.as_ref().is_some_and(|it| it.reconnect.is_some()) {
+            return Err(usage("--reconnect cannot go with --undo: each session would begin anew"));
+        }
         let is_live = !is_quiet && !is_json && surroundings.stderr_is_terminal();
         let job = BlocksJob { source, target, settings };
         let bwlimit = self.bwlimit;
-        Ok(Blocks::Sync(Box::new(Invocation { job, bwlimit, is_quiet, is_json, is_live })))
+        let invocation = Invocation { job, remote, bwlimit, is_quiet, is_json, is_live };
+        Ok(Blocks::Sync(Box::new(invocation)))
     }
 }
 
@@ -304,6 +321,7 @@ fn range(line: &[u8]) -> Option<Range<u64>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::FarSide;
     use super::super::testing::Fake;
     use super::*;
 
@@ -337,6 +355,27 @@ mod tests {
     }
 
     #[test]
+    fn either_end_may_be_on_another_host_which_is_reached_as_ever() {
+        let ends = |line: &str| match typed(line) {
+            Ok(Blocks::Sync(invocation)) => {
+                let Invocation { job, remote, .. } = *invocation;
+                let there = remote.as_ref().map(|it| (it.there.side, it.there.source.is_some()));
+                (job, remote, there)
+            }
+            other => panic!("{line}: {other:?}"),
+        };
+        let (job, remote, there) = ends("-e rsh -z --timeout=7 host:s ./x:d");
+        assert_eq!((job.source, job.target), ("s".into(), "./x:d".into()));
+        assert_eq!(there, Some((FarSide::Source, false)));
+        assert!(job.settings.compression.is_some());
+        assert_eq!(remote.unwrap().patience, Some(std::time::Duration::from_secs(7)));
+        let (job, _, there) = ends("s u@host:/dev/sdb");
+        assert_eq!((job.target, there), ("/dev/sdb".into(), Some((FarSide::Destination, false))));
+        assert_eq!(ends("a:s b:d").2, Some((FarSide::Destination, true)));
+        assert_eq!((ends("-z s d").2, ends("-z s d").0.settings.compression), (None, None));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_turned_down() {
         for line in [
             "s",
@@ -355,10 +394,17 @@ mod tests {
             "--digest --changed-ranges=ranges s d",
             "--apply-undo=u --json d",
             "--readers=256 s d",
+            "host:s d --lanes=0",
+            "host:s d --undo=u --reconnect=5s",
+            "--apply-undo=u -e ssh d",
+            "-a s d",
+            "--recursive s d",
         ] {
             assert_eq!(typed(line).unwrap_err().exit, Exit::Usage, "{line}");
         }
-        assert_eq!(typed("host:s d").unwrap_err().exit, Exit::Unsupported);
+        for line in ["host::s d", "--apply-undo=u host:d", "--hash=xxh3 s d"] {
+            assert_eq!(typed(line).unwrap_err().exit, Exit::Unsupported, "{line}");
+        }
     }
 
     #[test]

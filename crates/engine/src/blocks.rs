@@ -4,15 +4,29 @@
 //! read, but for holes, which the file system tells of, and compared in memory. What differs is written
 //! where it lies: in an image there is no staging. So whatever can be known to go wrong is looked for
 //! before the first write (`ends`), and what is written over can be kept (`undo`).
+//!
+//! Where the source lies on another host, digests take the place of its bytes (`far`).
 
 /// Opening both ends, and why a job is refused.
 mod ends;
 
+/// The source, wherever it lies.
+mod source;
+
+/// What an image is.
+pub(crate) mod described;
+
 /// Where there is something to read.
-mod extents;
+pub(crate) mod extents;
+
+/// Pieces and their digests.
+pub(crate) mod pieces;
 
 /// One unit: compare, keep the old, write the new.
 mod unit;
+
+/// A source on another host.
+mod far;
 
 /// The old content of what is changed.
 mod undo;
@@ -20,6 +34,7 @@ mod undo;
 /// The digests of the units, and what is read back for them.
 mod digests;
 
+use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
@@ -28,18 +43,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use delta::image::{UNIT_BYTES, Units};
+use fs::block_device::BlockDevice;
 use fs::image::Image;
 use model::blocks::{BlocksJob, BlocksSettings, BlocksSummary, ReadBack, Sizes};
 use model::{Cause, Fault, Gauges, Side, Verb};
 use parking_lot::Mutex;
-use sched::{Cancel, Context, End, RateLimit, Workers};
+use sched::{Budget, Cancel, Context, End, RateLimit, Workers};
 
 use self::digests::Digests;
 use self::ends::Ends;
-use self::extents::Map;
+use self::extents::{Extents, Map};
+use self::source::Source;
 use self::undo::Undo;
 pub use self::undo::{Undone, apply_undo};
 use self::unit::Buffers;
+use crate::endpoint::RemoteSource;
 use crate::run::Surroundings;
 
 /// What a worker takes at a time: enough that questions for holes do not matter, little enough that all
@@ -58,6 +76,9 @@ pub enum BlocksError {
     /// Something could not be read or written.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// The host of the source is out of reach, for this reason.
+    #[error("{0}")]
+    SourceLost(String),
     /// It was stopped.
     #[error("it was stopped")]
     Stopped,
@@ -80,7 +101,25 @@ pub fn run(
     job: &BlocksJob,
     around: &Surroundings,
 ) -> (Option<BlocksSummary>, Result<(), BlocksError>) {
-    let work = match Ends::open(job, &*around.sink).and_then(|ends| Work::new(job, ends, around)) {
+    bring(job, None, around)
+}
+
+/// The same with a source on another host.
+pub fn run_from(
+    source: &RemoteSource,
+    job: &BlocksJob,
+    around: &Surroundings,
+) -> (Option<BlocksSummary>, Result<(), BlocksError>) {
+    bring(job, Some(source), around)
+}
+
+fn bring(
+    job: &BlocksJob,
+    from: Option<&RemoteSource>,
+    around: &Surroundings,
+) -> (Option<BlocksSummary>, Result<(), BlocksError>) {
+    let ends = Ends::open(job, from, around);
+    let work = match ends.and_then(|ends| Work::new(job, ends, around)) {
         Ok(work) => Arc::new(work),
         Err(error) => return (None, Err(error)),
     };
@@ -99,7 +138,7 @@ fn internal(what: &str) -> BlocksError {
 /// What all workers share.
 struct Work {
     job: BlocksJob,
-    source: Image,
+    source: Source,
     /// `None` in a dry run for what is not there.
     target: Option<Image>,
     /// The target was made for this job.
@@ -115,6 +154,9 @@ struct Work {
     next: AtomicU64,
     counts: Counts,
     buffers: Mutex<Vec<Buffers>>,
+    /// How many may read at once: who waits for another host does not.
+    readers: NonZeroUsize,
+    reading: Budget,
     /// Why it ends early.
     error: Mutex<Option<BlocksError>>,
     cancel: Cancel,
@@ -142,7 +184,7 @@ impl sched::Task for Task {
         if start >= work.image_bytes || cx.cancelled() {
             return;
         }
-        match work.stretch(start..work.image_bytes.min(start + STRETCH_BYTES)) {
+        match work.stretch(&(start..work.image_bytes.min(start + STRETCH_BYTES))) {
             Ok(()) => cx.spawn(self),
             Err(error) => work.fail(error),
         }
@@ -167,6 +209,11 @@ impl Work {
         Gauges::set(&gauges.listed_entries, 1);
         gauges.finish_list();
         gauges.finish_scan(std::time::Duration::ZERO);
+        let units = match source {
+            Source::Here(..) => Units::of(image_bytes, UNIT_BYTES as u64),
+            Source::There(_) => pieces::units(image_bytes),
+        };
+        let readers = readers(settings, &source, target.as_ref());
         Ok(Self {
             source,
             is_new,
@@ -174,11 +221,13 @@ impl Work {
             source_map: Map::default(),
             target_map: Map::default(),
             image_bytes,
-            digests: Digests::new(Units::of(image_bytes), settings),
+            digests: Digests::new(units, settings),
             undo,
             next: AtomicU64::new(0),
             counts: Counts::default(),
             buffers: Mutex::default(),
+            readers,
+            reading: Budget::new(readers.get() as u64),
             error: Mutex::new(None),
             cancel: cancel.clone(),
             rate: Arc::clone(rate),
@@ -209,10 +258,13 @@ impl Work {
             }
             return Ok(());
         }
-        let readers = self.readers();
+        let workers = match self.source {
+            Source::Here(..) => self.readers,
+            Source::There(_) => self.readers.max(far::WORKERS),
+        };
         let settings =
-            sched::Settings { workers: Workers::Fixed(readers), ..sched::Settings::default() };
-        let seeds = (0..readers.get()).map(|_| Task(Arc::clone(self)));
+            sched::Settings { workers: Workers::Fixed(workers), ..sched::Settings::default() };
+        let seeds = (0..workers.get()).map(|_| Task(Arc::clone(self)));
         let outcome = sched::run(&settings, &self.cancel, seeds);
         if let Some(error) = self.error.lock().take() {
             return Err(error);
@@ -224,53 +276,58 @@ impl Work {
         }
     }
 
-    fn readers(&self) -> NonZeroUsize {
-        let asked = self.settings().readers.and_then(|count| NonZeroUsize::new(count.into()));
-        let has_head = |image: &Image| {
-            image.device().is_some_and(fs::block_device::BlockDevice::is_rotational)
-        };
-        let fit = || {
-            let has_head = has_head(&self.source) || self.target.as_ref().is_some_and(has_head);
-            let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-            let fit = if has_head { 1 } else { cores.min(READERS_MAX) };
-            NonZeroUsize::new(fit).unwrap_or(NonZeroUsize::MIN)
-        };
-        asked.unwrap_or_else(fit)
-    }
-
     /// Brings a stretch over, which begins where a unit does.
-    fn stretch(&self, stretch: Range<u64>) -> Result<(), BlocksError> {
-        let mut buffers = self.buffers.lock().pop().unwrap_or_default();
-        let source = self
-            .source_map
-            .of(Some(&self.source), &stretch)
-            .map_err(|error| self.fault(Side::Source, Verb::LookAt, &error))?;
+    fn stretch(&self, stretch: &Range<u64>) -> Result<(), BlocksError> {
+        let buffers = self.buffers.lock().pop();
+        let mut buffers = buffers.unwrap_or_else(|| Buffers::of(self.digests.units()));
         let target = self
             .target_map
-            .of(self.target.as_ref(), &stretch)
+            .of(self.target.as_ref(), stretch)
             .map_err(|error| self.fault(Side::Destination, Verb::LookAt, &error))?;
-        // Behind the end of a file that was cut there is nothing but a hole.
-        for (side, image) in
-            [(Side::Source, Some(&self.source)), (Side::Destination, self.target.as_ref())]
-        {
-            let Some(image) = image.filter(|image| image.device().is_none()) else { continue };
-            let now =
-                image.file().metadata().map_err(|error| self.fault(side, Verb::LookAt, &error))?;
-            if now.size < image.bytes() {
-                return Err(self.fault_because(side, Verb::Read, Cause::ChangedDuringCopy));
+        self.check_length(Side::Destination, self.target.as_ref())?;
+        match &self.source {
+            Source::Here(image, _) => {
+                self.stretch_of_here(image, &mut buffers, stretch, &target)?;
             }
-        }
-        let mut start = stretch.start;
-        while start < stretch.end {
-            self.cancel.check().map_err(|_| BlocksError::Stopped)?;
-            let range = start..stretch.end.min(start + UNIT_BYTES as u64);
-            start = range.end;
-            let (source, target) = (source.within(&range), target.within(&range));
-            self.unit(&mut buffers, &range, &source, &target)?;
-            Gauges::add(&self.gauges.done_bytes, range.end - range.start);
+            Source::There(far) => self.stretch_of_there(far, &mut buffers, stretch, &target)?,
         }
         self.buffers.lock().push(buffers);
         Ok(())
+    }
+
+    fn stretch_of_here(
+        &self,
+        image: &Image,
+        buffers: &mut Buffers,
+        stretch: &Range<u64>,
+        target: &Extents,
+    ) -> Result<(), BlocksError> {
+        let source = self
+            .source_map
+            .of(Some(image), stretch)
+            .map_err(|error| self.fault(Side::Source, Verb::LookAt, &error))?;
+        self.check_length(Side::Source, Some(image))?;
+        for range in pieces::cut(stretch, UNIT_BYTES as u64) {
+            self.check_cancel()?;
+            self.unit(buffers, &range, &source.within(&range), &target.within(&range))?;
+            Gauges::add(&self.gauges.done_bytes, range.end - range.start);
+        }
+        Ok(())
+    }
+
+    /// Behind the end of a file that was cut there is nothing but a hole.
+    fn check_length(&self, side: Side, image: Option<&Image>) -> Result<(), BlocksError> {
+        let Some(image) = image.filter(|image| image.device().is_none()) else { return Ok(()) };
+        let now = image.file().metadata();
+        let now = now.map_err(|error| self.fault(side, Verb::LookAt, &error))?;
+        if now.size < image.bytes() {
+            return Err(self.fault_because(side, Verb::Read, Cause::ChangedDuringCopy));
+        }
+        Ok(())
+    }
+
+    fn check_cancel(&self) -> Result<(), BlocksError> {
+        self.cancel.check().map_err(|_| BlocksError::Stopped)
     }
 
     fn fault(&self, side: Side, verb: Verb, error: &std::io::Error) -> BlocksError {
@@ -310,14 +367,30 @@ impl Work {
 
     /// What was written to while it was read came out as it never was.
     fn check_source(&self) -> Result<(), BlocksError> {
-        let failed = |error| self.fault(Side::Source, Verb::LookAt, &error);
-        let (before, now) = (self.source.metadata(), self.source.file().metadata());
-        let now = now.map_err(failed)?;
-        let is_file = self.source.device().is_none();
-        if is_file && (now.size, now.mtime) != (before.size, before.mtime) {
+        if self.source.is_device() {
+            return Ok(());
+        }
+        let now = self.source.now().map_err(|error| self.source_error(Verb::LookAt, &error))?;
+        let before = self.source.opened().metadata;
+        if (now.size, now.mtime) != (before.size, before.mtime) {
             return Err(self.fault_because(Side::Source, Verb::Copy, Cause::ChangedDuringCopy));
         }
         Ok(())
+    }
+
+    /// What is wrong with the source, or the way to it.
+    fn source_error(&self, verb: Verb, error: &std::io::Error) -> BlocksError {
+        match &self.source {
+            Source::There(far) if far.lost().is_some() => {
+                BlocksError::SourceLost(far.lost().unwrap_or_default().to_owned())
+            }
+            // Who stopped it may have ended the session, too.
+            Source::There(_) if self.cancel.is_cancelled() => BlocksError::Stopped,
+            _ if error.kind() == ErrorKind::UnexpectedEof => {
+                self.fault_because(Side::Source, verb, Cause::ChangedDuringCopy)
+            }
+            _ => self.fault(Side::Source, verb, error),
+        }
     }
 
     fn summary(&self) -> BlocksSummary {
@@ -351,6 +424,19 @@ impl Work {
         let cut = target.set_len(end);
         cut.map_err(|error| self.fault(Side::Destination, Verb::SetLength, &error))
     }
+}
+
+/// How many read at once.
+fn readers(settings: &BlocksSettings, source: &Source, target: Option<&Image>) -> NonZeroUsize {
+    let asked = settings.readers.and_then(|count| NonZeroUsize::new(count.into()));
+    let fit = || {
+        let has_head = source.opened().is_rotational
+            || target.and_then(Image::device).is_some_and(BlockDevice::is_rotational);
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let fit = if has_head { 1 } else { cores.min(READERS_MAX) };
+        NonZeroUsize::new(fit).unwrap_or(NonZeroUsize::MIN)
+    };
+    asked.unwrap_or_else(fit)
 }
 
 fn fault_at(path: &Path, side: Side, verb: Verb, cause: Cause) -> Fault {

@@ -50,7 +50,13 @@ impl Digests {
         }
     }
 
-    fn are_wanted(&self) -> bool {
+    /// How the image is cut.
+    pub(super) fn units(&self) -> Units {
+        self.units
+    }
+
+    /// Whether anybody wants digests of units.
+    pub(super) fn are_wanted(&self) -> bool {
         self.is_hash_wanted.load(Ordering::Relaxed) || self.read_back != ReadBack::Nothing
     }
 
@@ -62,7 +68,11 @@ impl Digests {
     /// Takes what a unit shall be, and whether it was that all the while: then it need not be read back.
     pub(super) fn note(&self, digesting: Digesting, is_changed: bool) {
         let number = digesting.number();
-        let digest = digesting.finish();
+        self.note_digest(number, digesting.finish(), is_changed);
+    }
+
+    /// The same where the digest is made.
+    pub(super) fn note_digest(&self, number: u64, digest: UnitDigest, is_changed: bool) {
         if let Some(hash) = &mut *self.hash.lock() {
             hash.add(number, digest);
         }
@@ -78,8 +88,6 @@ impl Digests {
 
     /// A unit has nothing but zeros, and nobody has read it.
     pub(super) fn note_hole(&self, number: u64, length: usize) {
-        static ZEROS: [u8; UNIT_BYTES] = [0; UNIT_BYTES];
-
         if !self.is_hash_wanted.load(Ordering::Relaxed) {
             return;
         }
@@ -87,12 +95,23 @@ impl Digests {
         if self.wanted == Digest::Cheap && before > CHEAP_HOLE_BYTES {
             return self.miss();
         }
-        let mut digesting = self.units.begin(number);
-        digesting.update(&ZEROS[..length]);
-        let digest = digesting.finish();
+        let digest = self.of_zeros(number, length);
         if let Some(hash) = &mut *self.hash.lock() {
             hash.add(number, digest);
         }
+    }
+
+    /// The digest of a unit that has nothing but zeros.
+    pub(super) fn of_zeros(&self, number: u64, length: usize) -> UnitDigest {
+        static ZEROS: [u8; UNIT_BYTES] = [0; UNIT_BYTES];
+
+        let (mut digesting, mut left) = (self.units.begin(number), length);
+        while left > 0 {
+            let piece = left.min(ZEROS.len());
+            digesting.update(&ZEROS[..piece]);
+            left -= piece;
+        }
+        digesting.finish()
     }
 
     /// Of a unit it is not known what is in it.
@@ -111,12 +130,11 @@ impl Work {
     /// Reads units back and holds them against what they shall be.
     pub(super) fn read_back(&self, target: &Image) -> Result<(), BlocksError> {
         // What was written may have been a hole.
-        let (mut buffers, map) = (Buffers::default(), Map::default());
+        let (mut buffers, map) = (Buffers::of(self.digests.units), Map::default());
         let units = std::mem::take(&mut *self.digests.to_read_back.lock());
         for (number, digest) in units {
             self.cancel.check().map_err(|_| BlocksError::Stopped)?;
-            let start = number * UNIT_BYTES as u64;
-            let range = start..self.image_bytes.min(start + UNIT_BYTES as u64);
+            let range = self.digests.units.range(number);
             let extents = map
                 .of(Some(target), &range)
                 .map_err(|error| self.fault(Side::Destination, Verb::LookAt, &error))?;

@@ -6,12 +6,13 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use delta::blocks::{self, Change, ChangedRun};
-use delta::image::{Digesting, UNIT_BYTES, UnitDigest};
+use delta::image::{Digesting, UNIT_BYTES, UnitDigest, Units};
 use fs::image::Image;
 use model::blocks::Zeros;
 use model::{Cause, Gauges, Side, Verb};
 
 use super::extents::Extents;
+use super::source::Source;
 use super::{BlocksError, Work};
 
 /// What is read of each side at once: both stay in the cache of a core while they are compared. With all of
@@ -20,13 +21,15 @@ const PIECE_BYTES: usize = 128 << 10;
 
 /// What a worker reads into.
 pub(super) struct Buffers {
-    new: Vec<u8>,
-    old: Vec<u8>,
+    pub(super) new: Vec<u8>,
+    pub(super) old: Vec<u8>,
 }
 
-impl Default for Buffers {
-    fn default() -> Self {
-        Self { new: vec![0; UNIT_BYTES], old: vec![0; UNIT_BYTES] }
+impl Buffers {
+    /// For a unit of each side.
+    pub(super) fn of(units: Units) -> Self {
+        let bytes = usize::try_from(units.unit_bytes()).expect("a unit is short");
+        Self { new: vec![0; bytes], old: vec![0; bytes] }
     }
 }
 
@@ -40,7 +43,7 @@ impl Work {
         in_target: &Extents,
     ) -> Result<(), BlocksError> {
         let length = length_of(range);
-        let number = range.start / UNIT_BYTES as u64;
+        let number = self.digests.units().number_at(range.start);
         if in_source.is_empty() && in_target.is_empty() {
             count(&self.counts.skipped, length);
             self.digests.note_hole(number, length);
@@ -75,7 +78,7 @@ impl Work {
 
     /// How much is compared at once: whole blocks; and all of a unit where what is written over waits until
     /// it is kept on the disk.
-    fn piece_bytes(&self) -> u64 {
+    pub(super) fn piece_bytes(&self) -> u64 {
         let is_whole_unit = self.undo.is_some() || !PIECE_BYTES.is_multiple_of(self.block_bytes());
         if is_whole_unit { UNIT_BYTES as u64 } else { PIECE_BYTES as u64 }
     }
@@ -91,22 +94,41 @@ impl Work {
         let length = length_of(range);
         let (in_source, in_target) = (in_source.within(range), in_target.within(range));
         let (new, old) = (&mut buffers.new[..length], &mut buffers.old[..length]);
-        self.read(Side::Source, range, &in_source, new)?;
-        self.read(Side::Destination, range, &in_target, old)?;
+        if let Source::Here(image, _) = &self.source {
+            let read = in_source.read(image.file(), range, new);
+            read.map_err(|error| self.source_error(Verb::Read, &error))?;
+        }
+        self.read_target(range, &in_target, old)?;
+        self.change(range, new, old, &in_target.without(&in_source))
+    }
+
+    /// Writes what differs in a part of a unit, and gives back what is a hole in the source; says whether
+    /// anything differs.
+    pub(super) fn change(
+        &self,
+        range: &Range<u64>,
+        new: &[u8],
+        old: &[u8],
+        source_holes: &[Range<u64>],
+    ) -> Result<bool, BlocksError> {
         let runs = blocks::changed_runs(new, old, self.block_bytes());
-        self.count_runs(length, &runs);
+        self.count_runs(new.len(), &runs);
         if !self.settings().dry_run {
             if !runs.is_empty() {
                 self.keep_old(range, &runs, old)?;
                 self.write(range, &runs, new)?;
             }
-            self.give_back(&in_target.without(&in_source))?;
+            // What was a hole when the source was asked may have been filled since.
+            let is_hole = |hole: &&Range<u64>| {
+                blocks::is_zero(&new[place_in(range, hole.start)..place_in(range, hole.end)])
+            };
+            self.give_back(source_holes.iter().filter(is_hole))?;
         }
         Ok(!runs.is_empty())
     }
 
     /// False where nothing is said to have changed.
-    fn is_to_look_at(&self, range: &Range<u64>) -> bool {
+    pub(super) fn is_to_look_at(&self, range: &Range<u64>) -> bool {
         self.settings().changed.as_ref().is_none_or(|changed| {
             let first = changed.partition_point(|changed| changed.end <= range.start);
             changed.get(first).is_some_and(|changed| changed.start < range.end)
@@ -126,41 +148,30 @@ impl Work {
             let piece = start..range.end.min(start + PIECE_BYTES as u64);
             start = piece.end;
             let old = &mut buffers.old[..length_of(&piece)];
-            self.read(Side::Destination, &piece, &extents.within(&piece), old)?;
+            self.read_target(&piece, &extents.within(&piece), old)?;
             digesting.update(old);
         }
         Ok(digesting.finish())
     }
 
-    /// Reads what a side has in a range.
-    fn read(
+    /// Reads what the target has in a range.
+    pub(super) fn read_target(
         &self,
-        side: Side,
         range: &Range<u64>,
         extents: &Extents,
         buffer: &mut [u8],
     ) -> Result<(), BlocksError> {
-        let image = match side {
-            Side::Source => Some(&self.source),
-            Side::Destination => self.target.as_ref(),
+        let Some(target) = &self.target else {
+            buffer.fill(0);
+            return Ok(());
         };
-        let mut filled = 0;
-        for extent in extents.iter() {
-            let Some(image) = image else { break };
-            let (start, end) = (place_in(range, extent.start), place_in(range, extent.end));
-            buffer[filled..start].fill(0);
-            let read = image.file().read_at(&mut buffer[start..end], extent.start);
-            match read {
-                Ok(read) if read == end - start => filled = end,
-                // It was cut meanwhile.
-                Ok(_) => {
-                    return Err(self.fault_because(side, Verb::Read, Cause::ChangedDuringCopy));
-                }
-                Err(error) => return Err(self.fault(side, Verb::Read, &error)),
+        extents.read(target.file(), range, buffer).map_err(|error| match error.kind() {
+            // It was cut meanwhile.
+            io::ErrorKind::UnexpectedEof => {
+                self.fault_because(Side::Destination, Verb::Read, Cause::ChangedDuringCopy)
             }
-        }
-        buffer[filled..].fill(0);
-        Ok(())
+            _ => self.fault(Side::Destination, Verb::Read, &error),
+        })
     }
 
     fn count_runs(&self, length: usize, runs: &[ChangedRun]) {
@@ -216,7 +227,10 @@ impl Work {
     }
 
     /// Gives room back that holds zeros, where the source has holes.
-    fn give_back(&self, ranges: &[Range<u64>]) -> Result<(), BlocksError> {
+    fn give_back<'a>(
+        &self,
+        ranges: impl Iterator<Item = &'a Range<u64>>,
+    ) -> Result<(), BlocksError> {
         let target = self.target_to_write()?;
         if self.settings().zeros == Zeros::Written || target.device().is_some() {
             return Ok(());
@@ -233,15 +247,15 @@ impl Work {
     }
 }
 
-fn count(counter: &AtomicU64, bytes: usize) {
+pub(super) fn count(counter: &AtomicU64, bytes: usize) {
     counter.fetch_add(bytes as u64, Ordering::Relaxed);
 }
 
-fn length_of(range: &Range<u64>) -> usize {
+pub(super) fn length_of(range: &Range<u64>) -> usize {
     place_in(range, range.end)
 }
 
 /// Where in a unit a place of the image is.
-fn place_in(range: &Range<u64>, at: u64) -> usize {
+pub(super) fn place_in(range: &Range<u64>, at: u64) -> usize {
     usize::try_from(at - range.start).expect("a unit is short")
 }
