@@ -118,7 +118,8 @@ impl JsonOutput {
         let sentence = ended.closing.map(|closing| closing.sentence);
         let (nothing, elapsed) = (BlocksSummary::default(), self.started.elapsed());
         let summary = summary.unwrap_or(&nothing);
-        let record = BlocksRecord::new(summary, ended.exit_code, sentence, elapsed);
+        let record =
+            BlocksRecord::new(summary, (ended.exit_code, sentence), elapsed, endings.traffic);
         self.close(&Record::BlocksSummary(record), endings)
     }
 

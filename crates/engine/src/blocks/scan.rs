@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use delta::image::{ImageHash, UNIT_BYTES, UnitDigest, Units};
+use delta::image::{ImageHash, UNIT_BYTES, UnitDigest};
+use fs::block_device::BlockDevice;
 use fs::image::Image;
 use model::blocks::BlocksSettings;
 use model::{Cause, Side, Verb};
@@ -12,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::extents::Map;
 use super::unit::{digest_of, piece_buffer};
-use super::{BlocksError, fault_at, internal, stretches};
+use super::{BlocksError, fault_at, internal, stretches, units_here};
 use crate::run::Surroundings;
 
 /// The digest of each unit: 32 MiB for each TiB.
@@ -25,8 +26,9 @@ pub(super) fn units_of(
     settings: &BlocksSettings,
     around: &Surroundings,
 ) -> Result<(Image, UnitDigests), BlocksError> {
-    let units = Units::of(image.bytes());
-    let readers = stretches::readers(settings, std::iter::once(&image));
+    let units = units_here(image.bytes());
+    let has_head = image.device().is_some_and(BlockDevice::is_rotational);
+    let readers = stretches::readers(settings, has_head);
     let all = Arc::new((image, Mutex::new(UnitDigests::new())));
     let (shared, owned_path, cancel) = (Arc::clone(&all), path.to_owned(), around.cancel.clone());
     let map = Map::default();
@@ -59,7 +61,7 @@ pub(super) fn units_of(
 
 /// The BLAKE3 of what is so long and has these units.
 pub(super) fn root_of(bytes: u64, digests: &UnitDigests) -> Option<[u8; 32]> {
-    let mut hash = ImageHash::new(Units::of(bytes));
+    let mut hash = ImageHash::new(units_here(bytes));
     for (number, digest) in digests {
         hash.add(*number, *digest);
     }

@@ -35,6 +35,8 @@ mod terms;
 mod allowed;
 /// What is in files.
 mod content;
+/// Images.
+mod images;
 /// Sorted names that are kept.
 mod listings;
 /// What is told of entries.
@@ -48,6 +50,7 @@ mod searching;
 /// How directories were reached, and what rules say of what is in them.
 mod way;
 
+use self::content::{Kept, ServedFile};
 use self::listings::Listings;
 use self::owners::ToldOwners;
 pub use self::reach::Reach;
@@ -79,14 +82,6 @@ enum Object {
     File(Arc<ServedFile>),
     /// Of a piece of an old file that the requester has.
     Signature(Arc<Signature>),
-}
-
-/// A file that is held open for the requester.
-#[derive(Debug)]
-struct ServedFile {
-    file: File,
-    /// Its content is compressed already.
-    is_as_is: bool,
 }
 
 /// A directory that is held open for the requester.
@@ -261,7 +256,7 @@ impl Server {
             Request::OpenFile { file } => {
                 let is_as_is = self.is_as_is(&file.at.name);
                 let (file, metadata) = self.open_file(&file)?;
-                let served = ServedFile { file, is_as_is };
+                let served = ServedFile { kept: Kept::File(file), is_as_is };
                 self.opened(answering, Object::File(Arc::new(served)), metadata)
             }
             Request::Fetch { file, wants, room } => {
@@ -278,20 +273,29 @@ impl Server {
             }
             Request::Read { file, span } => {
                 let served = self.content_of(answering, file)?;
-                content::read(answering, &served.file, span)
+                content::read(answering, served.file(), span)
             }
             Request::FindExtents { file, span, room } => {
-                content::find_extents(answering, &self.file(file)?.file, span, room.bytes())
+                content::find_extents(answering, self.file(file)?.file(), span, room.bytes())
             }
             Request::Hash { of, algorithm, seed, span } => {
                 self.hash(answering, of, (algorithm, seed), span)
             }
             Request::LookAtFile { file, wants, .. } => {
-                look::seen(answering, &look::Subject::File(&self.file(file)?.file), wants)
+                look::seen(answering, &look::Subject::File(self.file(file)?.file()), wants)
             }
             Request::Measure { file } => {
-                let size = self.file(file)?.file.device_size()?;
+                let size = self.file(file)?.file().device_size()?;
                 answering.last(Reply::Size(size))
+            }
+            Request::OpenImage { path } => self.open_image(answering, &path),
+            Request::Digests { file, spans, grain, image_bytes } => {
+                let how = (grain, image_bytes);
+                images::digests(answering, &*self.file(file)?, spans.as_slice(), how)
+            }
+            Request::ReadBlocks { file, spans } => {
+                let served = self.content_of(answering, file)?;
+                images::read_blocks(answering, &served, spans.as_slice())
             }
             Request::Remove { at, expected } => self.remove(answering, &at, &expected),
             // The responder answers it by itself.
@@ -307,7 +311,7 @@ impl Server {
             Request::Delta { file, span, basis, room } => {
                 let old = self.old_file(&basis)?;
                 let served = self.content_of(answering, file)?;
-                searching::search(answering, &served.file, span, &old, room.bytes())
+                searching::search(answering, served.file(), span, &old, room.bytes())
             }
         }
     }
@@ -376,14 +380,6 @@ impl Server {
         match self.open.read().get(&handle).map(|open| &open.object) {
             Some(Object::Dir(dir)) => Ok(Arc::clone(dir)),
             Some(_) => Err(Halt::because(FaultKind::WrongHandle, "it is no directory")),
-            None => Err(not_open()),
-        }
-    }
-
-    fn file(&self, handle: Handle) -> Result<Arc<ServedFile>, Halt> {
-        match self.open.read().get(&handle).map(|open| &open.object) {
-            Some(Object::File(file)) => Ok(Arc::clone(file)),
-            Some(_) => Err(Halt::because(FaultKind::WrongHandle, "it is no file")),
             None => Err(not_open()),
         }
     }
