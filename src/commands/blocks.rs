@@ -162,8 +162,9 @@ fn undo(job: &BlocksJob, volume: Volume) -> Exit {
     };
     let done = if job.settings.dry_run { "would be" } else { "are" };
     let mut told = format!("{} bytes {done} as they were\n", undone.restored_bytes);
-    if let Some(why) = undone.stays_marked {
-        told.push_str(&format!("{why}\n"));
+    if let Some(line) = undone.stays_marked {
+        told.push_str(&line);
+        told.push('\n');
     }
     let exit = if volume == Volume::Quiet { Exit::Success } else { cli::tell(&told) };
     if undone.was_complete {

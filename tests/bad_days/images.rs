@@ -334,6 +334,47 @@ fn a_signal_ends_the_run_with_20() {
     run.wait().expect(20);
 }
 
+#[test]
+fn an_image_that_a_program_has_locked_is_refused() {
+    let lab = Lab::new();
+    lab.file("src", content(1, MIB));
+    let image = lab.file("image", content(2, MIB));
+    let locked = File::options().read(true).write(true).open(&image).unwrap();
+    // As a virtual machine that reads only; they lock single bytes, of which this has all.
+    rustix::fs::fcntl_lock(&locked, rustix::fs::FlockOperation::NonBlockingLockShared).unwrap();
+    let by = format!("is locked by process {}", std::process::id());
+    lab.lanesync("blocks src image").go().expect(3).complains(&[&by, "--allow=in-use"]);
+    assert!(fs::read(&image).unwrap() == content(2, MIB));
+    lab.lanesync("blocks --allow=in-use src image").go().expect(0);
+    drop(locked);
+    lab.file("src", content(3, MIB));
+    lab.lanesync("blocks src image").go().expect(0);
+}
+
+#[test]
+fn a_device_over_a_file_that_is_hidden_or_gone_is_known() {
+    let lab = Lab::new();
+    let device = Device::new(&lab, "image", &content(1, 4 * MIB));
+    let other = lab.path("other");
+    fs::hard_link(&device.image, &other).unwrap();
+    fs::remove_file(&device.image).unwrap();
+    lab.file("src", content(2, 4 * MIB));
+    lab.lanesync("blocks src other").go().expect(3).complains(&["is used by loop"]);
+    let line = format!("blocks other {}", device.path);
+    lab.lanesync(&line).go().expect(3).complains(&["have bytes in common"]);
+    // What took its name is another.
+    lab.file("image", content(3, 4 * MIB));
+    lab.lanesync("blocks src image").go().expect(0);
+    assert!(fs::read(other).unwrap() == content(1, 4 * MIB));
+}
+
+#[test]
+fn of_a_job_that_was_not_begun_no_number_is_told() {
+    let lab = Lab::new();
+    let done = lab.lanesync("blocks --json nothing there").go().expect(3);
+    assert!(!done.stdout.contains("source_bytes") && done.stdout.contains("exit_code"), "{done}");
+}
+
 /// What a run says of the image in its last record.
 #[track_caller]
 fn number(done: &lab::Done, field: &str) -> u64 {

@@ -1,8 +1,9 @@
 //! Everything that decodes, in one call: whatever the bytes are, it returns.
 
+use crate::chunks::{Bounds, ChunkSums};
 use crate::{Decoder, Signature};
 
-/// Bytes of a peer, taken for a signature and for operations.
+/// Bytes of a peer, taken for a signature, for sums of chunks and for operations.
 ///
 /// # Panics
 ///
@@ -12,6 +13,13 @@ pub fn from_peer(bytes: &[u8]) {
         let mut again = Vec::new();
         signature.encode(&mut again);
         assert_eq!(again, bytes);
+    }
+    let (told, sums) = bytes.split_at(bytes.len().min(4));
+    let file_bytes = told.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    if let Ok(read) = ChunkSums::decode(Bounds::of(file_bytes), file_bytes, sums) {
+        let mut again = Vec::new();
+        read.encode(&mut again);
+        assert_eq!(again, sums);
     }
     let mut decoder = Decoder::new(0);
     for operation in decoder.decode(bytes) {

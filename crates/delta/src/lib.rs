@@ -17,6 +17,9 @@
 //! 6. [`Encoder`] and [`Decoder`]: operations as bytes.
 //! 7. [`Patch`]: applies operations where the basis is.
 //!
+//! Where most of a big file was shifted, [`chunks`] finds it for less: both sides cut their file where its
+//! content says, sums of a thousandth of its length are sent, and the operations are the same.
+//!
 //! The crate opens no file and knows no wire: bytes come through closures and go to closures. What
 //! came over a wire is trusted in nothing: every count is checked before memory is taken for it, and
 //! the work for each byte is bounded whatever the peer has sent.
@@ -52,6 +55,9 @@ pub mod blocks;
 
 /// BLAKE3 of an image, of its parts.
 pub mod image;
+
+/// Content-defined chunks, for what was shifted as a whole.
+pub mod chunks;
 
 /// Everything that decodes, in one call, for fuzzing.
 pub mod fuzzing;

@@ -177,6 +177,10 @@ struct Work {
     /// How much is brought over, and how long the target was.
     image_bytes: u64,
     old_bytes: u64,
+    /// In which units the target gives room back, in bytes; 0 if it does not.
+    room_bytes: u64,
+    /// What was cleared, where that unit is greater than ours.
+    cleared: Mutex<Vec<Range<u64>>>,
     digests: Digests,
     undo: Option<Undo>,
     /// `None` where there is no target.
@@ -237,6 +241,7 @@ impl Work {
             })?;
         }
         let are_kept = journal.as_ref().is_some_and(Journal::is_kept);
+        let room_bytes = target.as_ref().and_then(Image::discard_granularity_bytes).unwrap_or(0);
         Gauges::set(&gauges.listed_bytes, image_bytes);
         Gauges::set(&gauges.listed_entries, 1);
         gauges.finish_list();
@@ -253,6 +258,8 @@ impl Work {
             target_map: Map::default(),
             image_bytes,
             old_bytes: target_bytes,
+            room_bytes,
+            cleared: Mutex::default(),
             digests: Digests::new(units, settings).for_journal(are_kept),
             undo,
             journal,
@@ -362,6 +369,8 @@ impl Work {
             if let Some(undo) = &self.undo {
                 undo.finish()?;
             }
+            let failed = |error| self.fault(Side::Destination, Verb::Write, &error);
+            self.give_back_cleared(target).map_err(failed)?;
             let failed = |error| self.fault(Side::Destination, Verb::Sync, &error);
             target.sync_data().map_err(failed)?;
             if self.is_new {

@@ -5,11 +5,15 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use model::{DeviceNumber, Inode};
+use rustix::fs::{Mode, OFlags};
+
+use crate::sys;
 
 /// A block device of this host.
 #[derive(Clone, Debug)]
@@ -66,6 +70,11 @@ pub enum Use {
     Held {
         /// Its name, as `dm-0` or `loop3`.
         by: String,
+    },
+    /// A program has locked it, as virtual machines do.
+    Locked {
+        /// The process, where the kernel tells.
+        by: Option<u32>,
     },
 }
 
@@ -128,10 +137,12 @@ impl BlockDevice {
                 left.extend(dir.parent().map(Path::to_path_buf));
             }
             left.extend(links_in(&dir.join("slaves")));
-            let Some(backing) = backing_path(&dir) else { continue };
-            match device_at(&backing).map(Self::of) {
-                Some(device) => left.extend(device.map(|device| device.dir)),
-                None => grounds.extend(inode_at(&backing).map(Ground::from)),
+            match backing(&dir) {
+                Some(Ground::Device { major, minor }) => {
+                    let device = Self::of(DeviceNumber { major, minor });
+                    left.extend(device.map(|device| device.dir));
+                }
+                shown => grounds.extend(shown),
             }
         }
         grounds
@@ -139,9 +150,7 @@ impl BlockDevice {
 
     /// What it shows, if it is a loop device.
     pub fn shown(&self) -> Option<Ground> {
-        let backing = backing_path(&self.dir)?;
-        let device = device_at(&backing).map(Ground::from);
-        device.or_else(|| inode_at(&backing).map(Ground::from))
+        backing(&self.dir)
     }
 
     /// It and its partitions.
@@ -167,7 +176,8 @@ impl BlockDevice {
         uses.extend(swaps.iter().any(|path| is_part(device_at(path))).then_some(Use::Swap));
         let holders = parts.iter().flat_map(|(_, dir)| links_in(&dir.join("holders")));
         uses.extend(holders.map(|holder| Use::Held { by: last_name(&holder) }));
-        uses.extend(loops_over(|backing| is_part(device_at(backing)))?);
+        let is_shown = |shown| parts.iter().any(|(part, _)| Ground::from(*part) == shown);
+        uses.extend(loops_over(is_shown)?);
         Ok(uses)
     }
 }
@@ -178,17 +188,27 @@ impl BlockDevice {
 pub fn uses_of_file(inode: Inode) -> io::Result<Vec<Use>> {
     let is_it = |path: &PathBuf| inode_at(path) == Some(inode);
     let mut uses: Vec<_> = swaps()?.iter().any(is_it).then_some(Use::Swap).into_iter().collect();
-    uses.extend(loops_over(|backing| inode_at(backing) == Some(inode))?);
+    uses.extend(loops_over(|shown| shown == inode.into())?);
     Ok(uses)
 }
 
-/// The loop devices that show what has such a path.
-fn loops_over(is_it: impl Fn(&Path) -> bool) -> io::Result<Vec<Use>> {
+/// The loop devices that show such a thing.
+fn loops_over(is_it: impl Fn(Ground) -> bool) -> io::Result<Vec<Use>> {
     let all = Path::new("/sys/block");
     fs::read_dir(all)?;
     let devices = links_in(all);
-    let loops = devices.iter().filter(|dir| backing_path(dir).is_some_and(|path| is_it(&path)));
+    let loops = devices.iter().filter(|dir| backing(dir).is_some_and(&is_it));
     Ok(loops.map(|dir| Use::Held { by: last_name(dir) }).collect())
+}
+
+/// Who has locked an open file or device.
+pub(crate) fn locks_of(file: impl AsFd) -> io::Result<Option<Use>> {
+    let locked = match sys::lock_of_others(file.as_fd()) {
+        // There are no locks on this file system.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => None,
+        locked => locked?,
+    };
+    Ok(locked.map(|by| Use::Locked { by: u32::try_from(by).ok() }))
 }
 
 /// What stands in a line of `/proc/PID/mountinfo`.
@@ -271,11 +291,42 @@ fn last_name(dir: &Path) -> String {
     dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// What a loop device shows.
-fn backing_path(dir: &Path) -> Option<PathBuf> {
+/// What a loop device shows. The kernel tells the inode, also of a file that has been deleted or that this
+/// process does not see; who may not ask the kernel goes by the path.
+fn backing(dir: &Path) -> Option<Ground> {
     let path = fs::read(dir.join("loop/backing_file")).ok()?;
-    let path = path.strip_suffix(b"\n").unwrap_or(&path).to_vec();
-    Some(OsString::from_vec(path).into())
+    asked_backing(dir).or_else(|| {
+        let path = path.strip_suffix(b"\n").unwrap_or(&path).to_vec();
+        let path = PathBuf::from(OsString::from_vec(path));
+        let device = device_at(&path).map(Ground::from);
+        device.or_else(|| inode_at(&path).map(Ground::from))
+    })
+}
+
+fn asked_backing(dir: &Path) -> Option<Ground> {
+    let node = Path::new("/dev").join(dir.file_name()?);
+    // Somebody may have put another device there.
+    let number = device_at(&node).filter(|number| Some(*number) == device_number_in(dir))?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = rustix::fs::open(&node, flags, Mode::empty()).ok()?;
+    if numbers_of(rustix::fs::fstat(&file).ok()?.st_rdev) != number {
+        return None;
+    }
+    let (device, ino, shown) = sys::loop_status(file.as_fd()).ok()?;
+    // The kernel writes these numbers in 32 bits, where the C library has 64.
+    let decoded = |number: u64| DeviceNumber {
+        major: u32::try_from(number >> 8 & 0xfff).expect("it has twelve bits"),
+        minor: u32::try_from(number & 0xff | number >> 12 & 0xf_ff00).expect("it has twenty bits"),
+    };
+    if shown != 0 {
+        return Some(decoded(shown).into());
+    }
+    let DeviceNumber { major, minor } = decoded(device);
+    Some(Ground::File { dev: rustix::fs::makedev(major, minor), ino })
+}
+
+fn numbers_of(number: u64) -> DeviceNumber {
+    DeviceNumber { major: rustix::fs::major(number), minor: rustix::fs::minor(number) }
 }
 
 fn inode_at(path: &Path) -> Option<Inode> {
@@ -288,9 +339,7 @@ fn device_at(path: &Path) -> Option<DeviceNumber> {
     use std::os::unix::fs::FileTypeExt;
 
     let metadata = path.is_absolute().then(|| fs::metadata(path).ok())??;
-    let number = metadata.rdev();
-    let number =
-        DeviceNumber { major: rustix::fs::major(number), minor: rustix::fs::minor(number) };
+    let number = numbers_of(metadata.rdev());
     metadata.file_type().is_block_device().then_some(number)
 }
 

@@ -127,10 +127,12 @@ impl Image {
     ///
     /// Fails where the kernel does not tell.
     pub fn uses(&self) -> io::Result<Vec<Use>> {
-        match &self.device {
-            Some(device) => device.uses(),
-            None => block_device::uses_of_file(self.metadata.inode()),
-        }
+        let mut uses = match &self.device {
+            Some(device) => device.uses()?,
+            None => block_device::uses_of_file(self.metadata.inode())?,
+        };
+        uses.extend(block_device::locks_of(&self.file)?);
+        Ok(uses)
     }
 
     /// The unit in which it gives room back, in bytes; `None` if it does not.

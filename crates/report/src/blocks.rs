@@ -65,6 +65,13 @@ pub(crate) struct BlocksRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sentence: Option<&'a str>,
     elapsed_ms: u64,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    counts: Option<Counts>,
+}
+
+/// What is counted of a job that was begun.
+#[derive(Serialize)]
+struct Counts {
     source_bytes: u64,
     image_bytes: u64,
     skipped_bytes: u64,
@@ -83,15 +90,12 @@ pub(crate) struct BlocksRecord<'a> {
 
 impl<'a> BlocksRecord<'a> {
     pub(crate) fn new(
-        summary: &BlocksSummary,
+        summary: Option<&BlocksSummary>,
         (exit_code, sentence): (u8, Option<&'a str>),
         elapsed: Duration,
         traffic: Option<Traffic>,
     ) -> Self {
-        Self {
-            exit_code,
-            sentence,
-            elapsed_ms: millis(elapsed),
+        let counts = summary.map(|summary| Counts {
             source_bytes: summary.source_bytes,
             image_bytes: summary.image_bytes,
             skipped_bytes: summary.skipped_bytes,
@@ -103,7 +107,8 @@ impl<'a> BlocksRecord<'a> {
             sent_bytes: traffic.map(|traffic| traffic.sent_bytes),
             received_bytes: traffic.map(|traffic| traffic.received_bytes),
             blake3: summary.digest.as_ref().map(|digest| hex(digest)),
-        }
+        });
+        Self { exit_code, sentence, elapsed_ms: millis(elapsed), counts }
     }
 }
 
@@ -133,10 +138,14 @@ mod tests {
              sent 1,000 bytes, received 7 bytes\nblake3 {digest}"
         );
         assert_eq!(told, expected);
-        let record = BlocksRecord::new(&summary, (0, None), Duration::from_millis(7), traffic);
+        let record =
+            BlocksRecord::new(Some(&summary), (0, None), Duration::from_millis(7), traffic);
         let record = serde_json::to_value(&record).unwrap();
         assert_eq!((&record["blake3"], &record["elapsed_ms"]), (&digest.into(), &7.into()));
         assert_eq!((&record["sent_bytes"], &record["received_bytes"]), (&1000.into(), &7.into()));
+        let nothing = BlocksRecord::new(None, (3, Some("refused")), Duration::ZERO, None);
+        let nothing = serde_json::to_value(&nothing).unwrap();
+        assert!(nothing["exit_code"] == 3 && nothing["source_bytes"].is_null(), "{nothing}");
         let dry = BlocksSummary { digest: None, verified_bytes: 0, ..summary };
         let told = lines(&dry, Effect::DryRun, HumanReadable::Digits, None);
         assert!(told.contains("8192 to be written, 4 to be cleared") && told.contains("not made"));

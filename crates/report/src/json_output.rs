@@ -116,8 +116,7 @@ impl JsonOutput {
     ) -> Ended {
         let ended = endings.given(self.outputs.settle());
         let sentence = ended.closing.map(|closing| closing.sentence);
-        let (nothing, elapsed) = (BlocksSummary::default(), self.started.elapsed());
-        let summary = summary.unwrap_or(&nothing);
+        let elapsed = self.started.elapsed();
         let record =
             BlocksRecord::new(summary, (ended.exit_code, sentence), elapsed, endings.traffic);
         self.close(&Record::BlocksSummary(record), endings)

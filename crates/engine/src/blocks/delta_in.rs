@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use delta::image::UNIT_BYTES;
 use fs::image::{Access, Image};
 use model::blocks::{BlocksJob, BlocksSettings, BlocksSummary, Digest, ReadBack, Sizes};
-use model::{Cause, Fault, Gauges, Side, Topic, Verb};
+use model::{Cause, Gauges, Side, Topic, Verb};
 
 use super::delta_out::FORM;
 use super::ends::{self, Ends};
@@ -90,21 +90,10 @@ fn begin(job: &BlocksJob, around: &Surroundings) -> Result<Begun, BlocksError> {
     };
     let target_bytes = target.as_ref().map_or(0, Image::bytes);
     let root = scan::root_of(target_bytes, &units).ok_or_else(|| internal("a unit is missing"))?;
-    if target_bytes == delta.new_bytes && root == delta.new_root && !is_new {
-        let text = format!(
-            "\"{}\" is in the new state of \"{}\" already; nothing is written",
-            job.target.display(),
-            source.display()
-        );
-        tell(&*around.sink, Topic::Notice, text);
-        let image_bytes = delta.new_bytes;
-        return Ok(Begun::IsThere(BlocksSummary {
-            source_bytes: file.bytes(),
-            image_bytes,
-            equal_bytes: image_bytes,
-            digest: Some(root),
-            ..BlocksSummary::default()
-        }));
+    if let Some(target) =
+        target.as_ref().filter(|_| target_bytes == delta.new_bytes && root == delta.new_root)
+    {
+        return is_there(job, &file, target, (root, around)).map(Begun::IsThere);
     }
     // What a run with this very file has left is neither the one nor the other; the end is the same.
     let is_begun = || target.as_ref().is_some_and(|target| journal::is_of(job, &file, target));
@@ -119,6 +108,34 @@ fn begin(job: &BlocksJob, around: &Surroundings) -> Result<Begun, BlocksError> {
     let ends = Ends { source: file, target, image_bytes: delta.new_bytes, target_bytes, is_new };
     let work = Work::new(job, ends, around)?;
     Ok(Begun::Work(Box::new((work, delta, units))))
+}
+
+/// There is nothing to write, but it may not be on the disk yet, nor the mark gone.
+fn is_there(
+    job: &BlocksJob,
+    file: &Source,
+    target: &Image,
+    (root, around): ([u8; 32], &Surroundings),
+) -> Result<BlocksSummary, BlocksError> {
+    if !job.settings.dry_run {
+        let failed =
+            |error| fault_at(&job.target, Side::Destination, Verb::Sync, Cause::from(&error));
+        target.sync_data().map_err(failed)?;
+        if let Some(text) = journal::settle_complete(job, file, target) {
+            tell(&*around.sink, Topic::Warning, text);
+        }
+    }
+    let (path, source) = (job.target.display(), job.source.display());
+    let text =
+        format!("\"{path}\" is in the new state of \"{source}\" already; nothing is written");
+    tell(&*around.sink, Topic::Notice, text);
+    Ok(BlocksSummary {
+        source_bytes: file.bytes(),
+        image_bytes: target.bytes(),
+        equal_bytes: target.bytes(),
+        digest: Some(root),
+        ..BlocksSummary::default()
+    })
 }
 
 /// Opens what is there, to be written unless that is a dry run; says whether it is to be made.

@@ -242,6 +242,13 @@ fn refuse_in_use(path: &Path, allowed: Dangers, target: &Image) -> Result<(), Bl
         Use::Held { by } if !allowed.contains(Dangers::IN_USE) => Some(format!(
             "the target \"{path}\", or a part of it, is used by {by}; take that down, or use --allow=in-use"
         )),
+        Use::Locked { by } if !allowed.contains(Dangers::IN_USE) => {
+            let by = by.map_or_else(|| "a program".to_owned(), |it| format!("process {it}"));
+            Some(format!(
+                "the target \"{path}\" is locked by {by}, as the image of a virtual machine that runs; end that, or \
+                 use --allow=in-use"
+            ))
+        }
         _ => None,
     });
     sentence.map_or(Ok(()), |sentence| Err(BlocksError::refused(sentence)))

@@ -309,15 +309,24 @@ fn are_there(units: &UnitDigests, target: &Image, all: Units) -> bool {
     })
 }
 
-/// Whether a target was left incomplete by a run that read this very source.
-pub(super) fn is_of(job: &BlocksJob, source: &Source, target: &Image) -> bool {
+/// The mark of a target that was left incomplete by a run which read this very source.
+fn mark_of(job: &BlocksJob, source: &Source, target: &Image) -> Option<Place> {
     let state_dir = job.settings.state_dir.as_deref();
-    let Ok(Some(place)) = Place::of(&job.target, target, state_dir, Missing::Leave) else {
-        return false;
-    };
-    let Found::Mark(mark) = place.find() else { return false };
-    let told = Told::of(job, (source, target), (mark.told.image_bytes, mark.told.target_bytes));
-    (told.source, told.target) == (mark.told.source, mark.told.target)
+    let place = Place::of(&job.target, target, state_dir, Missing::Leave).ok()??;
+    let Found::Mark(mark) = place.find() else { return None };
+    let lengths = (mark.told.image_bytes, mark.told.target_bytes);
+    let told = Told::of(job, (source, target), lengths);
+    ((told.source, told.target) == (mark.told.source, mark.told.target)).then_some(place)
+}
+
+/// Whether a target was left incomplete by such a run.
+pub(super) fn is_of(job: &BlocksJob, source: &Source, target: &Image) -> bool {
+    mark_of(job, source, target).is_some()
+}
+
+/// Such a run had all but ended: what it has written was found to be all, and is on the disk.
+pub(super) fn settle_complete(job: &BlocksJob, source: &Source, target: &Image) -> Option<String> {
+    remove(&mark_of(job, source, target)?)
 }
 
 /// A target was brought back by an undo file: it is complete, if it was when the run began whose file that

@@ -19,6 +19,9 @@ use super::{BlocksError, Work, pieces};
 /// a unit a comparison takes a tenth longer.
 const PIECE_BYTES: usize = 128 << 10;
 
+/// Ranges that are remembered to give back their room at the end, 16 MiB of them: beyond, zeros stay written.
+const CLEARED_MAX: usize = 1 << 20;
+
 /// What a worker reads into.
 pub(super) struct Buffers {
     pub(super) new: Vec<u8>,
@@ -91,9 +94,11 @@ impl Work {
     }
 
     /// How much is compared at once: whole blocks; and all of a unit where what is written over waits until
-    /// it is kept on the disk.
+    /// it is kept on the disk, or where room is given back in greater pieces.
     pub(super) fn piece_bytes(&self) -> u64 {
-        let is_whole_unit = self.undo.is_some() || !PIECE_BYTES.is_multiple_of(self.block_bytes());
+        let is_whole_unit = self.undo.is_some()
+            || self.room_bytes > PIECE_BYTES as u64
+            || !PIECE_BYTES.is_multiple_of(self.block_bytes());
         if is_whole_unit { UNIT_BYTES as u64 } else { PIECE_BYTES as u64 }
     }
 
@@ -236,10 +241,33 @@ impl Work {
     }
 
     fn clear(&self, target: &Image, range: Range<u64>) -> io::Result<()> {
-        match self.settings().zeros {
-            Zeros::GivenBack => target.clear(range),
-            Zeros::Written => target.write_zeros(range),
+        if self.settings().zeros == Zeros::Written {
+            return target.write_zeros(range);
         }
+        if self.room_bytes <= UNIT_BYTES as u64 {
+            return target.clear(range);
+        }
+        // No unit has all that is given back at once, and yet it must be right before the next one is.
+        target.write_zeros(range.clone())?;
+        let mut cleared = self.cleared.lock();
+        if cleared.len() < CLEARED_MAX {
+            cleared.push(range);
+        }
+        Ok(())
+    }
+
+    /// Gives back what is zero in all units that it lies in.
+    pub(super) fn give_back_cleared(&self, target: &Image) -> io::Result<()> {
+        let mut cleared = std::mem::take(&mut *self.cleared.lock());
+        cleared.sort_by_key(|range| range.start);
+        for run in cleared.chunk_by(|one, next| one.end == next.start) {
+            let (start, end) = (run[0].start, run[run.len() - 1].end);
+            let room = start.next_multiple_of(self.room_bytes)..end - end % self.room_bytes;
+            if !room.is_empty() {
+                target.clear(room)?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives room back that holds zeros, where the source has holes.

@@ -106,7 +106,7 @@ fn attributes_go_to_the_open_file_and_not_to_its_name() {
         let file = dir.create_file(b"f", 0o600).unwrap();
         dir.rename(b"f", dir, b"moved", crate::Existing::Replace).unwrap();
         let other = dir.create_file(b"f", 0o600).unwrap().metadata().unwrap();
-        let mtime = model::Timestamp { secs: 1, nanos: 2 };
+        let mtime = Timestamp { secs: 1, nanos: 2 };
         file.set_mode(0o4711).unwrap();
         file.set_times(Times { mtime: Some(mtime), atime: None }).unwrap();
         let (uid, gid) = (crate::process::effective_uid(), crate::process::effective_gid());

@@ -119,6 +119,16 @@ pub(crate) fn mount_id(fd: BorrowedFd<'_>) -> io::Result<Option<u64>> {
     }
 }
 
+/// The process that has a lock that keeps us from writing, -1 where the kernel does not tell; takes none.
+pub(crate) fn lock_of_others(fd: BorrowedFd<'_>) -> io::Result<Option<i32>> {
+    Ok(raw::lock_of_others(fd)?)
+}
+
+/// Device and inode of what a loop device shows, and its number if that is a device itself.
+pub(crate) fn loop_status(fd: BorrowedFd<'_>) -> io::Result<(u64, u64, u64)> {
+    Ok(raw::loop_status(fd)?)
+}
+
 /// Turns a range into a hole.
 pub(crate) fn punch_hole(fd: BorrowedFd<'_>, range: Range<u64>) -> io::Result<()> {
     let mode = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;

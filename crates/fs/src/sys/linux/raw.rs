@@ -1,10 +1,11 @@
 //! System calls that rustix has no safe form of yet: `fchmodat2`, those on extended attributes of a
-//! name below an open directory, and `close` with its answer.
+//! name below an open directory, `close` with its answer, what locks others have, and what a loop device
+//! shows.
 //!
 //! The only place of the crate with `unsafe`. Each function takes safe types, passes one system
 //! call on, and answers as rustix does.
 
-use std::ffi::{CStr, c_int, c_long, c_uint};
+use std::ffi::{CStr, c_int, c_long, c_short, c_uint, c_ulong};
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use rustix::fs::Mode;
@@ -49,6 +50,28 @@ struct Value {
 #[expect(unsafe_code, reason = "the C library's gate to system calls without a wrapper")]
 unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
+    fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
+    fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
+}
+
+/// `struct flock`: of a whole file, and who has it.
+#[repr(C)]
+struct Lock {
+    kind: c_short,
+    whence: c_short,
+    start: i64,
+    length: i64,
+    process: c_int,
+}
+
+/// `struct loop_info64`, as far as it is looked at.
+#[repr(C)]
+struct LoopStatus {
+    device: u64,
+    inode: u64,
+    /// Of a block device that is shown.
+    rdevice: u64,
+    rest: [u64; 26],
 }
 
 /// `fchmodat2(2)`, since Linux 6.6.
@@ -148,6 +171,38 @@ pub(super) fn remove_xattr_at(
         syscall(REMOVEXATTRAT, dir.as_raw_fd(), name.as_ptr(), NOFOLLOW, attribute.as_ptr())
     };
     outcome(answer).map(drop)
+}
+
+/// `F_OFD_GETLK` of fcntl(2): the first lock, of whatever process, by record or by open file, that keeps us
+/// from writing; takes none. Of a lock of an open file no process is known, and -1 is said.
+pub(super) fn lock_of_others(fd: BorrowedFd<'_>) -> Result<Option<c_int>, Errno> {
+    const F_OFD_GETLK: c_int = 36;
+    const F_WRLCK: c_short = 1;
+    const F_UNLCK: c_short = 2;
+
+    // Elsewhere the C library has another structure for it.
+    if cfg!(not(target_pointer_width = "64")) {
+        return Ok(None);
+    }
+    let mut lock = Lock { kind: F_WRLCK, whence: 0, start: 0, length: 0, process: 0 };
+    #[expect(unsafe_code, reason = "rustix knows no locks of open files")]
+    // SAFETY: `fd` is open, and `lock` is a `struct flock` of 64 bit that lives through the call.
+    let answer = unsafe { fcntl(fd.as_raw_fd(), F_OFD_GETLK, &raw mut lock) };
+    outcome(answer.into())?;
+    Ok((lock.kind != F_UNLCK).then_some(lock.process))
+}
+
+/// `LOOP_GET_STATUS64` of loop(4): device and inode of the file that a loop device shows, and the number of
+/// that file if it is a device, else 0.
+pub(super) fn loop_status(fd: BorrowedFd<'_>) -> Result<(u64, u64, u64), Errno> {
+    const LOOP_GET_STATUS64: c_ulong = 0x4C05;
+
+    let mut status = LoopStatus { device: 0, inode: 0, rdevice: 0, rest: [0; 26] };
+    #[expect(unsafe_code, reason = "no safe form of this call exists")]
+    // SAFETY: `fd` is open, and `status` has the size of a `struct loop_info64`, which the kernel fills.
+    let answer = unsafe { ioctl(fd.as_raw_fd(), LOOP_GET_STATUS64, &raw mut status) };
+    outcome(answer.into())?;
+    Ok((status.device, status.inode, status.rdevice))
 }
 
 /// `close(2)`, with what it says.
