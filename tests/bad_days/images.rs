@@ -19,7 +19,7 @@ const MIB: usize = 1 << 20;
 /// A loop device over a file of the lab.
 struct Device {
     path: String,
-    device: LoopDevice,
+    shown: LoopDevice,
     image: PathBuf,
 }
 
@@ -36,13 +36,13 @@ impl Device {
 
     /// Shows a file or another device.
     fn over(image: PathBuf, shown: &str, options: &[&str]) -> Self {
-        let device = LoopDevice::over(shown, options);
-        Self { path: device.path.clone(), device, image }
+        let shown = LoopDevice::over(shown, options);
+        Self { path: shown.path.clone(), shown, image }
     }
 
     /// What is on it.
     fn read(&self) -> Vec<u8> {
-        self.device.flush();
+        self.shown.flush();
         fs::read(&self.image).unwrap()
     }
 }
