@@ -68,7 +68,7 @@ fn sync(invocation: Invocation, umask: u32) -> Exit {
         Timetable::keep(bwlimit, &limit, move |sentence| tell(&around, sentence))
     };
     let (ending, summary, far) = if let Some((ready, remote)) = ready.zip(remote.as_ref()) {
-        let work = Work { remote, typed: &typed, limit: &*limit, volume };
+        let work = Work { remote, typed: &typed, limit: &limit, volume };
         let (ending, summary, far) = work.run(ready, &around, &stops);
         (ending, summary, Some(far))
     } else {

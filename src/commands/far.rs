@@ -179,7 +179,7 @@ impl Far {
         };
         let found = source.ask_what_is_there(job, asks)?;
         check_found(&job.sources(), &found.sources)?;
-        self.source_directory = found.directory.clone();
+        self.source_directory.clone_from(&found.directory);
         job.take_found(found)
     }
 

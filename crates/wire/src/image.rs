@@ -53,8 +53,8 @@ impl Grain {
 
 /// How many pieces of a length spans have, each begun with anew.
 fn count_in(spans: &[Span], piece_bytes: u64) -> Option<u64> {
-    let counts = spans.iter().map(|span| span.bytes().div_ceil(piece_bytes));
-    counts.fold(Some(0_u64), |sum, count| sum?.checked_add(count))
+    let mut counts = spans.iter().map(|span| span.bytes().div_ceil(piece_bytes));
+    counts.try_fold(0_u64, u64::checked_add)
 }
 
 /// Parts of a file that are asked for together.

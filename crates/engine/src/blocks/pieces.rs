@@ -16,12 +16,12 @@ pub(crate) fn units(image_bytes: u64) -> Units {
 }
 
 /// The digests of the pieces of a range, which begins where one does.
-pub(crate) fn digests<'a>(
+pub(crate) fn digests(
     grain: Grain,
     image_bytes: u64,
     start: u64,
-    bytes: &'a [u8],
-) -> impl Iterator<Item = PieceDigest> + 'a {
+    bytes: &[u8],
+) -> impl Iterator<Item = PieceDigest> {
     let starts = (start..).step_by(bytes_of(grain));
     bytes
         .chunks(bytes_of(grain))

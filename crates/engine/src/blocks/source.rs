@@ -28,14 +28,12 @@ impl Source {
         from: Option<&RemoteSource>,
         cancel: &Cancel,
     ) -> io::Result<Self> {
-        match from {
-            Some(from) => RemoteImage::open(from, path, cancel).map(Self::There),
-            None => {
-                let image = Image::open(path, Access::Read)?;
-                let opened = described::describe(&image)?;
-                Ok(Self::Here(image, Box::new(opened)))
-            }
+        if let Some(from) = from {
+            return RemoteImage::open(from, path, cancel).map(Self::There);
         }
+        let image = Image::open(path, Access::Read)?;
+        let opened = described::describe(&image)?;
+        Ok(Self::Here(image, Box::new(opened)))
     }
 
     /// What it was when it was opened.

@@ -50,7 +50,7 @@ mod searching;
 /// How directories were reached, and what rules say of what is in them.
 mod way;
 
-use self::content::{Kept, ServedFile};
+use self::content::ServedFile;
 use self::listings::Listings;
 use self::owners::ToldOwners;
 pub use self::reach::Reach;
@@ -253,12 +253,7 @@ impl Server {
                 let mount = look_at_mount(&dir.dir, &at)?;
                 answering.last(Reply::Mount(mount))
             }
-            Request::OpenFile { file } => {
-                let is_as_is = self.is_as_is(&file.at.name);
-                let (file, metadata) = self.open_file(&file)?;
-                let served = ServedFile { kept: Kept::File(file), is_as_is };
-                self.opened(answering, Object::File(Arc::new(served)), metadata)
-            }
+            Request::OpenFile { file } => self.open_file_at(answering, &file),
             Request::Fetch { file, wants, room } => {
                 let dir = self.dir_to_read(answering, &file)?;
                 content::fetch(answering, &self.opener(&dir), &file, wants, room.bytes())
@@ -285,18 +280,13 @@ impl Server {
                 look::seen(answering, &look::Subject::File(self.file(file)?.file()), wants)
             }
             Request::Measure { file } => {
-                let size = self.file(file)?.file().device_size()?;
-                answering.last(Reply::Size(size))
+                answering.last(Reply::Size(self.file(file)?.file().device_size()?))
             }
             Request::OpenImage { path } => self.open_image(answering, &path),
             Request::Digests { file, spans, grain, image_bytes } => {
-                let how = (grain, image_bytes);
-                images::digests(answering, &*self.file(file)?, spans.as_slice(), how)
+                images::digests(answering, &*self.file(file)?, &spans, (grain, image_bytes))
             }
-            Request::ReadBlocks { file, spans } => {
-                let served = self.content_of(answering, file)?;
-                images::read_blocks(answering, &served, spans.as_slice())
-            }
+            Request::ReadBlocks { file, spans } => self.read_blocks(answering, file, &spans),
             Request::Remove { at, expected } => self.remove(answering, &at, &expected),
             // The responder answers it by itself.
             Request::Close { .. } => answering.last(Reply::Done),

@@ -361,6 +361,17 @@ impl Server {
         gathered.hand_in(answering)
     }
 
+    /// Opens a file, and answers so.
+    pub(super) fn open_file_at(
+        &self,
+        answering: &mut Answering<'_>,
+        at: &FileAt,
+    ) -> Result<(), Halt> {
+        let (file, metadata) = self.open_file(at)?;
+        let served = ServedFile { kept: Kept::File(file), is_as_is: self.is_as_is(&at.at.name) };
+        self.opened(answering, Object::File(Arc::new(served)), metadata)
+    }
+
     /// A file that is open and read.
     pub(super) fn content_of(
         &self,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use fs::image::{Access, Image};
 use wire::{
-    BLOCK_BYTES, BlockMap, BlocksTold, DigestRun, DigestRuns, Digests, FaultKind, Grain,
-    OperatorPath, Reply, Span,
+    BLOCK_BYTES, BlockMap, BlocksTold, DigestRun, DigestRuns, Digests, FaultKind, Grain, Handle,
+    OperatorPath, Reply, Spans,
 };
 
 use super::content::{Kept, ServedFile};
@@ -41,6 +41,34 @@ impl Server {
         let kept = Kept::Image(Box::new(image), Map::default());
         let object = Object::File(Arc::new(ServedFile { kept, is_as_is }));
         self.keep(answering, object, Reply::OpenedImage(Box::new(opened)))
+    }
+
+    /// Answers with the blocks of spans that are not zeros.
+    pub(super) fn read_blocks(
+        &self,
+        answering: &mut Answering<'_>,
+        file: Handle,
+        spans: &Spans,
+    ) -> Result<(), Halt> {
+        let file = self.content_of(answering, file)?;
+        let (mut bits, mut number) = (Vec::new(), 0_usize);
+        let (mut content, mut buffer) = (Vec::new(), Vec::new());
+        for range in spans.as_slice().iter().flat_map(|span| pieces::cut(&span.range(), READ_BYTES))
+        {
+            answering.go_on()?;
+            file.read_range(&range, &mut buffer)?;
+            for block in buffer.chunks(usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX)) {
+                bits.resize(number / 8 + 1, 0);
+                if !delta::blocks::is_zero(block) {
+                    bits[number / 8] |= 1 << (number % 8);
+                    content.extend_from_slice(block);
+                }
+                number += 1;
+            }
+        }
+        let sum = sums::of_blocks(&bits, std::iter::once(&*content));
+        let filled = BlockMap::new(bits)?;
+        answering.hand_in_all(Reply::Blocks(BlocksTold { filled, sum }), content)
     }
 }
 
@@ -113,11 +141,11 @@ impl Runs {
 pub(super) fn digests(
     answering: &mut Answering<'_>,
     file: &ServedFile,
-    spans: &[Span],
+    spans: &Spans,
     (grain, image_bytes): (Grain, u64),
 ) -> Result<(), Halt> {
     let (mut runs, mut buffer) = (Runs::default(), Vec::new());
-    for span in spans {
+    for span in spans.as_slice() {
         let Range { start, end } = span.range();
         let is_end = |at: u64| at.is_multiple_of(grain.bytes()) || at == image_bytes;
         if !start.is_multiple_of(grain.bytes()) || !is_end(end) || end > image_bytes {
@@ -134,29 +162,4 @@ pub(super) fn digests(
     runs.end_zeros()?;
     runs.end_digests()?;
     answering.last(Reply::Digests(runs.told))
-}
-
-/// Answers with the blocks of spans that are not zeros.
-pub(super) fn read_blocks(
-    answering: &mut Answering<'_>,
-    file: &ServedFile,
-    spans: &[Span],
-) -> Result<(), Halt> {
-    let (mut bits, mut number) = (Vec::new(), 0_usize);
-    let (mut content, mut buffer) = (Vec::new(), Vec::new());
-    for range in spans.iter().flat_map(|span| pieces::cut(&span.range(), READ_BYTES)) {
-        answering.go_on()?;
-        file.read_range(&range, &mut buffer)?;
-        for block in buffer.chunks(usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX)) {
-            bits.resize(number / 8 + 1, 0);
-            if !delta::blocks::is_zero(block) {
-                bits[number / 8] |= 1 << (number % 8);
-                content.extend_from_slice(block);
-            }
-            number += 1;
-        }
-    }
-    let sum = sums::of_blocks(&bits, std::iter::once(&*content));
-    let filled = BlockMap::new(bits)?;
-    answering.hand_in_all(Reply::Blocks(BlocksTold { filled, sum }), content)
 }
