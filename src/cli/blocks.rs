@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use lexopt::{Arg, Parser};
-use model::blocks::{BlocksJob, BlocksSettings, Dangers, Digest, ReadBack, Sizes, Zeros};
+use model::blocks::{BlocksJob, BlocksSettings, Dangers, Digest, Hashing, ReadBack, Sizes, Zeros};
 
 use super::host;
 use super::raw;
@@ -62,6 +62,8 @@ differs is sent.
  --no-discard           write zeros; else they become holes, or room that the device gives back
  --digest, --no-digest  print the BLAKE3 of the image, as b3sum does, in any case, or never;
                         else it is printed where all of the image is read anyway
+ --hash=blake3|xxh3     what two hosts compare (default blake3); xxh3, with a secret, takes less time,
+                        and no BLAKE3 is printed then
  --changed-ranges=FILE  look only where FILE says: a line for each range, offset and length
  --undo=FILE            keep what is changed in FILE, which must not be there; it lies on the host
                         of the target
@@ -158,7 +160,8 @@ impl Typed {
             "--version" | "-V" => {
                 return Ok(Some(format!("lanesync blocks {}\n", env!("CARGO_PKG_VERSION"))));
             }
-            "--delta-out" | "--delta-in" | "--hash" => {
+            "--hash" => settings.hash = hashing(&value(parser, name)?)?,
+            "--delta-out" | "--delta-in" => {
                 return Err(Refusal::unsupported(format!("blocks: {name} is not there yet")));
             }
             _ => match raw::shared_flag(name, TypedHosts::knows, parser)? {
@@ -199,6 +202,9 @@ impl Typed {
             (false, true) => Sizes::Ignore,
             (false, false) => Sizes::Same,
         };
+        if settings.digest == Digest::Always && settings.hash != Hashing::Blake3 {
+            return Err(usage("--digest is made of what --hash=blake3 compares"));
+        }
         if settings.digest == Digest::Always && settings.changed.is_some() {
             return Err(usage(
                 "--digest asks for all of the image, and --changed-ranges for a part of it",
@@ -240,6 +246,14 @@ fn read_back(value: Option<&OsStr>) -> Result<ReadBack, Refusal> {
         None | Some(b"written") => Ok(ReadBack::Written),
         Some(b"all") => Ok(ReadBack::All),
         Some(_) => Err(usage("--verify takes written or all")),
+    }
+}
+
+fn hashing(value: &OsStr) -> Result<Hashing, Refusal> {
+    match value.as_bytes() {
+        b"blake3" => Ok(Hashing::Blake3),
+        b"xxh3" => Ok(Hashing::Xxh3),
+        _ => Err(usage("--hash takes blake3 or xxh3")),
     }
 }
 
@@ -394,6 +408,8 @@ mod tests {
             "--digest --changed-ranges=ranges s d",
             "--apply-undo=u --json d",
             "--readers=256 s d",
+            "--hash=md5 s d",
+            "--hash=xxh3 --digest s d",
             "host:s d --lanes=0",
             "host:s d --undo=u --reconnect=5s",
             "--apply-undo=u -e ssh d",
@@ -402,7 +418,7 @@ mod tests {
         ] {
             assert_eq!(typed(line).unwrap_err().exit, Exit::Usage, "{line}");
         }
-        for line in ["host::s d", "--apply-undo=u host:d", "--hash=xxh3 s d"] {
+        for line in ["host::s d", "--apply-undo=u host:d", "--delta-in=f s d"] {
             assert_eq!(typed(line).unwrap_err().exit, Exit::Unsupported, "{line}");
         }
     }

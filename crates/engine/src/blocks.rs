@@ -45,14 +45,16 @@ use std::thread;
 use delta::image::{UNIT_BYTES, Units};
 use fs::block_device::BlockDevice;
 use fs::image::Image;
-use model::blocks::{BlocksJob, BlocksSettings, BlocksSummary, ReadBack, Sizes};
+use model::blocks::{BlocksJob, BlocksSettings, BlocksSummary, Hashing, ReadBack, Sizes};
 use model::{Cause, Fault, Gauges, Side, Verb};
 use parking_lot::Mutex;
 use sched::{Budget, Cancel, Context, End, RateLimit, Workers};
+use wire::{DeltaSeed, PieceHash};
 
 use self::digests::Digests;
 use self::ends::Ends;
 use self::extents::{Extents, Map};
+use self::pieces::Digester;
 use self::source::Source;
 use self::undo::Undo;
 pub use self::undo::{Undone, apply_undo};
@@ -149,6 +151,8 @@ struct Work {
     /// How much is brought over.
     image_bytes: u64,
     digests: Digests,
+    /// What pieces are compared by, where the source lies on another host.
+    digester: Digester,
     undo: Option<Undo>,
     /// Where the next stretch begins.
     next: AtomicU64,
@@ -214,6 +218,7 @@ impl Work {
             Source::There(_) => pieces::units(image_bytes),
         };
         let readers = readers(settings, &source, target.as_ref());
+        let digester = Digester::new(image_bytes, piece_hash(settings, &source)?);
         Ok(Self {
             source,
             is_new,
@@ -222,6 +227,7 @@ impl Work {
             target_map: Map::default(),
             image_bytes,
             digests: Digests::new(units, settings),
+            digester,
             undo,
             next: AtomicU64::new(0),
             counts: Counts::default(),
@@ -424,6 +430,16 @@ impl Work {
         let cut = target.set_len(end);
         cut.map_err(|error| self.fault(Side::Destination, Verb::SetLength, &error))
     }
+}
+
+/// What pieces are compared by. A secret for XXH3 is drawn for each job anew.
+fn piece_hash(settings: &BlocksSettings, source: &Source) -> Result<PieceHash, BlocksError> {
+    if settings.hash == Hashing::Blake3 || matches!(source, Source::Here(..)) {
+        return Ok(PieceHash::Blake3);
+    }
+    let seed = fs::process::random_bytes();
+    seed.map(|seed| PieceHash::Xxh3(DeltaSeed(seed)))
+        .map_err(|error| BlocksError::Internal(format!("draw a secret: {error}")))
 }
 
 /// How many read at once.
