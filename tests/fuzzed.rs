@@ -24,8 +24,8 @@ use wire::{
     Access, AccessTime, BlockMap, BlocksTold, Capacity, Content, ContentSum, Control, DigestRun,
     End, EventBytes, Features, FetchedFile, FileAt, Follow, Grain, Ground, Handle, Hello, LaneEnd,
     LaneNumber, Link, Name, Named, OpenedImage, Opening, OperatorPath, Outgoing, Packed, Packer,
-    Packing, Patience, Piece, Place, Reply, Request, RequestId, Requester, Responder, Role, Room,
-    Seen, SessionId, Span, System, Task, Text, Wants, Work,
+    Packing, Patience, Piece, PieceHash, Pieces, Place, Reply, Request, RequestId, Requester,
+    Responder, Role, Room, Seen, SessionId, Span, System, Task, Text, Wants, Work,
 };
 
 const LANE: LaneNumber = LaneNumber::FIRST;
@@ -114,6 +114,8 @@ fn requests() -> Vec<Request> {
     let file_at = || FileAt { at: at(), follow: Follow::Never, atime: AccessTime::Keep };
     let file = Handle(RequestId(2));
     let spans = wire::List::new(vec![Span::new(0..10_000).unwrap()]).unwrap();
+    let hash = PieceHash::Xxh3(wire::DeltaSeed([7; 32]));
+    let pieces = Pieces { grain: Grain::Block, hash, image_bytes: 10_000 };
     let room = || Room::new(10_000).unwrap();
     vec![
         Request::OpenRoot { path: OperatorPath::new("/srv").unwrap(), access: Access::Read },
@@ -136,7 +138,7 @@ fn requests() -> Vec<Request> {
         Request::Read { file, span: Span::new(0..10_000).unwrap() },
         Request::CheckSearch { dir },
         Request::OpenImage { path: OperatorPath::new("/dev/sda").unwrap() },
-        Request::Digests { file, spans: spans.clone(), grain: Grain::Block, image_bytes: 10_000 },
+        Request::Digests { file, spans: spans.clone(), pieces },
         Request::ReadBlocks { file, spans },
     ]
 }

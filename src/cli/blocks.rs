@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use lexopt::{Arg, Parser};
-use model::blocks::{BlocksJob, BlocksSettings, Dangers, Digest, ReadBack, Sizes, Zeros};
+use model::blocks::{BlocksJob, BlocksSettings, Dangers, Digest, Hashing, ReadBack, Sizes, Zeros};
 
 use super::refusal::Refusal;
 use super::resolve::{Bwlimit, Remote, Settled, TypedHosts};
@@ -64,6 +64,8 @@ differs is sent.
  --no-discard           write zeros; else they become holes, or room that the device gives back
  --digest, --no-digest  print the BLAKE3 of the image, as b3sum does, in any case, or never;
                         else it is printed where all of the image is read anyway
+ --hash=blake3|xxh3     what two hosts compare (default blake3); xxh3, with a secret, takes less time,
+                        and no BLAKE3 is printed then
  --changed-ranges=FILE  look only where FILE says: a line for each range, offset and length
  --undo=FILE            keep what is changed in FILE, which must not be there; it lies on the host
                         of the target
@@ -169,9 +171,7 @@ impl Typed {
             "--version" | "-V" => {
                 return Ok(Some(format!("lanesync blocks {}\n", env!("CARGO_PKG_VERSION"))));
             }
-            "--hash" => {
-                return Err(Refusal::unsupported(format!("blocks: {name} is not there yet")));
-            }
+            "--hash" => settings.hash = hashing(&value(parser, name)?)?,
             _ => match raw::shared_flag(name, TypedHosts::knows, parser)? {
                 Some(flag) => self.hosts.take(flag)?,
                 None => return Err(usage(&format!("{name}: there is no such option"))),
@@ -197,6 +197,9 @@ impl Typed {
             (false, true) => Sizes::Ignore,
             (false, false) => Sizes::Same,
         };
+        if settings.digest == Digest::Always && settings.hash != Hashing::Blake3 {
+            return Err(usage("--digest is made of what --hash=blake3 compares"));
+        }
         if settings.digest == Digest::Always && settings.changed.is_some() {
             return Err(usage(
                 "--digest asks for all of the image, and --changed-ranges for a part of it",
@@ -308,6 +311,14 @@ fn read_back(value: Option<&OsStr>) -> Result<ReadBack, Refusal> {
         None | Some(b"written") => Ok(ReadBack::Written),
         Some(b"all") => Ok(ReadBack::All),
         Some(_) => Err(usage("--verify takes written or all")),
+    }
+}
+
+fn hashing(value: &OsStr) -> Result<Hashing, Refusal> {
+    match value.as_bytes() {
+        b"blake3" => Ok(Hashing::Blake3),
+        b"xxh3" => Ok(Hashing::Xxh3),
+        _ => Err(usage("--hash takes blake3 or xxh3")),
     }
 }
 
@@ -472,6 +483,8 @@ mod tests {
             "--delta-out=e --no-digest s d",
             "--delta-out=e --changed-ranges=ranges s d",
             "--readers=256 s d",
+            "--hash=md5 s d",
+            "--hash=xxh3 --digest s d",
             "host:s d --lanes=0",
             "host:s d --undo=u --reconnect=5s",
             "--apply-undo=u -e ssh d",
@@ -480,7 +493,7 @@ mod tests {
         ] {
             assert_eq!(typed(line).unwrap_err().exit, Exit::Usage, "{line}");
         }
-        for line in ["host::s d", "--apply-undo=u host:d", "--hash=xxh3 s d"] {
+        for line in ["host::s d", "--apply-undo=u host:d", "--delta-in=f s d"] {
             assert_eq!(typed(line).unwrap_err().exit, Exit::Unsupported, "{line}");
         }
     }

@@ -382,6 +382,22 @@ fn a_session_that_is_lost_is_had_again() {
 }
 
 #[test]
+fn what_is_compared_by_a_shorter_digest_is_right_as_well() {
+    for [from, to] in WAYS {
+        let lab = Lab::new();
+        let mut new = noise(9 * MIB + 5, 1);
+        new[3 * MIB..5 * MIB].fill(0);
+        lab.write("src", &new);
+        lab.write("dst", &changed(&noise(9 * MIB + 5, 1), 50));
+        let done = lab.bring(&["--hash=xxh3", "--verify=all", from, to]);
+        assert!(lab.read("dst") == new && !done.0.contains("blake3"), "{from} {to}");
+        assert_eq!(done.number("verified_bytes"), new.len() as u64);
+        let again = lab.bring(&["--hash=xxh3", from, to]);
+        assert_eq!(again.number("equal_bytes"), new.len() as u64);
+    }
+}
+
+#[test]
 fn lanes_and_compression_carry_images_as_well() {
     for [from, to] in WAYS {
         let lab = Lab::new();

@@ -65,10 +65,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use delta::image::{UNIT_BYTES, Units};
 use fs::block_device::BlockDevice;
 use fs::image::Image;
-use model::blocks::{BlocksJob, BlocksSettings, BlocksSummary, ReadBack, Sizes};
+use model::blocks::{BlocksJob, BlocksSettings, BlocksSummary, Hashing, ReadBack, Sizes};
 use model::{Cause, Event, Fault, Gauges, Message, Side, Sink, Topic, Verb};
 use parking_lot::Mutex;
 use sched::{Budget, Cancel, RateLimit};
+use wire::{DeltaSeed, PieceHash};
 
 pub use self::delta_in::apply_delta;
 use self::delta_out::DeltaOut;
@@ -76,6 +77,7 @@ use self::digests::Digests;
 use self::ends::Ends;
 use self::extents::{Extents, Map};
 use self::journal::Journal;
+use self::pieces::Digester;
 use self::source::Source;
 use self::undo::Undo;
 pub use self::undo::{Undone, apply_undo};
@@ -182,6 +184,8 @@ struct Work {
     /// What was cleared, where that unit is greater than ours.
     cleared: Mutex<Vec<Range<u64>>>,
     digests: Digests,
+    /// What pieces are compared by, where the source lies on another host.
+    digester: Digester,
     undo: Option<Undo>,
     /// `None` where there is no target.
     journal: Option<Journal>,
@@ -250,6 +254,7 @@ impl Work {
         let has_head = source.opened().is_rotational
             || target.as_ref().and_then(Image::device).is_some_and(BlockDevice::is_rotational);
         let readers = stretches::readers(settings, has_head);
+        let digester = Digester::new(image_bytes, piece_hash(settings, &source)?);
         Ok(Self {
             source,
             is_new,
@@ -260,7 +265,8 @@ impl Work {
             old_bytes: target_bytes,
             room_bytes,
             cleared: Mutex::default(),
-            digests: Digests::new(units, settings).for_journal(are_kept),
+            digests: Digests::new(units, settings).for_journal(are_kept && digester.makes_root()),
+            digester,
             undo,
             journal,
             delta_out,
@@ -462,6 +468,16 @@ impl Work {
         let cut = target.set_len(end);
         cut.map_err(|error| self.fault(Side::Destination, Verb::SetLength, &error))
     }
+}
+
+/// What pieces are compared by. A secret for XXH3 is drawn for each job anew.
+fn piece_hash(settings: &BlocksSettings, source: &Source) -> Result<PieceHash, BlocksError> {
+    if settings.hash == Hashing::Blake3 || matches!(source, Source::Here(..)) {
+        return Ok(PieceHash::Blake3);
+    }
+    let seed = fs::process::random_bytes();
+    seed.map(|seed| PieceHash::Xxh3(DeltaSeed(seed)))
+        .map_err(|error| BlocksError::Internal(format!("draw a secret: {error}")))
 }
 
 /// How an image is cut whose bytes are compared on this host.

@@ -40,6 +40,8 @@ pub struct BlocksSettings {
     pub zeros: Zeros,
     /// Whether the BLAKE3 of the image is made.
     pub digest: Digest,
+    /// What is compared by digests, between hosts.
+    pub hash: Hashing,
     /// Dangers that the user knows of.
     pub allowed: Dangers,
     /// Only what lies in these ranges is looked at, if they are told: nothing else has changed. They are in
@@ -78,6 +80,7 @@ impl Default for BlocksSettings {
             read_back: ReadBack::default(),
             zeros: Zeros::default(),
             digest: Digest::default(),
+            hash: Hashing::default(),
             allowed: Dangers::empty(),
             changed: None,
             undo: None,
@@ -141,6 +144,16 @@ pub enum Digest {
     Always,
     /// In no case.
     Never,
+}
+
+/// By what pieces of an image are compared that lie on two hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Hashing {
+    /// BLAKE3, of which the hash of the image comes.
+    #[default]
+    Blake3,
+    /// XXH3 with a secret, which takes a third of the time. The hash of the image is not made then.
+    Xxh3,
 }
 
 bitflags! {

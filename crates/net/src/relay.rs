@@ -132,9 +132,7 @@ impl Relay {
                 R::LookAtFile { file: handle(file)?, wants, room }
             }
             R::Measure { file } => R::Measure { file: handle(file)? },
-            R::Digests { file, spans, grain, image_bytes } => {
-                R::Digests { file: handle(file)?, spans, grain, image_bytes }
-            }
+            R::Digests { file, spans, pieces } => R::Digests { file: handle(file)?, spans, pieces },
             R::ReadBlocks { file, spans } => R::ReadBlocks { file: handle(file)?, spans },
             R::Remove { at, expected } => R::Remove { at: self.named(at)?, expected },
         })

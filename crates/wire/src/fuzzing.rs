@@ -11,7 +11,7 @@ use crate::bounded::{List, Name, OperatorPath, Signature, Text};
 use crate::control::{Control, Role, Task};
 use crate::frame::{Content, Decoder, Flags, Frame, FrameKind, Header, RequestId};
 use crate::greeting::{Capacity, Features, Hello, SessionId, System};
-use crate::image::Grain;
+use crate::image::{Grain, PieceHash, Pieces};
 use crate::io_fault::{FaultKind, IoFault};
 use crate::lane::{LaneEnd, LaneNumber, Link, Patience};
 use crate::limits::WINDOW_DEFAULT_BYTES;
@@ -190,6 +190,8 @@ pub(crate) fn one_of_each() -> Vec<Request> {
     let names = List::new(names.into()).expect("they are few");
     let image = OperatorPath::new("/dev/sda").expect("it is a path");
     let spans = List::new(vec![span]).expect("it is one");
+    let hash = PieceHash::Xxh3(seed_of_sums);
+    let pieces = Pieces { grain: Grain::Block, hash, image_bytes: 100 };
     vec![
         Request::OpenRoot { path, access },
         Request::OpenFile { file: named.clone() },
@@ -216,7 +218,7 @@ pub(crate) fn one_of_each() -> Vec<Request> {
         Request::Renew { file: named, wants, old: OldFile { signature, seed: seed_of_sums }, room },
         Request::FetchSome { dir, names, atime, wants, room },
         Request::OpenImage { path: image },
-        Request::Digests { file, spans: spans.clone(), grain: Grain::Block, image_bytes: 100 },
+        Request::Digests { file, spans: spans.clone(), pieces },
         Request::ReadBlocks { file, spans },
     ]
 }

@@ -110,10 +110,10 @@ impl Grammar {
             }
             Request::Hash { algorithm, .. } => Stage::Digest { bytes: algorithm.digest_bytes() },
             Request::OpenImage { .. } => Stage::OpenedImage,
-            Request::Digests { spans, grain, .. } => Stage::Digests {
+            Request::Digests { spans, pieces, .. } => Stage::Digests {
                 // Of more than there may be none are told.
-                count: grain.count_in(spans.as_slice()).unwrap_or(u64::MAX),
-                bytes: grain.digest_bytes(),
+                count: pieces.grain.count_in(spans.as_slice()).unwrap_or(u64::MAX),
+                bytes: pieces.digest_bytes(),
             },
             Request::ReadBlocks { spans, .. } => Stage::Blocks(spans.clone()),
             Request::Delta { .. } => Stage::Operations { is_begun: false },

@@ -6,7 +6,7 @@ use model::{Metadata, Timestamp};
 use crate::bounded::{BlockMap, Digests, List, Text};
 use crate::codec::{choice, record};
 use crate::limits::{self, DIGEST_SPANS, DIGESTS, GROUNDS, MOUNT_POINT_BYTES};
-use crate::request::Span;
+use crate::request::{DeltaSeed, Span};
 use crate::response::ContentSum;
 
 /// What is told apart in what is read of an image: of zeros only that they are zeros, in bytes.
@@ -35,19 +35,45 @@ impl Grain {
         }
     }
 
-    /// How much of a digest is told. A unit is made of what differs and compared by all of its digest, so
-    /// that a shorter one below it may deceive, and costs only time.
-    pub fn digest_bytes(self) -> usize {
-        match self {
-            Self::Unit => 32,
-            Self::Part => 16,
-            Self::Block => 8,
-        }
-    }
-
     /// How many digests spans have; `None` if that is more than one response may have.
     pub fn count_in(self, spans: &[Span]) -> Option<u64> {
         count_in(spans, self.bytes()).filter(|count| *count <= DIGESTS as u64)
+    }
+}
+
+/// By what pieces are digested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PieceHash {
+    /// BLAKE3: the hash of the image can be made of what units have.
+    Blake3,
+    /// XXH3 of 128 bits with a secret that is made of this.
+    Xxh3(DeltaSeed),
+}
+
+choice!(PieceHash, "hash of pieces": 0 => Blake3, 1 => Xxh3(seed));
+
+/// How an image is cut and digested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pieces {
+    /// How much has one digest.
+    pub grain: Grain,
+    /// By what.
+    pub hash: PieceHash,
+    /// How long the image is taken to be.
+    pub image_bytes: u64,
+}
+
+record!(Pieces { grain, hash, image_bytes });
+
+impl Pieces {
+    /// How much of a digest is told. A unit is made of what differs and compared by all of its digest, so
+    /// that a shorter one below it may deceive, and costs only time.
+    pub fn digest_bytes(&self) -> usize {
+        match (self.grain, self.hash) {
+            (Grain::Unit, PieceHash::Blake3) => 32,
+            (Grain::Unit, PieceHash::Xxh3(_)) | (Grain::Part, _) => 16,
+            (Grain::Block, _) => 8,
+        }
     }
 }
 
@@ -179,11 +205,11 @@ record!(OpenedImage {
 pub(crate) const OPENED_IMAGE_BYTES: u32 = 16 * 1024;
 
 /// The room that the digests of spans take at most, in bytes; `None` if they are too many.
-pub(crate) fn digests_room(spans: &[Span], grain: Grain) -> Option<u32> {
+pub(crate) fn digests_room(spans: &[Span], pieces: &Pieces) -> Option<u32> {
     /// What each run has beyond its digests.
     const RUN_BYTES: u64 = 4;
-    let count = grain.count_in(spans)?;
-    u32::try_from(count * (grain.digest_bytes() as u64 + RUN_BYTES)).ok()
+    let count = pieces.grain.count_in(spans)?;
+    u32::try_from(count * (pieces.digest_bytes() as u64 + RUN_BYTES)).ok()
 }
 
 /// The room that the blocks of spans take at most, in bytes; `None` if they are too many.

@@ -108,7 +108,8 @@ pub use control::{Control, ControlError, Failure, FailureKind, Role, Task, Told}
 pub use frame::{Content, Flags, Frame, FrameKind, Header, Outgoing, RequestId, Topic};
 pub use greeting::{Capacity, Features, Hello, Opening, REVISION, SessionId, System};
 pub use image::{
-    BLOCK_BYTES, BlocksTold, DigestRun, DigestRuns, Grain, Ground, OpenedImage, Spans,
+    BLOCK_BYTES, BlocksTold, DigestRun, DigestRuns, Grain, Ground, OpenedImage, PieceHash, Pieces,
+    Spans,
 };
 pub use io_fault::{FaultKind, IoFault};
 pub use lane::{LaneEnd, LaneNumber, Link, Patience};

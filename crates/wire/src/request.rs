@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::bounded::{List, Name, OperatorPath, Signature};
 use crate::codec::{Codec, Malformed, Reader, choice, record};
 use crate::frame::RequestId;
-use crate::image::{self, Grain, Spans};
+use crate::image::{self, Pieces, Spans};
 use crate::limits::{
     self, BASIS_SIGNATURES, CLOSED_HANDLES, FETCHED_FILES, LIST_ROOM_LEAST_BYTES, READ_BYTES,
     ROOM_BYTES,
@@ -396,9 +396,9 @@ pub enum Request {
     },
     /// Opens an image that the user named: links are followed, once, here. *`OpenedImage`.*
     OpenImage { path: OperatorPath },
-    /// Asks for the digests of parts of a file that is an image of so many bytes. Each begins where a piece
-    /// of the grain does, and ends so, or with the image. *Digests.*
-    Digests { file: Handle, spans: Spans, grain: Grain, image_bytes: u64 },
+    /// Asks for the digests of parts of a file that is an image. Each begins where a piece of the grain does,
+    /// and ends so, or with the image. *Digests.*
+    Digests { file: Handle, spans: Spans, pieces: Pieces },
     /// Reads parts of a file, but for what is zeros there. *Blocks.*
     ReadBlocks { file: Handle, spans: Spans },
 }
@@ -427,7 +427,7 @@ choice!(Request, "request":
     21 => Renew { file, wants, old, room },
     22 => FetchSome { dir, names, atime, wants, room },
     23 => OpenImage { path },
-    24 => Digests { file, spans, grain, image_bytes },
+    24 => Digests { file, spans, pieces },
     25 => ReadBlocks { file, spans },
 );
 
@@ -517,7 +517,7 @@ impl Request {
                 u32::try_from(span.end - span.start).ok().filter(|length| *length <= READ_BYTES)?
             }
             Self::OpenImage { .. } => image::OPENED_IMAGE_BYTES,
-            Self::Digests { spans, grain, .. } => image::digests_room(spans.as_slice(), *grain)?,
+            Self::Digests { spans, pieces, .. } => image::digests_room(spans.as_slice(), pieces)?,
             Self::ReadBlocks { spans, .. } => image::blocks_room(spans.as_slice())?,
             _ => 0,
         };

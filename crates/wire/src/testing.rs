@@ -11,7 +11,7 @@ use crate::bounded::{
 use crate::control::{Failure, FailureKind, Message, Task};
 use crate::frame::RequestId;
 use crate::greeting::SessionId;
-use crate::image::{BlocksTold, DigestRun, Grain, Ground, OpenedImage};
+use crate::image::{BlocksTold, DigestRun, Grain, Ground, OpenedImage, PieceHash, Pieces};
 use crate::io_fault::{FaultKind, IoFault, KINDS_OF_IO};
 use crate::lane_talk::{
     AddressFamily, Fingerprint, LaneCount, LaneKind, LaneOffer, LaneRefusal, LaneTalk, LaneWanted,
@@ -290,20 +290,26 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
             }
         ),
         bytes(1..60, OperatorPath::new).prop_map(|path| Request::OpenImage { path }),
-        (handle(), list(span()), grain(), any::<u64>()).prop_map(
-            |(file, spans, grain, image_bytes)| Request::Digests {
-                file,
-                spans,
-                grain,
-                image_bytes
-            }
-        ),
+        (handle(), list(span()), pieces()).prop_map(|(file, spans, pieces)| Request::Digests {
+            file,
+            spans,
+            pieces
+        }),
         (handle(), list(span())).prop_map(|(file, spans)| Request::ReadBlocks { file, spans }),
     ]
 }
 
-fn grain() -> impl Strategy<Value = Grain> {
-    prop::sample::select(vec![Grain::Unit, Grain::Part, Grain::Block])
+fn pieces() -> impl Strategy<Value = Pieces> {
+    let grain = prop::sample::select(vec![Grain::Unit, Grain::Part, Grain::Block]);
+    let hash = prop::option::of(any::<[u8; 32]>()).prop_map(|seed| match seed {
+        Some(seed) => PieceHash::Xxh3(DeltaSeed(seed)),
+        None => PieceHash::Blake3,
+    });
+    (grain, hash, any::<u64>()).prop_map(|(grain, hash, image_bytes)| Pieces {
+        grain,
+        hash,
+        image_bytes,
+    })
 }
 
 fn ground() -> impl Strategy<Value = Ground> {

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use delta::image::{Digesting, ImageHash, UNIT_BYTES, UnitDigest, Units};
 use fs::image::Image;
-use model::blocks::{BlocksSettings, Digest, ReadBack};
+use model::blocks::{BlocksSettings, Digest, Hashing, ReadBack};
 use model::{Cause, Side, Verb};
 use parking_lot::Mutex;
 
 use super::extents::Map;
-use super::unit::Buffers;
+use super::unit::{Buffers, length_of};
 use super::{BlocksError, Work};
 
 /// More of holes is not digested unless that was asked for: nobody reads them, and a sparse image may have
@@ -37,6 +37,8 @@ impl Digests {
         let (wanted, is_dry) = (settings.digest, settings.dry_run);
         // Who says what has changed does not want the rest to be read.
         let is_wanted = match wanted {
+            // What another host tells then is nothing that it could be made of.
+            _ if settings.hash != Hashing::Blake3 => false,
             Digest::Always => true,
             Digest::Cheap => settings.changed.is_none(),
             Digest::Never => false,
@@ -161,8 +163,15 @@ impl Work {
             let extents = map
                 .of(Some(target), &range)
                 .map_err(|error| self.fault(Side::Destination, Verb::LookAt, &error))?;
-            let begun = self.digests.units.begin(number);
-            if self.digest_of_target(&mut buffers, begun, &range, &extents)? != digest {
+            let made = if self.digester.makes_root() {
+                let begun = self.digests.units.begin(number);
+                self.digest_of_target(&mut buffers, begun, &range, &extents)?
+            } else {
+                let old = &mut buffers.old[..length_of(&range)];
+                self.read_target(&range, &extents, old)?;
+                self.digest(&range, old).unwrap_or_default()
+            };
+            if made != digest {
                 let cause = Cause::VerificationFailed;
                 return Err(self.fault_because(Side::Destination, Verb::Verify, cause));
             }

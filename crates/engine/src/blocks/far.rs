@@ -8,6 +8,7 @@
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
+use delta::image::UnitDigest;
 use model::{Cause, Gauges, Side, Verb};
 use wire::Grain;
 
@@ -168,7 +169,7 @@ impl Work {
         }
         self.check_cancel()?;
         // Both sides read at once.
-        let asked = far.ask_digests(ranges, grain, self.image_bytes);
+        let asked = far.ask_digests(ranges, self.digester.pieces(grain));
         let asked = asked.map_err(|error| self.source_error(Verb::Read, &error))?;
         let mut ours = Vec::new();
         for range in ranges.iter().flat_map(|range| pieces::cut(range, Grain::Unit.bytes())) {
@@ -176,7 +177,7 @@ impl Work {
             let _permit = permit.map_err(|_| BlocksError::Stopped)?;
             let old = &mut buffers.old[..length_of(&range)];
             self.read_target(&range, &in_target.within(&range), old)?;
-            ours.extend(pieces::digests(grain, self.image_bytes, range.start, old));
+            ours.extend(self.digester.digests(grain, range.start, old));
         }
         let theirs = asked.wait().map_err(|error| self.source_error(Verb::Read, &error))?;
         let cut = ranges.iter().flat_map(|range| pieces::cut(range, grain.bytes()));
@@ -284,7 +285,8 @@ impl Work {
         for _ in 0..TRIES {
             self.check_cancel()?;
             let ranges = std::slice::from_ref(range);
-            let told = far.ask_digests(ranges, Grain::Unit, self.image_bytes).map_err(failed)?;
+            let told =
+                far.ask_digests(ranges, self.digester.pieces(Grain::Unit)).map_err(failed)?;
             let blocks = far.ask_blocks(ranges).map_err(failed)?;
             let told = told.wait().map_err(failed)?;
             put(range, &blocks.wait().map_err(failed)?, new);
@@ -296,8 +298,8 @@ impl Work {
         Err(self.fault_because(Side::Source, Verb::Read, Cause::ChangedDuringCopy))
     }
 
-    fn digest(&self, range: &Range<u64>, bytes: &[u8]) -> PieceDigest {
-        pieces::digests(Grain::Unit, self.image_bytes, range.start, bytes).next().flatten()
+    pub(super) fn digest(&self, range: &Range<u64>, bytes: &[u8]) -> PieceDigest {
+        self.digester.digests(Grain::Unit, range.start, bytes).next().flatten()
     }
 
     /// Writes what differs in the buffers of a unit.
@@ -319,9 +321,16 @@ impl Work {
         let Unit { number, range, .. } = unit;
         if self.digests.are_wanted() {
             let of_zeros = || self.digests.of_zeros(*number, length_of(range));
-            let digest = digest.unwrap_or_else(of_zeros);
+            let digest = match digest {
+                Some(digest) => digest,
+                None if self.digester.makes_root() => of_zeros(),
+                None => UnitDigest::default(),
+            };
             self.digests.note_digest(*number, digest, is_changed);
-            self.note_right(*number, &digest)?;
+            // What a secret goes into tells no later run anything.
+            if self.digester.makes_root() {
+                self.note_right(*number, &digest)?;
+            }
         }
         Gauges::add(&self.gauges.done_bytes, range.end - range.start);
         Ok(())

@@ -283,8 +283,8 @@ impl Server {
                 answering.last(Reply::Size(self.file(file)?.file().device_size()?))
             }
             Request::OpenImage { path } => self.open_image(answering, &path),
-            Request::Digests { file, spans, grain, image_bytes } => {
-                images::digests(answering, &*self.file(file)?, &spans, (grain, image_bytes))
+            Request::Digests { file, spans, pieces } => {
+                images::digests(answering, &*self.file(file)?, &spans, pieces)
             }
             Request::ReadBlocks { file, spans } => self.read_blocks(answering, file, &spans),
             Request::Remove { at, expected } => self.remove(answering, &at, &expected),

@@ -6,7 +6,7 @@ use super::Grammar;
 use crate::bounded::{BlockMap, Digest, Digests, List, Name};
 use crate::frame::{Content, RequestId};
 use crate::fuzzing::one_of_each;
-use crate::image::{BlocksTold, DigestRun, Grain, Ground, OpenedImage};
+use crate::image::{BlocksTold, DigestRun, Grain, Ground, OpenedImage, PieceHash, Pieces};
 use crate::io_fault::{FaultKind, IoFault};
 use crate::request::{Handle, Request, Span};
 use crate::response::{After, ContentSum, FetchedFile, Mount, Piece, Reply};
@@ -313,7 +313,9 @@ fn a_digest_has_the_length_of_its_algorithm() {
 fn digests_are_as_many_and_as_long_as_asked_for() {
     let spans = List::new(vec![span(0, 20_000), span(65_536, 65_537)]).unwrap();
     let file = Handle(RequestId(2));
-    let ask = Request::Digests { file, spans, grain: Grain::Block, image_bytes: 65_537 };
+    let (grain, hash) = (Grain::Block, PieceHash::Blake3);
+    let pieces = Pieces { grain, hash, image_bytes: 65_537 };
+    let ask = Request::Digests { file, spans, pieces };
     let zeros = DigestRun::Zeros;
     let some = |bytes: usize| DigestRun::Digests(Digests::new(vec![7; bytes]).unwrap());
     let told = |runs: &[DigestRun]| Reply::Digests(List::new(runs.to_vec()).unwrap()).into();

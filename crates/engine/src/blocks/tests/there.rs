@@ -1,8 +1,8 @@
 //! A source on another host, which changes, lies, or is lost.
 
 use wire::{
-    Answer, Ask, Capacity, Content, DigestRun, FaultKind, Grain, Handle, Piece, Reply, Request,
-    Span,
+    Answer, Ask, Capacity, Content, DigestRun, FaultKind, Grain, Handle, Piece, PieceHash, Pieces,
+    Reply, Request, Span,
 };
 
 use super::*;
@@ -41,7 +41,9 @@ fn blocks_read(asked: &[Request]) -> u64 {
 fn of_what_is_the_same_only_units_are_compared() {
     let image = content(1, 40 * MIB);
     let asked = asked(&image, &image);
-    let units = |request: &Request| matches!(request, Request::Digests { grain: Grain::Unit, .. });
+    let units = |request: &Request| {
+        matches!(request, Request::Digests { pieces: Pieces { grain: Grain::Unit, .. }, .. })
+    };
     // A stretch has 16 MiB.
     assert_eq!(count_of(&asked, units), 3);
     assert_eq!(count_of(&asked, |request| matches!(request, Request::FindExtents { .. })), 1);
@@ -128,7 +130,7 @@ fn a_unit_that_changed_meanwhile_is_asked_for_anew_and_in_the_end_it_is_a_fault(
             let Piece::Reply(Reply::Digests(runs)) = &piece else { return piece };
             let [DigestRun::Digests(told)] = runs.as_slice() else { return piece };
             let mut told = told.as_bytes().to_vec();
-            if left == 0 || told.len() != Grain::Unit.digest_bytes() {
+            if left == 0 || told.len() != 32 {
                 return piece;
             }
             left -= 1;
@@ -198,8 +200,7 @@ fn what_makes_no_sense_is_turned_down_by_who_serves() {
     let digests = |range, image_bytes| Request::Digests {
         file,
         spans: spans(range),
-        grain: Grain::Block,
-        image_bytes,
+        pieces: Pieces { grain: Grain::Block, hash: PieceHash::Blake3, image_bytes },
     };
     for (request, kind) in [
         (digests(0..5000, 100_000), FaultKind::InvalidInput),

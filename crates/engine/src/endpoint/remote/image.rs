@@ -11,7 +11,7 @@ use model::{Kind, Metadata, Settings};
 use parking_lot::Mutex;
 use sched::Cancel;
 use wire::{
-    Answer, BLOCK_BYTES, Content, DigestRun, Grain, List, OpenedImage, OperatorPath, ReadBlocks,
+    Answer, BLOCK_BYTES, Content, DigestRun, List, OpenedImage, OperatorPath, Pieces, ReadBlocks,
     Request, Room, Span, Spans, Wants,
 };
 
@@ -110,16 +110,15 @@ impl RemoteImage {
         Ok(Told { about: from..least, data: std::iter::once(from..least).collect() })
     }
 
-    /// Asks for the digests of the pieces of ranges, for an image of so many bytes.
+    /// Asks for the digests of the pieces of ranges.
     pub(crate) fn ask_digests(
         &self,
         ranges: &[Range<u64>],
-        grain: Grain,
-        image_bytes: u64,
+        pieces: Pieces,
     ) -> io::Result<AskedDigests> {
-        let (file, spans) = (self.held.handle, spans(ranges)?);
-        let request = Request::Digests { file, spans, grain, image_bytes };
-        Ok(AskedDigests { pending: self.held.remote.start(request)?, grain })
+        let request = Request::Digests { file: self.held.handle, spans: spans(ranges)?, pieces };
+        let pending = self.held.remote.start(request)?;
+        Ok(AskedDigests { pending, digest_bytes: pieces.digest_bytes() })
     }
 
     /// Asks for the blocks of ranges.
@@ -140,7 +139,7 @@ fn spans(ranges: &[Range<u64>]) -> io::Result<Spans> {
 #[derive(Debug)]
 pub(crate) struct AskedDigests {
     pending: Pending,
-    grain: Grain,
+    digest_bytes: usize,
 }
 
 impl AskedDigests {
@@ -155,7 +154,7 @@ impl AskedDigests {
                     digests.resize(digests.len() + count, None);
                 }
                 DigestRun::Digests(told) => {
-                    let told = told.as_bytes().chunks(self.grain.digest_bytes());
+                    let told = told.as_bytes().chunks(self.digest_bytes);
                     digests.extend(told.map(|told| {
                         let mut digest = UnitDigest::default();
                         digest[..told.len()].copy_from_slice(told);

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use fs::image::{Access, Image};
 use wire::{
     BLOCK_BYTES, BlockMap, BlocksTold, DigestRun, DigestRuns, Digests, FaultKind, Grain, Handle,
-    OperatorPath, Reply, Spans,
+    OperatorPath, Pieces, Reply, Spans,
 };
 
 use super::content::{Kept, ServedFile};
 use super::{Answering, Halt, Object, Server, not_named, path};
 use crate::blocks::described;
 use crate::blocks::extents::Map;
-use crate::blocks::pieces::{self, PieceDigest};
+use crate::blocks::pieces::{self, Digester, PieceDigest};
 use crate::endpoint::sums;
 
 /// What is read at once where pieces are short.
@@ -102,7 +102,7 @@ struct Runs {
 }
 
 impl Runs {
-    fn add(&mut self, digest: PieceDigest, grain: Grain) -> Result<(), Halt> {
+    fn add(&mut self, digest: PieceDigest, digest_bytes: usize) -> Result<(), Halt> {
         match digest {
             None => {
                 self.end_digests()?;
@@ -110,7 +110,7 @@ impl Runs {
             }
             Some(digest) => {
                 self.end_zeros()?;
-                self.digests.extend_from_slice(&digest[..grain.digest_bytes()]);
+                self.digests.extend_from_slice(&digest[..digest_bytes]);
             }
         }
         Ok(())
@@ -142,8 +142,10 @@ pub(super) fn digests(
     answering: &mut Answering<'_>,
     file: &ServedFile,
     spans: &Spans,
-    (grain, image_bytes): (Grain, u64),
+    pieces: Pieces,
 ) -> Result<(), Halt> {
+    let Pieces { grain, hash, image_bytes } = pieces;
+    let digester = Digester::new(image_bytes, hash);
     let (mut runs, mut buffer) = (Runs::default(), Vec::new());
     for span in spans.as_slice() {
         let Range { start, end } = span.range();
@@ -154,8 +156,8 @@ pub(super) fn digests(
         for range in pieces::cut(&span.range(), grain.bytes().max(READ_BYTES)) {
             answering.go_on()?;
             file.read_range(&range, &mut buffer)?;
-            for digest in pieces::digests(grain, image_bytes, range.start, &buffer) {
-                runs.add(digest, grain)?;
+            for digest in digester.digests(grain, range.start, &buffer) {
+                runs.add(digest, pieces.digest_bytes())?;
             }
         }
     }
