@@ -349,3 +349,98 @@ pub(super) fn damaged(path: &Path) -> BlocksError {
         format!("\"{}\" is damaged; nothing was changed. Is there a copy of it?", path.display());
     BlocksError::refused(sentence)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FORM: Form = Form {
+        magic: b"lanesync test 1\n",
+        what: "file of this test",
+        told_bytes: 3,
+        end_bytes: 2,
+        kinds: &[RecordKind::Content, RecordKind::Zeros, RecordKind::Digests],
+    };
+
+    /// What a file of these bytes says: how many records, and whether nothing is missing.
+    fn read(bytes: &[u8]) -> Result<(usize, bool), BlocksError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("records");
+        let image = fs::image::Image::create(&path, 0o600).unwrap();
+        image.file().write_all_at(bytes, 0).unwrap();
+        let mut reader = Reader::begin(image.file(), &path, &FORM)?;
+        let mut count = 0;
+        while reader.next()?.is_some() {
+            count += 1;
+        }
+        Ok((count, reader.end().is_ok()))
+    }
+
+    /// A file of three records and an end.
+    fn written() -> Vec<u8> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("records");
+        let image = fs::image::Image::create(&path, 0o600).unwrap();
+        let writer = Writer::begin(&path, image, &FORM, b"abc").unwrap();
+        let mut batch = Batch::default();
+        batch.content(7, &[1; 50]);
+        batch.content(100, &[0; 50]);
+        writer.append(&batch).unwrap();
+        let mut batch = Batch::default();
+        batch.digests(&[2; 40]);
+        batch.zeros(9..9);
+        writer.append_and_sync(&batch).unwrap();
+        writer.finish(|headers| headers[..2].to_vec()).unwrap();
+        let mut bytes = vec![0; 1000];
+        let length = writer.held().file().read_at(&mut bytes, 0).unwrap();
+        bytes.truncate(length);
+        bytes
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let bytes = written();
+        assert_eq!(read(&bytes).unwrap(), (3, true));
+        assert_eq!(bytes.len(), 16 + 3 + 16 + 4 * HEADER_BYTES + 50 + 40 + 2);
+        // Without its end it is not all, but what there is counts.
+        assert_eq!(read(&bytes[..bytes.len() - 1]).unwrap(), (3, false));
+        assert_eq!(read(&[&bytes[..], b"more"].concat()).unwrap(), (3, false));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_in_a_file_it_is_read_or_refused(
+            cut in 0..400_usize,
+            flips in prop::collection::vec((0..400_usize, 0..8_u32), 0..3),
+            behind in prop::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let whole = written();
+            let mut bytes = whole[..cut.min(whole.len())].to_vec();
+            bytes.extend(behind);
+            for (at, bit) in flips {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte ^= 1 << bit;
+                }
+            }
+            let all = read(&bytes).is_ok_and(|(_, is_all)| is_all);
+            prop_assert_eq!(all, bytes == whole);
+        }
+
+        #[test]
+        fn numbers_that_lie_take_no_memory(
+            kind in 0..5_u8,
+            start in any::<u64>(),
+            length in any::<u64>(),
+        ) {
+            let start_bytes = &written()[..16 + 3 + 16];
+            let told = [&[kind][..], &start.to_le_bytes(), &length.to_le_bytes()].concat();
+            let header = [&told[..], &sum(&told, &[])].concat();
+            // Only zeros may be longer than what there is of them.
+            let read = read(&[start_bytes, &header].concat()).unwrap();
+            let is_zeros = kind == 2 && start.checked_add(length).is_some();
+            prop_assert_eq!(read, (usize::from(is_zeros || length == 0 && [1, 3].contains(&kind)), false));
+        }
+    }
+}
