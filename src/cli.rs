@@ -38,6 +38,7 @@ mod testing;
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
 
 pub(crate) use refusal::Refusal;
 pub(crate) use resolve::{
@@ -86,6 +87,11 @@ pub(crate) fn read(
         arguments.remove(0);
     }
     resolve::resolve(&raw::parse(arguments)?, surroundings)
+}
+
+/// Where what is left of a run is noted for the next ones, if this user has such a folder.
+pub(crate) fn state_dir(surroundings: &dyn Surroundings) -> Option<PathBuf> {
+    config::user_dir(surroundings, "XDG_STATE_HOME", ".local/state")
 }
 
 /// True when `--json` is in force, as far as a command line can be read that may be turned down.

@@ -143,6 +143,7 @@ impl From<Exit> for ErrorKind {
             Exit::FileSelection => Self::FileSelection,
             Exit::FileIo => Self::FileIo,
             Exit::Stream => Self::Stream,
+            Exit::Partial => Self::Incomplete,
             // No other ends a run.
             _ => Self::Internal,
         }
@@ -170,6 +171,7 @@ impl From<ErrorKind> for Exit {
             ErrorKind::FileIo => Self::FileIo,
             ErrorKind::Stream => Self::Stream,
             ErrorKind::Internal => Self::Internal,
+            ErrorKind::Incomplete => Self::Partial,
         }
     }
 }
@@ -207,7 +209,9 @@ mod tests {
 
     #[test]
     fn an_ending_arrives_as_it_was() {
-        for exit in [Exit::Usage, Exit::Unsupported, Exit::FileSelection, Exit::FileIo] {
+        for exit in
+            [Exit::Usage, Exit::Unsupported, Exit::FileSelection, Exit::FileIo, Exit::Partial]
+        {
             let ending = Ending::Error(exit);
             assert_eq!(Ending::from(errand::Ending::from(ending)), ending);
         }

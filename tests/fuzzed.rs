@@ -15,16 +15,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use delta::{Encoder, Operation, Seed, Shape, Signature};
-use errand::{Asks, Besides, List, Service, Work as Errand};
+use errand::{Asks, Besides, ImageService, List, Service, Work as Errand};
 use filter::{RuleOptions, Rules};
+use model::blocks::{BlocksJob, BlocksSettings};
 use model::settings::Method;
 use model::{Destination, Job, Kind, Metadata, Settings, Source};
 use wire::{
-    Access, AccessTime, Capacity, Content, ContentSum, Control, End, EventBytes, Features,
-    FetchedFile, FileAt, Follow, Handle, Hello, LaneEnd, LaneNumber, Link, Name, Named, Opening,
-    OperatorPath, Outgoing, Packed, Packer, Packing, Patience, Piece, Place, Reply, Request,
-    RequestId, Requester, Responder, Role, Room, Seen, SessionId, Span, System, Task, Text, Wants,
-    Work,
+    Access, AccessTime, BlockMap, BlocksTold, Capacity, Content, ContentSum, Control, DigestRun,
+    End, EventBytes, Features, FetchedFile, FileAt, Follow, Grain, Ground, Handle, Hello, LaneEnd,
+    LaneNumber, Link, Name, Named, OpenedImage, Opening, OperatorPath, Outgoing, Packed, Packer,
+    Packing, Patience, Piece, PieceHash, Pieces, Place, Reply, Request, RequestId, Requester,
+    Responder, Role, Room, Seen, SessionId, Span, System, Task, Text, Wants, Work,
 };
 
 const LANE: LaneNumber = LaneNumber::FIRST;
@@ -110,11 +111,15 @@ fn bytes_of(sent: impl FnMut() -> Option<Outgoing>) -> Vec<u8> {
 fn requests() -> Vec<Request> {
     let dir = Handle(RequestId(1));
     let at = || Named { dir, name: Name::new("name").unwrap() };
-    let file = || FileAt { at: at(), follow: Follow::Never, atime: AccessTime::Keep };
+    let file_at = || FileAt { at: at(), follow: Follow::Never, atime: AccessTime::Keep };
+    let file = Handle(RequestId(2));
+    let spans = wire::List::new(vec![Span::new(0..10_000).unwrap()]).unwrap();
+    let hash = PieceHash::Xxh3(wire::DeltaSeed([7; 32]));
+    let pieces = Pieces { grain: Grain::Block, hash, image_bytes: 10_000 };
     let room = || Room::new(10_000).unwrap();
     vec![
         Request::OpenRoot { path: OperatorPath::new("/srv").unwrap(), access: Access::Read },
-        Request::OpenFile { file: file() },
+        Request::OpenFile { file: file_at() },
         Request::List { dir, wants: Wants::all(), after: None, room: Room::new(10_000).unwrap() },
         Request::Look {
             at: Place::Named(at()),
@@ -122,7 +127,7 @@ fn requests() -> Vec<Request> {
             wants: Wants::all(),
             room: room(),
         },
-        Request::Fetch { file: file(), wants: Wants::all(), room: room() },
+        Request::Fetch { file: file_at(), wants: Wants::all(), room: room() },
         Request::FetchSome {
             dir,
             names: wire::List::new(vec![Name::new("a").unwrap(), Name::new("b").unwrap()]).unwrap(),
@@ -130,9 +135,27 @@ fn requests() -> Vec<Request> {
             wants: Wants::all(),
             room: room(),
         },
-        Request::Read { file: Handle(RequestId(2)), span: Span::new(0..10_000).unwrap() },
+        Request::Read { file, span: Span::new(0..10_000).unwrap() },
         Request::CheckSearch { dir },
+        Request::OpenImage { path: OperatorPath::new("/dev/sda").unwrap() },
+        Request::Digests { file, spans: spans.clone(), pieces },
+        Request::ReadBlocks { file, spans },
     ]
+}
+
+fn opened_image(metadata: Metadata) -> OpenedImage {
+    let ground = Ground::Device { major: 8, minor: 0 };
+    OpenedImage {
+        metadata,
+        changed_at: metadata.mtime,
+        bytes: 10_000,
+        is_rotational: true,
+        mounted_at: Some(Text::new("/mnt")),
+        kernel: Some([7; 32]),
+        ground,
+        grounds: wire::List::new(vec![ground]).unwrap(),
+        shown: None,
+    }
 }
 
 fn requester() -> Requester {
@@ -188,7 +211,22 @@ fn exchanged() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
                 responder.respond(ticket, data, End::Last).unwrap();
                 continue;
             }
+            if let Request::ReadBlocks { .. } = request {
+                let filled = BlockMap::new([0b010]).unwrap();
+                let told = Reply::Blocks(BlocksTold { filled, sum: ContentSum::default() });
+                responder.respond(ticket, told, End::More).unwrap();
+                let content = Content::new(vec![7; 4096]).unwrap();
+                let data = Piece::Data { offset: 0, content };
+                responder.respond(ticket, data, End::Last).unwrap();
+                continue;
+            }
             let reply = match request {
+                Request::OpenImage { .. } => Reply::OpenedImage(Box::new(opened_image(metadata))),
+                Request::Digests { .. } => {
+                    let digests = wire::Digests::new(vec![7; 16]).unwrap();
+                    let runs = vec![DigestRun::Zeros(1), DigestRun::Digests(digests)];
+                    Reply::Digests(wire::List::new(runs).unwrap())
+                }
                 _ if request.opens().is_some() => Reply::Opened(metadata),
                 Request::Look { .. } => Reply::Seen(Box::new(Seen::bare(metadata))),
                 Request::CheckSearch { .. } => Reply::Done,
@@ -231,6 +269,12 @@ fn job() -> (Job, Rules) {
         settings,
     };
     (job, rules)
+}
+
+fn image_job() -> BlocksJob {
+    let changed = Some(vec![0..10, 4096..8192]);
+    let settings = BlocksSettings { changed, undo: Some("u".into()), ..BlocksSettings::default() };
+    BlocksJob { source: "s".into(), target: "t".into(), settings }
 }
 
 fn all_and_together(frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
@@ -304,6 +348,8 @@ fn whatever_stands_in_a_job_it_is_read_or_refused() {
     let corpus = [
         Errand::to_bytes(&job, &rules, &besides, UNIX_EPOCH).unwrap(),
         Service::to_bytes(&job, &rules, Some(&list), Asks::AnotherHost).unwrap(),
+        errand::image_to_bytes(&image_job()).unwrap(),
+        ImageService { source: b"~/image"[..].into(), compression: None }.to_bytes().unwrap(),
     ];
     check("from_controller", &corpus, errand::fuzzing::from_controller);
 }

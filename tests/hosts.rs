@@ -10,6 +10,9 @@
     reason = "tests work below their own scratch directory and stop at the first fault"
 )]
 
+#[path = "hosts/blocks.rs"]
+mod blocks;
+
 #[path = "hosts/far_side.rs"]
 mod far_side;
 
@@ -24,6 +27,9 @@ mod hostile_destination;
 
 #[path = "hosts/logins.rs"]
 mod logins;
+
+#[path = "support/loop_device.rs"]
+mod loop_device;
 
 #[path = "hosts/over_ssh.rs"]
 mod over_ssh;

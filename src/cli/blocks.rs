@@ -6,12 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use lexopt::{Arg, Parser};
-use model::blocks::{BlocksJob, BlocksSettings, Dangers, Digest, ReadBack, Sizes, Zeros};
+use model::blocks::{BlocksJob, BlocksSettings, Dangers, Digest, Hashing, ReadBack, Sizes, Zeros};
 
 use super::refusal::Refusal;
-use super::resolve::Bwlimit;
+use super::resolve::{Bwlimit, Remote, Settled, TypedHosts};
 use super::surroundings::Surroundings;
-use super::{config, host};
+use super::{host, raw, state_dir};
 use crate::exit_code::Exit;
 
 /// What `--block-size` counts in, bytes.
@@ -34,6 +34,8 @@ pub(crate) struct Invocation {
     pub(crate) job: BlocksJob,
     /// The source is a file that says what the target lacks.
     pub(crate) is_delta: bool,
+    /// How the other host is reached, where one side lies there.
+    pub(crate) remote: Option<Remote>,
     pub(crate) bwlimit: Bwlimit,
     pub(crate) is_quiet: bool,
     pub(crate) is_json: bool,
@@ -48,9 +50,10 @@ Usage: lanesync blocks [OPTION]... SOURCE TARGET
        lanesync blocks --apply-undo=FILE TARGET
        lanesync blocks --delta-in=FILE [OPTION]... TARGET
 
-Each of SOURCE and TARGET is a file or a block device. Only what differs is written, where it
-lies: a run that is cut off leaves the target old in some places and new in others, and the
-next run finishes it.
+Each of SOURCE and TARGET is a file or a block device, on this host or as [USER@]HOST:PATH on
+another. Only what differs is written, where it lies: a run that is cut off leaves the target
+old in some places and new in others, and the next run finishes it. Between two hosts only what
+differs is sent.
 
  --truncate             make the target as long as the source, and make it if it is not there
  --ignore-size          bring over what both have; the rest of the longer one is left alone
@@ -61,8 +64,11 @@ next run finishes it.
  --no-discard           write zeros; else they become holes, or room that the device gives back
  --digest, --no-digest  print the BLAKE3 of the image, as b3sum does, in any case, or never;
                         else it is printed where all of the image is read anyway
+ --hash=blake3|xxh3     what two hosts compare (default blake3); xxh3, with a secret, takes less time,
+                        and no BLAKE3 is printed then
  --changed-ranges=FILE  look only where FILE says: a line for each range, offset and length
- --undo=FILE            keep what is changed in FILE, which must not be there
+ --undo=FILE            keep what is changed in FILE, which must not be there; it lies on the host
+                        of the target
  --apply-undo=FILE      bring TARGET back into the state that --undo has kept (with --dry-run
                         say what would be done)
  --resume               do not read again what an interrupted run of this very job has verified
@@ -75,6 +81,8 @@ next run finishes it.
                         disks with heads)
  --bwlimit=RATE         write no faster than this, as with lanesync itself
  --json                 print records, as with lanesync itself (docs/json.md)
+ -e, --agent-path, --no-upload, --remote-sudo, -4, -6, --contimeout, --timeout, --lanes and its
+ kin, --reconnect, -z and its kin: how another host is reached, as with lanesync itself
  --help, -h             print this
  --version, -V          print the version
 ";
@@ -89,7 +97,7 @@ pub(crate) fn read(
     while let Some(argument) = parser.next().map_err(|error| usage(&error.to_string()))? {
         let name = match argument {
             Arg::Value(path) => {
-                typed.paths.push(path.into());
+                typed.paths.push(path);
                 continue;
             }
             Arg::Long(name) => format!("--{name}"),
@@ -108,7 +116,8 @@ fn usage(what: &str) -> Refusal {
 
 #[derive(Default)]
 struct Typed {
-    paths: Vec<PathBuf>,
+    paths: Vec<OsString>,
+    hosts: TypedHosts,
     settings: BlocksSettings,
     truncates: bool,
     ignores_size: bool,
@@ -162,29 +171,21 @@ impl Typed {
             "--version" | "-V" => {
                 return Ok(Some(format!("lanesync blocks {}\n", env!("CARGO_PKG_VERSION"))));
             }
-            "--hash" | "--rsh" | "-e" => {
-                return Err(Refusal::unsupported(format!("blocks: {name} is not there yet")));
-            }
-            _ => return Err(usage(&format!("{name}: there is no such option"))),
+            "--hash" => settings.hash = hashing(&value(parser, name)?)?,
+            _ => match raw::shared_flag(name, TypedHosts::knows, parser)? {
+                Some(flag) => self.hosts.take(flag)?,
+                None => return Err(usage(&format!("{name}: there is no such option"))),
+            },
         }
         Ok(None)
     }
 
     fn resolve(self, surroundings: &dyn Surroundings) -> Result<Blocks, Refusal> {
         let Self { paths, mut settings, truncates, ignores_size, is_quiet, is_json, .. } = self;
-        for path in &paths {
-            if host::remote(path.as_os_str().as_bytes()).is_some() {
-                let path = path.display();
-                let sentence = format!(
-                    "blocks: \"{path}\" is on another host, which is not there yet; a file of this host with \
-                     a colon in its name is written ./NAME"
-                );
-                return Err(Refusal::unsupported(sentence));
-            }
-        }
-        settings.state_dir = config::user_dir(surroundings, "XDG_STATE_HOME", ".local/state");
+        settings.state_dir = state_dir(surroundings);
         if let Some(file) = self.apply_undo {
             let is_more = truncates || ignores_size || is_json || !self.bwlimit.is_none();
+            let is_more = is_more || !self.hosts.is_empty();
             if is_more || self.delta_in.is_some() {
                 return Err(usage(WITH_UNDO));
             }
@@ -196,38 +197,59 @@ impl Typed {
             (false, true) => Sizes::Ignore,
             (false, false) => Sizes::Same,
         };
+        if settings.digest == Digest::Always && settings.hash != Hashing::Blake3 {
+            return Err(usage("--digest is made of what --hash=blake3 compares"));
+        }
         if settings.digest == Digest::Always && settings.changed.is_some() {
             return Err(usage(
                 "--digest asks for all of the image, and --changed-ranges for a part of it",
             ));
         }
         let is_delta = self.delta_in.is_some();
+        let delta = if is_delta { "--delta-in" } else { "--delta-out" };
         if is_delta || settings.delta_out.is_some() {
-            check_delta(&settings, is_delta)?;
+            check_delta(&settings, delta, is_delta)?;
             settings.digest = Digest::Always;
         }
-        let [source, target] = match self.delta_in {
+        let is_about_delta = is_delta || settings.delta_out.is_some();
+        let paths = match self.delta_in {
             Some(file) => {
-                let [target] = <[PathBuf; 1]>::try_from(paths)
+                let [target] = <[OsString; 1]>::try_from(paths)
                     .map_err(|_| usage("--delta-in takes one path, the target"))?;
-                [file, target]
+                [local_path(file), target]
             }
-            None => <[PathBuf; 2]>::try_from(paths)
+            None => <[OsString; 2]>::try_from(paths)
                 .map_err(|_| usage("it takes two paths, the source and the target"))?,
         };
+        let Settled { source, target, remote, compression } =
+            self.hosts.settle(paths, surroundings)?;
+        if is_about_delta && remote.is_some() {
+            return Err(Refusal::unsupported(format!(
+                "blocks: {delta} takes files and devices of this host; start it on the other"
+            )));
+        }
+        settings.compression = compression;
+        if settings.undo.is_some() && remote.as_ref().is_some_and(|it| it.reconnect.is_some()) {
+            return Err(usage("--reconnect cannot go with --undo: each session would begin anew"));
+        }
         let is_live = !is_quiet && !is_json && surroundings.stderr_is_terminal();
         let job = BlocksJob { source, target, settings };
         let bwlimit = self.bwlimit;
-        let invocation = Invocation { job, is_delta, bwlimit, is_quiet, is_json, is_live };
+        let invocation = Invocation { job, is_delta, remote, bwlimit, is_quiet, is_json, is_live };
         Ok(Blocks::Sync(Box::new(invocation)))
     }
 }
 
 const WITH_UNDO: &str = "with --apply-undo only --allow, --dry-run and --quiet are taken";
 
+/// What no colon makes a name of another host.
+fn local_path(path: PathBuf) -> OsString {
+    if path.is_absolute() { path.into() } else { Path::new(".").join(path).into() }
+}
+
 fn undo(
     file: PathBuf,
-    paths: Vec<PathBuf>,
+    paths: Vec<OsString>,
     settings: BlocksSettings,
     is_quiet: bool,
 ) -> Result<Blocks, Refusal> {
@@ -236,14 +258,21 @@ fn undo(
     if settings != (BlocksSettings { allowed, dry_run, state_dir, ..BlocksSettings::default() }) {
         return Err(usage(WITH_UNDO));
     }
-    let [target] = <[PathBuf; 1]>::try_from(paths)
+    let [target] = <[OsString; 1]>::try_from(paths)
         .map_err(|_| usage("--apply-undo takes one path, the target"))?;
-    Ok(Blocks::Undo { job: BlocksJob { source: file, target, settings }, is_quiet })
+    if host::remote(target.as_bytes()).is_some() {
+        let target = target.display();
+        return Err(Refusal::unsupported(format!(
+            "blocks: --apply-undo: \"{target}\" is on another host; the undo file lies there, so start it \
+             there"
+        )));
+    }
+    let job = BlocksJob { source: file, target: target.into(), settings };
+    Ok(Blocks::Undo { job, is_quiet })
 }
 
 /// What is in a delta file is known by the BLAKE3 of all before and after.
-fn check_delta(settings: &BlocksSettings, is_delta: bool) -> Result<(), Refusal> {
-    let option = if is_delta { "--delta-in" } else { "--delta-out" };
+fn check_delta(settings: &BlocksSettings, option: &str, is_delta: bool) -> Result<(), Refusal> {
     let is_partial = settings.sizes == Sizes::Ignore || settings.changed.is_some();
     if is_partial || settings.digest == Digest::Never {
         return Err(usage(&format!(
@@ -282,6 +311,14 @@ fn read_back(value: Option<&OsStr>) -> Result<ReadBack, Refusal> {
         None | Some(b"written") => Ok(ReadBack::Written),
         Some(b"all") => Ok(ReadBack::All),
         Some(_) => Err(usage("--verify takes written or all")),
+    }
+}
+
+fn hashing(value: &OsStr) -> Result<Hashing, Refusal> {
+    match value.as_bytes() {
+        b"blake3" => Ok(Hashing::Blake3),
+        b"xxh3" => Ok(Hashing::Xxh3),
+        _ => Err(usage("--hash takes blake3 or xxh3")),
     }
 }
 
@@ -363,6 +400,7 @@ fn range(line: &[u8]) -> Option<Range<u64>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::FarSide;
     use super::super::testing::Fake;
     use super::*;
 
@@ -397,6 +435,27 @@ mod tests {
     }
 
     #[test]
+    fn either_end_may_be_on_another_host_which_is_reached_as_ever() {
+        let ends = |line: &str| match typed(line) {
+            Ok(Blocks::Sync(invocation)) => {
+                let Invocation { job, remote, .. } = *invocation;
+                let there = remote.as_ref().map(|it| (it.there.side, it.there.source.is_some()));
+                (job, remote, there)
+            }
+            other => panic!("{line}: {other:?}"),
+        };
+        let (job, remote, there) = ends("-e rsh -z --timeout=7 host:s ./x:d");
+        assert_eq!((job.source, job.target), ("s".into(), "./x:d".into()));
+        assert_eq!(there, Some((FarSide::Source, false)));
+        assert!(job.settings.compression.is_some());
+        assert_eq!(remote.unwrap().patience, Some(std::time::Duration::from_secs(7)));
+        let (job, _, there) = ends("s u@host:/dev/sdb");
+        assert_eq!((job.target, there), ("/dev/sdb".into(), Some((FarSide::Destination, false))));
+        assert_eq!(ends("a:s b:d").2, Some((FarSide::Destination, true)));
+        assert_eq!((ends("-z s d").2, ends("-z s d").0.settings.compression), (None, None));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_turned_down() {
         for line in [
             "s",
@@ -424,10 +483,19 @@ mod tests {
             "--delta-out=e --no-digest s d",
             "--delta-out=e --changed-ranges=ranges s d",
             "--readers=256 s d",
+            "--hash=md5 s d",
+            "--hash=xxh3 --digest s d",
+            "host:s d --lanes=0",
+            "host:s d --undo=u --reconnect=5s",
+            "--apply-undo=u -e ssh d",
+            "-a s d",
+            "--recursive s d",
         ] {
             assert_eq!(typed(line).unwrap_err().exit, Exit::Usage, "{line}");
         }
-        assert_eq!(typed("host:s d").unwrap_err().exit, Exit::Unsupported);
+        for line in ["host::s d", "--apply-undo=u host:d", "--delta-in=f s d"] {
+            assert_eq!(typed(line).unwrap_err().exit, Exit::Unsupported, "{line}");
+        }
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<RawArgs, Refusal> {
     let mut raw = RawArgs { words: arguments.len(), ..RawArgs::default() };
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(|error| refuse(&error))? {
-        let (spec, polarity, spelling) = match argument {
+        let found = match argument {
             Arg::Value(path) => {
                 raw.paths.push(path);
                 continue;
@@ -99,15 +99,7 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<RawArgs, Refusal> {
             Arg::Long(name) => find_long(name)?,
             Arg::Short(letter) => find_short(letter)?,
         };
-        let value = if takes_value(spec, polarity) {
-            parser.value().map_err(|error| refuse(&error))?
-        } else {
-            OsString::new()
-        };
-        let flag = RawFlag { opt: spec.opt, polarity, spelling, value };
-        if matches!(spec.argument, Argument::Number(_)) && flag.is_on() {
-            flag.number()?;
-        }
+        let flag = flag(found, &mut parser)?;
         let ends = asks_for_help(&flag);
         raw.flags.push(flag);
         if ends {
@@ -115,6 +107,39 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<RawArgs, Refusal> {
         }
     }
     Ok(raw)
+}
+
+/// An option with what stands behind it.
+fn flag(
+    (spec, polarity, spelling): Found,
+    parser: &mut lexopt::Parser,
+) -> Result<RawFlag, Refusal> {
+    let value = if takes_value(spec, polarity) {
+        parser.value().map_err(|error| refuse(&error))?
+    } else {
+        OsString::new()
+    };
+    let flag = RawFlag { opt: spec.opt, polarity, spelling, value };
+    if matches!(spec.argument, Argument::Number(_)) && flag.is_on() {
+        flag.number()?;
+    }
+    Ok(flag)
+}
+
+/// An option that another command has, too, as it is spelt there; `None` if it is none of these.
+pub(super) fn shared_flag(
+    name: &str,
+    shared: impl Fn(Opt) -> bool,
+    parser: &mut lexopt::Parser,
+) -> Result<Option<RawFlag>, Refusal> {
+    let mut letters = name.trim_start_matches('-').chars();
+    let found = match (name.strip_prefix("--"), letters.next()) {
+        (Some(long), _) => find_long(long),
+        (None, Some(letter)) => find_short(letter),
+        (None, None) => return Ok(None),
+    };
+    let Some(found) = found.ok().filter(|(spec, ..)| shared(spec.opt)) else { return Ok(None) };
+    flag(found, parser).map(Some)
 }
 
 type Found = (&'static Spec, Polarity, String);

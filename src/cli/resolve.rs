@@ -64,10 +64,13 @@ pub(super) mod words;
 /// How content is written.
 mod write;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use filter::Rules;
-use model::settings::{Backup, Delete, DeleteWhen, Depth, Partial, Settings, Symlinks};
+use model::settings::{
+    Backup, Compression, Delete, DeleteWhen, Depth, Partial, Settings, Symlinks,
+};
 use model::{Destination, Interest, Job, Source, Topics};
 use report::settings::{
     Effect, KeptPath, Listing, Movement, Preserved, Progress, RunFacts, Transfer,
@@ -82,7 +85,7 @@ pub(crate) use self::remote::Remote;
 pub(crate) use self::traverse::FarList;
 use super::config::{self, Config};
 use super::options::{self, Opt, Polarity, Status};
-use super::raw::RawArgs;
+use super::raw::{RawArgs, RawFlag};
 use super::refusal::Refusal;
 use super::surroundings::Surroundings;
 use super::{Request, help, version};
@@ -104,6 +107,59 @@ pub(crate) struct Invocation {
     pub(crate) log_file: Option<PathBuf>,
     /// What is said on standard error before the run, a line each.
     pub(crate) warnings: Vec<String>,
+}
+
+/// The options about other hosts, for a command that has no more of these than them.
+#[derive(Debug, Default)]
+pub(super) struct TypedHosts {
+    remote: remote::Typed,
+    compress: compress::Typed,
+    raw: RawArgs,
+}
+
+impl TypedHosts {
+    /// Whether it takes an option.
+    pub(super) fn knows(opt: Opt) -> bool {
+        remote::Typed::knows(opt) || compress::Typed::knows(opt)
+    }
+
+    pub(super) fn take(&mut self, flag: RawFlag) -> Result<(), Refusal> {
+        self.remote.take(&flag)?;
+        self.compress.take(&flag)?;
+        self.raw.flags.push(flag);
+        Ok(())
+    }
+
+    /// Whether any of these were typed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.raw.flags.is_empty()
+    }
+
+    /// Settles where the one source and the destination lie, and how that is reached.
+    pub(super) fn settle(
+        mut self,
+        paths: [OsString; 2],
+        surroundings: &dyn Surroundings,
+    ) -> Result<Settled, Refusal> {
+        self.raw.paths = paths.into();
+        let Places { mut sources, destination, there } = places::read(&self.raw.paths)?;
+        let source = sources.pop().unwrap_or_default();
+        let target = destination.unwrap_or_default();
+        let (raw, remote) = (&self.raw, self.remote);
+        let remote =
+            there.map(|there| remote.settle(there, None, raw, surroundings)).transpose()?;
+        let compression = remote.as_ref().and_then(|_| self.compress.settle());
+        Ok(Settled { source, target, remote, compression })
+    }
+}
+
+/// Two ends, of which either may lie on another host.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) source: PathBuf,
+    pub(super) target: PathBuf,
+    pub(super) remote: Option<Remote>,
+    pub(super) compression: Option<Compression>,
 }
 
 /// Decides what a command line means.

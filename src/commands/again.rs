@@ -7,13 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::Surroundings;
-use filter::Rules;
-use model::{Job, Summary};
 use net::shell::Process;
 use report::settings::Volume;
 use sched::Cancel;
 
-use super::far::Far;
+use super::far::{Far, FarJob};
 use super::pace::Limit;
 use super::stops::{Now, Stops};
 use super::sync::tell;
@@ -28,26 +26,25 @@ const BETWEEN_TRIES: [Duration; 2] = [Duration::from_secs(1), Duration::from_sec
 const WORTH: (Duration, u64) = (Duration::from_secs(15), 256 << 10);
 
 /// A job with another host, ready to be done.
-pub(super) struct Ready {
+pub(super) struct Ready<J> {
     pub(super) far: Far,
     /// With what was typed of the source as it was found there.
-    pub(super) job: Job,
+    pub(super) job: J,
 }
 
 /// Reaches the other hosts, and finds the sources there.
-pub(super) fn reach(
+pub(super) fn reach<J: FarJob>(
     remote: &Remote,
-    typed: &Job,
-    rules: &Rules,
+    typed: &J,
     stops: &Arc<Stops>,
-) -> Result<Ready, Refusal> {
+) -> Result<Ready<J>, Refusal> {
     let begun = |shell: &Process| stops.enter(Now::Reaching(shell.clone()));
     let found = Far::reach(remote, stops, &begun).and_then(|mut far| {
         if let Some(session) = far.source_session() {
             stops.enter(Now::Finding(Arc::downgrade(session)));
         }
         let mut job = typed.clone();
-        far.find(&mut job, rules)?;
+        far.find(&mut job)?;
         Ok(Ready { far, job })
     });
     if stops.is_stopped() {
@@ -58,23 +55,22 @@ pub(super) fn reach(
 }
 
 /// What is done again.
-pub(super) struct Work<'a> {
+pub(super) struct Work<'a, J> {
     pub(super) remote: &'a Remote,
     /// As it was typed.
-    pub(super) typed: &'a Job,
-    pub(super) rules: &'a Arc<Rules>,
+    pub(super) typed: &'a J,
     pub(super) limit: &'a Limit,
     pub(super) volume: Volume,
 }
 
-impl Work<'_> {
+impl<J: FarJob> Work<'_, J> {
     /// Does it. What is said of its totals is said of the last session, which comes back with them.
     pub(super) fn run(
         &self,
-        mut ready: Ready,
+        mut ready: Ready<J>,
         around: &Surroundings,
         stops: &Arc<Stops>,
-    ) -> (Ending, Summary, Far) {
+    ) -> (Ending, J::Summary, Far) {
         let mut tries = None;
         loop {
             let Ready { far, job } = ready;
@@ -103,16 +99,16 @@ impl Work<'_> {
     fn run_once(
         &self,
         far: &Far,
-        job: &Job,
+        job: &J,
         around: &Surroundings,
         stops: &Stops,
-    ) -> (Ending, Summary) {
+    ) -> (Ending, J::Summary) {
         // Of this session alone: that it is lost does not end the job.
         let cancel = Cancel::new();
         let session = Arc::downgrade(far.session());
         stops.enter(Now::Running { session, cancel: cancel.clone() });
         let around = Surroundings { cancel: cancel.clone(), ..around.clone() };
-        let done = far.run(job, self.rules, &around, (self.volume, self.limit));
+        let done = far.run(job, &around, (self.volume, self.limit));
         stops.enter(Now::Nothing);
         // Whoever waits for the end of it waits no more.
         cancel.cancel();
@@ -125,11 +121,11 @@ impl Work<'_> {
         tries: &mut Tries,
         around: &Surroundings,
         stops: &Arc<Stops>,
-    ) -> Option<Ready> {
+    ) -> Option<Ready<J>> {
         let mut told = None;
         while tries.next(&around.cancel) {
             // A job begins before its agent has said a word. Here it would begin for ever.
-            let reached = reach(self.remote, self.typed, self.rules, stops)
+            let reached = reach(self.remote, self.typed, stops)
                 .and_then(|ready| ready.far.hear_greeting().map(|()| ready));
             if reached.is_err() {
                 stops.enter(Now::Nothing);

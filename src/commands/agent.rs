@@ -16,14 +16,16 @@ use std::time::Duration;
 
 use engine::Surroundings;
 use engine::serve::{Server, Terms};
-use errand::{Around, Asks, Found, NotFound, Outcome, Post, Service, Work};
-use model::settings::Ids;
+use errand::{Around, Asks, Found, ImageService, NotFound, Outcome, Post, Service, Work};
+use model::blocks::BlocksJob;
+use model::settings::{Compression, Ids};
 use model::{Destination, Job, Summary};
 use net::Session;
 use net::further::Whereabouts;
 use sched::Cancel;
 use wire::{FailureKind, Task, Told};
 
+use super::blocks;
 use super::pace::{Throttle, unlimited};
 use super::signals::Watch;
 use super::sync::{SourceAt, bring_over, source_of, tell};
@@ -123,6 +125,14 @@ fn work(silence: Duration, umask: u32) -> Result<Exit, Refusal> {
             widen(&session);
             Ok(serve_source(&session, &service))
         }
+        Ok(Some(Told::Begin(Task::BringImage, work))) => {
+            widen(&session);
+            Ok(bring_image(&session, &work, umask))
+        }
+        Ok(Some(Told::Begin(Task::ServeImage, service))) => {
+            widen(&session);
+            Ok(serve_image(&session, &service))
+        }
         Ok(None) => Ok(Exit::Success),
         Ok(Some(_)) => Err(refused(Exit::Stream, "nothing was begun")),
         Err(over) => Err(refused(Exit::Stream, &over.to_string())),
@@ -138,15 +148,7 @@ fn widen(session: &Session) {
 fn run_destination(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {
     let post: Arc<dyn Post> = Arc::new(Talk(Arc::clone(session)));
     let run = |mut work: Work, around: Around| {
-        let Around { sink, gauges, cancel } = around;
-        end_with(session, &cancel);
-        // A host that is shut down says so by a signal. Without a thread to hear it the run goes on.
-        let stop = {
-            let cancel = cancel.clone();
-            move || cancel.cancel()
-        };
-        Watch::default().start(stop).ok();
-        let around = Surroundings { sink, gauges, cancel, rate: unlimited(), umask };
+        let around = surroundings(session, around, umask);
         look_up_owners(&mut work.job, &around);
         let (ending, summary) = match (look_up_paths(&mut work), session.greeted()) {
             (Ok(()), Ok(hello)) => {
@@ -164,6 +166,51 @@ fn run_destination(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {
     };
     // Whatever went wrong has been told, unless nobody is there.
     if errand::serve(&post, work, run).is_ok() { Exit::Success } else { Exit::Stream }
+}
+
+/// What a run has around it that ends with its session.
+fn surroundings(session: &Arc<Session>, around: Around, umask: u32) -> Surroundings {
+    let Around { sink, gauges, cancel } = around;
+    end_with(session, &cancel);
+    // A host that is shut down says so by a signal. Without a thread to hear it the run goes on.
+    let stop = {
+        let cancel = cancel.clone();
+        move || cancel.cancel()
+    };
+    Watch::default().start(stop).ok();
+    Surroundings { sink, gauges, cancel, rate: unlimited(), umask }
+}
+
+fn bring_image(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {
+    let post: Arc<dyn Post> = Arc::new(Talk(Arc::clone(session)));
+    let run = |mut job: BlocksJob, around: Around| {
+        let around = surroundings(session, around, umask);
+        let looked_up = look_up_image_paths(&mut job);
+        job.settings.state_dir = cli::state_dir(&cli::Process { umask });
+        let (ending, summary) = match (looked_up, session.greeted()) {
+            (Ok(()), Ok(hello)) => {
+                let source = source_of(session, &hello, Box::default());
+                blocks::bring_over(&job, Some(&source), &around)
+            }
+            (Err(refusal), _) => {
+                tell(&around, &refusal.sentence);
+                (Ending::Error(refusal.exit), None)
+            }
+            // Nobody is there to be told.
+            (_, Err(_)) => (Ending::Error(Exit::Stream), None),
+        };
+        Outcome { ending: ending.into(), summary }
+    };
+    // Whatever went wrong has been told, unless nobody is there.
+    if errand::serve(&post, work, run).is_ok() { Exit::Success } else { Exit::Stream }
+}
+
+fn look_up_image_paths(job: &mut BlocksJob) -> Result<(), Refusal> {
+    for path in [Some(&mut job.target), job.settings.undo.as_mut()].into_iter().flatten() {
+        let found = typed::expand_one(path.as_os_str().as_bytes())?;
+        *path = OsStr::from_bytes(&found).into();
+    }
+    Ok(())
 }
 
 /// What was typed of this host becomes what it stands for.
@@ -208,17 +255,46 @@ fn serve_source(session: &Arc<Session>, service: &[u8]) -> Exit {
         job.settings.traverse.files_from =
             Some(typed::names_of(contents, list, Marked::Comments).unwrap_or_default());
     }
-    let found =
-        found.map_err(|Refusal { exit, sentence }| NotFound { kind: exit.into(), sentence });
-    if Found::tell(&Talk(Arc::clone(session)), &found).is_err() {
-        return Exit::Stream;
-    }
     let terms = match asks {
         Asks::Controller => Terms::for_all_below(&job, &rules),
         Asks::AnotherHost => Terms::for_job(&job, &rules),
         Asks::AnotherHostByItsList => Terms::for_far_list(&job, &rules),
     };
-    session.compress(job.settings.compression.as_ref().map(|it| it.method));
+    let compression = job.settings.compression.as_ref();
+    serve(session, found, compression, terms)
+}
+
+/// Serves the image that was typed, or says why there is none.
+fn serve_image(session: &Arc<Session>, service: &[u8]) -> Exit {
+    let ImageService { source, compression } = match ImageService::from_bytes(service) {
+        Ok(service) => service,
+        Err(malformed) => {
+            session.fail(FailureKind::Refused, &malformed.to_string());
+            return Exit::Stream;
+        }
+    };
+    end_when_over(session);
+    let found = typed::expand_one(&source);
+    let image = found.as_deref().unwrap_or(&source);
+    let skipped = compression.as_ref().map(|it| it.skipped.clone());
+    let terms = Terms::for_image(Path::new(OsStr::from_bytes(image)), skipped);
+    let found = found.map(|path| typed::found(vec![vec![path.into()]], None));
+    serve(session, found, compression.as_ref(), terms)
+}
+
+/// Tells what was found, and serves it until the session is over.
+fn serve(
+    session: &Arc<Session>,
+    found: Result<Found, Refusal>,
+    compression: Option<&Compression>,
+    terms: Terms,
+) -> Exit {
+    let found =
+        found.map_err(|Refusal { exit, sentence }| NotFound { kind: exit.into(), sentence });
+    if Found::tell(&Talk(Arc::clone(session)), &found).is_err() {
+        return Exit::Stream;
+    }
+    session.compress(compression.map(|it| it.method));
     // What is served is the session's business, until it is over. Before it is known how fast, nothing is.
     let mut server = Some(Server::new(terms));
     let (limit, never) = (unlimited(), Cancel::new());

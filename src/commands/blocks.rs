@@ -3,20 +3,21 @@
 use std::io;
 use std::sync::Arc;
 
-use engine::Surroundings;
 use engine::blocks::{self, BlocksError};
-use model::blocks::BlocksJob;
-use model::{Cause, Event, Fault, Gauges, Message, Sink, Topic, Verb};
+use engine::{RemoteSource, Surroundings};
+use model::blocks::{BlocksJob, BlocksSummary};
+use model::{Cause, Event, Fault, Gauges, Message, Sink, Summary, Topic, Verb};
 use report::settings::{Effect, OutputStyle, Progress, RunFacts, Volume};
 use report::{Endings, Reporter, Statistics};
 use sched::Cancel;
 
-use super::pace::{Limit, Timetable};
-use super::stops::Stops;
-use super::sync::{ended, outlet, tell};
+use super::again::Work;
+use super::far::FarImage;
+use super::pace::{Limit, Timetable, unlimited};
+use super::sync::{ended, outlet, prepare, tell, traffic_of};
 use crate::cli::blocks::{Blocks, Invocation};
 use crate::cli::{self, Refusal};
-use crate::exit_code::Exit;
+use crate::exit_code::{Ending, Exit};
 
 /// Does what was asked for; `umask` is what the process was started with and has cleared.
 pub(crate) fn run(asked: Blocks, umask: u32) -> Exit {
@@ -30,20 +31,21 @@ pub(crate) fn run(asked: Blocks, umask: u32) -> Exit {
 }
 
 fn sync(invocation: Invocation, umask: u32) -> Exit {
-    let Invocation { job, is_delta, bwlimit, is_quiet, is_json, is_live } = invocation;
+    let Invocation { job, is_delta, remote, bwlimit, is_quiet, is_json, is_live } = invocation;
     let cancel = Cancel::new();
-    let stops = match Stops::at_signals(&cancel) {
-        Ok(stops) => stops,
-        Err(error) => {
-            let sentence = format!("watch for signals: {error}");
-            let refusal = Refusal { exit: Exit::FileIo, sentence };
+    let typed = FarImage(job);
+    let (stops, ready) = match prepare(&typed, remote.as_ref(), &cancel) {
+        Ok(ready) => ready,
+        Err(refusal) => {
             super::refuse(&refusal, is_json);
             return refusal.exit;
         }
     };
+    let FarImage(job) = &typed;
+    let volume = if is_quiet { Volume::Quiet } else { Volume::Normal };
     let settings = report::settings::Settings {
         style: if is_json { OutputStyle::Json } else { OutputStyle::Rsync },
-        volume: if is_quiet { Volume::Quiet } else { Volume::Normal },
+        volume,
         progress: if is_live { Progress::Live } else { Progress::Off },
         run: RunFacts {
             sources: vec![job.source.clone()],
@@ -59,22 +61,26 @@ fn sync(invocation: Invocation, umask: u32) -> Exit {
     let reporter = Arc::new(Reporter::new(settings, stdout, stderr, None, Arc::clone(&gauges)));
     let sink: Arc<dyn Sink> = Arc::clone(&reporter) as Arc<dyn Sink>;
     let limit = Limit::new(&bwlimit);
-    let around = Surroundings { sink, gauges, cancel, rate: limit.here(), umask };
+    let rate = if ready.is_some() { unlimited() } else { limit.here() };
+    let around = Surroundings { sink, gauges, cancel, rate, umask };
     let timetable = {
         let around = around.clone();
         Timetable::keep(bwlimit, &limit, move |sentence| tell(&around, sentence))
     };
-    let bring = if is_delta { blocks::apply_delta } else { blocks::run };
-    let (summary, outcome) = bring(&job, &around);
-    let exit = match &outcome {
-        Ok(()) => Exit::Success,
-        Err(BlocksError::Stopped) if stops.is_stopped() => Exit::Interrupted,
-        Err(error) => {
-            complain(&around, error);
-            exit_of(error)
-        }
+    let (ending, summary, far) = if let Some((ready, remote)) = ready.zip(remote.as_ref()) {
+        let work = Work { remote, typed: &typed, limit: &limit, volume };
+        let (ending, summary, far) = work.run(ready, &around, &stops);
+        (ending, summary, Some(far))
+    } else {
+        let bring = if is_delta { blocks::apply_delta } else { blocks::run };
+        let (summary, outcome) = bring(job, &around);
+        (ending_of(&outcome, &around), summary, None)
     };
     drop((timetable, around));
+    let exit = match ending {
+        Ending::Complete if stops.is_stopped() => Exit::Interrupted,
+        ending => Exit::of_run(ending, &Summary::default()),
+    };
     // The engine has ended, so nobody else holds the reporter.
     let Some(reporter) = Arc::into_inner(reporter) else { return Exit::Internal };
     let unseen = if exit == Exit::Success { Exit::FileIo } else { exit };
@@ -82,10 +88,35 @@ fn sync(invocation: Invocation, umask: u32) -> Exit {
         run: ended(exit),
         unseen: ended(unseen),
         statistics: Statistics::Shown,
-        traffic: None,
+        traffic: far.as_ref().map(traffic_of),
     };
     let told = reporter.finish_blocks(summary.as_ref(), endings);
     if told == endings.run { exit } else { unseen }
+}
+
+/// Brings an image over whose source lies here, or is served by another host. Why it ends is told.
+pub(super) fn bring_over(
+    job: &BlocksJob,
+    source: Option<&RemoteSource>,
+    around: &Surroundings,
+) -> (Ending, Option<BlocksSummary>) {
+    let (summary, outcome) = match source {
+        None => blocks::run(job, around),
+        Some(source) => blocks::run_from(source, job, around),
+    };
+    (ending_of(&outcome, around), summary)
+}
+
+/// How a job has ended; if not well, that is told.
+fn ending_of(outcome: &Result<(), BlocksError>, around: &Surroundings) -> Ending {
+    match outcome {
+        Ok(()) => Ending::Complete,
+        Err(BlocksError::Stopped) => Ending::Interrupted,
+        Err(error) => {
+            complain(around, error);
+            Ending::Error(exit_of(error))
+        }
+    }
 }
 
 fn complain(around: &Surroundings, error: &BlocksError) {
@@ -94,6 +125,8 @@ fn complain(around: &Surroundings, error: &BlocksError) {
         BlocksError::Internal(what) => {
             tell(around, &format!("a bug of lanesync ended the run: {what}"));
         }
+        // Who holds the session tells why it is over.
+        BlocksError::SourceLost(_) => {}
         BlocksError::Refused(_) | BlocksError::Stopped => {
             let text = format!("lanesync: {error}").into_bytes().into();
             around.sink.accept(Event::Message(Message { topic: Topic::Warning, text }));
@@ -111,6 +144,7 @@ fn exit_of(error: &BlocksError) -> Exit {
             Exit::FileSelection
         }
         BlocksError::Fault(_) => Exit::FileIo,
+        BlocksError::SourceLost(_) => Exit::Stream,
         BlocksError::Stopped => Exit::Interrupted,
         BlocksError::Internal(_) => Exit::Internal,
     }

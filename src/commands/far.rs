@@ -1,4 +1,5 @@
-//! The other hosts of a job: an agent is started on each, told what to do, and heard to the end.
+//! The other hosts of a job: an agent is started on each, told what to do, and heard to the end. What is told
+//! and what is done is the job's ([`FarJob`]).
 //!
 //! Where both sides lie on other hosts, the agent of the destination asks here, and what it asks is asked
 //! of the agent of the source.
@@ -8,28 +9,26 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use engine::serve::{Server, Terms};
+use engine::serve::Server;
 use engine::{RemoteSource, Surroundings};
-use errand::{Asks, Besides, Found, List, NotFound, Service, TooLong, Work};
-use filter::Rules;
-use model::{Job, Source, Summary};
+use errand::{Asks, Found, NotFound, TooLong, Totals};
+use model::settings::Method;
 use net::further::{Plan, Whereabouts, Wish};
 use net::session::Cause;
 use net::shell::Process;
-use net::{Agent, BootstrapError, Over, Program, Relay, Session, Target};
+use net::{Over, Relay, Session};
 use report::settings::Volume;
 use sched::Cancel;
-use wire::{FailureKind, Hello, Patience, Serve, Task, Violation};
+use wire::{FailureKind, Serve, Task, Violation};
 
-use super::agent::hash;
 use super::pace::Limit;
 use super::stops::Stops;
-use super::sync::{SourceAt, bring_over, source_of, tell};
-use super::talk::{Talk, setup};
+use super::sync::{source_of, tell};
+use super::talk::Talk;
 use super::typed;
-use crate::cli::{FarList, FarSide, Refusal, Remote};
+use crate::cli::{FarSide, Refusal, Remote};
 use crate::exit_code::{Ending, Exit};
 
 /// How long a remote shell has to say by its exit status why the connection ended.
@@ -47,6 +46,49 @@ const TO_STOP: Duration = Duration::from_secs(10);
 /// Requests that wait at the same time for the other of two hosts: what hides the way there.
 const RELAYED_AT_ONCE: usize = 64;
 
+/// Who starts agents.
+mod caller;
+/// Images.
+mod image;
+/// Trees.
+mod tree;
+
+use self::caller::Caller;
+pub(super) use self::image::FarImage;
+pub(super) use self::tree::FarTree;
+
+/// A job of which other hosts do a part.
+pub(super) trait FarJob: Clone {
+    /// Its totals, which an agent may tell.
+    type Summary: Default + Totals;
+    /// What an agent is started for that serves the source.
+    const SERVE: Task;
+    /// What an agent is started for that has the destination.
+    const BRING: Task;
+
+    /// What an agent is told that serves the source.
+    fn service(&self, asks: Asks) -> Result<Vec<u8>, TooLong>;
+
+    /// The sources, as typed.
+    fn sources(&self) -> Vec<&Path>;
+
+    /// Takes over what they stand for.
+    fn take_found(&mut self, found: Found) -> Result<(), Refusal>;
+
+    /// What an agent is told that has the destination, and the directory that relative paths of the source
+    /// begin from.
+    fn work(&self, source_directory: &[u8]) -> Result<Vec<u8>, TooLong>;
+
+    /// Serves a source that lies here.
+    fn server(&self) -> Server;
+
+    /// How content is compressed.
+    fn compression(&self) -> Option<Method>;
+
+    /// Does it here, with a source that is served elsewhere.
+    fn bring_over(&self, source: RemoteSource, around: &Surroundings) -> (Ending, Self::Summary);
+}
+
 /// The agent of a job.
 pub(super) struct Far {
     side: FarSide,
@@ -54,7 +96,6 @@ pub(super) struct Far {
     shell: Process,
     lanes: Plan,
     whereabouts: Whereabouts,
-    list: Option<FarList>,
     stops: Arc<Stops>,
     /// Where relative paths of the source begin, once that is known.
     source_directory: Box<[u8]>,
@@ -127,13 +168,8 @@ impl Far {
     }
 
     /// Has the agent of the source look up what was typed of it, and puts that into the job.
-    pub(super) fn find(&mut self, job: &mut Job, rules: &Rules) -> Result<(), Refusal> {
-        let far_list = self.list.clone();
-        let list = far_list.as_ref().filter(|far| far.side == FarSide::Source).map(|far| &far.list);
+    pub(super) fn find<J: FarJob>(&mut self, job: &mut J) -> Result<(), Refusal> {
         let (source, asks) = match &self.source {
-            Some(source) if far_list.is_some() && list.is_none() => {
-                (&**source, Asks::AnotherHostByItsList)
-            }
             Some(source) => (&**source, Asks::AnotherHost),
             None if self.side == FarSide::Source => (&*self, Asks::Controller),
             None => {
@@ -141,38 +177,18 @@ impl Far {
                 return Ok(());
             }
         };
-        let Found { directory, sources, list: contents } =
-            source.ask_what_is_there(job, rules, list, asks)?;
-        check_found(job, &sources)?;
-        job.sources = typed::sources_at(&sources);
-        if let Some(list) = list {
-            let lacks = || refused(Exit::Protocol, "the source was asked for a list and told none");
-            let names = typed::names_told(&contents.ok_or_else(lacks)?, list)?;
-            job.settings.traverse.files_from = Some(names);
-        }
-        self.source_directory = directory;
-        Ok(())
+        let found = source.ask_what_is_there(job, asks)?;
+        check_found(&job.sources(), &found.sources)?;
+        self.source_directory.clone_from(&found.directory);
+        job.take_found(found)
     }
 
-    fn ask_what_is_there(
-        &self,
-        job: &Job,
-        rules: &Rules,
-        list: Option<&List>,
-        asks: Asks,
-    ) -> Result<Found, Refusal> {
-        let mut asked = job.clone();
-        // No business of that host.
-        asked.destination = None;
-        if asks != Asks::AnotherHost
-            && let Some(names) = &mut asked.settings.traverse.files_from
-        {
-            names.clear();
-        }
-        let service = Service::to_bytes(&asked, rules, list, asks)
+    fn ask_what_is_there<J: FarJob>(&self, job: &J, asks: Asks) -> Result<Found, Refusal> {
+        let service = job
+            .service(asks)
             .map_err(|too_long| refused(Exit::Unsupported, &too_long.to_string()))?;
         let lost = |error: &dyn Error| refused(self.exit(), &error.to_string());
-        self.session.begin(Task::ServeSource, &service).map_err(|error| lost(&error))?;
+        self.session.begin(J::SERVE, &service).map_err(|error| lost(&error))?;
         let found = Found::hear(&Talk(Arc::clone(&self.session))).map_err(|error| lost(&error))?;
         // It is the agent's, and so stays on its line.
         found.map_err(|NotFound { kind, sentence }| {
@@ -182,13 +198,12 @@ impl Far {
 
     /// Does the job, which is the agent's where the destination lies there, and else is done here with
     /// the source that it serves.
-    pub(super) fn run(
+    pub(super) fn run<J: FarJob>(
         &self,
-        job: &Job,
-        rules: &Arc<Rules>,
+        job: &J,
         around: &Surroundings,
         (volume, limit): (Volume, &Limit),
-    ) -> (Ending, Summary) {
+    ) -> (Ending, J::Summary) {
         let notices = Notices::new(around, volume);
         // Whoever serves the source sends what there is to send.
         match self.source_session() {
@@ -196,8 +211,8 @@ impl Far {
             None => limit.hold_back(&self.session, &around.cancel),
         }
         let done = match self.side {
-            FarSide::Destination => self.push(job, rules, around, &notices),
-            FarSide::Source => self.pull(job, rules, around, &notices),
+            FarSide::Destination => self.push(job, around, &notices),
+            FarSide::Source => self.pull(job, around, &notices),
         };
         notices.close();
         done
@@ -217,32 +232,27 @@ impl Far {
         }
     }
 
-    fn push(
+    fn push<J: FarJob>(
         &self,
-        job: &Job,
-        rules: &Rules,
+        job: &J,
         around: &Surroundings,
         notices: &Arc<Notices>,
-    ) -> (Ending, Summary) {
-        let list = self.list.as_ref().filter(|far| far.side == FarSide::Destination);
+    ) -> (Ending, J::Summary) {
         let server: Arc<dyn Serve> = match &self.source {
             Some(source) => Arc::new(Relay::new(source.session.asker())),
-            // What is in its list is known to that host alone.
-            None if list.is_some() => Arc::new(Server::new(Terms::for_far_list(job, rules))),
-            None => Arc::new(Server::new(Terms::for_job(job, rules))),
+            None => Arc::new(job.server()),
         };
-        self.session.compress(job.settings.compression.as_ref().map(|it| it.method));
+        self.session.compress(job.compression());
         self.session.serve(server);
-        let besides = Besides {
-            source_directory: self.source_directory.clone(),
-            list: list.map(|far| far.list.clone()),
-        };
-        let work = match Work::to_bytes(job, rules, &besides, SystemTime::now()) {
+        let work = match job.work(&self.source_directory) {
             Ok(work) => work,
-            Err(too_long @ TooLong) => return fail(around, Exit::Unsupported, &too_long),
+            Err(too_long @ TooLong) => {
+                tell(around, &too_long.to_string());
+                return (Ending::Error(Exit::Unsupported), J::Summary::default());
+            }
         };
-        if let Err(error) = self.session.begin(Task::RunDestination, &work) {
-            return (self.ending_of(|| self.exit(), &error, around), Summary::default());
+        if let Err(error) = self.session.begin(J::BRING, &work) {
+            return (self.ending_of(|| self.exit(), &error, around), J::Summary::default());
         }
         if around.cancel.is_cancelled() {
             // A signal came before there was something to stop.
@@ -264,7 +274,7 @@ impl Far {
     }
 
     /// Hears the agent of the destination to the end.
-    fn follow(&self, around: &Surroundings) -> (Ending, Summary) {
+    fn follow<S: Default + Totals>(&self, around: &Surroundings) -> (Ending, S) {
         let talk = Talk(Arc::clone(&self.session));
         match errand::follow(&talk, &*around.sink, &around.gauges) {
             Ok(outcome) => {
@@ -278,7 +288,7 @@ impl Far {
                     Some((source, over)) => self.ending_of(|| source.exit_of(over), over, around),
                     None => self.ending_of(|| self.exit(), &lost, around),
                 };
-                (ending, Summary::default())
+                (ending, S::default())
             }
         }
     }
@@ -301,15 +311,15 @@ impl Far {
         thread::Builder::new().name("source".to_owned()).spawn(wait).ok()
     }
 
-    fn pull(
+    fn pull<J: FarJob>(
         &self,
-        job: &Job,
-        rules: &Arc<Rules>,
+        job: &J,
         around: &Surroundings,
         notices: &Arc<Notices>,
-    ) -> (Ending, Summary) {
+    ) -> (Ending, J::Summary) {
         self.widen(notices);
         let listener = self.stop_when_over(around.cancel.clone());
+        self.ask_no_more_when_stopped(around.cancel.clone());
         let source = match self.session.greeted() {
             Ok(hello) => {
                 let source = source_of(&self.session, &hello, self.source_directory.clone());
@@ -317,10 +327,10 @@ impl Far {
             }
             Err(over) => {
                 let ending = self.ending_of(|| self.exit_of(&over), &over, around);
-                return (ending, Summary::default());
+                return (ending, J::Summary::default());
             }
         };
-        let (ending, summary) = bring_over(job, rules, &SourceAt::There(source), around);
+        let (ending, summary) = job.bring_over(source, around);
         let over = self.session.over();
         if around.cancel.is_cancelled() {
             self.session.leave(TO_SAY_BYE);
@@ -385,6 +395,19 @@ impl Far {
         thread::Builder::new().name("agent".to_owned()).spawn(wait).ok()
     }
 
+    /// A job that ends by an error does not wait for what is still on its way.
+    fn ask_no_more_when_stopped(&self, cancel: Cancel) {
+        let session = Arc::downgrade(&self.session);
+        let wait = move || {
+            while cancel.sleep(Duration::MAX).is_ok() {}
+            if let Some(session) = session.upgrade() {
+                session.ask_no_more();
+            }
+        };
+        // Without it what is on its way is waited for.
+        thread::Builder::new().name("hurry".to_owned()).spawn(wait).ok();
+    }
+
     fn exit(&self) -> Exit {
         self.session.over().map_or(Exit::Stream, |over| self.exit_of(&over))
     }
@@ -406,59 +429,9 @@ impl Far {
     }
 }
 
-/// Who starts agents.
-struct Caller<'a> {
-    remote: &'a Remote,
-    stops: &'a Arc<Stops>,
-    begun: &'a dyn Fn(&Process),
-}
-
-impl Caller<'_> {
-    /// Starts an agent, which is told what the host is that its requests go to if that is another, and how
-    /// much that takes.
-    fn start(&self, host: &Target, side: FarSide, served: Option<&Hello>) -> Result<Far, Refusal> {
-        let Remote { shell, lanes, list, .. } = self.remote;
-        let agent = agent(self.remote)?;
-        // The remote shell inherits the umask, and what it starts, where it is a stand-in for ssh.
-        let start = || agent.start(shell, host, self.begun);
-        let (lane, process) = fs::process::with_umask_of_start(start).map_err(|error| Refusal {
-            exit: exit_of_start(&error),
-            sentence: error.to_string(),
-        })?;
-        let peer = format!("the agent on {}", host.shown());
-        let mut setup = setup(&peer);
-        setup.patience = patience(self.remote);
-        if let Some(served) = served {
-            let (here, there) = (&mut setup.hello.capacity, served.capacity.clamped());
-            here.handles = here.handles.min(there.handles);
-            here.requests = here.requests.min(there.requests);
-            setup.hello.system = served.system;
-            setup.servers = RELAYED_AT_ONCE;
-        }
-        let session = Session::open(lane, setup)
-            .map_err(|error| refused(Exit::Unstarted, &format!("begin a session: {error}")))?;
-        Ok(Far {
-            side,
-            session: Arc::new(session),
-            shell: process,
-            lanes: lanes.clone(),
-            whereabouts: Whereabouts::Login {
-                shell: shell.clone(),
-                target: host.clone(),
-                agent: Arc::new(agent.once_sent()),
-            },
-            list: list.clone(),
-            stops: Arc::clone(self.stops),
-            source_directory: Box::default(),
-            source: None,
-        })
-    }
-}
-
 /// Whether what was found is what was typed: who tells it is not believed.
-fn check_found(job: &Job, found: &[Vec<Box<[u8]>>]) -> Result<(), Refusal> {
-    let as_typed = |source: &Source| source.path.as_os_str().as_bytes().to_vec();
-    let mut typed = job.sources.iter().map(as_typed).zip(found);
+fn check_found(sources: &[&Path], found: &[Vec<Box<[u8]>>]) -> Result<(), Refusal> {
+    let mut typed = sources.iter().map(|source| source.as_os_str().as_bytes()).zip(found);
     let wrong = typed.find(|(typed, paths)| !typed::may_stand_for(typed, paths));
     if let Some((typed, paths)) = wrong {
         let (typed, paths) = (typed.escape_ascii(), paths.iter().take(3));
@@ -468,7 +441,7 @@ fn check_found(job: &Job, found: &[Vec<Box<[u8]>>]) -> Result<(), Refusal> {
             format!("the source says that \"{typed}\" is {shown}, which was not asked for");
         return Err(refused(Exit::Protocol, &sentence));
     }
-    if job.sources.len() != found.len() {
+    if sources.len() != found.len() {
         return Err(refused(Exit::Protocol, "the source tells of more or less than was asked for"));
     }
     Ok(())
@@ -498,64 +471,8 @@ fn working_directory() -> Box<[u8]> {
     fs::below::absolute(Path::new(".")).into_os_string().into_encoded_bytes().into()
 }
 
-/// Ends a run of which nothing is known.
-fn fail(around: &Surroundings, exit: Exit, why: &dyn Error) -> (Ending, Summary) {
-    tell(around, &why.to_string());
-    (Ending::Error(exit), Summary::default())
-}
-
-/// What is started, and from where it comes.
-fn agent(remote: &Remote) -> Result<Agent, Refusal> {
-    let may_send = remote.may_upload && remote.agent_path.is_none();
-    let program = may_send.then(own_program).transpose()?;
-    // One that is cut off is not to be there for long beside the next.
-    let as_we_do = || remote.reconnect.map(|_| Patience::default().silence);
-    Ok(Agent {
-        path: remote.agent_path.clone(),
-        revision: wire::REVISION.to_string(),
-        program,
-        as_root: remote.as_root,
-        silence: remote.patience.or_else(as_we_do),
-        start: remote.patience_at_start,
-    })
-}
-
-fn own_program() -> Result<Program, Refusal> {
-    let bytes = fs::process::read_own_program()
-        .map_err(|error| refused(Exit::FileIo, &format!("read the own program: {error}")))?;
-    Ok(Program { hash: hash(&bytes), bytes, system: fs::process::system() })
-}
-
-/// `--contimeout` and `--timeout`.
-fn patience(remote: &Remote) -> Patience {
-    let mut patience = Patience::default();
-    if let Some(greeting) = remote.patience_at_start {
-        patience.greeting = greeting;
-    }
-    if let Some(silence) = remote.patience {
-        patience = patience.with_silence(silence);
-    }
-    patience
-}
-
 fn refused(exit: Exit, sentence: &str) -> Refusal {
     Refusal { exit, sentence: sentence.to_owned() }
-}
-
-/// rsync's codes: that of the remote shell, where it has one to say.
-fn exit_of_start(error: &BootstrapError) -> Exit {
-    match error {
-        BootstrapError::Start { .. } => Exit::Unstarted,
-        BootstrapError::Ended { status, .. } => {
-            exit_of_shell(status.as_ref().and_then(std::process::ExitStatus::code))
-        }
-        BootstrapError::Late { .. } => Exit::Silence,
-        BootstrapError::Noise { .. } => Exit::Protocol,
-        BootstrapError::NotInstalled { .. } => Exit::NoAgent,
-        BootstrapError::OtherSystem { .. } => Exit::Unsupported,
-        BootstrapError::Upload { .. } => Exit::FileIo,
-        BootstrapError::Stream { .. } | BootstrapError::NotReached { .. } => Exit::Stream,
-    }
 }
 
 fn exit_of_shell(code: Option<i32>) -> Exit {

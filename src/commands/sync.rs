@@ -16,6 +16,7 @@ use sched::Cancel;
 use wire::Hello;
 
 use super::again::{self, Ready, Work};
+use super::far::{Far, FarJob, FarTree};
 use super::pace::{Limit, Timetable, unlimited};
 use super::stops::{Now, Stops};
 use crate::cli::{Invocation, Refusal, Remote};
@@ -28,7 +29,10 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
         warn(warning);
     }
     let cancel = Cancel::new();
-    let ready = prepare(&job, &rules, remote.as_ref(), &cancel);
+    let rules = Arc::new(rules);
+    let list = remote.as_ref().and_then(|remote| remote.list.clone());
+    let typed = FarTree { job, rules, list };
+    let ready = prepare(&typed, remote.as_ref(), &cancel);
     let (stops, ready) = match ready {
         Ok(ready) => ready,
         Err(refusal) => {
@@ -38,7 +42,7 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
     };
     let volume = report.volume;
     if let Some(Ready { job, .. }) = &ready {
-        report.run.sources = job.sources.iter().map(|source| source.path.clone()).collect();
+        report.run.sources = job.job.sources.iter().map(|source| source.path.clone()).collect();
     }
     let gauges = Arc::new(Gauges::default());
     let (stdout, stderr) = (outlet(io::stdout(), &cancel), outlet(io::stderr(), &cancel));
@@ -52,14 +56,12 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
         let around = around.clone();
         Timetable::keep(bwlimit, &limit, move |sentence| tell(&around, sentence))
     };
-    let rules = Arc::new(rules);
     let (ending, summary, far) = if let Some((ready, remote)) = ready.zip(remote.as_ref()) {
-        let (typed, rules, limit) = (&job, &rules, &*limit);
-        let work = Work { remote, typed, rules, limit, volume };
+        let work = Work { remote, typed: &typed, limit: &limit, volume };
         let (ending, summary, far) = work.run(ready, &around, &stops);
         (ending, summary, Some(far))
     } else {
-        let (ending, summary) = bring_over(&job, &rules, &SourceAt::Here, &around);
+        let (ending, summary) = bring_over(&typed.job, &typed.rules, &SourceAt::Here, &around);
         (ending, summary, None)
     };
     drop((timetable, around));
@@ -76,30 +78,32 @@ pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
         Ending::Error(_) => Statistics::Withheld,
         Ending::Complete | Ending::Interrupted | Ending::TimeIsOver => Statistics::Shown,
     };
-    let traffic = far.as_ref().map(|far| {
-        let net::Traffic { sent_bytes, received_bytes } = far.session().traffic();
-        Traffic { sent_bytes, received_bytes }
-    });
+    let traffic = far.as_ref().map(traffic_of);
     let endings = Endings { run: ended(exit), unseen: ended(unseen), statistics, traffic };
     if reporter.finish(&summary, endings) == endings.run { exit } else { unseen }
 }
 
 /// Heeds signals, and reaches the other host, if there is one.
-fn prepare(
-    job: &Job,
-    rules: &Rules,
+pub(super) fn prepare<J: FarJob>(
+    job: &J,
     remote: Option<&Remote>,
     cancel: &Cancel,
-) -> Result<(Arc<Stops>, Option<Ready>), Refusal> {
+) -> Result<(Arc<Stops>, Option<Ready<J>>), Refusal> {
     let stops = Stops::at_signals(cancel).map_err(|error| {
         let sentence = format!("watch for signals: {error}");
         Refusal { exit: Exit::FileIo, sentence }
     })?;
-    let ready = remote.map(|remote| again::reach(remote, job, rules, &stops)).transpose();
+    let ready = remote.map(|remote| again::reach(remote, job, &stops)).transpose();
     if ready.is_err() {
         stops.enter(Now::Nothing);
     }
     Ok((stops, ready?))
+}
+
+/// What went to the other host and came from there.
+pub(super) fn traffic_of(far: &Far) -> Traffic {
+    let net::Traffic { sent_bytes, received_bytes } = far.session().traffic();
+    Traffic { sent_bytes, received_bytes }
 }
 
 /// Where the source of a run lies.

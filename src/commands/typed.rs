@@ -35,8 +35,13 @@ pub(super) fn find(job: &mut Job, list: Option<&List>) -> Result<Found, Refusal>
     }
     let list = list.map(read_list).transpose()?;
     job.sources = sources_at(&sources);
+    Ok(found(sources, list))
+}
+
+/// What is told of what was looked up here.
+pub(super) fn found(sources: Vec<Vec<Box<[u8]>>>, list: Option<Vec<u8>>) -> Found {
     let directory = fs::below::absolute(Path::new(".")).into_os_string().into_encoded_bytes();
-    Ok(Found { directory: directory.into(), sources, list: list.map(Vec::into_boxed_slice) })
+    Found { directory: directory.into(), sources, list: list.map(Vec::into_boxed_slice) }
 }
 
 /// Sources by their paths.

@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::Signal;
 
 use crate::lab::{self, Lab, content};
+use crate::support::loop_device::LoopDevice;
 use crate::support::rng::Rng;
 
 const MIB: usize = 1 << 20;
@@ -18,6 +19,7 @@ const MIB: usize = 1 << 20;
 /// A loop device over a file of the lab.
 struct Device {
     path: String,
+    shown: LoopDevice,
     image: PathBuf,
 }
 
@@ -34,23 +36,14 @@ impl Device {
 
     /// Shows a file or another device.
     fn over(image: PathBuf, shown: &str, options: &[&str]) -> Self {
-        let made =
-            Command::new("losetup").args(["--find", "--show"]).args(options).arg(shown).output();
-        let made = made.unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        Self { path: String::from_utf8(made.stdout).unwrap().trim().to_owned(), image }
+        let shown = LoopDevice::over(shown, options);
+        Self { path: shown.path.clone(), shown, image }
     }
 
     /// What is on it.
     fn read(&self) -> Vec<u8> {
-        lab::succeed(Command::new("blockdev").args(["--flushbufs", &self.path]));
+        self.shown.flush();
         fs::read(&self.image).unwrap()
-    }
-}
-
-impl Drop for Device {
-    fn drop(&mut self) {
-        Command::new("losetup").args(["--detach", &self.path]).status().ok();
     }
 }
 

@@ -13,6 +13,8 @@
 
 pub(crate) mod generate;
 
+pub(crate) mod loop_device;
+
 pub(crate) mod mask;
 
 pub(crate) mod mutate;

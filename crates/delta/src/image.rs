@@ -6,12 +6,13 @@
 //! image is what `b3sum` prints.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use blake3::hazmat::{self, HasherExt, Mode};
 use blake3::{Hash, Hasher};
 
-/// What is digested at once: a subtree of BLAKE3, long enough that it runs at its full speed, short
-/// enough to stay in the cache of a core beside what it is compared with.
+/// What is digested at once where both sides are compared in memory: a subtree of BLAKE3, long enough that it
+/// runs at its full speed, short enough to stay in the cache of a core beside what it is compared with.
 pub const UNIT_BYTES: usize = 1 << 20;
 
 /// The digest of a unit: the chaining value of its subtree, or the hash of the image where that has no
@@ -22,28 +23,53 @@ pub type UnitDigest = [u8; 32];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Units {
     image_bytes: u64,
+    unit_bytes: u64,
 }
 
 impl Units {
-    /// The units of an image of so many bytes. All are of [`UNIT_BYTES`] but the last, which has the
-    /// rest; an empty image has one.
-    pub fn of(image_bytes: u64) -> Self {
-        Self { image_bytes }
+    /// The units of an image of so many bytes. All are of `unit_bytes`, a power of two from 1 KiB on, but the
+    /// last, which has the rest; an empty image has one.
+    pub fn of(image_bytes: u64, unit_bytes: u64) -> Self {
+        Self { image_bytes, unit_bytes }
     }
 
     /// How many there are.
     pub fn count(&self) -> u64 {
-        self.image_bytes.div_ceil(UNIT_BYTES as u64).max(1)
+        self.image_bytes.div_ceil(self.unit_bytes).max(1)
+    }
+
+    /// How long each is, but for the last.
+    pub fn unit_bytes(&self) -> u64 {
+        self.unit_bytes
+    }
+
+    /// Which unit a place is in.
+    pub fn number_at(&self, at: u64) -> u64 {
+        at / self.unit_bytes
+    }
+
+    /// Where a unit lies.
+    pub fn range(&self, number: u64) -> Range<u64> {
+        let start = number * self.unit_bytes;
+        start..self.image_bytes.min(start + self.unit_bytes)
     }
 
     /// Begins the digest of a unit.
     pub fn begin(&self, number: u64) -> Digesting {
         let (mut hasher, is_only) = (Hasher::new(), self.count() == 1);
         if !is_only {
-            hasher.set_input_offset(number * UNIT_BYTES as u64);
+            hasher.set_input_offset(number * self.unit_bytes);
         }
         Digesting { number, is_only, hasher }
     }
+}
+
+/// The digest of a piece of an image, which begins at a multiple of its own length, a power of two from 1 KiB
+/// on; only the last of an image may be shorter, and none is empty.
+pub fn digest_of_piece(start: u64, bytes: &[u8]) -> UnitDigest {
+    let mut hasher = Hasher::new();
+    hasher.set_input_offset(start).update(bytes);
+    hasher.finalize_non_root()
 }
 
 /// A unit whose bytes come one after the other.
@@ -144,7 +170,7 @@ mod tests {
 
     /// The hash of an image whose units come in an order.
     fn root(image: &[u8], order: impl FnOnce(&mut Vec<u64>)) -> Option<Hash> {
-        let units = Units::of(image.len() as u64);
+        let units = Units::of(image.len() as u64, UNIT_BYTES as u64);
         let mut numbers: Vec<u64> = (0..units.count()).collect();
         order(&mut numbers);
         let mut hash = ImageHash::new(units);
@@ -176,6 +202,22 @@ mod tests {
     }
 
     #[test]
+    fn the_digest_of_a_piece_is_that_of_the_unit_it_is() {
+        let whole = image(5 * UNIT_BYTES + 3000);
+        for unit_bytes in [4096, 65_536, 2 << 20] {
+            let units = Units::of(whole.len() as u64, unit_bytes);
+            let mut hash = ImageHash::new(units);
+            for number in 0..units.count() {
+                let Range { start, end } = units.range(number);
+                let in_image = |at: u64| usize::try_from(at).unwrap();
+                let piece = &whole[in_image(start)..in_image(end)];
+                hash.add(number, digest_of_piece(start, piece));
+            }
+            assert_eq!(hash.finish(), Some(blake3::hash(&whole)), "{unit_bytes}");
+        }
+    }
+
+    #[test]
     fn units_that_are_missing_make_no_hash() {
         let whole = image(5 * UNIT_BYTES);
         for missing in 0..5 {
@@ -189,7 +231,7 @@ mod tests {
 
     #[test]
     fn what_is_held_is_little() {
-        let units = Units::of(1 << 40);
+        let units = Units::of(1 << 40, UNIT_BYTES as u64);
         let mut hash = ImageHash::new(units);
         for number in 0..units.count() {
             hash.add(number, [0; 32]);

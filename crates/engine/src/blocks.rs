@@ -4,12 +4,23 @@
 //! read, but for holes, which the file system tells of, and compared in memory. What differs is written
 //! where it lies: in an image there is no staging. So whatever can be known to go wrong is looked for
 //! before the first write (`ends`), and what is written over can be kept (`undo`).
+//!
+//! Where the source lies on another host, digests take the place of its bytes (`far`).
 
 /// Opening both ends, and why a job is refused.
 mod ends;
 
+/// The source, wherever it lies.
+mod source;
+
+/// What an image is.
+pub(crate) mod described;
+
 /// Where there is something to read.
-mod extents;
+pub(crate) mod extents;
+
+/// Pieces and their digests.
+pub(crate) mod pieces;
 
 /// Workers that take stretches.
 mod stretches;
@@ -19,6 +30,9 @@ mod unit;
 
 /// Files of records that are checked.
 mod records;
+
+/// A source on another host.
+mod far;
 
 /// The old content of what is changed.
 mod undo;
@@ -41,27 +55,34 @@ mod journal;
 /// The digests of the units, and what is read back for them.
 mod digests;
 
+use std::io::ErrorKind;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use delta::image::{UNIT_BYTES, Units};
+use fs::block_device::BlockDevice;
 use fs::image::Image;
-use model::blocks::{BlocksJob, BlocksSettings, BlocksSummary, ReadBack, Sizes};
+use model::blocks::{BlocksJob, BlocksSettings, BlocksSummary, Hashing, ReadBack, Sizes};
 use model::{Cause, Event, Fault, Gauges, Message, Side, Sink, Topic, Verb};
 use parking_lot::Mutex;
-use sched::{Cancel, RateLimit};
+use sched::{Budget, Cancel, RateLimit};
+use wire::{DeltaSeed, PieceHash};
 
 pub use self::delta_in::apply_delta;
 use self::delta_out::DeltaOut;
 use self::digests::Digests;
 use self::ends::Ends;
-use self::extents::Map;
+use self::extents::{Extents, Map};
 use self::journal::Journal;
+use self::pieces::Digester;
+use self::source::Source;
 use self::undo::Undo;
 pub use self::undo::{Undone, apply_undo};
 use self::unit::Buffers;
+use crate::endpoint::RemoteSource;
 use crate::run::Surroundings;
 
 /// Why a job did not end well.
@@ -73,6 +94,9 @@ pub enum BlocksError {
     /// Something could not be read or written.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// The host of the source is out of reach, for this reason.
+    #[error("{0}")]
+    SourceLost(String),
     /// It was stopped.
     #[error("it was stopped")]
     Stopped,
@@ -95,7 +119,25 @@ pub fn run(
     job: &BlocksJob,
     around: &Surroundings,
 ) -> (Option<BlocksSummary>, Result<(), BlocksError>) {
-    let work = match Ends::open(job, &*around.sink).and_then(|ends| Work::new(job, ends, around)) {
+    bring(job, None, around)
+}
+
+/// The same with a source on another host.
+pub fn run_from(
+    source: &RemoteSource,
+    job: &BlocksJob,
+    around: &Surroundings,
+) -> (Option<BlocksSummary>, Result<(), BlocksError>) {
+    bring(job, Some(source), around)
+}
+
+fn bring(
+    job: &BlocksJob,
+    from: Option<&RemoteSource>,
+    around: &Surroundings,
+) -> (Option<BlocksSummary>, Result<(), BlocksError>) {
+    let ends = Ends::open(job, from, around);
+    let work = match ends.and_then(|ends| Work::new(job, ends, around)) {
         Ok(work) => Arc::new(work),
         Err(error) => return (None, Err(error)),
     };
@@ -126,7 +168,7 @@ fn internal(what: &str) -> BlocksError {
 /// What all workers share.
 struct Work {
     job: BlocksJob,
-    source: Image,
+    source: Source,
     /// `None` in a dry run for what is not there.
     target: Option<Image>,
     /// The target was made for this job.
@@ -142,6 +184,8 @@ struct Work {
     /// What was cleared, where that unit is greater than ours.
     cleared: Mutex<Vec<Range<u64>>>,
     digests: Digests,
+    /// What pieces are compared by, where the source lies on another host.
+    digester: Digester,
     undo: Option<Undo>,
     /// `None` where there is no target.
     journal: Option<Journal>,
@@ -149,6 +193,9 @@ struct Work {
     delta_out: Option<DeltaOut>,
     counts: Counts,
     buffers: Mutex<Vec<Buffers>>,
+    /// How many may read at once: who waits for another host does not.
+    readers: NonZeroUsize,
+    reading: Budget,
     cancel: Cancel,
     rate: Arc<RateLimit>,
     gauges: Arc<Gauges>,
@@ -203,6 +250,11 @@ impl Work {
         Gauges::set(&gauges.listed_entries, 1);
         gauges.finish_list();
         gauges.finish_scan(std::time::Duration::ZERO);
+        let units = source.units(image_bytes);
+        let has_head = source.opened().is_rotational
+            || target.as_ref().and_then(Image::device).is_some_and(BlockDevice::is_rotational);
+        let readers = stretches::readers(settings, has_head);
+        let digester = Digester::new(image_bytes, piece_hash(settings, &source)?);
         Ok(Self {
             source,
             is_new,
@@ -213,12 +265,15 @@ impl Work {
             old_bytes: target_bytes,
             room_bytes,
             cleared: Mutex::default(),
-            digests: Digests::new(Units::of(image_bytes), settings).for_journal(are_kept),
+            digests: Digests::new(units, settings).for_journal(are_kept && digester.makes_root()),
+            digester,
             undo,
             journal,
             delta_out,
             counts: Counts::default(),
             buffers: Mutex::default(),
+            readers,
+            reading: Budget::new(readers.get() as u64),
             cancel: cancel.clone(),
             rate: Arc::clone(rate),
             gauges: Arc::clone(gauges),
@@ -238,45 +293,66 @@ impl Work {
             }
             return Ok(());
         }
-        let images = [Some(&self.source), self.target.as_ref()].into_iter().flatten();
-        let readers = stretches::readers(self.settings(), images);
+        let workers = match self.source {
+            Source::Here(..) => self.readers,
+            Source::There(_) => self.readers.max(far::WORKERS),
+        };
         let work = Arc::clone(self);
-        stretches::each(self.image_bytes, readers, &self.cancel, move |it| work.stretch(it))
+        stretches::each(self.image_bytes, workers, &self.cancel, move |it| work.stretch(&it))
     }
 
     /// Brings a stretch over, which begins where a unit does.
-    fn stretch(&self, stretch: Range<u64>) -> Result<(), BlocksError> {
-        let mut buffers = self.buffers.lock().pop().unwrap_or_default();
-        let source = self
-            .source_map
-            .of(Some(&self.source), &stretch)
-            .map_err(|error| self.fault(Side::Source, Verb::LookAt, &error))?;
+    fn stretch(&self, stretch: &Range<u64>) -> Result<(), BlocksError> {
+        let buffers = self.buffers.lock().pop();
+        let mut buffers = buffers.unwrap_or_else(|| Buffers::of(self.digests.units()));
         let target = self
             .target_map
-            .of(self.target.as_ref(), &stretch)
+            .of(self.target.as_ref(), stretch)
             .map_err(|error| self.fault(Side::Destination, Verb::LookAt, &error))?;
-        // Behind the end of a file that was cut there is nothing but a hole.
-        for (side, image) in
-            [(Side::Source, Some(&self.source)), (Side::Destination, self.target.as_ref())]
-        {
-            let Some(image) = image.filter(|image| image.device().is_none()) else { continue };
-            let now =
-                image.file().metadata().map_err(|error| self.fault(side, Verb::LookAt, &error))?;
-            if now.size < image.bytes() {
-                return Err(self.fault_because(side, Verb::Read, Cause::ChangedDuringCopy));
+        self.check_length(Side::Destination, self.target.as_ref())?;
+        match &self.source {
+            Source::Here(image, _) => {
+                self.stretch_of_here(image, &mut buffers, stretch, &target)?;
             }
-        }
-        let mut start = stretch.start;
-        while start < stretch.end {
-            self.cancel.check().map_err(|_| BlocksError::Stopped)?;
-            let range = start..stretch.end.min(start + UNIT_BYTES as u64);
-            start = range.end;
-            let (source, target) = (source.within(&range), target.within(&range));
-            self.unit(&mut buffers, &range, &source, &target)?;
-            Gauges::add(&self.gauges.done_bytes, range.end - range.start);
+            Source::There(far) => self.stretch_of_there(far, &mut buffers, stretch, &target)?,
         }
         self.buffers.lock().push(buffers);
         Ok(())
+    }
+
+    fn stretch_of_here(
+        &self,
+        image: &Image,
+        buffers: &mut Buffers,
+        stretch: &Range<u64>,
+        target: &Extents,
+    ) -> Result<(), BlocksError> {
+        let source = self
+            .source_map
+            .of(Some(image), stretch)
+            .map_err(|error| self.fault(Side::Source, Verb::LookAt, &error))?;
+        self.check_length(Side::Source, Some(image))?;
+        for range in pieces::cut(stretch, UNIT_BYTES as u64) {
+            self.check_cancel()?;
+            self.unit(buffers, &range, &source.within(&range), &target.within(&range))?;
+            Gauges::add(&self.gauges.done_bytes, range.end - range.start);
+        }
+        Ok(())
+    }
+
+    /// Behind the end of a file that was cut there is nothing but a hole.
+    fn check_length(&self, side: Side, image: Option<&Image>) -> Result<(), BlocksError> {
+        let Some(image) = image.filter(|image| image.device().is_none()) else { return Ok(()) };
+        let now = image.file().metadata();
+        let now = now.map_err(|error| self.fault(side, Verb::LookAt, &error))?;
+        if now.size < image.bytes() {
+            return Err(self.fault_because(side, Verb::Read, Cause::ChangedDuringCopy));
+        }
+        Ok(())
+    }
+
+    fn check_cancel(&self) -> Result<(), BlocksError> {
+        self.cancel.check().map_err(|_| BlocksError::Stopped)
     }
 
     fn fault(&self, side: Side, verb: Verb, error: &std::io::Error) -> BlocksError {
@@ -321,14 +397,39 @@ impl Work {
 
     /// What was written to while it was read came out as it never was.
     fn check_source(&self) -> Result<(), BlocksError> {
-        self.check_unchanged(Side::Source, &self.source)
+        if self.source.is_device() {
+            return Ok(());
+        }
+        let now = self.source.now().map_err(|error| self.source_error(Verb::LookAt, &error))?;
+        let before = self.source.opened().metadata;
+        if (now.size, now.mtime) != (before.size, before.mtime) {
+            return Err(self.fault_because(Side::Source, Verb::Copy, Cause::ChangedDuringCopy));
+        }
+        Ok(())
     }
 
-    fn check_unchanged(&self, side: Side, image: &Image) -> Result<(), BlocksError> {
-        match image.is_unchanged() {
+    fn check_target_unchanged(&self, target: &Image) -> Result<(), BlocksError> {
+        match target.is_unchanged() {
             Ok(true) => Ok(()),
-            Ok(false) => Err(self.fault_because(side, Verb::Copy, Cause::ChangedDuringCopy)),
-            Err(error) => Err(self.fault(side, Verb::LookAt, &error)),
+            Ok(false) => {
+                Err(self.fault_because(Side::Destination, Verb::Copy, Cause::ChangedDuringCopy))
+            }
+            Err(error) => Err(self.fault(Side::Destination, Verb::LookAt, &error)),
+        }
+    }
+
+    /// What is wrong with the source, or the way to it.
+    fn source_error(&self, verb: Verb, error: &std::io::Error) -> BlocksError {
+        match &self.source {
+            Source::There(far) if far.lost().is_some() => {
+                BlocksError::SourceLost(far.lost().unwrap_or_default().to_owned())
+            }
+            // Who stopped it may have ended the session, too.
+            Source::There(_) if self.cancel.is_cancelled() => BlocksError::Stopped,
+            _ if error.kind() == ErrorKind::UnexpectedEof => {
+                self.fault_because(Side::Source, verb, Cause::ChangedDuringCopy)
+            }
+            _ => self.fault(Side::Source, verb, error),
         }
     }
 
@@ -367,6 +468,21 @@ impl Work {
         let cut = target.set_len(end);
         cut.map_err(|error| self.fault(Side::Destination, Verb::SetLength, &error))
     }
+}
+
+/// What pieces are compared by. A secret for XXH3 is drawn for each job anew.
+fn piece_hash(settings: &BlocksSettings, source: &Source) -> Result<PieceHash, BlocksError> {
+    if settings.hash == Hashing::Blake3 || matches!(source, Source::Here(..)) {
+        return Ok(PieceHash::Blake3);
+    }
+    let seed = fs::process::random_bytes();
+    seed.map(|seed| PieceHash::Xxh3(DeltaSeed(seed)))
+        .map_err(|error| BlocksError::Internal(format!("draw a secret: {error}")))
+}
+
+/// How an image is cut whose bytes are compared on this host.
+fn units_here(image_bytes: u64) -> Units {
+    Units::of(image_bytes, UNIT_BYTES as u64)
 }
 
 fn fault_at(path: &Path, side: Side, verb: Verb, cause: Cause) -> Fault {

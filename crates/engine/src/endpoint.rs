@@ -28,7 +28,7 @@ mod directory;
 /// Names of users and groups.
 mod owners;
 /// The source on another host.
-mod remote;
+pub(crate) mod remote;
 /// The tree of this host, served to a requester on another.
 pub mod serve;
 /// Directories of the source.
@@ -42,7 +42,7 @@ pub(crate) use self::attributes::{Attributed, SourceAttributes};
 pub(crate) use self::directory::Directory;
 pub(crate) use self::owners::Owners;
 pub(crate) use self::remote::{
-    Asked, Operations, RemoteFile, Secret, Signed, SignedWhole, Wanted, When,
+    Asked, Blocks, Operations, RemoteFile, RemoteImage, Secret, Signed, SignedWhole, Wanted, When,
 };
 use self::remote::{Listed, Remote, RemoteDir};
 pub(crate) use self::source_dir::SourceDir;

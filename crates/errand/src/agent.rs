@@ -17,7 +17,7 @@ use crate::outcome::{self, Outcome};
 use crate::post::{Over, Post};
 use crate::progress::Progress;
 use crate::telling::{self, FileNumber, Telling};
-use crate::{Malformed, Work};
+use crate::{Errand, Malformed};
 
 /// As often as a display looks.
 const TELL_PROGRESS_EVERY: Duration = Duration::from_millis(100);
@@ -50,12 +50,12 @@ pub enum Refused {
     Over(#[from] Over),
 }
 
-/// Runs the destination, as the controller asked for by `work`, and tells how it ended. Comes back
+/// Runs an errand, as the controller asked for by `work`, and tells how it ended. Comes back
 /// when the session is over, whether `run` came to an end of its own or the controller is gone.
-pub fn serve(
+pub fn serve<E: Errand>(
     post: &Arc<dyn Post>,
     work: &[u8],
-    run: impl FnOnce(Work, Around) -> Outcome,
+    run: impl FnOnce(E, Around) -> Outcome<E::Summary>,
 ) -> Result<(), Refused> {
     let done = begin_and_run(post, work, run);
     let failed = match &done {
@@ -71,19 +71,19 @@ pub fn serve(
     done
 }
 
-fn begin_and_run(
+fn begin_and_run<E: Errand>(
     post: &Arc<dyn Post>,
     work: &[u8],
-    run: impl FnOnce(Work, Around) -> Outcome,
+    run: impl FnOnce(E, Around) -> Outcome<E::Summary>,
 ) -> Result<(), Refused> {
-    let work = Work::from_bytes(work, SystemTime::now())?;
+    let work = E::from_bytes(work, SystemTime::now())?;
     let cancel = Cancel::new();
     let gauges = Arc::new(Gauges::default());
     let teller = Arc::new(Teller {
         post: Arc::clone(post),
         gauges: Arc::clone(&gauges),
         cancel: cancel.clone(),
-        shows_files: work.job.settings.tell_begun,
+        shows_files: work.shows_files(),
         has_told: Mutex::new(false),
         files: Mutex::default(),
     });

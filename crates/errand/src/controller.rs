@@ -7,7 +7,7 @@ use model::{Begun, Event, FileGauge, FileReading, Gauges, Sink};
 use wire::{EventBytes, OutcomeBytes, ProgressBytes, Told};
 
 use crate::Malformed;
-use crate::outcome::{self, Outcome};
+use crate::outcome::{self, Outcome, Totals};
 use crate::post::{Over, Post};
 use crate::progress::Progress;
 use crate::telling::{self, FileNumber, Telling};
@@ -33,7 +33,11 @@ pub enum Lost {
 ///
 /// Only an outcome that was told is one: whatever else ends the session is an error, whatever was heard
 /// before.
-pub fn follow(post: &dyn Post, sink: &dyn Sink, gauges: &Gauges) -> Result<Outcome, Lost> {
+pub fn follow<S: Totals>(
+    post: &dyn Post,
+    sink: &dyn Sink,
+    gauges: &Gauges,
+) -> Result<Outcome<S>, Lost> {
     let mut hearing = Hearing { sink, gauges, files: VecDeque::new() };
     loop {
         match post.told()? {
@@ -127,7 +131,7 @@ impl Hearing<'_> {
         Ok(())
     }
 
-    fn outcome(&self, outcome: &OutcomeBytes) -> Result<Outcome, Malformed> {
+    fn outcome<S: Totals>(&self, outcome: &OutcomeBytes) -> Result<Outcome<S>, Malformed> {
         let (outcome, gauges) = outcome::from_bytes(outcome)?;
         self.gauges.show(&gauges);
         Ok(outcome)
@@ -137,7 +141,8 @@ impl Hearing<'_> {
 pub(crate) mod fuzzing {
     use std::collections::VecDeque;
 
-    use model::{Event, Gauges, Sink};
+    use model::blocks::BlocksSummary;
+    use model::{Event, Gauges, Sink, Summary};
     use wire::{EventBytes, OutcomeBytes, ProgressBytes};
 
     use super::Hearing;
@@ -165,7 +170,8 @@ pub(crate) mod fuzzing {
             hearing.progress(&progress).ok();
         }
         if let Ok(outcome) = OutcomeBytes::new(bytes) {
-            hearing.outcome(&outcome).ok();
+            hearing.outcome::<Summary>(&outcome).ok();
+            hearing.outcome::<Option<BlocksSummary>>(&outcome).ok();
         }
     }
 }

@@ -48,9 +48,9 @@ mod testing;
 pub use agent::{Around, Refused, serve};
 pub use controller::{Lost, follow};
 pub use found::{Found, NotFound};
-pub use outcome::{Ending, ErrorKind, Outcome};
+pub use outcome::{Ending, ErrorKind, Outcome, Totals};
 pub use post::{Over, Post};
-pub use work::{Asks, Besides, List, Service, TooLong, Work};
+pub use work::{Asks, Besides, Errand, ImageService, List, Service, TooLong, Work, image_to_bytes};
 
 /// Bytes that are not what they should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -14,10 +14,55 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use filter::Rules;
-use model::{Job, Timestamp};
+use model::blocks::{BlocksJob, BlocksSummary};
+use model::settings::Compression;
+use model::{Job, Summary, Timestamp};
 use wire::limits::WORK_BYTES;
 
 use crate::Malformed;
+use crate::outcome::Totals;
+
+/// What an agent can be sent to do, and tell the end of.
+pub trait Errand: Sized {
+    /// Its totals.
+    type Summary: Totals;
+
+    /// What these bytes ask for, begun `now`.
+    fn from_bytes(bytes: &[u8], now: SystemTime) -> Result<Self, Malformed>;
+
+    /// Whether the controller shows each long file as it goes on.
+    fn shows_files(&self) -> bool;
+}
+
+impl Errand for Work {
+    type Summary = Summary;
+
+    fn from_bytes(bytes: &[u8], now: SystemTime) -> Result<Self, Malformed> {
+        Self::from_bytes(bytes, now)
+    }
+
+    fn shows_files(&self) -> bool {
+        self.job.settings.tell_begun
+    }
+}
+
+/// An image that is brought over: its source is as typed where it is served, all else is of the agent's host.
+impl Errand for BlocksJob {
+    type Summary = Option<BlocksSummary>;
+
+    fn from_bytes(bytes: &[u8], _: SystemTime) -> Result<Self, Malformed> {
+        from_bytes(bytes)
+    }
+
+    fn shows_files(&self) -> bool {
+        false
+    }
+}
+
+/// The bytes of a job about an image.
+pub fn image_to_bytes(job: &BlocksJob) -> Result<Vec<u8>, TooLong> {
+    to_bytes(job)
+}
 
 /// What an agent that runs the destination is told.
 #[derive(Debug)]
@@ -131,6 +176,31 @@ impl Service {
     }
 }
 
+/// What an agent that serves an image is told. It looks up the path, and serves nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ImageService {
+    /// As typed for the host of the agent.
+    pub source: Box<[u8]>,
+    /// How content is compressed, if it is.
+    pub compression: Option<Compression>,
+}
+
+impl ImageService {
+    /// The bytes of what an agent is told.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, TooLong> {
+        to_bytes(self)
+    }
+
+    /// What these bytes allow.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let service: Self = from_bytes(bytes)?;
+        if service.source.is_empty() || service.source.contains(&0) {
+            return Err(Malformed::new(WHAT, &"a path that cannot be typed"));
+        }
+        Ok(service)
+    }
+}
+
 const WHAT: &str = "job";
 
 fn to_bytes(work: &impl BorshSerialize) -> Result<Vec<u8>, TooLong> {
@@ -157,7 +227,9 @@ fn timestamp(now: SystemTime) -> Timestamp {
 pub(crate) mod fuzzing {
     use std::time::UNIX_EPOCH;
 
-    use super::{Service, Work};
+    use model::blocks::BlocksJob;
+
+    use super::{Errand, ImageService, Service, Work, image_to_bytes};
 
     /// Bytes that an agent is told to work by.
     ///
@@ -173,6 +245,12 @@ pub(crate) mod fuzzing {
             let Service { job, rules, list, asks } = service;
             let again = Service::to_bytes(&job, &rules, list.as_ref(), asks);
             assert_eq!(again.as_deref(), Ok(bytes));
+        }
+        if let Ok(job) = <BlocksJob as Errand>::from_bytes(bytes, UNIX_EPOCH) {
+            assert_eq!(image_to_bytes(&job).as_deref(), Ok(bytes));
+        }
+        if let Ok(service) = ImageService::from_bytes(bytes) {
+            assert_eq!(service.to_bytes().as_deref(), Ok(bytes));
         }
     }
 }

@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::{Metadata, Timestamp};
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, FlockOperation, Mode, SeekFrom};
 use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
 
@@ -93,6 +94,23 @@ impl File {
             }
         }
         Ok(filled)
+    }
+
+    /// Reads behind what `bytes` has until it has `most` more or the file ends; says how many came. As
+    /// [`read_at`](Self::read_at), but the memory need not be cleared first.
+    pub fn append_at(&self, bytes: &mut Vec<u8>, most: usize, offset: u64) -> io::Result<usize> {
+        let begin = bytes.len();
+        let end = begin + most;
+        bytes.reserve(most);
+        while bytes.len() < end {
+            let at = offset + (bytes.len() - begin) as u64;
+            if retry_on_intr(|| rustix::io::pread(self, spare_capacity(bytes), at))? == 0 {
+                break;
+            }
+        }
+        // There may have been more room than was asked for.
+        bytes.truncate(end);
+        Ok(bytes.len() - begin)
     }
 
     /// Whether reading the first byte would wait for a disk (preadv2(2), `RWF_NOWAIT`); `None` where

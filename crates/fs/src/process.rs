@@ -42,6 +42,11 @@ pub fn random_bytes() -> io::Result<[u8; 32]> {
     Ok(bytes)
 }
 
+/// What the kernel was given when it was booted: no other has the same.
+pub fn boot_id() -> io::Result<Vec<u8>> {
+    std::fs::read("/proc/sys/kernel/random/boot_id")
+}
+
 /// Makes relative paths of the process begin in another directory.
 pub fn go_to(directory: &Path) -> io::Result<()> {
     Ok(rustix::process::chdir(directory)?)

@@ -5,24 +5,32 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use bitflags::bitflags;
+use borsh::io::{Read, Result, Write};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::encoding::{self, malformed};
+use crate::settings::Compression;
 
 /// One resolved request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct BlocksJob {
     /// What to read, as typed.
+    #[borsh(serialize_with = "encoding::write_path", deserialize_with = "encoding::read_path")]
     pub source: PathBuf,
     /// What to bring into its state, as typed.
+    #[borsh(serialize_with = "encoding::write_path", deserialize_with = "encoding::read_path")]
     pub target: PathBuf,
     /// How.
     pub settings: BlocksSettings,
 }
 
 /// How an image is brought over. The default is that of the command line without options.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct BlocksSettings {
     /// What is done where the two are not equally long.
     pub sizes: Sizes,
     /// The least that is written at once, in bytes; never 0.
+    #[borsh(deserialize_with = "encoding::read_block_bytes")]
     pub block_bytes: u32,
     /// Whether all is done but what changes something.
     pub dry_run: bool,
@@ -32,22 +40,35 @@ pub struct BlocksSettings {
     pub zeros: Zeros,
     /// Whether the BLAKE3 of the image is made.
     pub digest: Digest,
+    /// What is compared by digests, between hosts.
+    pub hash: Hashing,
     /// Dangers that the user knows of.
     pub allowed: Dangers,
     /// Only what lies in these ranges is looked at, if they are told: nothing else has changed. They are in
     /// ascending order and have gaps between them.
+    #[borsh(deserialize_with = "encoding::read_ranges")]
     pub changed: Option<Vec<Range<u64>>>,
-    /// Where the old content goes of all that is changed.
+    /// Where the old content goes of all that is changed: on the host of the target.
+    #[borsh(
+        serialize_with = "encoding::write_path_or_none",
+        deserialize_with = "encoding::read_path_or_none"
+    )]
     pub undo: Option<PathBuf>,
-    /// Where what the target would have to be given goes, in its stead: it is only read then.
+    /// Where what the target would have to be given goes, in its stead: it is only read then. Both ends lie
+    /// on this host, so that it is not told to another.
+    #[borsh(skip)]
     pub delta_out: Option<PathBuf>,
     /// Whether what an interrupted run has verified is not looked at again.
     pub resume: bool,
-    /// Where it is noted that a device is incomplete; of a file, that is noted beside it.
+    /// Where it is noted that a device is incomplete; of a file, that is noted beside it. Each host has its
+    /// own.
+    #[borsh(skip)]
     pub state_dir: Option<PathBuf>,
     /// How many read at once; `None` is as many as there are cores, up to four, and one for a disk with a
     /// head.
     pub readers: Option<u16>,
+    /// How content is compressed between hosts, if it is.
+    pub compression: Option<Compression>,
 }
 
 impl Default for BlocksSettings {
@@ -59,6 +80,7 @@ impl Default for BlocksSettings {
             read_back: ReadBack::default(),
             zeros: Zeros::default(),
             digest: Digest::default(),
+            hash: Hashing::default(),
             allowed: Dangers::empty(),
             changed: None,
             undo: None,
@@ -66,6 +88,7 @@ impl Default for BlocksSettings {
             resume: false,
             state_dir: None,
             readers: None,
+            compression: None,
         }
     }
 }
@@ -78,7 +101,7 @@ impl BlocksSettings {
 }
 
 /// What is done where source and target are not equally long.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Sizes {
     /// Nothing: it is refused.
     #[default]
@@ -90,7 +113,7 @@ pub enum Sizes {
 }
 
 /// What of the target is read back from the disk at the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum ReadBack {
     /// Nothing.
     #[default]
@@ -102,7 +125,7 @@ pub enum ReadBack {
 }
 
 /// What zeros of the source become at the target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Zeros {
     /// Holes of a file; of a device, room that is given back.
     #[default]
@@ -112,7 +135,7 @@ pub enum Zeros {
 }
 
 /// Whether the BLAKE3 of the image is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Digest {
     /// Where it costs little: not where holes would have to be digested that nobody reads.
     #[default]
@@ -121,6 +144,16 @@ pub enum Digest {
     Always,
     /// In no case.
     Never,
+}
+
+/// By what pieces of an image are compared that lie on two hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Hashing {
+    /// BLAKE3, of which the hash of the image comes.
+    #[default]
+    Blake3,
+    /// XXH3 with a secret, which takes a third of the time. The hash of the image is not made then.
+    Xxh3,
 }
 
 bitflags! {
@@ -140,24 +173,44 @@ bitflags! {
     }
 }
 
+impl BorshSerialize for Dangers {
+    fn serialize<W: Write>(&self, writer: &mut W) -> Result<()> {
+        self.bits().serialize(writer)
+    }
+}
+
+impl BorshDeserialize for Dangers {
+    fn deserialize_reader<R: Read>(reader: &mut R) -> Result<Self> {
+        let bits = u8::deserialize_reader(reader)?;
+        Self::from_bits(bits).ok_or_else(|| malformed("an unknown danger"))
+    }
+}
+
 /// What came of a job. Of a dry run, what would have.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct BlocksSummary {
     /// How long the source is, in bytes.
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub source_bytes: u64,
     /// How much of it was to be brought over.
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub image_bytes: u64,
     /// Of this, what is a hole on both sides, or was said to be as it was: nobody read it.
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub skipped_bytes: u64,
     /// What an interrupted run had verified: nobody read it again.
     pub resumed_bytes: u64,
     /// What was the same.
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub equal_bytes: u64,
     /// What was written.
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub written_bytes: u64,
     /// What became zeros.
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub cleared_bytes: u64,
     /// What was read back from the disk and found right.
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub verified_bytes: u64,
     /// BLAKE3 of what was brought over, if it was made.
     pub digest: Option<[u8; 32]>,

@@ -7,6 +7,7 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -108,6 +109,25 @@ pub(crate) fn read_listed_names<R: Read>(reader: &mut R) -> Result<Option<Vec<Bo
 fn is_listed_name(name: &[u8]) -> bool {
     let is_absolute = name.first().is_none_or(|byte| *byte == b'/');
     !is_absolute && !name.contains(&0) && name.split(|byte| *byte == b'/').all(|part| part != b"..")
+}
+
+/// `--block-size`.
+pub(crate) fn read_block_bytes<R: Read>(reader: &mut R) -> Result<u32> {
+    read_if(reader, "blocks without bytes", |bytes| *bytes > 0)
+}
+
+/// `--changed-ranges`.
+pub(crate) fn read_ranges<R: Read>(reader: &mut R) -> Result<Option<Vec<Range<u64>>>> {
+    let is_sound = |ranges: &Option<Vec<Range<u64>>>| {
+        let mut ranges = ranges.iter().flatten();
+        let mut end = None;
+        ranges.all(|range| {
+            let is_behind = end.is_none_or(|end| range.start > end);
+            end = Some(range.end);
+            is_behind && range.start < range.end
+        })
+    };
+    read_if(reader, "ranges out of order", is_sound)
 }
 
 pub(crate) fn write_path<W: Write>(path: &Path, writer: &mut W) -> Result<()> {

@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use wire::{
     Answer, Ask, AskError, AttributesPiece, Content, ContentOf, ContentSum, Delivery, Detailed,
     End, FaultKind, Fetched, FetchedSome, FileAt, Handle, IoFault, List, Named, PageBuilder,
-    PageEnd, Piece, Place, ReadContent, Reply, Request, Respond, RespondError, Serve, Span, Ticket,
-    limits,
+    PageEnd, Piece, Place, ReadBlocks, ReadContent, Reply, Request, Respond, RespondError, Serve,
+    Span, Ticket, limits,
 };
 
 /// Serves a session by asking in another.
@@ -84,7 +84,11 @@ impl Relay {
         let handle = |handle| self.handle(handle);
         Ok(match request {
             // Closing is the responder's business, by `drop_handle`.
-            R::OpenRoot { .. } | R::OwnerName { .. } | R::Sign { .. } | R::Close { .. } => request,
+            R::OpenRoot { .. }
+            | R::OpenImage { .. }
+            | R::OwnerName { .. }
+            | R::Sign { .. }
+            | R::Close { .. } => request,
             R::OpenChild { at, access, follow, atime } => {
                 R::OpenChild { at: self.named(at)?, access, follow, atime }
             }
@@ -128,6 +132,8 @@ impl Relay {
                 R::LookAtFile { file: handle(file)?, wants, room }
             }
             R::Measure { file } => R::Measure { file: handle(file)? },
+            R::Digests { file, spans, pieces } => R::Digests { file: handle(file)?, spans, pieces },
+            R::ReadBlocks { file, spans } => R::ReadBlocks { file: handle(file)?, spans },
             R::Remove { at, expected } => R::Remove { at: self.named(at)?, expected },
         })
     }
@@ -205,6 +211,13 @@ fn pieces(answer: Answer) -> Result<Vec<Piece>, String> {
         Answer::Mount(mount) => vec![Reply::Mount(mount).into()],
         Answer::Size(size) => vec![Reply::Size(size).into()],
         Answer::OwnerName(name) => vec![Reply::OwnerName(name).into()],
+        Answer::OpenedImage(image) => vec![Reply::OpenedImage(image).into()],
+        Answer::Digests(runs) => {
+            vec![Reply::Digests(List::new(runs).map_err(|why| why.to_string())?).into()]
+        }
+        Answer::Blocks(ReadBlocks { told, pieces }) => {
+            [Reply::Blocks(told).into()].into_iter().chain(data(pieces)).collect()
+        }
     })
 }
 

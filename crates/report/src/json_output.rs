@@ -117,7 +117,8 @@ impl JsonOutput {
         let ended = endings.given(self.outputs.settle());
         let sentence = ended.closing.map(|closing| closing.sentence);
         let elapsed = self.started.elapsed();
-        let record = BlocksRecord::new(summary, ended.exit_code, sentence, elapsed);
+        let record =
+            BlocksRecord::new(summary, (ended.exit_code, sentence), elapsed, endings.traffic);
         self.close(&Record::BlocksSummary(record), endings)
     }
 

@@ -126,7 +126,7 @@ impl RsyncOutput {
         self.display.finish(elapsed, &reading, &Summary::default(), &mut self.outputs);
         if let Some(summary) = summary.filter(|_| self.settings.volume == Volume::Normal) {
             let effect = self.settings.run.effect;
-            let lines = blocks::lines(summary, effect, self.settings.numbers);
+            let lines = blocks::lines(summary, effect, self.settings.numbers, endings.traffic);
             for line in lines.lines() {
                 self.outputs.print(line.as_bytes());
             }

@@ -6,6 +6,7 @@ use model::Metadata;
 
 use crate::bounded::{Digest, OwnerName};
 use crate::frame::Content;
+use crate::image::{BlocksTold, DigestRun, OpenedImage};
 use crate::io_fault::IoFault;
 use crate::request::Request;
 use crate::response::{After, ContentSum, FetchedFile, Mount, Piece, Reply};
@@ -63,6 +64,12 @@ pub enum Answer {
     Size(u64),
     /// The name of an owner, if it has one.
     OwnerName(Option<OwnerName>),
+    /// An image is open, and this is what was opened.
+    OpenedImage(Box<OpenedImage>),
+    /// Digests, as many as were asked for.
+    Digests(Vec<DigestRun>),
+    /// Blocks of an image.
+    Blocks(ReadBlocks),
 }
 
 /// An entry with all its attributes.
@@ -103,6 +110,15 @@ pub struct FetchedSome {
     pub pieces: Vec<Content>,
     /// Of all pieces.
     pub sum: ContentSum,
+}
+
+/// Blocks that were asked for together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadBlocks {
+    /// Which of them are not zeros.
+    pub told: BlocksTold,
+    /// These, one behind the other, without gaps.
+    pub pieces: Vec<Content>,
 }
 
 /// A part of a file: all that was asked for, up to the end of the file.
@@ -165,6 +181,7 @@ impl Partial {
                 Answer::Read(read) => read.pieces.push((offset, content)),
                 Answer::Fetched(fetched) => fetched.pieces.push(content),
                 Answer::FetchedSome(fetched) => fetched.pieces.push(content),
+                Answer::Blocks(blocks) => blocks.pieces.push(content),
                 _ => {}
             },
             Piece::Operations(content) => match &mut self.answer {
@@ -184,6 +201,11 @@ impl Partial {
             (answer, Reply::Mount(mount)) => *answer = Answer::Mount(mount),
             (answer, Reply::Size(size)) => *answer = Answer::Size(size),
             (answer, Reply::OwnerName(name)) => *answer = Answer::OwnerName(name),
+            (answer, Reply::OpenedImage(image)) => *answer = Answer::OpenedImage(image),
+            (answer, Reply::Digests(runs)) => *answer = Answer::Digests(runs.into_vec()),
+            (answer, Reply::Blocks(told)) => {
+                *answer = Answer::Blocks(ReadBlocks { told, pieces: Vec::new() });
+            }
             (answer, Reply::Files { files, sum }) => {
                 let files = files.into_vec();
                 *answer = Answer::FetchedSome(FetchedSome { files, pieces: Vec::new(), sum });

@@ -89,6 +89,16 @@ bytes! {
 }
 
 bytes! {
+    /// Digests of one length, one behind the other.
+    Digests, "digests", limits::DIGESTS * 32, |digests| digests.is_empty().then_some("are none")
+}
+
+bytes! {
+    /// A bit for each block.
+    BlockMap, "bits for blocks", limits::BLOCK_MAP_BYTES, anything
+}
+
+bytes! {
     /// Checksums of what the requester has, in the form of the `delta` crate.
     Signature, "a signature", limits::SIGNATURE_BYTES, anything
 }

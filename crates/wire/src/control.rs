@@ -24,9 +24,20 @@ pub enum Task {
     ServeSource,
     /// To run the engine at the destination: it is the requester.
     RunDestination,
+    /// To serve an image: it is the responder.
+    ServeImage,
+    /// To bring an image over: it is the requester.
+    BringImage,
 }
 
-choice!(Task, "task": 1 => ServeSource, 2 => RunDestination);
+choice!(Task, "task": 1 => ServeSource, 2 => RunDestination, 3 => ServeImage, 4 => BringImage);
+
+impl Task {
+    /// Whether the agent is the requester, and its controller serves what is asked for.
+    pub fn asks(self) -> bool {
+        matches!(self, Self::RunDestination | Self::BringImage)
+    }
+}
 
 /// What kind of failure ended a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use bitflags::bitflags;
 use crate::bounded::check_length;
 use crate::codec::{Codec, Malformed, Reader, decode};
 use crate::limits::{BODY_BYTES, CONTENT_BYTES, HEADER_BYTES};
+use crate::spare;
 use crate::violation::Violation;
 
 /// Names a request, its responses, and the handle that it opens. The requester counts upwards from 1.
@@ -226,6 +227,12 @@ impl Content {
     }
 }
 
+impl Drop for Content {
+    fn drop(&mut self) {
+        spare::keep(std::mem::take(&mut self.bytes));
+    }
+}
+
 impl Deref for Content {
     type Target = [u8];
 
@@ -303,7 +310,7 @@ impl Decoder {
             let Ok(bytes) = self.head.as_slice().try_into() else { return Ok(None) };
             let (header, length) = Header::parse(bytes)?;
             self.head.clear();
-            self.open = Some((Frame { header, body: Vec::with_capacity(length) }, length));
+            self.open = Some((Frame { header, body: spare::with_capacity(length) }, length));
         }
         if let Some((frame, length)) = &mut self.open {
             take_up_to(*length, &mut frame.body, input);

@@ -11,6 +11,7 @@ use crate::bounded::{List, Name, OperatorPath, Signature, Text};
 use crate::control::{Control, Role, Task};
 use crate::frame::{Content, Decoder, Flags, Frame, FrameKind, Header, RequestId};
 use crate::greeting::{Capacity, Features, Hello, SessionId, System};
+use crate::image::{Grain, PieceHash, Pieces};
 use crate::io_fault::{FaultKind, IoFault};
 use crate::lane::{LaneEnd, LaneNumber, Link, Patience};
 use crate::limits::WINDOW_DEFAULT_BYTES;
@@ -187,6 +188,10 @@ pub(crate) fn one_of_each() -> Vec<Request> {
     let basis = Basis { signatures, seed: seed_of_sums, update: Update::InPlace };
     let names = ["a", "b"].map(|name| Name::new(name).expect("it is one component"));
     let names = List::new(names.into()).expect("they are few");
+    let image = OperatorPath::new("/dev/sda").expect("it is a path");
+    let spans = List::new(vec![span]).expect("it is one");
+    let hash = PieceHash::Xxh3(seed_of_sums);
+    let pieces = Pieces { grain: Grain::Block, hash, image_bytes: 100 };
     vec![
         Request::OpenRoot { path, access },
         Request::OpenFile { file: named.clone() },
@@ -212,6 +217,9 @@ pub(crate) fn one_of_each() -> Vec<Request> {
         Request::Sign { signature: signature.clone() },
         Request::Renew { file: named, wants, old: OldFile { signature, seed: seed_of_sums }, room },
         Request::FetchSome { dir, names, atime, wants, room },
+        Request::OpenImage { path: image },
+        Request::Digests { file, spans: spans.clone(), pieces },
+        Request::ReadBlocks { file, spans },
     ]
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::bounded::Name;
+use crate::image::{DigestRun, DigestRuns, Spans};
 use crate::request::Request;
 use crate::response::{Piece, Reply};
 use crate::seen::{Page, PageEnd};
@@ -55,6 +56,13 @@ enum Stage {
     Digest {
         bytes: usize,
     },
+    OpenedImage,
+    /// So many digests of this length.
+    Digests {
+        count: u64,
+        bytes: usize,
+    },
+    Blocks(Spans),
     Operations {
         is_begun: bool,
     },
@@ -101,6 +109,13 @@ impl Grammar {
                 Stage::Extents { from: start, to: start, end }
             }
             Request::Hash { algorithm, .. } => Stage::Digest { bytes: algorithm.digest_bytes() },
+            Request::OpenImage { .. } => Stage::OpenedImage,
+            Request::Digests { spans, pieces, .. } => Stage::Digests {
+                // Of more than there may be none are told.
+                count: pieces.grain.count_in(spans.as_slice()).unwrap_or(u64::MAX),
+                bytes: pieces.digest_bytes(),
+            },
+            Request::ReadBlocks { spans, .. } => Stage::Blocks(spans.clone()),
             Request::Delta { .. } => Stage::Operations { is_begun: false },
             Request::LookAtMount { .. } => Stage::Mount,
             Request::Measure { .. } => Stage::Size,
@@ -182,6 +197,7 @@ impl Stage {
             | (Self::Opened, Reply::Opened(_))
             | (Self::Mount, Reply::Mount(_))
             | (Self::Size, Reply::Size(_))
+            | (Self::OpenedImage, Reply::OpenedImage(_))
             | (Self::OwnerName, Reply::OwnerName(_))
             | (Self::Operations { is_begun: true }, Reply::Sum(_))
             | (
@@ -195,6 +211,16 @@ impl Stage {
             }
             (Self::Digest { .. }, Reply::Digest(_)) => {
                 return Err("is a digest of another length than its algorithm has");
+            }
+            (Self::Digests { count, bytes }, Reply::Digests(runs)) => {
+                if digests_in(runs, bytes) != Some(count) {
+                    return Err("has other digests than were asked for");
+                }
+                Self::Over
+            }
+            (Self::Blocks(spans), Reply::Blocks(told)) => {
+                let end = told.bytes_in(spans.as_slice());
+                Self::FetchingSome { to: 0, end: end.ok_or("tells of blocks not asked for")? }
             }
             (Self::Files { count }, Reply::Files { files, .. }) => {
                 if files.as_slice().len() != count {
@@ -248,6 +274,21 @@ fn ascending(mut after: Option<Name>, page: &Page) -> Result<Option<Name>, &'sta
         after = Some(entry.name.clone());
     }
     Ok(after)
+}
+
+/// How many digests of a length are told; `None` if they are none of this length.
+fn digests_in(runs: &DigestRuns, bytes: usize) -> Option<u64> {
+    runs.as_slice().iter().try_fold(0_u64, |sum, run| {
+        let count = match run {
+            DigestRun::Zeros(0) => return None,
+            DigestRun::Zeros(count) => *count,
+            DigestRun::Digests(digests) => {
+                let length = digests.as_bytes().len();
+                length.is_multiple_of(bytes).then_some((length / bytes) as u64)?
+            }
+        };
+        sum.checked_add(count)
+    })
 }
 
 /// Which parts of what is to be read have come.

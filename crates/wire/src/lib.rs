@@ -47,6 +47,9 @@ mod packing;
 /// A lane: its greeting, its frames, and whether it is alive.
 mod lane;
 
+/// What is asked and told of images.
+mod image;
+
 /// Errors as data.
 mod io_fault;
 
@@ -77,6 +80,9 @@ mod control;
 /// How further lanes come about.
 mod lane_talk;
 
+/// Memory of bodies.
+pub mod spare;
+
 /// What ends a session.
 mod violation;
 
@@ -92,15 +98,19 @@ mod testing;
 #[cfg(test)]
 mod simulation;
 
-pub use answer::{Answer, Detailed, Fetched, FetchedSome, Outcome, ReadContent};
+pub use answer::{Answer, Detailed, Fetched, FetchedSome, Outcome, ReadBlocks, ReadContent};
 pub use bounded::{
-    AttributeName, AttributeValue, Digest, EventBytes, LinkText, List, Name, OperatorPath,
-    OutcomeBytes, OwnerName, ProgressBytes, Signature, Text, WorkPiece,
+    AttributeName, AttributeValue, BlockMap, Digest, Digests, EventBytes, LinkText, List, Name,
+    OperatorPath, OutcomeBytes, OwnerName, ProgressBytes, Signature, Text, WorkPiece,
 };
 pub use codec::Malformed;
 pub use control::{Control, ControlError, Failure, FailureKind, Role, Task, Told};
 pub use frame::{Content, Flags, Frame, FrameKind, Header, Outgoing, RequestId, Topic};
 pub use greeting::{Capacity, Features, Hello, Opening, REVISION, SessionId, System};
+pub use image::{
+    BLOCK_BYTES, BlocksTold, DigestRun, DigestRuns, Grain, Ground, OpenedImage, PieceHash, Pieces,
+    Spans,
+};
 pub use io_fault::{FaultKind, IoFault};
 pub use lane::{LaneEnd, LaneNumber, Link, Patience};
 pub use lane_talk::{

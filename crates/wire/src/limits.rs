@@ -52,6 +52,21 @@ pub const EXTENTS: usize = 8 * 1024;
 /// Files in one request to fetch some.
 pub const FETCHED_FILES: usize = 64;
 
+/// Spans in one request for digests or blocks.
+pub const DIGEST_SPANS: usize = 4096;
+
+/// Digests in one response: with all else that stands there they fit one frame.
+pub const DIGESTS: usize = 4096;
+
+/// Bits for the blocks of one response: as many as the longest has, and one more for each span.
+pub const BLOCK_MAP_BYTES: usize = (READ_BYTES as usize / 4096 + DIGEST_SPANS) / 8;
+
+/// What the bytes of an image are stored in: disks below disks. Of more it is not known all.
+pub const GROUNDS: usize = 256;
+
+/// Where something is mounted, as it is shown.
+pub const MOUNT_POINT_BYTES: usize = 4096;
+
 /// What a file that is fetched with others takes of their room beside its content and its attributes: what
 /// it is before and after.
 pub const FETCHED_FILE_COST_BYTES: u32 = 512;

@@ -9,6 +9,7 @@ use std::ops::Range;
 use crate::bounded::{List, Name, OperatorPath, Signature};
 use crate::codec::{Codec, Malformed, Reader, choice, record};
 use crate::frame::RequestId;
+use crate::image::{self, Pieces, Spans};
 use crate::limits::{
     self, BASIS_SIGNATURES, CLOSED_HANDLES, FETCHED_FILES, LIST_ROOM_LEAST_BYTES, READ_BYTES,
     ROOM_BYTES,
@@ -159,6 +160,11 @@ impl Span {
     /// The range.
     pub fn range(self) -> Range<u64> {
         self.start..self.end
+    }
+
+    /// How long it is.
+    pub fn bytes(self) -> u64 {
+        self.end - self.start
     }
 }
 
@@ -388,6 +394,13 @@ pub enum Request {
         wants: Wants,
         room: Room<0>,
     },
+    /// Opens an image that the user named: links are followed, once, here. *`OpenedImage`.*
+    OpenImage { path: OperatorPath },
+    /// Asks for the digests of parts of a file that is an image. Each begins where a piece of the grain does,
+    /// and ends so, or with the image. *Digests.*
+    Digests { file: Handle, spans: Spans, pieces: Pieces },
+    /// Reads parts of a file, but for what is zeros there. *Blocks.*
+    ReadBlocks { file: Handle, spans: Spans },
 }
 
 choice!(Request, "request":
@@ -413,6 +426,9 @@ choice!(Request, "request":
     20 => Sign { signature },
     21 => Renew { file, wants, old, room },
     22 => FetchSome { dir, names, atime, wants, room },
+    23 => OpenImage { path },
+    24 => Digests { file, spans, pieces },
+    25 => ReadBlocks { file, spans },
 );
 
 impl Request {
@@ -423,7 +439,7 @@ impl Request {
             | Self::OpenChild { .. }
             | Self::OpenParent { .. }
             | Self::Reopen { .. } => Some(HandleKind::Directory),
-            Self::OpenFile { .. } => Some(HandleKind::File),
+            Self::OpenFile { .. } | Self::OpenImage { .. } => Some(HandleKind::File),
             Self::Sign { .. } => Some(HandleKind::Signature),
             _ => None,
         }
@@ -446,6 +462,7 @@ impl Request {
     pub fn uses(&self) -> Option<(Handle, HandleKind)> {
         let (handle, kind) = match self {
             Self::OpenRoot { .. }
+            | Self::OpenImage { .. }
             | Self::Close { .. }
             | Self::OwnerName { .. }
             | Self::Sign { .. } => return None,
@@ -465,6 +482,8 @@ impl Request {
             | Self::Delta { file, .. }
             | Self::LookAtFile { file, .. }
             | Self::Measure { file }
+            | Self::Digests { file, .. }
+            | Self::ReadBlocks { file, .. }
             | Self::Hash { of: ContentOf::Open(file), .. } => (*file, HandleKind::File),
         };
         Some((handle, kind))
@@ -478,6 +497,7 @@ impl Request {
                 | Self::FetchSome { .. }
                 | Self::Renew { .. }
                 | Self::Read { .. }
+                | Self::ReadBlocks { .. }
                 | Self::Delta { .. }
         )
     }
@@ -496,6 +516,9 @@ impl Request {
             Self::Read { span, .. } => {
                 u32::try_from(span.end - span.start).ok().filter(|length| *length <= READ_BYTES)?
             }
+            Self::OpenImage { .. } => image::OPENED_IMAGE_BYTES,
+            Self::Digests { spans, pieces, .. } => image::digests_room(spans.as_slice(), pieces)?,
+            Self::ReadBlocks { spans, .. } => image::blocks_room(spans.as_slice())?,
             _ => 0,
         };
         Some(limits::credit_for(content_bytes))

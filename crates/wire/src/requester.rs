@@ -347,7 +347,9 @@ impl Requester {
         checked.map_err(|why| Violation::WrongResponse { id, why })?;
         if asked.whose == Whose::Callers {
             progress.partial.add(piece);
-        } else if let Piece::Reply(Reply::Opened(_) | Reply::Fault(_)) = piece {
+        } else if let Piece::Reply(Reply::Opened(_) | Reply::OpenedImage(_) | Reply::Fault(_)) =
+            piece
+        {
             progress.partial.add(piece);
         }
         Ok(if is_last { self.complete(id, lane) } else { None })

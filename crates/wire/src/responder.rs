@@ -438,7 +438,8 @@ impl Responder {
             _ => FAULT_COST_BYTES,
         };
         // What is opened by nothing but being kept is answered by no more than that it is.
-        let is_opened = matches!(piece, Piece::Reply(Reply::Opened(_) | Reply::Done));
+        let is_opened =
+            matches!(piece, Piece::Reply(Reply::Opened(_) | Reply::OpenedImage(_) | Reply::Done));
         let flags = if is_last { Flags::LAST } else { Flags::empty() };
         let header = Header { flags, attempt, id, ..Header::plain(FrameKind::Response) };
         let (outgoing, byte_count) = packed.into_outgoing(header);

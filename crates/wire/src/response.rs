@@ -5,6 +5,7 @@ use model::Metadata;
 use crate::bounded::{Digest, List, OwnerName};
 use crate::codec::{Codec, Malformed, Reader, choice, encode, record};
 use crate::frame::{Content, Frame, FrameKind, Header, Outgoing};
+use crate::image::{BlocksTold, DigestRuns, OpenedImage};
 use crate::io_fault::IoFault;
 use crate::limits::{EXTENTS, FETCHED_FILES};
 use crate::packing::Unpacker;
@@ -177,6 +178,12 @@ pub enum Reply {
         /// Of their content, one behind the other; it follows.
         sum: ContentSum,
     },
+    /// An image is open, and this is what was opened.
+    OpenedImage(Box<OpenedImage>),
+    /// Digests, in the order of what was asked for.
+    Digests(DigestRuns),
+    /// Blocks, of which those follow that are not zeros.
+    Blocks(BlocksTold),
 }
 
 choice!(Reply, "reply":
@@ -195,6 +202,9 @@ choice!(Reply, "reply":
     12 => OwnerName(name),
     13 => Sum(sum),
     14 => Files { files, sum },
+    15 => OpenedImage(image),
+    16 => Digests(runs),
+    17 => Blocks(told),
 );
 
 /// Length of the offset before data.

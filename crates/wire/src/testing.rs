@@ -5,12 +5,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::bounded::{
-    AttributeName, AttributeValue, Digest, EventBytes, LinkText, List, Name, OperatorPath,
-    OutcomeBytes, OwnerName, ProgressBytes, Signature, Text, WorkPiece,
+    AttributeName, AttributeValue, BlockMap, Digest, Digests, EventBytes, LinkText, List, Name,
+    OperatorPath, OutcomeBytes, OwnerName, ProgressBytes, Signature, Text, WorkPiece,
 };
 use crate::control::{Failure, FailureKind, Message, Task};
 use crate::frame::RequestId;
 use crate::greeting::SessionId;
+use crate::image::{BlocksTold, DigestRun, Grain, Ground, OpenedImage, PieceHash, Pieces};
 use crate::io_fault::{FaultKind, IoFault, KINDS_OF_IO};
 use crate::lane_talk::{
     AddressFamily, Fingerprint, LaneCount, LaneKind, LaneOffer, LaneRefusal, LaneTalk, LaneWanted,
@@ -288,6 +289,59 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
                 room
             }
         ),
+        bytes(1..60, OperatorPath::new).prop_map(|path| Request::OpenImage { path }),
+        (handle(), list(span()), pieces()).prop_map(|(file, spans, pieces)| Request::Digests {
+            file,
+            spans,
+            pieces
+        }),
+        (handle(), list(span())).prop_map(|(file, spans)| Request::ReadBlocks { file, spans }),
+    ]
+}
+
+fn pieces() -> impl Strategy<Value = Pieces> {
+    let grain = prop::sample::select(vec![Grain::Unit, Grain::Part, Grain::Block]);
+    let hash = prop::option::of(any::<[u8; 32]>()).prop_map(|seed| match seed {
+        Some(seed) => PieceHash::Xxh3(DeltaSeed(seed)),
+        None => PieceHash::Blake3,
+    });
+    (grain, hash, any::<u64>()).prop_map(|(grain, hash, image_bytes)| Pieces {
+        grain,
+        hash,
+        image_bytes,
+    })
+}
+
+fn ground() -> impl Strategy<Value = Ground> {
+    prop_oneof![
+        any::<(u32, u32)>().prop_map(|(major, minor)| Ground::Device { major, minor }),
+        any::<(u64, u64)>().prop_map(|(dev, ino)| Ground::File { dev, ino }),
+    ]
+}
+
+fn opened_image() -> impl Strategy<Value = OpenedImage> {
+    let grounds = (any::<Option<[u8; 32]>>(), ground(), list(ground()), prop::option::of(ground()));
+    let rest = (metadata(), any::<u64>(), any::<bool>(), prop::option::of(text()), grounds);
+    rest.prop_map(|(metadata, bytes, is_rotational, mounted_at, grounds)| {
+        let (kernel, ground, grounds, shown) = grounds;
+        OpenedImage {
+            metadata,
+            changed_at: metadata.mtime,
+            bytes,
+            is_rotational,
+            mounted_at,
+            kernel,
+            ground,
+            grounds,
+            shown,
+        }
+    })
+}
+
+fn digest_run() -> impl Strategy<Value = DigestRun> {
+    prop_oneof![
+        any::<u64>().prop_map(DigestRun::Zeros),
+        bytes(1..90, Digests::new).prop_map(DigestRun::Digests),
     ]
 }
 
@@ -324,6 +378,10 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
         sum().prop_map(Reply::Sum),
         (list(prop::option::of(fetched_file())), sum())
             .prop_map(|(files, sum)| Reply::Files { files, sum }),
+        opened_image().prop_map(|image| Reply::OpenedImage(Box::new(image))),
+        list(digest_run()).prop_map(Reply::Digests),
+        (bytes(0..90, BlockMap::new), sum())
+            .prop_map(|(filled, sum)| Reply::Blocks(BlocksTold { filled, sum })),
     ]
 }
 
@@ -356,7 +414,12 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
     let door = vec(any::<u8>(), PASS_BYTES)
         .prop_map(|bytes| LaneTalk::Door(Pass(bytes.try_into().expect("they are as many"))));
     let talk = prop_oneof![offer, wanted, number, refusal, hampered, logins, door];
-    let task = prop::sample::select(vec![Task::ServeSource, Task::RunDestination]);
+    let task = prop::sample::select(vec![
+        Task::ServeSource,
+        Task::RunDestination,
+        Task::ServeImage,
+        Task::BringImage,
+    ]);
     let why = prop::sample::select(vec![
         FailureKind::Violation,
         FailureKind::Refused,

@@ -21,6 +21,19 @@ pub(super) struct Typed {
 }
 
 impl Typed {
+    /// Whether an option is about this.
+    pub(super) fn knows(opt: Opt) -> bool {
+        matches!(
+            opt,
+            Opt::Compress
+                | Opt::OldCompress
+                | Opt::NewCompress
+                | Opt::CompressChoice
+                | Opt::CompressLevel
+                | Opt::SkipCompress
+        )
+    }
+
     pub(super) fn take(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
         match flag.opt {
             Opt::Compress | Opt::OldCompress | Opt::NewCompress => self.asked = flag.is_on(),

@@ -62,6 +62,26 @@ pub(super) struct Typed {
 }
 
 impl Typed {
+    /// Whether an option is about this.
+    pub(super) fn knows(opt: Opt) -> bool {
+        matches!(
+            opt,
+            Opt::Rsh
+                | Opt::RsyncPath
+                | Opt::NoUpload
+                | Opt::RemoteSudo
+                | Opt::Ipv4
+                | Opt::Ipv6
+                | Opt::Contimeout
+                | Opt::Timeout
+                | Opt::Lanes
+                | Opt::LaneKind
+                | Opt::LanePorts
+                | Opt::LanesFrom
+                | Opt::Reconnect
+        )
+    }
+
     pub(super) fn take(&mut self, flag: &RawFlag) -> Result<(), Refusal> {
         let on = flag.is_on();
         match flag.opt {

@@ -3,6 +3,9 @@
 //! Each run begins with the same old image, made anew; what came of it is compared with the source byte
 //! by byte, but for the one of 64 GiB. Only the run itself is timed.
 
+/// Another host.
+mod far;
+
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
@@ -12,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use self::far::{Cost, Far, which};
 use super::Options;
 use super::measure::{self, Sample, Stop};
 use super::stats::{Spread, rotated};
@@ -33,6 +37,8 @@ enum Images {
     ZerosNew,
     /// 64 GiB with 10 MiB of data, and no target.
     Sparse,
+    /// 256 MiB that has moved: bytes were put in front of it.
+    Shifted,
 }
 
 struct Case {
@@ -41,72 +47,147 @@ struct Case {
     images: Images,
     /// How many times as fast as rsync we want to be.
     aim: Option<f64>,
+    /// To another host, by ssh, and what may go over the wire at most.
+    far: Option<Most>,
 }
 
-const CASES: [Case; 5] = [
-    Case {
-        name: "blocks-noop",
-        title: "1 GiB, nothing to do",
-        images: Images::Equal,
-        aim: Some(3.0),
-    },
-    Case {
-        name: "blocks-1-percent",
-        title: "1 GiB, 1 % of its 4 KiB blocks changed",
-        images: Images::OnePercent,
-        aim: None,
-    },
-    Case {
-        name: "blocks-zeros",
-        title: "1 GiB of which 90 % are zeros, onto zeros without holes",
-        images: Images::ZerosOntoZeros,
-        aim: None,
-    },
-    Case {
-        name: "blocks-zeros-new",
-        title: "1 GiB of which 90 % are zeros, to a new file",
-        images: Images::ZerosNew,
-        aim: None,
-    },
-    Case {
-        name: "blocks-sparse",
-        title: "64 GiB with 10 MiB of data, to a new file",
-        images: Images::Sparse,
-        aim: None,
-    },
+/// What may go over the wire.
+#[derive(Clone, Copy, Debug)]
+enum Most {
+    Bytes(u64),
+    /// Of the bytes that are to be brought over.
+    Times(f64, u64),
+}
+
+const ONE_PERCENT_BYTES: u64 = 1024 * MIB / 100;
+const TEN_PERCENT_BYTES: u64 = 103 * MIB;
+
+const CASES: [Case; 10] = [
+    case("blocks-noop", "1 GiB, nothing to do", Images::Equal).aimed(3.0),
+    case("blocks-1-percent", "1 GiB, 1 % of its 4 KiB blocks changed", Images::OnePercent),
+    case(
+        "blocks-zeros",
+        "1 GiB of which 90 % are zeros, onto zeros without holes",
+        Images::ZerosOntoZeros,
+    ),
+    case("blocks-zeros-new", "1 GiB of which 90 % are zeros, to a new file", Images::ZerosNew),
+    case("blocks-sparse", "64 GiB with 10 MiB of data, to a new file", Images::Sparse),
+    case("blocks-ssh-noop", "1 GiB, nothing to do, by ssh", Images::Equal)
+        .far(Most::Bytes(40 << 10)),
+    case(
+        "blocks-ssh-1-percent",
+        "1 GiB, 1 % of its 4 KiB blocks changed, by ssh",
+        Images::OnePercent,
+    )
+    .far(Most::Times(1.15, ONE_PERCENT_BYTES)),
+    case(
+        "blocks-ssh-zeros",
+        "1 GiB of which 90 % are zeros, onto zeros without holes, by ssh",
+        Images::ZerosOntoZeros,
+    )
+    .far(Most::Times(1.001, TEN_PERCENT_BYTES)),
+    case(
+        "blocks-ssh-zeros-new",
+        "1 GiB of which 90 % are zeros, to a new file, by ssh",
+        Images::ZerosNew,
+    )
+    .far(Most::Times(1.001, TEN_PERCENT_BYTES)),
+    case("blocks-ssh-shifted", "256 MiB with 1000 bytes put in front, by ssh", Images::Shifted)
+        .far(Most::Bytes(300_000)),
 ];
+
+const fn case(name: &'static str, title: &'static str, images: Images) -> Case {
+    Case { name, title, images, aim: None, far: None }
+}
+
+impl Case {
+    const fn aimed(mut self, aim: f64) -> Self {
+        self.aim = Some(aim);
+        self
+    }
+
+    const fn far(mut self, most: Most) -> Self {
+        self.far = Some(most);
+        self
+    }
+}
 
 /// A tool, how it is called, and whether a huge sparse image is too much for it.
 struct Tool {
     name: &'static str,
-    /// With `SRC` and `DST` for the images.
+    /// With `SRC` and `DST` for the images, and `OURS` for the program to be measured.
     line: &'static str,
+    /// To another host: `HOST`, and `SHELL` for what is given to `-e`.
+    far_line: Option<&'static str>,
     reads_holes: bool,
 }
 
-const TOOLS: [Tool; 8] = [
-    Tool { name: "rsync", line: "rsync -I --inplace --no-whole-file SRC DST", reads_holes: true },
-    Tool { name: "lanesync", line: "lanesync blocks --truncate SRC DST", reads_holes: false },
+const TOOLS: [Tool; 9] = [
     Tool {
-        name: "lanesync, no digest",
-        line: "lanesync blocks --truncate --no-digest SRC DST",
+        name: "rsync",
+        line: "rsync -I --inplace --no-whole-file SRC DST",
+        far_line: Some("rsync -I --inplace --no-whole-file -e SHELL SRC HOST:DST"),
+        reads_holes: true,
+    },
+    Tool {
+        name: "rsync, not in place",
+        line: "rsync -I --no-whole-file SRC DST",
+        far_line: Some("rsync -I --no-whole-file -e SHELL SRC HOST:DST"),
+        reads_holes: true,
+    },
+    Tool {
+        name: "lanesync",
+        line: "OURS blocks --truncate SRC DST",
+        far_line: Some("OURS blocks --truncate --agent-path=OURS -e SHELL SRC HOST:DST"),
         reads_holes: false,
     },
-    Tool { name: "cp", line: "cp --sparse=always SRC DST", reads_holes: false },
-    Tool { name: "rblocksync3", line: "rblocksync3 --truncate SRC DST", reads_holes: true },
-    Tool { name: "blocksync-fast", line: "blocksync-fast -s SRC -d DST", reads_holes: true },
+    Tool {
+        name: "lanesync, no digest",
+        line: "OURS blocks --truncate --no-digest SRC DST",
+        far_line: None,
+        reads_holes: false,
+    },
+    Tool { name: "cp", line: "cp --sparse=always SRC DST", far_line: None, reads_holes: false },
+    Tool {
+        name: "rblocksync3",
+        line: "rblocksync3 --truncate SRC DST",
+        far_line: Some("rblocksync3 --truncate SRC HOST:DST"),
+        reads_holes: true,
+    },
+    Tool {
+        name: "blocksync-fast",
+        line: "blocksync-fast -s SRC -d DST",
+        far_line: None,
+        reads_holes: true,
+    },
     Tool {
         name: "bdsync",
         line: "sh -c 'bdsync \"bdsync --server\" SRC DST | bdsync --patch=DST'",
+        far_line: Some(
+            "sh -c 'bdsync \"ssh HOST bdsync --server\" SRC DST | ssh HOST bdsync --patch=DST'",
+        ),
         reads_holes: true,
     },
-    Tool { name: "diskrsync", line: "diskrsync SRC DST", reads_holes: true },
+    Tool {
+        name: "diskrsync",
+        line: "diskrsync SRC DST",
+        far_line: Some("diskrsync SRC HOST:DST"),
+        reads_holes: true,
+    },
 ];
+
+impl Tool {
+    fn line(&self, case: &Case) -> Option<&'static str> {
+        if case.far.is_some() { self.far_line } else { Some(self.line) }
+    }
+}
 
 /// What came of a tool.
 struct Row<'a> {
     tool: &'a Tool,
+    line: &'static str,
     samples: Vec<Sample>,
+    costs: Vec<Cost>,
     allocated_bytes: u64,
     failure: Option<String>,
 }
@@ -132,13 +213,18 @@ pub(super) fn run(options: &Options, ours: Option<&Path>, stop: &Stop) -> Result
     ensure!(!chosen.is_empty(), "no scenario begins so; see --list");
     let (tools, absent): (Vec<_>, Vec<_>) = TOOLS.iter().partition(|tool| is_there(tool, ours));
     let mut document = String::new();
-    for case in chosen {
+    for case in &chosen {
         eprintln!("bench: {}: {}", case.name, case.title);
-        let bench = Bench { work: &work, options, ours, stop, case };
+        let far = case.far.map(|_| Far::new(&work)).transpose()?;
+        let bench = Bench { work: &work, options, ours, stop, case, far };
         document.push_str(&bench.run(&tools)?);
     }
     for tool in &tools {
-        writeln!(document, "- {}: `{}`", tool.name, tool.line)?;
+        let is_run = |is_far: bool| chosen.iter().any(|case| case.far.is_some() == is_far);
+        let lines = [is_run(false).then_some(tool.line), tool.far_line.filter(|_| is_run(true))];
+        for line in lines.into_iter().flatten() {
+            writeln!(document, "- {}: `{}`", tool.name, line.replace("OURS", "lanesync"))?;
+        }
     }
     if !absent.is_empty() {
         let names: Vec<_> = absent.iter().map(|tool| tool.name).collect();
@@ -148,13 +234,11 @@ pub(super) fn run(options: &Options, ours: Option<&Path>, stop: &Stop) -> Result
 }
 
 fn is_there(tool: &Tool, ours: Option<&Path>) -> bool {
-    let program = tool.line.split(' ').next().unwrap_or_default();
-    if program == "lanesync" {
-        return ours.is_some();
+    match tool.line.split(' ').next().unwrap_or_default() {
+        "OURS" => ours.is_some(),
+        "sh" => which(tool.name).is_some(),
+        program => which(program).is_some(),
     }
-    let program = if program == "sh" { tool.name } else { program };
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
 struct Bench<'a> {
@@ -163,13 +247,19 @@ struct Bench<'a> {
     ours: Option<&'a Path>,
     stop: &'a Stop,
     case: &'a Case,
+    far: Option<Far>,
 }
 
 impl Bench<'_> {
-    fn run(&self, tools: &[&Tool]) -> Result<String> {
-        let is_fit = |tool: &&&Tool| self.case.images != Images::Sparse || !tool.reads_holes;
-        let new = |tool| Row { tool, samples: Vec::new(), allocated_bytes: 0, failure: None };
-        let mut rows: Vec<Row<'_>> = tools.iter().filter(is_fit).map(|tool| new(*tool)).collect();
+    fn run(&self, tools: &[&'static Tool]) -> Result<String> {
+        let is_fit = |tool: &&Tool| self.case.images != Images::Sparse || !tool.reads_holes;
+        let row = |tool: &'static Tool| {
+            let line = tool.line(self.case)?;
+            let (samples, costs) = (Vec::new(), Vec::new());
+            Some(Row { tool, line, samples, costs, allocated_bytes: 0, failure: None })
+        };
+        let fit = tools.iter().copied().filter(is_fit);
+        let mut rows: Vec<Row<'_>> = fit.filter_map(row).collect();
         self.make()?;
         for round in 0..=self.options.runs {
             for place in rotated(rows.len(), round) {
@@ -188,6 +278,34 @@ impl Bench<'_> {
         self.work.join(name)
     }
 
+    /// What a line stands for.
+    fn command(&self, line: &str) -> Command {
+        let far_target = self.path("target").display().to_string();
+        let ours = self.ours.map(|path| path.display().to_string()).unwrap_or_default();
+        let fill_in = |text: &str| {
+            let text = match &self.far {
+                Some(far) => far.fill_in(text).replace("DST", &far_target),
+                None => text.replace("DST", "target"),
+            };
+            text.replace("SRC", "source").replace("OURS", &ours)
+        };
+        let mut command = if let Some((_, script)) = line.split_once(" '") {
+            let mut command = Command::new("sh");
+            command.arg("-c").arg(fill_in(script.trim_end_matches('\'')));
+            command
+        } else {
+            let mut words = line.split(' ');
+            let mut command = Command::new(fill_in(words.next().unwrap_or_default()));
+            command.args(words.map(|word| match &self.far {
+                Some(far) if word == "SHELL" => far.shell().to_owned(),
+                _ => fill_in(word),
+            }));
+            command
+        };
+        command.current_dir(self.work);
+        command
+    }
+
     fn one_run(&self, round: usize, row: &mut Row<'_>) -> Result<()> {
         let (source, target) = (self.path("source"), self.path("target"));
         fs::remove_file(&target).ok();
@@ -197,23 +315,16 @@ impl Bench<'_> {
             copy(&source, Path::new("/dev/null"))?;
         }
         rustix::fs::sync();
-        let place = |text: &str| text.replace("SRC", "source").replace("DST", "target");
-        let line = place(row.tool.line);
-        let mut command = if let Some((_, script)) = line.split_once(" '") {
-            let mut command = Command::new("sh");
-            command.args(["-c", script.trim_end_matches('\'')]);
-            command
-        } else {
-            let mut words = line.split(' ');
-            let program = words.next().unwrap_or_default();
-            let ours = self.ours.filter(|_| program == "lanesync");
-            let mut command = Command::new(ours.unwrap_or(Path::new(program)));
-            command.args(words);
-            command
+        let (mut command, log) = (self.command(row.line), self.path("output"));
+        let measure =
+            |command: &mut Command| measure::run(command, &log, self.options.timeout, self.stop);
+        let (sample, cost) = match &self.far {
+            None => (measure(&mut command)?, None),
+            Some(far) => {
+                let (sample, cost) = far.run(&mut command, measure)?;
+                (sample, Some(cost))
+            }
         };
-        command.current_dir(self.work);
-        let log = self.path("output");
-        let sample = measure::run(&mut command, &log, self.options.timeout, self.stop)?;
         if let Some(failure) = sample.failure {
             row.failure = Some(failure);
             return Ok(());
@@ -227,6 +338,7 @@ impl Bench<'_> {
         row.allocated_bytes = fs::metadata(&target)?.blocks() * 512;
         if round > 0 {
             row.samples.push(sample);
+            row.costs.extend(cost);
         }
         Ok(())
     }
@@ -249,6 +361,17 @@ impl Bench<'_> {
                 for start in (0..bytes).step_by(10 * usize::try_from(MIB)?) {
                     fill(&source, start..bytes.min(start + MIB), &mut state)?;
                 }
+            }
+            Images::Shifted => {
+                const IN_FRONT_BYTES: u64 = 1000;
+                let bytes = bytes / 4;
+                fill(&source, 0..bytes + IN_FRONT_BYTES, &mut state)?;
+                let mut tail = Command::new("sh");
+                let script = format!("tail -c {bytes} source > old");
+                ensure!(
+                    run_quietly(tail.args(["-c", &script]).current_dir(self.work))?,
+                    "{script}"
+                );
             }
             Images::Sparse => {
                 source.set_len(64 << 30)?;
@@ -328,37 +451,66 @@ fn table(case: &Case, rows: &[Row<'_>]) -> String {
     if let Some(aim) = case.aim {
         let _infallible = writeln!(text, "Aim: {aim} times rsync.\n");
     }
-    text.push_str("| tool | wall s | min-max | rsync = 1 | CPU s | allocated MiB |\n|---|---|---|---|---|---|\n");
-    let wall = |row: &Row<'_>| Spread::of(row.samples.iter().map(|it| it.wall.as_secs_f64()));
-    let rsync = rows.iter().find(|row| row.tool.name == "rsync");
+    if let Some(most) = case.far {
+        let _infallible = match most {
+            Most::Bytes(bytes) => writeln!(text, "Aim: at most {} KB on the wire.\n", kb(bytes)),
+            Most::Times(times, bytes) => {
+                writeln!(text, "Aim: at most {times} times {} KB on the wire.\n", kb(bytes))
+            }
+        };
+        text.push_str(
+            "| tool | wall s | min-max | rsync = 1 | CPU s of both ends | KB on the wire | allocated MiB |\n\
+             |---|---|---|---|---|---|---|\n",
+        );
+    } else {
+        text.push_str(
+            "| tool | wall s | min-max | rsync = 1 | CPU s | allocated MiB |\n|---|---|---|---|---|---|\n",
+        );
+    }
+    let rsync = rows.iter().find(|row| row.tool.name == "rsync" && row.failure.is_none());
     for row in rows {
-        let name = row.tool.name;
-        if let Some(failure) = &row.failure {
-            let _infallible =
-                writeln!(text, "| {name} | FAILED | {} | | | |", failure.replace('|', "/"));
-            continue;
-        }
-        let of = |sample: &Sample| -> Duration { sample.user + sample.sys };
-        let cpu = Spread::of(row.samples.iter().map(|it| of(it).as_secs_f64()));
-        let (Some(wall), Some(cpu)) = (wall(row), cpu) else { continue };
-        let ratio = rsync.filter(|rsync| rsync.failure.is_none()).and_then(|rsync| {
-            let pairs = rsync.samples.iter().zip(&row.samples);
+        let line = match &row.failure {
+            Some(why) => format!("| {} | FAILED | {} |", row.tool.name, why.replace('|', "/")),
+            None => row.shown(rsync).unwrap_or_default(),
+        };
+        let _infallible = writeln!(text, "{line}");
+    }
+    text.push('\n');
+    text
+}
+
+fn kb(bytes: u64) -> String {
+    format!("{}", bytes.div_ceil(1000))
+}
+
+impl Row<'_> {
+    /// A line of the table; `None` without a round.
+    fn shown(&self, rsync: Option<&Self>) -> Option<String> {
+        let wall = Spread::of(self.samples.iter().map(|it| it.wall.as_secs_f64()))?;
+        let own = self.samples.iter().map(|it| it.user + it.sys);
+        let both = self.costs.iter().map(|cost| cost.cpu);
+        let cpu: Vec<Duration> = if self.costs.is_empty() { own.collect() } else { both.collect() };
+        let cpu = Spread::of(cpu.iter().map(Duration::as_secs_f64))?;
+        let ratio = rsync.and_then(|rsync| {
+            let pairs = rsync.samples.iter().zip(&self.samples);
             Spread::of(pairs.map(|(base, own)| base.wall.as_secs_f64() / own.wall.as_secs_f64()))
         });
         let ratio =
             ratio.map_or_else(|| "-".to_owned(), |ratio| format!("**{:.2}**", ratio.median));
-        let _infallible = writeln!(
-            text,
-            "| {name} | {:.3} | {:.3}-{:.3} | {ratio} | {:.2} | {} |",
+        let mut wire: Vec<u64> = self.costs.iter().map(|cost| cost.wire_bytes).collect();
+        wire.sort_unstable();
+        let wire = wire.get(wire.len() / 2).map(|bytes| format!(" {} |", kb(*bytes)));
+        Some(format!(
+            "| {} | {:.3} | {:.3}-{:.3} | {ratio} | {:.2} |{} {} |",
+            self.tool.name,
             wall.median,
             wall.min,
             wall.max,
             cpu.median,
-            row.allocated_bytes / MIB,
-        );
+            wire.unwrap_or_default(),
+            self.allocated_bytes / MIB,
+        ))
     }
-    text.push('\n');
-    text
 }
 
 #[cfg(test)]
@@ -377,7 +529,7 @@ mod tests {
     fn a_case_runs_from_its_images_to_its_table() {
         let dir = tempfile::tempdir().unwrap();
         let options = Options {
-            names: vec!["blocks-1".into(), "blocks-zeros".into()],
+            names: vec!["blocks-1".into(), "blocks-zeros".into(), "blocks-ssh-s".into()],
             runs: 1,
             scale: 0.01,
             peers: None,
@@ -387,9 +539,14 @@ mod tests {
             markdown: true,
         };
         let document = run(&options, None, &Stop::on_signals().unwrap()).unwrap();
-        for part in
-            ["blocks-1-percent", "blocks-zeros-new", "| rsync | 0", "| cp | 0", "lanesync, "]
-        {
+        for part in [
+            "blocks-1-percent",
+            "blocks-zeros-new",
+            "| rsync | 0",
+            "| cp | 0",
+            "on the wire",
+            "lanesync, ",
+        ] {
             assert!(document.contains(part), "{part}: {document}");
         }
         assert!(!document.contains("FAILED"), "{document}");

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use delta::image::{UNIT_BYTES, Units};
+use delta::image::UNIT_BYTES;
 use fs::image::{Access, Image};
 use model::blocks::{BlocksJob, BlocksSettings, BlocksSummary, Digest, ReadBack, Sizes};
 use model::{Cause, Gauges, Side, Topic, Verb};
@@ -14,8 +14,9 @@ use super::ends::{self, Ends};
 use super::extents::Map;
 use super::records::{Reader, Record, damaged, number_at};
 use super::scan::{self, UnitDigests};
+use super::source::Source;
 use super::unit::{Buffers, length_of};
-use super::{BlocksError, Work, fault_at, internal, journal, tell};
+use super::{BlocksError, Work, described, fault_at, internal, journal, tell, units_here};
 use crate::run::Surroundings;
 
 /// Brings the target of a job into the state that the delta file, its source, tells of. Says what was done
@@ -77,12 +78,15 @@ fn begin(job: &BlocksJob, around: &Surroundings) -> Result<Begun, BlocksError> {
         .map_err(|error| fault_at(source, Side::Source, Verb::Open, (&error).into()))?;
     let delta = Delta::check(&file, source)?;
     let (target, is_new) = open_target(job, &file, &delta)?;
+    let opened = described::describe(&file)
+        .map_err(|error| fault_at(source, Side::Source, Verb::LookAt, (&error).into()))?;
+    let file = Source::Here(file, Box::new(opened));
     let (target, units) = match target {
         Some(target) => {
             let (target, units) = scan::units_of(target, job, delta.new_bytes, around)?;
             (Some(target), units)
         }
-        None => (None, UnitDigests::from([(0, Units::of(0).begin(0).finish())])),
+        None => (None, UnitDigests::from([(0, units_here(0).begin(0).finish())])),
     };
     let target_bytes = target.as_ref().map_or(0, Image::bytes);
     let root = scan::root_of(target_bytes, &units).ok_or_else(|| internal("a unit is missing"))?;
@@ -98,7 +102,7 @@ fn begin(job: &BlocksJob, around: &Surroundings) -> Result<Begun, BlocksError> {
     }
     refuse_other_length(job, &delta, target.as_ref())?;
     let target = match target {
-        None if !settings.dry_run => Some(ends::make(&job.target, file.metadata().mode)?),
+        None if !settings.dry_run => Some(ends::make(&job.target, file.opened().metadata.mode)?),
         target => target,
     };
     let ends = Ends { source: file, target, image_bytes: delta.new_bytes, target_bytes, is_new };
@@ -109,7 +113,7 @@ fn begin(job: &BlocksJob, around: &Surroundings) -> Result<Begun, BlocksError> {
 /// There is nothing to write, but it may not be on the disk yet, nor the mark gone.
 fn is_there(
     job: &BlocksJob,
-    file: &Image,
+    file: &Source,
     target: &Image,
     (root, around): ([u8; 32], &Surroundings),
 ) -> Result<BlocksSummary, BlocksError> {
@@ -148,7 +152,7 @@ fn open_target(
         ends::refuse_old_file("--undo", settings.undo.as_deref())?;
         return Ok((None, true));
     };
-    ends::refuse_empty_device(path, &target)?;
+    ends::refuse_empty_device(path, target.device().is_some(), target.bytes())?;
     ends::refuse_home_of(file, "delta", path, &target)?;
     ends::refuse_to_write(path, settings.allowed, &target)?;
     ends::refuse_old_file("--undo", settings.undo.as_deref())?;
@@ -204,12 +208,15 @@ impl Work {
         // What changes its length changes the units there, and a single one is no part of a tree.
         let last_shared = self.old_bytes.min(delta.new_bytes) / UNIT_BYTES as u64;
         if self.old_bytes != delta.new_bytes {
-            let is_single = |bytes| Units::of(bytes).count() == 1;
+            let is_single = |bytes| units_here(bytes).count() == 1;
             let keeps_none = is_single(self.old_bytes) || is_single(delta.new_bytes);
             units.retain(|number, _| *number < last_shared && !keeps_none);
         }
         let path = self.job.source.clone();
-        let source = self.source.file();
+        let Source::Here(source, _) = &self.source else {
+            return Err(internal("a delta file lies here"));
+        };
+        let source = source.file();
         // What was found whole a moment ago and is not now was changed.
         let changed = |error| match error {
             BlocksError::Refused(_) => {
@@ -218,7 +225,7 @@ impl Work {
             error => error,
         };
         let mut reader = Reader::begin(source, &path, &FORM).map_err(changed)?;
-        let mut buffers = Buffers::default();
+        let mut buffers = Buffers::of(self.digests.units());
         while let Some(record) = reader.next().map_err(changed)? {
             self.record(&mut buffers, record, &mut units)?;
         }
@@ -262,7 +269,7 @@ impl Work {
                 }
             };
             let old = &mut buffers.old[..length];
-            self.read(Side::Destination, &piece, &extents, old)?;
+            self.read_target(&piece, &extents, old)?;
             self.change(&piece, new, old)?;
         }
         Ok(())
@@ -276,7 +283,7 @@ impl Work {
             units.clear();
         }
         let (mut buffers, map, all) =
-            (Buffers::default(), Map::default(), Units::of(target.bytes()));
+            (Buffers::of(self.digests.units()), Map::default(), units_here(target.bytes()));
         for number in 0..all.count() {
             if units.contains_key(&number) {
                 continue;

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use delta::blocks::{Change, ChangedRun};
-use delta::image::{Digesting, UNIT_BYTES, Units};
+use delta::image::{Digesting, UNIT_BYTES};
 use fs::staging::{Naming, Staging};
 use fs::{Dir, operator};
 use model::blocks::{BlocksSettings, Digest};
@@ -19,7 +19,7 @@ use super::digests::Digests;
 use super::extents::Map;
 use super::records::{Batch, Form, RecordKind, Writer};
 use super::unit::Buffers;
-use super::{BlocksError, Work, fault_at, internal};
+use super::{BlocksError, Work, fault_at, internal, units_here};
 
 pub(super) const FORM: Form = Form {
     magic: b"lanesync delta1\n",
@@ -58,7 +58,7 @@ impl DeltaOut {
         } else {
             new_bytes / UNIT_BYTES as u64
         };
-        let base = Digests::new(Units::of(base_bytes), &settings);
+        let base = Digests::new(units_here(base_bytes), &settings);
         Ok(Self { writer, path: path.to_owned(), dir, name, base, base_bytes, units_compared })
     }
 
@@ -117,7 +117,7 @@ impl Work {
     pub(super) fn finish_delta(&self, mut delta: DeltaOut) -> Result<(), BlocksError> {
         self.digest_rest_of_base(&delta)?;
         if let Some(base) = &self.target {
-            self.check_unchanged(Side::Destination, base)?;
+            self.check_target_unchanged(base)?;
         }
         let missing = || internal("a unit has no digest");
         let base = delta.base.root().ok_or_else(missing)?;
@@ -130,8 +130,8 @@ impl Work {
 
     /// Digests what the base has beyond what was compared.
     fn digest_rest_of_base(&self, delta: &DeltaOut) -> Result<(), BlocksError> {
-        let (mut buffers, map) = (Buffers::default(), Map::default());
-        for number in delta.units_compared..Units::of(delta.base_bytes).count() {
+        let (mut buffers, map) = (Buffers::of(self.digests.units()), Map::default());
+        for number in delta.units_compared..units_here(delta.base_bytes).count() {
             self.cancel.check().map_err(|_| BlocksError::Stopped)?;
             let Some(digesting) = delta.base.begin(number) else { continue };
             let start = number * UNIT_BYTES as u64;

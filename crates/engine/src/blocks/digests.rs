@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use delta::image::{Digesting, ImageHash, UNIT_BYTES, UnitDigest, Units};
 use fs::image::Image;
-use model::blocks::{BlocksSettings, Digest, ReadBack};
+use model::blocks::{BlocksSettings, Digest, Hashing, ReadBack};
 use model::{Cause, Side, Verb};
 use parking_lot::Mutex;
 
 use super::extents::Map;
-use super::unit::Buffers;
+use super::unit::{Buffers, length_of};
 use super::{BlocksError, Work};
 
 /// More of holes is not digested unless that was asked for: nobody reads them, and a sparse image may have
@@ -37,6 +37,8 @@ impl Digests {
         let (wanted, is_dry) = (settings.digest, settings.dry_run);
         // Who says what has changed does not want the rest to be read.
         let is_wanted = match wanted {
+            // What another host tells then is nothing that it could be made of.
+            _ if settings.hash != Hashing::Blake3 => false,
             Digest::Always => true,
             Digest::Cheap => settings.changed.is_none(),
             Digest::Never => false,
@@ -58,7 +60,13 @@ impl Digests {
         Self { are_kept: is_kept && self.wanted != Digest::Never, ..self }
     }
 
-    fn are_wanted(&self) -> bool {
+    /// How the image is cut.
+    pub(super) fn units(&self) -> Units {
+        self.units
+    }
+
+    /// Whether anybody wants digests of units.
+    pub(super) fn are_wanted(&self) -> bool {
         self.are_kept
             || self.is_hash_wanted.load(Ordering::Relaxed)
             || self.read_back != ReadBack::Nothing
@@ -74,6 +82,12 @@ impl Digests {
     pub(super) fn note(&self, digesting: Digesting, is_changed: bool) -> UnitDigest {
         let number = digesting.number();
         let digest = digesting.finish();
+        self.note_digest(number, digest, is_changed);
+        digest
+    }
+
+    /// The same where the digest is made.
+    pub(super) fn note_digest(&self, number: u64, digest: UnitDigest, is_changed: bool) {
         self.add(number, digest);
         let is_read_back = match self.read_back {
             ReadBack::Nothing => false,
@@ -83,7 +97,6 @@ impl Digests {
         if is_read_back {
             self.to_read_back.lock().insert(number, digest);
         }
-        digest
     }
 
     /// Takes the digest of a unit that was right before.
@@ -96,8 +109,6 @@ impl Digests {
 
     /// A unit has nothing but zeros, and nobody has read it.
     pub(super) fn note_hole(&self, number: u64, length: usize) {
-        static ZEROS: [u8; UNIT_BYTES] = [0; UNIT_BYTES];
-
         if !self.is_hash_wanted.load(Ordering::Relaxed) {
             return;
         }
@@ -105,9 +116,7 @@ impl Digests {
         if self.wanted == Digest::Cheap && before > CHEAP_HOLE_BYTES {
             return self.miss();
         }
-        let mut digesting = self.units.begin(number);
-        digesting.update(&ZEROS[..length]);
-        self.add(number, digesting.finish());
+        self.add(number, self.of_zeros(number, length));
     }
 
     /// Takes the digest of a unit.
@@ -115,6 +124,19 @@ impl Digests {
         if let Some(hash) = &mut *self.hash.lock() {
             hash.add(number, digest);
         }
+    }
+
+    /// The digest of a unit that has nothing but zeros.
+    pub(super) fn of_zeros(&self, number: u64, length: usize) -> UnitDigest {
+        static ZEROS: [u8; UNIT_BYTES] = [0; UNIT_BYTES];
+
+        let (mut digesting, mut left) = (self.units.begin(number), length);
+        while left > 0 {
+            let piece = left.min(ZEROS.len());
+            digesting.update(&ZEROS[..piece]);
+            left -= piece;
+        }
+        digesting.finish()
     }
 
     /// Of a unit it is not known what is in it.
@@ -133,17 +155,23 @@ impl Work {
     /// Reads units back and holds them against what they shall be.
     pub(super) fn read_back(&self, target: &Image) -> Result<(), BlocksError> {
         // What was written may have been a hole.
-        let (mut buffers, map) = (Buffers::default(), Map::default());
+        let (mut buffers, map) = (Buffers::of(self.digests.units), Map::default());
         let units = std::mem::take(&mut *self.digests.to_read_back.lock());
         for (number, digest) in units {
             self.cancel.check().map_err(|_| BlocksError::Stopped)?;
-            let start = number * UNIT_BYTES as u64;
-            let range = start..self.image_bytes.min(start + UNIT_BYTES as u64);
+            let range = self.digests.units.range(number);
             let extents = map
                 .of(Some(target), &range)
                 .map_err(|error| self.fault(Side::Destination, Verb::LookAt, &error))?;
-            let begun = self.digests.units.begin(number);
-            if self.digest_of_target(&mut buffers, begun, &range, &extents)? != digest {
+            let made = if self.digester.makes_root() {
+                let begun = self.digests.units.begin(number);
+                self.digest_of_target(&mut buffers, begun, &range, &extents)?
+            } else {
+                let old = &mut buffers.old[..length_of(&range)];
+                self.read_target(&range, &extents, old)?;
+                self.digest(&range, old).unwrap_or_default()
+            };
+            if made != digest {
                 let cause = Cause::VerificationFailed;
                 return Err(self.fault_because(Side::Destination, Verb::Verify, cause));
             }

@@ -1,20 +1,24 @@
 //! Opening both ends of a job, and the reasons why it is refused. In an image everything is written over
 //! where it lies, so whatever can be known to be a mistake is found before.
 
-use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use fs::block_device::{Ground, Use};
+use fs::block_device::Use;
 use fs::image::{Access, Image};
 use model::blocks::{BlocksJob, Dangers, Sizes};
 use model::{Cause, Inode, Side, Sink, Topic, Verb};
 
-use super::{BlocksError, fault_at, tell};
+use wire::OpenedImage;
+
+use super::source::Source;
+use super::{BlocksError, described, fault_at, tell};
+use crate::endpoint::RemoteSource;
+use crate::run::Surroundings;
 
 /// Both ends, found fit for each other.
 pub(super) struct Ends {
-    pub(super) source: Image,
+    pub(super) source: Source,
     /// `None` in a dry run for what is not there.
     pub(super) target: Option<Image>,
     /// How much is to be brought over, in bytes.
@@ -27,20 +31,28 @@ pub(super) struct Ends {
 
 impl Ends {
     /// Opens both. Nothing is changed before all is known that can be.
-    pub(super) fn open(job: &BlocksJob, sink: &dyn Sink) -> Result<Self, BlocksError> {
-        let source = open(&job.source, Side::Source, Access::Read)?;
-        refuse_empty_device(&job.source, &source)?;
-        warn_of_mounted_source(&job.source, &source, sink)?;
+    pub(super) fn open(
+        job: &BlocksJob,
+        from: Option<&RemoteSource>,
+        around: &Surroundings,
+    ) -> Result<Self, BlocksError> {
+        let source = Source::open(&job.source, from, &around.cancel)
+            .map_err(|error| fault_at(&job.source, Side::Source, Verb::Open, (&error).into()))?;
+        refuse_empty_device(&job.source, source.is_device(), source.bytes())?;
+        warn_of_mounted(&job.source, source.opened(), &*around.sink);
         let (target, image_bytes) = match look_at_target(job)? {
             None => (None, source.bytes()),
             Some(target) => {
-                refuse_empty_device(&job.target, &target)?;
+                refuse_empty_device(&job.target, target.device().is_some(), target.bytes())?;
                 // What is only read may be mounted, and be what a snapshot was taken of.
                 if job.settings.delta_out.is_none() {
                     refuse_overlap(job, &source, &target)?;
                     refuse_to_write(&job.target, job.settings.allowed, &target)?;
                 } else {
-                    warn_of_mounted_source(&job.target, &target, sink)?;
+                    let opened = described::describe(&target).map_err(|error| {
+                        fault_at(&job.target, Side::Destination, Verb::LookAt, (&error).into())
+                    })?;
+                    warn_of_mounted(&job.target, &opened, &*around.sink);
                 }
                 let image_bytes = bytes_to_bring(job, &source, &target)?;
                 (Some(target), image_bytes)
@@ -52,15 +64,12 @@ impl Ends {
         let is_new = target.is_none();
         let target = match target {
             _ if !job.settings.writes_target() => target,
-            None => Some(make(&job.target, source.metadata().mode)?),
+            None => Some(make(&job.target, source.opened().metadata.mode)?),
             Some(target) => Some(open_to_write(&job.target, job.settings.allowed, &target)?),
         };
-        // What the kernel holds of a device is not what others have written to it by another way, as by a
-        // file system on it.
-        for image in [Some(&source), target.as_ref()].into_iter().flatten() {
-            if image.device().is_some() {
-                image.forget_cached();
-            }
+        source.forget_cached();
+        if let Some(target) = target.as_ref().filter(|target| target.device().is_some()) {
+            target.forget_cached();
         }
         Ok(Self { source, target, image_bytes, target_bytes, is_new })
     }
@@ -73,7 +82,8 @@ pub(super) fn open_alone(
     undo: &Image,
     is_dry_run: bool,
 ) -> Result<Image, BlocksError> {
-    let target = open(path, Side::Destination, Access::Read)?;
+    let target = Image::open(path, Access::Read)
+        .map_err(|error| fault_at(path, Side::Destination, Verb::Open, (&error).into()))?;
     refuse_home_of(undo, "undo", path, &target)?;
     refuse_to_write(path, allowed, &target)?;
     if is_dry_run { Ok(target) } else { open_to_write(path, allowed, &target) }
@@ -100,11 +110,6 @@ pub(super) fn refuse_to_write(
 ) -> Result<(), BlocksError> {
     refuse_read_only(path, allowed, target)?;
     refuse_in_use(path, allowed, target)
-}
-
-fn open(path: &Path, side: Side, access: Access) -> Result<Image, BlocksError> {
-    Image::open(path, access)
-        .map_err(|error| fault_at(path, side, Verb::Open, (&error).into()).into())
 }
 
 /// What the target is; `None` if it is to be made.
@@ -162,24 +167,25 @@ pub(super) fn remove_made(path: &Path, made: Inode) {
 }
 
 /// A device that is not set up has no bytes, and is open all the same.
-pub(super) fn refuse_empty_device(path: &Path, image: &Image) -> Result<(), BlocksError> {
-    if image.device().is_none() || image.bytes() > 0 {
+pub(super) fn refuse_empty_device(
+    path: &Path,
+    is_device: bool,
+    bytes: u64,
+) -> Result<(), BlocksError> {
+    if !is_device || bytes > 0 {
         return Ok(());
     }
     let sentence = format!("the device \"{}\" has no bytes; is it set up?", path.display());
     Err(BlocksError::refused(sentence))
 }
 
-fn refuse_overlap(job: &BlocksJob, source: &Image, target: &Image) -> Result<(), BlocksError> {
-    let is_in = |ground: Ground, grounds: &BTreeSet<Ground>| grounds.contains(&ground);
-    let shown = |image: &Image| image.device().and_then(fs::block_device::BlockDevice::shown);
-    let is_same = source.ground() == target.ground();
-    let is_shown_twice = shown(source).is_some() && shown(source) == shown(target);
-    let overlap =
-        is_in(source.ground(), &target.grounds()) || is_in(target.ground(), &source.grounds());
-    if !(overlap || is_shown_twice) || job.settings.allowed.contains(Dangers::OVERLAP) {
+fn refuse_overlap(job: &BlocksJob, source: &Source, target: &Image) -> Result<(), BlocksError> {
+    let opened = source.opened();
+    let has_overlap = source.is_under_this_kernel() && described::overlap(opened, target);
+    if !has_overlap || job.settings.allowed.contains(Dangers::OVERLAP) {
         return Ok(());
     }
+    let is_same = opened.ground == described::ground(target.ground());
     let (source, target) = (job.source.display(), job.target.display());
     let sentence = if is_same {
         format!(
@@ -249,7 +255,7 @@ fn refuse_in_use(path: &Path, allowed: Dangers, target: &Image) -> Result<(), Bl
 }
 
 /// How much of both is brought over, where they are fit for each other.
-fn bytes_to_bring(job: &BlocksJob, source: &Image, target: &Image) -> Result<u64, BlocksError> {
+fn bytes_to_bring(job: &BlocksJob, source: &Source, target: &Image) -> Result<u64, BlocksError> {
     let (ours, theirs) = (source.bytes(), target.bytes());
     let is_device = target.device().is_some();
     let (from, to) = (job.source.display(), job.target.display());
@@ -302,24 +308,13 @@ pub(super) fn open_to_write(
 }
 
 /// What is written to while it is read comes out as it never was.
-fn warn_of_mounted_source(path: &Path, source: &Image, sink: &dyn Sink) -> Result<(), BlocksError> {
-    if source.device().is_none() {
-        return Ok(());
-    }
-    let uses = source.uses();
-    let uses =
-        uses.map_err(|error| fault_at(path, Side::Source, Verb::LookAt, Cause::from(&error)))?;
-    let writable = uses.iter().find_map(|used| match used {
-        Use::Mounted { at, is_writable: true } => Some(at),
-        _ => None,
-    });
-    if let Some(at) = writable {
-        let (path, at) = (path.display(), at.display());
+fn warn_of_mounted(path: &Path, opened: &OpenedImage, sink: &dyn Sink) {
+    if let Some(at) = &opened.mounted_at {
+        let (path, at) = (path.display(), at.as_str());
         let text = format!(
             "lanesync: the source \"{path}\" is mounted at \"{at}\" and can be written to: what comes over \
              may never have been there together; take a snapshot, or mount it read-only"
         );
         tell(sink, Topic::Warning, text);
     }
-    Ok(())
 }

@@ -3,22 +3,23 @@
 use std::io;
 use std::ops::Range;
 
+use fs::File;
 use fs::image::Image;
 use parking_lot::Mutex;
 
 /// Ranges in ascending order, with gaps between them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Extents(Vec<Range<u64>>);
+pub(crate) struct Extents(Vec<Range<u64>>);
 
 /// What the file system has told of an image. It is asked where data ends, which may be far behind what
 /// was asked for, and in some takes as long as that is far: so the last answer is remembered.
-#[derive(Default)]
-pub(super) struct Map(Mutex<Range<u64>>);
+#[derive(Debug, Default)]
+pub(crate) struct Map(Mutex<Range<u64>>);
 
 impl Map {
     /// The extents of an image within a range. What lies beyond its end is a hole, and so is all of an
     /// image that is not there.
-    pub(super) fn of(&self, image: Option<&Image>, range: &Range<u64>) -> io::Result<Extents> {
+    pub(crate) fn of(&self, image: Option<&Image>, range: &Range<u64>) -> io::Result<Extents> {
         let Some(image) = image else { return Ok(Extents::default()) };
         let range = range.start..range.end.min(image.bytes());
         if image.device().is_some() && !range.is_empty() {
@@ -53,7 +54,7 @@ impl Map {
 
 impl Extents {
     /// Those parts that lie within a range.
-    pub(super) fn within(&self, range: &Range<u64>) -> Self {
+    pub(crate) fn within(&self, range: &Range<u64>) -> Self {
         let first = self.0.partition_point(|extent| extent.end <= range.start);
         let behind = self.0[first..].iter().take_while(|extent| extent.start < range.end);
         Self(
@@ -61,16 +62,49 @@ impl Extents {
         )
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// One that has all of a range.
+    pub(crate) fn whole(range: Range<u64>) -> Self {
+        Self(vec![range])
+    }
+
+    /// Of ranges that are in ascending order and do not overlap.
+    pub(crate) fn of(ranges: Vec<Range<u64>>) -> Self {
+        Self(ranges)
+    }
+
+    pub(crate) fn ranges(&self) -> &[Range<u64>] {
+        &self.0
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Range<u64>> {
-        self.0.iter().cloned()
+    /// Reads a range of a file that has these extents in it, and zeros between them.
+    ///
+    /// Fails with [`io::ErrorKind::UnexpectedEof`] if the file ends before one of them does: it was cut.
+    pub(crate) fn read(
+        &self,
+        file: &File,
+        range: &Range<u64>,
+        buffer: &mut [u8],
+    ) -> io::Result<()> {
+        let place = |at| usize::try_from(at - range.start).map_err(io::Error::other);
+        let mut filled = 0;
+        for extent in &self.0 {
+            let (start, end) = (place(extent.start)?, place(extent.end)?);
+            buffer[filled..start].fill(0);
+            if file.read_at(&mut buffer[start..end], extent.start)? < end - start {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            filled = end;
+        }
+        buffer[filled..].fill(0);
+        Ok(())
     }
 
     /// What of them is a hole in `other`.
-    pub(super) fn without(&self, other: &Self) -> Vec<Range<u64>> {
+    pub(crate) fn without(&self, other: &Self) -> Vec<Range<u64>> {
         let mut left = Vec::new();
         for extent in &self.0 {
             let mut start = extent.start;

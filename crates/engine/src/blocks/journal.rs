@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use delta::image::{UNIT_BYTES, UnitDigest, Units};
+use delta::image::{UnitDigest, Units};
 use fs::image::Image;
 use fs::operator;
 use fs::staging::{Naming, Staging};
@@ -18,6 +18,7 @@ use super::extents::Map;
 use super::mark::{self, ENTRY_BYTES, Found, Mark, Missing, Place, Told};
 use super::records::{Batch, Writer};
 use super::scan::UnitDigests;
+use super::source::Source;
 use super::unit::{digest_of, piece_buffer};
 use super::{BlocksError, Work, fault_at, tell};
 
@@ -59,7 +60,7 @@ impl Journal {
     /// Looks for the mark of an earlier run, and says what it finds.
     pub(super) fn open(
         job: &BlocksJob,
-        (source, target): (&Image, Option<&Image>),
+        (source, target): (&Source, Option<&Image>),
         lengths: (u64, u64),
         sink: &Arc<dyn Sink>,
     ) -> Result<Option<Self>, BlocksError> {
@@ -67,8 +68,7 @@ impl Journal {
         let settings = &job.settings;
         let is_writing = settings.writes_target();
         let missing = if is_writing { Missing::Make } else { Missing::Leave };
-        let told = Told::of(job, (source, target), lengths)
-            .map_err(|error| fault_at(&job.source, Side::Source, Verb::LookAt, (&error).into()))?;
+        let told = Told::of(job, (source, target), lengths);
         let mut journal = Self {
             place: None,
             told,
@@ -139,16 +139,17 @@ impl Journal {
         }
         let differs = self.told.differs_from(&mark.told);
         let changed = || {
-            let are_there = are_there(&mark.units, target, self.told.image_bytes);
+            let all = Units::of(self.told.image_bytes, self.told.unit_bytes);
+            let are_there = are_there(&mark.units, target, all);
             (!are_there).then_some("the target has changed since")
         };
         let empty = || mark.units.is_empty().then_some("it had verified nothing");
         if let Some(why) = differs.or_else(empty).or_else(changed) {
             return self.warn(format!("{left}, and cannot be resumed: {why}; all of it is read"));
         }
-        let count = mark.units.len();
+        let (count, mib) = (mark.units.len(), self.told.unit_bytes >> 20);
         self.warn(format!(
-            "{left}; {count} units of 1 MiB that it had verified are not read again"
+            "{left}; {count} units of {mib} MiB that it had verified are not read again"
         ));
         self.verified = mark.units;
     }
@@ -295,14 +296,12 @@ fn remove(place: &Place) -> Option<String> {
 }
 
 /// Whether some of the units are in a target as it is.
-fn are_there(units: &UnitDigests, target: &Image, image_bytes: u64) -> bool {
-    let all = Units::of(image_bytes);
+fn are_there(units: &UnitDigests, target: &Image, all: Units) -> bool {
     let (mut buffer, map) = (piece_buffer(), Map::default());
     let between = units.len().div_ceil(SAMPLES).max(1);
     let mut samples = units.iter().step_by(between).chain(units.last_key_value());
     samples.all(|(number, digest)| {
-        let start = number * UNIT_BYTES as u64;
-        let range = start..image_bytes.min(start + UNIT_BYTES as u64);
+        let range = all.range(*number);
         let there = map.of(Some(target), &range).ok().and_then(|extents| {
             digest_of(target, &mut buffer, all.begin(*number), &range, &extents).ok()
         });
@@ -311,22 +310,22 @@ fn are_there(units: &UnitDigests, target: &Image, image_bytes: u64) -> bool {
 }
 
 /// The mark of a target that was left incomplete by a run which read this very source.
-fn mark_of(job: &BlocksJob, source: &Image, target: &Image) -> Option<Place> {
+fn mark_of(job: &BlocksJob, source: &Source, target: &Image) -> Option<Place> {
     let state_dir = job.settings.state_dir.as_deref();
     let place = Place::of(&job.target, target, state_dir, Missing::Leave).ok()??;
     let Found::Mark(mark) = place.find() else { return None };
     let lengths = (mark.told.image_bytes, mark.told.target_bytes);
-    let told = Told::of(job, (source, target), lengths).ok()?;
+    let told = Told::of(job, (source, target), lengths);
     ((told.source, told.target) == (mark.told.source, mark.told.target)).then_some(place)
 }
 
 /// Whether a target was left incomplete by such a run.
-pub(super) fn is_of(job: &BlocksJob, source: &Image, target: &Image) -> bool {
+pub(super) fn is_of(job: &BlocksJob, source: &Source, target: &Image) -> bool {
     mark_of(job, source, target).is_some()
 }
 
 /// Such a run had all but ended: what it has written was found to be all, and is on the disk.
-pub(super) fn settle_complete(job: &BlocksJob, source: &Image, target: &Image) -> Option<String> {
+pub(super) fn settle_complete(job: &BlocksJob, source: &Source, target: &Image) -> Option<String> {
     remove(&mark_of(job, source, target)?)
 }
 

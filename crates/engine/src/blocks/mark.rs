@@ -9,14 +9,16 @@
 use std::path::{Path, PathBuf};
 
 use delta::image::{UnitDigest, Units};
-use fs::block_device::Ground;
 use fs::image::Image;
 use fs::{AccessTime, Dir, File, operator};
 use model::Kind;
 use model::blocks::{BlocksJob, Zeros};
+use wire::{Ground, OpenedImage};
 
+use super::described;
 use super::records::{Form, Reader, RecordKind, number_at};
 use super::scan::UnitDigests;
+use super::source::Source;
 
 pub(super) const FORM: Form = Form {
     magic: b"lanesync mark 1\n",
@@ -27,7 +29,7 @@ pub(super) const FORM: Form = Form {
 };
 
 /// How many numbers a mark tells.
-const NUMBERS: usize = 18;
+const NUMBERS: usize = 21;
 
 /// What a mark says of a unit: its number and its digest.
 pub(super) const ENTRY_BYTES: usize = 8 + size_of::<UnitDigest>();
@@ -59,7 +61,7 @@ impl Place {
         state_dir: Option<&Path>,
         missing: Missing,
     ) -> std::io::Result<Option<Self>> {
-        let (path, dir) = match target.ground() {
+        let (path, dir) = match described::ground(target.ground()) {
             Ground::File { .. } => {
                 let path = operator::real_path(target_path)?;
                 let (dir, name) = operator::open_parent(&path)?;
@@ -99,8 +101,12 @@ pub(super) struct Told {
     pub(super) image_bytes: u64,
     /// How zeros were to be stored.
     pub(super) zeros: u64,
+    /// How long its units were, in bytes.
+    pub(super) unit_bytes: u64,
     /// What it read: kind, device and inode, length, and of a file both its times.
     pub(super) source: [u64; 8],
+    /// The kernel of the host that it read from, zeros for this one.
+    pub(super) source_kernel: [u64; 2],
     /// What it wrote to: kind, device and inode. What is written changes the rest.
     pub(super) target: [u64; 3],
     /// The inode of its undo file, zeros if there is none.
@@ -114,27 +120,29 @@ impl Told {
     /// Of a run that begins.
     pub(super) fn of(
         job: &BlocksJob,
-        (source, target): (&Image, &Image),
+        (source, target): (&Source, &Image),
         (image_bytes, target_bytes): (u64, u64),
-    ) -> std::io::Result<Self> {
+    ) -> Self {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let [kind, first, second] = identity(target);
-        Ok(Self {
+        Self {
             begun_secs: since.unwrap_or_default().as_secs(),
             image_bytes,
             zeros: u64::from(job.settings.zeros == Zeros::Written),
-            source: source_of(source)?,
-            target: [kind, first, second],
+            unit_bytes: source.units(image_bytes).unit_bytes(),
+            source: source_of(source.opened()),
+            source_kernel: source.other_kernel(),
+            target: identity(&described::ground(target.ground())),
             undo: [0; 2],
             was_marked: 0,
             target_bytes,
-        })
+        }
     }
 
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let numbers = [
-            &[self.begun_secs, self.image_bytes, self.zeros][..],
+            &[self.begun_secs, self.image_bytes, self.zeros, self.unit_bytes][..],
             &self.source,
+            &self.source_kernel,
             &self.target,
             &self.undo,
             &[self.was_marked, self.target_bytes],
@@ -148,11 +156,13 @@ impl Told {
             begun_secs: number(0),
             image_bytes: number(1),
             zeros: number(2),
-            source: std::array::from_fn(|at| number(3 + at)),
-            target: std::array::from_fn(|at| number(11 + at)),
-            undo: [number(14), number(15)],
-            was_marked: number(16),
-            target_bytes: number(17),
+            unit_bytes: number(3),
+            source: std::array::from_fn(|at| number(4 + at)),
+            source_kernel: [number(12), number(13)],
+            target: std::array::from_fn(|at| number(14 + at)),
+            undo: [number(17), number(18)],
+            was_marked: number(19),
+            target_bytes: number(20),
         }
     }
 
@@ -161,9 +171,12 @@ impl Told {
         let [ours, theirs] = [self, before].map(|told| told.source);
         Some(match () {
             () if self.target != before.target => "the target is another",
-            () if ours[..3] != theirs[..3] => "the source is another",
+            () if ours[..3] != theirs[..3] || self.source_kernel != before.source_kernel => {
+                "the source is another, or its host was started anew"
+            }
             () if ours != theirs => "the source has changed since",
             () if self.image_bytes != before.image_bytes => "another length was to be brought over",
+            () if self.unit_bytes != before.unit_bytes => "the image was cut in another way",
             () if self.zeros != before.zeros => "zeros were to be stored in another way",
             () => return None,
         })
@@ -176,25 +189,25 @@ impl Told {
     }
 }
 
-fn identity(image: &Image) -> [u64; 3] {
-    match image.ground() {
+fn identity(ground: &Ground) -> [u64; 3] {
+    match *ground {
         Ground::File { dev, ino } => [0, dev, ino],
         Ground::Device { major, minor } => [1, major.into(), minor.into()],
     }
 }
 
 /// Devices have no times.
-fn source_of(source: &Image) -> std::io::Result<[u64; 8]> {
-    let [kind, first, second] = identity(source);
-    if source.device().is_some() {
-        return Ok([kind, first, second, source.bytes(), 0, 0, 0, 0]);
+fn source_of(source: &OpenedImage) -> [u64; 8] {
+    let [kind, first, second] = identity(&source.ground);
+    if source.metadata.kind == Kind::BlockDevice {
+        return [kind, first, second, source.bytes, 0, 0, 0, 0];
     }
-    let (modified, changed) = (source.metadata().mtime, source.file().change_time()?);
+    let (modified, changed) = (source.metadata.mtime, source.changed_at);
     let [modified_secs, changed_secs] = [modified, changed].map(|it| it.secs.cast_unsigned());
     let [modified_nanos, changed_nanos] = [modified, changed].map(|it| u64::from(it.nanos));
     let times = [modified_secs, modified_nanos, changed_secs, changed_nanos];
     let [a, b, c, d] = times;
-    Ok([kind, first, second, source.bytes(), a, b, c, d])
+    [kind, first, second, source.bytes, a, b, c, d]
 }
 
 /// The inode of an undo file.
@@ -251,7 +264,10 @@ fn read(file: &File, path: &Path) -> Result<Mark, String> {
     let damaged = || "it is damaged".to_owned();
     let mut reader = Reader::begin(file, path, &FORM).map_err(|_| damaged())?;
     let told = Told::from_bytes(reader.told());
-    let count = Units::of(told.image_bytes).count();
+    if !told.unit_bytes.is_power_of_two() || told.unit_bytes < 1024 {
+        return Err(damaged());
+    }
+    let count = Units::of(told.image_bytes, told.unit_bytes).count();
     let mut units = UnitDigests::new();
     while let Some(record) = reader.next().map_err(|_| damaged())? {
         let entries = record.content.unwrap_or_default();
@@ -278,16 +294,18 @@ mod tests {
             begun_secs: 1,
             image_bytes: 2,
             zeros: 3,
-            source: [4, 5, 6, 7, 8, 9, 10, 11],
-            target: [12, 13, 14],
-            undo: [15, 16],
-            was_marked: 17,
-            target_bytes: 18,
+            unit_bytes: 4,
+            source: [5, 6, 7, 8, 9, 10, 11, 12],
+            source_kernel: [13, 14],
+            target: [15, 16, 17],
+            undo: [18, 19],
+            was_marked: 20,
+            target_bytes: 21,
         };
         let bytes = told.to_bytes();
         assert_eq!((bytes.len(), Told::from_bytes(&bytes)), (FORM.told_bytes, told));
         let numbers: Vec<_> = bytes.chunks(8).map(|it| number_at(it, 0)).collect();
-        assert_eq!(numbers, (1..=18).collect::<Vec<_>>());
+        assert_eq!(numbers, (1..=21).collect::<Vec<_>>());
         assert_eq!(told.time(), "1970-01-01T00:00:01Z");
     }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use delta::image::{ImageHash, UNIT_BYTES, UnitDigest, Units};
+use delta::image::{ImageHash, UNIT_BYTES, UnitDigest};
+use fs::block_device::BlockDevice;
 use fs::image::Image;
 use model::blocks::BlocksJob;
 use model::{Cause, Gauges, Side, Verb};
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::extents::Map;
 use super::unit::{digest_of, piece_buffer};
-use super::{BlocksError, fault_at, internal, stretches};
+use super::{BlocksError, fault_at, internal, stretches, units_here};
 use crate::run::Surroundings;
 
 /// The digest of each unit: 32 MiB for each TiB.
@@ -24,8 +25,9 @@ pub(super) fn units_of(
     new_bytes: u64,
     around: &Surroundings,
 ) -> Result<(Image, UnitDigests), BlocksError> {
-    let units = Units::of(image.bytes());
-    let readers = stretches::readers(&job.settings, std::iter::once(&image));
+    let units = units_here(image.bytes());
+    let has_head = image.device().is_some_and(BlockDevice::is_rotational);
+    let readers = stretches::readers(&job.settings, has_head);
     let all = Arc::new((image, Mutex::new(UnitDigests::new())));
     let (shared, path, cancel) = (Arc::clone(&all), job.target.clone(), around.cancel.clone());
     let gauges = Arc::clone(&around.gauges);
@@ -62,7 +64,7 @@ pub(super) fn units_of(
 
 /// The BLAKE3 of what is so long and has these units.
 pub(super) fn root_of(bytes: u64, digests: &UnitDigests) -> Option<[u8; 32]> {
-    let mut hash = ImageHash::new(Units::of(bytes));
+    let mut hash = ImageHash::new(units_here(bytes));
     for (number, digest) in digests {
         hash.add(*number, *digest);
     }

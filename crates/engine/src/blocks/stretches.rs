@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use fs::block_device::BlockDevice;
-use fs::image::Image;
 use model::blocks::BlocksSettings;
 use parking_lot::Mutex;
 use sched::{Cancel, Context, End, Workers};
@@ -86,14 +84,10 @@ pub(super) fn each(
     }
 }
 
-/// How many read some images.
-pub(super) fn readers<'a>(
-    settings: &BlocksSettings,
-    mut images: impl Iterator<Item = &'a Image>,
-) -> NonZeroUsize {
+/// How many read at once, of disks that have heads or none.
+pub(super) fn readers(settings: &BlocksSettings, has_head: bool) -> NonZeroUsize {
     let asked = settings.readers.and_then(|count| NonZeroUsize::new(count.into()));
     asked.unwrap_or_else(|| {
-        let has_head = images.any(|it| it.device().is_some_and(BlockDevice::is_rotational));
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let fit = if has_head { 1 } else { cores.min(READERS_MAX) };
         NonZeroUsize::new(fit).unwrap_or(NonZeroUsize::MIN)

@@ -13,6 +13,9 @@ use proptest::prelude::*;
 
 use super::records::HEADER_BYTES;
 use super::*;
+use crate::endpoint::remote::session::{self, Session};
+
+mod there;
 
 mod deltas;
 mod marks;
@@ -24,15 +27,35 @@ impl Sink for Deaf {
     fn accept(&self, _: Event) {}
 }
 
-struct Lab(tempfile::TempDir);
+/// Where the source of a job is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    Here,
+    /// As on another host, through a session.
+    There,
+}
+
+struct Lab {
+    dir: tempfile::TempDir,
+    at: At,
+}
 
 impl Lab {
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self::at(At::Here)
+    }
+
+    fn at(at: At) -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), at }
+    }
+
+    /// What holds wherever the source lies.
+    fn each() -> [Self; 2] {
+        [At::Here, At::There].map(Self::at)
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.dir.path().join(name)
     }
 
     fn write(&self, name: &str, bytes: &[u8]) {
@@ -57,12 +80,31 @@ impl Lab {
         &self,
         change: impl FnOnce(&mut BlocksSettings),
     ) -> Result<BlocksSummary, BlocksError> {
-        bring(&self.job(change), &around())
+        bring(self.at, &self.job(change), &around())
     }
 }
 
-fn bring(job: &BlocksJob, around: &Surroundings) -> Result<BlocksSummary, BlocksError> {
-    let (summary, done) = run(job, around);
+fn bring(at: At, job: &BlocksJob, around: &Surroundings) -> Result<BlocksSummary, BlocksError> {
+    match at {
+        At::Here => settled(run(job, around)),
+        At::There => {
+            let session = Arc::new(Session::new(wire::Capacity::default()));
+            bring_through(&session, job, around)
+        }
+    }
+}
+
+fn bring_through(
+    session: &Arc<Session>,
+    job: &BlocksJob,
+    around: &Surroundings,
+) -> Result<BlocksSummary, BlocksError> {
+    settled(run_from(&session::source(session), job, around))
+}
+
+fn settled(
+    (summary, done): (Option<BlocksSummary>, Result<(), BlocksError>),
+) -> Result<BlocksSummary, BlocksError> {
     done.map(|()| summary.expect("a job that ended well was begun"))
 }
 
@@ -147,7 +189,7 @@ fn make(path: &Path, image_bytes: usize, ground: &[u8], fills: &[(Patch, Fill)])
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn whatever_differs_the_target_is_the_source_and_can_be_had_back(
@@ -156,8 +198,10 @@ proptest! {
         patches in patches(3_500_000),
         blocks in 1..6_u32,
         readers in 1..4_u16,
+        at in prop::sample::select(vec![At::Here, At::There]),
+        hash in prop::sample::select(vec![Hashing::Blake3, Hashing::Xxh3]),
     ) {
-        let (lab, ground) = (Lab::new(), content(0, 3_500_000));
+        let (lab, ground) = (Lab::at(at), content(0, 3_500_000));
         let of = |pick: fn(&Patch) -> Fill| patches.iter().map(|it| (*it, pick(it))).collect::<Vec<_>>();
         make(&lab.path("source"), source_bytes, &ground, &of(|patch| patch.new));
         make(&lab.path("target"), target_bytes, &ground, &of(|patch| patch.old));
@@ -167,6 +211,7 @@ proptest! {
             settings.block_bytes = blocks * 4096;
             settings.readers = Some(readers);
             settings.digest = Digest::Always;
+            settings.hash = hash;
             settings.read_back = ReadBack::All;
         };
         let would = lab.bring(|it| { settings(it); it.dry_run = true; }).unwrap();
@@ -177,7 +222,8 @@ proptest! {
         // Of many extents ext4 keeps a list, in a block that it does not give back.
         let after = lab.allocated("target");
         prop_assert!(after <= before + 4096 / 512, "{after} and {before}");
-        prop_assert_eq!(did.digest, Some(*blake3::hash(&source).as_bytes()));
+        let root = (hash == Hashing::Blake3).then(|| *blake3::hash(&source).as_bytes());
+        prop_assert_eq!(did.digest, root);
         prop_assert_eq!(BlocksSummary { verified_bytes: 0, ..did.clone() }, would);
         let sum = did.skipped_bytes + did.equal_bytes + did.written_bytes + did.cleared_bytes;
         prop_assert_eq!(sum, source_bytes as u64);
@@ -191,118 +237,126 @@ proptest! {
 
 #[test]
 fn a_new_image_is_as_sparse_as_the_source_and_a_huge_one_takes_no_time() {
-    let lab = Lab::new();
-    let file = std_fs::File::create(lab.path("source")).unwrap();
-    file.set_len(64 << 30).unwrap();
-    file.write_all_at(&content(1, 100_000), 33 << 30).unwrap();
-    file.write_all_at(b"end", (64 << 30) - 3).unwrap();
-    let done = lab.bring(|settings| settings.sizes = Sizes::Truncate).unwrap();
-    // A hole has no content: what is written is what has some.
-    assert!(done.written_bytes <= 100_000 + 3 * 4096, "{done:?}");
-    assert_eq!(done.digest, None);
-    assert_eq!(lab.allocated("target"), lab.allocated("source"));
-    let again = lab.bring(|settings| settings.sizes = Sizes::Truncate).unwrap();
-    assert_eq!((again.written_bytes, again.cleared_bytes), (0, 0));
+    for lab in Lab::each() {
+        let file = std_fs::File::create(lab.path("source")).unwrap();
+        file.set_len(64 << 30).unwrap();
+        file.write_all_at(&content(1, 100_000), 33 << 30).unwrap();
+        file.write_all_at(b"end", (64 << 30) - 3).unwrap();
+        let done = lab.bring(|settings| settings.sizes = Sizes::Truncate).unwrap();
+        // A hole has no content: what is written is what has some.
+        assert!(done.written_bytes <= 100_000 + 3 * 4096, "{done:?}");
+        assert_eq!(done.digest, None);
+        assert_eq!(lab.allocated("target"), lab.allocated("source"));
+        let again = lab.bring(|settings| settings.sizes = Sizes::Truncate).unwrap();
+        assert_eq!((again.written_bytes, again.cleared_bytes), (0, 0));
+    }
 }
 
 #[test]
 fn zeros_that_are_to_be_written_take_room() {
-    let lab = Lab::new();
-    std_fs::File::create(lab.path("source")).unwrap().set_len(1 << 20).unwrap();
-    lab.write("target", &content(1, 1 << 20));
-    let before = lab.allocated("target");
-    let done = lab.bring(|settings| settings.zeros = Zeros::Written).unwrap();
-    assert_eq!(done.cleared_bytes, 1 << 20);
-    assert_eq!(lab.allocated("target"), before);
-    lab.bring(|_| ()).unwrap();
-    assert_eq!(lab.allocated("target"), 0);
+    for lab in Lab::each() {
+        std_fs::File::create(lab.path("source")).unwrap().set_len(1 << 20).unwrap();
+        lab.write("target", &content(1, 1 << 20));
+        let before = lab.allocated("target");
+        let done = lab.bring(|settings| settings.zeros = Zeros::Written).unwrap();
+        assert_eq!(done.cleared_bytes, 1 << 20);
+        assert_eq!(lab.allocated("target"), before);
+        lab.bring(|_| ()).unwrap();
+        assert_eq!(lab.allocated("target"), 0);
+    }
 }
 
 #[test]
 fn a_block_that_is_zero_but_for_its_last_byte_is_brought_over() {
-    let lab = Lab::new();
-    let mut image = vec![0; 1 << 20];
-    image[(1 << 20) - 1] = 1;
-    image[8191] = 1;
-    lab.write("source", &image);
-    lab.write("target", &vec![0; 1 << 20]);
-    let done = lab.bring(|_| ()).unwrap();
-    assert_eq!(done.written_bytes, 2 * 4096);
-    assert!(lab.read("target") == image);
+    for lab in Lab::each() {
+        let mut image = vec![0; 1 << 20];
+        image[(1 << 20) - 1] = 1;
+        image[8191] = 1;
+        lab.write("source", &image);
+        lab.write("target", &vec![0; 1 << 20]);
+        let done = lab.bring(|_| ()).unwrap();
+        assert_eq!(done.written_bytes, 2 * 4096);
+        assert!(lab.read("target") == image);
+    }
 }
 
 #[test]
 fn only_what_is_said_to_have_changed_is_looked_at() {
-    let lab = Lab::new();
-    let (mut new, old) = (content(1, 4 << 20), content(1, 4 << 20));
-    (new[5], new[3 << 20]) = (!new[5], !new[3 << 20]);
-    lab.write("source", &new);
-    lab.write("target", &old);
-    let changed = std::iter::once((3 << 20) + 10..(3 << 20) + 11).collect();
-    let done = lab.bring(|settings| settings.changed = Some(changed)).unwrap();
-    assert_eq!((done.skipped_bytes, done.written_bytes), (3 << 20, 4096));
-    assert_eq!(done.digest, None);
-    new[5] = !new[5];
-    assert!(lab.read("target") == new);
+    for lab in Lab::each() {
+        let (mut new, old) = (content(1, 4 << 20), content(1, 4 << 20));
+        (new[5], new[3 << 20]) = (!new[5], !new[3 << 20]);
+        lab.write("source", &new);
+        lab.write("target", &old);
+        let changed = std::iter::once((3 << 20) + 10..(3 << 20) + 11).collect();
+        let done = lab.bring(|settings| settings.changed = Some(changed)).unwrap();
+        let skipped = if lab.at == At::Here { 3 << 20 } else { 2 << 20 };
+        assert_eq!((done.skipped_bytes, done.written_bytes), (skipped, 4096));
+        assert_eq!(done.digest, None);
+        new[5] = !new[5];
+        assert!(lab.read("target") == new);
+    }
 }
 
 #[test]
 fn sizes_that_differ_are_a_matter_of_what_was_asked_for() {
-    let lab = Lab::new();
-    let long = content(1, 10_000);
-    lab.write("source", &long);
-    for target_bytes in [9_999, 10_001] {
-        lab.write("target", &content(2, target_bytes));
-        let why = refusal(lab.bring(|_| ()));
-        assert!(why.contains("--truncate") && why.contains("--ignore-size"), "{why}");
-        assert!(lab.read("target") == content(2, target_bytes));
-        let done = lab.bring(|settings| settings.sizes = Sizes::Ignore).unwrap();
-        assert_eq!(done.image_bytes, target_bytes.min(10_000) as u64);
-        let mut expected = content(2, target_bytes);
-        let both = target_bytes.min(10_000);
-        expected[..both].copy_from_slice(&long[..both]);
-        assert!(lab.read("target") == expected);
-        lab.bring(|settings| settings.sizes = Sizes::Truncate).unwrap();
-        assert!(lab.read("target") == long);
+    for lab in Lab::each() {
+        let long = content(1, 10_000);
+        lab.write("source", &long);
+        for target_bytes in [9_999, 10_001] {
+            lab.write("target", &content(2, target_bytes));
+            let why = refusal(lab.bring(|_| ()));
+            assert!(why.contains("--truncate") && why.contains("--ignore-size"), "{why}");
+            assert!(lab.read("target") == content(2, target_bytes));
+            let done = lab.bring(|settings| settings.sizes = Sizes::Ignore).unwrap();
+            assert_eq!(done.image_bytes, target_bytes.min(10_000) as u64);
+            let mut expected = content(2, target_bytes);
+            let both = target_bytes.min(10_000);
+            expected[..both].copy_from_slice(&long[..both]);
+            assert!(lab.read("target") == expected);
+            lab.bring(|settings| settings.sizes = Sizes::Truncate).unwrap();
+            assert!(lab.read("target") == long);
+        }
     }
 }
 
 #[test]
 fn what_cannot_be_meant_is_refused_and_nothing_is_changed() {
-    let lab = Lab::new();
-    lab.write("source", &content(1, 10_000));
-    assert!(refusal(lab.bring(|_| ())).contains("--truncate"));
-    assert!(!lab.path("target").exists());
-    std_fs::hard_link(lab.path("source"), lab.path("target")).unwrap();
-    assert!(refusal(lab.bring(|_| ())).contains("are the same"));
-    lab.bring(|settings| settings.allowed = Dangers::OVERLAP).unwrap();
-    std_fs::remove_file(lab.path("target")).unwrap();
-    lab.write("target", &content(2, 10_000));
-    let mut mode = std_fs::metadata(lab.path("target")).unwrap().permissions();
-    mode.set_readonly(true);
-    std_fs::set_permissions(lab.path("target"), mode).unwrap();
-    assert!(refusal(lab.bring(|_| ())).contains("--allow=read-only"));
-    assert!(lab.read("target") == content(2, 10_000));
-    let job = BlocksJob { target: "/dev/lanesync-no-such-device".into(), ..lab.job(|_| ()) };
-    assert!(refusal(bring(&job, &around())).contains("is not there"));
-    let truncate = |settings: &mut BlocksSettings| settings.sizes = Sizes::Truncate;
-    let job = BlocksJob { target: job.target, ..lab.job(truncate) };
-    assert!(refusal(bring(&job, &around())).contains("--allow=new-in-dev"));
-    assert!(!job.target.exists());
+    for lab in Lab::each() {
+        lab.write("source", &content(1, 10_000));
+        assert!(refusal(lab.bring(|_| ())).contains("--truncate"));
+        assert!(!lab.path("target").exists());
+        std_fs::hard_link(lab.path("source"), lab.path("target")).unwrap();
+        assert!(refusal(lab.bring(|_| ())).contains("are the same"));
+        lab.bring(|settings| settings.allowed = Dangers::OVERLAP).unwrap();
+        std_fs::remove_file(lab.path("target")).unwrap();
+        lab.write("target", &content(2, 10_000));
+        let mut mode = std_fs::metadata(lab.path("target")).unwrap().permissions();
+        mode.set_readonly(true);
+        std_fs::set_permissions(lab.path("target"), mode).unwrap();
+        assert!(refusal(lab.bring(|_| ())).contains("--allow=read-only"));
+        assert!(lab.read("target") == content(2, 10_000));
+        let job = BlocksJob { target: "/dev/lanesync-no-such-device".into(), ..lab.job(|_| ()) };
+        assert!(refusal(bring(lab.at, &job, &around())).contains("is not there"));
+        let truncate = |settings: &mut BlocksSettings| settings.sizes = Sizes::Truncate;
+        let job = BlocksJob { target: job.target, ..lab.job(truncate) };
+        assert!(refusal(bring(lab.at, &job, &around())).contains("--allow=new-in-dev"));
+        assert!(!job.target.exists());
+    }
 }
 
 #[test]
 fn a_dry_run_makes_nothing() {
-    let lab = Lab::new();
-    lab.write("source", &content(1, 10_000));
-    let done = lab
-        .bring(|settings| {
-            (settings.dry_run, settings.sizes) = (true, Sizes::Truncate);
-            settings.undo = Some(lab.path("undo"));
-        })
-        .unwrap();
-    assert_eq!(done.written_bytes, 10_000);
-    assert!(!lab.path("target").exists() && !lab.path("undo").exists());
+    for lab in Lab::each() {
+        lab.write("source", &content(1, 10_000));
+        let done = lab
+            .bring(|settings| {
+                (settings.dry_run, settings.sizes) = (true, Sizes::Truncate);
+                settings.undo = Some(lab.path("undo"));
+            })
+            .unwrap();
+        assert_eq!(done.written_bytes, 10_000);
+        assert!(!lab.path("target").exists() && !lab.path("undo").exists());
+    }
 }
 
 #[test]
@@ -389,7 +443,7 @@ fn a_source_that_is_cut_meanwhile_is_no_hole() {
     };
     let job = lab.job(|settings| settings.readers = Some(1));
     let done = thread::scope(|scope| {
-        let runs = scope.spawn(|| bring(&job, &around));
+        let runs = scope.spawn(|| bring(At::Here, &job, &around));
         while lab.read("target")[..4096] != content(1, 4096) {
             thread::yield_now();
         }
@@ -410,7 +464,7 @@ fn a_source_that_was_written_to_meanwhile_is_told() {
     let lab = Lab::new();
     lab.write("source", &content(1, 2 << 20));
     lab.write("target", &content(2, 2 << 20));
-    let (ends, around) = (Ends::open(&lab.job(|_| ()), &Deaf).unwrap(), around());
+    let (ends, around) = (Ends::open(&lab.job(|_| ()), None, &around()).unwrap(), around());
     let work = Arc::new(Work::new(&lab.job(|_| ()), ends, &around).unwrap());
     work.bring_over().unwrap();
     lab.write("source", &content(3, 2 << 20));
@@ -425,7 +479,7 @@ fn what_is_stopped_says_so() {
     lab.write("target", &content(2, 3 << 20));
     let around = around();
     around.cancel.cancel();
-    let stopped = bring(&lab.job(|_| ()), &around);
+    let stopped = bring(At::Here, &lab.job(|_| ()), &around);
     assert!(matches!(stopped, Err(BlocksError::Stopped)), "{stopped:?}");
 }
 
@@ -450,7 +504,7 @@ fn room_that_is_given_back_in_great_pieces_is_given_back() {
     for (room_bytes, kept) in [(512 << 10, 4), (4 << 20, 8), (64 << 20, 16)] {
         lab.write("target", &content(2, 16 << 20));
         let (job, around) = (lab.job(|_| ()), around());
-        let mut work = Work::new(&job, Ends::open(&job, &Deaf).unwrap(), &around).unwrap();
+        let mut work = Work::new(&job, Ends::open(&job, None, &around).unwrap(), &around).unwrap();
         work.room_bytes = room_bytes;
         let work = Arc::new(work);
         work.bring_over().unwrap();

@@ -6,13 +6,14 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use delta::blocks::{self, Change, ChangedRun};
-use delta::image::{Digesting, UNIT_BYTES, UnitDigest};
+use delta::image::{Digesting, UNIT_BYTES, UnitDigest, Units};
 use fs::image::Image;
 use model::blocks::Zeros;
 use model::{Cause, Gauges, Side, Verb};
 
 use super::extents::Extents;
-use super::{BlocksError, Work};
+use super::source::Source;
+use super::{BlocksError, Work, pieces};
 
 /// What is read of each side at once: both stay in the cache of a core while they are compared. With all of
 /// a unit a comparison takes a tenth longer.
@@ -27,9 +28,11 @@ pub(super) struct Buffers {
     pub(super) old: Vec<u8>,
 }
 
-impl Default for Buffers {
-    fn default() -> Self {
-        Self { new: vec![0; UNIT_BYTES], old: vec![0; UNIT_BYTES] }
+impl Buffers {
+    /// For a unit of each side.
+    pub(super) fn of(units: Units) -> Self {
+        let bytes = usize::try_from(units.unit_bytes()).expect("a unit is short");
+        Self { new: vec![0; bytes], old: vec![0; bytes] }
     }
 }
 
@@ -43,7 +46,7 @@ impl Work {
         in_target: &Extents,
     ) -> Result<(), BlocksError> {
         let length = length_of(range);
-        let number = range.start / UNIT_BYTES as u64;
+        let number = self.digests.units().number_at(range.start);
         if in_source.is_empty() && in_target.is_empty() {
             count(&self.counts.skipped, length);
             self.digests.note_hole(number, length);
@@ -92,7 +95,7 @@ impl Work {
 
     /// How much is compared at once: whole blocks; and all of a unit where what is written over waits until
     /// it is kept on the disk, or where room is given back in greater pieces.
-    fn piece_bytes(&self) -> u64 {
+    pub(super) fn piece_bytes(&self) -> u64 {
         let is_whole_unit = self.undo.is_some()
             || self.room_bytes > PIECE_BYTES as u64
             || !PIECE_BYTES.is_multiple_of(self.block_bytes());
@@ -110,13 +113,31 @@ impl Work {
         let length = length_of(range);
         let (in_source, in_target) = (in_source.within(range), in_target.within(range));
         let (new, old) = (&mut buffers.new[..length], &mut buffers.old[..length]);
-        self.read(Side::Source, range, &in_source, new)?;
-        self.read(Side::Destination, range, &in_target, old)?;
-        let is_changed = self.change(range, new, old)?;
-        if self.settings().writes_target() {
-            self.give_back(&in_target.without(&in_source))?;
+        if let Source::Here(image, _) = &self.source {
+            let read = in_source.read(image.file(), range, new);
+            read.map_err(|error| self.source_error(Verb::Read, &error))?;
         }
+        self.read_target(range, &in_target, old)?;
+        let is_changed = self.change(range, new, old)?;
+        self.give_back_holes(range, new, &in_target.without(&in_source))?;
         Ok(is_changed)
+    }
+
+    /// Gives back what holds zeros, and is a hole in the source.
+    pub(super) fn give_back_holes(
+        &self,
+        range: &Range<u64>,
+        new: &[u8],
+        source_holes: &[Range<u64>],
+    ) -> Result<(), BlocksError> {
+        if self.settings().writes_target() {
+            // What was a hole when the source was asked may have been filled since.
+            let is_hole = |hole: &&Range<u64>| {
+                blocks::is_zero(&new[place_in(range, hole.start)..place_in(range, hole.end)])
+            };
+            self.give_back(source_holes.iter().filter(is_hole))?;
+        }
+        Ok(())
     }
 
     /// Makes the target have in a range what it shall, given what it has; says whether that differs.
@@ -139,7 +160,7 @@ impl Work {
     }
 
     /// False where nothing is said to have changed.
-    fn is_to_look_at(&self, range: &Range<u64>) -> bool {
+    pub(super) fn is_to_look_at(&self, range: &Range<u64>) -> bool {
         self.settings().changed.as_ref().is_none_or(|changed| {
             let first = changed.partition_point(|changed| changed.end <= range.start);
             changed.get(first).is_some_and(|changed| changed.start < range.end)
@@ -159,24 +180,19 @@ impl Work {
         digest.map_err(|cause| self.fault_because(Side::Destination, Verb::Read, cause))
     }
 
-    /// Reads what a side has in a range.
-    pub(super) fn read(
+    /// Reads what the target has in a range.
+    pub(super) fn read_target(
         &self,
-        side: Side,
         range: &Range<u64>,
         extents: &Extents,
         buffer: &mut [u8],
     ) -> Result<(), BlocksError> {
-        let image = match side {
-            Side::Source => Some(&self.source),
-            Side::Destination => self.target.as_ref(),
-        };
-        let Some(image) = image else {
+        let Some(target) = &self.target else {
             buffer.fill(0);
             return Ok(());
         };
-        let read = read_extents(image, range, extents, buffer);
-        read.map_err(|cause| self.fault_because(side, Verb::Read, cause))
+        let read = extents.read(target.file(), range, buffer);
+        read.map_err(|error| self.fault_because(Side::Destination, Verb::Read, cut_or(&error)))
     }
 
     fn count_runs(&self, length: usize, runs: &[ChangedRun]) {
@@ -255,7 +271,10 @@ impl Work {
     }
 
     /// Gives room back that holds zeros, where the source has holes.
-    fn give_back(&self, ranges: &[Range<u64>]) -> Result<(), BlocksError> {
+    fn give_back<'a>(
+        &self,
+        ranges: impl Iterator<Item = &'a Range<u64>>,
+    ) -> Result<(), BlocksError> {
         let target = self.target_to_write()?;
         if self.settings().zeros == Zeros::Written || target.device().is_some() {
             return Ok(());
@@ -285,40 +304,24 @@ pub(super) fn digest_of(
     range: &Range<u64>,
     extents: &Extents,
 ) -> Result<UnitDigest, Cause> {
-    let mut start = range.start;
-    while start < range.end {
-        let piece = start..range.end.min(start + PIECE_BYTES as u64);
-        start = piece.end;
+    for piece in pieces::cut(range, PIECE_BYTES as u64) {
         let buffer = &mut buffer[..length_of(&piece)];
-        read_extents(image, &piece, &extents.within(&piece), buffer)?;
+        let read = extents.within(&piece).read(image.file(), &piece, buffer);
+        read.map_err(|error| cut_or(&error))?;
         digesting.update(buffer);
     }
     Ok(digesting.finish())
 }
 
-/// Reads what an image has in a range: between the extents there are zeros.
-fn read_extents(
-    image: &Image,
-    range: &Range<u64>,
-    extents: &Extents,
-    buffer: &mut [u8],
-) -> Result<(), Cause> {
-    let mut filled = 0;
-    for extent in extents.iter() {
-        let (start, end) = (place_in(range, extent.start), place_in(range, extent.end));
-        buffer[filled..start].fill(0);
-        let read = image.file().read_at(&mut buffer[start..end], extent.start);
-        if read.map_err(|error| Cause::from(&error))? != end - start {
-            // It was cut meanwhile.
-            return Err(Cause::ChangedDuringCopy);
-        }
-        filled = end;
+/// Why reading has failed: an image that ends early was cut meanwhile.
+fn cut_or(error: &io::Error) -> Cause {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Cause::ChangedDuringCopy,
+        _ => error.into(),
     }
-    buffer[filled..].fill(0);
-    Ok(())
 }
 
-fn count(counter: &AtomicU64, bytes: usize) {
+pub(super) fn count(counter: &AtomicU64, bytes: usize) {
     counter.fetch_add(bytes as u64, Ordering::Relaxed);
 }
 
@@ -327,6 +330,6 @@ pub(super) fn length_of(range: &Range<u64>) -> usize {
 }
 
 /// Where in a unit a place of the image is.
-fn place_in(range: &Range<u64>, at: u64) -> usize {
+pub(super) fn place_in(range: &Range<u64>, at: u64) -> usize {
     usize::try_from(at - range.start).expect("a unit is short")
 }

@@ -40,6 +40,8 @@ mod extents;
 mod file;
 /// Room for the beginning of a listing.
 mod first_pages;
+/// Images.
+mod image;
 /// What is known of an entry.
 mod known;
 /// Names alone.
@@ -54,7 +56,7 @@ mod together;
 mod told;
 
 #[cfg(test)]
-pub(super) mod session;
+pub(crate) mod session;
 #[cfg(test)]
 mod tests;
 
@@ -62,6 +64,7 @@ pub(crate) use self::ahead::Listed;
 pub(crate) use self::attributes::RemoteAttributes;
 pub(crate) use self::dir::RemoteDir;
 pub(crate) use self::file::RemoteFile;
+pub(crate) use self::image::{Blocks, RemoteImage};
 pub(crate) use self::signing::{Asked, Operations, Secret, Signed, SignedWhole, Wanted, When};
 
 /// Answers that were asked for ahead and that nobody has taken hold room in the window of the

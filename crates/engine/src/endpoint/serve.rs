@@ -35,6 +35,8 @@ mod terms;
 mod allowed;
 /// What is in files.
 mod content;
+/// Images.
+mod images;
 /// Sorted names that are kept.
 mod listings;
 /// What is told of entries.
@@ -48,6 +50,7 @@ mod searching;
 /// How directories were reached, and what rules say of what is in them.
 mod way;
 
+use self::content::ServedFile;
 use self::listings::Listings;
 use self::owners::ToldOwners;
 pub use self::reach::Reach;
@@ -79,14 +82,6 @@ enum Object {
     File(Arc<ServedFile>),
     /// Of a piece of an old file that the requester has.
     Signature(Arc<Signature>),
-}
-
-/// A file that is held open for the requester.
-#[derive(Debug)]
-struct ServedFile {
-    file: File,
-    /// Its content is compressed already.
-    is_as_is: bool,
 }
 
 /// A directory that is held open for the requester.
@@ -258,12 +253,7 @@ impl Server {
                 let mount = look_at_mount(&dir.dir, &at)?;
                 answering.last(Reply::Mount(mount))
             }
-            Request::OpenFile { file } => {
-                let is_as_is = self.is_as_is(&file.at.name);
-                let (file, metadata) = self.open_file(&file)?;
-                let served = ServedFile { file, is_as_is };
-                self.opened(answering, Object::File(Arc::new(served)), metadata)
-            }
+            Request::OpenFile { file } => self.open_file_at(answering, &file),
             Request::Fetch { file, wants, room } => {
                 let dir = self.dir_to_read(answering, &file)?;
                 content::fetch(answering, &self.opener(&dir), &file, wants, room.bytes())
@@ -278,21 +268,25 @@ impl Server {
             }
             Request::Read { file, span } => {
                 let served = self.content_of(answering, file)?;
-                content::read(answering, &served.file, span)
+                content::read(answering, served.file(), span)
             }
             Request::FindExtents { file, span, room } => {
-                content::find_extents(answering, &self.file(file)?.file, span, room.bytes())
+                content::find_extents(answering, self.file(file)?.file(), span, room.bytes())
             }
             Request::Hash { of, algorithm, seed, span } => {
                 self.hash(answering, of, (algorithm, seed), span)
             }
             Request::LookAtFile { file, wants, .. } => {
-                look::seen(answering, &look::Subject::File(&self.file(file)?.file), wants)
+                look::seen(answering, &look::Subject::File(self.file(file)?.file()), wants)
             }
             Request::Measure { file } => {
-                let size = self.file(file)?.file.device_size()?;
-                answering.last(Reply::Size(size))
+                answering.last(Reply::Size(self.file(file)?.file().device_size()?))
             }
+            Request::OpenImage { path } => self.open_image(answering, &path),
+            Request::Digests { file, spans, pieces } => {
+                images::digests(answering, &*self.file(file)?, &spans, pieces)
+            }
+            Request::ReadBlocks { file, spans } => self.read_blocks(answering, file, &spans),
             Request::Remove { at, expected } => self.remove(answering, &at, &expected),
             // The responder answers it by itself.
             Request::Close { .. } => answering.last(Reply::Done),
@@ -307,7 +301,7 @@ impl Server {
             Request::Delta { file, span, basis, room } => {
                 let old = self.old_file(&basis)?;
                 let served = self.content_of(answering, file)?;
-                searching::search(answering, &served.file, span, &old, room.bytes())
+                searching::search(answering, served.file(), span, &old, room.bytes())
             }
         }
     }
@@ -376,14 +370,6 @@ impl Server {
         match self.open.read().get(&handle).map(|open| &open.object) {
             Some(Object::Dir(dir)) => Ok(Arc::clone(dir)),
             Some(_) => Err(Halt::because(FaultKind::WrongHandle, "it is no directory")),
-            None => Err(not_open()),
-        }
-    }
-
-    fn file(&self, handle: Handle) -> Result<Arc<ServedFile>, Halt> {
-        match self.open.read().get(&handle).map(|open| &open.object) {
-            Some(Object::File(file)) => Ok(Arc::clone(file)),
-            Some(_) => Err(Halt::because(FaultKind::WrongHandle, "it is no file")),
             None => Err(not_open()),
         }
     }

@@ -25,6 +25,16 @@ pub(super) fn of_extents(data: &[Range<u64>], known_to: u64) -> ContentSum {
     of(hasher.update(&known_to.to_le_bytes()))
 }
 
+/// Of blocks: the bits that tell which there are, and these.
+pub(super) fn of_blocks<'a>(bits: &[u8], pieces: impl IntoIterator<Item = &'a [u8]>) -> ContentSum {
+    let mut hasher = Hasher::new();
+    hasher.update(bits);
+    for piece in pieces {
+        hasher.update(piece);
+    }
+    of(&hasher)
+}
+
 /// Of what a hasher was given.
 pub(super) fn of(hasher: &Hasher) -> ContentSum {
     ContentSum(*hasher.finalize().as_bytes())

@@ -63,7 +63,7 @@ fn talk(work: Vec<u8>, run: impl FnOnce(Work, Around) -> Outcome + Send + 'stati
     let (near, far) = pair();
     let agent = start(far, work, run);
     let (kept, gauges) = (Kept::default(), Gauges::default());
-    let end = follow(&near, &kept, &gauges);
+    let end = follow::<Summary>(&near, &kept, &gauges);
     near.hang_up();
     Talk { heard: kept.0.into_inner(), gauges, end, agent: agent.join() }
 }
@@ -147,7 +147,7 @@ fn the_controller_stops_the_agent() {
         Outcome { ending, summary: Summary::default() }
     });
     near.cancel();
-    let end = follow(&near, &Kept::default(), &Gauges::default());
+    let end = follow::<Summary>(&near, &Kept::default(), &Gauges::default());
     assert_eq!(end.map(|outcome| outcome.ending), Ok(Ending::Interrupted));
     near.hang_up();
     assert!(matches!(agent.join(), Ok(Ok(()))));
@@ -172,7 +172,7 @@ fn an_agent_that_is_gone_has_no_outcome() {
     far.event(telling::to_bytes(&[], Telling::Item(Box::new(item("f")))).unwrap()).unwrap();
     drop(far);
     let kept = Kept::default();
-    assert!(matches!(follow(&near, &kept, &Gauges::default()), Err(Lost::Over(_))));
+    assert!(matches!(follow::<Summary>(&near, &kept, &Gauges::default()), Err(Lost::Over(_))));
     assert_eq!(kept.0.into_inner().len(), 1);
 }
 
@@ -188,7 +188,7 @@ fn an_agent_that_panics_says_so() {
 fn an_agent_that_says_goodbye_too_early_has_no_outcome() {
     let (near, far) = pair();
     far.tell(Told::Bye).unwrap();
-    assert_eq!(follow(&near, &Kept::default(), &Gauges::default()), Err(Lost::Mute));
+    assert_eq!(follow::<Summary>(&near, &Kept::default(), &Gauges::default()), Err(Lost::Mute));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_file_that_is_begun_twice_ends_the_talk() {
     far.event(event).unwrap();
     far.ended(outcome::to_bytes(&(complete(), Gauges::default().read()))).unwrap();
     let malformed = Malformed::new("event", &"a file is begun that was begun before");
-    let end = follow(&near, &Kept::default(), &Gauges::default());
+    let end = follow::<Summary>(&near, &Kept::default(), &Gauges::default());
     assert_eq!(end, Err(Lost::Malformed(malformed)));
 }
 

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 use filter::Rules;
+use model::blocks::{BlocksJob, BlocksSettings, Dangers, Sizes};
 use model::settings::{DeleteLimit, Workers};
 use model::{Destination, Job, Settings, Source};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::fuzzing::from_controller;
-use super::{Asks, Besides, List, Service, TooLong, Work};
+use super::{Asks, Besides, Errand, ImageService, List, Service, TooLong, Work, image_to_bytes};
 use crate::testing::{Chance, entropy, sum};
 
 fn job() -> Job {
@@ -135,6 +136,45 @@ fn a_service_arrives_as_it_was() {
     assert_eq!(refused.to_string(), "malformed job: it has no source");
 }
 
+fn image_job() -> BlocksJob {
+    let settings = BlocksSettings {
+        sizes: Sizes::Truncate,
+        changed: Some(vec![0..10, 20..4096]),
+        undo: Some("~/\u{e4}".into()),
+        allowed: Dangers::OVERLAP | Dangers::READ_ONLY,
+        readers: Some(3),
+        ..BlocksSettings::default()
+    };
+    BlocksJob { source: "s".into(), target: "/dev/sdb".into(), settings }
+}
+
+#[test]
+fn a_job_about_an_image_arrives_and_one_that_nobody_can_type_does_not() {
+    let arrives = |job: &BlocksJob| {
+        let bytes = image_to_bytes(job).unwrap();
+        <BlocksJob as Errand>::from_bytes(&bytes, UNIX_EPOCH)
+    };
+    assert_eq!(arrives(&image_job()).unwrap(), image_job());
+    let changes: [fn(&mut BlocksJob); 5] = [
+        |job| job.settings.block_bytes = 0,
+        |job| job.settings.changed = Some(vec![5..10, 10..20]),
+        |job| job.settings.changed = Some(vec![0..2, 5..5]),
+        |job| job.source = "a\0b".into(),
+        |job| job.settings.allowed = Dangers::from_bits_retain(1 << 7),
+    ];
+    for change in changes {
+        let mut job = image_job();
+        change(&mut job);
+        assert!(arrives(&job).is_err(), "{job:?}");
+    }
+    let service = ImageService { source: b"~/\xff"[..].into(), compression: None };
+    assert_eq!(ImageService::from_bytes(&service.to_bytes().unwrap()), Ok(service));
+    for source in [&b""[..], b"a\0"] {
+        let service = ImageService { source: source.into(), compression: None };
+        assert!(ImageService::from_bytes(&service.to_bytes().unwrap()).is_err());
+    }
+}
+
 /// What all versions of one wire revision agree on. If this fails, raise `wire::REVISION`.
 #[test]
 fn the_form_of_a_job_stays_as_it_is() {
@@ -143,6 +183,8 @@ fn the_form_of_a_job_stays_as_it_is() {
     let (job, rules, besides) = (chance.job(), chance.rules(), chance.besides());
     let bytes = Work::to_bytes(&job, &rules, &besides, UNIX_EPOCH).unwrap();
     assert_eq!((bytes.len(), sum(&bytes)), (477, 15_973_269_652_645_734_777));
+    let image = image_to_bytes(&image_job()).unwrap();
+    assert_eq!((image.len(), sum(&image)), (78, 17_569_004_562_496_636_050));
 }
 
 proptest! {

@@ -24,6 +24,20 @@ fn reads_to_the_end_and_no_further() {
 }
 
 #[test]
+fn what_is_read_goes_behind_what_is_there() {
+    on_each_file_system(|_, dir| {
+        let file = dir.create_file(b"f", 0o600).unwrap();
+        file.write_all_at(b"hello", 0).unwrap();
+        let mut bytes = Vec::with_capacity(100);
+        assert_eq!(file.append_at(&mut bytes, 2, 3).unwrap(), 2);
+        assert_eq!(file.append_at(&mut bytes, 3, 1).unwrap(), 3, "and no more than that");
+        assert_eq!(file.append_at(&mut bytes, 50, 4).unwrap(), 1, "the file ends");
+        assert_eq!(file.append_at(&mut bytes, 0, 0).unwrap(), 0);
+        assert_eq!(bytes, b"loello");
+    });
+}
+
+#[test]
 fn data_extents_cover_all_data_in_order() {
     on_each_file_system(|_, dir| {
         let file = dir.create_file(b"f", 0o600).unwrap();

@@ -35,14 +35,7 @@ pub(super) enum Part {
 
 impl Part {
     fn of(role: Role, task: Task) -> Self {
-        match (role, task) {
-            (Role::Controller, Task::ServeSource) | (Role::Agent, Task::RunDestination) => {
-                Self::Requester
-            }
-            (Role::Controller, Task::RunDestination) | (Role::Agent, Task::ServeSource) => {
-                Self::Responder
-            }
-        }
+        if task.asks() == (role == Role::Agent) { Self::Requester } else { Self::Responder }
     }
 }
 

@@ -124,8 +124,8 @@ impl Both {
         controller.begin(task, b"the job").unwrap();
         assert_eq!(agent.hear(), Ok(Some(Told::Begin(task, b"the job".to_vec()))));
         let (requester, responder) = match task {
-            Task::ServeSource => (controller, agent),
-            Task::RunDestination => (agent, controller),
+            Task::ServeSource | Task::ServeImage => (controller, agent),
+            Task::RunDestination | Task::BringImage => (agent, controller),
         };
         let serve = Arc::new(Endless::default());
         responder.serve(Arc::clone(&serve) as Arc<dyn Serve>);

@@ -3,11 +3,12 @@
 use model::{Kind, Metadata};
 
 use super::Grammar;
-use crate::bounded::{Digest, List, Name};
-use crate::frame::Content;
+use crate::bounded::{BlockMap, Digest, Digests, List, Name};
+use crate::frame::{Content, RequestId};
 use crate::fuzzing::one_of_each;
+use crate::image::{BlocksTold, DigestRun, Grain, Ground, OpenedImage, PieceHash, Pieces};
 use crate::io_fault::{FaultKind, IoFault};
-use crate::request::{Request, Span};
+use crate::request::{Handle, Request, Span};
 use crate::response::{After, ContentSum, FetchedFile, Mount, Piece, Reply};
 use crate::seen::{Attributes, Entry, PageBuilder, PageEnd, Seen};
 
@@ -45,8 +46,12 @@ fn page(names: &[&str], end: PageEnd) -> Piece {
 }
 
 fn extents(ranges: &[(u64, u64)], known_to: u64) -> Piece {
-    let spans = ranges.iter().map(|(start, end)| Span::new(*start..*end).expect("it is a range"));
+    let spans = ranges.iter().map(|(start, end)| span(*start, *end));
     Reply::Extents { data: List::new(spans.collect()).expect("they are few"), known_to }.into()
+}
+
+fn span(start: u64, end: u64) -> Span {
+    Span::new(start..end).expect("it is a range")
 }
 
 fn sum() -> Piece {
@@ -55,6 +60,26 @@ fn sum() -> Piece {
 
 fn after() -> Piece {
     Reply::After(After { metadata: metadata(), sum: ContentSum::default() }).into()
+}
+
+fn opened_image() -> OpenedImage {
+    let ground = Ground::File { dev: 1, ino: 2 };
+    OpenedImage {
+        changed_at: model::Timestamp { secs: 7, nanos: 9 },
+        metadata: metadata(),
+        bytes: 100,
+        is_rotational: false,
+        mounted_at: None,
+        kernel: None,
+        ground,
+        grounds: List::default(),
+        shown: None,
+    }
+}
+
+fn blocks(bits: &[u8]) -> Piece {
+    let filled = BlockMap::new(bits).expect("they are few");
+    Reply::Blocks(BlocksTold { filled, sum: ContentSum::default() }).into()
 }
 
 fn files(lengths: &[Option<u64>]) -> Piece {
@@ -102,7 +127,8 @@ fn bad(request: &Request, pieces: &[Piece]) {
 fn each_request_takes_its_own_kind_of_response_and_no_other() {
     let opened = || Reply::Opened(metadata()).into();
     let mount = || Reply::Mount(Mount { id: None, is_root: None }).into();
-    let kinds: [&[Piece]; 13] = [
+    let zeros = DigestRun::Zeros(1);
+    let kinds: [&[Piece]; 16] = [
         &[Reply::Done.into()],
         &[opened()],
         &[seen()],
@@ -116,6 +142,9 @@ fn each_request_takes_its_own_kind_of_response_and_no_other() {
         &[Reply::Size(5).into()],
         &[Reply::OwnerName(None).into()],
         &[files(&[None, Some(5)]), data(0, 5)],
+        &[Reply::OpenedImage(Box::new(opened_image())).into()],
+        &[Reply::Digests(List::new(vec![zeros]).expect("it is one")).into()],
+        &[blocks(&[1]), data(0, 100)],
     ];
     for request in one_of_each() {
         let taken: Vec<_> =
@@ -278,4 +307,50 @@ fn a_digest_has_the_length_of_its_algorithm() {
     for length in [0, 8, 15, 17, 32, 64] {
         bad(&hash, &[digest(length)]);
     }
+}
+
+#[test]
+fn digests_are_as_many_and_as_long_as_asked_for() {
+    let spans = List::new(vec![span(0, 20_000), span(65_536, 65_537)]).unwrap();
+    let file = Handle(RequestId(2));
+    let (grain, hash) = (Grain::Block, PieceHash::Blake3);
+    let pieces = Pieces { grain, hash, image_bytes: 65_537 };
+    let ask = Request::Digests { file, spans, pieces };
+    let zeros = DigestRun::Zeros;
+    let some = |bytes: usize| DigestRun::Digests(Digests::new(vec![7; bytes]).unwrap());
+    let told = |runs: &[DigestRun]| Reply::Digests(List::new(runs.to_vec()).unwrap()).into();
+    good(&ask, &[told(&[zeros(6)])]);
+    good(&ask, &[told(&[some(48)])]);
+    good(&ask, &[told(&[some(8), zeros(3), some(16)])]);
+    for runs in [
+        &[][..],
+        &[zeros(5)],
+        &[zeros(7)],
+        &[zeros(0), zeros(6)],
+        &[some(40)],
+        &[some(56)],
+        &[some(47)],
+        &[some(4), some(4), zeros(5)],
+        &[zeros(u64::MAX), zeros(7)],
+    ] {
+        bad(&ask, &[told(runs)]);
+    }
+    bad(&ask, &[told(&[zeros(3)]), told(&[zeros(3)])]);
+}
+
+#[test]
+fn blocks_that_are_told_follow_and_no_others() {
+    let spans = List::new(vec![span(0, 5000), span(8192, 8193)]).unwrap();
+    let read = Request::ReadBlocks { file: Handle(RequestId(2)), spans };
+    good(&read, &[blocks(&[0])]);
+    good(&read, &[blocks(&[0b110]), data(0, 905)]);
+    good(&read, &[blocks(&[0b111]), data(0, 5000), data(5000, 1)]);
+    good(&read, &[blocks(&[0b111]), data(0, 5000), fault()]);
+    bad(&read, &[blocks(&[0b111]), data(0, 5000)]);
+    bad(&read, &[blocks(&[0b111]), data(0, 5000), data(5000, 2)]);
+    bad(&read, &[blocks(&[0b111]), data(1, 5001)]);
+    bad(&read, &[blocks(&[0]), data(0, 1)]);
+    bad(&read, &[blocks(&[0b1000]), data(0, 1)]);
+    bad(&read, &[blocks(&[]), blocks(&[0])]);
+    bad(&read, &[data(0, 5001)]);
 }

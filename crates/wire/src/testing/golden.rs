@@ -4,13 +4,14 @@
 use model::{DeviceNumber, Kind, Metadata, Timestamp};
 
 use crate::bounded::{
-    AttributeName, AttributeValue, Digest, EventBytes, LinkText, List, Name, OutcomeBytes,
-    OwnerName, ProgressBytes, Text, WorkPiece,
+    AttributeName, AttributeValue, BlockMap, Digest, Digests, EventBytes, LinkText, List, Name,
+    OutcomeBytes, OwnerName, ProgressBytes, Text, WorkPiece,
 };
 use crate::codec::{Codec, decode, encode};
 use crate::control::{Failure, FailureKind, Message, Task};
 use crate::fuzzing::one_of_each;
 use crate::greeting::{REVISION, SessionId};
+use crate::image::{BlocksTold, DigestRun, Ground, OpenedImage};
 use crate::io_fault::{FaultKind, IoFault};
 use crate::lane_talk::{
     AddressFamily, Fingerprint, LaneCount, LaneKind, LaneOffer, LaneRefusal, LaneTalk, LaneWanted,
@@ -100,6 +101,28 @@ fn replies() -> Vec<Reply> {
             .expect("they are few"),
             sum: ContentSum([b's'; 32]),
         },
+        Reply::OpenedImage(Box::new(OpenedImage {
+            changed_at: Timestamp { secs: 7, nanos: 9 },
+            metadata: metadata(),
+            bytes: 1 << 30,
+            is_rotational: true,
+            mounted_at: Some(Text::new("/mnt")),
+            kernel: Some([b'k'; 32]),
+            ground: Ground::Device { major: 8, minor: 1 },
+            grounds: List::new(vec![Ground::File { dev: 2049, ino: 12 }]).expect("it is one"),
+            shown: None,
+        })),
+        Reply::Digests(
+            List::new(vec![
+                DigestRun::Zeros(300),
+                DigestRun::Digests(Digests::new("12345678").expect("they are few")),
+            ])
+            .expect("they are few"),
+        ),
+        Reply::Blocks(BlocksTold {
+            filled: BlockMap::new([5]).expect("they are few"),
+            sum: ContentSum([b's'; 32]),
+        }),
     ]
 }
 
@@ -143,7 +166,7 @@ fn messages() -> Vec<Message> {
 
 #[test]
 fn requests_of_this_revision() {
-    assert_eq!(REVISION, 6, "a new revision: look at all of this");
+    assert_eq!(REVISION, 7, "a new revision: look at all of this");
     check(&one_of_each(), include_str!("golden/requests.txt"));
 }
 

@@ -176,12 +176,13 @@ fn a_source_that_changes_leaves_no_delta() {
         let job = lab.job(|settings| {
             (settings.delta_out, settings.digest) = (Some(lab.path("delta")), Digest::Always);
         });
-        let (ends, around) = (Ends::open(&job, &Deaf).unwrap(), around());
+        let around = around();
+        let ends = Ends::open(&job, None, &around).unwrap();
         let work = Arc::new(Work::new(&job, ends, &around).unwrap());
         work.bring_over().unwrap();
         lab.write(side, &content(3, 2 << 20));
         let changed = Arc::into_inner(work).unwrap().finish();
         assert!(matches!(changed, Err(BlocksError::Fault(_))), "{changed:?}");
-        assert_eq!(std_fs::read_dir(lab.0.path()).unwrap().count(), 2, "{side}");
+        assert_eq!(std_fs::read_dir(lab.dir.path()).unwrap().count(), 2, "{side}");
     }
 }

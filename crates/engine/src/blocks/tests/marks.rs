@@ -14,9 +14,10 @@ impl Lab {
             settings.readers = Some(1);
             change(settings);
         });
-        let (ends, around) = (Ends::open(&job, &Deaf).unwrap(), around());
+        let around = around();
+        let ends = Ends::open(&job, None, &around).unwrap();
         let work = Work::new(&job, ends, &around).unwrap();
-        work.stretch(0..units << 20).unwrap();
+        work.stretch(&(0..units << 20)).unwrap();
         let journal = work.journal.as_ref().unwrap();
         journal.flush(work.target.as_ref().unwrap()).unwrap();
     }
@@ -46,7 +47,7 @@ impl Sink for Ear {
 fn told(lab: &Lab, change: impl FnOnce(&mut BlocksSettings)) -> (BlocksSummary, String) {
     let ear = Arc::new(Ear::default());
     let around = Surroundings { sink: Arc::clone(&ear) as Arc<dyn Sink>, ..around() };
-    let done = bring(&lab.job(change), &around).unwrap();
+    let done = bring(lab.at, &lab.job(change), &around).unwrap();
     let said = ear.0.lock().join("\n");
     (done, said)
 }
@@ -66,7 +67,7 @@ fn a_target_is_marked_until_it_is_complete() {
     assert!(lab.read("target") == new && !lab.mark().exists());
     let (_, said) = told(&lab, |_| ());
     assert_eq!(said, "");
-    assert_eq!(std_fs::read_dir(lab.0.path()).unwrap().count(), 2);
+    assert_eq!(std_fs::read_dir(lab.dir.path()).unwrap().count(), 2);
 }
 
 #[test]
@@ -183,7 +184,7 @@ fn a_delta_that_was_cut_off_is_taken_up_again() {
     // The half of it, under the mark of a run with this file.
     let job = BlocksJob { source: lab.path("delta"), ..lab.job(|_| ()) };
     let (source, target) = (
-        Image::open(&job.source, fs::image::Access::Read).unwrap(),
+        Source::open(&job.source, None, &Cancel::new()).unwrap(),
         Image::open(&job.target, fs::image::Access::Write).unwrap(),
     );
     let lengths = (new.len() as u64, old.len() as u64);
@@ -212,8 +213,8 @@ fn a_run_that_lives_keeps_others_from_its_target() {
     let lab = Lab::new();
     two(&lab);
     let (job, around) = (lab.job(|_| ()), around());
-    let work = Work::new(&job, Ends::open(&job, &Deaf).unwrap(), &around).unwrap();
-    work.stretch(0..1 << 20).unwrap();
+    let work = Work::new(&job, Ends::open(&job, None, &around).unwrap(), &around).unwrap();
+    work.stretch(&(0..1 << 20)).unwrap();
     let undo = lab.path("undo");
     let why = refusal(lab.bring(|settings| settings.undo = Some(undo.clone())));
     assert!(why.contains("another run writes to the target"), "{why}");
@@ -240,9 +241,10 @@ fn a_mark_with_units_that_the_image_does_not_have_tells_nothing() {
     let lab = Lab::new();
     let (new, _) = two(&lab);
     let job = lab.job(|settings| settings.readers = Some(1));
-    let (ends, around) = (Ends::open(&job, &Deaf).unwrap(), around());
+    let around = around();
+    let ends = Ends::open(&job, None, &around).unwrap();
     let work = Work::new(&job, ends, &around).unwrap();
-    work.stretch(0..1 << 20).unwrap();
+    work.stretch(&(0..1 << 20)).unwrap();
     work.note_right(9, &[7; 32]).unwrap();
     work.settle_mark(false);
     drop(work);

@@ -16,10 +16,11 @@ const ROOM_BYTES: u32 = 16 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Extents(Mutex<Told>);
 
+/// What was told about a stretch.
 #[derive(Debug, Default)]
-struct Told {
-    about: Range<u64>,
-    data: Vec<Range<u64>>,
+pub(super) struct Told {
+    pub(super) about: Range<u64>,
+    pub(super) data: Vec<Range<u64>>,
 }
 
 impl Extents {
@@ -49,7 +50,8 @@ impl Extents {
     }
 }
 
-fn ask(file: &Held, about: Range<u64>) -> io::Result<Told> {
+/// Asks where a file has data; what is told may end before what was asked about.
+pub(super) fn ask(file: &Held, about: Range<u64>) -> io::Result<Told> {
     let span = Span::new(about.clone()).map_err(io::Error::other)?;
     let room = Room::new(ROOM_BYTES).map_err(io::Error::other)?;
     let request = Request::FindExtents { file: file.handle, span, room };

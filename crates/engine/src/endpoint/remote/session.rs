@@ -33,7 +33,7 @@ pub(in crate::endpoint) fn endpoint() -> Endpoint {
 }
 
 /// A source that is asked through a session.
-pub(super) fn source(session: &Arc<Session>) -> RemoteSource {
+pub(crate) fn source(session: &Arc<Session>) -> RemoteSource {
     let directory = crate::pipeline::absolute(b".").into();
     let ask = Arc::clone(session) as Arc<dyn Ask>;
     let capacity = session.0.capacity;
@@ -50,7 +50,7 @@ pub(super) fn wanting_all() -> Settings {
 }
 
 /// Asks a server in the same process. The session ends when it is dropped.
-pub(super) struct Session(Arc<Shared>);
+pub(crate) struct Session(Arc<Shared>);
 
 struct Shared {
     machines: Mutex<Machines>,
@@ -86,7 +86,7 @@ struct Machines {
 impl Session {
     /// A session whose requester may ask for all.
     #[expect(clippy::disallowed_methods, reason = "it stands for another process")]
-    pub(super) fn new(capacity: Capacity) -> Self {
+    pub(crate) fn new(capacity: Capacity) -> Self {
         let hello = Hello {
             version: Text::new("test"),
             system: System::HERE,
@@ -127,31 +127,31 @@ impl Session {
     }
 
     /// Ends it for this reason.
-    pub(super) fn end(&self, why: &str) {
+    pub(crate) fn end(&self, why: &str) {
         self.0.change(|machines| {
             machines.over.get_or_insert_with(|| why.into());
         });
     }
 
     /// Ends it for this reason when so many requests were asked.
-    pub(super) fn end_after(&self, requests: usize, why: &'static str) {
+    pub(crate) fn end_after(&self, requests: usize, why: &'static str) {
         let mut machines = self.0.machines.lock();
         machines.asked.clear();
         machines.ends_after = Some((requests, why));
     }
 
     /// Shows each request to somebody, before it is asked.
-    pub(super) fn show_requests(&self, witness: impl FnMut(&Request) + Send + 'static) {
+    pub(crate) fn show_requests(&self, witness: impl FnMut(&Request) + Send + 'static) {
         *self.0.witness.lock() = Some(Box::new(witness));
     }
 
     /// Lets each piece of a response be changed on its way.
-    pub(super) fn change_pieces(&self, change: impl FnMut(Piece) -> Piece + Send + 'static) {
+    pub(crate) fn change_pieces(&self, change: impl FnMut(Piece) -> Piece + Send + 'static) {
         *self.0.faulty.lock() = Some(Box::new(change));
     }
 
     /// What was asked since this was asked before.
-    pub(super) fn take_asked(&self) -> Vec<Request> {
+    pub(crate) fn take_asked(&self) -> Vec<Request> {
         std::mem::take(&mut self.0.machines.lock().asked)
     }
 
@@ -162,7 +162,7 @@ impl Session {
     }
 
     /// Waits until nothing is under way; says how many handles are open then.
-    pub(super) fn settled_handles(&self) -> usize {
+    pub(crate) fn settled_handles(&self) -> usize {
         let mut machines = self.0.machines.lock();
         machines.pump();
         while !machines.requester.is_idle() {

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use fs::image::Image;
 use fs::{Dir, File};
 use model::settings::Checksum;
 use model::{Inode, Kind};
@@ -15,9 +16,35 @@ use wire::{
 
 use super::look::{self, Detailed, Subject};
 use super::terms::Follows;
-use super::{Answering, Halt, ServedDir, ServedFile, Server, of_wire, path};
+use super::{Answering, Halt, Object, ServedDir, Server, not_open, of_wire, path};
+use crate::blocks::extents::Map;
 use crate::checksum;
 use crate::endpoint::sums;
+
+/// A file that is held open for the requester.
+#[derive(Debug)]
+pub(super) struct ServedFile {
+    pub(super) kept: Kept,
+    /// Its content is compressed already.
+    pub(super) is_as_is: bool,
+}
+
+/// What was opened.
+#[derive(Debug)]
+pub(super) enum Kept {
+    File(File),
+    /// With what the file system has told of where it has data.
+    Image(Box<Image>, Map),
+}
+
+impl ServedFile {
+    pub(super) fn file(&self) -> &File {
+        match &self.kept {
+            Kept::File(file) => file,
+            Kept::Image(image, _) => image.file(),
+        }
+    }
+}
 
 /// Opens what is read by its name in a directory.
 pub(super) struct Opener<'a> {
@@ -72,10 +99,9 @@ fn hand_in(
     let (mut offset, mut hasher) = (range.start, blake3::Hasher::new());
     while offset < range.end {
         let most = usize::try_from(range.end - offset).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; most.min(limits::CONTENT_BYTES)];
-        let wanted = bytes.len();
-        let read = file.read_at(&mut bytes, offset)?;
-        bytes.truncate(read);
+        let wanted = most.min(limits::CONTENT_BYTES);
+        let mut bytes = wire::spare::with_capacity(wanted);
+        let read = file.append_at(&mut bytes, wanted, offset)?;
         hasher.update(&bytes);
         if read > 0 {
             answering.more(Piece::Data { offset, content: Content::new(bytes)? })?;
@@ -181,12 +207,8 @@ impl Gathered {
         let size = before.seen.metadata.size;
         let Some(room_taken) = self.room_taken_with(&before, how.room) else { return Ok(None) };
         let begin = self.content.len();
-        self.content.resize(begin + usize::try_from(size).map_err(io::Error::other)?, 0);
-        let read = file.read_at(&mut self.content[begin..], 0);
-        let after = read.and_then(|read| {
-            self.content.truncate(begin + read);
-            file.metadata()
-        });
+        let size = usize::try_from(size).map_err(io::Error::other)?;
+        let after = file.append_at(&mut self.content, size, 0).and_then(|_| file.metadata());
         if after.is_err() {
             self.content.truncate(begin);
         }
@@ -216,21 +238,28 @@ impl Gathered {
     fn hand_in(self, answering: &mut Answering<'_>) -> Result<(), Halt> {
         let sum = sums::of(blake3::Hasher::new().update(&self.content));
         let told = Reply::Files { files: List::new(self.files)?, sum };
-        if self.content.is_empty() {
-            return answering.last(told);
+        answering.hand_in_all(told, self.content)
+    }
+}
+
+impl Answering<'_> {
+    /// Hands in what is told of content, and that.
+    pub(super) fn hand_in_all(&mut self, told: Reply, mut content: Vec<u8>) -> Result<(), Halt> {
+        if content.is_empty() {
+            return self.last(told);
         }
-        answering.more(told)?;
-        let (mut content, mut offset) = (self.content, 0);
+        self.more(told)?;
+        let mut offset = 0;
         if content.len() > limits::CONTENT_BYTES {
             // Each piece has memory of its own: it may wait when the others are gone.
             let last_at = (content.len() - 1) / limits::CONTENT_BYTES * limits::CONTENT_BYTES;
             for piece in content[..last_at].chunks(limits::CONTENT_BYTES) {
-                answering.more(Piece::Data { offset, content: Content::new(piece.to_vec())? })?;
+                self.more(Piece::Data { offset, content: Content::new(piece.to_vec())? })?;
                 offset += piece.len() as u64;
             }
             content = content[last_at..].to_vec();
         }
-        answering.last(Piece::Data { offset, content: Content::new(content)? })
+        self.last(Piece::Data { offset, content: Content::new(content)? })
     }
 }
 
@@ -283,6 +312,14 @@ pub(super) fn hash(
 }
 
 impl Server {
+    pub(super) fn file(&self, handle: Handle) -> Result<Arc<ServedFile>, Halt> {
+        match self.open.read().get(&handle).map(|open| &open.object) {
+            Some(Object::File(file)) => Ok(Arc::clone(file)),
+            Some(_) => Err(Halt::because(FaultKind::WrongHandle, "it is no file")),
+            None => Err(not_open()),
+        }
+    }
+
     /// Whether the content of what is called so is compressed already.
     pub(super) fn is_as_is(&self, name: &Name) -> bool {
         self.terms.left_as_is.as_ref().is_some_and(|it| it.has_suffix_of(name.as_bytes()))
@@ -324,6 +361,17 @@ impl Server {
         gathered.hand_in(answering)
     }
 
+    /// Opens a file, and answers so.
+    pub(super) fn open_file_at(
+        &self,
+        answering: &mut Answering<'_>,
+        at: &FileAt,
+    ) -> Result<(), Halt> {
+        let (file, metadata) = self.open_file(at)?;
+        let served = ServedFile { kept: Kept::File(file), is_as_is: self.is_as_is(&at.at.name) };
+        self.opened(answering, Object::File(Arc::new(served)), metadata)
+    }
+
     /// A file that is open and read.
     pub(super) fn content_of(
         &self,
@@ -345,7 +393,7 @@ impl Server {
         span: Span,
     ) -> Result<(), Halt> {
         match of {
-            ContentOf::Open(handle) => hash(answering, &self.file(handle)?.file, how, span),
+            ContentOf::Open(handle) => hash(answering, self.file(handle)?.file(), how, span),
             ContentOf::Named(file) => hash(answering, &self.open_file(&file)?.0, how, span),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use filter::Rules;
@@ -32,6 +33,8 @@ pub struct Terms {
     /// The directories that it may begin from, as they are spelt in the job, and what may be reached
     /// from each; `None` where it works for the user of this host, who may begin anywhere.
     pub roots: Option<BTreeMap<Box<[u8]>, Arc<Reach>>>,
+    /// The images that may be opened, as they are spelt in the job; `None` for any.
+    pub images: Option<BTreeSet<Box<[u8]>>>,
     /// Which links may be followed below what is named. Beside these, those on the way to it may be, and
     /// own ones that have the name of a merge file.
     pub follows_links: Follows,
@@ -62,6 +65,7 @@ impl Terms {
     pub(crate) fn trusting() -> Self {
         Self {
             roots: None,
+            images: None,
             follows_links: Follows::All,
             rule_files: BTreeSet::new(),
             believes_own_links: true,
@@ -80,6 +84,25 @@ impl Terms {
         let mut terms = Self::for_job_below(job, rules);
         terms.let_rules_be_read_above(rules);
         terms
+    }
+
+    /// What a job needs that is about an image, and no more: that this is opened to be read.
+    pub fn for_image(image: &Path, left_as_is: Option<Suffixes>) -> Self {
+        let image = image.as_os_str().as_bytes();
+        Self {
+            roots: Some(BTreeMap::new()),
+            images: Some(BTreeSet::from([image.into()])),
+            follows_links: Follows::None,
+            rule_files: BTreeSet::new(),
+            believes_own_links: false,
+            removes_files: false,
+            rules: None,
+            tells_what_is_hidden: false,
+            stays_on_device: false,
+            names_any_owner: false,
+            reads_devices: false,
+            left_as_is,
+        }
     }
 
     /// The same for who asks for its own user, and is believed in what it asks for below where the job
@@ -120,6 +143,7 @@ impl Terms {
             roots.entry(asked.base.into()).or_default().add(&asked);
         });
         Self {
+            images: Some(BTreeSet::new()),
             roots: Some(roots.into_iter().map(|(path, reach)| (path, Arc::new(reach))).collect()),
             follows_links: follows(links),
             rule_files: rules.merge_file_names().map(Into::into).collect(),

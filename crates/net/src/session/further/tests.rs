@@ -46,8 +46,8 @@ fn widened(
     let (tell, told) = mpsc::channel();
     let tell = Mutex::new(tell);
     let (at_controller, at_agent) = match task {
-        Task::ServeSource => (&both.requester, &both.responder),
-        Task::RunDestination => (&both.responder, &both.requester),
+        Task::ServeSource | Task::ServeImage => (&both.requester, &both.responder),
+        Task::RunDestination | Task::BringImage => (&both.responder, &both.requester),
     };
     at_agent.widen(None, agent, Box::new(|_| {})).unwrap();
     let notice = move |sentence: &str| drop(tell.lock().send(sentence.to_owned()));

@@ -40,6 +40,42 @@ fn what_the_terms_do_not_name_is_not_served() {
 }
 
 #[test]
+fn of_a_job_about_an_image_that_is_served_and_nothing_else() {
+    let mut session = Session::new(|top: Box<[u8]>| {
+        Terms::for_image(&Path::new(OsStr::from_bytes(&top)).join("image"), None)
+    });
+    write(&session.here, "image", b"image");
+    write(&session.here, "other", b"secret");
+    let top = session.scratch.path().to_owned();
+    let image_at = |path: &Path| Request::OpenImage {
+        path: OperatorPath::new(path.as_os_str().as_bytes()).unwrap(),
+    };
+    for request in [
+        root_at(&top),
+        root_at(Path::new("/")),
+        image_at(&session.path("other")),
+        image_at(&session.path("./image")),
+        image_at(&top),
+        Request::OwnerName { of: Owner::User(0) },
+    ] {
+        assert_eq!(session.refusal(request.clone()), FaultKind::NotServed, "{request:?}");
+    }
+    session.ask(image_at(&session.path("image"))).unwrap();
+}
+
+#[test]
+fn a_job_about_a_tree_opens_no_image() {
+    let mut session = Session::new(|top: Box<[u8]>| {
+        let sources = vec![model::Source { path: Path::new(OsStr::from_bytes(&top)).into() }];
+        let job = Job { sources, destination: None, settings: recursive() };
+        Terms::for_job(&job, &Rules::default())
+    });
+    write(&session.here, "file", b"content");
+    let path = OperatorPath::new(session.path("file").as_os_str().as_bytes()).unwrap();
+    assert_eq!(session.refusal(Request::OpenImage { path }), FaultKind::NotServed);
+}
+
+#[test]
 fn beside_what_is_picked_nothing_is_served() {
     let terms = |top| {
         let mut reach = Reach::default();
