@@ -212,14 +212,14 @@ impl Typed {
             settings.digest = Digest::Always;
         }
         let is_about_delta = is_delta || settings.delta_out.is_some();
-        let paths = match self.delta_in {
-            Some(file) => {
-                let [target] = <[OsString; 1]>::try_from(paths)
-                    .map_err(|_| usage("--delta-in takes one path, the target"))?;
-                [local_path(file), target]
-            }
-            None => <[OsString; 2]>::try_from(paths)
-                .map_err(|_| usage("it takes two paths, the source and the target"))?,
+        let paths = if is_delta {
+            // The file is no operand, so that no colon in its name makes it another host's.
+            let [target] = <[OsString; 1]>::try_from(paths)
+                .map_err(|_| usage("--delta-in takes one path, the target"))?;
+            [OsString::from("."), target]
+        } else {
+            <[OsString; 2]>::try_from(paths)
+                .map_err(|_| usage("it takes two paths, the source and the target"))?
         };
         let Settled { source, target, remote, compression } =
             self.hosts.settle(paths, surroundings)?;
@@ -233,6 +233,7 @@ impl Typed {
             return Err(usage("--reconnect cannot go with --undo: each session would begin anew"));
         }
         let is_live = !is_quiet && !is_json && surroundings.stderr_is_terminal();
+        let source = self.delta_in.unwrap_or(source);
         let job = BlocksJob { source, target, settings };
         let bwlimit = self.bwlimit;
         let invocation = Invocation { job, is_delta, remote, bwlimit, is_quiet, is_json, is_live };
@@ -241,11 +242,6 @@ impl Typed {
 }
 
 const WITH_UNDO: &str = "with --apply-undo only --allow, --dry-run and --quiet are taken";
-
-/// What no colon makes a name of another host.
-fn local_path(path: PathBuf) -> OsString {
-    if path.is_absolute() { path.into() } else { Path::new(".").join(path).into() }
-}
 
 fn undo(
     file: PathBuf,

@@ -48,7 +48,7 @@ pub(super) fn read(surroundings: &dyn Surroundings) -> Result<Config, Refusal> {
     let Some(name) = place(surroundings) else { return Ok(Config::default()) };
     match surroundings.read_file(&name) {
         Ok(contents) => parse(&contents, &name),
-        Err(error) if is_absent(&error) => Ok(Config::default()),
+        Err(error) if is_absent(&error) && !surroundings.has_name(&name) => Ok(Config::default()),
         Err(error) => {
             let name = name.as_os_str().as_encoded_bytes();
             Err(Refusal::file(Exit::Usage, "configuration", name, &error))
@@ -57,7 +57,7 @@ pub(super) fn read(surroundings: &dyn Surroundings) -> Result<Config, Refusal> {
 }
 
 /// A home that may not be entered is somebody else's, as under `sudo -u`: it holds no settings of
-/// ours.
+/// ours. A file that is seen and may not be read is no such: a setting in it may be what keeps files.
 fn is_absent(error: &io::Error) -> bool {
     use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
     matches!(error.kind(), NotFound | NotADirectory | PermissionDenied)

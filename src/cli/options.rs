@@ -169,12 +169,13 @@ pub(crate) struct Section {
     pub(crate) options: &'static [Spec],
 }
 
-const NO_AGENT: &str = "an agent on another host is not there yet";
+const NO_AGENT: &str =
+    "this is no remote side for rsync itself; other hosts are named as HOST:PATH";
 const NO_BATCH: &str = "batches are not there yet; copy to a directory and carry that over";
 /// As in rsync, where these without `--daemon` are a mistake.
 const ONLY_DAEMON: &str = "it is for a daemon only, and this is none (--daemon)";
 
-const NO_DAEMON: &str = "there is no daemon; other hosts will be reached over ssh";
+const NO_DAEMON: &str = "there is no daemon; other hosts are reached over ssh";
 
 /// The table.
 #[rustfmt::skip]

@@ -16,6 +16,9 @@ pub(crate) trait Surroundings {
     /// The contents of a file that was named on the command line; `-` is standard input.
     fn read_file(&self, name: &Path) -> io::Result<Vec<u8>>;
 
+    /// Whether a path can be seen to name something.
+    fn has_name(&self, name: &Path) -> bool;
+
     /// The time of day, in the zone of whoever typed.
     fn now(&self) -> Zoned;
 
@@ -49,6 +52,10 @@ impl Surroundings for Process {
 
     fn read_file(&self, name: &Path) -> io::Result<Vec<u8>> {
         fs::operator::read_file(name)
+    }
+
+    fn has_name(&self, name: &Path) -> bool {
+        fs::operator::has_name(name)
     }
 
     fn now(&self) -> Zoned {

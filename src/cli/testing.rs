@@ -34,6 +34,10 @@ impl Surroundings for Fake {
         }
     }
 
+    fn has_name(&self, name: &Path) -> bool {
+        self.read_file(name).is_ok()
+    }
+
     fn now(&self) -> Zoned {
         "2026-11-22T06:23:53[UTC]".parse().unwrap()
     }

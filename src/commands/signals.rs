@@ -5,14 +5,14 @@
 //! was started stays ignored: that is how nohup(1) works. The others are heeded also where they were,
 //! as in rsync: a script that starts a run with `&` has the shell ignore SIGINT for it, and may send
 //! one. A closed pipe is no signal here but a write
-//! error, since the runtime ignores SIGPIPE.
+//! error, since the runtime ignores SIGPIPE; so is a file that is longer than a limit lets it be.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -41,6 +41,8 @@ impl Watch {
             flag::register_conditional_shutdown(signal, code.into(), Arc::clone(&self.came))?;
             flag::register(signal, Arc::clone(&self.came))?;
         }
+        // Who has a handler is not killed, and the write fails with EFBIG.
+        flag::register(SIGXFSZ, Arc::default())?;
         // To stop takes a lock, which a signal handler must not: a thread waits for it.
         let mut signals = Signals::new(heeded)?;
         let wait = move || {

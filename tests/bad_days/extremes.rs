@@ -460,3 +460,17 @@ fn files_listed_from_many_directories_fit_few_descriptors() {
     }
     lab.assert_same("theirs", "ours");
 }
+
+#[test]
+fn a_file_that_is_longer_than_a_limit_is_a_fault_and_leaves_nothing() {
+    let lab = Lab::new();
+    lab.file("src/long", lab::content(1, 1 << 20));
+    lab.file("src/short", "short");
+    lab.file("dst/long", "old");
+    let done = lab.lanesync("-a src/ dst/").file_bytes(100 << 10).go().expect_one_of(&[11, 23]);
+    done.complains(&["destination", "long", "File too large"]);
+    let names = lab::names(&lab.path("dst"));
+    assert!(names.iter().all(|name| ["", "long", "short"].iter().any(|it| name.ends_with(it))));
+    assert!(names.len() <= 3, "{names:?}");
+    assert_eq!(fs::read(lab.path("dst/long")).unwrap(), b"old");
+}

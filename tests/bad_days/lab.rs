@@ -175,14 +175,15 @@ pub(crate) struct Run<'a> {
     lab: &'a Lab,
     words: Vec<OsString>,
     is_user: bool,
-    open_files: Option<u32>,
+    /// Of the shell.
+    limit: String,
     stdout: Option<Stdio>,
 }
 
 impl<'a> Run<'a> {
     fn new(lab: &'a Lab, program: OsString, words: &str) -> Self {
         let words = std::iter::once(program).chain(words.split_whitespace().map(OsString::from));
-        Self { lab, words: words.collect(), is_user: false, open_files: None, stdout: None }
+        Self { lab, words: words.collect(), is_user: false, limit: ":".into(), stdout: None }
     }
 
     /// One more word, which may hold blanks.
@@ -206,7 +207,13 @@ impl<'a> Run<'a> {
 
     /// With so few descriptors.
     pub(crate) fn open_files(mut self, limit: u32) -> Self {
-        self.open_files = Some(limit);
+        self.limit = format!("ulimit -n {limit}");
+        self
+    }
+
+    /// With files no longer than this, which is rounded to 512 bytes.
+    pub(crate) fn file_bytes(mut self, limit: u32) -> Self {
+        self.limit = format!("ulimit -f {}", limit / 512);
         self
     }
 
@@ -222,8 +229,7 @@ impl<'a> Run<'a> {
         self.lab.runs.set(number + 1);
         let [out, err] = ["out", "err"].map(|kind| self.lab.path(format!("{kind}.{number}")));
         let mut command = if self.is_user { as_user(&["sh"]) } else { Command::new("sh") };
-        let limit = self.open_files.map_or(":".into(), |limit| format!("ulimit -n {limit}"));
-        command.arg("-c").arg(format!("umask 022; {limit}; exec \"$@\"")).arg("sh");
+        command.arg("-c").arg(format!("umask 022; {}; exec \"$@\"", self.limit)).arg("sh");
         command.args(&self.words).current_dir(&self.lab.root);
         command.env("HOME", self.lab.path("home")).env_remove("XDG_CONFIG_HOME");
         command.env("LC_ALL", "C").env("TZ", "UTC").stdin(Stdio::null()).process_group(0);

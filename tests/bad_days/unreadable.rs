@@ -208,3 +208,23 @@ fn what_could_not_be_deleted_does_not_count() {
     lab.lanesync("-a --delete --max-delete=1 src/ dst/").user().go().expect(23);
     assert!(!lab.path("dst/extra").exists());
 }
+
+/// A setting in it may be what keeps files.
+#[test]
+fn a_configuration_that_is_seen_and_cannot_be_read_is_an_error() {
+    let lab = Lab::new();
+    lab.dir("src");
+    lab.file("dst/kept", "kept");
+    lab.file("home/.config/lanesync/config", "no-empty-source = true\n");
+    for root in ["src", "dst", "home"] {
+        lab::give_to_user(&lab.path(root));
+    }
+    lab::set_mode(&lab.path("home/.config/lanesync/config"), 0);
+    let done = lab.lanesync("-a --delete src/ dst/").user().go().expect(1);
+    done.complains(&["configuration", "lanesync/config", "Permission denied"]);
+    assert!(lab.path("dst/kept").exists());
+    // Of a home that may not be entered nothing is known.
+    lab::set_mode(&lab.path("home"), 0);
+    lab.lanesync("-a --delete src/ dst/").user().go().expect(0);
+    assert!(!lab.path("dst/kept").exists());
+}

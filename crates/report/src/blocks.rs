@@ -45,7 +45,7 @@ pub(crate) fn lines(
     }
     match digest {
         Some(digest) => write!(text, "\nblake3 {}", hex(digest)).ok(),
-        None => write!(text, "\nblake3 not made, for not all of the image was read").ok(),
+        None => write!(text, "\nblake3 not made, for not all of the image was digested by it").ok(),
     };
     text
 }

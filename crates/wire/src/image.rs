@@ -29,7 +29,7 @@ impl Grain {
     /// How much has one digest: a power of two. The last of an image may have less.
     pub fn bytes(self) -> u64 {
         match self {
-            Self::Unit => 2 << 20,
+            Self::Unit => 4 << 20,
             Self::Part => 64 << 10,
             Self::Block => BLOCK_BYTES,
         }
