@@ -76,20 +76,39 @@ const CASES: [Case; 5] = [
     },
 ];
 
+/// The remote shell of those who have one: it runs on this host what it is told to run, so that all processor
+/// time counts and no cipher does.
+const STAND_IN: &str = r#"sh -c 'shift; exec sh -c "$*"' stand-in"#;
+
 /// A tool, how it is called, and whether a huge sparse image is too much for it.
 struct Tool {
     name: &'static str,
-    /// With `SRC` and `DST` for the images.
+    /// With `SRC` and `DST` for the images, `far:DST` for one on another host, and `OURS` for lanesync there.
     line: &'static str,
     reads_holes: bool,
 }
 
-const TOOLS: [Tool; 8] = [
+const TOOLS: [Tool; 11] = [
     Tool { name: "rsync", line: "rsync -I --inplace --no-whole-file SRC DST", reads_holes: true },
     Tool { name: "lanesync", line: "lanesync blocks --truncate SRC DST", reads_holes: false },
     Tool {
         name: "lanesync, no digest",
         line: "lanesync blocks --truncate --no-digest SRC DST",
+        reads_holes: false,
+    },
+    Tool {
+        name: "rsync, two hosts",
+        line: "rsync -I --inplace --no-whole-file SRC far:DST",
+        reads_holes: true,
+    },
+    Tool {
+        name: "lanesync, two hosts",
+        line: "lanesync blocks --truncate --agent-path=OURS SRC far:DST",
+        reads_holes: false,
+    },
+    Tool {
+        name: "lanesync, two hosts, xxh3",
+        line: "lanesync blocks --truncate --hash=xxh3 --agent-path=OURS SRC far:DST",
         reads_holes: false,
     },
     Tool { name: "cp", line: "cp --sparse=always SRC DST", reads_holes: false },
@@ -197,8 +216,10 @@ impl Bench<'_> {
             copy(&source, Path::new("/dev/null"))?;
         }
         rustix::fs::sync();
-        let place = |text: &str| text.replace("SRC", "source").replace("DST", "target");
-        let line = place(row.tool.line);
+        let far = format!("far:{}", target.display());
+        let ours = self.ours.unwrap_or(Path::new("lanesync")).display().to_string();
+        let line = row.tool.line.replace("far:DST", &far).replace("OURS", &ours);
+        let line = line.replace("SRC", "source").replace("DST", "target");
         let mut command = if let Some((_, script)) = line.split_once(" '") {
             let mut command = Command::new("sh");
             command.args(["-c", script.trim_end_matches('\'')]);
@@ -211,7 +232,7 @@ impl Bench<'_> {
             command.args(words);
             command
         };
-        command.current_dir(self.work);
+        command.current_dir(self.work).env("RSYNC_RSH", STAND_IN);
         let log = self.path("output");
         let sample = measure::run(&mut command, &log, self.options.timeout, self.stop)?;
         if let Some(failure) = sample.failure {

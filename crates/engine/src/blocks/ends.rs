@@ -34,8 +34,7 @@ impl Ends {
         from: Option<&RemoteSource>,
         around: &Surroundings,
     ) -> Result<Self, BlocksError> {
-        let source = Source::open(&job.source, from, &around.cancel)
-            .map_err(|error| fault_at(&job.source, Side::Source, Verb::Open, (&error).into()))?;
+        let source = Source::open(&job.source, from, &around.cancel)?;
         refuse_empty_device(&job.source, source.is_device(), source.bytes())?;
         warn_of_mounted_source(job, &source, &*around.sink);
         let (target, image_bytes) = match look_at_target(job)? {

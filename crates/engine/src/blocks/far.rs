@@ -170,13 +170,14 @@ impl Work {
         let asked = far.ask_digests(ranges, self.digester.pieces(grain));
         let asked = asked.map_err(|error| self.source_error(Verb::Read, &error))?;
         let mut ours = Vec::new();
+        let permit = self.reading.acquire(1, &self.cancel).map_err(|_| BlocksError::Stopped)?;
         for range in ranges.iter().flat_map(|range| pieces::cut(range, Grain::Unit.bytes())) {
-            let permit = self.reading.acquire(1, &self.cancel);
-            let _permit = permit.map_err(|_| BlocksError::Stopped)?;
+            self.check_cancel()?;
             let old = &mut buffers.old[..length_of(&range)];
             self.read_target(&range, &in_target.within(&range), old)?;
             ours.extend(self.digester.digests(grain, range.start, old));
         }
+        drop(permit);
         let theirs = asked.wait().map_err(|error| self.source_error(Verb::Read, &error))?;
         let cut = ranges.iter().flat_map(|range| pieces::cut(range, grain.bytes()));
         let both = ours.into_iter().zip(theirs);
