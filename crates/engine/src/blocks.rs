@@ -146,7 +146,7 @@ fn bring(
         return (None, Err(internal("a worker is left over")));
     };
     let done = done.and_then(|()| work.finish());
-    work.settle_mark(done.is_ok());
+    work.settle_mark(&done);
     if let (Ok(()), Some(path), false) = (&done, &job.settings.delta_out, job.settings.dry_run) {
         let (path, target) = (path.display(), job.target.display());
         let text = format!("what \"{target}\" lacks is in \"{path}\"; it was only read");

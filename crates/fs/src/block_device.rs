@@ -93,6 +93,13 @@ impl BlockDevice {
         self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
+    /// What no other disk has as long as this kernel runs, whatever their numbers (sysfs, `diskseq`).
+    pub fn sequence(&self) -> Option<u64> {
+        // Of a partition it is that of its disk.
+        let in_dir = |below: &str| number_in(&self.dir.join(below).join("diskseq"));
+        in_dir(".").or_else(|| in_dir(".."))
+    }
+
     /// Whether nobody may write to it.
     pub fn is_read_only(&self) -> bool {
         number_in(&self.dir.join("ro")).is_some_and(|flag| flag != 0)

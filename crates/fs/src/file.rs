@@ -254,7 +254,7 @@ impl File {
     }
 
     /// Takes the lock of the whole file if nobody holds it; it lasts until the file is closed.
-    pub(crate) fn lock_exclusive_now(&self) -> io::Result<bool> {
+    pub fn lock_exclusive_now(&self) -> io::Result<bool> {
         match retry_on_intr(|| rustix::fs::flock(self, FlockOperation::NonBlockingLockExclusive)) {
             Ok(()) => Ok(true),
             Err(Errno::WOULDBLOCK) => Ok(false),

@@ -198,7 +198,8 @@ pub struct BlocksSummary {
     /// Of this, what is a hole on both sides, or was said to be as it was: nobody read it.
     #[borsh(deserialize_with = "encoding::read_count")]
     pub skipped_bytes: u64,
-    /// What an interrupted run had verified: nobody read it again.
+    /// What an interrupted run had made right: nobody read it again.
+    #[borsh(deserialize_with = "encoding::read_count")]
     pub resumed_bytes: u64,
     /// What was the same.
     #[borsh(deserialize_with = "encoding::read_count")]

@@ -34,7 +34,7 @@ pub(crate) fn lines(
         bytes(*skipped_bytes),
     );
     if summary.resumed_bytes > 0 {
-        write!(text, "; {} verified by an earlier run", bytes(summary.resumed_bytes)).ok();
+        write!(text, "; {} done by an earlier run", bytes(summary.resumed_bytes)).ok();
     }
     if *verified_bytes > 0 {
         write!(text, "; {} read back and right", bytes(*verified_bytes)).ok();
@@ -133,7 +133,7 @@ mod tests {
         let traffic = Some(Traffic { sent_bytes: 1000, received_bytes: 7 });
         let told = lines(&summary, Effect::Real, HumanReadable::Grouped, traffic);
         let expected = format!(
-            "image 10,000 bytes: 2 the same, 8,192 written, 4 cleared, 1 not read; 6 verified by an earlier run; 5 \
+            "image 10,000 bytes: 2 the same, 8,192 written, 4 cleared, 1 not read; 6 done by an earlier run; 5 \
              read back and right\n\
              sent 1,000 bytes, received 7 bytes\nblake3 {digest}"
         );

@@ -4,10 +4,11 @@
 use model::{Metadata, Timestamp};
 
 use crate::bounded::{BlockMap, Digests, List, Text};
-use crate::codec::{choice, record};
+use crate::codec::{Codec, Malformed, Reader, choice, record};
 use crate::limits::{self, DIGEST_SPANS, DIGESTS, GROUNDS, MOUNT_POINT_BYTES};
 use crate::request::{DeltaSeed, Span};
 use crate::response::ContentSum;
+use crate::seen::file_offset;
 
 /// What is told apart in what is read of an image: of zeros only that they are zeros, in bytes.
 pub const BLOCK_BYTES: u64 = 4096;
@@ -189,17 +190,35 @@ pub struct OpenedImage {
     pub shown: Option<Ground>,
 }
 
-record!(OpenedImage {
-    metadata,
-    changed_at,
-    bytes,
-    is_rotational,
-    mounted_at,
-    kernel,
-    ground,
-    grounds,
-    shown
-});
+impl Codec for OpenedImage {
+    fn write(&self, out: &mut Vec<u8>) {
+        let Self { metadata, changed_at, bytes, is_rotational, mounted_at, kernel, .. } = self;
+        let Self { ground, grounds, shown, .. } = self;
+        metadata.write(out);
+        changed_at.write(out);
+        bytes.write(out);
+        is_rotational.write(out);
+        mounted_at.write(out);
+        kernel.write(out);
+        ground.write(out);
+        grounds.write(out);
+        shown.write(out);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            metadata: Codec::read(reader)?,
+            changed_at: Codec::read(reader)?,
+            bytes: file_offset(Codec::read(reader)?)?,
+            is_rotational: Codec::read(reader)?,
+            mounted_at: Codec::read(reader)?,
+            kernel: Codec::read(reader)?,
+            ground: Codec::read(reader)?,
+            grounds: Codec::read(reader)?,
+            shown: Codec::read(reader)?,
+        })
+    }
+}
 
 /// The room that this takes at most.
 pub(crate) const OPENED_IMAGE_BYTES: u32 = 16 * 1024;

@@ -321,7 +321,8 @@ fn ground() -> impl Strategy<Value = Ground> {
 
 fn opened_image() -> impl Strategy<Value = OpenedImage> {
     let grounds = (any::<Option<[u8; 32]>>(), ground(), list(ground()), prop::option::of(ground()));
-    let rest = (metadata(), any::<u64>(), any::<bool>(), prop::option::of(text()), grounds);
+    let bytes = 0..=i64::MAX.unsigned_abs();
+    let rest = (metadata(), bytes, any::<bool>(), prop::option::of(text()), grounds);
     rest.prop_map(|(metadata, bytes, is_rotational, mounted_at, grounds)| {
         let (kernel, ground, grounds, shown) = grounds;
         OpenedImage {

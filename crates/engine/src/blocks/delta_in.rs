@@ -34,7 +34,7 @@ pub fn apply_delta(
     };
     let (mut work, delta, units) = *begun;
     let done = work.apply(&delta, units);
-    work.settle_mark(done.is_ok());
+    work.settle_mark(&done);
     (Some(work.summary()), done)
 }
 

@@ -99,10 +99,11 @@ impl Digests {
         }
     }
 
-    /// Takes the digest of a unit that was right before.
+    /// Takes the digest of a unit that an earlier run has made right. That run ended before it read anything
+    /// back.
     pub(super) fn add_right(&self, number: u64, digest: UnitDigest) {
         self.add(number, digest);
-        if self.read_back == ReadBack::All {
+        if self.read_back != ReadBack::Nothing {
             self.to_read_back.lock().insert(number, digest);
         }
     }

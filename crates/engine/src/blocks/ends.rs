@@ -36,10 +36,9 @@ impl Ends {
         from: Option<&RemoteSource>,
         around: &Surroundings,
     ) -> Result<Self, BlocksError> {
-        let source = Source::open(&job.source, from, &around.cancel)
-            .map_err(|error| fault_at(&job.source, Side::Source, Verb::Open, (&error).into()))?;
+        let source = Source::open(&job.source, from, &around.cancel)?;
         refuse_empty_device(&job.source, source.is_device(), source.bytes())?;
-        warn_of_mounted(&job.source, source.opened(), &*around.sink);
+        warn_of_mounted("source", &job.source, source.opened(), &*around.sink);
         let (target, image_bytes) = match look_at_target(job)? {
             None => (None, source.bytes()),
             Some(target) => {
@@ -52,7 +51,7 @@ impl Ends {
                     let opened = described::describe(&target).map_err(|error| {
                         fault_at(&job.target, Side::Destination, Verb::LookAt, (&error).into())
                     })?;
-                    warn_of_mounted(&job.target, &opened, &*around.sink);
+                    warn_of_mounted("target", &job.target, &opened, &*around.sink);
                 }
                 let image_bytes = bytes_to_bring(job, &source, &target)?;
                 (Some(target), image_bytes)
@@ -154,7 +153,9 @@ fn lies_in_dev(path: &Path) -> bool {
 /// Makes the target, for no more people to read than the source.
 pub(super) fn make(path: &Path, source_mode: u32) -> Result<Image, BlocksError> {
     let failed = |error| fault_at(path, Side::Destination, Verb::Open, Cause::from(&error));
-    Ok(Image::create(path, source_mode & 0o666 | 0o600).map_err(failed)?)
+    let target = Image::create(path, source_mode & 0o666 | 0o600).map_err(failed)?;
+    lock(path, Dangers::empty(), &target)?;
+    Ok(target)
 }
 
 /// Removes what was made and nothing was written to.
@@ -254,6 +255,21 @@ fn refuse_in_use(path: &Path, allowed: Dangers, target: &Image) -> Result<(), Bl
     sentence.map_or(Ok(()), |sentence| Err(BlocksError::refused(sentence)))
 }
 
+/// Nobody else of us writes to a file that this run writes to; a device is opened for this run alone.
+fn lock(path: &Path, allowed: Dangers, target: &Image) -> Result<(), BlocksError> {
+    if target.device().is_some() || allowed.contains(Dangers::IN_USE) {
+        return Ok(());
+    }
+    // Where a file system has no locks there is nothing to be known.
+    if target.file().lock_exclusive_now().unwrap_or(true) {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(BlocksError::refused(format!(
+        "another run writes to the target \"{path}\"; wait for its end, or use --allow=in-use"
+    )))
+}
+
 /// How much of both is brought over, where they are fit for each other.
 fn bytes_to_bring(job: &BlocksJob, source: &Source, target: &Image) -> Result<u64, BlocksError> {
     let (ours, theirs) = (source.bytes(), target.bytes());
@@ -304,15 +320,16 @@ pub(super) fn open_to_write(
         let sentence = format!("the target \"{path}\" changed while it was looked at; start again");
         return Err(BlocksError::refused(sentence));
     }
+    lock(path, allowed, &target)?;
     Ok(target)
 }
 
 /// What is written to while it is read comes out as it never was.
-fn warn_of_mounted(path: &Path, opened: &OpenedImage, sink: &dyn Sink) {
+fn warn_of_mounted(what: &str, path: &Path, opened: &OpenedImage, sink: &dyn Sink) {
     if let Some(at) = &opened.mounted_at {
         let (path, at) = (path.display(), at.as_str());
         let text = format!(
-            "lanesync: the source \"{path}\" is mounted at \"{at}\" and can be written to: what comes over \
+            "lanesync: the {what} \"{path}\" is mounted at \"{at}\" and can be written to: what comes over \
              may never have been there together; take a snapshot, or mount it read-only"
         );
         tell(sink, Topic::Warning, text);

@@ -172,13 +172,14 @@ impl Work {
         let asked = far.ask_digests(ranges, self.digester.pieces(grain));
         let asked = asked.map_err(|error| self.source_error(Verb::Read, &error))?;
         let mut ours = Vec::new();
+        let permit = self.reading.acquire(1, &self.cancel).map_err(|_| BlocksError::Stopped)?;
         for range in ranges.iter().flat_map(|range| pieces::cut(range, Grain::Unit.bytes())) {
-            let permit = self.reading.acquire(1, &self.cancel);
-            let _permit = permit.map_err(|_| BlocksError::Stopped)?;
+            self.check_cancel()?;
             let old = &mut buffers.old[..length_of(&range)];
             self.read_target(&range, &in_target.within(&range), old)?;
             ours.extend(self.digester.digests(grain, range.start, old));
         }
+        drop(permit);
         let theirs = asked.wait().map_err(|error| self.source_error(Verb::Read, &error))?;
         let cut = ranges.iter().flat_map(|range| pieces::cut(range, grain.bytes()));
         let both = ours.into_iter().zip(theirs);
@@ -217,7 +218,7 @@ impl Work {
             let asked = asked.map_err(|error| self.source_error(Verb::Read, &error))?;
             Ok::<_, BlocksError>((group, asked))
         });
-        let mut next = groups.next().transpose()?;
+        let (mut next, mut late) = (groups.next().transpose()?, Vec::new());
         while let Some((group, asked)) = next {
             self.check_cancel()?;
             next = groups.next().transpose()?;
@@ -227,27 +228,23 @@ impl Work {
             };
             let blocks = blocks.map_err(|error| self.source_error(Verb::Read, &error))?;
             for patch in group {
-                self.patch(far, buffers, patch, &blocks)?;
+                late.extend(self.patch(buffers, patch, &blocks)?);
             }
         }
-        Ok(())
+        // Not before: who waits while an answer waits for him holds what others need room for.
+        late.into_iter().try_for_each(|unit| self.again(far, buffers, &unit))
     }
 
-    /// Makes a unit of what is there and what has come.
+    /// Makes a unit of what is there and what has come. Gives it back if it came out as another.
     fn patch(
         &self,
-        far: &RemoteImage,
         buffers: &mut Buffers,
         patch: Patch,
         blocks: &Blocks,
-    ) -> Result<(), BlocksError> {
+    ) -> Result<Option<Unit>, BlocksError> {
         let Patch { unit, expected, zeros, wanted } = patch;
         let (range, length) = (&unit.range, length_of(&unit.range));
-        {
-            let permit = self.reading.acquire(1, &self.cancel);
-            let _permit = permit.map_err(|_| BlocksError::Stopped)?;
-            self.read_target(range, &unit.in_target, &mut buffers.old[..length])?;
-        }
+        self.read_old(buffers, &unit)?;
         let Buffers { new, old } = buffers;
         let (new, old) = (&mut new[..length], &old[..length]);
         new.copy_from_slice(old);
@@ -262,7 +259,10 @@ impl Work {
             Expected::Told(told) => {
                 put(range, blocks, new);
                 let made = self.digest(range, new);
-                if made == told { made } else { self.again(far, range, new)? }
+                if made != told {
+                    return Ok(Some(unit));
+                }
+                made
             }
             Expected::Unknown => {
                 put(range, blocks, new);
@@ -271,17 +271,26 @@ impl Work {
             }
         };
         let is_changed = self.change_unit(buffers, &unit)?;
-        self.note(&unit, digest, is_changed)
+        self.note(&unit, digest, is_changed).map(|()| None)
+    }
+
+    fn read_old(&self, buffers: &mut Buffers, unit: &Unit) -> Result<(), BlocksError> {
+        let permit = self.reading.acquire(1, &self.cancel);
+        let _permit = permit.map_err(|_| BlocksError::Stopped)?;
+        let old = &mut buffers.old[..length_of(&unit.range)];
+        self.read_target(&unit.range, &unit.in_target, old)
     }
 
     /// Asks for all of a unit anew, until what comes is what is told of it.
     fn again(
         &self,
         far: &RemoteImage,
-        range: &Range<u64>,
-        new: &mut [u8],
-    ) -> Result<PieceDigest, BlocksError> {
+        buffers: &mut Buffers,
+        unit: &Unit,
+    ) -> Result<(), BlocksError> {
         let failed = |error| self.source_error(Verb::Read, &error);
+        let (range, length) = (&unit.range, length_of(&unit.range));
+        self.read_old(buffers, unit)?;
         for _ in 0..TRIES {
             self.check_cancel()?;
             let ranges = std::slice::from_ref(range);
@@ -289,10 +298,12 @@ impl Work {
                 far.ask_digests(ranges, self.digester.pieces(Grain::Unit)).map_err(failed)?;
             let blocks = far.ask_blocks(ranges).map_err(failed)?;
             let told = told.wait().map_err(failed)?;
+            let new = &mut buffers.new[..length];
             put(range, &blocks.wait().map_err(failed)?, new);
             let made = self.digest(range, new);
             if told == [made] {
-                return Ok(made);
+                let is_changed = self.change_unit(buffers, unit)?;
+                return self.note(unit, made, is_changed);
             }
         }
         Err(self.fault_because(Side::Source, Verb::Read, Cause::ChangedDuringCopy))

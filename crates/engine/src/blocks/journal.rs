@@ -10,7 +10,7 @@ use delta::image::{UnitDigest, Units};
 use fs::image::Image;
 use fs::operator;
 use fs::staging::{Naming, Staging};
-use model::blocks::{BlocksJob, Dangers};
+use model::blocks::{BlocksJob, Dangers, Hashing, Sizes};
 use model::{Side, Sink, Topic, Verb};
 use parking_lot::Mutex;
 
@@ -106,7 +106,13 @@ impl Journal {
                 journal.warn(text);
                 journal.had_mark = true;
             }
-            Found::Mark(mark) => journal.take_up(job, target, *mark),
+            Found::Mark(mark) => {
+                refuse_part(job, mark.told.image_bytes > lengths.0)?;
+                journal.take_up(job, target, *mark);
+            }
+        }
+        if journal.had_mark && is_writing {
+            refuse_part(job, false)?;
         }
         journal.place = Some(place).filter(|_| is_writing);
         journal.told.was_marked = journal.had_mark.into();
@@ -143,8 +149,9 @@ impl Journal {
             let are_there = are_there(&mark.units, target, all);
             (!are_there).then_some("the target has changed since")
         };
+        let other = || (job.settings.hash == Hashing::Xxh3).then_some("it is not with --hash=xxh3");
         let empty = || mark.units.is_empty().then_some("it had verified nothing");
-        if let Some(why) = differs.or_else(empty).or_else(changed) {
+        if let Some(why) = differs.or_else(other).or_else(empty).or_else(changed) {
             return self.warn(format!("{left}, and cannot be resumed: {why}; all of it is read"));
         }
         let (count, mib) = (mark.units.len(), self.told.unit_bytes >> 20);
@@ -251,7 +258,11 @@ impl Journal {
         target: &Image,
     ) -> std::io::Result<()> {
         let Some(kept) = writer.as_ref() else { return Ok(()) };
-        target.sync_data()?;
+        if let Err(error) = target.sync_data() {
+            // The kernel says this once: whoever asked again would be told that all is well.
+            *writer = None;
+            return Err(error);
+        }
         let put = || {
             for entries in entries.chunks(RECORD_UNITS * ENTRY_BYTES) {
                 let mut batch = Batch::default();
@@ -269,6 +280,22 @@ impl Journal {
         Ok(())
     }
 
+    /// Something went wrong with the target: nothing that was said to be right of it is believed any more.
+    fn revoke(&self) {
+        let mut writer = self.writer.lock();
+        let Some(place) = &self.place else { return };
+        if self.is_begun.load(Ordering::Acquire) {
+            self.pending.lock().entries.clear();
+            *writer = None;
+            if let Err(error) = self.make(place) {
+                let path = place.path.display();
+                self.warn(format!(
+                    "lanesync: what \"{path}\" says is right may not be, so do not --resume: {error}"
+                ));
+            }
+        }
+    }
+
     /// The target is complete: no mark is left.
     pub(super) fn remove(&self) {
         let Some(place) = &self.place else { return };
@@ -278,6 +305,21 @@ impl Journal {
             self.warn(text);
         }
     }
+}
+
+/// A run that looks at a part alone leaves the rest of an incomplete target as it is, and would take the
+/// mark away.
+fn refuse_part(job: &BlocksJob, is_shorter: bool) -> Result<(), BlocksError> {
+    let settings = &job.settings;
+    let is_left = is_shorter && settings.sizes == Sizes::Ignore;
+    if !settings.writes_target() || !(settings.changed.is_some() || is_left) {
+        return Ok(());
+    }
+    let path = job.target.display();
+    Err(BlocksError::refused(format!(
+        "the target \"{path}\" was left incomplete by another run, and this one would look at a part of it; \
+         run once without --changed-ranges and with all of the source"
+    )))
 }
 
 /// Says what kept a mark from being removed.
@@ -375,9 +417,12 @@ impl Work {
     }
 
     /// The mark goes, or tells all that it can.
-    pub(super) fn settle_mark(&self, is_complete: bool) {
+    pub(super) fn settle_mark(&self, done: &Result<(), BlocksError>) {
+        let is_of_target =
+            matches!(done, Err(BlocksError::Fault(fault)) if fault.side == Side::Destination);
         match (&self.journal, &self.target) {
-            (Some(journal), _) if is_complete => journal.remove(),
+            (Some(journal), _) if done.is_ok() => journal.remove(),
+            (Some(journal), _) if is_of_target => journal.revoke(),
             // Why the run ended early is told already.
             (Some(journal), Some(target)) => drop(journal.flush(target)),
             _ => {}

@@ -29,7 +29,7 @@ pub(super) const FORM: Form = Form {
 };
 
 /// How many numbers a mark tells.
-const NUMBERS: usize = 21;
+const NUMBERS: usize = 25;
 
 /// What a mark says of a unit: its number and its digest.
 pub(super) const ENTRY_BYTES: usize = 8 + size_of::<UnitDigest>();
@@ -109,6 +109,9 @@ pub(super) struct Told {
     pub(super) source_kernel: [u64; 2],
     /// What it wrote to: kind, device and inode. What is written changes the rest.
     pub(super) target: [u64; 3],
+    /// Where one of them is a device of this host: the kernel, and which disks these were, as numbers of devices
+    /// are given anew.
+    pub(super) disks: [u64; 4],
     /// The inode of its undo file, zeros if there is none.
     pub(super) undo: [u64; 2],
     /// 1 if the target was incomplete before.
@@ -124,14 +127,16 @@ impl Told {
         (image_bytes, target_bytes): (u64, u64),
     ) -> Self {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let since = since.unwrap_or_default();
         Self {
-            begun_secs: since.unwrap_or_default().as_secs(),
+            begun_secs: since.as_secs(),
             image_bytes,
             zeros: u64::from(job.settings.zeros == Zeros::Written),
             unit_bytes: source.units(image_bytes).unit_bytes(),
             source: source_of(source.opened()),
             source_kernel: source.other_kernel(),
             target: identity(&described::ground(target.ground())),
+            disks: disks(source, target, since),
             undo: [0; 2],
             was_marked: 0,
             target_bytes,
@@ -144,6 +149,7 @@ impl Told {
             &self.source,
             &self.source_kernel,
             &self.target,
+            &self.disks,
             &self.undo,
             &[self.was_marked, self.target_bytes],
         ];
@@ -160,9 +166,10 @@ impl Told {
             source: std::array::from_fn(|at| number(4 + at)),
             source_kernel: [number(12), number(13)],
             target: std::array::from_fn(|at| number(14 + at)),
-            undo: [number(17), number(18)],
-            was_marked: number(19),
-            target_bytes: number(20),
+            disks: std::array::from_fn(|at| number(17 + at)),
+            undo: [number(21), number(22)],
+            was_marked: number(23),
+            target_bytes: number(24),
         }
     }
 
@@ -175,6 +182,7 @@ impl Told {
                 "the source is another, or its host was started anew"
             }
             () if ours != theirs => "the source has changed since",
+            () if self.disks != before.disks => "a device may be another one by now",
             () if self.image_bytes != before.image_bytes => "another length was to be brought over",
             () if self.unit_bytes != before.unit_bytes => "the image was cut in another way",
             () if self.zeros != before.zeros => "zeros were to be stored in another way",
@@ -194,6 +202,26 @@ fn identity(ground: &Ground) -> [u64; 3] {
         Ground::File { dev, ino } => [0, dev, ino],
         Ground::Device { major, minor } => [1, major.into(), minor.into()],
     }
+}
+
+/// What tells disks apart; of one that is not known, what no other run has.
+fn disks(source: &Source, target: &Image, now: std::time::Duration) -> [u64; 4] {
+    let unknown = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+    let of = |image: &Image| image.device().map(|it| it.sequence().unwrap_or(unknown));
+    let source = match source {
+        Source::Here(image, _) => of(image),
+        Source::There(image) => {
+            (image.opened().metadata.kind == Kind::BlockDevice).then_some(unknown)
+        }
+    };
+    let target = of(target);
+    if source.is_none() && target.is_none() {
+        return [0; 4];
+    }
+    let kernel = described::kernel().unwrap_or_default();
+    let (numbers, _) = kernel.as_chunks::<8>();
+    let [first, second] = [0, 1].map(|at: usize| u64::from_le_bytes(numbers[at]));
+    [first, second, source.unwrap_or(0), target.unwrap_or(0)]
 }
 
 /// Devices have no times.
@@ -298,14 +326,15 @@ mod tests {
             source: [5, 6, 7, 8, 9, 10, 11, 12],
             source_kernel: [13, 14],
             target: [15, 16, 17],
-            undo: [18, 19],
-            was_marked: 20,
-            target_bytes: 21,
+            disks: [18, 19, 20, 21],
+            undo: [22, 23],
+            was_marked: 24,
+            target_bytes: 25,
         };
         let bytes = told.to_bytes();
         assert_eq!((bytes.len(), Told::from_bytes(&bytes)), (FORM.told_bytes, told));
         let numbers: Vec<_> = bytes.chunks(8).map(|it| number_at(it, 0)).collect();
-        assert_eq!(numbers, (1..=21).collect::<Vec<_>>());
+        assert_eq!(numbers, (1..=25).collect::<Vec<_>>());
         assert_eq!(told.time(), "1970-01-01T00:00:01Z");
     }
 

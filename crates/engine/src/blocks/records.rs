@@ -141,7 +141,10 @@ impl<H: AsRef<File>> Writer<H> {
     }
 
     pub(super) fn append(&self, batch: &Batch) -> Result<(), BlocksError> {
-        let mut state = self.state.lock();
+        self.add(&mut self.state.lock(), batch)
+    }
+
+    fn add(&self, state: &mut Option<State>, batch: &Batch) -> Result<(), BlocksError> {
         // Who met the error tells it.
         let State { end, mut headers } = state.take().ok_or(BlocksError::Stopped)?;
         let written = self.held.as_ref().write_all_at(&batch.bytes, end);
@@ -151,13 +154,11 @@ impl<H: AsRef<File>> Writer<H> {
         Ok(())
     }
 
-    /// The same, and waits until all is on the disk that was added before. What is begun meanwhile waits.
+    /// The same, and waits until it is on the disk. Others wait, too: so no more than one addition may be
+    /// torn by a loss of power.
     pub(super) fn append_and_sync(&self, batch: &Batch) -> Result<(), BlocksError> {
-        self.append(batch)?;
         let mut state = self.state.lock();
-        if state.is_none() {
-            return Err(BlocksError::Stopped);
-        }
+        self.add(&mut state, batch)?;
         let synced = self.held.as_ref().sync_data();
         synced.map_err(|error| {
             *state = None;
@@ -324,7 +325,8 @@ impl<'a> Reader<'a> {
         let kind = kinds.find(|kind| **kind as u8 == told[0]);
         let (Some(kind), Some(end)) = (kind, start.checked_add(length)) else { return Ok(None) };
         let content_bytes = if *kind == RecordKind::Zeros { 0 } else { length };
-        if read < HEADER_BYTES || content_bytes > UNIT_BYTES as u64 {
+        let is_end_right = *kind != RecordKind::End || length == self.form.end_bytes as u64;
+        if read < HEADER_BYTES || content_bytes > UNIT_BYTES as u64 || !is_end_right {
             return Ok(None);
         }
         let behind = self.offset + HEADER_BYTES as u64;

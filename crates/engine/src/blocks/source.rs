@@ -5,12 +5,12 @@ use std::path::Path;
 
 use delta::image::Units;
 use fs::image::{Access, Image};
-use model::{Kind, Metadata};
+use model::{Cause, Kind, Metadata, Side, Verb};
 use sched::Cancel;
 use wire::OpenedImage;
 
-use super::{described, pieces, units_here};
-use crate::endpoint::{RemoteImage, RemoteSource};
+use super::{BlocksError, described, fault_at, pieces, units_here};
+use crate::endpoint::{NotOpened, RemoteImage, RemoteSource};
 
 /// An image that is read, and nothing else.
 #[derive(Debug)]
@@ -27,13 +27,17 @@ impl Source {
         path: &Path,
         from: Option<&RemoteSource>,
         cancel: &Cancel,
-    ) -> io::Result<Self> {
-        if let Some(from) = from {
-            return RemoteImage::open(from, path, cancel).map(Self::There);
-        }
-        let image = Image::open(path, Access::Read)?;
-        let opened = described::describe(&image)?;
-        Ok(Self::Here(image, Box::new(opened)))
+    ) -> Result<Self, BlocksError> {
+        let failed = |error| fault_at(path, Side::Source, Verb::Open, Cause::from(&error));
+        let Some(from) = from else {
+            let image = Image::open(path, Access::Read).map_err(failed)?;
+            let opened = described::describe(&image).map_err(failed)?;
+            return Ok(Self::Here(image, Box::new(opened)));
+        };
+        RemoteImage::open(from, path, cancel).map(Self::There).map_err(|error| match error {
+            NotOpened::Lost(why) => BlocksError::SourceLost(why),
+            NotOpened::Failed(error) => failed(error).into(),
+        })
     }
 
     /// What it was when it was opened.

@@ -510,7 +510,7 @@ fn room_that_is_given_back_in_great_pieces_is_given_back() {
         work.bring_over().unwrap();
         let mut work = Arc::into_inner(work).unwrap();
         work.finish().unwrap();
-        work.settle_mark(true);
+        work.settle_mark(&Ok(()));
         assert!(lab.read("target") == image);
         assert!(lab.allocated("target") <= (kept << 20) / 512 + 16, "{room_bytes}");
     }

@@ -151,7 +151,14 @@ pub fn apply_undo(job: &BlocksJob) -> Result<Undone, BlocksError> {
         target.set_len(kept.target_bytes).map_err(failed(Verb::SetLength))?;
     }
     let mut kept = Kept::begin(&file, path)?;
-    while let Some(Record { range, content }) = kept.next()? {
+    // What was found whole a moment ago and is not now was changed, and some of it is written by now.
+    let changed = |error| match error {
+        BlocksError::Refused(_) => {
+            fault_at(path, Side::Source, Verb::Read, Cause::ChangedDuringCopy).into()
+        }
+        error => error,
+    };
+    while let Some(Record { range, content }) = kept.next().map_err(changed)? {
         let written = match content {
             Some(content) => target.file().write_all_at(&content, range.start),
             None => target.clear(range),

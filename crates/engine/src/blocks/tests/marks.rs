@@ -246,7 +246,7 @@ fn a_mark_with_units_that_the_image_does_not_have_tells_nothing() {
     let work = Work::new(&job, ends, &around).unwrap();
     work.stretch(&(0..1 << 20)).unwrap();
     work.note_right(9, &[7; 32]).unwrap();
-    work.settle_mark(false);
+    work.settle_mark(&Err(BlocksError::Stopped));
     drop(work);
     let (done, said) = told(&lab, |settings| settings.resume = true);
     assert!(said.contains("it is damaged"), "{said}");

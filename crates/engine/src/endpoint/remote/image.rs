@@ -37,16 +37,37 @@ pub(crate) struct RemoteImage {
     known: Mutex<Told>,
 }
 
+/// Why there is no image.
+#[derive(Debug)]
+pub(crate) enum NotOpened {
+    /// The session is over, for this reason.
+    Lost(String),
+    /// It cannot be opened.
+    Failed(io::Error),
+}
+
 impl RemoteImage {
     /// Opens what a path leads to there. Should the session end, `cancel` is pulled.
-    pub(crate) fn open(source: &RemoteSource, path: &Path, cancel: &Cancel) -> io::Result<Self> {
+    pub(crate) fn open(
+        source: &RemoteSource,
+        path: &Path,
+        cancel: &Cancel,
+    ) -> Result<Self, NotOpened> {
         let remote = Arc::new(Remote::new(source, &Settings::default(), cancel));
+        Self::open_at(&remote, path).map_err(|error| match remote.over() {
+            Some(why) => NotOpened::Lost(why.to_owned()),
+            None => NotOpened::Failed(error),
+        })
+    }
+
+    fn open_at(remote: &Arc<Remote>, path: &Path) -> io::Result<Self> {
         let path = OperatorPath::new(path.as_os_str().as_bytes()).map_err(io::Error::other)?;
         let opening = remote.start(Request::OpenImage { path })?;
         let handle = opening.handle;
         match opening.wait()? {
             Answer::OpenedImage(opened) => {
-                Ok(Self { held: Held { remote, handle }, opened, known: Mutex::default() })
+                let held = Held { remote: Arc::clone(remote), handle };
+                Ok(Self { held, opened, known: Mutex::default() })
             }
             _ => Err(of_another_kind()),
         }

@@ -8,6 +8,7 @@ use fs::image::Image;
 use fs::{Dir, File};
 use model::settings::Checksum;
 use model::{Inode, Kind};
+use parking_lot::Mutex;
 use wire::{
     After, Algorithm, AttributesPiece, Content, ContentOf, ContentSum, Digest, FaultKind,
     FetchedFile, FileAt, Follow, Handle, IoFault, List, Malformed, Name, Piece, Reply, Span, Wants,
@@ -33,15 +34,24 @@ pub(super) struct ServedFile {
 #[derive(Debug)]
 pub(super) enum Kept {
     File(File),
-    /// With what the file system has told of where it has data.
-    Image(Box<Image>, Map),
+    Image(Box<ServedImage>),
+}
+
+/// An image that is held open for the requester.
+#[derive(Debug)]
+pub(super) struct ServedImage {
+    pub(super) image: Image,
+    /// What the file system has told of where it has data.
+    pub(super) map: Map,
+    /// Held by who digests much of it, if it has a head that must be moved.
+    pub(super) head: Option<Mutex<()>>,
 }
 
 impl ServedFile {
     pub(super) fn file(&self) -> &File {
         match &self.kept {
             Kept::File(file) => file,
-            Kept::Image(image, _) => image.file(),
+            Kept::Image(served) => served.image.file(),
         }
     }
 }

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fs::image::{Access, Image};
+use parking_lot::Mutex;
 use wire::{
     BLOCK_BYTES, BlockMap, BlocksTold, DigestRun, DigestRuns, Digests, FaultKind, Grain, Handle,
     OperatorPath, Pieces, Reply, Spans,
 };
 
-use super::content::{Kept, ServedFile};
+use super::content::{Kept, ServedFile, ServedImage};
 use super::{Answering, Halt, Object, Server, not_named, path};
 use crate::blocks::described;
 use crate::blocks::extents::Map;
@@ -38,7 +39,8 @@ impl Server {
         }
         let opened = described::describe(&image)?;
         let is_as_is = self.terms.left_as_is.as_ref().is_some_and(|it| it.has_suffix_of(typed));
-        let kept = Kept::Image(Box::new(image), Map::default());
+        let head = opened.is_rotational.then(Mutex::default);
+        let kept = Kept::Image(Box::new(ServedImage { image, map: Map::default(), head }));
         let object = Object::File(Arc::new(ServedFile { kept, is_as_is }));
         self.keep(answering, object, Reply::OpenedImage(Box::new(opened)))
     }
@@ -74,16 +76,16 @@ impl Server {
 
 impl ServedFile {
     /// The image, if it was opened as one.
-    fn image(&self) -> Result<(&Image, &Map), Halt> {
+    fn image(&self) -> Result<&ServedImage, Halt> {
         match &self.kept {
-            Kept::Image(image, map) => Ok((image, map)),
+            Kept::Image(served) => Ok(served),
             Kept::File(_) => Err(Halt::because(FaultKind::WrongHandle, "it is no image")),
         }
     }
 
     /// Reads a range, which is shorter than a unit.
     fn read_range(&self, range: &Range<u64>, buffer: &mut Vec<u8>) -> Result<(), Halt> {
-        let (image, map) = self.image()?;
+        let ServedImage { image, map, .. } = self.image()?;
         let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         buffer.resize(length.min(pieces::bytes_of(Grain::Unit)), 0);
         if range.end > image.bytes() {
@@ -147,6 +149,7 @@ pub(super) fn digests(
     let Pieces { grain, hash, image_bytes } = pieces;
     let digester = Digester::new(image_bytes, hash);
     let (mut runs, mut buffer) = (Runs::default(), Vec::new());
+    let _turn = file.image()?.head.as_ref().map(Mutex::lock);
     for span in spans.as_slice() {
         let Range { start, end } = span.range();
         let is_end = |at: u64| at.is_multiple_of(grain.bytes()) || at == image_bytes;
