@@ -71,7 +71,7 @@ differs is sent.
                         of the target
  --apply-undo=FILE      bring TARGET back into the state that --undo has kept (with --dry-run
                         say what would be done)
- --resume               do not read again what an interrupted run of this very job has verified
+ --resume               do not read again what an interrupted run of this very job has done
  --delta-out=FILE       write to FILE, which must not be there, what would be written to TARGET,
                         which is only read
  --delta-in=FILE        write to TARGET what such a FILE says, if TARGET is what that was made for

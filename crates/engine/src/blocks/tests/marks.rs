@@ -253,3 +253,61 @@ fn a_mark_with_units_that_the_image_does_not_have_tells_nothing() {
     assert_eq!(done.resumed_bytes, 0);
     assert!(lab.read("target") == new);
 }
+
+#[test]
+fn what_went_wrong_with_the_target_is_not_resumed() {
+    let lab = Lab::new();
+    let (new, _) = two(&lab);
+    let (job, around) = (lab.job(|settings| settings.read_back = ReadBack::Written), around());
+    let ends = Ends::open(&job, None, &around).unwrap();
+    let work = Arc::new(Work::new(&job, ends, &around).unwrap());
+    work.bring_over().unwrap();
+    work.journal.as_ref().unwrap().flush(work.target.as_ref().unwrap()).unwrap();
+    // The disk has not kept what was written.
+    let target = std_fs::File::options().write(true).open(lab.path("target")).unwrap();
+    target.write_all_at(b"damaged", 5 << 20).unwrap();
+    let mut work = Arc::into_inner(work).unwrap();
+    let done = work.finish();
+    let Err(BlocksError::Fault(Fault { cause: Cause::VerificationFailed, .. })) = &done else {
+        panic!("{done:?}")
+    };
+    work.settle_mark(&done);
+    drop(work);
+    let (done, said) = told(&lab, |settings| settings.resume = true);
+    assert!(said.contains("it had verified nothing"), "{said}");
+    assert_eq!(done.resumed_bytes, 0);
+    assert!(lab.read("target") == new && !lab.mark().exists());
+}
+
+#[test]
+fn a_run_that_looks_at_a_part_does_not_complete_an_incomplete_target() {
+    let lab = Lab::new();
+    let (new, _) = two(&lab);
+    lab.interrupted(|_| (), 3);
+    let part = |settings: &mut BlocksSettings| {
+        settings.changed = Some(std::iter::once(0..4096).collect());
+    };
+    let why = refusal(lab.bring(part));
+    assert!(why.contains("was left incomplete by another run") && lab.mark().exists(), "{why}");
+    let longer = [&new[..], &new[..]].concat();
+    lab.write("target", &content(2, longer.len()));
+    lab.write("source", &longer);
+    lab.interrupted(|_| (), 3);
+    lab.write("source", &new);
+    let why = refusal(lab.bring(|settings| settings.sizes = Sizes::Ignore));
+    assert!(why.contains("was left incomplete by another run") && lab.mark().exists(), "{why}");
+}
+
+#[test]
+fn while_a_run_writes_nobody_brings_the_old_back() {
+    let lab = Lab::new();
+    let (new, _) = two(&lab);
+    let undo = lab.path("undo");
+    let (job, around) = (lab.job(|settings| settings.undo = Some(undo.clone())), around());
+    let work = Work::new(&job, Ends::open(&job, None, &around).unwrap(), &around).unwrap();
+    work.stretch(&(0..1 << 20)).unwrap();
+    let undone = undo_by(&undo, &lab.path("target"), false);
+    let Err(BlocksError::Refused(why)) = undone else { panic!("{undone:?}") };
+    assert!(why.contains("another run writes to the target"), "{why}");
+    assert!(lab.read("target")[..1 << 20] == new[..1 << 20]);
+}
