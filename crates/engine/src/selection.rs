@@ -262,12 +262,14 @@ impl Selection {
     ) -> Result<(), SetupError> {
         let below = held_at_the_base(line, settings.traverse.relative);
         if settings.traverse.relative {
-            // "/./" cuts a line as it cuts an argument.
-            let Some(at) = line.windows(3).position(|window| window == b"/./") else {
+            let Some((front, rest)) = cut(line) else {
                 return self.add_below(top, settings, base, &below, &join(&base.place.shown, line));
             };
-            return match base.open(&line[..at]) {
-                Ok(inner) => self.add_listed(top, settings, &inner, &line[at + 3..]),
+            return match base.open(front) {
+                Ok(inner) => {
+                    let typed = join(&inner.place.shown, rest);
+                    self.add_below(top, settings, &inner, &held_at_the_base(rest, true), &typed)
+                }
                 Err(error) => {
                     self.note_unreadable(&below, line, error);
                     Ok(())
@@ -519,12 +521,17 @@ impl<'a> Below<'a> {
     }
 }
 
+/// What the first `/./` parts, with `-R` an argument or a line of a list.
+fn cut(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = path.windows(3).position(|window| window == b"/./")?;
+    Some((&path[..at], &path[at + 3..]))
+}
+
 /// `-R`: the part before `/./` and the part that is kept.
 fn split_relative(argument: &[u8]) -> (&[u8], &[u8]) {
-    if let Some(at) = argument.windows(3).position(|window| window == b"/./") {
+    if let Some((front, below)) = cut(argument) {
         // Not the "/" of a path that is kept from there on.
-        let base = if at == 0 { &b"/."[..] } else { &argument[..at] };
-        let below = &argument[at + 3..];
+        let base = if front.is_empty() { &b"/."[..] } else { front };
         return (base, if below.is_empty() { b"." } else { below });
     }
     let base: &[u8] = if argument.starts_with(b"/") { b"/" } else { b"." };

@@ -74,3 +74,22 @@ fn a_link_of_one_source_does_not_become_the_directory_of_another() {
         }
     }
 }
+
+#[test]
+fn the_first_dot_between_slashes_cuts_a_listed_line() {
+    let tree = Tree::new().file("src/c/sub/z", "").file("src/c/sub/e/w", "").dir("dst");
+    for (line, there) in [
+        ("c/./sub/./z", "dst/sub/z"),
+        ("c/./sub/./e/./w", "dst/sub/e/w"),
+        ("./c/./sub/z", "dst/sub/z"),
+        ("c/./././sub/z", "dst/sub/z"),
+        ("c/./sub/./", "dst/sub/z"),
+    ] {
+        for options in ["-ai", "-ari", "-ai --no-implied-dirs", "-ai -0"] {
+            let list = format!("{line}{}", if options.ends_with('0') { "\0" } else { "\n" });
+            let tree = tree.clone().file("list", list);
+            let seen = check_args(&tree, &format!("{options} --files-from=list src dst/"));
+            assert_there(&seen, &[there], &["dst/z", "dst/w"]);
+        }
+    }
+}
