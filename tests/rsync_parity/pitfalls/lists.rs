@@ -1,6 +1,8 @@
 //! Names that are picked one by one: several that lead through one another, from one source or from two.
 
 use super::{assert_there, check_args};
+use crate::support::parity::{Output, Scenario, Scope, check};
+use crate::support::snapshot::Also;
 use crate::support::tree::Tree;
 
 /// The options with which links are taken for more or for less.
@@ -72,6 +74,35 @@ fn a_link_of_one_source_does_not_become_the_directory_of_another() {
             let seen = check_args(&tree, &format!("{options} --delete {sources} dst/"));
             assert_there(&seen, &["dst/x/more", "dst/x/q"], &["dst/x/o"]);
         }
+    }
+}
+
+/// A transfer that begins below where the job does: rules are read all the way up from there, on whichever
+/// host.
+#[test]
+fn rules_above_a_listed_name_are_read_where_the_list_leads_to() {
+    let tree = Tree::new().file("src/f", "").file("src/a/b/r", "").file("src/a/b/q", "").dir("dst");
+    let tree = tree.file("whole", "a/b/\nf\n").file("cut", "a/./b/r\n").file("dir", "a/b\n");
+    for filter in ["-F", "--filter=:_/.x"] {
+        for args in [
+            "-ai --no-R --files-from=whole src/ dst/",
+            "-ai --no-R --files-from=dir src/ dst/",
+            "-ari --no-R --files-from=dir src/ dst/",
+            "-ai --files-from=cut src/ dst/",
+            "-ari --files-from=cut src/ dst/",
+        ] {
+            let seen = check_args(&tree, &format!("{filter} {args}"));
+            assert_eq!(seen.code(), 0, "{filter} {args}");
+        }
+    }
+    // rsync's sender forgets such a rule where the list goes to it, so this is said on one host alone.
+    let ruled = tree.file("src/a/.rsync-filter", "- r");
+    for (args, there) in [
+        ("-ari -F --no-R --files-from=dir src/ dst/", "dst/b/q"),
+        ("-ari -F --files-from=cut src/ dst/", "dst/b"),
+    ] {
+        let scope = Scope { output: Output::Items, also: Also::default() };
+        assert_there(&check(&Scenario::new(ruled.clone(), args), scope), &[there], &["dst/b/r"]);
     }
 }
 

@@ -480,7 +480,10 @@ impl Server {
             None => Some(Arc::new(Reach::whole())),
             Some(roots) => roots.get(typed).cloned(),
         };
-        let reach = reach.ok_or_else(not_named)?;
+        let reach = match reach {
+            Some(reach) => reach,
+            None => self.reach_for_rules(typed)?,
+        };
         let path = self::path(typed);
         let dir = match access {
             Access::Read => Dir::open_operator(path)?,
