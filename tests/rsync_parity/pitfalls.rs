@@ -32,6 +32,9 @@ mod filters;
 #[path = "pitfalls/hard_links.rs"]
 mod hard_links;
 
+#[path = "pitfalls/lists.rs"]
+mod lists;
+
 #[path = "pitfalls/metadata.rs"]
 mod metadata;
 

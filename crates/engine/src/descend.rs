@@ -329,7 +329,7 @@ fn not_created(way: &Way<'_>) -> Vec<u8> {
 
 /// Opens the destination directory, made if it is missing.
 fn make_target(
-    worker: &Worker<'_>,
+    worker: &mut Worker<'_>,
     way: &Way<'_>,
     target_dir: Option<&Dir>,
     existing: Option<Existing>,
@@ -357,9 +357,12 @@ fn make_target(
             (Before::Empty, ThroughLink::No)
         }
     };
-    if let Some(mode) = too_narrow(way, existing) {
-        // As rsync does: made passable for as long as it is worked in.
-        parent.set_mode(name, mode | 0o700).map_err(failed(Verb::MakePassable))?;
+    // As rsync does: made passable for as long as it is worked in. Where that fails, what lies below may
+    // be reached all the same. Test: `what_lies_in_a_directory_of_another_user_is_tried`.
+    if let Some(mode) = too_narrow(way, existing).filter(|_| !parent.may_work_in(name))
+        && let Err(error) = parent.set_mode(name, mode | 0o700)
+    {
+        run.fault(&mut worker.scratch.totals, failed(Verb::MakePassable)(error));
     }
     let open = || match through_link {
         ThroughLink::No => parent.open_child_to_search(name, AccessTime::Update),

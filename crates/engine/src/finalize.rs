@@ -67,8 +67,8 @@ fn narrow_again(worker: &mut Worker<'_>, node: &Node, finish: &Finish) {
     let run = worker.run;
     let Some(before) = finish.before.filter(|_| !run.settings.dry_run) else { return };
     let narrowed = node.target_dir().and_then(|dir| match dir {
-        Some(dir) => dir.set_own_mode(before.mode),
-        None => Ok(()),
+        Some(dir) if dir.metadata()?.mode != before.mode => dir.set_own_mode(before.mode),
+        _ => Ok(()),
     });
     if let Err(error) = narrowed {
         let fault = node.target_fault(Verb::SetMode, b".", &error);

@@ -10,6 +10,7 @@ use crate::descend::way::Way;
 use crate::endpoint::{Directory, SourceDir};
 use crate::fake_super::check_pretence;
 use crate::links::is_unsafe;
+use crate::names::AlsoIn;
 use crate::node::{Content, Handle, Layer, OpenedFor, Origin, ThroughLink};
 use crate::run::Run;
 use crate::selection::{InRoot, Pick, Reason};
@@ -23,8 +24,8 @@ const OPEN_LAYERS: usize = 4;
 pub(crate) fn open_layers(worker: &mut Worker<'_>, way: &Way<'_>) -> (Vec<Layer>, Option<Fault>) {
     let mut unopened = None;
     let mut layers: Vec<Layer> = Vec::with_capacity(1);
-    for Contribution { parent_layer, mut content } in contributions(worker.run, way) {
-        let through_link = ThroughLink::at(way.entry.is_followed);
+    for contribution in contributions(worker.run, way) {
+        let Contribution { parent_layer, mut content, through_link } = contribution;
         let opened = match open_layer(way, parent_layer, content, through_link) {
             Err(error) if content == Content::Listed && !way.pick().is_none_or(is_leaf) => {
                 // What is named in it is brought over though the rest cannot be listed.
@@ -119,27 +120,31 @@ fn open_layer(
     Ok((dir, metadata))
 }
 
-/// True unless a root has something else under the picked name of the directory that another has.
-fn is_directory_in(way: &Way<'_>, pick: &Pick, in_root: InRoot, layer: u16) -> bool {
-    let look = || -> io::Result<bool> {
+/// How a root comes to a directory of the picked name that another has; `None` where it has something else.
+fn directory_in(way: &Way<'_>, in_root: InRoot, layer: u16) -> Option<ThroughLink> {
+    let look = || -> io::Result<Option<ThroughLink>> {
         let dir = way.node.layer_dir(layer)?;
         let kind = dir.stat(way.name())?.kind;
-        if kind != Kind::Symlink || !is_followed(way, pick, in_root, &dir) {
-            return Ok(kind == Kind::Directory);
+        if kind != Kind::Symlink || !is_followed(way, in_root, &dir) {
+            return Ok((kind == Kind::Directory).then_some(ThroughLink::No));
         }
-        Ok(dir.stat_following(way.name()).is_ok_and(|behind| behind.kind == Kind::Directory))
+        let behind = dir.stat_following(way.name()).ok();
+        let is_directory = behind.is_some_and(|behind| behind.kind == Kind::Directory);
+        Ok(is_directory.then_some(ThroughLink::Follow))
     };
+    if layer == way.entry.layer {
+        return Some(ThroughLink::at(way.entry.is_followed));
+    }
     // What cannot be looked at is told when it is opened.
-    layer == way.entry.layer || look().unwrap_or(true)
+    look().unwrap_or(Some(ThroughLink::No))
 }
 
 /// True where a picked link may stand for the directory behind it.
-fn is_followed(way: &Way<'_>, pick: &Pick, in_root: InRoot, dir: &SourceDir) -> bool {
+fn is_followed(way: &Way<'_>, in_root: InRoot, dir: &SourceDir) -> bool {
     let links = &way.node.run.settings.links;
-    let leads_on = in_root.reason != Reason::Named || pick.below.is_some();
     let leaves_the_tree =
         || dir.read_link(way.name()).is_ok_and(|target| is_unsafe(&target, &way.node.path));
-    leads_on
+    in_root.reason.leads_on()
         || in_root.is_slashed
         || links.copy_dirlinks
         || links.symlinks == Symlinks::Follow
@@ -151,6 +156,7 @@ struct Contribution {
     parent_layer: u16,
     /// What of the directory belongs to the transfer.
     content: Content,
+    through_link: ThroughLink,
 }
 
 /// The layers of the parent that have a directory of this name.
@@ -159,7 +165,7 @@ fn contributions(run: &Run, way: &Way<'_>) -> Vec<Contribution> {
     let found_by_listing = if recursive { Content::Listed } else { Content::Picked };
     let mut layers: Vec<Contribution> = Vec::with_capacity(1);
     let mut highest = None;
-    let mut add = |parent_layer, content| {
+    let mut add = |parent_layer, content, through_link| {
         // Mostly they come in order: then none is searched for.
         let is_higher = highest < Some(parent_layer);
         highest = highest.max(Some(parent_layer));
@@ -167,24 +173,25 @@ fn contributions(run: &Run, way: &Way<'_>) -> Vec<Contribution> {
         match if is_higher { None } else { layers.iter_mut().find(is_same) } {
             Some(known) if content == Content::Listed => known.content = content,
             Some(_) => {}
-            None => layers.push(Contribution { parent_layer, content }),
+            None => layers.push(Contribution { parent_layer, content, through_link }),
         }
     };
     if way.entry.is_listed {
-        add(way.entry.layer, found_by_listing);
+        add(way.entry.layer, found_by_listing, ThroughLink::at(way.entry.is_followed));
     }
     let mut is_listed = way.entry.is_listed;
-    for layer in way.found.also_in(way.name()) {
-        add(layer, found_by_listing);
+    for AlsoIn { layer, is_followed, .. } in way.found.also_in(way.name()) {
+        add(*layer, found_by_listing, ThroughLink::at(*is_followed));
         is_listed = true;
     }
     for (pick, in_root) in
         way.pick().into_iter().flat_map(|pick| pick.roots.iter().map(move |root| (pick, *root)))
     {
-        let layer = way.node.source.layer_of_root(in_root.root);
-        if let Some(layer) = layer.filter(|layer| is_directory_in(way, pick, in_root, *layer)) {
+        let Some(layer) = way.node.source.layer_of_root(in_root.root) else { continue };
+        if let Some(through_link) = directory_in(way, in_root, layer) {
             let only_leads_on = way.is_hidden(pick, in_root);
-            add(layer, if only_leads_on { Content::Picked } else { in_root.content });
+            let content = if only_leads_on { Content::Picked } else { in_root.content };
+            add(layer, content, through_link);
         }
     }
     // What two arguments have is the earlier one's, also where one lists it and the other names it.

@@ -91,6 +91,8 @@ impl NameRef {
 pub(crate) struct AlsoIn {
     pub(crate) name: Box<[u8]>,
     pub(crate) layer: u16,
+    /// There it is a link that is followed.
+    pub(crate) is_followed: bool,
 }
 
 /// What sorting found of the names that several layers have.
@@ -149,13 +151,15 @@ impl Names {
             });
             self.refs.dedup_by(|later, kept| {
                 let equal = name(later) == name(kept);
+                let (layer, is_followed) = (later.layer, later.is_followed);
+                let other = || AlsoIn { name: name(kept).into(), layer, is_followed };
                 // One that could not be looked at may be a directory: whoever enters it will know.
                 let may_be_one = later.is_directory() || later.kind.is_none();
                 if equal && may_be_one && later.is_listed && later.layer != kept.layer {
-                    also_in.push(AlsoIn { name: name(kept).into(), layer: later.layer });
+                    also_in.push(other());
                 }
                 if equal && later.leads_nowhere() && later.layer != kept.layer {
-                    lead_nowhere.push(AlsoIn { name: name(kept).into(), layer: later.layer });
+                    lead_nowhere.push(other());
                 }
                 if equal && kept.picked == 0 {
                     kept.picked = later.picked;
@@ -239,6 +243,6 @@ mod tests {
         };
         assert_eq!(layer_of(b"x"), 0);
         assert_eq!(layer_of(b"y"), 1);
-        assert_eq!(also_in, [AlsoIn { name: Box::from(&b"d"[..]), layer: 2 }]);
+        assert_eq!(also_in, [AlsoIn { name: Box::from(&b"d"[..]), layer: 2, is_followed: false }]);
     }
 }

@@ -179,7 +179,7 @@ fn brings_nothing(
     let Some(scope) = entered else { return false };
     pick.below.iter().flat_map(|below| &below.names).all(|below| {
         let Some(of) = below.in_root(root) else { return true };
-        let opened = open(node, dir, &below.name, of.is_slashed || below.below.is_some());
+        let opened = open(node, dir, &below.name, of.is_slashed || of.reason.leads_on());
         let path = [path, b"/", &below.name].concat();
         opened.is_ok_and(|dir| {
             brings_nothing(Place { dir: &dir, path: &path, ..place }, below, &scope, lost_link)

@@ -16,7 +16,7 @@ use crate::node::{Content, Node};
 use crate::pass::Deletion;
 use crate::run::Run;
 use crate::selection::foresight::foresee_picks;
-use crate::selection::{InRoot, Pick, Reason};
+use crate::selection::{InRoot, Pick};
 use crate::task::{Cost, Found, Position, Task, Worker};
 use crate::telling::Subject;
 use crate::transfer::partial;
@@ -181,7 +181,7 @@ fn add_pick(worker: &mut Worker<'_>, node: &Arc<Node>, pick: &Pick, at: u32, nam
             }
         };
         let mut seen = see(&node.run, node, &dir, &pick.name, None);
-        let leads_on = in_root.reason != Reason::Named || pick.below.is_some();
+        let leads_on = in_root.reason.leads_on();
         let is_directory =
             || dir.stat_following(&pick.name).is_ok_and(|behind| behind.kind == Kind::Directory);
         if seen.kind == Some(Kind::Symlink) && (leads_on || in_root.is_slashed && is_directory()) {
@@ -189,7 +189,7 @@ fn add_pick(worker: &mut Worker<'_>, node: &Arc<Node>, pick: &Pick, at: u32, nam
         }
         if rule_hides_pick(node, pick, *in_root, seen.kind) {
             hide_pick(worker, node, layer, &pick.name, seen.kind);
-            if pick.below.is_none() {
+            if pick.below.is_none() || !seen.is_directory() {
                 continue;
             }
         }
@@ -258,7 +258,7 @@ fn note_what_leads_nowhere(
     names: &Names,
     gave_way: &[AlsoIn],
 ) {
-    for AlsoIn { name, layer } in gave_way {
+    for AlsoIn { name, layer, .. } in gave_way {
         let cause = Cause::Refused(LEADS_NOWHERE.into());
         let fault = node.source_fault(Verb::LookAt, *layer, name, cause);
         worker.run.source_fault(&mut worker.scratch.totals, fault);
@@ -290,7 +290,7 @@ pub(crate) fn rule_hides_pick(
 ) -> bool {
     let Some(layer) = node.source.layer_of_root(in_root.root) else { return false };
     let scope = node.source.scope_of(layer);
-    let is_asked = in_root.reason == Reason::Named
+    let is_asked = !in_root.reason.leads_on()
         && !node.path.is_root()
         && node.run.settings.traverse.incremental
         && scope.needs_reading();

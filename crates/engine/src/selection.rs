@@ -59,20 +59,31 @@ impl Root {
 }
 
 /// How a picked name came to be picked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Of several reasons the last of these counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reason {
-    /// It was named.
-    Named,
-    /// It leads to a named one and brings its attributes; a link counts as its directory.
-    Implied,
+    /// It was named and is no directory. A link that was is one only where something leads through it,
+    /// and then it was not named as that.
+    /// Test: `a_named_link_that_leads_on_is_not_given_whole`.
+    NoDirectory,
     /// It leads to a named one and is otherwise left alone (`--no-implied-dirs`).
     Path,
+    /// It leads to a named one and brings its attributes; a link counts as its directory.
+    Implied,
+    /// It was named, as a directory.
+    Named,
 }
 
 impl Reason {
     /// That of the directories that lead to a named entry.
     pub(crate) fn on_the_way(traverse: &Traverse) -> Self {
         if traverse.implied_dirs { Self::Implied } else { Self::Path }
+    }
+
+    /// True of what is there for what lies behind it.
+    pub(crate) fn leads_on(self) -> bool {
+        matches!(self, Self::Implied | Self::Path)
     }
 }
 
@@ -251,12 +262,14 @@ impl Selection {
     ) -> Result<(), SetupError> {
         let below = held_at_the_base(line, settings.traverse.relative);
         if settings.traverse.relative {
-            // "/./" cuts a line as it cuts an argument.
-            let Some(at) = line.windows(3).position(|window| window == b"/./") else {
+            let Some((front, rest)) = cut(line) else {
                 return self.add_below(top, settings, base, &below, &join(&base.place.shown, line));
             };
-            return match base.open(&line[..at]) {
-                Ok(inner) => self.add_listed(top, settings, &inner, &line[at + 3..]),
+            return match base.open(front) {
+                Ok(inner) => {
+                    let typed = join(&inner.place.shown, rest);
+                    self.add_below(top, settings, &inner, &held_at_the_base(rest, true), &typed)
+                }
                 Err(error) => {
                     self.note_unreadable(&below, line, error);
                     Ok(())
@@ -327,7 +340,9 @@ impl Selection {
             return self.send(base, entry, content);
         }
         let is_slashed = below.lists_content;
-        let named = InRoot { root: 0, content, reason: Reason::Named, is_slashed };
+        let is_directory = entry.kind == Kind::Directory;
+        let reason = if is_directory { Reason::Named } else { Reason::NoDirectory };
+        let named = InRoot { root: 0, content, reason, is_slashed };
         self.pick(top, settings, base, &below.components, named)
     }
 
@@ -467,12 +482,16 @@ impl Branch {
         let is_same = |known: &&mut InRoot| known.root == new.root;
         let known = if is_higher { None } else { self.roots.iter_mut().rev().find(is_same) };
         let Some(known) = known else { return self.roots.push(new) };
+        if known.reason == Reason::NoDirectory {
+            *known = new;
+        }
+        if new.reason == Reason::NoDirectory {
+            return;
+        }
         if new.content == Content::Listed {
             known.content = new.content;
         }
-        if new.reason == Reason::Named {
-            known.reason = new.reason;
-        }
+        known.reason = known.reason.max(new.reason);
         known.is_slashed |= new.is_slashed;
     }
 }
@@ -502,12 +521,17 @@ impl<'a> Below<'a> {
     }
 }
 
+/// What the first `/./` parts, with `-R` an argument or a line of a list.
+fn cut(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = path.windows(3).position(|window| window == b"/./")?;
+    Some((&path[..at], &path[at + 3..]))
+}
+
 /// `-R`: the part before `/./` and the part that is kept.
 fn split_relative(argument: &[u8]) -> (&[u8], &[u8]) {
-    if let Some(at) = argument.windows(3).position(|window| window == b"/./") {
+    if let Some((front, below)) = cut(argument) {
         // Not the "/" of a path that is kept from there on.
-        let base = if at == 0 { &b"/."[..] } else { &argument[..at] };
-        let below = &argument[at + 3..];
+        let base = if front.is_empty() { &b"/."[..] } else { front };
         return (base, if below.is_empty() { b"." } else { below });
     }
     let base: &[u8] = if argument.starts_with(b"/") { b"/" } else { b"." };

@@ -34,10 +34,9 @@ pub(crate) struct Found {
 
 impl Found {
     /// The further layers that have a directory.
-    pub(crate) fn also_in(&self, name: &[u8]) -> impl Iterator<Item = u16> {
+    pub(crate) fn also_in(&self, name: &[u8]) -> impl Iterator<Item = &AlsoIn> {
         let first = self.also_in.partition_point(|other| *other.name < *name);
-        let same = self.also_in[first..].iter().take_while(move |other| *other.name == *name);
-        same.map(|other| other.layer)
+        self.also_in[first..].iter().take_while(move |other| *other.name == *name)
     }
 }
 

@@ -74,11 +74,15 @@ impl Rules {
 
     /// Adds what `-C` adds: the `.cvsignore` file of each directory, then the patterns CVS ignores
     /// anyway.
-    pub fn push_cvs(&mut self) -> Result<(), RuleError> {
-        for text in [b":C", b"-C"] {
-            self.push_text(text, Template::RULES, &mut no_files)?;
-        }
-        Ok(())
+    ///
+    /// `protects`: its patterns protect at the receiver whatever `--delete-excluded` says of other rules.
+    pub fn push_cvs(&mut self, protects: bool) -> Result<(), RuleError> {
+        self.push_text(b":C", Template::RULES, &mut no_files)?;
+        let delete_excluded = self.options.delete_excluded;
+        self.options.delete_excluded &= !protects;
+        let pushed = self.push_text(b"-C", Template::RULES, &mut no_files);
+        self.options.delete_excluded = delete_excluded;
+        pushed
     }
 
     /// Adds the rule that keeps a relative `--partial-dir` out of the transfer.

@@ -287,7 +287,7 @@ fn rules_of(case: &Case, top: &Path) -> Result<Rules, RuleError> {
         rules.push_perishable_exclude(b"partial");
     }
     if cvs.is_some_and(|cvs| cvs.on_command_line) {
-        rules.push_cvs()?;
+        rules.push_cvs(false)?;
     }
     Ok(rules)
 }

@@ -24,7 +24,8 @@ use std::sync::{Arc, OnceLock};
 
 use model::{DeviceNumber, Kind, Metadata, Timestamp};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, SeekFrom, Timespec, Timestamps,
+    Access, AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, SeekFrom, Timespec,
+    Timestamps,
 };
 use rustix::io::{Errno, retry_on_intr};
 
@@ -366,6 +367,13 @@ impl Dir {
     pub fn set_owner(&self, name: &[u8], uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
         let (name, (uid, gid)) = (component(name)?, owner(uid, gid)?);
         Ok(rustix::fs::chownat(self, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    /// True of a directory that this process may list, write to and search.
+    pub fn may_work_in(&self, name: &[u8]) -> bool {
+        let all = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+        component(name)
+            .is_ok_and(|name| rustix::fs::accessat(self, name, all, AtFlags::EACCESS).is_ok())
     }
 
     /// Sets the low twelve mode bits of a name; fails with [`io::ErrorKind::Unsupported`] for a

@@ -17,6 +17,8 @@ use crate::exit_code::Exit;
 pub(super) struct Facts<'a> {
     /// `--delete-excluded`.
     pub(super) delete_excluded: bool,
+    /// What is deleted lies here and the sources elsewhere: as in rsync, `-C` then also protects.
+    pub(super) cvs_protects: bool,
     /// `--old-dirs`.
     pub(super) first_level_only: bool,
     /// Backups beside the files, where `--delete` could take them for extraneous.
@@ -54,7 +56,7 @@ pub(super) fn build(
         list.rules.push_perishable_exclude(dir.as_os_str().as_bytes());
     }
     if raw.count(Opt::CvsExclude) > 0 {
-        list.rules.push_cvs().map_err(|error| refuse(&error))?;
+        list.rules.push_cvs(facts.cvs_protects).map_err(|error| refuse(&error))?;
     }
     Ok(list.rules)
 }

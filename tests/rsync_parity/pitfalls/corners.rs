@@ -1,7 +1,7 @@
 //! Corners that random comparison has found: each had been got wrong once.
 
 use super::{assert_there, check_args, check_blocks, check_items};
-use crate::support::parity::Scenario;
+use crate::support::parity::{Scenario, Scope, check};
 use crate::support::tree::{Acl, Kind, Segment, Tree};
 
 #[test]
@@ -326,5 +326,23 @@ fn a_named_link_to_a_directory_is_no_directory_of_the_other_source() {
     for sources in ["src/ src/a/l", "src/a/l src/"] {
         let seen = check_args(&tree, &format!("-ai {sources} dst"));
         assert_eq!(seen.code(), 0, "{sources}");
+    }
+}
+
+/// A directory in which its owner cannot write is made passable for the run; where it is another user's,
+/// that is told, and what lies below is brought over as far as it can be.
+#[test]
+fn what_lies_in_a_directory_of_another_user_is_tried() {
+    let user = 65534;
+    let tree =
+        Tree::new().dir("src/ro").mode(0o555).dir("src/ro/mine").file("src/ro/mine/h", "new");
+    let tree = tree.dir("dst").owner(user, user).dir("dst/ro").owner(0, 0).mode(0o555);
+    let tree = tree.dir("dst/ro/mine").owner(user, user).file("dst/ro/mine/h", "old!");
+    let tree = tree.owner(user, user);
+    for args in ["-rlpt src/ dst/", "-r src/ dst/", "-rpt --delete-before src/ dst/"] {
+        let scenario = Scenario::new(tree.clone(), args).by_user();
+        let seen = check(&scenario, Scope::default());
+        assert_eq!(seen.code(), 23, "{args}");
+        assert_eq!(seen.tree.at("dst/ro/mine/h").size, 3, "{args}");
     }
 }

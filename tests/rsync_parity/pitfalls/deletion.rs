@@ -468,3 +468,15 @@ fn rules_that_are_deleted_after_the_transfer_count_until_its_end() {
         assert_there(&seen, &there, &["dst/.rsync-filter", "dst/sub/deep/extra"]);
     }
 }
+
+/// What `-C` leaves out by itself is protected where the sources lie elsewhere, as it is in rsync.
+#[test]
+fn what_cvs_ignores_is_deleted_as_excluded_unless_it_is_pulled() {
+    let tree = Tree::new().file("src/x.c", "").dir("src/q").file("dst/keep.o", "");
+    let tree = tree.file("dst/q/k.o", "").file("dst/plain", "").file("dst/foo", "");
+    let tree = tree.file("src/.cvsignore", "foo\n").file("dst/.cvsignore", "foo\n");
+    for options in ["-aiC", "-aiCF", "-aiC --exclude=plain", "-ai --filter=-C", "-ai --filter=:C"] {
+        let seen = check_args(&tree, &format!("{options} --delete-excluded src/ dst/"));
+        assert_there(&seen, &["dst/x.c"], &["dst/keep.o", "dst/q/k.o", "dst/plain", "dst/foo"]);
+    }
+}

@@ -38,11 +38,11 @@ impl<'a> Way<'a> {
     /// Why a picked directory is here; `None` for one that a listing gave.
     pub(crate) fn reason(&self) -> Option<Reason> {
         let pick = self.pick()?;
-        let reasons = || pick.roots.iter().map(|root| self.reason_in(pick, *root));
-        match reasons().next() {
-            _ if reasons().any(|reason| reason == Reason::Named) => Some(Reason::Named),
+        match pick.roots.iter().map(|root| self.reason_in(pick, *root)).max() {
             // What a listing gives as well is brought over.
             Some(Reason::Path) if self.entry.is_listed => Some(Reason::Implied),
+            // It has become one meanwhile.
+            Some(Reason::NoDirectory) => Some(Reason::Named),
             reason => reason,
         }
     }

@@ -438,10 +438,15 @@ impl Server {
         atime: fs::AccessTime,
     ) -> Result<(), Halt> {
         let dir = self.dir(at.dir)?;
-        let reach = self.reach_at(&dir, &at.name, Kind::Directory)?;
+        let mut reach = self.reach_at(&dir, &at.name, Kind::Directory)?;
         let child = self.open_child(&dir, &at.name, (access, follow), atime)?;
         if follow != Follow::Never {
             self.check_followed(&dir, &child)?;
+            // What became a link just now was not one when it was picked: nothing more is given.
+            let is_link = || dir.dir.stat(at.name.as_bytes()).map(|it| it.kind != Kind::Directory);
+            if self.terms.follows_links == Follows::None && is_link()? {
+                reach = reach.through_link();
+            }
         }
         self.opened_child(answering, &dir, &at.name, child, reach)
     }
@@ -475,7 +480,10 @@ impl Server {
             None => Some(Arc::new(Reach::whole())),
             Some(roots) => roots.get(typed).cloned(),
         };
-        let reach = reach.ok_or_else(not_named)?;
+        let reach = match reach {
+            Some(reach) => reach,
+            None => self.reach_for_rules(typed)?,
+        };
         let path = self::path(typed);
         let dir = match access {
             Access::Read => Dir::open_operator(path)?,

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use model::Job;
 use model::settings::Depth;
 
-use super::{Below, components, held_at_the_base, split, split_last};
+use super::{Below, components, cut, held_at_the_base, split, split_last};
 
 /// What a source argument or a line of a list asks for.
 pub(crate) struct Asked<'a> {
@@ -52,13 +52,12 @@ pub(crate) fn for_each_argument(job: &Job, mut tell: impl FnMut(Asked<'_>)) {
     }
 }
 
-/// What of a line of `--files-from` leads to where its transfer begins: with `-R` all before the last
+/// What of a line of `--files-from` leads to where its transfer begins: with `-R` all before the first
 /// "/./", else all but the last name.
 fn front_of_line(line: &[u8], below: &[u8], relative: bool) -> Vec<u8> {
     if !relative {
         let (front, last) = split_last(below);
         return if last == b"." { below } else { front }.to_vec();
     }
-    let cut = line.windows(3).rposition(|window| window == b"/./");
-    cut.map(|at| held_at_the_base(&line[..at], relative)).unwrap_or_default()
+    cut(line).map(|(front, _)| held_at_the_base(front, relative)).unwrap_or_default()
 }

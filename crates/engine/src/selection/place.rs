@@ -10,12 +10,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use model::settings::Symlinks;
-use model::{Kind, Metadata};
+use model::{Kind, Metadata, RelPath};
 use wire::Follow;
 
 use super::wishes::Wishes;
 use crate::endpoint::{Directory, Endpoint, SourceDir};
 use crate::error::SetupError;
+use crate::links::is_unsafe;
 use crate::run::join;
 
 /// What the way to a directory starts from.
@@ -156,7 +157,7 @@ impl Base {
     }
 
     /// Looks a picked name up: the way to it may lead through links, it itself is looked at as
-    /// `-L` and `-k` say.
+    /// `-L`, `-k` and `--copy-unsafe-links` say.
     pub(super) fn find(
         &self,
         components: &[&[u8]],
@@ -175,11 +176,17 @@ impl Base {
         {
             return Err(refused);
         }
+        let leads_out = || -> io::Result<bool> {
+            let path = RelPath::new(&way.join(&b'/')).unwrap_or_else(RelPath::root);
+            Ok(is_unsafe(&dir.read_link(name)?, &path))
+        };
         // Only where it is asked for: looking through a link changes its access time.
         match settings.links.symlinks {
             Symlinks::Follow => dir.stat_following(name),
             // A link to nothing, with a slash behind it, is still a link.
-            _ if is_slashed => Ok(dir.stat_following(name).unwrap_or(metadata)),
+            _ if is_slashed || settings.links.copy_unsafe && leads_out()? => {
+                Ok(dir.stat_following(name).unwrap_or(metadata))
+            }
             _ if settings.links.copy_dirlinks => {
                 let behind = dir.stat_following(name);
                 Ok(behind.ok().filter(|it| it.kind == Kind::Directory).unwrap_or(metadata))

@@ -87,7 +87,7 @@ fn rules_of_all_kinds_arrive() {
     rules.push_list(b"- a\0+ d\0", Unprefixed::Exclude, b"\xff").unwrap();
     rules.push_protect_suffix(b"~");
     rules.push_perishable_exclude(b".part/");
-    rules.push_cvs().unwrap();
+    rules.push_cvs(false).unwrap();
     check(rules);
 }
 

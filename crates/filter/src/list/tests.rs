@@ -142,7 +142,7 @@ fn cvs_patterns() {
         ..RuleOptions::default()
     };
     let mut rules = rules(options, &["+ core", "- a"], &Files::new()).unwrap();
-    rules.push_cvs().unwrap();
+    rules.push_cvs(false).unwrap();
     let scope = Scope::root(Arc::new(rules), b"/top");
     assert!(scope.needs_reading());
     // The clear in the home file drops CVS' own patterns and no rule of the user.

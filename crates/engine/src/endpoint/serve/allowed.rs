@@ -1,7 +1,10 @@
 //! Whether the terms of the session let something be asked: of what the job names, what no rule of it hides,
 //! through no link that it does not follow.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use fs::Dir;
@@ -10,6 +13,7 @@ use wire::{FileAt, Follow, Name, Named, Place};
 
 use super::terms::Follows;
 use super::{Halt, Reach, ServedDir, Server, look, not_named};
+use crate::pipeline;
 
 impl Server {
     /// The directory of a file that is read by its name, if that may be.
@@ -95,6 +99,27 @@ impl Server {
         Err(is_not_followed())
     }
 
+    /// What may be reached from a directory that is asked for by a path from `/` and not named: merge files
+    /// alone, and these where the job may begin.
+    pub(super) fn reach_for_rules(&self, path: &[u8]) -> Result<Arc<Reach>, Halt> {
+        let Some(roots) = self.terms.roots.as_ref().filter(|_| self.terms.begins_anywhere) else {
+            return Err(not_named());
+        };
+        let is_above = |start: &[u8]| {
+            let start = pipeline::absolute(start);
+            let root = filter::directories_up(&start).next();
+            filter::directories_up(path).skip(1).any(|above| Some(above) == root)
+        };
+        let mut starts = roots.iter().filter(|(start, reach)| reach.is_listed() && is_above(start));
+        let (start, _) = starts.next().ok_or_else(not_named)?;
+        if self.terms.follows_links != Follows::DirectoriesBelow
+            || lies_below(&open_root(path)?, open_root(start)?.metadata()?.inode())?
+        {
+            return Ok(Arc::default());
+        }
+        Err(is_not_followed())
+    }
+
     /// Whether a link may be followed to a file: where files behind links are brought over, or to a merge
     /// file that is an own link.
     pub(super) fn check_follow_to_file(&self, name: &Name, follow: Follow) -> Result<(), Halt> {
@@ -108,6 +133,11 @@ impl Server {
         }
         Err(is_not_followed())
     }
+}
+
+/// The directory at a path of the user's, to search it.
+fn open_root(path: &[u8]) -> io::Result<Dir> {
+    Dir::open_operator_to_search(Path::new(OsStr::from_bytes(path)))
 }
 
 fn is_not_followed() -> Halt {

@@ -40,8 +40,8 @@ pub struct Reach {
     is_named: bool,
     /// A transfer begins here: rules see paths from here on.
     begins: bool,
-    /// It may be a link, of which what it leads to is meant.
-    may_be_link: bool,
+    /// Where it is a link, all that it leads to is meant, and not only what was picked through it.
+    is_slashed: bool,
     /// What was picked by its name, and what may be reached from there.
     picked: BTreeMap<Box<[u8]>, Arc<Self>>,
 }
@@ -52,17 +52,16 @@ impl Reach {
         Self { content: Content::Whole, ..Self::default() }
     }
 
-    /// Lets all be reached that lies at the end of a way, or only what is there itself. What is on the
-    /// way may be links.
+    /// Lets all be reached that lies at the end of a way, or only what is there itself.
     pub(crate) fn add(&mut self, asked: &Asked<'_>) {
         let mut at = self;
         at.begins |= asked.begins_at == 0;
         for (name, depth) in asked.way.iter().zip(1..) {
             at = Arc::make_mut(at.picked.entry((*name).into()).or_default());
-            at.may_be_link |= depth < asked.way.len() || asked.is_slashed;
             at.begins |= depth == asked.begins_at;
         }
         at.is_named = true;
+        at.is_slashed |= asked.is_slashed;
         let content = match asked.is_listed {
             false => Content::Nothing,
             true if asked.is_deep => Content::Whole,
@@ -120,9 +119,18 @@ impl Reach {
         self.picked.contains_key(name)
     }
 
-    /// True when it was picked by its name, and what a link of that name leads to is meant.
+    /// True when a link of that name leads to what is meant: it was picked with a slash, or something
+    /// was through it.
     pub(super) fn leads_through(&self, name: &[u8]) -> bool {
-        self.picked.get(name).is_some_and(|picked| picked.may_be_link)
+        self.picked.get(name).is_some_and(|it| it.is_slashed || !it.picked.is_empty())
+    }
+
+    /// What may be reached through it where it is a link that is followed for this alone.
+    pub(super) fn through_link(self: Arc<Self>) -> Arc<Self> {
+        if self.is_slashed || self.content == Content::Nothing {
+            return self;
+        }
+        Arc::new(Self { content: Content::Nothing, ..Self::clone(&self) })
     }
 }
 
@@ -184,6 +192,10 @@ mod tests {
             let below = b.at(name, Shown::FULLY).unwrap();
             assert!(below.is_listed() && below.at(b"anything", Shown::FULLY).is_some());
         }
+        // Named itself, "b" is a link: only what was picked through it is meant.
+        let behind = Arc::clone(&b).through_link();
+        assert!(!behind.is_listed() && behind.at(b"x", Shown::FULLY).is_none());
+        assert!(behind.at(b"d", Shown::FULLY).is_some());
         let c = a.at(b"c", Shown::FULLY).unwrap();
         assert!(c.at(b"anything", Shown::FULLY).is_none() && !c.is_listed());
     }

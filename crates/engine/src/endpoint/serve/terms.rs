@@ -11,7 +11,8 @@ use model::{Interest, Job, Settings, Suffixes, Topic};
 
 use super::Reach;
 use crate::pipeline;
-use crate::selection::asked;
+use crate::run::join;
+use crate::selection::asked::{self, Asked};
 
 /// Links that may be followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +39,9 @@ pub struct Terms {
     /// Which links may be followed below what is named. Beside these, those on the way to it may be, and
     /// own ones that have the name of a merge file.
     pub follows_links: Follows,
+    /// Where its transfers begin is not known: merge files above that are asked for by paths from `/` that
+    /// lead to below where the job begins.
+    pub begins_anywhere: bool,
     /// Names of merge files, which may be read in any directory on the way.
     pub rule_files: BTreeSet<Box<[u8]>>,
     /// Own links that have such a name may lead anywhere, and not only to what lies below where the job
@@ -67,6 +71,7 @@ impl Terms {
             roots: None,
             images: None,
             follows_links: Follows::All,
+            begins_anywhere: false,
             rule_files: BTreeSet::new(),
             believes_own_links: true,
             removes_files: true,
@@ -82,7 +87,15 @@ impl Terms {
     /// What a job needs of its source, and no more.
     pub fn for_job(job: &Job, rules: &Rules) -> Self {
         let mut terms = Self::for_job_below(job, rules);
-        terms.let_rules_be_read_above(rules);
+        let mut starts = BTreeSet::new();
+        if rules.looks_above_source() {
+            asked::for_each_argument(job, |Asked { base, way, begins_at, .. }| {
+                let front: Vec<_> = way.iter().copied().take(begins_at).collect();
+                let front = if front.is_empty() { b".".to_vec() } else { front.join(&b'/') };
+                starts.insert(join(base, &front));
+            });
+        }
+        terms.let_rules_be_read_above(rules, starts);
         terms
     }
 
@@ -93,6 +106,7 @@ impl Terms {
             roots: Some(BTreeMap::new()),
             images: Some(BTreeSet::from([image.into()])),
             follows_links: Follows::None,
+            begins_anywhere: false,
             rule_files: BTreeSet::new(),
             believes_own_links: false,
             removes_files: false,
@@ -126,7 +140,8 @@ impl Terms {
         for reach in terms.roots.iter_mut().flat_map(BTreeMap::values_mut) {
             *reach = Arc::clone(&whole);
         }
-        terms.let_rules_be_read_above(rules);
+        terms.begins_anywhere = rules.looks_above_source();
+        terms.let_rules_be_read_above(rules, BTreeSet::new());
         terms
     }
 
@@ -146,6 +161,7 @@ impl Terms {
             images: Some(BTreeSet::new()),
             roots: Some(roots.into_iter().map(|(path, reach)| (path, Arc::new(reach))).collect()),
             follows_links: follows(links),
+            begins_anywhere: false,
             rule_files: rules.merge_file_names().map(Into::into).collect(),
             believes_own_links: false,
             removes_files: write.remove_source_files && !job.settings.dry_run,
@@ -159,14 +175,14 @@ impl Terms {
         }
     }
 
-    /// Merge files above a transfer root are asked for by absolute paths, and so are those in it.
-    fn let_rules_be_read_above(&mut self, rules: &Rules) {
+    /// Merge files above where a transfer begins are asked for by absolute paths, and so are those there.
+    fn let_rules_be_read_above(&mut self, rules: &Rules, mut starts: BTreeSet<Box<[u8]>>) {
         let Some(roots) = self.roots.as_mut().filter(|_| rules.looks_above_source()) else {
             return;
         };
-        let bases: Vec<_> = roots.keys().map(|base| pipeline::absolute(base)).collect();
-        for base in bases {
-            for path in filter::directories_up(&base) {
+        starts.extend(roots.keys().cloned());
+        for start in starts {
+            for path in filter::directories_up(&pipeline::absolute(&start)) {
                 roots.entry(path.into()).or_default();
             }
         }

@@ -116,6 +116,34 @@ fn beside_what_is_picked_nothing_is_served() {
 }
 
 #[test]
+fn where_a_job_may_begin_anywhere_rules_are_read_below_it_and_nothing_else() {
+    let mut session = Session::new(|top: Box<[u8]>| {
+        let sources = vec![model::Source { path: Path::new(OsStr::from_bytes(&top)).join("s") }];
+        let mut rules = Rules::default();
+        rules.push(b": /.rules", &mut |_| unreachable!()).unwrap();
+        let mut settings = recursive();
+        settings.traverse.files_from = Some(Vec::new());
+        Terms::for_far_list(&Job { sources, destination: None, settings }, &rules)
+    });
+    let source = make_dir(&session.here, "s");
+    let below = make_dir(&source, "below");
+    write(&below, ".rules", b"- x");
+    write(&below, "file", b"content");
+    make_dir(&session.here, "other");
+    source.make_symlink(b"../other", b"out").unwrap();
+    let dir = session.open(root_at(&session.path("s/below"))).unwrap();
+    session.open(Request::OpenFile { file: file_at(dir, ".rules", Follow::Never) }).unwrap();
+    for request in [
+        Request::OpenFile { file: file_at(dir, "file", Follow::Never) },
+        root_at(&session.path("other")),
+        root_at(&session.path("s/out")),
+        root_at(&session.path("s/below/../../other")),
+    ] {
+        assert_eq!(session.refusal(request.clone()), FaultKind::NotServed, "{request:?}");
+    }
+}
+
+#[test]
 fn a_link_that_is_copied_as_a_link_is_not_followed_by_who_asks() {
     let (source, rules) = (|path| model::Source { path }, Rules::default());
     let settings = |depth| {
