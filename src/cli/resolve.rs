@@ -287,7 +287,7 @@ impl Typed {
         let (preserve, warnings) = self.preserve.settle(beside, writes, &sides, surroundings)?;
         let facts = rule_facts(&delete, &backup, &write.partial);
         let cvs_protects = shape.movement == Movement::In;
-        let facts = rules::Facts { delete_excluded, first_level_only, cvs_protects, ..facts };
+        let facts = rules::Facts { delete_excluded, cvs_protects, first_level_only, ..facts };
         let rules = rules::build(raw, &facts, surroundings)?;
         let (mut report, log_file) = self.output.settle(traverse.list_only, surroundings);
         report.items.checksum_digits = choice.digits(compare.content);
