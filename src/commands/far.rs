@@ -1,5 +1,5 @@
 //! The other hosts of a job: an agent is started on each, told what to do, and heard to the end. What is told
-//! and what is done is the job's ([`FarJob`]).
+//! and what is done is the job's (`FarJob`).
 //!
 //! Where both sides lie on other hosts, the agent of the destination asks here, and what it asks is asked
 //! of the agent of the source.

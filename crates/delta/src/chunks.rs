@@ -2,9 +2,9 @@
 //! or moved change the chunks they are in and no others. W. Xia et al., "The Design of Fast
 //! Content-Defined Chunking for Data Deduplication Based Storage Systems" (FastCDC), IEEE TPDS 31(9), 2020.
 //!
-//! 1. [`Bounds`]: how long chunks are, by the length of the basis.
-//! 2. [`ChunkSums`]: where the basis is: its bytes in, the sums of its chunks out, and as bytes.
-//! 3. [`ChunkPlan`]: where the new file is: the sums and new bytes in, [`Operation`]s out.
+//! 1. `Bounds`: how long chunks are, by the length of the basis.
+//! 2. `ChunkSums`: where the basis is: its bytes in, the sums of its chunks out, and as bytes.
+//! 3. `ChunkPlan`: where the new file is: the sums and new bytes in, operations out.
 //!
 //! Where is cut, and the sums, depend on the [`Seed`] of the transfer. A sum is 16 bytes of BLAKE3 with a key
 //! of its own; who patches compares a hash of the whole all the same. What is held is bounded by the length
