@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use delta::image::UNIT_BYTES;
 use fs::image::{Access, Image};
@@ -162,7 +163,7 @@ fn open_target(
     let target = if settings.dry_run {
         target
     } else {
-        ends::open_to_write(path, settings.allowed, &target)?
+        ends::open_to_write(path, settings.allowed, &target, Duration::ZERO)?
     };
     if target.device().is_some() {
         target.forget_cached();

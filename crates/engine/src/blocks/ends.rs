@@ -3,6 +3,8 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use fs::block_device::Use;
 use fs::image::{Access, Image};
@@ -15,6 +17,10 @@ use super::source::Source;
 use super::{BlocksError, described, fault_at, tell};
 use crate::endpoint::RemoteSource;
 use crate::run::Surroundings;
+
+/// How long an agent whose session was lost may take to let go of a target: the one that comes after it with
+/// `--reconnect` waits for that.
+const TO_LET_GO: Duration = Duration::from_secs(10);
 
 /// Both ends, found fit for each other.
 pub(super) struct Ends {
@@ -64,7 +70,10 @@ impl Ends {
         let target = match target {
             _ if !job.settings.writes_target() => target,
             None => Some(make(&job.target, source.opened().metadata.mode)?),
-            Some(target) => Some(open_to_write(&job.target, job.settings.allowed, &target)?),
+            Some(target) => {
+                let patience = from.map_or(Duration::ZERO, |_| TO_LET_GO);
+                Some(open_to_write(&job.target, job.settings.allowed, &target, patience)?)
+            }
         };
         source.forget_cached();
         if let Some(target) = target.as_ref().filter(|target| target.device().is_some()) {
@@ -85,7 +94,7 @@ pub(super) fn open_alone(
         .map_err(|error| fault_at(path, Side::Destination, Verb::Open, (&error).into()))?;
     refuse_home_of(undo, "undo", path, &target)?;
     refuse_to_write(path, allowed, &target)?;
-    if is_dry_run { Ok(target) } else { open_to_write(path, allowed, &target) }
+    if is_dry_run { Ok(target) } else { open_to_write(path, allowed, &target, Duration::ZERO) }
 }
 
 /// A file that says what is to be written is not to be written over.
@@ -154,7 +163,7 @@ fn lies_in_dev(path: &Path) -> bool {
 pub(super) fn make(path: &Path, source_mode: u32) -> Result<Image, BlocksError> {
     let failed = |error| fault_at(path, Side::Destination, Verb::Open, Cause::from(&error));
     let target = Image::create(path, source_mode & 0o666 | 0o600).map_err(failed)?;
-    lock(path, Dangers::empty(), &target)?;
+    lock(path, Dangers::empty(), &target, Duration::ZERO)?;
     Ok(target)
 }
 
@@ -255,13 +264,31 @@ fn refuse_in_use(path: &Path, allowed: Dangers, target: &Image) -> Result<(), Bl
     sentence.map_or(Ok(()), |sentence| Err(BlocksError::refused(sentence)))
 }
 
+/// Does something again and again until it is done, or patience ends.
+fn retried<T, E>(patience: Duration, mut act: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    const BETWEEN: Duration = Duration::from_millis(50);
+    let until = Instant::now() + patience;
+    loop {
+        match act() {
+            Err(_) if Instant::now() < until => thread::sleep(BETWEEN),
+            done => return done,
+        }
+    }
+}
+
 /// Nobody else of us writes to a file that this run writes to; a device is opened for this run alone.
-fn lock(path: &Path, allowed: Dangers, target: &Image) -> Result<(), BlocksError> {
+fn lock(
+    path: &Path,
+    allowed: Dangers,
+    target: &Image,
+    patience: Duration,
+) -> Result<(), BlocksError> {
     if target.device().is_some() || allowed.contains(Dangers::IN_USE) {
         return Ok(());
     }
     // Where a file system has no locks there is nothing to be known.
-    if target.file().lock_exclusive_now().unwrap_or(true) {
+    let lock = || target.file().lock_exclusive_now().unwrap_or(true).then_some(()).ok_or(());
+    if retried(patience, lock).is_ok() {
         return Ok(());
     }
     let path = path.display();
@@ -295,6 +322,7 @@ pub(super) fn open_to_write(
     path: &Path,
     allowed: Dangers,
     looked_at: &Image,
+    patience: Duration,
 ) -> Result<Image, BlocksError> {
     let is_mounted = || {
         let uses = looked_at.uses().unwrap_or_default();
@@ -304,8 +332,13 @@ pub(super) fn open_to_write(
         allowed.contains(Dangers::IN_USE) || (allowed.contains(Dangers::MOUNTED) && is_mounted());
     let access =
         if looked_at.device().is_none() || shares { Access::Write } else { Access::WriteAlone };
-    let target = match Image::open(path, access) {
-        Err(error) if error.kind() == ErrorKind::ResourceBusy => {
+    let is_busy = |error: &std::io::Error| error.kind() == ErrorKind::ResourceBusy;
+    let opened = retried(patience, || match Image::open(path, access) {
+        Err(error) if is_busy(&error) => Err(error),
+        opened => Ok(opened),
+    });
+    let target = match opened.and_then(|opened| opened) {
+        Err(error) if is_busy(&error) => {
             let path = path.display();
             let sentence = format!(
                 "somebody uses the target \"{path}\" and wants nobody else to; end that, or use --allow=in-use"
@@ -320,7 +353,7 @@ pub(super) fn open_to_write(
         let sentence = format!("the target \"{path}\" changed while it was looked at; start again");
         return Err(BlocksError::refused(sentence));
     }
-    lock(path, allowed, &target)?;
+    lock(path, allowed, &target, patience)?;
     Ok(target)
 }
 
