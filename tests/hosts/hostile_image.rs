@@ -73,7 +73,7 @@ fn digests(pieces: &Pieces, count: usize) -> Reply {
 #[test]
 fn what_breaks_a_rule_ends_the_run() {
     // A file of 2^64 - 1 bytes, of which no numbers are told but this.
-    let long = [&[15, 1][..], &[0; 14], &[0xff; 9], &[1, 0, 0, 0, 1, 1, 2, 0, 0]].concat();
+    let long = [&[15, 1][..], &[0; 16], &[0xff; 9], &[1, 0, 0, 0, 1, 1, 2, 0, 0]].concat();
     let none = [&[17, 0][..], &[7; 32]].concat();
     let many = [&[17, 2, 0xff, 0xff][..], &[7; 32]].concat();
     let endless = [&[16, 1, 1, 0xff, 0xff, 0xff, 0xff, 7][..], &[9; 100]].concat();
