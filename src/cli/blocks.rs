@@ -489,7 +489,9 @@ mod tests {
         ] {
             assert_eq!(typed(line).unwrap_err().exit, Exit::Usage, "{line}");
         }
-        for line in ["host::s d", "--apply-undo=u host:d", "--delta-in=f s d"] {
+        for line in
+            ["host::s d", "--apply-undo=u host:d", "--delta-in=f host:d", "--delta-out=f s host:d"]
+        {
             assert_eq!(typed(line).unwrap_err().exit, Exit::Unsupported, "{line}");
         }
     }

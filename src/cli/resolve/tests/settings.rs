@@ -483,7 +483,7 @@ fn what_is_not_there_yet_says_so() {
         ("--only-write-batch=x", "batches"),
         ("--read-batch=x", "batches"),
         ("--iconv=utf8,latin1", "converting names"),
-        ("--server", "agent"),
+        ("--server", "no remote side"),
         ("--daemon", "daemon"),
         ("--insecure-links", "real path"),
     ] {
