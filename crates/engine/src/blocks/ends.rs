@@ -286,8 +286,11 @@ fn lock(
     if target.device().is_some() || allowed.contains(Dangers::IN_USE) {
         return Ok(());
     }
-    // Where a file system has no locks there is nothing to be known.
-    let lock = || target.file().lock_exclusive_now().unwrap_or(true).then_some(()).ok_or(());
+    let lock = || match target.file().lock_exclusive_now() {
+        Ok(false) => Err(()),
+        // Where a file system has no locks there is nothing to be known.
+        Ok(true) | Err(_) => Ok(()),
+    };
     if retried(patience, lock).is_ok() {
         return Ok(());
     }

@@ -3,7 +3,8 @@
 //!
 //! What a unit comes out as must have the digest that the source told of it, before any of it is written: if
 //! it has not, the source was written to meanwhile, or a short digest has deceived, and all of the unit is
-//! asked for anew. Workers are more than readers, for mostly they wait for an answer.
+//! asked for anew. Where the target has nothing but a hole no digest is told, and what comes has its own sum.
+//! Workers are more than readers, for mostly they wait for an answer.
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
