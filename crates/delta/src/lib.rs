@@ -74,7 +74,7 @@ pub use search::Search;
 pub use seed::Seed;
 pub use shape::{MAX_BLOCK_BYTES, MAX_BLOCKS, MAX_STRONG_BYTES, Shape, ShapeError};
 pub use signature::{Signature, SignatureError};
-pub use strong::{StrongKey, StrongSum};
+pub use strong::{StrongKey, StrongSum, StrongSumming};
 
 /// Where the new file comes into being.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,12 +6,19 @@
 //! Each byte of both files goes through it, in blocks of some hundred bytes, which BLAKE3 takes fifteen
 //! times as long for: it is made for long inputs.
 
-use xxhash_rust::xxh3::xxh3_128_with_secret;
+use twox_hash::XxHash3_128;
+use twox_hash::xxhash3_128::Hasher;
 
 use crate::seed::Seed;
 
 /// As much as XXH3 itself has for what it is not given a secret for.
 const SECRET_BYTES: usize = 192;
+
+/// Up to this length XXH3 has ways of its own.
+const SHORT_BYTES: usize = 240;
+
+/// The least that XXH3 takes is 136 bytes.
+const LONG_ENOUGH: &str = "the secret is as long as XXH3's own";
 
 /// The secret of strong sums. Who does not know it cannot make two blocks whose sums begin alike, so a few
 /// bytes of a sum are worth as many of a random function.
@@ -28,8 +35,43 @@ impl StrongKey {
     }
 
     /// The sum of a block.
+    #[expect(clippy::missing_panics_doc, reason = "the secret has the length that it has")]
     pub fn sum(&self, block: &[u8]) -> StrongSum {
-        xxh3_128_with_secret(block, &*self.0).to_le_bytes()
+        let sum = XxHash3_128::oneshot_with_secret(&*self.0, block);
+        sum.expect(LONG_ENOUGH).to_le_bytes()
+    }
+
+    /// Begins the sum of what comes bit by bit.
+    #[expect(clippy::missing_panics_doc, reason = "the secret has the length that it has")]
+    pub fn begin(&self) -> StrongSumming<'_> {
+        let all = Hasher::with_seed_and_secret(0, *self.0).expect(LONG_ENOUGH);
+        StrongSumming { key: self, all, first: Vec::new() }
+    }
+}
+
+/// The sum of bytes that come one after the other.
+#[derive(Clone)]
+pub struct StrongSumming<'a> {
+    key: &'a StrongKey,
+    all: Hasher,
+    /// As much as tells that this is not all: the hasher leaves the secret out of short sums.
+    first: Vec<u8>,
+}
+
+impl StrongSumming<'_> {
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        let missing = (SHORT_BYTES + 1).saturating_sub(self.first.len());
+        self.first.extend_from_slice(&bytes[..missing.min(bytes.len())]);
+        self.all.write(bytes);
+    }
+
+    /// The sum, when all bytes were taken.
+    pub fn finish(&self) -> StrongSum {
+        if self.first.len() <= SHORT_BYTES {
+            return self.key.sum(&self.first);
+        }
+        self.all.finish_128().to_le_bytes()
     }
 }
 
@@ -43,7 +85,7 @@ mod tests {
         let (key, other) =
             (StrongKey::new(&Seed::from([1; 32])), StrongKey::new(&Seed::from([2; 32])));
         // XXH3 has other ways for short inputs, for longer ones and for long ones.
-        for length in [1, 5, 16, 100, 200, 704, 5000] {
+        for length in [1, 5, 16, 100, 240, 241, 704, 5000] {
             let block: Vec<u8> = (0_u8..=250).cycle().take(length).collect();
             let sum = key.sum(&block);
             assert_eq!(sum, StrongKey::new(&Seed::from([1; 32])).sum(&block));
@@ -54,6 +96,9 @@ mod tests {
                 changed[at] ^= 1;
                 assert_ne!(sum, key.sum(&changed), "byte {at} of {length}");
             }
+            let mut summing = key.begin();
+            block.chunks(30).for_each(|bytes| summing.update(bytes));
+            assert_eq!(summing.finish(), sum, "{length}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Checksums of file content, by rsync's names (`--checksum-choice`).
 
+use std::hash::Hasher;
 use std::io;
 use std::ops::Range;
 
@@ -9,17 +10,16 @@ use md4::Md4;
 use md5::{Digest, Md5};
 use model::settings::Checksum;
 use sha1::Sha1;
-use xxhash_rust::xxh3::Xxh3;
-use xxhash_rust::xxh64::Xxh64;
+use twox_hash::{XxHash3_64, XxHash3_128, XxHash64};
 
 /// Read at once: many workers may be at it, and readahead does the rest.
 const READ_BYTES: usize = 32 << 10;
 
 /// A checksum in the making.
 enum State {
-    Xxh3(Box<Xxh3>),
-    Xxh128(Box<Xxh3>),
-    Xxh64(Xxh64),
+    Xxh3(XxHash3_64),
+    Xxh128(XxHash3_128),
+    Xxh64(XxHash64),
     Md5(Md5),
     Md4(Md4),
     Sha1(Sha1),
@@ -30,9 +30,9 @@ enum State {
 impl State {
     fn new(algorithm: Checksum) -> Self {
         match algorithm {
-            Checksum::Xxh128 => Self::Xxh128(Box::default()),
-            Checksum::Xxh3 => Self::Xxh3(Box::default()),
-            Checksum::Xxh64 => Self::Xxh64(Xxh64::new(0)),
+            Checksum::Xxh128 => Self::Xxh128(XxHash3_128::new()),
+            Checksum::Xxh3 => Self::Xxh3(XxHash3_64::new()),
+            Checksum::Xxh64 => Self::Xxh64(XxHash64::with_seed(0)),
             Checksum::Md5 => Self::Md5(Md5::new()),
             Checksum::Md4 => Self::Md4(Md4::new()),
             Checksum::Sha1 => Self::Sha1(Sha1::new()),
@@ -43,8 +43,9 @@ impl State {
 
     fn update(&mut self, bytes: &[u8]) {
         match self {
-            Self::Xxh3(state) | Self::Xxh128(state) => state.update(bytes),
-            Self::Xxh64(state) => state.update(bytes),
+            Self::Xxh3(state) => state.write(bytes),
+            Self::Xxh128(state) => state.write(bytes),
+            Self::Xxh64(state) => state.write(bytes),
             Self::Md5(state) => state.update(bytes),
             Self::Md4(state) => state.update(bytes),
             Self::Sha1(state) => state.update(bytes),
@@ -56,9 +57,9 @@ impl State {
     /// The digest in the byte order in which rsync prints it.
     fn finish(self) -> Vec<u8> {
         match self {
-            Self::Xxh3(state) => state.digest().to_be_bytes().to_vec(),
-            Self::Xxh128(state) => state.digest128().to_be_bytes().to_vec(),
-            Self::Xxh64(state) => state.digest().to_be_bytes().to_vec(),
+            Self::Xxh3(state) => state.finish().to_be_bytes().to_vec(),
+            Self::Xxh128(state) => state.finish_128().to_be_bytes().to_vec(),
+            Self::Xxh64(state) => state.finish().to_be_bytes().to_vec(),
             Self::Md5(state) => state.finalize().to_vec(),
             Self::Md4(state) => state.finalize().to_vec(),
             Self::Sha1(state) => state.finalize().to_vec(),

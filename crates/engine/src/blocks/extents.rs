@@ -40,13 +40,14 @@ impl Map {
 
     /// The extent that a place is in, or the next one.
     fn first_from(&self, image: &Image, start: u64) -> io::Result<Option<Range<u64>>> {
-        let known = self.0.lock().clone();
+        // Who comes meanwhile would ask the same.
+        let mut known = self.0.lock();
         if known.contains(&start) {
-            return Ok(Some(known));
+            return Ok(Some(known.clone()));
         }
         let found = image.file().data_extents(start..image.bytes()).next().transpose()?;
         if let Some(found) = &found {
-            self.0.lock().clone_from(found);
+            known.clone_from(found);
         }
         Ok(found)
     }

@@ -130,8 +130,7 @@ impl Work {
         let ranges = || units.iter().map(|unit| unit.range.clone());
         let in_target =
             Extents::of(units.iter().flat_map(|unit| unit.in_target.ranges().to_vec()).collect());
-        let mut look =
-            |ranges: &[Range<u64>], grain| self.look(far, buffers, (ranges, grain), &in_target);
+        let look = |ranges: &[Range<u64>], grain| self.look(far, (ranges, grain), &in_target);
         let compared = look(&pieces::joined(ranges()), Grain::Unit)?;
         let told: Vec<_> = compared.iter().map(|unit| (unit.differs(), unit.theirs)).collect();
         let parts = look(&below(&compared), Grain::Part)?;
@@ -161,7 +160,6 @@ impl Work {
     fn look(
         &self,
         far: &RemoteImage,
-        buffers: &mut Buffers,
         (ranges, grain): (&[Range<u64>], Grain),
         in_target: &Extents,
     ) -> Result<Vec<Compared>, BlocksError> {
@@ -174,11 +172,12 @@ impl Work {
         let asked = asked.map_err(|error| self.source_error(Verb::Read, &error))?;
         let mut ours = Vec::new();
         let permit = self.reading.acquire(1, &self.cancel).map_err(|_| BlocksError::Stopped)?;
-        for range in ranges.iter().flat_map(|range| pieces::cut(range, Grain::Unit.bytes())) {
+        let read = |part: &Range<u64>, buffer: &mut [u8]| {
             self.check_cancel()?;
-            let old = &mut buffers.old[..length_of(&range)];
-            self.read_target(&range, &in_target.within(&range), old)?;
-            ours.extend(self.digester.digests(grain, range.start, old));
+            self.read_target(part, &in_target.within(part), buffer)
+        };
+        for range in ranges {
+            ours.extend(self.digester.digests(grain, range, read)?);
         }
         drop(permit);
         let theirs = asked.wait().map_err(|error| self.source_error(Verb::Read, &error))?;
@@ -311,7 +310,7 @@ impl Work {
     }
 
     pub(super) fn digest(&self, range: &Range<u64>, bytes: &[u8]) -> PieceDigest {
-        self.digester.digests(Grain::Unit, range.start, bytes).next().flatten()
+        self.digester.digest_of_unit(range.start, bytes)
     }
 
     /// Writes what differs in the buffers of a unit.

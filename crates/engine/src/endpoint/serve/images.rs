@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fs::image::{Access, Image};
 use parking_lot::Mutex;
 use wire::{
-    BLOCK_BYTES, BlockMap, BlocksTold, DigestRun, DigestRuns, Digests, FaultKind, Grain, Handle,
+    BLOCK_BYTES, BlockMap, BlocksTold, DigestRun, DigestRuns, Digests, FaultKind, Handle,
     OperatorPath, Pieces, Reply, Spans,
 };
 
@@ -15,11 +15,8 @@ use super::content::{Kept, ServedFile, ServedImage};
 use super::{Answering, Halt, Object, Server, not_named, path};
 use crate::blocks::described;
 use crate::blocks::extents::Map;
-use crate::blocks::pieces::{self, Digester, PieceDigest};
+use crate::blocks::pieces::{self, Digester, PieceDigest, READ_BYTES};
 use crate::endpoint::sums;
-
-/// What is read at once where pieces are short.
-const READ_BYTES: u64 = 256 << 10;
 
 impl Server {
     /// Opens what the job has for its source, to be read.
@@ -55,10 +52,11 @@ impl Server {
         let file = self.content_of(answering, file)?;
         let (mut bits, mut number) = (Vec::new(), 0_usize);
         let (mut content, mut buffer) = (Vec::new(), Vec::new());
-        for range in spans.as_slice().iter().flat_map(|span| pieces::cut(&span.range(), READ_BYTES))
-        {
+        let ranges = spans.as_slice().iter().map(|span| span.range());
+        for range in ranges.flat_map(|range| pieces::cut(&range, READ_BYTES as u64)) {
             answering.go_on()?;
-            file.read_range(&range, &mut buffer)?;
+            buffer.resize(usize::try_from(range.end - range.start).unwrap_or(READ_BYTES), 0);
+            file.read_into(&range, &mut buffer)?;
             for block in buffer.chunks(usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX)) {
                 bits.resize(number / 8 + 1, 0);
                 if !delta::blocks::is_zero(block) {
@@ -83,11 +81,9 @@ impl ServedFile {
         }
     }
 
-    /// Reads a range, which is shorter than a unit.
-    fn read_range(&self, range: &Range<u64>, buffer: &mut Vec<u8>) -> Result<(), Halt> {
+    /// Fills a buffer with what lies in a range that is as long.
+    fn read_into(&self, range: &Range<u64>, buffer: &mut [u8]) -> Result<(), Halt> {
         let ServedImage { image, map, .. } = self.image()?;
-        let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        buffer.resize(length.min(pieces::bytes_of(Grain::Unit)), 0);
         if range.end > image.bytes() {
             return Err(Halt::because(FaultKind::UnexpectedEof, "the image ends before"));
         }
@@ -148,7 +144,7 @@ pub(super) fn digests(
 ) -> Result<(), Halt> {
     let Pieces { grain, hash, image_bytes } = pieces;
     let digester = Digester::new(image_bytes, hash);
-    let (mut runs, mut buffer) = (Runs::default(), Vec::new());
+    let mut runs = Runs::default();
     let _turn = file.image()?.head.as_ref().map(Mutex::lock);
     for span in spans.as_slice() {
         let Range { start, end } = span.range();
@@ -156,12 +152,12 @@ pub(super) fn digests(
         if !start.is_multiple_of(grain.bytes()) || !is_end(end) || end > image_bytes {
             return Err(Halt::because(FaultKind::InvalidInput, "a span is not of whole pieces"));
         }
-        for range in pieces::cut(&span.range(), grain.bytes().max(READ_BYTES)) {
+        let read = |part: &Range<u64>, buffer: &mut [u8]| {
             answering.go_on()?;
-            file.read_range(&range, &mut buffer)?;
-            for digest in digester.digests(grain, range.start, &buffer) {
-                runs.add(digest, pieces.digest_bytes())?;
-            }
+            file.read_into(part, buffer)
+        };
+        for digest in digester.digests(grain, &(start..end), read)? {
+            runs.add(digest, pieces.digest_bytes())?;
         }
     }
     runs.end_zeros()?;
