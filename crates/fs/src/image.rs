@@ -69,7 +69,10 @@ impl Image {
         Ok(image)
     }
 
-    fn of(file: File) -> io::Result<Self> {
+    /// What is open already: to be read, or written, as that was opened.
+    ///
+    /// Fails for what has no length, as a pipe.
+    pub fn of(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         let bytes = file.device_size()?;
         let is_device = metadata.kind == Kind::BlockDevice;

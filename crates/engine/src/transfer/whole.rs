@@ -27,7 +27,9 @@ use crate::transfer::old_file::OldFile;
 use crate::transfer::opening::{UseOfSource, came_damaged, open_source};
 use crate::transfer::patching::Sides;
 use crate::transfer::renewal::Renewal;
-use crate::transfer::{RANGED_FROM_BYTES, big, in_place, in_work, old_file, partial, patching};
+use crate::transfer::{
+    RANGED_FROM_BYTES, big, device, in_place, in_work, old_file, partial, patching,
+};
 use crate::wanted::Wanted;
 use crate::{backup, checksum, entries, finalize, hard_links, newcomer};
 
@@ -76,6 +78,11 @@ impl FileJob {
             gauge.add(bytes);
         }
         run.pace(bytes)
+    }
+
+    /// What is told of it while it goes on.
+    pub(crate) fn gauge(&self) -> Option<Arc<FileGauge>> {
+        self.gauge.clone()
     }
 
     /// Gives the entry back, of which nothing is written.
@@ -316,6 +323,9 @@ fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Written, Unmade> 
         (None, None) => UseOfSource::Read,
     };
     let source = open_source(worker.run, &mut worker.scratch.totals, job, use_of)?;
+    if device::is_end(worker.run, &job.entry, &source)? {
+        return Ok(device::write_beside(worker, job, &source)?);
+    }
     let mut staged = Staged::create(worker.run, &job.entry)?;
     let moved = match (&old, &renewal, source.take_operations()) {
         (Some(old), Some(renewal), Some(operations)) => {
