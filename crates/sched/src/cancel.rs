@@ -47,6 +47,7 @@ impl Cancel {
     }
 
     /// A token for a part of a run: it is pulled with this one, and alone by who only ends the part.
+    #[must_use]
     pub fn child(&self) -> Self {
         let parent = Some(self.clone());
         Self { inner: Arc::new(Inner { parent, ..Inner::default() }) }

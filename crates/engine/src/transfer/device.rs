@@ -165,9 +165,10 @@ fn moved(run: &Run, entry: &Entry, summary: &BlocksSummary) -> Moved {
 fn problem_of(run: &Run, entry: &Entry, error: BlocksError) -> Problem {
     match error {
         BlocksError::Refused(sentence) => {
-            let sentence = match sentence.contains("--allow=") {
-                true => format!("{sentence} (an option of \"lanesync blocks\")"),
-                false => sentence,
+            let sentence = if sentence.contains("--allow=") {
+                format!("{sentence} (an option of \"lanesync blocks\")")
+            } else {
+                sentence
             };
             entry.target_fault(Verb::Write, Cause::Refused(sentence.into())).into()
         }

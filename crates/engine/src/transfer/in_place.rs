@@ -14,10 +14,11 @@ use crate::entries::Entry;
 use crate::newcomer::Unmade;
 use crate::run::Run;
 use crate::task::Worker;
+use crate::transfer::compare::verify;
 use crate::transfer::opening::UseOfSource;
 use crate::transfer::patching::Sides;
 use crate::transfer::whole::{
-    FileJob, Lacking, Moved, Problem, Written, problem, sparse, target_dir, verify,
+    FileJob, Lacking, Moved, Problem, Written, problem, sparse, target_dir,
 };
 use crate::transfer::{device, old_file, patching};
 
