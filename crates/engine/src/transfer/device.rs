@@ -24,6 +24,7 @@ use crate::entries::Entry;
 use crate::run::Run;
 use crate::task::Worker;
 use crate::transfer::old_file;
+use crate::transfer::opening::{UseOfSource, open_source};
 use crate::transfer::whole::{FileJob, Moved, Problem, Staged, Written, preallocate, problem};
 
 /// Whether an entry is a device that is read as a file.
@@ -31,6 +32,13 @@ pub(crate) fn is_read(run: &Run, entry: &Entry) -> bool {
     run.settings.write.copy_devices
         && entry.content.is_none()
         && entry.source.rdev != model::DeviceNumber::default()
+}
+
+/// Opens a device before its turn: how long it is can be told then.
+pub(crate) fn measure(worker: &mut Worker<'_>, job: &mut FileJob) {
+    // Why it cannot be opened is told when it must be.
+    let totals = &mut worker.scratch.totals;
+    job.opened = open_source(worker.run, totals, job, UseOfSource::Read).ok();
 }
 
 /// Whether what the destination has is a block device, which is written as a file.

@@ -154,8 +154,13 @@ pub(crate) fn run(worker: &mut Worker<'_>, mut job: FileJob) {
         node.run.log.close(segment);
         return finalize::settle(worker, node);
     }
+    let is_device = device::is_read(worker.run, &job.entry);
+    if is_device {
+        device::measure(worker, &mut job);
+    }
     job.gauge = job.entry.tell_begun(worker.run, job.flags);
-    let ranged = job.entry.source.size >= RANGED_FROM_BYTES && worker.run.may_copy_in_ranges();
+    let ranged =
+        job.entry.source.size >= RANGED_FROM_BYTES && worker.run.may_copy_in_ranges() && !is_device;
     if ranged {
         // The ranges settle the node when the last of them ends.
         return big::begin_copy(worker, job);
