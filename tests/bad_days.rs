@@ -39,6 +39,9 @@ mod changing;
 #[path = "bad_days/in_place.rs"]
 mod in_place;
 
+#[path = "bad_days/devices.rs"]
+mod devices;
+
 #[path = "bad_days/images.rs"]
 mod images;
 

@@ -13,6 +13,9 @@
 #[path = "hosts/blocks.rs"]
 mod blocks;
 
+#[path = "hosts/devices.rs"]
+mod devices;
+
 #[path = "hosts/far_side.rs"]
 mod far_side;
 

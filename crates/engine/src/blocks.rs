@@ -10,6 +10,9 @@
 /// Opening both ends, and why a job is refused.
 mod ends;
 
+/// The content of a file of a job on a tree.
+pub(crate) mod content;
+
 /// The source, wherever it lies.
 mod source;
 
@@ -71,6 +74,7 @@ use parking_lot::Mutex;
 use sched::{Budget, Cancel, RateLimit};
 use wire::{DeltaSeed, PieceHash};
 
+use self::content::Watch;
 pub use self::delta_in::apply_delta;
 use self::delta_out::DeltaOut;
 use self::digests::Digests;
@@ -138,20 +142,27 @@ fn bring(
 ) -> (Option<BlocksSummary>, Result<(), BlocksError>) {
     let ends = Ends::open(job, from, around);
     let work = match ends.and_then(|ends| Work::new(job, ends, around)) {
-        Ok(work) => Arc::new(work),
+        Ok(work) => work,
         Err(error) => return (None, Err(error)),
     };
+    let (summary, done) = bring_all(work);
+    if let (Ok(()), Some(path), false) = (&done, &job.settings.delta_out, job.settings.dry_run) {
+        let (path, target) = (path.display(), job.target.display());
+        let text = format!("what \"{target}\" lacks is in \"{path}\"; it was only read");
+        tell(&*around.sink, Topic::Notice, text);
+    }
+    (summary, done)
+}
+
+/// Brings over what is open.
+fn bring_all(work: Work) -> (Option<BlocksSummary>, Result<(), BlocksError>) {
+    let work = Arc::new(work);
     let done = work.bring_over();
     let Some(mut work) = Arc::into_inner(work) else {
         return (None, Err(internal("a worker is left over")));
     };
     let done = done.and_then(|()| work.finish());
     work.settle_mark(&done);
-    if let (Ok(()), Some(path), false) = (&done, &job.settings.delta_out, job.settings.dry_run) {
-        let (path, target) = (path.display(), job.target.display());
-        let text = format!("what \"{target}\" lacks is in \"{path}\"; it was only read");
-        tell(&*around.sink, Topic::Notice, text);
-    }
     (Some(work.summary()), done)
 }
 
@@ -187,8 +198,10 @@ struct Work {
     /// What pieces are compared by, where the source lies on another host.
     digester: Digester,
     undo: Option<Undo>,
-    /// `None` where there is no target.
+    /// `None` where there is no target, or it is one of a job on a tree.
     journal: Option<Journal>,
+    /// What is told while it goes on, of one of a job on a tree.
+    watch: Option<Arc<Watch>>,
     /// Where what would be written goes instead.
     delta_out: Option<DeltaOut>,
     counts: Counts,
@@ -222,11 +235,12 @@ impl Work {
     }
 
     fn begin(job: &BlocksJob, ends: Ends, around: &Surroundings) -> Result<Self, BlocksError> {
-        let Ends { source, mut target, image_bytes, target_bytes, is_new } = ends;
+        let Ends { source, mut target, image_bytes, target_bytes, is_new, watch } = ends;
         let Surroundings { gauges, cancel, rate, sink, .. } = around;
         let settings = &job.settings;
         let lengths = (image_bytes, target_bytes);
-        let mut journal = Journal::open(job, (&source, target.as_ref()), lengths, sink)?;
+        let marked = target.as_ref().filter(|_| watch.is_none());
+        let mut journal = Journal::open(job, (&source, marked), lengths, sink)?;
         let delta_out = settings.delta_out.as_deref().filter(|_| !settings.dry_run);
         let delta_out =
             delta_out.map(|path| DeltaOut::create(path, target_bytes, image_bytes)).transpose()?;
@@ -246,10 +260,12 @@ impl Work {
         }
         let are_kept = journal.as_ref().is_some_and(Journal::is_kept);
         let room_bytes = target.as_ref().and_then(Image::discard_granularity_bytes).unwrap_or(0);
-        Gauges::set(&gauges.listed_bytes, image_bytes);
-        Gauges::set(&gauges.listed_entries, 1);
-        gauges.finish_list();
-        gauges.finish_scan(std::time::Duration::ZERO);
+        if watch.is_none() {
+            Gauges::set(&gauges.listed_bytes, image_bytes);
+            Gauges::set(&gauges.listed_entries, 1);
+            gauges.finish_list();
+            gauges.finish_scan(std::time::Duration::ZERO);
+        }
         let units = source.units(image_bytes);
         let has_head = source.opened().is_rotational
             || target.as_ref().and_then(Image::device).is_some_and(BlockDevice::is_rotational);
@@ -269,6 +285,7 @@ impl Work {
             digester,
             undo,
             journal,
+            watch,
             delta_out,
             counts: Counts::default(),
             buffers: Mutex::default(),
@@ -335,9 +352,18 @@ impl Work {
         for range in pieces::cut(stretch, UNIT_BYTES as u64) {
             self.check_cancel()?;
             self.unit(buffers, &range, &source.within(&range), &target.within(&range))?;
-            Gauges::add(&self.gauges.done_bytes, range.end - range.start);
+            self.pass(&range);
         }
         Ok(())
+    }
+
+    /// Nothing is left to be done of a range.
+    fn pass(&self, range: &Range<u64>) {
+        let bytes = range.end - range.start;
+        Gauges::add(&self.gauges.done_bytes, bytes);
+        if let Some(watch) = &self.watch {
+            watch.pass(bytes);
+        }
     }
 
     /// Behind the end of a file that was cut there is nothing but a hole.
@@ -391,7 +417,9 @@ impl Work {
         if let Some(delta) = self.delta_out.take() {
             self.finish_delta(delta)?;
         }
-        Gauges::add(&self.gauges.done_entries, 1);
+        if self.watch.is_none() {
+            Gauges::add(&self.gauges.done_entries, 1);
+        }
         Ok(())
     }
 

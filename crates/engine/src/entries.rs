@@ -530,7 +530,10 @@ pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry, opened: Option<Source
     }
     hard_links::leader_is_sent(run, &entry);
     let job = FileJob::new(entry, flags, opened);
-    if job.entry.source.size < transfer::LONG_FROM_BYTES {
+    // How long a device is shows when it is opened.
+    let is_long = job.entry.source.size >= transfer::LONG_FROM_BYTES
+        || transfer::device::is_read(run, &job.entry);
+    if !is_long {
         transfer::whole::run_small(worker, job);
         return Cost::Create;
     }

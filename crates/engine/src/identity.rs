@@ -28,7 +28,7 @@ pub(crate) struct Identity {
     pub(crate) uid: u32,
     /// The process itself is root, whatever it pretends.
     pub(crate) is_root: bool,
-    umask: u32,
+    pub(crate) umask: u32,
     users: Option<IdMap>,
     groups: Option<IdMap>,
     owner: bool,

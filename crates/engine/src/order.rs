@@ -144,6 +144,11 @@ impl OrderedLog {
         segments.lock().close(segment, &*self.sink);
     }
 
+    /// Who hears them in the end.
+    pub(crate) fn sink(&self) -> &Arc<dyn Sink> {
+        &self.sink
+    }
+
     /// Hands on what waits for nothing.
     pub(crate) fn tell_at_once(&self, event: Event) {
         self.sink.accept(event);

@@ -152,6 +152,18 @@ impl Run {
         self.destination.temp_dir.is_none() && !self.settings.write.delay_updates
     }
 
+    /// The outside of a part of the run that has workers of its own: what ends the run ends it, and not the
+    /// other way.
+    pub(crate) fn part(&self) -> Surroundings {
+        Surroundings {
+            sink: Arc::clone(self.log.sink()),
+            gauges: Arc::clone(&self.progress.gauges),
+            cancel: self.ending.token.child(),
+            rate: Arc::clone(self.budgets.rate()),
+            umask: self.identity.umask,
+        }
+    }
+
     /// Waits for as long as the rate limit asks, counts the bytes, and ends a copy that is
     /// cancelled.
     pub(crate) fn pace(&self, bytes: u64) -> io::Result<()> {

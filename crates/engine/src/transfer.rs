@@ -10,6 +10,9 @@ pub(crate) mod whole;
 /// A regular file written over its old content.
 pub(crate) mod in_place;
 
+/// An end that is a block device.
+pub(crate) mod device;
+
 /// Which files are being written in place.
 pub(crate) mod in_work;
 

@@ -401,6 +401,15 @@ impl Dir {
         Ok(File::opened(self.open(name, flags, 0)?))
     }
 
+    /// Opens a block device for reading and writing if nobody else uses it: it is mounted by nobody and no
+    /// part of another device then, and nobody else has opened it so. A link fails.
+    ///
+    /// Fails with [`io::ErrorKind::ResourceBusy`] if somebody does.
+    pub fn open_device_alone(&self, name: &[u8]) -> io::Result<File> {
+        let flags = OPEN_FILE.union(OFlags::RDWR).union(OFlags::EXCL).union(OFlags::NOFOLLOW);
+        Ok(File::opened(self.open(name, flags, 0)?))
+    }
+
     /// Opens a file for writing in place, which needs no permission to read it. A link fails.
     pub fn open_for_writing(&self, name: &[u8]) -> io::Result<File> {
         let flags = OPEN_FILE.union(OFlags::WRONLY).union(OFlags::NOFOLLOW);

@@ -50,6 +50,11 @@ impl File {
         Self { fd, device: known, written_until: AtomicU64::new(0) }
     }
 
+    /// The same open file once more, for who keeps one of his own.
+    pub fn duplicate(&self) -> io::Result<Self> {
+        Ok(Self::opened(self.fd.try_clone()?))
+    }
+
     /// Metadata of the open file.
     pub fn metadata(&self) -> io::Result<Metadata> {
         let metadata = dir::metadata_of(&rustix::fs::fstat(self)?)?;

@@ -69,10 +69,11 @@ impl Image {
         Ok(image)
     }
 
-    fn of(file: File) -> io::Result<Self> {
+    /// A file or block device that is open already: to be read, or written, as that was opened.
+    pub fn of(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
-        let bytes = file.device_size()?;
         let is_device = metadata.kind == Kind::BlockDevice;
+        let bytes = if is_device { file.device_size()? } else { metadata.size };
         let device = is_device.then(|| BlockDevice::of(metadata.rdev)).transpose();
         let device = device.map_err(|error| {
             io::Error::other(format!("the kernel tells nothing of the device in /sys: {error}"))

@@ -23,6 +23,8 @@ pub struct Cancel {
 #[derive(Debug, Default)]
 struct Inner {
     cancelled: AtomicBool,
+    /// What is cancelled with it.
+    parent: Option<Cancel>,
     sleepers: Mutex<Vec<Arc<Bell>>>,
 }
 
@@ -44,6 +46,13 @@ impl Cancel {
         Self::default()
     }
 
+    /// A token for a part of a run: it is pulled with this one, and alone by who only ends the part.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        let parent = Some(self.clone());
+        Self { inner: Arc::new(Inner { parent, ..Inner::default() }) }
+    }
+
     /// Cancels, for good, and wakes all who wait with this token.
     pub fn cancel(&self) {
         self.inner.cancelled.store(true, Ordering::SeqCst);
@@ -53,10 +62,16 @@ impl Cancel {
         }
     }
 
-    /// Whether somebody has cancelled: one relaxed load.
+    /// Whether somebody has cancelled: one relaxed load, and one more of a part.
     #[inline]
     pub fn is_cancelled(&self) -> bool {
         self.inner.cancelled.load(Ordering::Relaxed)
+            || self.inner.parent.as_ref().is_some_and(Self::is_cancelled)
+    }
+
+    /// The token, and what it is a part of.
+    fn with_parents(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |token| token.inner.parent.as_ref())
     }
 
     /// Like [`is_cancelled`](Self::is_cancelled), for use with `?`.
@@ -87,15 +102,16 @@ impl Cancel {
     /// A bell that rings when the token is pulled, also if that was before.
     pub(crate) fn listen(&self) -> Sleeper<'_> {
         let bell = Arc::new(Bell::default());
-        let mut sleepers = self.inner.sleepers.lock();
-        // Under the lock: `cancel` sets the flag before it takes the lock, so it finds the bell or
-        // we find the flag. Guarded by `no_cancel_is_lost_between_check_and_wait`.
-        if self.is_cancelled() {
-            bell.ring();
-        } else {
-            sleepers.push(Arc::clone(&bell));
+        for token in self.with_parents() {
+            let mut sleepers = token.inner.sleepers.lock();
+            // Under the lock: `cancel` sets the flag before it takes the lock, so it finds the bell or
+            // we find the flag. Guarded by `no_cancel_is_lost_between_check_and_wait`.
+            if token.inner.cancelled.load(Ordering::Relaxed) {
+                bell.ring();
+            } else {
+                sleepers.push(Arc::clone(&bell));
+            }
         }
-        drop(sleepers);
         Sleeper { cancel: self, bell }
     }
 }
@@ -108,9 +124,11 @@ pub(crate) struct Sleeper<'a> {
 
 impl Drop for Sleeper<'_> {
     fn drop(&mut self) {
-        let mut sleepers = self.cancel.inner.sleepers.lock();
-        if let Some(at) = sleepers.iter().position(|bell| Arc::ptr_eq(bell, &self.bell)) {
-            drop(sleepers.swap_remove(at));
+        for token in self.cancel.with_parents() {
+            let mut sleepers = token.inner.sleepers.lock();
+            if let Some(at) = sleepers.iter().position(|bell| Arc::ptr_eq(bell, &self.bell)) {
+                drop(sleepers.swap_remove(at));
+            }
         }
     }
 }
@@ -129,6 +147,27 @@ mod tests {
         token.cancel();
         assert!(other.is_cancelled());
         assert_eq!(other.check(), Err(Cancelled));
+    }
+
+    #[test]
+    fn a_part_is_cancelled_with_the_whole_and_not_the_other_way() {
+        let whole = Cancel::new();
+        let (one, other) = (whole.child(), whole.child());
+        one.cancel();
+        assert!(one.is_cancelled() && !other.is_cancelled() && !whole.is_cancelled());
+        thread::scope(|scope| {
+            scope.spawn(|| assert_eq!(other.sleep(Duration::MAX), Err(Cancelled)));
+            whole.cancel();
+        });
+        assert!(other.is_cancelled() && other.child().is_cancelled());
+    }
+
+    #[test]
+    fn a_sleep_of_a_part_leaves_no_bell_behind() {
+        let whole = Cancel::new();
+        let part = whole.child();
+        assert_eq!(part.sleep(Duration::from_millis(1)), Ok(()));
+        assert!(part.inner.sleepers.lock().is_empty() && whole.inner.sleepers.lock().is_empty());
     }
 
     #[test]

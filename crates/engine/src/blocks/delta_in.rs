@@ -106,7 +106,8 @@ fn begin(job: &BlocksJob, around: &Surroundings) -> Result<Begun, BlocksError> {
         None if !settings.dry_run => Some(ends::make(&job.target, file.opened().metadata.mode)?),
         target => target,
     };
-    let ends = Ends { source: file, target, image_bytes: delta.new_bytes, target_bytes, is_new };
+    let (image_bytes, watch) = (delta.new_bytes, None);
+    let ends = Ends { source: file, target, image_bytes, target_bytes, is_new, watch };
     let work = Work::new(job, ends, around)?;
     Ok(Begun::Work(Box::new((work, delta, units))))
 }

@@ -1,8 +1,9 @@
 //! Opening both ends of a job, and the reasons why it is refused. In an image everything is written over
 //! where it lies, so whatever can be known to be a mistake is found before.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use model::{Cause, Inode, Side, Sink, Topic, Verb};
 
 use wire::OpenedImage;
 
+use super::content::Watch;
 use super::source::Source;
 use super::{BlocksError, described, fault_at, tell};
 use crate::endpoint::RemoteSource;
@@ -33,6 +35,8 @@ pub(super) struct Ends {
     pub(super) target_bytes: u64,
     /// It was made for this job.
     pub(super) is_new: bool,
+    /// Of a file of a job on a tree: who is told while it goes on.
+    pub(super) watch: Option<Arc<Watch>>,
 }
 
 impl Ends {
@@ -79,7 +83,7 @@ impl Ends {
         if let Some(target) = target.as_ref().filter(|target| target.device().is_some()) {
             target.forget_cached();
         }
-        Ok(Self { source, target, image_bytes, target_bytes, is_new })
+        Ok(Self { source, target, image_bytes, target_bytes, is_new, watch: None })
     }
 }
 
@@ -189,7 +193,11 @@ pub(super) fn refuse_empty_device(
     Err(BlocksError::refused(sentence))
 }
 
-fn refuse_overlap(job: &BlocksJob, source: &Source, target: &Image) -> Result<(), BlocksError> {
+pub(super) fn refuse_overlap(
+    job: &BlocksJob,
+    source: &Source,
+    target: &Image,
+) -> Result<(), BlocksError> {
     let opened = source.opened();
     let has_overlap = source.is_under_this_kernel() && described::overlap(opened, target);
     if !has_overlap || job.settings.allowed.contains(Dangers::OVERLAP) {
@@ -237,7 +245,11 @@ fn refuse_read_only(path: &Path, allowed: Dangers, target: &Image) -> Result<(),
     Ok(())
 }
 
-fn refuse_in_use(path: &Path, allowed: Dangers, target: &Image) -> Result<(), BlocksError> {
+pub(super) fn refuse_in_use(
+    path: &Path,
+    allowed: Dangers,
+    target: &Image,
+) -> Result<(), BlocksError> {
     let failed = |error| fault_at(path, Side::Destination, Verb::LookAt, Cause::from(&error));
     let uses = target.uses().map_err(failed)?;
     let path = path.display();
@@ -327,6 +339,16 @@ pub(super) fn open_to_write(
     looked_at: &Image,
     patience: Duration,
 ) -> Result<Image, BlocksError> {
+    open_again((path, |access| Image::open(path, access)), allowed, looked_at, patience)
+}
+
+/// The same by another way than the path that is told of it.
+pub(super) fn open_again(
+    (path, open): (&Path, impl Fn(Access) -> io::Result<Image>),
+    allowed: Dangers,
+    looked_at: &Image,
+    patience: Duration,
+) -> Result<Image, BlocksError> {
     let is_mounted = || {
         let uses = looked_at.uses().unwrap_or_default();
         uses.iter().any(|used| matches!(used, Use::Mounted { .. }))
@@ -335,8 +357,8 @@ pub(super) fn open_to_write(
         allowed.contains(Dangers::IN_USE) || (allowed.contains(Dangers::MOUNTED) && is_mounted());
     let access =
         if looked_at.device().is_none() || shares { Access::Write } else { Access::WriteAlone };
-    let is_busy = |error: &std::io::Error| error.kind() == ErrorKind::ResourceBusy;
-    let opened = retried(patience, || match Image::open(path, access) {
+    let is_busy = |error: &io::Error| error.kind() == ErrorKind::ResourceBusy;
+    let opened = retried(patience, || match open(access) {
         Err(error) if is_busy(&error) => Err(error),
         opened => Ok(opened),
     });
@@ -362,12 +384,16 @@ pub(super) fn open_to_write(
 
 /// What is written to while it is read comes out as it never was.
 fn warn_of_mounted(what: &str, path: &Path, opened: &OpenedImage, sink: &dyn Sink) {
-    if let Some(at) = &opened.mounted_at {
-        let (path, at) = (path.display(), at.as_str());
-        let text = format!(
-            "lanesync: the {what} \"{path}\" is mounted at \"{at}\" and can be written to: what comes over \
-             may never have been there together; take a snapshot, or mount it read-only"
-        );
+    if let Some(text) = mounted(what, path, opened) {
         tell(sink, Topic::Warning, text);
     }
+}
+
+/// What is to be said of one that is mounted.
+pub(super) fn mounted(what: &str, path: &Path, opened: &OpenedImage) -> Option<String> {
+    let (path, at) = (path.display(), opened.mounted_at.as_ref()?.as_str());
+    Some(format!(
+        "lanesync: the {what} \"{path}\" is mounted at \"{at}\" and can be written to: what comes over \
+         may never have been there together; take a snapshot, or mount it read-only"
+    ))
 }

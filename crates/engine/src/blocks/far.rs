@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use delta::image::UnitDigest;
-use model::{Cause, Gauges, Side, Verb};
+use model::{Cause, Side, Verb};
 use wire::Grain;
 
 use super::extents::Extents;
@@ -99,7 +99,7 @@ impl Work {
                 self.skip(&unit);
                 self.digests.note_hole(number, length_of(&unit.range));
             } else if self.take_verified(number, length_of(&unit.range))? {
-                Gauges::add(&self.gauges.done_bytes, unit.range.end - unit.range.start);
+                self.pass(&unit.range);
             } else if !self.is_to_look_at(&unit.range) {
                 self.skip(&unit);
                 self.digests.miss();
@@ -117,7 +117,7 @@ impl Work {
 
     fn skip(&self, unit: &Unit) {
         count(&self.counts.skipped, length_of(&unit.range));
-        Gauges::add(&self.gauges.done_bytes, unit.range.end - unit.range.start);
+        self.pass(&unit.range);
     }
 
     /// Finds what differs in units that both sides have.
@@ -343,7 +343,7 @@ impl Work {
                 self.note_right(*number, &digest)?;
             }
         }
-        Gauges::add(&self.gauges.done_bytes, range.end - range.start);
+        self.pass(range);
         Ok(())
     }
 }

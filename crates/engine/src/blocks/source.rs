@@ -10,7 +10,7 @@ use sched::Cancel;
 use wire::OpenedImage;
 
 use super::{BlocksError, described, fault_at, pieces, units_here};
-use crate::endpoint::{NotOpened, RemoteImage, RemoteSource};
+use crate::endpoint::{NotOpened, RemoteImage, RemoteSource, SourceFile};
 
 /// An image that is read, and nothing else.
 #[derive(Debug)]
@@ -38,6 +38,18 @@ impl Source {
             NotOpened::Lost(why) => BlocksError::SourceLost(why),
             NotOpened::Failed(error) => failed(error).into(),
         })
+    }
+
+    /// Takes a file of a tree that is open, of so many bytes if it lies on another host.
+    pub(super) fn of(file: &SourceFile, bytes: u64) -> io::Result<Self> {
+        match file {
+            SourceFile::Local(file) => {
+                let image = Image::of(file.duplicate()?)?;
+                let opened = described::describe(&image)?;
+                Ok(Self::Here(image, Box::new(opened)))
+            }
+            SourceFile::Remote(file) => file.image(bytes).map(Self::There),
+        }
     }
 
     /// What it was when it was opened.

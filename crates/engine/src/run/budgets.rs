@@ -94,6 +94,11 @@ impl Budgets {
         OpenLevels { count, _permit: permit }
     }
 
+    /// How fast content may be copied.
+    pub(super) fn rate(&self) -> &Arc<RateLimit> {
+        &self.rate
+    }
+
     /// Waits for as long as the rate limit asks; fails when the run is being stopped.
     pub(crate) fn wait_for_rate(&self, bytes: u64) -> io::Result<()> {
         self.rate.take(bytes, &self.token).map_err(|_| io::ErrorKind::Interrupted.into())

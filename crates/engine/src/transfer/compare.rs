@@ -4,16 +4,17 @@
 use std::io;
 use std::ops::Range;
 
+use fs::copy::CopyError;
 use fs::{Content, File};
 use model::settings::Checksum;
-use model::{Fault, Side, Verb};
+use model::{Cause, Fault, Side, Verb};
 
 use crate::checksum;
 use crate::endpoint::SourceFile;
 use crate::entries::{self, Entry};
 use crate::run::Run;
 use crate::task::{Cost, Worker};
-use crate::transfer::whole::{Problem, leave_alone, stopped};
+use crate::transfer::whole::{Problem, leave_alone, problem, stopped};
 use crate::transfer::{RANGED_FROM_BYTES, big};
 
 /// Why it is not known whether both sides hold the same.
@@ -150,4 +151,26 @@ fn same_sums(
     let there = there.map_err(stopped_or(Unsure::Source))?;
     let here = checksum::of_range(Checksum::Blake3, target, range, go_on);
     Ok(there == here.map_err(stopped_or(Unsure::Destination))?)
+}
+
+/// Reads a range of both files again and compares their checksums of this kind.
+pub(crate) fn verify(
+    run: &Run,
+    entry: &Entry,
+    source: &SourceFile,
+    target: &File,
+    (algorithm, range): (Checksum, Range<u64>),
+) -> Result<(), Problem> {
+    let go_on = || run.ending.go_on();
+    let expected = source
+        .checksum(algorithm, range.clone(), go_on)
+        .map_err(|error| problem(run, entry, CopyError::Source(error)))?;
+    let got = checksum::of_range(algorithm, target, range, go_on).map_err(|error| match error {
+        error if run.ending.explains(&error) => Problem::Stopped,
+        error => entry.target_fault(Verb::ReadBack, &error).into(),
+    })?;
+    if expected == got {
+        return Ok(());
+    }
+    Err(entry.target_fault(Verb::Verify, Cause::VerificationFailed).into())
 }

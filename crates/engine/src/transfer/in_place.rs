@@ -2,7 +2,8 @@
 //! `--write-devices`): the named exception to "the old file or the new one, whole".
 
 use delta::Update;
-use fs::{Copied, Dir, File, Sparse};
+use fs::image::Access;
+use fs::{AccessTime, Copied, Dir, File, Sparse};
 use model::settings::{Append, Staging};
 use model::{Cause, Kind, Metadata, Verb};
 
@@ -13,12 +14,13 @@ use crate::entries::Entry;
 use crate::newcomer::Unmade;
 use crate::run::Run;
 use crate::task::Worker;
+use crate::transfer::compare::verify;
 use crate::transfer::opening::UseOfSource;
 use crate::transfer::patching::Sides;
 use crate::transfer::whole::{
-    FileJob, Lacking, Problem, Written, problem, sparse, target_dir, verify,
+    FileJob, Lacking, Moved, Problem, Written, problem, sparse, target_dir,
 };
-use crate::transfer::{old_file, patching};
+use crate::transfer::{device, old_file, patching};
 
 /// Writes the file itself, unless it is being written for another name. A source that changed is read
 /// anew into the same open file, so that what is backed up is the file as it was before the first
@@ -29,11 +31,17 @@ pub(crate) fn write(
     job: &mut FileJob,
     source: &SourceFile,
 ) -> Result<Written, Unmade> {
+    let is_device = device::is_end(worker.run, &job.entry, source)?;
     let target = match job.begun.take() {
         Some(begun) => begun,
-        None => open(worker.run, job)?,
+        None => open(worker.run, job, is_device.then_some(source))?,
     };
-    let written = write_to(worker, job, source, &target);
+    let written = if is_device {
+        let moved = device::bring(worker, job, source, &target);
+        moved.and_then(|moved| complete(worker.run, job, (source, &target), moved, 0))
+    } else {
+        write_to(worker, job, source, &target)
+    };
     if let Err(Problem::Changed) = written {
         job.begun = Some(target);
     }
@@ -52,7 +60,8 @@ pub(crate) fn meets_something(run: &Run, entry: &Entry) -> bool {
 /// What of the source is wanted: with an old file in the place, only what that does not have.
 pub(crate) fn use_of_source(run: &Run, entry: &Entry) -> UseOfSource<'static> {
     let appends = run.settings.write.append != Append::Off && entry.existing.is_some();
-    if appends || is_made_of_old(run, entry) { UseOfSource::Patch } else { UseOfSource::Read }
+    let is_asked_for = appends || is_made_of_old(run, entry) || device::is_written(entry);
+    if is_asked_for { UseOfSource::Patch } else { UseOfSource::Read }
 }
 
 fn is_made_of_old(run: &Run, entry: &Entry) -> bool {
@@ -72,7 +81,6 @@ fn write_to(
 ) -> Result<Written, Problem> {
     let from = start(worker, job, source, target)?;
     job.keeps(from);
-    let is_device = job.entry.existing.is_some_and(|existing| existing.kind.is_device());
     let is_patched = from == 0 && is_made_of_old(worker.run, &job.entry);
     let moved = if is_patched && source.to_patch().is_some() {
         let old = target.metadata();
@@ -82,7 +90,19 @@ fn write_to(
     } else {
         copy(worker, job, source, target, from)?.into()
     };
-    let (run, entry) = (worker.run, &job.entry);
+    complete(worker.run, job, (source, target), moved, from)
+}
+
+/// Ends what has its content, which was written from an offset on.
+fn complete(
+    run: &Run,
+    job: &FileJob,
+    (source, target): (&SourceFile, &File),
+    moved: Moved,
+    from: u64,
+) -> Result<Written, Problem> {
+    let entry = &job.entry;
+    let is_device = entry.existing.is_some_and(|existing| existing.kind.is_device());
     let size = entry.source.size;
     if !is_device {
         target.set_len(size).map_err(|error| entry.target_fault(Verb::SetLength, &error))?;
@@ -129,7 +149,9 @@ fn copy(
 }
 
 /// Opens the file and begins to write it: what is there, or a new one.
-fn open(run: &Run, job: &mut FileJob) -> Result<File, Unmade> {
+///
+/// `image` is the source where one of both is a block device.
+fn open(run: &Run, job: &mut FileJob, image: Option<&SourceFile>) -> Result<File, Unmade> {
     let FileJob { entry, in_work, .. } = job;
     let entry = &*entry;
     let dir = target_dir(entry)?;
@@ -147,11 +169,17 @@ fn open(run: &Run, job: &mut FileJob) -> Result<File, Unmade> {
         return Ok(made);
     };
     begin(existing.inode())?;
-    if run.settings.backup.enabled {
-        backup::copy(run, entry)?;
-    }
-    let opened = open_existing(run, entry, dir);
-    let opened = opened.map_err(|error| entry.target_fault(Verb::Open, &error))?;
+    let back_up = || if run.settings.backup.enabled { backup::copy(run, entry) } else { Ok(()) };
+    let opened = if let Some(source) = image {
+        let open = |access| open_image(run, entry, dir, access);
+        let opened = device::open_target(run, entry, source, open)?;
+        back_up()?;
+        opened
+    } else {
+        back_up()?;
+        let opened = open_existing(run, entry, dir, Reads::IfCompared);
+        opened.map_err(|error| entry.target_fault(Verb::Open, &error))?
+    };
     let now = opened.metadata().map_err(|error| entry.target_fault(Verb::LookAt, &error))?;
     if !now.is_same_inode(&existing) {
         // Perhaps it is written for another name.
@@ -161,12 +189,30 @@ fn open(run: &Run, job: &mut FileJob) -> Result<File, Unmade> {
     Ok(opened)
 }
 
+/// Whether what is there is read, too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reads {
+    Always,
+    IfCompared,
+}
+
+/// Opens what is there as an image.
+fn open_image(run: &Run, entry: &Entry, dir: &Dir, access: Access) -> std::io::Result<File> {
+    let name = entry.target_name();
+    match access {
+        Access::Read => dir.open_file(name, AccessTime::Keep),
+        Access::WriteAlone => dir.open_device_alone(name),
+        Access::Write => open_existing(run, entry, dir, Reads::Always),
+    }
+}
+
 /// Opens what is there. As in rsync, what its owner may not write is made writable; it gets its mode
 /// at the end.
-fn open_existing(run: &Run, entry: &Entry, dir: &Dir) -> std::io::Result<File> {
+fn open_existing(run: &Run, entry: &Entry, dir: &Dir, reads: Reads) -> std::io::Result<File> {
     let name = entry.target_name();
     // What is there is compared first, or read back at the end.
-    let reads = run.settings.write.append == Append::Verify
+    let reads = reads == Reads::Always
+        || run.settings.write.append == Append::Verify
         || run.settings.write.verify
         || is_made_of_old(run, entry);
     let open = || if reads { dir.open_for_update(name) } else { dir.open_for_writing(name) };

@@ -56,7 +56,8 @@ pub(crate) fn find(run: &Run, entry: &Entry) -> Option<OldFile> {
         .or_else(|| similar::find(run, entry).and_then(usable))
 }
 
-fn what_is_there(entry: &Entry) -> Option<File> {
+/// What has the name at the destination, if that is a file that can be read.
+pub(super) fn what_is_there(entry: &Entry) -> Option<File> {
     let (dir, existing) = (entry.target_dir.as_ref()?, entry.existing.as_ref()?);
     if existing.kind != Kind::File {
         return None;

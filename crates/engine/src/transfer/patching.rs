@@ -27,7 +27,8 @@ use crate::endpoint::{Asked, Operations, RemoteFile, Secret, Signed, SourceFile,
 use crate::entries::Entry;
 use crate::run::Run;
 use crate::task::Worker;
-use crate::transfer::whole::{FileJob, Moved, Problem, problem, sparse, verify};
+use crate::transfer::compare::verify;
+use crate::transfer::whole::{FileJob, Moved, Problem, problem, sparse};
 
 /// What operations for a range may take at first, within bounds: an eighth of it is more than a range
 /// takes that has changed little.

@@ -1,14 +1,13 @@
 //! A regular file, written whole into a staging file and published by one rename or link.
 
 use std::io;
-use std::ops::Range;
 use std::sync::Arc;
 
 use delta::Update;
 use fs::copy::CopyError;
 use fs::staging::{Naming, Staging};
 use fs::{Copied, Dir, Existing, File, Sparse};
-use model::settings::{Checksum, Staging as StagingChoice};
+use model::settings::Staging as StagingChoice;
 use model::{
     Cause, Fault, FileGauge, Gauges, Inode, ItemFlags, Kind, Metadata, Topic, Verb, Verdict,
     add_bytes,
@@ -23,13 +22,16 @@ use crate::run::Run;
 use crate::task::Worker;
 use crate::telling::Told;
 use crate::transfer::brought::content_is_safe;
+use crate::transfer::compare::verify;
 use crate::transfer::old_file::OldFile;
 use crate::transfer::opening::{UseOfSource, came_damaged, open_source};
 use crate::transfer::patching::Sides;
 use crate::transfer::renewal::Renewal;
-use crate::transfer::{RANGED_FROM_BYTES, big, in_place, in_work, old_file, partial, patching};
+use crate::transfer::{
+    RANGED_FROM_BYTES, big, device, in_place, in_work, old_file, partial, patching,
+};
 use crate::wanted::Wanted;
-use crate::{backup, checksum, entries, finalize, hard_links, newcomer};
+use crate::{backup, entries, finalize, hard_links, newcomer};
 
 /// How often a file that changes while it is read is read in all; see [`changes_always`].
 pub(crate) const ATTEMPTS: u32 = 3;
@@ -76,6 +78,11 @@ impl FileJob {
             gauge.add(bytes);
         }
         run.pace(bytes)
+    }
+
+    /// What is told of it while it goes on.
+    pub(crate) fn gauge(&self) -> Option<Arc<FileGauge>> {
+        self.gauge.clone()
     }
 
     /// Gives the entry back, of which nothing is written.
@@ -147,8 +154,13 @@ pub(crate) fn run(worker: &mut Worker<'_>, mut job: FileJob) {
         node.run.log.close(segment);
         return finalize::settle(worker, node);
     }
+    let is_device = device::is_read(worker.run, &job.entry);
+    if is_device {
+        device::measure(worker, &mut job);
+    }
     job.gauge = job.entry.tell_begun(worker.run, job.flags);
-    let ranged = job.entry.source.size >= RANGED_FROM_BYTES && worker.run.may_copy_in_ranges();
+    let ranged =
+        job.entry.source.size >= RANGED_FROM_BYTES && worker.run.may_copy_in_ranges() && !is_device;
     if ranged {
         // The ranges settle the node when the last of them ends.
         return big::begin_copy(worker, job);
@@ -316,6 +328,9 @@ fn write(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<Written, Unmade> 
         (None, None) => UseOfSource::Read,
     };
     let source = open_source(worker.run, &mut worker.scratch.totals, job, use_of)?;
+    if device::is_end(worker.run, &job.entry, &source)? {
+        return Ok(device::write_beside(worker, job, &source)?);
+    }
     let mut staged = Staged::create(worker.run, &job.entry)?;
     let moved = match (&old, &renewal, source.take_operations()) {
         (Some(old), Some(renewal), Some(operations)) => {
@@ -575,26 +590,4 @@ pub(crate) fn target_dir(entry: &Entry) -> Result<&Dir, Problem> {
         let cause = Cause::Refused("its directory is not there; see the earlier message".into());
         entry.target_fault(Verb::Write, cause).into()
     })
-}
-
-/// Reads a range of both files again and compares their checksums of this kind.
-pub(crate) fn verify(
-    run: &Run,
-    entry: &Entry,
-    source: &SourceFile,
-    target: &File,
-    (algorithm, range): (Checksum, Range<u64>),
-) -> Result<(), Problem> {
-    let go_on = || run.ending.go_on();
-    let expected = source
-        .checksum(algorithm, range.clone(), go_on)
-        .map_err(|error| problem(run, entry, CopyError::Source(error)))?;
-    let got = checksum::of_range(algorithm, target, range, go_on).map_err(|error| match error {
-        error if run.ending.explains(&error) => Problem::Stopped,
-        error => entry.target_fault(Verb::ReadBack, &error).into(),
-    })?;
-    if expected == got {
-        return Ok(());
-    }
-    Err(entry.target_fault(Verb::Verify, Cause::VerificationFailed).into())
 }

@@ -21,7 +21,7 @@ use super::known::Known;
 use super::reading::Reading;
 use super::signing::{Operations, SignedWhole};
 use super::together::{self, Part, Together, Whole};
-use super::{Held, Pending, Remote, RemoteDir, again, foreign, of_another_kind};
+use super::{Held, Pending, Remote, RemoteDir, RemoteImage, again, foreign, of_another_kind};
 use crate::checksum;
 use crate::endpoint::sums;
 
@@ -84,7 +84,7 @@ struct Renewed {
 
 #[derive(Debug)]
 struct Reader {
-    held: Held,
+    held: Arc<Held>,
     as_opened: Metadata,
     reading: Reading,
     extents: Extents,
@@ -327,6 +327,13 @@ impl RemoteFile {
         }
     }
 
+    /// The file as an image is asked for, where it is open at the source and as long as this.
+    pub(crate) fn image(&self, bytes: u64) -> io::Result<RemoteImage> {
+        let Opened::Held(reader) = self.opened()? else { return Err(of_another_kind()) };
+        self.is_read.store(true, Ordering::Relaxed);
+        Ok(RemoteImage::of(Arc::clone(&reader.held), reader.as_opened, bytes))
+    }
+
     /// What is known of it beside its content.
     pub(super) fn look(&self, wants: Wants) -> io::Result<Arc<Known>> {
         match self.opened()? {
@@ -391,7 +398,12 @@ impl RemoteFile {
 impl Opened {
     fn held(opening: Pending, reading: Reading) -> io::Result<Self> {
         let (held, as_opened) = Held::wait_for(opening)?;
-        Ok(Self::Held(Reader { held, as_opened, reading, extents: Extents::default() }))
+        Ok(Self::Held(Reader {
+            held: Arc::new(held),
+            as_opened,
+            reading,
+            extents: Extents::default(),
+        }))
     }
 }
 

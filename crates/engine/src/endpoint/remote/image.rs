@@ -11,8 +11,8 @@ use model::{Kind, Metadata, Settings};
 use parking_lot::Mutex;
 use sched::Cancel;
 use wire::{
-    Answer, BLOCK_BYTES, Content, DigestRun, List, OpenedImage, OperatorPath, Pieces, ReadBlocks,
-    Request, Room, Span, Spans, Wants,
+    Answer, BLOCK_BYTES, Content, DigestRun, Ground, List, OpenedImage, OperatorPath, Pieces,
+    ReadBlocks, Request, Room, Span, Spans, Wants,
 };
 
 use super::extents::{self, Told};
@@ -31,7 +31,7 @@ const KNOWN_BEHIND_BYTES: u64 = 4 << 30;
 /// An open image.
 #[derive(Debug)]
 pub(crate) struct RemoteImage {
-    held: Held,
+    held: Arc<Held>,
     opened: Box<OpenedImage>,
     /// Where it has data, as far as that was asked.
     known: Mutex<Told>,
@@ -66,11 +66,33 @@ impl RemoteImage {
         let handle = opening.handle;
         match opening.wait()? {
             Answer::OpenedImage(opened) => {
-                let held = Held { remote: Arc::clone(remote), handle };
+                let held = Arc::new(Held { remote: Arc::clone(remote), handle });
                 Ok(Self { held, opened, known: Mutex::default() })
             }
             _ => Err(of_another_kind()),
         }
+    }
+
+    /// What is held open as a file of the tree. What it lies in over there is not told of that.
+    pub(super) fn of(held: Arc<Held>, metadata: Metadata, bytes: u64) -> Self {
+        let ground = match metadata.kind {
+            Kind::BlockDevice => {
+                Ground::Device { major: metadata.rdev.major, minor: metadata.rdev.minor }
+            }
+            _ => Ground::File { dev: metadata.dev, ino: metadata.ino },
+        };
+        let opened = OpenedImage {
+            metadata,
+            changed_at: metadata.mtime,
+            bytes,
+            is_rotational: false,
+            mounted_at: None,
+            kernel: None,
+            ground,
+            grounds: List::default(),
+            shown: None,
+        };
+        Self { held, opened: Box::new(opened), known: Mutex::default() }
     }
 
     /// What it was when it was opened.

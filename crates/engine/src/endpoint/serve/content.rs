@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use fs::block_device::BlockDevice;
 use fs::image::Image;
 use fs::{Dir, File};
 use model::settings::Checksum;
@@ -37,6 +38,18 @@ pub(super) enum Kept {
     Image(Box<ServedImage>),
 }
 
+impl Kept {
+    /// What was opened by its name: it may be asked for as an image is.
+    fn of(file: File, kind: Kind) -> io::Result<Self> {
+        Ok(match kind {
+            Kind::File | Kind::BlockDevice => {
+                Self::Image(Box::new(ServedImage::of(Image::of(file)?)))
+            }
+            _ => Self::File(file),
+        })
+    }
+}
+
 /// An image that is held open for the requester.
 #[derive(Debug)]
 pub(super) struct ServedImage {
@@ -45,6 +58,17 @@ pub(super) struct ServedImage {
     pub(super) map: Map,
     /// Held by who digests much of it, if it has a head that must be moved.
     pub(super) head: Option<Mutex<()>>,
+}
+
+impl ServedImage {
+    pub(super) fn of(image: Image) -> Self {
+        let has_head = image.device().is_some_and(BlockDevice::is_rotational);
+        // Others may have written to it by another way, as a file system does that lies on it.
+        if image.device().is_some() {
+            image.forget_cached();
+        }
+        Self { image, map: Map::default(), head: has_head.then(Mutex::default) }
+    }
 }
 
 impl ServedFile {
@@ -378,7 +402,8 @@ impl Server {
         at: &FileAt,
     ) -> Result<(), Halt> {
         let (file, metadata) = self.open_file(at)?;
-        let served = ServedFile { kept: Kept::File(file), is_as_is: self.is_as_is(&at.at.name) };
+        let kept = Kept::of(file, metadata.kind)?;
+        let served = ServedFile { kept, is_as_is: self.is_as_is(&at.at.name) };
         self.opened(answering, Object::File(Arc::new(served)), metadata)
     }
 

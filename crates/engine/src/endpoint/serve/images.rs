@@ -14,7 +14,6 @@ use wire::{
 use super::content::{Kept, ServedFile, ServedImage};
 use super::{Answering, Halt, Object, Server, not_named, path};
 use crate::blocks::described;
-use crate::blocks::extents::Map;
 use crate::blocks::pieces::{self, Digester, PieceDigest, READ_BYTES};
 use crate::endpoint::sums;
 
@@ -31,13 +30,9 @@ impl Server {
         }
         let path: &Path = path(typed);
         let image = Image::open(path, Access::Read)?;
-        if image.device().is_some() {
-            image.forget_cached();
-        }
         let opened = described::describe(&image)?;
         let is_as_is = self.terms.left_as_is.as_ref().is_some_and(|it| it.has_suffix_of(typed));
-        let head = opened.is_rotational.then(Mutex::default);
-        let kept = Kept::Image(Box::new(ServedImage { image, map: Map::default(), head }));
+        let kept = Kept::Image(Box::new(ServedImage::of(image)));
         let object = Object::File(Arc::new(ServedFile { kept, is_as_is }));
         self.keep(answering, object, Reply::OpenedImage(Box::new(opened)))
     }
