@@ -8,6 +8,7 @@
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::sync::Arc;
 
 use delta::image::UnitDigest;
 use model::{Cause, Gauges, Side, Verb};
@@ -15,6 +16,7 @@ use wire::Grain;
 
 use super::extents::Extents;
 use super::pieces::{self, PieceDigest};
+use super::shifted::Basis;
 use super::unit::{Buffers, count, length_of, place_in};
 use super::{BlocksError, Work};
 use crate::endpoint::{Blocks, RemoteImage};
@@ -34,6 +36,8 @@ struct Unit {
     range: Range<u64>,
     in_source: Extents,
     in_target: Extents,
+    /// The target has it elsewhere.
+    has_moved: bool,
 }
 
 impl Unit {
@@ -81,7 +85,7 @@ struct Compared {
 impl Work {
     /// Brings a stretch over, given what the target has in it.
     pub(super) fn stretch_of_there(
-        &self,
+        self: &Arc<Self>,
         far: &RemoteImage,
         buffers: &mut Buffers,
         stretch: &Range<u64>,
@@ -93,8 +97,9 @@ impl Work {
         for range in pieces::cut(stretch, Grain::Unit.bytes()) {
             let number = self.digests.units().number_at(range.start);
             let (in_source, in_target) = (in_source.within(&range), in_target.within(&range));
-            let unit = Unit { number, range, in_source, in_target };
-            let is_fresh = unit.in_target.is_empty() && !self.settings().dry_run;
+            let has_moved = self.has_moved(&range);
+            let unit = Unit { number, range, in_source, in_target, has_moved };
+            let is_fresh = unit.in_target.is_empty() && !unit.has_moved && !self.settings().dry_run;
             if unit.in_source.is_empty() && unit.in_target.is_empty() {
                 self.skip(&unit);
                 self.digests.note_hole(number, length_of(&unit.range));
@@ -122,23 +127,29 @@ impl Work {
 
     /// Finds what differs in units that both sides have.
     fn compare(
-        &self,
+        self: &Arc<Self>,
         far: &RemoteImage,
         buffers: &mut Buffers,
-        units: Vec<Unit>,
+        mut units: Vec<Unit>,
     ) -> Result<Vec<Patch>, BlocksError> {
-        let ranges = || units.iter().map(|unit| unit.range.clone());
-        let in_target =
-            Extents::of(units.iter().flat_map(|unit| unit.in_target.ranges().to_vec()).collect());
+        let ranges = pieces::joined(units.iter().map(|unit| unit.range.clone()));
+        let mut basis = basis_of(&units);
+        let mut compared = self.look(far, buffers, (&ranges, Grain::Unit), &basis)?;
+        if differ_mostly(&compared) && self.look_for_shifted(far)? {
+            for unit in &mut units {
+                unit.has_moved = self.has_moved(&unit.range);
+            }
+            basis = basis_of(&units);
+            self.look_elsewhere(buffers, &mut compared, &basis)?;
+        }
         let mut look =
-            |ranges: &[Range<u64>], grain| self.look(far, buffers, (ranges, grain), &in_target);
-        let compared = look(&pieces::joined(ranges()), Grain::Unit)?;
+            |ranges: &[Range<u64>], grain| self.look(far, buffers, (ranges, grain), &basis);
         let told: Vec<_> = compared.iter().map(|unit| (unit.differs(), unit.theirs)).collect();
         let parts = look(&below(&compared), Grain::Part)?;
         let blocks = look(&below(&parts), Grain::Block)?;
         let mut patches = Vec::new();
         for (unit, (differs, theirs)) in units.into_iter().zip(told) {
-            if !differs {
+            if !differs && !unit.has_moved {
                 self.leave(buffers, &unit, theirs)?;
                 continue;
             }
@@ -163,7 +174,7 @@ impl Work {
         far: &RemoteImage,
         buffers: &mut Buffers,
         (ranges, grain): (&[Range<u64>], Grain),
-        in_target: &Extents,
+        basis: &Basis,
     ) -> Result<Vec<Compared>, BlocksError> {
         if ranges.is_empty() {
             return Ok(Vec::new());
@@ -177,7 +188,7 @@ impl Work {
         for range in ranges.iter().flat_map(|range| pieces::cut(range, Grain::Unit.bytes())) {
             self.check_cancel()?;
             let old = &mut buffers.old[..length_of(&range)];
-            self.read_target(&range, &in_target.within(&range), old)?;
+            self.read_basis(&range, basis, old)?;
             ours.extend(self.digester.digests(grain, range.start, old));
         }
         drop(permit);
@@ -185,6 +196,22 @@ impl Work {
         let cut = ranges.iter().flat_map(|range| pieces::cut(range, grain.bytes()));
         let both = ours.into_iter().zip(theirs);
         Ok(cut.zip(both).map(|(range, (ours, theirs))| Compared { range, ours, theirs }).collect())
+    }
+
+    /// Digests anew what the target has elsewhere.
+    fn look_elsewhere(
+        &self,
+        buffers: &mut Buffers,
+        units: &mut [Compared],
+        basis: &Basis,
+    ) -> Result<(), BlocksError> {
+        for unit in units.iter_mut().filter(|unit| basis.moved.contains(&unit.range)) {
+            self.check_cancel()?;
+            let old = &mut buffers.old[..length_of(&unit.range)];
+            self.read_basis(&unit.range, basis, old)?;
+            unit.ours = self.digest(&unit.range, old);
+        }
+        Ok(())
     }
 
     /// A unit is what it shall be, but for room that holds zeros where the source has holes.
@@ -248,7 +275,11 @@ impl Work {
         self.read_old(buffers, &unit)?;
         let Buffers { new, old } = buffers;
         let (new, old) = (&mut new[..length], &old[..length]);
-        new.copy_from_slice(old);
+        if unit.has_moved {
+            self.read_basis(range, &basis_of([&unit]), new)?;
+        } else {
+            new.copy_from_slice(old);
+        }
         for zeros in zeros {
             new[place_in(range, zeros.start)..place_in(range, zeros.end)].fill(0);
         }
@@ -353,6 +384,24 @@ impl Compared {
     fn differs(&self) -> bool {
         self.ours != self.theirs
     }
+}
+
+/// What units are compared with.
+fn basis_of<'a>(units: impl IntoIterator<Item = &'a Unit> + Clone) -> Basis {
+    let all = units.clone().into_iter();
+    let in_target = all.flat_map(|unit| unit.in_target.ranges().to_vec()).collect();
+    let moved = units.into_iter().filter(|unit| unit.has_moved);
+    Basis {
+        in_target: Extents::of(in_target),
+        moved: moved.map(|unit| unit.range.clone()).collect(),
+    }
+}
+
+/// Whether of what is compared most differs that is zeros nowhere.
+fn differ_mostly(compared: &[Compared]) -> bool {
+    let both = |piece: &&Compared| piece.ours.is_some() && piece.theirs.is_some();
+    let differing = compared.iter().filter(both).filter(|piece| piece.differs()).count();
+    differing > 0 && differing * 2 >= compared.len()
 }
 
 /// What is to be looked at more closely: what differs and is not zeros.

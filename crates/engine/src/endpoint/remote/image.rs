@@ -6,13 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use delta::chunks::{Bounds, ChunkSums};
 use delta::image::UnitDigest;
 use model::{Kind, Metadata, Settings};
 use parking_lot::Mutex;
 use sched::Cancel;
 use wire::{
-    Answer, BLOCK_BYTES, Content, DigestRun, List, OpenedImage, OperatorPath, Pieces, ReadBlocks,
-    Request, Room, Span, Spans, Wants,
+    Answer, BLOCK_BYTES, Content, Cut, DigestRun, List, OpenedImage, OperatorPath, Pieces,
+    ReadBlocks, Request, Room, Span, Spans, Wants,
 };
 
 use super::extents::{self, Told};
@@ -142,6 +143,13 @@ impl RemoteImage {
         Ok(AskedDigests { pending, digest_bytes: pieces.digest_bytes() })
     }
 
+    /// Asks for the chunks of a range, which is no longer than a section of them.
+    pub(crate) fn ask_chunks(&self, range: &Range<u64>, cut: Cut) -> io::Result<AskedChunks> {
+        let span = Span::new(range.clone()).map_err(io::Error::other)?;
+        let request = Request::Chunks { file: self.held.handle, span, cut };
+        Ok(AskedChunks(self.held.remote.start(request)?))
+    }
+
     /// Asks for the blocks of ranges.
     pub(crate) fn ask_blocks(&self, ranges: &[Range<u64>]) -> io::Result<AskedBlocks> {
         let request = Request::ReadBlocks { file: self.held.handle, spans: spans(ranges)? };
@@ -185,6 +193,19 @@ impl AskedDigests {
             }
         }
         Ok(digests)
+    }
+}
+
+/// Chunks that are on their way.
+#[derive(Debug)]
+pub(crate) struct AskedChunks(Pending);
+
+impl AskedChunks {
+    /// Waits for them, which are so long together.
+    pub(crate) fn wait(self, bounds: Bounds, bytes: u64) -> io::Result<ChunkSums> {
+        let Answer::Chunks(told) = self.0.wait()? else { return Err(of_another_kind()) };
+        ChunkSums::decode(bounds, bytes, told.as_bytes())
+            .map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))
     }
 }
 

@@ -76,7 +76,7 @@ impl Server {
 
 impl ServedFile {
     /// The image, if it was opened as one.
-    fn image(&self) -> Result<&ServedImage, Halt> {
+    pub(super) fn image(&self) -> Result<&ServedImage, Halt> {
         match &self.kept {
             Kept::Image(served) => Ok(served),
             Kept::File(_) => Err(Halt::because(FaultKind::WrongHandle, "it is no image")),
@@ -84,7 +84,7 @@ impl ServedFile {
     }
 
     /// Reads a range, which is shorter than a unit.
-    fn read_range(&self, range: &Range<u64>, buffer: &mut Vec<u8>) -> Result<(), Halt> {
+    pub(super) fn read_range(&self, range: &Range<u64>, buffer: &mut Vec<u8>) -> Result<(), Halt> {
         let ServedImage { image, map, .. } = self.image()?;
         let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         buffer.resize(length.min(pieces::bytes_of(Grain::Unit)), 0);
