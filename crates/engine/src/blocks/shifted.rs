@@ -23,7 +23,7 @@ use wire::{BLOCK_BYTES, Cut, DeltaSeed, Grain};
 use super::extents::{Extents, Map};
 use super::unit::length_of;
 use super::{BlocksError, Work, fault_at, pieces, stretches};
-use crate::endpoint::{AskedChunks, RemoteImage};
+use crate::endpoint::{AskedChunks, KnownData, RemoteImage};
 
 /// An image or a target that is shorter is not looked at: it has few units.
 const LEAST_BYTES: u64 = 4 << 20;
@@ -295,15 +295,14 @@ impl Work {
         let spread = (0..stride).flat_map(|first| sections.iter().skip(first).step_by(stride));
         let mut found = Finding::default();
         let mut asked: VecDeque<(Range<u64>, AskedChunks)> = VecDeque::new();
-        let (mut spread, mut answers) = (spread, 0);
+        let (mut spread, mut answers, mut known) = (spread, 0, KnownData::default());
         let failed = |error| self.source_error(Verb::Read, &error);
         loop {
             self.check_cancel()?;
             while asked.len() < ASKED
                 && let Some(section) = spread.next()
             {
-                let extents = far.extents(section).map_err(failed)?;
-                if let Some(hull) = hull(&extents) {
+                if let Some(hull) = far.hull(&mut known, section).map_err(failed)? {
                     asked.push_back((hull.clone(), far.ask_chunks(&hull, cut).map_err(failed)?));
                 }
             }

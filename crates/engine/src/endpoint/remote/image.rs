@@ -38,6 +38,10 @@ pub(crate) struct RemoteImage {
     known: Mutex<Told>,
 }
 
+/// What was told of holes to somebody who is not in order.
+#[derive(Debug, Default)]
+pub(crate) struct KnownData(Told);
+
 /// Why there is no image.
 #[derive(Debug)]
 pub(crate) enum NotOpened {
@@ -121,6 +125,30 @@ impl RemoteImage {
         let within = known.data[within..].iter().take_while(|extent| extent.start < range.end);
         let cut = within.map(|extent| extent.start.max(range.start)..extent.end.min(range.end));
         Ok(Extents::of(cut.collect()))
+    }
+
+    /// All from the first data to the last within a range, by what was told the asker before and what is asked
+    /// now. What workers know stays, who are in order.
+    pub(crate) fn hull(
+        &self,
+        known: &mut KnownData,
+        range: &Range<u64>,
+    ) -> io::Result<Option<Range<u64>>> {
+        let Told { about, data } = &mut known.0;
+        if !about.contains(&range.start) {
+            (*about, *data) = (range.start..range.start, Vec::new());
+        }
+        while about.end < range.end {
+            let more = self.ask_extents(about.end)?;
+            about.end = more.about.end;
+            data.extend(more.data);
+        }
+        let first = data.partition_point(|extent| extent.end <= range.start);
+        let end = data.partition_point(|extent| extent.start < range.end);
+        Ok(data[first..end.max(first)]
+            .first()
+            .zip(data[..end].last())
+            .map(|(first, last)| first.start.max(range.start)..last.end.min(range.end)))
     }
 
     fn ask_extents(&self, from: u64) -> io::Result<Told> {
