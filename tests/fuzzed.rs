@@ -21,11 +21,12 @@ use model::blocks::{BlocksJob, BlocksSettings};
 use model::settings::Method;
 use model::{Destination, Job, Kind, Metadata, Settings, Source};
 use wire::{
-    Access, AccessTime, BlockMap, BlocksTold, Capacity, Content, ContentSum, Control, DigestRun,
-    End, EventBytes, Features, FetchedFile, FileAt, Follow, Grain, Ground, Handle, Hello, LaneEnd,
-    LaneNumber, Link, Name, Named, OpenedImage, Opening, OperatorPath, Outgoing, Packed, Packer,
-    Packing, Patience, Piece, PieceHash, Pieces, Place, Reply, Request, RequestId, Requester,
-    Responder, Role, Room, Seen, SessionId, Span, System, Task, Text, Wants, Work,
+    Access, AccessTime, BlockMap, BlocksTold, Capacity, Content, ContentSum, Control, Cut,
+    DeltaSeed, DigestRun, End, EventBytes, Features, FetchedFile, FileAt, Follow, Grain, Ground,
+    Handle, Hello, LaneEnd, LaneNumber, Link, Name, Named, OpenedImage, Opening, OperatorPath,
+    Outgoing, Packed, Packer, Packing, Patience, Piece, PieceHash, Pieces, Place, Reply, Request,
+    RequestId, Requester, Responder, Role, Room, Seen, SessionId, Span, System, Task, Text, Wants,
+    Work,
 };
 
 const LANE: LaneNumber = LaneNumber::FIRST;
@@ -114,7 +115,7 @@ fn requests() -> Vec<Request> {
     let file_at = || FileAt { at: at(), follow: Follow::Never, atime: AccessTime::Keep };
     let file = Handle(RequestId(2));
     let spans = wire::List::new(vec![Span::new(0..10_000).unwrap()]).unwrap();
-    let hash = PieceHash::Xxh3(wire::DeltaSeed([7; 32]));
+    let hash = PieceHash::Xxh3(DeltaSeed([7; 32]));
     let pieces = Pieces { grain: Grain::Block, hash, image_bytes: 10_000 };
     let room = || Room::new(10_000).unwrap();
     vec![
@@ -140,6 +141,11 @@ fn requests() -> Vec<Request> {
         Request::OpenImage { path: OperatorPath::new("/dev/sda").unwrap() },
         Request::Digests { file, spans: spans.clone(), pieces },
         Request::ReadBlocks { file, spans },
+        Request::Chunks {
+            file,
+            span: Span::new(0..10_000).unwrap(),
+            cut: Cut { seed: DeltaSeed([3; 32]), longest_bytes: 10_000 },
+        },
     ]
 }
 
@@ -227,6 +233,7 @@ fn exchanged() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
                     let runs = vec![DigestRun::Zeros(1), DigestRun::Digests(digests)];
                     Reply::Digests(wire::List::new(runs).unwrap())
                 }
+                Request::Chunks { .. } => Reply::Chunks(wire::Chunks::new([7; 20]).unwrap()),
                 _ if request.opens().is_some() => Reply::Opened(metadata),
                 Request::Look { .. } => Reply::Seen(Box::new(Seen::bare(metadata))),
                 Request::CheckSearch { .. } => Reply::Done,

@@ -13,6 +13,10 @@ use super::loop_device::LoopDevice;
 use super::sshd::Sshd;
 use super::{Hosts, LANESYNC, RUNS_IT_HERE, check, noise};
 
+/// Content that lies elsewhere.
+#[path = "blocks_shifted.rs"]
+mod shifted;
+
 const MIB: usize = 1 << 20;
 
 /// From and to, of each way that two ends can lie.

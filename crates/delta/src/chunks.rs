@@ -2,33 +2,33 @@
 //! or moved change the chunks they are in and no others. W. Xia et al., "The Design of Fast
 //! Content-Defined Chunking for Data Deduplication Based Storage Systems" (FastCDC), IEEE TPDS 31(9), 2020.
 //!
-//! 1. `Bounds`: how long chunks are, by the length of the basis.
-//! 2. `ChunkSums`: where the basis is: its bytes in, the sums of its chunks out, and as bytes.
-//! 3. `ChunkPlan`: where the new file is: the sums and new bytes in, operations out.
+//! 1. `Bounds`: how long chunks are, by the length of what is cut.
+//! 2. `ChunkSumming`: bytes in, the sums of their chunks out; and these as bytes. Both sides do this.
+//! 3. [`moved`](crate::moved): what of a new image an old one has elsewhere.
 //!
 //! Where is cut, and the sums, depend on the [`Seed`] of the transfer. A sum is 16 bytes of BLAKE3 with a key
-//! of its own; who patches compares a hash of the whole all the same. What is held is bounded by the length
-//! of the basis, whatever the peer says, and the work for each chunk by its length.
-
-use std::collections::HashMap;
+//! of its own, and what is made by it is compared by another digest all the same. What is held is bounded by
+//! the length of what is cut, whatever the peer says.
 
 use fastcdc::v2020::{Normalization, cut_gear, get_gear_with_seed, select_masks};
 
 use crate::Seed;
-use crate::operation::{MAX_LITERAL_BYTES, Operation};
+use crate::blocks::is_zero;
 use crate::varint::{put, take};
 
-/// The average length of chunks: their sums are less than a three thousandth of the file, and a change
-/// costs about twice as much.
+/// The average length of chunks: their sums are less than a three thousandth of the file.
 const AVERAGE_BYTES: usize = 64 << 10;
 
 /// No average is greater: what is held of a file while it is cut is four times that.
 const AVERAGE_BYTES_MAX: usize = 4 << 20;
 
-/// Of a basis with more chunks than this on average, these are longer.
+/// Of what has more chunks than this on average, these are longer.
 const CHUNKS: u64 = 1 << 19;
 
 const SUM_BYTES: usize = 16;
+
+/// What stands for the sum of zeros: they are nowhere in particular.
+pub(crate) const ZEROS: ChunkSum = [0; SUM_BYTES];
 
 /// The sum of a chunk.
 pub type ChunkSum = [u8; SUM_BYTES];
@@ -40,16 +40,16 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// For a basis of so many bytes: both sides know that number.
-    pub fn of(basis_bytes: u64) -> Self {
+    /// For what has so many bytes: both sides know that number.
+    pub fn of(bytes: u64) -> Self {
         let mut average_bytes = AVERAGE_BYTES;
-        while average_bytes < AVERAGE_BYTES_MAX && basis_bytes / average_bytes as u64 > CHUNKS {
+        while average_bytes < AVERAGE_BYTES_MAX && bytes / average_bytes as u64 > CHUNKS {
             average_bytes *= 2;
         }
         Self { average_bytes }
     }
 
-    /// Only the last chunk of a file is shorter.
+    /// Only the last chunk of what is cut at once is shorter.
     pub fn least_bytes(&self) -> usize {
         self.average_bytes / 4
     }
@@ -57,6 +57,11 @@ impl Bounds {
     /// No chunk is longer.
     pub fn most_bytes(&self) -> usize {
         self.average_bytes * 4
+    }
+
+    /// What is cut at once, and told by one answer: it has no more than 4,096 chunks.
+    pub fn section_bytes(&self) -> u64 {
+        self.least_bytes() as u64 * 4096
     }
 }
 
@@ -70,10 +75,10 @@ pub enum ChunkError {
     /// A chunk is longer or shorter than chunks are.
     #[error("delta: chunk of {0} bytes")]
     Length(u64),
-    /// They are not as long together as the basis.
-    #[error("delta: chunks of {found} bytes where the basis has {expected}")]
+    /// They are not as long together as what was cut.
+    #[error("delta: chunks of {found} bytes where the part has {expected}")]
     Total {
-        /// As the basis is.
+        /// As that is.
         expected: u64,
         /// As they are, as far as they were read.
         found: u64,
@@ -144,12 +149,13 @@ impl Cutter {
         );
         let chunk = &left[..length];
         let sum = blake3::keyed_hash(&self.key, chunk);
-        each(*sum.as_bytes().first_chunk().expect("it has more"), chunk);
+        let sum = *sum.as_bytes().first_chunk().expect("it has more");
+        each(if is_zero(chunk) { ZEROS } else { sum }, chunk);
         start + length
     }
 }
 
-/// The chunks of a basis, in order.
+/// The chunks of a part of a file, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChunkSums {
     bounds: Bounds,
@@ -157,9 +163,9 @@ pub struct ChunkSums {
 }
 
 impl ChunkSums {
-    /// The most bytes that [`encode`](Self::encode) gives for a basis of so many.
-    pub fn most_encoded_bytes(bounds: Bounds, basis_bytes: u64) -> u64 {
-        let count = basis_bytes.div_ceil(bounds.least_bytes() as u64);
+    /// The most bytes that [`encode`](Self::encode) gives for so many that are cut.
+    pub fn most_encoded_bytes(bounds: Bounds, bytes: u64) -> u64 {
+        let count = bytes.div_ceil(bounds.least_bytes() as u64);
         // A length takes four bytes: 28 bits.
         count * (4 + SUM_BYTES as u64)
     }
@@ -172,8 +178,18 @@ impl ChunkSums {
         }
     }
 
-    /// Reads what [`encode`](Self::encode) has made for a basis of so many bytes.
-    pub fn decode(bounds: Bounds, basis_bytes: u64, mut bytes: &[u8]) -> Result<Self, ChunkError> {
+    /// Where each begins, how long it is, and its sum, given where the first begins.
+    pub fn iter(&self, start: u64) -> impl Iterator<Item = (u64, u32, &ChunkSum)> {
+        let mut next = start;
+        self.chunks.iter().map(move |(length, sum)| {
+            let start = next;
+            next += u64::from(*length);
+            (start, *length, sum)
+        })
+    }
+
+    /// Reads what [`encode`](Self::encode) has made of a part of so many bytes.
+    pub fn decode(bounds: Bounds, part_bytes: u64, mut bytes: &[u8]) -> Result<Self, ChunkError> {
         let (mut chunks, mut found) = (Vec::new(), 0);
         while !bytes.is_empty() {
             let length = take(&mut bytes).ok_or(ChunkError::Number)?;
@@ -183,27 +199,27 @@ impl ChunkSums {
             let least = if is_last { 1 } else { bounds.least_bytes() as u64 };
             let fits = (least..=bounds.most_bytes() as u64).contains(&length);
             let short = u32::try_from(length).ok().filter(|_| fits);
-            found += length.min(basis_bytes.saturating_add(1));
-            if found > basis_bytes {
-                return Err(ChunkError::Total { expected: basis_bytes, found });
+            found += length.min(part_bytes.saturating_add(1));
+            if found > part_bytes {
+                return Err(ChunkError::Total { expected: part_bytes, found });
             }
             chunks.push((short.ok_or(ChunkError::Length(length))?, *sum));
         }
-        if found != basis_bytes {
-            return Err(ChunkError::Total { expected: basis_bytes, found });
+        if found != part_bytes {
+            return Err(ChunkError::Total { expected: part_bytes, found });
         }
         Ok(Self { bounds, chunks })
     }
 }
 
-/// Makes the sums of a basis whose bytes come one after the other.
+/// Makes the sums of a part of a file whose bytes come one after the other.
 pub struct ChunkSumming {
     cutter: Cutter,
     chunks: Vec<(u32, ChunkSum)>,
 }
 
 impl ChunkSumming {
-    /// For a basis whose chunks are that long.
+    /// For chunks that are so long.
     pub fn new(seed: &Seed, bounds: Bounds) -> Self {
         Self { cutter: Cutter::new(seed, bounds), chunks: Vec::new() }
     }
@@ -224,95 +240,6 @@ impl ChunkSumming {
 
 fn length_of(chunk: &[u8]) -> u32 {
     u32::try_from(chunk.len()).expect("no chunk is longer than 16 MiB")
-}
-
-/// Where the chunks of a basis are.
-struct Places {
-    chunks: Vec<(u32, ChunkSum)>,
-    offsets: Vec<u64>,
-    /// The first chunk of each sum. Of those that are alike the others are found only one behind the other,
-    /// so nothing that a peer says makes a look-up take long.
-    first: HashMap<ChunkSum, u32>,
-    /// The chunk behind the one that was found last.
-    next: usize,
-}
-
-impl Places {
-    fn of(sums: ChunkSums) -> Self {
-        let (mut offsets, mut first, mut offset) = (Vec::new(), HashMap::new(), 0);
-        for (number, (length, sum)) in (0..).zip(&sums.chunks) {
-            offsets.push(offset);
-            offset += u64::from(*length);
-            first.entry(*sum).or_insert(number);
-        }
-        Self { chunks: sums.chunks, offsets, first, next: 0 }
-    }
-
-    /// Where the basis has a chunk: best behind the one before.
-    fn find(&mut self, sum: &ChunkSum, chunk: &[u8]) -> Option<u64> {
-        let is_it = |number: &usize| {
-            self.chunks.get(*number).is_some_and(|it| *it == (length_of(chunk), *sum))
-        };
-        let first = || self.first.get(sum).and_then(|number| usize::try_from(*number).ok());
-        let found = Some(self.next).filter(is_it).or_else(|| first().filter(is_it))?;
-        self.next = found + 1;
-        Some(self.offsets[found])
-    }
-}
-
-/// Says what of a new file the basis has.
-pub struct ChunkPlan {
-    cutter: Cutter,
-    places: Places,
-    /// A copy that may go on.
-    copy: Option<(u64, u64)>,
-}
-
-impl ChunkPlan {
-    /// Given the sums of the basis, made with the same seed.
-    pub fn new(seed: &Seed, sums: ChunkSums) -> Self {
-        Self { cutter: Cutter::new(seed, sums.bounds), places: Places::of(sums), copy: None }
-    }
-
-    /// Takes the next bytes of the new file; gives the operations that make those before.
-    pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(Operation<'_>)) {
-        let (places, copy) = (&mut self.places, &mut self.copy);
-        self.cutter.push(bytes, |sum, chunk| plan(places, copy, &sum, chunk, &mut each));
-    }
-
-    /// Gives the last operations, when all bytes were taken.
-    pub fn finish(self, mut each: impl FnMut(Operation<'_>)) {
-        let (mut places, mut copy) = (self.places, self.copy);
-        self.cutter.finish(|sum, chunk| plan(&mut places, &mut copy, &sum, chunk, &mut each));
-        end_copy(&mut copy, &mut each);
-    }
-}
-
-fn plan(
-    places: &mut Places,
-    copy: &mut Option<(u64, u64)>,
-    sum: &ChunkSum,
-    chunk: &[u8],
-    each: &mut impl FnMut(Operation<'_>),
-) {
-    let length = chunk.len() as u64;
-    match (places.find(sum, chunk), copy.as_mut()) {
-        (Some(offset), Some((start, copied))) if *start + *copied == offset => *copied += length,
-        (Some(offset), _) => {
-            end_copy(copy, each);
-            *copy = Some((offset, length));
-        }
-        (None, _) => {
-            end_copy(copy, each);
-            chunk.chunks(MAX_LITERAL_BYTES).for_each(|it| each(Operation::Literal(it)));
-        }
-    }
-}
-
-fn end_copy(copy: &mut Option<(u64, u64)>, each: &mut impl FnMut(Operation<'_>)) {
-    if let Some((offset, length)) = copy.take() {
-        each(Operation::Copy { offset, length });
-    }
 }
 
 #[cfg(test)]

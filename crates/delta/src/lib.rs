@@ -17,8 +17,8 @@
 //! 6. [`Encoder`] and [`Decoder`]: operations as bytes.
 //! 7. [`Patch`]: applies operations where the basis is.
 //!
-//! Where most of a big file was shifted, [`chunks`] finds it for less: both sides cut their file where its
-//! content says, sums of a thousandth of its length are sent, and the operations are the same.
+//! Of an image that is made where the old one lies, [`chunks`] and [`moved`] find what was shifted: both
+//! sides cut theirs where its content says, and sums of a three thousandth of its length are sent.
 //!
 //! The crate opens no file and knows no wire: bytes come through closures and go to closures. What
 //! came over a wire is trusted in nothing: every count is checked before memory is taken for it, and
@@ -58,6 +58,9 @@ pub mod image;
 
 /// Content-defined chunks, for what was shifted as a whole.
 pub mod chunks;
+
+/// Where the content of a new image lies in an old one.
+pub mod moved;
 
 /// Everything that decodes, in one call, for fuzzing.
 pub mod fuzzing;

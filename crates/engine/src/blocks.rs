@@ -37,6 +37,9 @@ mod records;
 /// A source on another host.
 mod far;
 
+/// What of it the target has elsewhere.
+mod shifted;
+
 /// The old content of what is changed.
 mod undo;
 
@@ -62,8 +65,8 @@ use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use delta::image::{UNIT_BYTES, Units};
 use fs::block_device::BlockDevice;
@@ -82,6 +85,7 @@ use self::ends::Ends;
 use self::extents::{Extents, Map};
 use self::journal::Journal;
 use self::pieces::Digester;
+use self::shifted::Shifted;
 use self::source::Source;
 use self::undo::Undo;
 pub use self::undo::{Undone, apply_undo};
@@ -197,6 +201,9 @@ struct Work {
     digests: Digests,
     /// What pieces are compared by, where the source lies on another host.
     digester: Digester,
+    /// What of it the target has elsewhere; nothing where that is not known.
+    shifted: OnceLock<Option<Shifted>>,
+    shift_search: Mutex<()>,
     undo: Option<Undo>,
     /// `None` where there is no target, or it is one of a job on a tree.
     journal: Option<Journal>,
@@ -283,6 +290,8 @@ impl Work {
             cleared: Mutex::default(),
             digests: Digests::new(units, settings).for_journal(are_kept && digester.makes_root()),
             digester,
+            shifted: OnceLock::new(),
+            shift_search: Mutex::default(),
             undo,
             journal,
             watch,
@@ -319,7 +328,7 @@ impl Work {
     }
 
     /// Brings a stretch over, which begins where a unit does.
-    fn stretch(&self, stretch: &Range<u64>) -> Result<(), BlocksError> {
+    fn stretch(self: &Arc<Self>, stretch: &Range<u64>) -> Result<(), BlocksError> {
         let buffers = self.buffers.lock().pop();
         let mut buffers = buffers.unwrap_or_else(|| Buffers::of(self.digests.units()));
         let target = self

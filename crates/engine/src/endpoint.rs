@@ -42,8 +42,8 @@ pub(crate) use self::attributes::{Attributed, SourceAttributes};
 pub(crate) use self::directory::Directory;
 pub(crate) use self::owners::Owners;
 pub(crate) use self::remote::{
-    Asked, Blocks, NotOpened, Operations, RemoteFile, RemoteImage, Secret, Signed, SignedWhole,
-    Wanted, When,
+    Asked, AskedChunks, Blocks, KnownData, NotOpened, Operations, RemoteFile, RemoteImage, Secret,
+    Signed, SignedWhole, Wanted, When,
 };
 use self::remote::{Listed, Remote, RemoteDir};
 pub(crate) use self::source_dir::SourceDir;

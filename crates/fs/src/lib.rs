@@ -16,6 +16,9 @@ mod sys;
 /// Room on a file system that says that it has none.
 mod room;
 
+/// Files that never get a name.
+mod nameless;
+
 /// An open directory and the names in it.
 pub mod dir;
 

@@ -134,6 +134,7 @@ impl Relay {
             R::Measure { file } => R::Measure { file: handle(file)? },
             R::Digests { file, spans, pieces } => R::Digests { file: handle(file)?, spans, pieces },
             R::ReadBlocks { file, spans } => R::ReadBlocks { file: handle(file)?, spans },
+            R::Chunks { file, span, cut } => R::Chunks { file: handle(file)?, span, cut },
             R::Remove { at, expected } => R::Remove { at: self.named(at)?, expected },
         })
     }
@@ -215,6 +216,7 @@ fn pieces(answer: Answer) -> Result<Vec<Piece>, String> {
         Answer::Digests(runs) => {
             vec![Reply::Digests(List::new(runs).map_err(|why| why.to_string())?).into()]
         }
+        Answer::Chunks(chunks) => vec![Reply::Chunks(chunks).into()],
         Answer::Blocks(ReadBlocks { told, pieces }) => {
             [Reply::Blocks(told).into()].into_iter().chain(data(pieces)).collect()
         }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use model::Metadata;
 
-use crate::bounded::{Digest, OwnerName};
+use crate::bounded::{Chunks, Digest, OwnerName};
 use crate::frame::Content;
 use crate::image::{BlocksTold, DigestRun, OpenedImage};
 use crate::io_fault::IoFault;
@@ -70,6 +70,8 @@ pub enum Answer {
     Digests(Vec<DigestRun>),
     /// Blocks of an image.
     Blocks(ReadBlocks),
+    /// Chunks of an image, of which nothing but their room is checked.
+    Chunks(Chunks),
 }
 
 /// An entry with all its attributes.
@@ -203,6 +205,7 @@ impl Partial {
             (answer, Reply::OwnerName(name)) => *answer = Answer::OwnerName(name),
             (answer, Reply::OpenedImage(image)) => *answer = Answer::OpenedImage(image),
             (answer, Reply::Digests(runs)) => *answer = Answer::Digests(runs.into_vec()),
+            (answer, Reply::Chunks(chunks)) => *answer = Answer::Chunks(chunks),
             (answer, Reply::Blocks(told)) => {
                 *answer = Answer::Blocks(ReadBlocks { told, pieces: Vec::new() });
             }

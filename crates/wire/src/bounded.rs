@@ -94,6 +94,11 @@ bytes! {
 }
 
 bytes! {
+    /// The chunks of a part of an image, in the form of the `delta` crate.
+    Chunks, "chunks", limits::CHUNKS_BYTES as usize, |chunks| chunks.is_empty().then_some("are none")
+}
+
+bytes! {
     /// A bit for each block.
     BlockMap, "bits for blocks", limits::BLOCK_MAP_BYTES, anything
 }

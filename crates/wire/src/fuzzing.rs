@@ -11,7 +11,7 @@ use crate::bounded::{List, Name, OperatorPath, Signature, Text};
 use crate::control::{Control, Role, Task};
 use crate::frame::{Content, Decoder, Flags, Frame, FrameKind, Header, RequestId};
 use crate::greeting::{Capacity, Features, Hello, SessionId, System};
-use crate::image::{Grain, PieceHash, Pieces};
+use crate::image::{Cut, Grain, PieceHash, Pieces};
 use crate::io_fault::{FaultKind, IoFault};
 use crate::lane::{LaneEnd, LaneNumber, Link, Patience};
 use crate::limits::WINDOW_DEFAULT_BYTES;
@@ -220,6 +220,7 @@ pub(crate) fn one_of_each() -> Vec<Request> {
         Request::OpenImage { path: image },
         Request::Digests { file, spans: spans.clone(), pieces },
         Request::ReadBlocks { file, spans },
+        Request::Chunks { file, span, cut: Cut { seed: seed_of_sums, longest_bytes: 1 << 30 } },
     ]
 }
 

@@ -63,6 +63,7 @@ enum Stage {
         bytes: usize,
     },
     Blocks(Spans),
+    Chunks,
     Operations {
         is_begun: bool,
     },
@@ -116,6 +117,7 @@ impl Grammar {
                 bytes: pieces.digest_bytes(),
             },
             Request::ReadBlocks { spans, .. } => Stage::Blocks(spans.clone()),
+            Request::Chunks { .. } => Stage::Chunks,
             Request::Delta { .. } => Stage::Operations { is_begun: false },
             Request::LookAtMount { .. } => Stage::Mount,
             Request::Measure { .. } => Stage::Size,
@@ -197,6 +199,7 @@ impl Stage {
             | (Self::Opened, Reply::Opened(_))
             | (Self::Mount, Reply::Mount(_))
             | (Self::Size, Reply::Size(_))
+            | (Self::Chunks, Reply::Chunks(_))
             | (Self::OpenedImage, Reply::OpenedImage(_))
             | (Self::OwnerName, Reply::OwnerName(_))
             | (Self::Operations { is_begun: true }, Reply::Sum(_))

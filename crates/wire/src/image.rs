@@ -78,6 +78,17 @@ impl Pieces {
     }
 }
 
+/// How an image is cut where its content says, and what the sums of its chunks depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Random, and drawn anew for each job.
+    pub seed: DeltaSeed,
+    /// How long the longer one is of the image and of what the requester has: chunks are longer then.
+    pub longest_bytes: u64,
+}
+
+record!(Cut { seed, longest_bytes });
+
 /// How many pieces of a length spans have, each begun with anew.
 fn count_in(spans: &[Span], piece_bytes: u64) -> Option<u64> {
     let mut counts = spans.iter().map(|span| span.bytes().div_ceil(piece_bytes));

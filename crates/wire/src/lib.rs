@@ -100,16 +100,16 @@ mod simulation;
 
 pub use answer::{Answer, Detailed, Fetched, FetchedSome, Outcome, ReadBlocks, ReadContent};
 pub use bounded::{
-    AttributeName, AttributeValue, BlockMap, Digest, Digests, EventBytes, LinkText, List, Name,
-    OperatorPath, OutcomeBytes, OwnerName, ProgressBytes, Signature, Text, WorkPiece,
+    AttributeName, AttributeValue, BlockMap, Chunks, Digest, Digests, EventBytes, LinkText, List,
+    Name, OperatorPath, OutcomeBytes, OwnerName, ProgressBytes, Signature, Text, WorkPiece,
 };
 pub use codec::Malformed;
 pub use control::{Control, ControlError, Failure, FailureKind, Role, Task, Told};
 pub use frame::{Content, Flags, Frame, FrameKind, Header, Outgoing, RequestId, Topic};
 pub use greeting::{Capacity, Features, Hello, Opening, REVISION, SessionId, System};
 pub use image::{
-    BLOCK_BYTES, BlocksTold, DigestRun, DigestRuns, Grain, Ground, OpenedImage, PieceHash, Pieces,
-    Spans,
+    BLOCK_BYTES, BlocksTold, Cut, DigestRun, DigestRuns, Grain, Ground, OpenedImage, PieceHash,
+    Pieces, Spans,
 };
 pub use io_fault::{FaultKind, IoFault};
 pub use lane::{LaneEnd, LaneNumber, Link, Patience};

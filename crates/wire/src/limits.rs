@@ -58,6 +58,9 @@ pub const DIGEST_SPANS: usize = 4096;
 /// Digests in one response: with all else that stands there they fit one frame.
 pub const DIGESTS: usize = 4096;
 
+/// Chunks in one response, as the `delta` crate writes them: 4,097 of the shortest, and a little more.
+pub const CHUNKS_BYTES: u32 = 84 * 1024;
+
 /// Bits for the blocks of one response: as many as the longest has, and one more for each span.
 pub const BLOCK_MAP_BYTES: usize = (READ_BYTES as usize / 4096 + DIGEST_SPANS) / 8;
 

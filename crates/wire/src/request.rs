@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::bounded::{List, Name, OperatorPath, Signature};
 use crate::codec::{Codec, Malformed, Reader, choice, record};
 use crate::frame::RequestId;
-use crate::image::{self, Pieces, Spans};
+use crate::image::{self, Cut, Pieces, Spans};
 use crate::limits::{
     self, BASIS_SIGNATURES, CLOSED_HANDLES, FETCHED_FILES, LIST_ROOM_LEAST_BYTES, READ_BYTES,
     ROOM_BYTES,
@@ -401,6 +401,8 @@ pub enum Request {
     Digests { file: Handle, spans: Spans, pieces: Pieces },
     /// Reads parts of a file, but for what is zeros there. *Blocks.*
     ReadBlocks { file: Handle, spans: Spans },
+    /// Asks for the chunks of a part of a file that is an image, which is cut from its start on. *Chunks.*
+    Chunks { file: Handle, span: Span, cut: Cut },
 }
 
 choice!(Request, "request":
@@ -429,6 +431,7 @@ choice!(Request, "request":
     23 => OpenImage { path },
     24 => Digests { file, spans, pieces },
     25 => ReadBlocks { file, spans },
+    26 => Chunks { file, span, cut },
 );
 
 impl Request {
@@ -484,6 +487,7 @@ impl Request {
             | Self::Measure { file }
             | Self::Digests { file, .. }
             | Self::ReadBlocks { file, .. }
+            | Self::Chunks { file, .. }
             | Self::Hash { of: ContentOf::Open(file), .. } => (*file, HandleKind::File),
         };
         Some((handle, kind))
@@ -519,6 +523,7 @@ impl Request {
             Self::OpenImage { .. } => image::OPENED_IMAGE_BYTES,
             Self::Digests { spans, pieces, .. } => image::digests_room(spans.as_slice(), pieces)?,
             Self::ReadBlocks { spans, .. } => image::blocks_room(spans.as_slice())?,
+            Self::Chunks { .. } => limits::CHUNKS_BYTES,
             _ => 0,
         };
         Some(limits::credit_for(content_bytes))

@@ -2,7 +2,7 @@
 
 use model::Metadata;
 
-use crate::bounded::{Digest, List, OwnerName};
+use crate::bounded::{Chunks, Digest, List, OwnerName};
 use crate::codec::{Codec, Malformed, Reader, choice, encode, record};
 use crate::frame::{Content, Frame, FrameKind, Header, Outgoing};
 use crate::image::{BlocksTold, DigestRuns, OpenedImage};
@@ -184,6 +184,8 @@ pub enum Reply {
     Digests(DigestRuns),
     /// Blocks, of which those follow that are not zeros.
     Blocks(BlocksTold),
+    /// The chunks of a part of an image.
+    Chunks(Chunks),
 }
 
 choice!(Reply, "reply":
@@ -205,6 +207,7 @@ choice!(Reply, "reply":
     15 => OpenedImage(image),
     16 => Digests(runs),
     17 => Blocks(told),
+    18 => Chunks(chunks),
 );
 
 /// Length of the offset before data.

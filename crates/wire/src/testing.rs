@@ -5,13 +5,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::bounded::{
-    AttributeName, AttributeValue, BlockMap, Digest, Digests, EventBytes, LinkText, List, Name,
-    OperatorPath, OutcomeBytes, OwnerName, ProgressBytes, Signature, Text, WorkPiece,
+    AttributeName, AttributeValue, BlockMap, Chunks, Digest, Digests, EventBytes, LinkText, List,
+    Name, OperatorPath, OutcomeBytes, OwnerName, ProgressBytes, Signature, Text, WorkPiece,
 };
 use crate::control::{Failure, FailureKind, Message, Task};
 use crate::frame::RequestId;
 use crate::greeting::SessionId;
-use crate::image::{BlocksTold, DigestRun, Grain, Ground, OpenedImage, PieceHash, Pieces};
+use crate::image::{BlocksTold, Cut, DigestRun, Grain, Ground, OpenedImage, PieceHash, Pieces};
 use crate::io_fault::{FaultKind, IoFault, KINDS_OF_IO};
 use crate::lane_talk::{
     AddressFamily, Fingerprint, LaneCount, LaneKind, LaneOffer, LaneRefusal, LaneTalk, LaneWanted,
@@ -296,6 +296,12 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
             pieces
         }),
         (handle(), list(span())).prop_map(|(file, spans)| Request::ReadBlocks { file, spans }),
+        (handle(), span(), any::<([u8; 32], u64)>()).prop_map(
+            |(file, span, (seed, longest_bytes))| {
+                let cut = Cut { seed: DeltaSeed(seed), longest_bytes };
+                Request::Chunks { file, span, cut }
+            }
+        ),
     ]
 }
 
@@ -383,6 +389,7 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
         list(digest_run()).prop_map(Reply::Digests),
         (bytes(0..90, BlockMap::new), sum())
             .prop_map(|(filled, sum)| Reply::Blocks(BlocksTold { filled, sum })),
+        bytes(1..90, Chunks::new).prop_map(Reply::Chunks),
     ]
 }
 

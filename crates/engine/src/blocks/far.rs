@@ -8,6 +8,7 @@
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::sync::Arc;
 
 use delta::image::UnitDigest;
 use model::{Cause, Side, Verb};
@@ -15,6 +16,7 @@ use wire::Grain;
 
 use super::extents::Extents;
 use super::pieces::{self, PieceDigest};
+use super::shifted::Basis;
 use super::unit::{Buffers, count, length_of, place_in};
 use super::{BlocksError, Work};
 use crate::endpoint::{Blocks, RemoteImage};
@@ -34,6 +36,8 @@ struct Unit {
     range: Range<u64>,
     in_source: Extents,
     in_target: Extents,
+    /// The target has it elsewhere.
+    has_moved: bool,
 }
 
 impl Unit {
@@ -81,7 +85,7 @@ struct Compared {
 impl Work {
     /// Brings a stretch over, given what the target has in it.
     pub(super) fn stretch_of_there(
-        &self,
+        self: &Arc<Self>,
         far: &RemoteImage,
         buffers: &mut Buffers,
         stretch: &Range<u64>,
@@ -93,8 +97,9 @@ impl Work {
         for range in pieces::cut(stretch, Grain::Unit.bytes()) {
             let number = self.digests.units().number_at(range.start);
             let (in_source, in_target) = (in_source.within(&range), in_target.within(&range));
-            let unit = Unit { number, range, in_source, in_target };
-            let is_fresh = unit.in_target.is_empty() && !self.settings().dry_run;
+            let has_moved = self.has_moved(&range);
+            let unit = Unit { number, range, in_source, in_target, has_moved };
+            let is_fresh = unit.in_target.is_empty() && !unit.has_moved && !self.settings().dry_run;
             if unit.in_source.is_empty() && unit.in_target.is_empty() {
                 self.skip(&unit);
                 self.digests.note_hole(number, length_of(&unit.range));
@@ -122,22 +127,28 @@ impl Work {
 
     /// Finds what differs in units that both sides have.
     fn compare(
-        &self,
+        self: &Arc<Self>,
         far: &RemoteImage,
         buffers: &mut Buffers,
-        units: Vec<Unit>,
+        mut units: Vec<Unit>,
     ) -> Result<Vec<Patch>, BlocksError> {
-        let ranges = || units.iter().map(|unit| unit.range.clone());
-        let in_target =
-            Extents::of(units.iter().flat_map(|unit| unit.in_target.ranges().to_vec()).collect());
-        let look = |ranges: &[Range<u64>], grain| self.look(far, (ranges, grain), &in_target);
-        let compared = look(&pieces::joined(ranges()), Grain::Unit)?;
+        let ranges = pieces::joined(units.iter().map(|unit| unit.range.clone()));
+        let mut basis = basis_of(&units);
+        let mut compared = self.look(far, (&ranges, Grain::Unit), &basis)?;
+        if differ_mostly(&compared) && self.look_for_shifted(far)? {
+            for unit in &mut units {
+                unit.has_moved = self.has_moved(&unit.range);
+            }
+            basis = basis_of(&units);
+            self.look_elsewhere(&mut compared, &basis)?;
+        }
+        let look = |ranges: &[Range<u64>], grain| self.look(far, (ranges, grain), &basis);
         let told: Vec<_> = compared.iter().map(|unit| (unit.differs(), unit.theirs)).collect();
         let parts = look(&below(&compared), Grain::Part)?;
         let blocks = look(&below(&parts), Grain::Block)?;
         let mut patches = Vec::new();
         for (unit, (differs, theirs)) in units.into_iter().zip(told) {
-            if !differs {
+            if !differs && !unit.has_moved {
                 self.leave(buffers, &unit, theirs)?;
                 continue;
             }
@@ -161,7 +172,7 @@ impl Work {
         &self,
         far: &RemoteImage,
         (ranges, grain): (&[Range<u64>], Grain),
-        in_target: &Extents,
+        basis: &Basis,
     ) -> Result<Vec<Compared>, BlocksError> {
         if ranges.is_empty() {
             return Ok(Vec::new());
@@ -172,18 +183,37 @@ impl Work {
         let asked = asked.map_err(|error| self.source_error(Verb::Read, &error))?;
         let mut ours = Vec::new();
         let permit = self.reading.acquire(1, &self.cancel).map_err(|_| BlocksError::Stopped)?;
-        let read = |part: &Range<u64>, buffer: &mut [u8]| {
-            self.check_cancel()?;
-            self.read_target(part, &in_target.within(part), buffer)
-        };
         for range in ranges {
-            ours.extend(self.digester.digests(grain, range, read)?);
+            ours.extend(self.digests_of_basis(grain, range, basis)?);
         }
         drop(permit);
         let theirs = asked.wait().map_err(|error| self.source_error(Verb::Read, &error))?;
         let cut = ranges.iter().flat_map(|range| pieces::cut(range, grain.bytes()));
         let both = ours.into_iter().zip(theirs);
         Ok(cut.zip(both).map(|(range, (ours, theirs))| Compared { range, ours, theirs }).collect())
+    }
+
+    /// Digests anew what the target has elsewhere.
+    fn look_elsewhere(&self, units: &mut [Compared], basis: &Basis) -> Result<(), BlocksError> {
+        let permit = self.reading.acquire(1, &self.cancel);
+        let _permit = permit.map_err(|_| BlocksError::Stopped)?;
+        for unit in units.iter_mut().filter(|unit| basis.moved.contains(&unit.range)) {
+            unit.ours = self.digests_of_basis(Grain::Unit, &unit.range, basis)?.pop().flatten();
+        }
+        Ok(())
+    }
+
+    /// The digests of what is there already.
+    fn digests_of_basis(
+        &self,
+        grain: Grain,
+        range: &Range<u64>,
+        basis: &Basis,
+    ) -> Result<Vec<PieceDigest>, BlocksError> {
+        self.digester.digests(grain, range, |part, buffer| {
+            self.check_cancel()?;
+            self.read_basis(part, basis, buffer)
+        })
     }
 
     /// A unit is what it shall be, but for room that holds zeros where the source has holes.
@@ -247,7 +277,11 @@ impl Work {
         self.read_old(buffers, &unit)?;
         let Buffers { new, old } = buffers;
         let (new, old) = (&mut new[..length], &old[..length]);
-        new.copy_from_slice(old);
+        if unit.has_moved {
+            self.read_basis(range, &basis_of([&unit]), new)?;
+        } else {
+            new.copy_from_slice(old);
+        }
         for zeros in zeros {
             new[place_in(range, zeros.start)..place_in(range, zeros.end)].fill(0);
         }
@@ -352,6 +386,24 @@ impl Compared {
     fn differs(&self) -> bool {
         self.ours != self.theirs
     }
+}
+
+/// What units are compared with.
+fn basis_of<'a>(units: impl IntoIterator<Item = &'a Unit> + Clone) -> Basis {
+    let all = units.clone().into_iter();
+    let in_target = all.flat_map(|unit| unit.in_target.ranges().to_vec()).collect();
+    let moved = units.into_iter().filter(|unit| unit.has_moved);
+    Basis {
+        in_target: Extents::of(in_target),
+        moved: moved.map(|unit| unit.range.clone()).collect(),
+    }
+}
+
+/// Whether of what is compared most differs that is zeros nowhere.
+fn differ_mostly(compared: &[Compared]) -> bool {
+    let both = |piece: &&Compared| piece.ours.is_some() && piece.theirs.is_some();
+    let differing = compared.iter().filter(both).filter(|piece| piece.differs()).count();
+    differing > 0 && differing * 2 >= compared.len()
 }
 
 /// What is to be looked at more closely: what differs and is not zeros.

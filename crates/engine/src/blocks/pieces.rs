@@ -105,7 +105,8 @@ impl Digester {
         sum
     }
 
-    fn digest(&self, grain: Grain, start: u64, bytes: &[u8]) -> PieceDigest {
+    /// The digest of a part or a block that is in memory.
+    pub(crate) fn digest(&self, grain: Grain, start: u64, bytes: &[u8]) -> PieceDigest {
         if blocks::is_zero(bytes) {
             return None;
         }

@@ -20,6 +20,7 @@ const STRETCH_BYTES: u64 = 16 << 20;
 const READERS_MAX: usize = 4;
 
 struct Stretches<F> {
+    stretch_bytes: u64,
     /// Where the next one begins, and the last one ends.
     next: AtomicU64,
     end: u64,
@@ -38,11 +39,11 @@ where
 {
     fn run(self, cx: &Context<'_, Self>) {
         let all = &self.0;
-        let start = all.next.fetch_add(STRETCH_BYTES, Ordering::Relaxed);
+        let start = all.next.fetch_add(all.stretch_bytes, Ordering::Relaxed);
         if start >= all.end || cx.cancelled() {
             return;
         }
-        match (all.step)(start..all.end.min(start + STRETCH_BYTES)) {
+        match (all.step)(start..all.end.min(start + all.stretch_bytes)) {
             Ok(()) => cx.spawn(self),
             Err(error) => all.fail(error),
         }
@@ -68,8 +69,18 @@ pub(super) fn each(
     cancel: &Cancel,
     step: impl Fn(Range<u64>) -> Result<(), BlocksError> + Send + Sync + 'static,
 ) -> Result<(), BlocksError> {
+    each_of(end, (STRETCH_BYTES, readers), cancel, step)
+}
+
+/// The same with stretches of another length.
+pub(super) fn each_of(
+    end: u64,
+    (stretch_bytes, readers): (u64, NonZeroUsize),
+    cancel: &Cancel,
+    step: impl Fn(Range<u64>) -> Result<(), BlocksError> + Send + Sync + 'static,
+) -> Result<(), BlocksError> {
     let (next, error, cancel) = (AtomicU64::new(0), Mutex::new(None), cancel.clone());
-    let all = Arc::new(Stretches { next, end, error, cancel: cancel.clone(), step });
+    let all = Arc::new(Stretches { stretch_bytes, next, end, error, cancel: cancel.clone(), step });
     let settings =
         sched::Settings { workers: Workers::Fixed(readers), ..sched::Settings::default() };
     let seeds = (0..readers.get()).map(|_| Task(Arc::clone(&all)));

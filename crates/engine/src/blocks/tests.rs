@@ -19,6 +19,7 @@ mod there;
 
 mod deltas;
 mod marks;
+mod shifted;
 
 /// Hears nothing.
 struct Deaf;

@@ -64,7 +64,7 @@ pub(crate) use self::ahead::Listed;
 pub(crate) use self::attributes::RemoteAttributes;
 pub(crate) use self::dir::RemoteDir;
 pub(crate) use self::file::RemoteFile;
-pub(crate) use self::image::{Blocks, NotOpened, RemoteImage};
+pub(crate) use self::image::{AskedChunks, Blocks, KnownData, NotOpened, RemoteImage};
 pub(crate) use self::signing::{Asked, Operations, Secret, Signed, SignedWhole, Wanted, When};
 
 /// Answers that were asked for ahead and that nobody has taken hold room in the window of the

@@ -37,6 +37,9 @@ mod allowed;
 mod content;
 /// Images.
 mod images;
+
+/// Chunks of images.
+mod chunks;
 /// Sorted names that are kept.
 mod listings;
 /// What is told of entries.
@@ -285,6 +288,9 @@ impl Server {
             Request::OpenImage { path } => self.open_image(answering, &path),
             Request::Digests { file, spans, pieces } => {
                 images::digests(answering, &*self.file(file)?, &spans, pieces)
+            }
+            Request::Chunks { file, span, cut } => {
+                chunks::chunks(answering, &*self.file(file)?, span, cut)
             }
             Request::ReadBlocks { file, spans } => self.read_blocks(answering, file, &spans),
             Request::Remove { at, expected } => self.remove(answering, &at, &expected),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-const REVISION: &str = "lanesync-wire 7";
+const REVISION: &str = "lanesync-wire 8";
 const HASH: &str = "0123abcd";
 
 /// Another host: a home, a folder of programs, and the shell that leads to it.

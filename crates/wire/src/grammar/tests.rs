@@ -3,7 +3,7 @@
 use model::{Kind, Metadata};
 
 use super::Grammar;
-use crate::bounded::{BlockMap, Digest, Digests, List, Name};
+use crate::bounded::{BlockMap, Chunks, Digest, Digests, List, Name};
 use crate::frame::{Content, RequestId};
 use crate::fuzzing::one_of_each;
 use crate::image::{BlocksTold, DigestRun, Grain, Ground, OpenedImage, PieceHash, Pieces};
@@ -128,7 +128,7 @@ fn each_request_takes_its_own_kind_of_response_and_no_other() {
     let opened = || Reply::Opened(metadata()).into();
     let mount = || Reply::Mount(Mount { id: None, is_root: None }).into();
     let zeros = DigestRun::Zeros(1);
-    let kinds: [&[Piece]; 16] = [
+    let kinds: [&[Piece]; 17] = [
         &[Reply::Done.into()],
         &[opened()],
         &[seen()],
@@ -145,6 +145,7 @@ fn each_request_takes_its_own_kind_of_response_and_no_other() {
         &[Reply::OpenedImage(Box::new(opened_image())).into()],
         &[Reply::Digests(List::new(vec![zeros]).expect("it is one")).into()],
         &[blocks(&[1]), data(0, 100)],
+        &[Reply::Chunks(Chunks::new([1; 20]).expect("they are few")).into()],
     ];
     for request in one_of_each() {
         let taken: Vec<_> =

@@ -4,8 +4,8 @@
 use model::{DeviceNumber, Kind, Metadata, Timestamp};
 
 use crate::bounded::{
-    AttributeName, AttributeValue, BlockMap, Digest, Digests, EventBytes, LinkText, List, Name,
-    OutcomeBytes, OwnerName, ProgressBytes, Text, WorkPiece,
+    AttributeName, AttributeValue, BlockMap, Chunks, Digest, Digests, EventBytes, LinkText, List,
+    Name, OutcomeBytes, OwnerName, ProgressBytes, Text, WorkPiece,
 };
 use crate::codec::{Codec, decode, encode};
 use crate::control::{Failure, FailureKind, Message, Task};
@@ -123,6 +123,7 @@ fn replies() -> Vec<Reply> {
             filled: BlockMap::new([5]).expect("they are few"),
             sum: ContentSum([b's'; 32]),
         }),
+        Reply::Chunks(Chunks::new("1234567").expect("they are few")),
     ]
 }
 
@@ -166,7 +167,7 @@ fn messages() -> Vec<Message> {
 
 #[test]
 fn requests_of_this_revision() {
-    assert_eq!(REVISION, 7, "a new revision: look at all of this");
+    assert_eq!(REVISION, 8, "a new revision: look at all of this");
     check(&one_of_each(), include_str!("golden/requests.txt"));
 }
 

@@ -16,7 +16,7 @@ impl Lab {
         });
         let around = around();
         let ends = Ends::open(&job, None, &around).unwrap();
-        let work = Work::new(&job, ends, &around).unwrap();
+        let work = Arc::new(Work::new(&job, ends, &around).unwrap());
         work.stretch(&(0..units << 20)).unwrap();
         let journal = work.journal.as_ref().unwrap();
         journal.flush(work.target.as_ref().unwrap()).unwrap();
@@ -213,7 +213,8 @@ fn a_run_that_lives_keeps_others_from_its_target() {
     let lab = Lab::new();
     two(&lab);
     let (job, around) = (lab.job(|_| ()), around());
-    let work = Work::new(&job, Ends::open(&job, None, &around).unwrap(), &around).unwrap();
+    let ends = Ends::open(&job, None, &around).unwrap();
+    let work = Arc::new(Work::new(&job, ends, &around).unwrap());
     work.stretch(&(0..1 << 20)).unwrap();
     let undo = lab.path("undo");
     let why = refusal(lab.bring(|settings| settings.undo = Some(undo.clone())));
@@ -243,7 +244,7 @@ fn a_mark_with_units_that_the_image_does_not_have_tells_nothing() {
     let job = lab.job(|settings| settings.readers = Some(1));
     let around = around();
     let ends = Ends::open(&job, None, &around).unwrap();
-    let work = Work::new(&job, ends, &around).unwrap();
+    let work = Arc::new(Work::new(&job, ends, &around).unwrap());
     work.stretch(&(0..1 << 20)).unwrap();
     work.note_right(9, &[7; 32]).unwrap();
     work.settle_mark(&Err(BlocksError::Stopped));
@@ -304,7 +305,8 @@ fn while_a_run_writes_nobody_brings_the_old_back() {
     let (new, _) = two(&lab);
     let undo = lab.path("undo");
     let (job, around) = (lab.job(|settings| settings.undo = Some(undo.clone())), around());
-    let work = Work::new(&job, Ends::open(&job, None, &around).unwrap(), &around).unwrap();
+    let ends = Ends::open(&job, None, &around).unwrap();
+    let work = Arc::new(Work::new(&job, ends, &around).unwrap());
     work.stretch(&(0..1 << 20)).unwrap();
     let undone = undo_by(&undo, &lab.path("target"), false);
     let Err(BlocksError::Refused(why)) = undone else { panic!("{undone:?}") };

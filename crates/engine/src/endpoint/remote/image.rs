@@ -6,12 +6,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use delta::chunks::{Bounds, ChunkSums};
 use delta::image::UnitDigest;
 use model::{Kind, Metadata, Settings};
 use parking_lot::Mutex;
 use sched::Cancel;
 use wire::{
-    Answer, BLOCK_BYTES, Content, DigestRun, Ground, List, OpenedImage, OperatorPath, Pieces,
+    Answer, BLOCK_BYTES, Content, Cut, DigestRun, Ground, List, OpenedImage, OperatorPath, Pieces,
     ReadBlocks, Request, Room, Span, Spans, Wants,
 };
 
@@ -36,6 +37,10 @@ pub(crate) struct RemoteImage {
     /// Where it has data, as far as that was asked.
     known: Mutex<Told>,
 }
+
+/// What was told of holes to somebody who is not in order.
+#[derive(Debug, Default)]
+pub(crate) struct KnownData(Told);
 
 /// Why there is no image.
 #[derive(Debug)]
@@ -144,6 +149,30 @@ impl RemoteImage {
         Ok(Extents::of(cut.collect()))
     }
 
+    /// All from the first data to the last within a range, by what was told the asker before and what is asked
+    /// now. What workers know stays, who are in order.
+    pub(crate) fn hull(
+        &self,
+        known: &mut KnownData,
+        range: &Range<u64>,
+    ) -> io::Result<Option<Range<u64>>> {
+        let Told { about, data } = &mut known.0;
+        if !about.contains(&range.start) {
+            (*about, *data) = (range.start..range.start, Vec::new());
+        }
+        while about.end < range.end {
+            let more = self.ask_extents(about.end)?;
+            about.end = more.about.end;
+            data.extend(more.data);
+        }
+        let first = data.partition_point(|extent| extent.end <= range.start);
+        let end = data.partition_point(|extent| extent.start < range.end);
+        Ok(data[first..end.max(first)]
+            .first()
+            .zip(data[..end].last())
+            .map(|(first, last)| first.start.max(range.start)..last.end.min(range.end)))
+    }
+
     fn ask_extents(&self, from: u64) -> io::Result<Told> {
         let told = extents::ask(&self.held, from..self.opened.bytes)?;
         let least = self.opened.bytes.min(from + TOLD_LEAST_BYTES);
@@ -162,6 +191,13 @@ impl RemoteImage {
         let request = Request::Digests { file: self.held.handle, spans: spans(ranges)?, pieces };
         let pending = self.held.remote.start(request)?;
         Ok(AskedDigests { pending, digest_bytes: pieces.digest_bytes() })
+    }
+
+    /// Asks for the chunks of a range, which is no longer than a section of them.
+    pub(crate) fn ask_chunks(&self, range: &Range<u64>, cut: Cut) -> io::Result<AskedChunks> {
+        let span = Span::new(range.clone()).map_err(io::Error::other)?;
+        let request = Request::Chunks { file: self.held.handle, span, cut };
+        Ok(AskedChunks(self.held.remote.start(request)?))
     }
 
     /// Asks for the blocks of ranges.
@@ -207,6 +243,19 @@ impl AskedDigests {
             }
         }
         Ok(digests)
+    }
+}
+
+/// Chunks that are on their way.
+#[derive(Debug)]
+pub(crate) struct AskedChunks(Pending);
+
+impl AskedChunks {
+    /// Waits for them, which are so long together.
+    pub(crate) fn wait(self, bounds: Bounds, bytes: u64) -> io::Result<ChunkSums> {
+        let Answer::Chunks(told) = self.0.wait()? else { return Err(of_another_kind()) };
+        ChunkSums::decode(bounds, bytes, told.as_bytes())
+            .map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))
     }
 }
 

@@ -69,7 +69,7 @@ impl Server {
 
 impl ServedFile {
     /// The image, if it was opened as one.
-    fn image(&self) -> Result<&ServedImage, Halt> {
+    pub(super) fn image(&self) -> Result<&ServedImage, Halt> {
         match &self.kept {
             Kept::Image(served) => Ok(served),
             Kept::File(_) => Err(Halt::because(FaultKind::WrongHandle, "it is no image")),
@@ -77,7 +77,7 @@ impl ServedFile {
     }
 
     /// Fills a buffer with what lies in a range that is as long.
-    fn read_into(&self, range: &Range<u64>, buffer: &mut [u8]) -> Result<(), Halt> {
+    pub(super) fn read_into(&self, range: &Range<u64>, buffer: &mut [u8]) -> Result<(), Halt> {
         let ServedImage { image, map, .. } = self.image()?;
         if range.end > image.bytes() {
             return Err(Halt::because(FaultKind::UnexpectedEof, "the image ends before"));
