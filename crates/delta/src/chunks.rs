@@ -19,8 +19,8 @@ use crate::varint::{put, take};
 /// The average length of chunks: their sums are less than a three thousandth of the file.
 const AVERAGE_BYTES: usize = 64 << 10;
 
-/// No average is greater: what is held of a file while it is cut is four times that.
-const AVERAGE_BYTES_MAX: usize = 4 << 20;
+/// Of longer files nothing is cut: both are read for it as a whole once more.
+pub const LONGEST_BYTES: u64 = 256 << 30;
 
 /// Of what has more chunks than this on average, these are longer.
 const CHUNKS: u64 = 1 << 19;
@@ -43,7 +43,7 @@ impl Bounds {
     /// For what has so many bytes: both sides know that number.
     pub fn of(bytes: u64) -> Self {
         let mut average_bytes = AVERAGE_BYTES;
-        while average_bytes < AVERAGE_BYTES_MAX && bytes / average_bytes as u64 > CHUNKS {
+        while bytes.min(LONGEST_BYTES) / average_bytes as u64 > CHUNKS {
             average_bytes *= 2;
         }
         Self { average_bytes }

@@ -204,6 +204,7 @@ struct Work {
     /// What of it the target has elsewhere; nothing where that is not known.
     shifted: OnceLock<Option<Shifted>>,
     shift_search: Mutex<()>,
+    sink: Arc<dyn Sink>,
     undo: Option<Undo>,
     /// `None` where there is no target, or it is one of a job on a tree.
     journal: Option<Journal>,
@@ -292,6 +293,7 @@ impl Work {
             digester,
             shifted: OnceLock::new(),
             shift_search: Mutex::default(),
+            sink: Arc::clone(sink),
             undo,
             journal,
             watch,

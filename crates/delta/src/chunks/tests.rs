@@ -39,6 +39,19 @@ fn how_the_bytes_come_makes_no_difference_and_the_seed_does() {
     );
 }
 
+/// As both sides must cut: another implementation, or another release of what cuts, has to come to the same.
+#[test]
+fn it_is_cut_where_the_protocol_says() {
+    let sums = sums(&Seed::from([7; 32]), &content(1, 1 << 20), 1 << 20);
+    let lengths: Vec<_> = sums.chunks.iter().map(|chunk| chunk.0).collect();
+    let expected = [
+        159_856, 86_644, 69_583, 123_663, 62_302, 86_953, 102_570, 64_455, 49_254, 74_170, 74_906,
+        69_816, 24_404,
+    ];
+    assert_eq!(lengths, expected);
+    assert_eq!(sums.chunks[0].1[..4], 2_122_916_567_u32.to_le_bytes());
+}
+
 #[test]
 fn zeros_are_told_as_such() {
     let seed = Seed::from([7; 32]);
@@ -56,10 +69,10 @@ fn chunks_of_long_files_are_longer_and_their_number_is_bounded() {
     assert_eq!(Bounds::of(0).average_bytes, 64 << 10);
     assert_eq!(Bounds::of(32 << 30).average_bytes, 64 << 10);
     assert_eq!(Bounds::of(64 << 30).average_bytes, 128 << 10);
-    assert_eq!(Bounds::of(u64::MAX), Bounds { average_bytes: 4 << 20 });
-    let tebibyte = 1_u64 << 40;
-    assert!(ChunkSums::most_encoded_bytes(Bounds::of(tebibyte), tebibyte) < 64 << 20);
-    for bytes in [0, tebibyte, u64::MAX] {
+    assert_eq!(Bounds::of(u64::MAX), Bounds { average_bytes: 512 << 10 });
+    let longest = LONGEST_BYTES;
+    assert!(ChunkSums::most_encoded_bytes(Bounds::of(longest), longest) < 64 << 20);
+    for bytes in [0, longest, u64::MAX] {
         let bounds = Bounds::of(bytes);
         assert!(ChunkSums::most_encoded_bytes(bounds, bounds.section_bytes()) <= 84 << 10);
     }

@@ -133,15 +133,12 @@ impl Work {
         mut units: Vec<Unit>,
     ) -> Result<Vec<Patch>, BlocksError> {
         let ranges = pieces::joined(units.iter().map(|unit| unit.range.clone()));
-        let mut basis = basis_of(&units);
-        let mut compared = self.look(far, (&ranges, Grain::Unit), &basis)?;
-        if differ_mostly(&compared) && self.look_for_shifted(far)? {
-            for unit in &mut units {
-                unit.has_moved = self.has_moved(&unit.range);
-            }
-            basis = basis_of(&units);
-            self.look_elsewhere(&mut compared, &basis)?;
+        let mut compared = self.look(far, (&ranges, Grain::Unit), &basis_of(&units))?;
+        if differ_mostly(&compared) {
+            self.look_for_shifted(far)?;
         }
+        self.look_in_the_other_place(&mut units, &mut compared)?;
+        let basis = basis_of(&units);
         let look = |ranges: &[Range<u64>], grain| self.look(far, (ranges, grain), &basis);
         let told: Vec<_> = compared.iter().map(|unit| (unit.differs(), unit.theirs)).collect();
         let parts = look(&below(&compared), Grain::Part)?;
@@ -193,12 +190,29 @@ impl Work {
         Ok(cut.zip(both).map(|(range, (ours, theirs))| Compared { range, ours, theirs }).collect())
     }
 
-    /// Digests anew what the target has elsewhere.
-    fn look_elsewhere(&self, units: &mut [Compared], basis: &Basis) -> Result<(), BlocksError> {
-        let permit = self.reading.acquire(1, &self.cancel);
-        let _permit = permit.map_err(|_| BlocksError::Stopped)?;
-        for unit in units.iter_mut().filter(|unit| basis.moved.contains(&unit.range)) {
-            unit.ours = self.digests_of_basis(Grain::Unit, &unit.range, basis)?.pop().flatten();
+    /// Looks at units that differ once more, where they may be right in another place: where they lie, or where
+    /// they were found by now.
+    fn look_in_the_other_place(
+        &self,
+        units: &mut [Unit],
+        compared: &mut [Compared],
+    ) -> Result<(), BlocksError> {
+        for (unit, piece) in units.iter_mut().zip(compared) {
+            let was_moved = unit.has_moved;
+            let may_be = piece.theirs.is_some() && (was_moved || self.has_moved(&unit.range));
+            if !piece.differs() || !may_be {
+                continue;
+            }
+            let permit = self.reading.acquire(1, &self.cancel);
+            let _permit = permit.map_err(|_| BlocksError::Stopped)?;
+            unit.has_moved = !was_moved;
+            let digests = self.digests_of_basis(Grain::Unit, &unit.range, &basis_of([&*unit]))?;
+            let ours = digests.first().copied().flatten();
+            if was_moved && ours != piece.theirs {
+                unit.has_moved = true;
+            } else {
+                piece.ours = ours;
+            }
         }
         Ok(())
     }
@@ -278,6 +292,8 @@ impl Work {
         let Buffers { new, old } = buffers;
         let (new, old) = (&mut new[..length], &old[..length]);
         if unit.has_moved {
+            let permit = self.reading.acquire(1, &self.cancel);
+            let _permit = permit.map_err(|_| BlocksError::Stopped)?;
             self.read_basis(range, &basis_of([&unit]), new)?;
         } else {
             new.copy_from_slice(old);

@@ -9,27 +9,26 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use delta::Seed;
-use delta::chunks::{Bounds, ChunkSumming, ChunkSums};
+use delta::chunks::{Bounds, ChunkSumming, ChunkSums, LONGEST_BYTES};
 use delta::moved::{Finding, Moved, OldChunks};
 use fs::copy::CopyError;
 use fs::image::Image;
 use fs::{Copier, File, Sparse};
-use model::{Kind, Side, Verb};
+use model::{Kind, Side, Topic, Verb};
 use parking_lot::Mutex;
 use wire::{BLOCK_BYTES, Cut, DeltaSeed, Grain};
 
 use super::extents::{Extents, Map};
+use super::pieces::READ_BYTES;
 use super::unit::length_of;
-use super::{BlocksError, Work, fault_at, pieces, stretches};
+use super::{BlocksError, Work, fault_at, pieces, stretches, tell};
 use crate::endpoint::{AskedChunks, KnownData, RemoteImage};
 
 /// An image or a target that is shorter is not looked at: it has few units.
 const LEAST_BYTES: u64 = 4 << 20;
-
-/// One that is longer is not, either: what must be remembered of it would be too much.
-const MOST_BYTES: u64 = 4 << 40;
 
 /// Blocks that tell whether content is shifted, spread over the image.
 const SAMPLES: u64 = 64;
@@ -46,14 +45,19 @@ const ASKED: usize = 4;
 /// Sections, spread over what is shifted: if nothing is found in them, nothing more is asked.
 const TRIED: usize = 8;
 
-/// What is read at once to be cut.
-const READ_BYTES: u64 = 1 << 20;
+/// Room that is left to others when a copy is made.
+const RESERVED_BYTES: u64 = 64 << 20;
+
+/// How often who waits for the search of another looks whether it is still wanted.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What is known of shifted content.
 pub(super) struct Shifted {
     moved: Moved,
     /// What is taken from the target, at the same places: `None` where the target stays as it is.
     kept: Option<File>,
+    /// Where the target has data, as far as that was asked.
+    in_target: Map,
 }
 
 /// What units are compared with and made of.
@@ -81,18 +85,17 @@ impl Work {
     }
 
     /// Looks once whether content is shifted, and where it is; who comes meanwhile waits for that.
-    pub(super) fn look_for_shifted(
-        self: &Arc<Self>,
-        far: &RemoteImage,
-    ) -> Result<bool, BlocksError> {
-        let _turn = self.shift_search.lock();
-        self.check_cancel()?;
-        if self.shifted.get().is_none() {
-            let found = self.find_shifted(far)?;
-            // Nobody else sets it.
-            drop(self.shifted.set(found));
+    pub(super) fn look_for_shifted(self: &Arc<Self>, far: &RemoteImage) -> Result<(), BlocksError> {
+        while self.shifted.get().is_none() {
+            self.check_cancel()?;
+            let Some(_turn) = self.shift_search.try_lock_for(LOOK_AGAIN) else { continue };
+            if self.shifted.get().is_none() {
+                let found = self.find_shifted(far)?;
+                // Nobody else sets it.
+                drop(self.shifted.set(found));
+            }
         }
-        Ok(self.shifted().is_some())
+        Ok(())
     }
 
     /// Reads what a range is compared with.
@@ -143,7 +146,7 @@ impl Work {
                     read.map_err(|error| self.fault(Side::Destination, Verb::Read, &error))?;
                 }
                 (None, Some(target)) => {
-                    let extents = self.extents_of(target, &Map::default(), &old)?;
+                    let extents = self.extents_of(target, &shifted.in_target, &old)?;
                     self.read_target(&old, &extents, here)?;
                 }
                 (None, None) => here.fill(0),
@@ -178,22 +181,25 @@ impl Work {
         if found.moved_bytes() < bounds.most_bytes() as u64 {
             return Ok(None);
         }
+        drop(old);
         let moved = found.settle(&within, self.old_bytes, bounds);
+        let in_target = Map::default();
         if !self.settings().writes_target() {
-            return Ok(Some(Shifted { moved, kept: None }));
+            return Ok(Some(Shifted { moved, kept: None, in_target }));
         }
         let kept = self.keep_moved(target, &moved)?;
-        Ok(kept.map(|kept| Shifted { moved, kept: Some(kept) }))
+        Ok(kept.map(|kept| Shifted { moved, kept: Some(kept), in_target }))
     }
 
     fn may_be_shifted(&self) -> bool {
         let is_file = |image: &Image| image.device().is_none();
         let bytes = [self.image_bytes, self.old_bytes];
-        !self.source.is_device()
+        // The paths of a job on a tree are only told.
+        self.watch.is_none()
             && self.source.opened().metadata.kind == Kind::File
             && self.target.as_ref().is_some_and(is_file)
             && self.settings().changed.is_none()
-            && bytes.iter().all(|bytes| (LEAST_BYTES..=MOST_BYTES).contains(bytes))
+            && bytes.iter().all(|bytes| (LEAST_BYTES..=LONGEST_BYTES).contains(bytes))
     }
 
     /// Within what blocks differ one after the other.
@@ -212,7 +218,10 @@ impl Work {
         let (mut row, mut start, mut is_behind) = (0, 0, false);
         let mut within: Option<Range<u64>> = None;
         let mut block = vec![0; pieces::bytes_of(Grain::Block)];
+        let permit = self.reading.acquire(1, &self.cancel);
+        let _permit = permit.map_err(|_| BlocksError::Stopped)?;
         for (sample, theirs) in samples.iter().zip(theirs) {
+            self.check_cancel()?;
             self.read_target(sample, &Extents::whole(sample.clone()), &mut block)?;
             let ours = self.digester.digest(Grain::Block, sample.start, &block);
             // Zeros are everywhere alike.
@@ -239,6 +248,7 @@ impl Work {
         let slot_bytes = end / SAMPLES;
         let (mut samples, map) = (Vec::new(), Map::default());
         for slot in (0..SAMPLES).map(|slot| slot * slot_bytes) {
+            self.check_cancel()?;
             let start = (slot + slot_bytes / 2).next_multiple_of(BLOCK_BYTES);
             let within = start..(slot + slot_bytes).min(start + SAMPLE_WITHIN_BYTES);
             if within.is_empty() {
@@ -265,9 +275,11 @@ impl Work {
             let Some(target) = &work.target else { return Ok(()) };
             let extents = work.extents_of(target, &map, &stretch)?;
             let Some(hull) = hull(&extents) else { return Ok(()) };
-            let mut buffer = vec![0; usize::try_from(READ_BYTES).unwrap_or(0)];
+            let mut buffer = vec![0; READ_BYTES];
+            let permit = work.reading.acquire(1, &work.cancel);
+            let _permit = permit.map_err(|_| BlocksError::Stopped)?;
             let mut summing = ChunkSumming::new(&Seed::from(cut.seed.0), bounds);
-            for piece in pieces::cut(&hull, READ_BYTES) {
+            for piece in pieces::cut(&hull, READ_BYTES as u64) {
                 work.check_cancel()?;
                 let buffer = &mut buffer[..length_of(&piece)];
                 work.read_target(&piece, &extents.within(&piece), buffer)?;
@@ -320,14 +332,16 @@ impl Work {
     fn keep_moved(&self, target: &Image, moved: &Moved) -> Result<Option<File>, BlocksError> {
         let ranges = moved.old_ranges();
         let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
-        // What the target itself may need must be left.
-        let growth =
-            self.image_bytes.saturating_sub(target.metadata().allocated_blocks.saturating_mul(512));
+        // What the job itself may need must be left: all of the target where nothing is written over where it
+        // lies, and what is kept of the old.
+        let undone = if self.undo.is_some() { self.old_bytes } else { 0 };
+        let needed = [bytes, self.image_bytes, undone, RESERVED_BYTES].iter().sum();
         let made = fs::operator::real_path(&self.job.target)
             .and_then(|path| fs::operator::open_parent(&path))
             .and_then(|(dir, _)| Ok((dir.free_bytes()?, dir.make_nameless()?)));
         let Ok((free, file)) = made else { return Ok(None) };
-        if free < bytes.saturating_add(growth) || file.set_len(target.bytes()).is_err() {
+        if free < needed || file.set_len(target.bytes()).is_err() {
+            self.tell_of_no_copy(free, needed);
             return Ok(None);
         }
         let mut copier = Copier::new();
@@ -357,6 +371,15 @@ impl Work {
             }
         }
         Ok(Some(file))
+    }
+
+    fn tell_of_no_copy(&self, free_bytes: u64, needed_bytes: u64) {
+        let target = self.job.target.display();
+        let text = format!(
+            "the content of \"{target}\" is shifted, and all of it is sent anew: {needed_bytes} bytes of room beside \
+             it would have spared that, and there are {free_bytes}"
+        );
+        tell(&*self.sink, Topic::Warning, text);
     }
 }
 

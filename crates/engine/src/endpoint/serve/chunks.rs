@@ -1,7 +1,7 @@
 //! Chunks of an image: it is cut where its content says.
 
 use delta::Seed;
-use delta::chunks::{Bounds, ChunkSumming};
+use delta::chunks::{Bounds, ChunkSumming, LONGEST_BYTES};
 use parking_lot::Mutex;
 use wire::{Chunks, Cut, FaultKind, Reply, Span};
 
@@ -16,6 +16,9 @@ pub(super) fn chunks(
     span: Span,
     cut: Cut,
 ) -> Result<(), Halt> {
+    if cut.longest_bytes > LONGEST_BYTES {
+        return Err(Halt::because(FaultKind::InvalidInput, "so long an image is not cut"));
+    }
     let bounds = Bounds::of(cut.longest_bytes);
     if span.bytes() > bounds.section_bytes() {
         return Err(Halt::because(FaultKind::InvalidInput, "these are too many chunks"));
