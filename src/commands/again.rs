@@ -147,7 +147,7 @@ impl<J: FarJob> Work<'_, J> {
 
 /// Whether a session was of use: a host that ends each one at once is not tried for ever.
 fn got_somewhere(far: &Far, lasted: Duration) -> bool {
-    let net::Traffic { sent_bytes, received_bytes } = far.session().traffic();
+    let net::Traffic { sent_bytes, received_bytes } = far.traffic();
     let (time, bytes) = WORTH;
     lasted >= time || sent_bytes + received_bytes >= bytes
 }

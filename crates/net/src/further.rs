@@ -55,7 +55,7 @@ pub(crate) use segments::Segments;
 pub(crate) use segments::{Lossy, suffer};
 pub(crate) use tuner::{Decision, Sample, Tuner};
 pub use whereabouts::Whereabouts;
-pub(crate) use whereabouts::{add_offered, resolve};
+pub(crate) use whereabouts::{add_offered, is_own_host_known_by_loopback, resolve};
 
 /// Most lanes beside the first, whoever asks for them.
 pub const FURTHER_MAX: u16 = 255;

@@ -38,9 +38,9 @@ use std::time::Duration;
 
 use model::settings::Method;
 use wire::{
-    Ask, Capacity, Control, ControlError, EventBytes, Failure, FailureKind, Features, Hello,
-    LaneEnd, LaneNumber, Opening, OutcomeBytes, Patience, ProgressBytes, Role, Serve, SessionId,
-    System, Task, Text, Told,
+    Ask, Capacity, Control, ControlError, DirectTalk, EventBytes, Failure, FailureKind, Features,
+    Hello, LaneEnd, LaneNumber, Opening, OutcomeBytes, Patience, ProgressBytes, Role, Serve,
+    SessionId, System, Task, Text, Told,
 };
 
 use crate::further::{Notice, Plan, Whereabouts};
@@ -265,6 +265,25 @@ impl Session {
     /// As agent: tells how the work ended.
     pub fn ended(&self, outcome: OutcomeBytes) -> Result<(), TellError> {
         self.tell(|control| control.ended(outcome))
+    }
+
+    /// Tells the other side something of a session between two agents.
+    pub fn talk_of_direct(&self, talk: DirectTalk) -> Result<(), TellError> {
+        self.tell(|control| control.talk_of_direct(talk))
+    }
+
+    /// Waits for what the other side tells of a session between two agents, at most so long and until this
+    /// one is over.
+    pub fn hear_of_direct(&self, limit: Duration) -> Option<DirectTalk> {
+        let look = |state: &mut state::State, me: &thread::Thread| {
+            let talk = state.control.poll_direct_talk();
+            if talk.is_none() && state.over.is_none() {
+                state.wait_to_hear(me);
+                return None;
+            }
+            Some(talk)
+        };
+        self.shared.wait_at_most(limit, look, || false).flatten()
     }
 
     fn tell(

@@ -19,7 +19,7 @@ use crate::limits::{self, GREETING_BYTES, NOISE_BYTES, VERSION_BYTES};
 use crate::violation::Violation;
 
 /// Revision of the protocol. Two sides talk only if theirs is the same.
-pub const REVISION: u16 = 7;
+pub const REVISION: u16 = 8;
 
 /// A byte that no text begins with, a name, and line ends that a terminal in between would change.
 const MAGIC: [u8; 8] = *b"\x8dLANE\r\n\n";

@@ -38,12 +38,20 @@ pub enum Whereabouts {
     },
     /// As agent: what sshd(8) tells of the connection in `SSH_CONNECTION`.
     Connection(Option<OsString>),
+    /// As agent that has met another.
+    Met {
+        /// Where this side has reached that one, if it has.
+        peer: Option<IpAddr>,
+        /// What sshd(8) tells of the connection of the controller.
+        connection: Option<OsString>,
+    },
 }
 
 impl Whereabouts {
     /// Names or addresses of the other side, best first.
-    pub(crate) fn of_peer(&self) -> Vec<String> {
+    pub fn of_peer(&self) -> Vec<String> {
         match self {
+            Self::Met { peer, .. } => peer.iter().map(ToString::to_string).collect(),
             Self::Login { shell, target, .. } => of_login(shell, target),
             Self::Connection(told) => of_connection(told.as_deref(), Field::Client),
         }
@@ -54,9 +62,27 @@ impl Whereabouts {
         match self {
             // What the agent sees of the connection tells more.
             Self::Login { .. } => Vec::new(),
-            Self::Connection(told) => of_connection(told.as_deref(), Field::Server),
+            Self::Connection(told) | Self::Met { connection: told, .. } => {
+                of_connection(told.as_deref(), Field::Server)
+            }
         }
     }
+
+    /// What the first lane is called.
+    pub(crate) fn first_lane(&self) -> &'static str {
+        match self {
+            Self::Login { .. } | Self::Connection(_) => "ssh",
+            Self::Met { .. } => "the first from host to host",
+        }
+    }
+}
+
+/// Whether this host is reached by an address that never leaves it: then another one that is reached so may
+/// be this one as well.
+pub(crate) fn is_own_host_known_by_loopback(whereabouts: &Whereabouts) -> bool {
+    let own = whereabouts.of_own();
+    let mut own = own.iter().filter_map(|address| address.parse::<IpAddr>().ok());
+    own.any(|address| address.to_canonical().is_loopback())
 }
 
 /// The host as ssh(1) knows it. To another remote shell a host's name may be anything, but an address

@@ -193,7 +193,8 @@ impl Keeper {
         if plan.is_asked || !self.whereabouts.of_peer().is_empty() {
             let reasons = reasons.join("; ");
             (self.notice)(&format!(
-                "no lane could be made beside ssh, so all goes through that: {reasons}"
+                "no lane could be made beside {}, so all goes through that: {reasons}",
+                self.whereabouts.first_lane()
             ));
         }
     }

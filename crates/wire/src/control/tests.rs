@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use super::{Control, ControlError, Failure, FailureKind, Message, Role, Task, Told};
 use crate::bounded::{EventBytes, OutcomeBytes, ProgressBytes, Text, WorkPiece};
 use crate::codec::encode;
+use crate::direct::{DirectTalk, DirectWish};
 use crate::frame::tests::frames;
 use crate::frame::{Frame, FrameKind, Header};
 use crate::lane::LaneNumber;
@@ -257,4 +258,36 @@ fn a_failure_says_why_and_is_the_last_word() {
     pass(&mut agent, &mut controller).expect("it is sound");
     assert_eq!(controller.poll_told(), Some(Told::Failure(failure)));
     assert!(give(&mut controller, &Message::Bye).is_err());
+}
+
+#[test]
+fn of_a_direct_session_each_side_tells_its_part_and_not_for_ever() {
+    let (mut controller, mut agent) = pair();
+    let no = || DirectTalk::Refusal(Text::new("no"));
+    assert_eq!(controller.talk_of_direct(DirectTalk::Met), Err(ControlError::Order));
+    let wish =
+        DirectWish { kind: LaneKind::Tcp, listens: true, ports: PortRange::Any, family: None };
+    let prepare = DirectTalk::Prepare(wish);
+    assert_eq!(agent.talk_of_direct(prepare.clone()), Err(ControlError::Order));
+    // Before the job, and apart from what else is told.
+    controller.talk_of_direct(prepare.clone()).expect("it is its part");
+    controller.begin(Task::RunDestination, b"job").expect("it is new");
+    pass(&mut controller, &mut agent).expect("it is sound");
+    assert_eq!(agent.poll_direct_talk(), Some(prepare.clone()));
+    assert_eq!(agent.poll_direct_talk(), None);
+    assert!(matches!(agent.poll_told(), Some(Told::Begin(..))));
+    for talk in [DirectTalk::Met, no()] {
+        agent.talk_of_direct(talk.clone()).expect("it is its part");
+        pass(&mut agent, &mut controller).expect("it is sound");
+        assert_eq!(controller.poll_direct_talk(), Some(talk));
+    }
+    for (to, told) in [(&mut agent, DirectTalk::Met), (&mut controller, prepare)] {
+        let refused = give(to, &Message::Direct(told));
+        assert!(matches!(refused, Err(Violation::ControlOrder(_))));
+    }
+    for _ in 1..limits::DIRECT_TALKS {
+        give(&mut agent, &Message::Direct(no())).expect("it is within the limit");
+    }
+    let refused = give(&mut agent, &Message::Direct(no()));
+    assert_eq!(refused, Err(Violation::TooManyDirectTalks(limits::DIRECT_TALKS)));
 }

@@ -46,7 +46,7 @@ fn what_is_said_is_heard_however_it_is_chunked() {
 #[test]
 fn the_first_part_has_its_form_for_all_time() {
     let bytes = greeting(&hello(), None);
-    assert_eq!(bytes[..10], *b"\x8dLANE\r\n\n\x07\0");
+    assert_eq!(bytes[..10], *b"\x8dLANE\r\n\n\x08\0");
     assert_eq!(bytes[10..16], *b"\x050.1.0");
 }
 
@@ -62,17 +62,17 @@ fn what_follows_the_greeting_is_left() {
 #[test]
 fn another_revision_says_so_whatever_comes_after_it() {
     let mut bytes = greeting(&hello(), None);
-    bytes[8..10].copy_from_slice(&8_u16.to_le_bytes());
+    bytes[8..10].copy_from_slice(&9_u16.to_le_bytes());
     bytes.truncate(16);
     bytes.extend([0xff; 40]);
     let error = hear(&bytes, 3).expect_err("it is another revision");
     assert_eq!(
         error,
-        Violation::Revision { theirs: 8, version: "0.1.0".to_owned(), ours: REVISION }
+        Violation::Revision { theirs: 9, version: "0.1.0".to_owned(), ours: REVISION }
     );
     assert_eq!(
         error.to_string(),
-        "the other side speaks revision 8 of the protocol (lanesync 0.1.0), this one revision 7: \
+        "the other side speaks revision 9 of the protocol (lanesync 0.1.0), this one revision 8: \
          install the same version on both"
     );
 }

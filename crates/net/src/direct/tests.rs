@@ -1,0 +1,1 @@
+//! Two agents that meet within one process.
