@@ -13,6 +13,9 @@
 #[path = "hosts/blocks.rs"]
 mod blocks;
 
+#[path = "hosts/direct.rs"]
+mod direct;
+
 #[path = "hosts/far_side.rs"]
 mod far_side;
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use engine::serve::{Server, Terms};
 use engine::{RemoteSource, Surroundings};
 use model::settings::Method;
-use net::direct::{Ready, Take, Way};
+use net::direct::{Other, Ready, Take, Way};
 use net::further::{Opener, Plan, Whereabouts, Wish};
 use net::session::Cause;
 use net::{Lane, Session, Setup};
@@ -162,6 +162,17 @@ fn prepare(
     if is_over() { Ok(None) } else { Err("the controller has not told who it is".to_owned()) }
 }
 
+/// What the controller tells of the other one while that is waited for.
+fn other_of(control: &Session, is_over: &dyn Fn() -> bool) -> Other {
+    if is_over() {
+        return Other::IsGone;
+    }
+    match control.hear_of_direct(Duration::ZERO) {
+        Some(DirectTalk::Refusal(_)) => Other::HasGivenUp,
+        _ => Other::MayCome,
+    }
+}
+
 /// What either side of a session between two agents has to know.
 fn setup_of(meeting: &DirectMeeting) -> Setup {
     let mut setup = setup(meeting.peer.as_str());
@@ -197,11 +208,12 @@ fn meet_source(
         Some((Arc::new(session), hello, way))
     };
     let take: Take<_> = Arc::new(take);
-    let (session, hello, way) = match ready.meet(&meeting, TO_MEET, is_over, &take) {
-        Ok(met) => met,
-        Err(_) if is_over() => return Ok(None),
-        Err(why) => return Err(why),
-    };
+    let (session, hello, way) =
+        match ready.meet(&meeting, TO_MEET, || other_of(control, &is_over), &take) {
+            Ok(met) => met,
+            Err(_) if is_over() => return Ok(None),
+            Err(why) => return Err(why),
+        };
     let (plan, notice) = (plan_of(wish, &meeting, way), notice_of(&meeting, around));
     // Without further lanes all goes over the first.
     session.widen(Some(plan), whereabouts_of(way), notice).ok();
@@ -297,11 +309,12 @@ fn meet_destination(
         }
     };
     let take: Take<_> = Arc::new(take);
-    let (session, way) = match ready.meet(&meeting, TO_BE_MET, is_over, &take) {
-        Ok(met) => met,
-        Err(_) if is_over() => return Ok(None),
-        Err(why) => return Err(why),
-    };
+    let (session, way) =
+        match ready.meet(&meeting, TO_BE_MET, || other_of(control, &is_over), &take) {
+            Ok(met) => met,
+            Err(_) if is_over() => return Ok(None),
+            Err(why) => return Err(why),
+        };
     offered.pace.add(&session);
     session.compress(offered.method);
     session.serve(Arc::new(Server::new(offered.terms.clone())));

@@ -7,7 +7,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,17 @@ pub enum Way {
     From,
 }
 
+/// What is known of the other agent meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Other {
+    /// It may come.
+    MayCome,
+    /// It does not connect.
+    HasGivenUp,
+    /// Nobody needs it any more.
+    IsGone,
+}
+
 /// Keeps a lane that came up, if it is what it should be.
 pub type Take<T> = Arc<dyn Fn(Lane, Way) -> Option<T> + Send + Sync>;
 
@@ -71,45 +82,57 @@ impl Ready {
         Ok((Self { kind: wish.kind, family, identity, listener, whereabouts }, offer))
     }
 
-    /// Waits for the other one, and connects to it if this side is to. Nobody listens any more when this
-    /// comes back. The error is a reason for the user.
+    /// Waits for the other one, unless that has given up, and connects to it if this side is to. Nobody
+    /// listens any more when this comes back. The error is a reason for the user.
     pub fn meet<T: Send + 'static>(
         self,
         meeting: &DirectMeeting,
         limit: Duration,
-        is_over: impl Fn() -> bool,
+        other: impl Fn() -> Other,
         take: &Take<T>,
     ) -> Result<T, String> {
         let failed = |error: io::Error| error.to_string();
         let switch = Switch::new().map_err(failed)?;
         let (tell, told) = mpsc::channel();
         let until = Instant::now() + limit;
-        self.begin(meeting, &switch, &tell, take).map_err(failed)?;
-        // What is told from now on comes of what was begun.
-        drop(tell);
+        let listens = self.listener.is_some();
+        let mut nobody_comes = !listens;
+        let mut dials = self.begin(meeting, &switch, &tell, take).map_err(failed)?;
         let mut reason = None;
         let met = loop {
             let left = until.saturating_duration_since(Instant::now());
             match told.recv_timeout(left.min(BETWEEN_LOOKS)) {
                 Ok(Ok(met)) => break Some(met),
-                Ok(Err(why)) => reason = reason.or(Some(why)),
-                Err(RecvTimeoutError::Disconnected) => break None,
-                Err(RecvTimeoutError::Timeout) if left.is_zero() || is_over() => break None,
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Err(why)) => {
+                    dials -= 1;
+                    reason = reason.or(why);
+                }
+                Err(_) => {}
+            }
+            let other = other();
+            nobody_comes |= other == Other::HasGivenUp;
+            if left.is_zero() || other == Other::IsGone || (dials == 0 && nobody_comes) {
+                break None;
             }
         };
         switch.hang_up();
-        met.ok_or_else(|| reason.unwrap_or_else(|| "the other host did not connect".to_owned()))
+        let nothing = if listens {
+            "the other host did not connect"
+        } else {
+            "no address of the other host is known"
+        };
+        met.ok_or_else(|| reason.unwrap_or_else(|| nothing.to_owned()))
     }
 
-    /// Starts all that may lead to a lane, side by side. It ends by itself once the switch is off.
+    /// Starts all that may lead to a lane, side by side, which ends by itself once the switch is off. Says how
+    /// many attempts to connect will tell what became of them.
     fn begin<T: Send + 'static>(
         self,
         meeting: &DirectMeeting,
         switch: &Switch,
-        tell: &Sender<Result<T, String>>,
+        tell: &Sender<Outcome<T>>,
         take: &Take<T>,
-    ) -> io::Result<()> {
+    ) -> io::Result<usize> {
         let Self { kind, family, identity, listener, whereabouts } = self;
         let peer = meeting.offer.fingerprint;
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
@@ -130,7 +153,7 @@ impl Ready {
             start("direct listener", Box::new(let_in))?;
         }
         let Some((wait_ms, port)) = meeting.connects_after_ms.zip(meeting.offer.port) else {
-            return Ok(());
+            return Ok(0);
         };
         let wait = Duration::from_millis(wait_ms).min(TO_CONNECT);
         let may_be_here = is_own_host_known_by_loopback(&whereabouts);
@@ -139,9 +162,6 @@ impl Ready {
         add_offered(&mut offered, texts, may_be_here, (port, family));
         let names: Vec<_> =
             meeting.names.as_slice().iter().map(|name| name.as_str().to_owned()).collect();
-        if offered.is_empty() && names.is_empty() {
-            tell.send(Err("no address of the other host is known".to_owned())).ok();
-        }
         let dials = Dials { kind, identity, peer, switch: switch.clone() };
         let to_offered = offered.clone();
         let by_address = dials.clone().then(tell, take, wait, move |_| to_offered);
@@ -152,9 +172,13 @@ impl Ready {
             to.retain(|it| !offered.contains(it) && (may_be_here || !it.ip().is_loopback()));
             to
         });
-        start("direct by name", by_name)
+        start("direct by name", by_name)?;
+        Ok(2)
     }
 }
+
+/// What became of an attempt, and why if nothing did.
+type Outcome<T> = Result<T, Option<String>>;
 
 /// What it takes to connect.
 #[derive(Clone)]
@@ -169,7 +193,7 @@ impl Dials {
     /// What a thread does that connects to one of these, after a while.
     fn then<T: Send + 'static>(
         self,
-        tell: &Sender<Result<T, String>>,
+        tell: &Sender<Outcome<T>>,
         take: &Take<T>,
         wait: Duration,
         addresses: impl FnOnce(&Switch) -> Vec<SocketAddr> + Send + 'static,
@@ -183,14 +207,16 @@ impl Dials {
                 && switch.wait_for_any(&[], Some(left)).is_ok_and(|is_on| is_on)
             {}
             let to = if switch.is_off() { Vec::new() } else { addresses(&switch) };
-            let Some(first) = to.first().copied() else { return };
-            let dialled = Caller::new(kind, &identity, peer)
-                .and_then(|caller| caller.dial(&to, TO_CONNECT, &switch));
-            let met = match dialled {
-                Ok((at, lane)) => take(lane, Way::To(at.ip()))
-                    .ok_or_else(|| format!("{at} did not answer as it should")),
-                Err(error) => Err(format!("connect to {first}: {error}")),
+            let dial = |first: &SocketAddr| {
+                let dialled = Caller::new(kind, &identity, peer)
+                    .and_then(|caller| caller.dial(&to, TO_CONNECT, &switch));
+                match dialled {
+                    Ok((at, lane)) => take(lane, Way::To(at.ip()))
+                        .ok_or_else(|| Some(format!("{at} did not answer as it should"))),
+                    Err(error) => Err(Some(format!("connect to {first}: {error}"))),
+                }
             };
+            let met = to.first().map_or(Err(None), dial);
             // Nobody may wait for it any more.
             tell.send(met).ok();
         })

@@ -176,18 +176,28 @@ impl<'a> Introduction<'a> {
     }
 
     fn hear_whether_met(&self, is_done: &AtomicBool) -> Result<(), Apart> {
+        let Self { source, destination, .. } = self;
         let until = Instant::now() + TO_MEET;
+        let mut why_not = None;
         loop {
-            match hear(&self.destination.session, until, is_done) {
+            if let Some(DirectTalk::Refusal(why)) = source.session.hear_of_direct(Duration::ZERO) {
+                // The other one need not wait for it any more.
+                destination.session.talk_of_direct(DirectTalk::Refusal(why.clone())).ok();
+                why_not = Some(format!("; from {}: {}", source.host, why.as_str()));
+            }
+            match destination.session.hear_of_direct(BETWEEN_LOOKS) {
                 Some(DirectTalk::Met) => return Ok(()),
                 Some(DirectTalk::Refusal(why)) => {
-                    return Err(Apart { why: why.as_str().to_owned(), is_told: true });
-                }
-                Some(_) => {}
-                None => {
-                    let why = format!("{} did not answer", self.destination.host);
+                    let (to, why_not) = (&destination.host, why_not.unwrap_or_default());
+                    let why = format!("from {to}: {}{why_not}", why.as_str());
                     return Err(Apart { why, is_told: true });
                 }
+                _ => {}
+            }
+            let is_over = destination.session.over().is_some() || is_done.load(Ordering::Relaxed);
+            if is_over || Instant::now() >= until {
+                let why = format!("{} did not answer", destination.host);
+                return Err(Apart { why, is_told: true });
             }
         }
     }
