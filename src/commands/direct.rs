@@ -28,9 +28,8 @@ use super::pace;
 use super::sync::{source_of, tell};
 use super::talk::setup;
 
-/// How long the agent of the destination waits to hear who the other one is: both are asked for that at
-/// once, and answer at once.
-const TO_BE_TOLD: Duration = Duration::from_secs(10);
+/// How long an agent waits to hear who the other one is, which may have paths to look up before it answers.
+const TO_BE_TOLD: Duration = Duration::from_secs(40);
 
 /// How long it may take to meet: to connect, one way and a little later the other way.
 const TO_MEET: Duration = Duration::from_secs(4);

@@ -16,8 +16,8 @@ use wire::{
 use super::{Far, Notices};
 use crate::exit_code::Exit;
 
-/// How long an agent may take to make itself ready: nothing but the way there and back.
-const TO_GET_READY: Duration = Duration::from_secs(8);
+/// How long an agent may take to make itself ready. It may have paths to look up before it hears of it.
+const TO_GET_READY: Duration = Duration::from_secs(30);
 
 /// How long the two may take to meet, the ways to both of them included.
 const TO_MEET: Duration = Duration::from_secs(10);

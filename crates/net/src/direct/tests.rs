@@ -99,7 +99,7 @@ fn strangers_get_nothing_and_are_in_nobodys_way() {
     odd.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
     let (stranger, _) = ready(LaneKind::Tcp, false);
     let met = meeting(&offer_of_two, Some(0));
-    let stranger = thread::spawn(move || {
+    let stranger = thread::Builder::new().spawn(move || {
         let lane: Take<()> = Arc::new(|mut lane, _| {
             // Its handshake may be done before the other side has looked at its key.
             lane.writer.write_all(b"let me in").ok()?;
@@ -108,6 +108,7 @@ fn strangers_get_nothing_and_are_in_nobodys_way() {
         });
         stranger.meet(&met, PATIENCE, may_come, &lane)
     });
+    let stranger = stranger.unwrap();
     let met = [(one, meeting(&offer_of_two, Some(200))), (two, meeting(&offer_of_one, None))];
     check_connected(meet(met, PATIENCE));
     stranger.join().unwrap().unwrap_err();
