@@ -82,8 +82,8 @@ impl Ready {
         Ok((Self { kind: wish.kind, family, identity, listener, whereabouts }, offer))
     }
 
-    /// Waits for the other one, unless that has given up, and connects to it if this side is to. Nobody
-    /// listens any more when this comes back. The error is a reason for the user.
+    /// Waits for the other one, unless that has given up, and connects to it if this side is to. When
+    /// this has come back nobody is let in any more. The error is a reason for the user.
     pub fn meet<T: Send + 'static>(
         self,
         meeting: &DirectMeeting,
@@ -97,7 +97,10 @@ impl Ready {
         let until = Instant::now() + limit;
         let listens = self.listener.is_some();
         let mut nobody_comes = !listens;
-        let mut dials = self.begin(meeting, &switch, &tell, take).map_err(failed)?;
+        let mut dials = self.begin(meeting, &switch, &tell, take).map_err(|error| {
+            switch.hang_up();
+            failed(error)
+        })?;
         let mut reason = None;
         let met = loop {
             let left = until.saturating_duration_since(Instant::now());
