@@ -63,7 +63,7 @@ impl Two {
         assert_eq!(tree(&self.path("two/d")), tree(&self.path("one/s")));
     }
 
-    /// Begins a job that would take long, and waits until it is at work.
+    /// Begins a job that would take long, and waits until it is at work: the two hosts have met by then.
     fn begin(&self, words: &[&str]) -> Child {
         let mut run = self
             .command(PLAIN, &[&["--bwlimit=2m"], words].concat())
@@ -71,7 +71,7 @@ impl Two {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        while !self.path("two/d/f").exists() {
+        while !self.path("two/d").exists() {
             assert!(run.try_wait().unwrap().is_none(), "it ended before it was at work");
             thread::yield_now();
         }
