@@ -57,7 +57,17 @@ impl Whereabouts {
         }
     }
 
-    /// Addresses of this side that the other may whereabouts.
+    /// Whether the other side, of which that is known, may be found on this host.
+    pub(crate) fn may_be_here(&self, known: &[String]) -> bool {
+        match self {
+            // A remote shell of which nothing is known may be a stand-in that stays on this host.
+            Self::Login { .. } | Self::Connection(_) => known.is_empty(),
+            // Whoever is met is not believed, and of who connected to this side nothing is known.
+            Self::Met { .. } => is_own_host_known_by_loopback(self),
+        }
+    }
+
+    /// Addresses of this side that the other may try.
     pub(crate) fn of_own(&self) -> Vec<String> {
         match self {
             // What the agent sees of the connection tells more.
@@ -209,6 +219,21 @@ mod tests {
 
     fn strings(words: &[&str]) -> Vec<String> {
         words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn who_was_met_is_not_looked_for_on_this_host_unless_that_is_known_by_loopback() {
+        let may_be_here = |connection: &str, peer: Option<&str>| {
+            let peer = peer.map(|peer| peer.parse().unwrap());
+            let met = Whereabouts::Met { peer, connection: Some(connection.into()) };
+            met.may_be_here(&met.of_peer())
+        };
+        for peer in [None, Some("192.0.2.9")] {
+            assert!(!may_be_here("192.0.2.1 1 198.51.100.7 22", peer));
+            assert!(!may_be_here("", peer));
+            assert!(may_be_here("127.0.0.1 1 127.0.0.1 22", peer));
+        }
+        assert!(Whereabouts::Connection(None).may_be_here(&[]));
     }
 
     #[test]

@@ -265,8 +265,7 @@ impl Keeper {
             return Err(Failed::For("the other host listens on no port".to_owned()));
         };
         let known = self.whereabouts.of_peer();
-        // A remote shell of which nothing is known may be a stand-in that stays on this host.
-        let may_be_here = known.is_empty();
+        let may_be_here = self.whereabouts.may_be_here(&known);
         let mut to = resolve(known, port, family, &self.switch);
         let offered = offer.addresses.as_slice().iter().map(Text::as_str);
         add_offered(&mut to, offered, may_be_here, (port, family));
