@@ -15,7 +15,7 @@ use engine::serve::{Server, Terms};
 use engine::{RemoteSource, Surroundings};
 use model::settings::Method;
 use net::direct::{Other, Ready, Take, Way};
-use net::further::{Opener, Plan, Whereabouts, Wish};
+use net::further::{Bounds, Opener, Plan, Whereabouts, Wish};
 use net::session::Cause;
 use net::{Lane, Session, Setup};
 use wire::{
@@ -230,12 +230,7 @@ fn whereabouts_of(way: Way) -> Whereabouts {
 /// What further lanes are to be made of, which is as the first one was.
 fn plan_of(wish: DirectWish, meeting: &DirectMeeting, way: Way) -> Plan {
     Plan {
-        wish: match wish.kind {
-            _ if meeting.mixes_kinds => Wish::Auto,
-            LaneKind::Tcp => Wish::Tcp,
-            LaneKind::Quic => Wish::Quic,
-            LaneKind::Ssh => Wish::None,
-        },
+        wish: kinds_of(wish, meeting),
         opener: match way {
             Way::To(_) if wish.listens => Opener::Auto,
             Way::To(_) => Opener::Here,
@@ -245,6 +240,26 @@ fn plan_of(wish: DirectWish, meeting: &DirectMeeting, way: Way) -> Plan {
         ports: wish.ports,
         family: wish.family.map(Into::into),
         is_asked: false,
+    }
+}
+
+/// The other one may have no more of the source's host than the controller has asked for.
+fn bounds_of(wish: DirectWish, meeting: &DirectMeeting) -> Bounds {
+    Bounds {
+        wish: kinds_of(wish, meeting),
+        listens: wish.listens,
+        connects: meeting.connects_after_ms.is_some(),
+        ports: wish.ports,
+        family: wish.family.map(Into::into),
+    }
+}
+
+fn kinds_of(wish: DirectWish, meeting: &DirectMeeting) -> Wish {
+    match wish.kind {
+        _ if meeting.mixes_kinds => Wish::Auto,
+        LaneKind::Tcp => Wish::Tcp,
+        LaneKind::Quic => Wish::Quic,
+        LaneKind::Ssh => Wish::None,
     }
 }
 
@@ -318,7 +333,7 @@ fn meet_destination(
     session.compress(offered.method);
     session.serve(Arc::new(Server::new(offered.terms.clone())));
     // Without further lanes all goes over the first.
-    session.widen(None, whereabouts_of(way), Box::new(|_| {})).ok();
+    session.widen_within(bounds_of(wish, &meeting), whereabouts_of(way)).ok();
     Ok(Some(session))
 }
 

@@ -105,6 +105,21 @@ pub struct Plan {
     pub is_asked: bool,
 }
 
+/// How far an agent follows one that is not its controller, but was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// What lanes may be made of.
+    pub wish: Wish,
+    /// Whether this side may listen.
+    pub listens: bool,
+    /// Whether it may connect to where the other side says.
+    pub connects: bool,
+    /// Where it listens, whatever the other side says.
+    pub ports: PortRange,
+    /// The kind of address to use; both if none is told.
+    pub family: Option<Family>,
+}
+
 impl Default for Plan {
     fn default() -> Self {
         Self {

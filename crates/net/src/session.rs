@@ -43,7 +43,7 @@ use wire::{
     SessionId, System, Task, Text, Told,
 };
 
-use crate::further::{Notice, Plan, Whereabouts};
+use crate::further::{Bounds, Notice, Plan, Whereabouts};
 use crate::lane::Lane;
 use crate::pace::Pace;
 
@@ -223,7 +223,17 @@ impl Session {
         whereabouts: Whereabouts,
         notice: Notice,
     ) -> io::Result<()> {
-        further::start(&self.shared, plan, whereabouts, notice)
+        let lead = plan.map_or(further::Lead::There(None), further::Lead::Here);
+        further::start(&self.shared, lead, whereabouts, notice)
+    }
+
+    /// As agent: brings up lanes beside the first as it is told by one that is not its controller, within
+    /// these bounds.
+    ///
+    /// Fails where the system has no random numbers, descriptors or threads to give.
+    pub fn widen_within(&self, bounds: Bounds, whereabouts: Whereabouts) -> io::Result<()> {
+        let lead = further::Lead::There(Some(bounds));
+        further::start(&self.shared, lead, whereabouts, Box::new(|_| {}))
     }
 
     /// How many lanes can be used.
