@@ -40,6 +40,9 @@ const TO_BE_MET: Duration = Duration::from_secs(6);
 /// How long a first word may take on a lane that has come up.
 const TO_GREET: Duration = Duration::from_secs(3);
 
+/// How long the other agent may take until it has said what it wants.
+const TO_BEGIN: Duration = Duration::from_secs(5);
+
 /// How often it is looked whether anybody still waits.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
@@ -311,14 +314,13 @@ fn meet_destination(
     let Some((ready, meeting)) = prepare(control, wish, TO_BE_TOLD, &is_over)? else {
         return Ok(None);
     };
-    let setup = setup_of(&meeting);
+    // What there is to do is known by the controller's word.
+    let setup = Setup { most_work_bytes: 0, ..setup_of(&meeting) };
     let take = move |lane: Lane, way: Way| {
         let session = Session::accept(lane, setup.clone()).ok()?;
         // Of several lanes the other one begins but one.
-        match session.hear() {
-            Ok(Some(Told::Begin(begun, work))) if begun == task && work.is_empty() => {
-                Some((Arc::new(session), way))
-            }
+        match session.hear_at_most(TO_BEGIN) {
+            Some(Told::Begin(begun, _)) if begun == task => Some((Arc::new(session), way)),
             _ => None,
         }
     };

@@ -8,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use wire::{DirectMeeting, DirectOffer, DirectWish, Fingerprint, LaneKind, List, Text};
@@ -29,7 +29,7 @@ const BEFORE_NAMES: Duration = Duration::from_millis(250);
 /// How often it is looked whether anybody still waits.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
-/// Lanes that are let in: one for each address that the other side tries, and no end of them.
+/// Lanes that are let in, at most: one for each address that the other side tries.
 const MOST_LET_IN: usize = 8;
 
 /// An agent that is ready to meet another.
@@ -83,7 +83,8 @@ impl Ready {
     }
 
     /// Waits for the other one, unless that has given up, and connects to it if this side is to. When
-    /// this has come back nobody is let in any more. The error is a reason for the user.
+    /// this has come back nobody listens any more, and the port is free; a lane that is being taken is dropped
+    /// when that has come to its end. The error is a reason for the user.
     pub fn meet<T: Send + 'static>(
         self,
         meeting: &DirectMeeting,
@@ -97,10 +98,11 @@ impl Ready {
         let until = Instant::now() + limit;
         let listens = self.listener.is_some();
         let mut nobody_comes = !listens;
-        let mut dials = self.begin(meeting, &switch, &tell, take).map_err(|error| {
+        let begun = self.begin(meeting, &switch, &tell, take).map_err(|error| {
             switch.hang_up();
             failed(error)
         })?;
+        let Begun { mut dials, listener } = begun;
         let mut reason = None;
         let met = loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -119,6 +121,8 @@ impl Ready {
             }
         };
         switch.hang_up();
+        // A panic in there has been reported by its hook.
+        drop(listener.map(JoinHandle::join));
         let nothing = if listens {
             "the other host did not connect"
         } else {
@@ -127,36 +131,42 @@ impl Ready {
         met.ok_or_else(|| reason.unwrap_or_else(|| nothing.to_owned()))
     }
 
-    /// Starts all that may lead to a lane, side by side, which ends by itself once the switch is off. Says how
-    /// many attempts to connect will tell what became of them.
+    /// Starts all that may lead to a lane, side by side, which ends by itself once the switch is off.
     fn begin<T: Send + 'static>(
         self,
         meeting: &DirectMeeting,
         switch: &Switch,
         tell: &Sender<Outcome<T>>,
         take: &Take<T>,
-    ) -> io::Result<usize> {
+    ) -> io::Result<Begun> {
         let Self { kind, family, identity, listener, whereabouts } = self;
         let peer = meeting.offer.fingerprint;
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)
+            thread::Builder::new().name(name.to_owned()).spawn(run)
         };
+        let mut begun = Begun { dials: 0, listener: None };
         if let Some(listener) = listener {
             let (identity, switch) = (identity.clone(), switch.clone());
             let (tell, take) = (tell.clone(), Arc::clone(take));
             let let_in = move || {
-                let take = |lane| match take(lane, Way::From) {
-                    // Nobody may wait for it any more.
-                    Some(met) => tell.send(Ok(met)).is_err(),
-                    None => true,
+                // Who takes long over its first words is in nobody's way.
+                let take = |lane| {
+                    let (tell, take) = (tell.clone(), Arc::clone(&take));
+                    let take = move || {
+                        if let Some(met) = take(lane, Way::From) {
+                            // Nobody may wait for it any more.
+                            tell.send(Ok(met)).ok();
+                        }
+                    };
+                    thread::Builder::new().name("direct guest".to_owned()).spawn(take).is_ok()
                 };
                 // Without a listener it is as if nobody connected.
                 listener.run(&identity, peer, (MOST_LET_IN, &switch), take).ok();
             };
-            start("direct listener", Box::new(let_in))?;
+            begun.listener = Some(start("direct listener", Box::new(let_in))?);
         }
         let Some((wait_ms, port)) = meeting.connects_after_ms.zip(meeting.offer.port) else {
-            return Ok(0);
+            return Ok(begun);
         };
         let wait = Duration::from_millis(wait_ms).min(TO_CONNECT);
         let may_be_here = is_own_host_known_by_loopback(&whereabouts);
@@ -176,8 +186,15 @@ impl Ready {
             to
         });
         start("direct by name", by_name)?;
-        Ok(2)
+        Ok(Begun { dials: 2, ..begun })
     }
+}
+
+/// What may lead to a lane.
+struct Begun {
+    /// How many attempts to connect will tell what became of them.
+    dials: usize,
+    listener: Option<JoinHandle<()>>,
 }
 
 /// What became of an attempt, and why if nothing did.

@@ -91,6 +91,8 @@ pub struct Setup {
     pub patience: Patience,
     /// What requests of this side may have outstanding; never more than the other side takes.
     pub window_bytes: u64,
+    /// As agent: the longest job that it takes.
+    pub most_work_bytes: u64,
     /// Most threads that serve requests of the other side.
     pub servers: usize,
     /// What the other side is called in messages, as "the agent on web1".
@@ -112,6 +114,7 @@ impl Setup {
             },
             patience: Patience::default(),
             window_bytes: capacity.window_bytes,
+            most_work_bytes: wire::limits::WORK_BYTES,
             servers,
             peer: peer.to_owned(),
         }
@@ -309,18 +312,12 @@ impl Session {
     /// Waits for the next thing that the other side tells; `None` when that has ended the session, and
     /// all is well. What it told before the session broke is told before the error.
     pub fn hear(&self) -> Result<Option<Told>, Over> {
-        self.shared.wait_until(|state, me| match state.control.poll_told() {
-            Some(Told::Bye) => Some(Ok(None)),
-            Some(Told::Failure(_)) | None => match &state.over {
-                Some(Over { cause: Cause::Bye, .. }) => Some(Ok(None)),
-                Some(over) => Some(Err(over.clone())),
-                None => {
-                    state.wait_to_hear(me);
-                    None
-                }
-            },
-            told => Some(Ok(told)),
-        })
+        self.shared.wait_until(next_told)
+    }
+
+    /// The same, but waits no longer than this; then, and when the session is over, it is nothing.
+    pub fn hear_at_most(&self, limit: Duration) -> Option<Told> {
+        self.shared.wait_at_most(limit, next_told, || false)?.ok().flatten()
     }
 
     /// What requests of this side may have at a time of a responder that says this of itself.
@@ -410,6 +407,21 @@ impl Drop for Session {
 impl fmt::Debug for Session {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+fn next_told(state: &mut state::State, me: &thread::Thread) -> Option<Result<Option<Told>, Over>> {
+    match state.control.poll_told() {
+        Some(Told::Bye) => Some(Ok(None)),
+        Some(Told::Failure(_)) | None => match &state.over {
+            Some(Over { cause: Cause::Bye, .. }) => Some(Ok(None)),
+            Some(over) => Some(Err(over.clone())),
+            None => {
+                state.wait_to_hear(me);
+                None
+            }
+        },
+        told => Some(Ok(told)),
     }
 }
 

@@ -161,6 +161,8 @@ pub struct Control {
     phase: Phase,
     task: Option<Task>,
     work: Vec<u8>,
+    /// Of an agent: the longest job that it takes.
+    most_work_bytes: u64,
     /// Of an agent: what events it may still send. Of a controller: what it may still get.
     event_credit: u64,
     /// Of a controller: events that were taken, and not yet given back as credit.
@@ -188,6 +190,7 @@ impl Control {
             phase: Phase::Idle,
             task: None,
             work: Vec::new(),
+            most_work_bytes: WORK_BYTES,
             event_credit: EVENT_WINDOW_BYTES,
             taken_bytes: 0,
             lane_talks: 0,
@@ -201,6 +204,12 @@ impl Control {
             progress: None,
             pace: None,
         }
+    }
+
+    /// As agent: takes no job that is longer than this, nor than any may be.
+    #[must_use]
+    pub fn with_most_work(self, most_work_bytes: u64) -> Self {
+        Self { most_work_bytes: most_work_bytes.min(WORK_BYTES), ..self }
     }
 
     /// As controller: tells the agent what to do.
@@ -351,7 +360,7 @@ impl Control {
 
     fn told_begin(&mut self, task: Task, work_bytes: u64) -> Result<(), Violation> {
         self.expect(Role::Agent, Phase::Idle, "the beginning of the work")?;
-        if work_bytes > WORK_BYTES {
+        if work_bytes > self.most_work_bytes {
             return Err(Violation::ControlOrder("a job that is too long"));
         }
         self.phase = Phase::Beginning(task, work_bytes);

@@ -1,7 +1,7 @@
 //! Two agents that meet within one process, strangers, and agents that do not meet.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use parking_lot::Mutex;
 use wire::{AddressFamily, LaneCount, PortRange};
@@ -131,10 +131,7 @@ fn who_is_not_the_one_that_was_told_of_is_not_met_and_nobody_listens_any_more() 
     ];
     let [one, two] = meet(met, Duration::from_secs(1));
     assert!(one.is_err() && two.is_err());
-    // The thread that listens ends when it has noticed.
-    while TcpStream::connect(at).is_ok() {
-        thread::yield_now();
-    }
+    TcpListener::bind(at).unwrap();
 }
 
 #[test]
@@ -167,4 +164,28 @@ fn an_agent_that_is_not_reached_by_loopback_is_not_led_there() {
         let why = one.meet(&met, PATIENCE, may_come, &take_first()).err().unwrap();
         assert_eq!(why, "no address of the other host is known", "{told}");
     }
+}
+
+#[test]
+fn who_does_not_come_to_the_point_holds_no_port() {
+    let (one, offer_of_one) = ready(LaneKind::Tcp, false);
+    let (two, offer_of_two) = ready(LaneKind::Tcp, true);
+    let (come, has_come) = mpsc::channel();
+    let (go, may_go) = mpsc::channel::<()>();
+    let (come, may_go) = (Mutex::new(come), Mutex::new(may_go));
+    // It is known who that is, and not yet what it wants.
+    let take: Take<()> = Arc::new(move |_, _| {
+        come.lock().send(()).ok();
+        may_go.lock().recv().ok()
+    });
+    let met = meeting(&offer_of_two, Some(0));
+    let other = thread::spawn(move || one.meet(&met, PATIENCE, may_come, &take_first()));
+    let until_here = || if has_come.try_recv().is_ok() { Other::IsGone } else { Other::MayCome };
+    two.meet(&meeting(&offer_of_one, None), PATIENCE, until_here, &take).unwrap_err();
+    let port = offer_of_two.port.unwrap();
+    let ports = PortRange::Within { first: port, last: port };
+    Listener::bind(LaneKind::Tcp, ports, Some(Family::V4)).unwrap();
+    drop(go);
+    // It came up for the other one, which says the first word.
+    drop(other.join().unwrap());
 }

@@ -291,3 +291,15 @@ fn of_a_direct_session_each_side_tells_its_part_and_not_for_ever() {
     let refused = give(&mut agent, &Message::Direct(no()));
     assert_eq!(refused, Err(Violation::TooManyDirectTalks(limits::DIRECT_TALKS)));
 }
+
+#[test]
+fn who_takes_but_short_jobs_takes_no_piece_of_a_longer_one() {
+    for (most, work_bytes, is_taken) in
+        [(0, 0, true), (0, 1, false), (9, 9, true), (9, 10, false), (u64::MAX, u64::MAX, false)]
+    {
+        let mut agent = Control::new(Role::Agent).with_most_work(most);
+        let begin = Message::Begin { task: Task::ServeSource, work_bytes };
+        let told = agent.handle_frame(LaneNumber::FIRST, &frame(&begin));
+        assert_eq!(told.is_ok(), is_taken, "{work_bytes} of {most}");
+    }
+}
