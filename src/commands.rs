@@ -12,6 +12,9 @@ pub(crate) mod blocks;
 /// The other host of a job.
 mod far;
 
+/// The session between the agents of two other hosts.
+mod direct;
+
 /// A job with another host, taken up again.
 mod again;
 

@@ -22,9 +22,10 @@ use model::settings::Method;
 use model::{Destination, Job, Kind, Metadata, Settings, Source};
 use wire::{
     Access, AccessTime, BlockMap, BlocksTold, Capacity, Content, ContentSum, Control, Cut,
-    DeltaSeed, DigestRun, End, EventBytes, Features, FetchedFile, FileAt, Follow, Grain, Ground,
-    Handle, Hello, LaneEnd, LaneNumber, Link, Name, Named, OpenedImage, Opening, OperatorPath,
-    Outgoing, Packed, Packer, Packing, Patience, Piece, PieceHash, Pieces, Place, Reply, Request,
+    DeltaSeed, DigestRun, DirectMeeting, DirectOffer, DirectTalk, DirectWish, End, EventBytes,
+    Features, FetchedFile, FileAt, Fingerprint, Follow, Grain, Ground, Handle, Hello, LaneCount,
+    LaneEnd, LaneKind, LaneNumber, Link, Name, Named, OpenedImage, Opening, OperatorPath, Outgoing,
+    Packed, Packer, Packing, Patience, Piece, PieceHash, Pieces, Place, PortRange, Reply, Request,
     RequestId, Requester, Responder, Role, Room, Seen, SessionId, Span, System, Task, Text, Wants,
     Work,
 };
@@ -327,7 +328,30 @@ fn whatever_is_compressed_it_is_unpacked_as_it_was_or_refused() {
 #[test]
 fn whatever_is_said_on_the_control_lane_both_sides_return() {
     let mut controller = Control::new(Role::Controller);
+    let offer = DirectOffer {
+        fingerprint: Fingerprint([7; 32]),
+        addresses: wire::List::new(vec![Text::new("192.0.2.1")]).unwrap(),
+        port: Some(50_000),
+    };
+    let wish = DirectWish {
+        kind: LaneKind::Tcp,
+        listens: true,
+        ports: PortRange::Within { first: 1, last: 9 },
+        family: None,
+    };
+    controller.talk_of_direct(DirectTalk::Prepare(wish)).unwrap();
     controller.begin(Task::RunDestination, &[7; 500]).unwrap();
+    let meeting = DirectMeeting {
+        offer: offer.clone(),
+        names: wire::List::new(vec![Text::new("web1")]).unwrap(),
+        connects_after_ms: Some(500),
+        peer: Text::new("the agent on web1"),
+        silence_secs: 30,
+        count: LaneCount::Auto,
+        mixes_kinds: true,
+        tells: true,
+    };
+    controller.talk_of_direct(DirectTalk::Meet(Box::new(meeting))).unwrap();
     let begun: Vec<Outgoing> = std::iter::from_fn(|| controller.poll_transmit()).collect();
     let begun: Vec<_> = begun.iter().map(|outgoing| outgoing.parts().concat()).collect();
     check("to_agent", &all_and_together(begun.clone()), |bytes| {
@@ -340,7 +364,13 @@ fn whatever_is_said_on_the_control_lane_both_sides_return() {
         agent.handle_frame(LANE, &frame).unwrap();
     }
     while agent.poll_told().is_some() {}
+    while agent.poll_direct_talk().is_some() {}
+    agent.talk_of_direct(DirectTalk::Ready(offer)).unwrap();
+    agent.talk_of_direct(DirectTalk::Met).unwrap();
     agent.event(EventBytes::new(vec![1; 40]).unwrap()).unwrap();
+    let (loss, text) = (Some(wire::DirectLoss::Cut), Text::new("gone"));
+    let end = wire::DirectEnd { sent_bytes: 1, received_bytes: 300, loss, text };
+    agent.talk_of_direct(DirectTalk::Over(end)).unwrap();
     agent.progress(wire::ProgressBytes::new(vec![2; 40]).unwrap()).unwrap();
     agent.ended(wire::OutcomeBytes::new(vec![3; 40]).unwrap()).unwrap();
     let told = vec![bytes_of(|| agent.poll_transmit())];

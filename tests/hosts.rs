@@ -16,6 +16,9 @@ mod blocks;
 #[path = "hosts/devices.rs"]
 mod devices;
 
+#[path = "hosts/direct.rs"]
+mod direct;
+
 #[path = "hosts/far_side.rs"]
 mod far_side;
 

@@ -418,7 +418,7 @@ pub(crate) static SECTIONS: &[Section] = &[
             .text("KIND").harmless(),
         opt(Opt::LanePorts, "lane-ports", "where to listen for them; any port if not given")
             .text("FIRST-LAST").harmless(),
-        opt(Opt::LanesFrom, "lanes-from", "who opens them: here, there or auto: whoever can")
+        opt(Opt::LanesFrom, "lanes-from", "who opens them: here (of two hosts: DEST), there or auto")
             .text("SIDE").harmless(),
         opt(Opt::Reconnect, "reconnect", "try for so long to go on when the connection is lost: 5m")
             .text("TIME").harmless(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::Surroundings;
+use net::Traffic;
 use net::shell::Process;
 use report::settings::Volume;
 use sched::Cancel;
@@ -83,7 +84,7 @@ impl<J: FarJob> Work<'_, J> {
             let host = self.remote.there.target.shown();
             let secs = patience.as_secs();
             tell(around, &format!("the session with {host} is lost; trying again for {secs} s"));
-            if got_somewhere(&far, began.elapsed()) {
+            if got_somewhere(far.traffic(), began.elapsed()) {
                 tries = None;
             }
             let tries = tries.get_or_insert_with(|| Tries::begin(patience));
@@ -146,10 +147,10 @@ impl<J: FarJob> Work<'_, J> {
 }
 
 /// Whether a session was of use: a host that ends each one at once is not tried for ever.
-fn got_somewhere(far: &Far, lasted: Duration) -> bool {
-    let net::Traffic { sent_bytes, received_bytes } = far.session().traffic();
+fn got_somewhere(traffic: Traffic, lasted: Duration) -> bool {
     let (time, bytes) = WORTH;
-    lasted >= time || sent_bytes + received_bytes >= bytes
+    // What went from host to host an agent tells, which is not believed.
+    lasted >= time || traffic.sent_bytes.saturating_add(traffic.received_bytes) >= bytes
 }
 
 /// How long it is tried again, and when.
@@ -171,5 +172,23 @@ impl Tries {
         self.pause = Some((pause * 2).min(longest));
         let left = self.until.saturating_duration_since(Instant::now());
         !left.is_zero() && cancel.sleep(pause.min(left)).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_was_of_use_that_lasted_or_carried_much_whatever_is_told_of_it() {
+        let check = |bytes: [u64; 2], secs, expected| {
+            let [sent_bytes, received_bytes] = bytes;
+            let traffic = Traffic { sent_bytes, received_bytes };
+            assert_eq!(got_somewhere(traffic, Duration::from_secs(secs)), expected, "{bytes:?}");
+        };
+        check([1, 1], 1, false);
+        check([1, 1], 15, true);
+        check([200 << 10, 56 << 10], 0, true);
+        check([u64::MAX, u64::MAX], 0, true);
     }
 }

@@ -26,9 +26,10 @@ use sched::Cancel;
 use wire::{FailureKind, Task, Told};
 
 use super::blocks;
-use super::pace::{Throttle, unlimited};
+use super::direct::{self, Asked, Offered};
+use super::pace::{self, unlimited};
 use super::signals::Watch;
-use super::sync::{SourceAt, bring_over, source_of, tell};
+use super::sync::{SourceAt, bring_over, tell};
 use super::talk::{Talk, setup};
 use super::typed;
 use crate::cli::{self, Marked, Refusal};
@@ -141,8 +142,13 @@ fn work(silence: Duration, umask: u32) -> Result<Exit, Refusal> {
 
 /// Further lanes are made as the controller asks for them. It knows by itself if there are none.
 fn widen(session: &Session) {
-    let whereabouts = Whereabouts::Connection(std::env::var_os("SSH_CONNECTION"));
+    let whereabouts = Whereabouts::Connection(connection());
     session.widen(None, whereabouts, Box::new(|_| {})).ok();
+}
+
+/// What sshd(8) tells of the connection of the controller.
+pub(super) fn connection() -> Option<OsString> {
+    std::env::var_os("SSH_CONNECTION")
 }
 
 fn run_destination(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {
@@ -152,8 +158,12 @@ fn run_destination(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {
         look_up_owners(&mut work.job, &around);
         let (ending, summary) = match (look_up_paths(&mut work), session.greeted()) {
             (Ok(()), Ok(hello)) => {
-                let source = source_of(session, &hello, work.besides.source_directory);
-                bring_over(&work.job, &Arc::new(work.rules), &SourceAt::There(source), &around)
+                let asked = Asked::find(session, Task::ServeSource, &around);
+                let source = asked.source(session, &hello, work.besides.source_directory);
+                let (rules, source) = (Arc::new(work.rules), SourceAt::There(source));
+                let done = bring_over(&work.job, &rules, &source, &around);
+                asked.end(session, &around);
+                done
             }
             (Err(refusal), _) => {
                 tell(&around, &refusal.sentence);
@@ -189,8 +199,11 @@ fn bring_image(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {
         job.settings.state_dir = cli::state_dir(&cli::Process { umask });
         let (ending, summary) = match (looked_up, session.greeted()) {
             (Ok(()), Ok(hello)) => {
-                let source = source_of(session, &hello, Box::default());
-                blocks::bring_over(&job, Some(&source), &around)
+                let asked = Asked::find(session, Task::ServeImage, &around);
+                let source = asked.source(session, &hello, Box::default());
+                let done = blocks::bring_over(&job, Some(&source), &around);
+                asked.end(session, &around);
+                done
             }
             (Err(refusal), _) => {
                 tell(&around, &refusal.sentence);
@@ -261,7 +274,7 @@ fn serve_source(session: &Arc<Session>, service: &[u8]) -> Exit {
         Asks::AnotherHostByItsList => Terms::for_far_list(&job, &rules),
     };
     let compression = job.settings.compression.as_ref();
-    serve(session, found, compression, terms)
+    serve(session, found, compression, (Task::ServeSource, terms))
 }
 
 /// Serves the image that was typed, or says why there is none.
@@ -279,7 +292,7 @@ fn serve_image(session: &Arc<Session>, service: &[u8]) -> Exit {
     let skipped = compression.as_ref().map(|it| it.skipped.clone());
     let terms = Terms::for_image(Path::new(OsStr::from_bytes(image)), skipped);
     let found = found.map(|path| typed::found(vec![vec![path.into()]], None));
-    serve(session, found, compression.as_ref(), terms)
+    serve(session, found, compression.as_ref(), (Task::ServeImage, terms))
 }
 
 /// Tells what was found, and serves it until the session is over.
@@ -287,7 +300,7 @@ fn serve(
     session: &Arc<Session>,
     found: Result<Found, Refusal>,
     compression: Option<&Compression>,
-    terms: Terms,
+    (task, terms): (Task, Terms),
 ) -> Exit {
     let found =
         found.map_err(|Refusal { exit, sentence }| NotFound { kind: exit.into(), sentence });
@@ -296,17 +309,21 @@ fn serve(
     }
     session.compress(compression.map(|it| it.method));
     // What is served is the session's business, until it is over. Before it is known how fast, nothing is.
-    let mut server = Some(Server::new(terms));
-    let (limit, never) = (unlimited(), Cancel::new());
+    let mut terms = Some(terms);
+    let pace = pace::Told::new();
+    pace.add(session);
     loop {
         match session.hear() {
             Ok(Some(Told::Pace(rate))) => {
-                limit.set(rate);
-                if rate.is_some() {
-                    session.pace(Throttle::on(&limit, &never));
-                }
-                if let Some(server) = server.take() {
-                    session.serve(Arc::new(server));
+                pace.set(rate);
+                if let Some(terms) = terms.take() {
+                    session.serve(Arc::new(Server::new(terms.clone())));
+                    let method = compression.map(|it| it.method);
+                    direct::offer(
+                        session,
+                        task,
+                        Offered { terms, method, pace: Arc::clone(&pace) },
+                    );
                 }
             }
             Ok(Some(_)) => {}

@@ -1,12 +1,14 @@
 //! The other hosts of a job: an agent is started on each, told what to do, and heard to the end. What is told
 //! and what is done is the job's (`FarJob`).
 //!
-//! Where both sides lie on other hosts, the agent of the destination asks here, and what it asks is asked
-//! of the agent of the source.
+//! Where both sides lie on other hosts, the agent of the destination asks that of the source. Where the two do
+//! not reach each other it asks here, and what it asks is asked of the agent of the source.
 
 use std::error::Error;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,10 +20,10 @@ use model::settings::Method;
 use net::further::{Plan, Whereabouts, Wish};
 use net::session::Cause;
 use net::shell::Process;
-use net::{Over, Relay, Session};
+use net::{Over, Relay, Session, Traffic};
 use report::settings::Volume;
 use sched::Cancel;
-use wire::{FailureKind, Serve, Task, Violation};
+use wire::{DirectEnd, DirectLoss, FailureKind, Serve, Task, Violation};
 
 use super::pace::Limit;
 use super::stops::Stops;
@@ -43,17 +45,23 @@ const TO_ANSWER: Duration = Duration::from_secs(3);
 /// How long it may take to end, whatever it says.
 const TO_STOP: Duration = Duration::from_secs(10);
 
+/// How much later the loss of an agent may be noticed here than by another agent.
+const TO_NOTICE: Duration = Duration::from_millis(640);
+
 /// Requests that wait at the same time for the other of two hosts: what hides the way there.
 const RELAYED_AT_ONCE: usize = 64;
 
 /// Who starts agents.
 mod caller;
+/// Agents that are made known to each other.
+mod direct;
 /// Images.
 mod image;
 /// Trees.
 mod tree;
 
 use self::caller::Caller;
+use self::direct::Introduction;
 pub(super) use self::image::FarImage;
 pub(super) use self::tree::FarTree;
 
@@ -97,6 +105,12 @@ pub(super) struct Far {
     lanes: Plan,
     whereabouts: Whereabouts,
     stops: Arc<Stops>,
+    /// How the host is called.
+    host: String,
+    /// How long a lane may be silent, if the user has said so.
+    silence: Option<Duration>,
+    /// What became of what went from host to host.
+    direct: Mutex<Option<DirectEnd>>,
     /// Where relative paths of the source begin, once that is known.
     source_directory: Box<[u8]>,
     /// The agent of the source, where this one is that of the destination.
@@ -165,6 +179,23 @@ impl Far {
         };
         let mut sessions = [Some(&self.session), self.source_session()].into_iter().flatten();
         sessions.any(|session| session.over().is_some_and(is_loss))
+            || matches!(self.direct_loss(), Some(DirectLoss::Cut | DirectLoss::Silent))
+    }
+
+    /// What went to the destination and came from it.
+    pub(super) fn traffic(&self) -> Traffic {
+        let mut traffic = self.session.traffic();
+        if let Some(end) = &*self.direct.lock().unwrap_or_else(PoisonError::into_inner) {
+            traffic.sent_bytes = traffic.sent_bytes.saturating_add(end.received_bytes);
+            traffic.received_bytes = traffic.received_bytes.saturating_add(end.sent_bytes);
+        }
+        traffic
+    }
+
+    /// How the two agents have lost each other, if they have.
+    fn direct_loss(&self) -> Option<DirectLoss> {
+        let end = self.direct.lock().unwrap_or_else(PoisonError::into_inner);
+        end.as_ref().and_then(|end| end.loss)
     }
 
     /// Has the agent of the source look up what was typed of it, and puts that into the job.
@@ -244,6 +275,8 @@ impl Far {
         };
         self.session.compress(job.compression());
         self.session.serve(server);
+        let introduction =
+            self.source.as_deref().and_then(|source| Introduction::begin(source, self, notices));
         let work = match job.work(&self.source_directory) {
             Ok(work) => work,
             Err(too_long @ TooLong) => {
@@ -258,19 +291,61 @@ impl Far {
             // A signal came before there was something to stop.
             self.session.cancel().ok();
         }
-        if let Some(source) = &self.source {
-            source.widen(notices);
-        }
-        self.widen(notices);
         self.leave_when_nobody_answers(around.cancel.clone());
         let guard = self.source.as_ref().and_then(|source| source.end_with(&self.session));
-        let ended = self.follow(around);
+        let is_done = AtomicBool::new(false);
+        let ended = thread::scope(|scope| {
+            match introduction {
+                Some(introduction) => introduction.go_on_within(scope, &is_done),
+                None => self.widen_all(notices),
+            }
+            let ended = self.follow(around);
+            is_done.store(true, Ordering::Relaxed);
+            ended
+        });
+        let ended = self.with_direct_end(ended, around);
         if let Some(source) = &self.source {
             source.session.bye();
         }
         // A panic in there has been reported by its hook.
         drop(guard.map(thread::JoinHandle::join));
         ended
+    }
+
+    /// Where there are two other hosts, with both.
+    fn widen_all(&self, notices: &Arc<Notices>) {
+        if let Some(source) = &self.source {
+            source.widen(notices);
+        }
+        self.widen(notices);
+    }
+
+    /// What there is to be said where two agents have lost each other.
+    fn with_direct_end<S>(
+        &self,
+        (ending, summary): (Ending, S),
+        around: &Surroundings,
+    ) -> (Ending, S) {
+        let end = self.direct.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some((end, source)) = end.as_ref().zip(self.source.as_deref()) else {
+            return (ending, summary);
+        };
+        let Some(exit) = direct::exit_of(end).filter(|_| ending == Ending::Error(Exit::Stream))
+        else {
+            return (ending, summary);
+        };
+        // An agent that is gone is known by this session, too, which may take a moment longer.
+        let until = Instant::now() + TO_NOTICE;
+        while source.session.over().is_none() && Instant::now() < until {
+            thread::sleep(TO_NOTICE / 32);
+        }
+        let ending = match source.session.over() {
+            Some(over) => self.ending_of(|| source.exit_of(&over), &over, around),
+            None => {
+                self.ending_of(|| exit, &direct::Lost { end, source, destination: self }, around)
+            }
+        };
+        (ending, summary)
     }
 
     /// Hears the agent of the destination to the end.
@@ -350,7 +425,7 @@ impl Far {
     fn ending_of(
         &self,
         exit: impl FnOnce() -> Exit,
-        why: &dyn Error,
+        why: &dyn fmt::Display,
         around: &Surroundings,
     ) -> Ending {
         // The same signal may reach this process while the remote shell ends by it.
@@ -453,6 +528,11 @@ struct Notices(Mutex<Option<Surroundings>>);
 impl Notices {
     fn new(around: &Surroundings, volume: Volume) -> Arc<Self> {
         Arc::new(Self(Mutex::new((volume != Volume::Quiet).then(|| around.clone()))))
+    }
+
+    /// Whether anything is told.
+    fn is_heard(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     fn tell(&self, sentence: &str) {

@@ -68,6 +68,37 @@ impl Limit {
     }
 }
 
+/// As agent: what the controller says of all that this host sends, over whatever session.
+pub(super) struct Told {
+    limit: Arc<RateLimit>,
+    /// Sessions that are to keep to it.
+    sessions: Mutex<Vec<Weak<Session>>>,
+}
+
+impl Told {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { limit: unlimited(), sessions: Mutex::default() })
+    }
+
+    /// One more session keeps to it.
+    pub(super) fn add(&self, session: &Arc<Session>) {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.push(Arc::downgrade(session));
+        if self.limit.bytes_per_sec().is_some() {
+            session.pace(Throttle::on(&self.limit, &Cancel::new()));
+        }
+    }
+
+    pub(super) fn set(&self, rate: Option<NonZeroU64>) {
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        self.limit.set(rate);
+        // Where nothing is ever limited nobody is asked.
+        for session in sessions.iter().filter_map(Weak::upgrade).filter(|_| rate.is_some()) {
+            session.pace(Throttle::on(&self.limit, &Cancel::new()));
+        }
+    }
+}
+
 /// What copies only what keeps to a limit already.
 pub(super) fn unlimited() -> Arc<RateLimit> {
     Arc::new(RateLimit::new(None))

@@ -102,7 +102,7 @@ pub(super) fn prepare<J: FarJob>(
 
 /// What went to the other host and came from there.
 pub(super) fn traffic_of(far: &Far) -> Traffic {
-    let net::Traffic { sent_bytes, received_bytes } = far.session().traffic();
+    let net::Traffic { sent_bytes, received_bytes } = far.traffic();
     Traffic { sent_bytes, received_bytes }
 }
 

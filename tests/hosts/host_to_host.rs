@@ -1,4 +1,4 @@
-//! From one other host to another, past this one.
+//! From one other host to another, by way of this one: the two have no address of each other.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -103,26 +103,23 @@ fn a_list_of_the_destination_leads_only_to_what_lies_below_the_source() {
     assert!(!two.path("two/d/key").exists());
 }
 
-/// Each of the two hosts has lanes to this one.
+/// Each of the two hosts has lanes to this one, where the two do not reach each other.
 #[test]
 fn lanes_carry_what_goes_from_one_host_to_another() {
     // What goes through the remote shells is kept, too.
-    let told = r#"sh -c 'cd "$1" && shift && tee -a in | sh -c "$*" | tee -a out' stand-in"#;
+    let told = r#"sh -c 'cd "$1" && shift && export SSH_CONNECTION="127.0.0.1 1 198.51.100.7 22" && tee -a in | sh -c "$*" | tee -a out' stand-in"#;
     let agent = format!("--agent-path={LANESYNC}");
     for kind in ["tcp", "quic"] {
         let two = Two::new();
         let content = noise(16 << 20, 1);
         fs::write(two.path("one/s/big"), &content).unwrap();
         let kind = format!("--lane-kind={kind}");
-        let words = ["-H", &agent, &kind, "--lanes=2", "--bwlimit=4m", "one:s/", "two:d"];
-        let output = two
-            .0
-            .command(told, &words)
-            .env("SSH_CONNECTION", "127.0.0.1 1 127.0.0.1 22")
-            .output()
-            .unwrap();
+        let words = ["-H", &agent, &kind, "--lanes-from=there", "--lanes=2", "--bwlimit=4m"];
+        let output = two.0.run(told, &[&words[..], &["one:s/", "two:d"]].concat());
         check(&output, 0, "");
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let says = "lanesync: content goes from one to two through this host";
+        assert!(stderr.starts_with(says) && stderr.lines().count() == 1, "{stderr}");
         assert_eq!(tree(&two.path("two/d")), tree(&two.path("one/s")));
         for name in ["one/out", "two/in"] {
             let carried = fs::read(two.path(name)).unwrap().len();

@@ -52,6 +52,10 @@ impl Way {
 /// Called with a host and a command, runs the command as a login shell would.
 pub(crate) const RUNS_IT_HERE: &str = r#"sh -c 'shift; exec sh -c "$*"' stand-in"#;
 
+/// The same, which tells from where it came.
+const RUNS_IT_AS_SSHD: &str =
+    r#"sh -c 'shift; export SSH_CONNECTION="127.0.0.1 1 127.0.0.1 22"; exec sh -c "$*"' stand-in"#;
+
 impl Case {
     /// The case of `seed`: always the same.
     pub(crate) fn from_seed(seed: u64) -> Self {
@@ -140,6 +144,8 @@ impl Case {
         let words = self.groups.iter().flatten().cloned();
         let shell = match way {
             Way::Here => Vec::new(),
+            // Where sshd tells nothing of the connection the two hosts do not meet.
+            Way::Between if self.umask == 0o022 => vec![b"-e".to_vec(), RUNS_IT_AS_SSHD.into()],
             Way::Push | Way::Pull | Way::Between => vec![b"-e".to_vec(), RUNS_IT_HERE.into()],
         };
         let at = |path: &[u8], host| if host { [b"h:", path].concat() } else { path.to_vec() };

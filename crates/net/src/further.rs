@@ -55,7 +55,7 @@ pub(crate) use segments::Segments;
 pub(crate) use segments::{Lossy, suffer};
 pub(crate) use tuner::{Decision, Sample, Tuner};
 pub use whereabouts::Whereabouts;
-pub(crate) use whereabouts::{add_offered, resolve};
+pub(crate) use whereabouts::{add_offered, is_own_host_known_by_loopback, resolve};
 
 /// Most lanes beside the first, whoever asks for them.
 pub const FURTHER_MAX: u16 = 255;
@@ -103,6 +103,21 @@ pub struct Plan {
     pub family: Option<Family>,
     /// Somebody has asked for them, and is to be told why there are none.
     pub is_asked: bool,
+}
+
+/// How far an agent follows one that is not its controller, but was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// What lanes may be made of.
+    pub wish: Wish,
+    /// Whether this side may listen.
+    pub listens: bool,
+    /// Whether it may connect to where the other side says.
+    pub connects: bool,
+    /// Where it listens, whatever the other side says.
+    pub ports: PortRange,
+    /// The kind of address to use; both if none is told.
+    pub family: Option<Family>,
 }
 
 impl Default for Plan {

@@ -25,6 +25,9 @@ pub mod bootstrap;
 /// Lanes beside the first: TCP with TLS, and QUIC.
 pub mod further;
 
+/// Two agents that meet.
+pub mod direct;
+
 /// How fast bytes go out.
 pub mod pace;
 

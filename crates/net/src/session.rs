@@ -38,12 +38,12 @@ use std::time::Duration;
 
 use model::settings::Method;
 use wire::{
-    Ask, Capacity, Control, ControlError, EventBytes, Failure, FailureKind, Features, Hello,
-    LaneEnd, LaneNumber, Opening, OutcomeBytes, Patience, ProgressBytes, Role, Serve, SessionId,
-    System, Task, Text, Told,
+    Ask, Capacity, Control, ControlError, DirectTalk, EventBytes, Failure, FailureKind, Features,
+    Hello, LaneEnd, LaneNumber, Opening, OutcomeBytes, Patience, ProgressBytes, Role, Serve,
+    SessionId, System, Task, Text, Told,
 };
 
-use crate::further::{Notice, Plan, Whereabouts};
+use crate::further::{Bounds, Notice, Plan, Whereabouts};
 use crate::lane::Lane;
 use crate::pace::Pace;
 
@@ -91,6 +91,8 @@ pub struct Setup {
     pub patience: Patience,
     /// What requests of this side may have outstanding; never more than the other side takes.
     pub window_bytes: u64,
+    /// As agent: the longest job that it takes.
+    pub most_work_bytes: u64,
     /// Most threads that serve requests of the other side.
     pub servers: usize,
     /// What the other side is called in messages, as "the agent on web1".
@@ -112,6 +114,7 @@ impl Setup {
             },
             patience: Patience::default(),
             window_bytes: capacity.window_bytes,
+            most_work_bytes: wire::limits::WORK_BYTES,
             servers,
             peer: peer.to_owned(),
         }
@@ -223,7 +226,17 @@ impl Session {
         whereabouts: Whereabouts,
         notice: Notice,
     ) -> io::Result<()> {
-        further::start(&self.shared, plan, whereabouts, notice)
+        let lead = plan.map_or(further::Lead::There(None), further::Lead::Here);
+        further::start(&self.shared, lead, whereabouts, notice)
+    }
+
+    /// As agent: brings up lanes beside the first as it is told by one that is not its controller, within
+    /// these bounds.
+    ///
+    /// Fails where the system has no random numbers, descriptors or threads to give.
+    pub fn widen_within(&self, bounds: Bounds, whereabouts: Whereabouts) -> io::Result<()> {
+        let lead = further::Lead::There(Some(bounds));
+        further::start(&self.shared, lead, whereabouts, Box::new(|_| {}))
     }
 
     /// How many lanes can be used.
@@ -267,6 +280,25 @@ impl Session {
         self.tell(|control| control.ended(outcome))
     }
 
+    /// Tells the other side something of a session between two agents.
+    pub fn talk_of_direct(&self, talk: DirectTalk) -> Result<(), TellError> {
+        self.tell(|control| control.talk_of_direct(talk))
+    }
+
+    /// Waits for what the other side tells of a session between two agents, at most so long and until this
+    /// one is over.
+    pub fn hear_of_direct(&self, limit: Duration) -> Option<DirectTalk> {
+        let look = |state: &mut state::State, me: &thread::Thread| {
+            let talk = state.control.poll_direct_talk();
+            if talk.is_none() && state.over.is_none() {
+                state.wait_to_hear(me);
+                return None;
+            }
+            Some(talk)
+        };
+        self.shared.wait_at_most(limit, look, || false).flatten()
+    }
+
     fn tell(
         &self,
         tell: impl FnOnce(&mut Control) -> Result<(), ControlError>,
@@ -280,18 +312,12 @@ impl Session {
     /// Waits for the next thing that the other side tells; `None` when that has ended the session, and
     /// all is well. What it told before the session broke is told before the error.
     pub fn hear(&self) -> Result<Option<Told>, Over> {
-        self.shared.wait_until(|state, me| match state.control.poll_told() {
-            Some(Told::Bye) => Some(Ok(None)),
-            Some(Told::Failure(_)) | None => match &state.over {
-                Some(Over { cause: Cause::Bye, .. }) => Some(Ok(None)),
-                Some(over) => Some(Err(over.clone())),
-                None => {
-                    state.wait_to_hear(me);
-                    None
-                }
-            },
-            told => Some(Ok(told)),
-        })
+        self.shared.wait_until(next_told)
+    }
+
+    /// The same, but waits no longer than this; then, and when the session is over, it is nothing.
+    pub fn hear_at_most(&self, limit: Duration) -> Option<Told> {
+        self.shared.wait_at_most(limit, next_told, || false)?.ok().flatten()
     }
 
     /// What requests of this side may have at a time of a responder that says this of itself.
@@ -381,6 +407,21 @@ impl Drop for Session {
 impl fmt::Debug for Session {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+fn next_told(state: &mut state::State, me: &thread::Thread) -> Option<Result<Option<Told>, Over>> {
+    match state.control.poll_told() {
+        Some(Told::Bye) => Some(Ok(None)),
+        Some(Told::Failure(_)) | None => match &state.over {
+            Some(Over { cause: Cause::Bye, .. }) => Some(Ok(None)),
+            Some(over) => Some(Err(over.clone())),
+            None => {
+                state.wait_to_hear(me);
+                None
+            }
+        },
+        told => Some(Ok(told)),
     }
 }
 

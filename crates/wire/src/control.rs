@@ -9,11 +9,12 @@ use std::num::NonZeroU64;
 
 use crate::bounded::{EventBytes, OutcomeBytes, ProgressBytes, Text, WorkPiece};
 use crate::codec::{choice, encode, record};
+use crate::direct::DirectTalk;
 use crate::frame::{Frame, FrameKind, Header, Outgoing};
 use crate::lane::LaneNumber;
 use crate::lane_talk::LaneTalk;
 use crate::limits::{
-    EVENT_WINDOW_BYTES, FAILURE_TEXT_BYTES, LANE_TALKS, WORK_BYTES, WORK_PIECE_BYTES,
+    DIRECT_TALKS, EVENT_WINDOW_BYTES, FAILURE_TEXT_BYTES, LANE_TALKS, WORK_BYTES, WORK_PIECE_BYTES,
 };
 use crate::violation::Violation;
 
@@ -76,6 +77,7 @@ pub(crate) enum Message {
     Pace(u64),
     Failure(Failure),
     Bye,
+    Direct(DirectTalk),
 }
 
 choice!(Message, "control message":
@@ -90,6 +92,7 @@ choice!(Message, "control message":
     9 => Pace(bytes_per_sec),
     10 => Failure(failure),
     11 => Bye,
+    12 => Direct(talk),
 );
 
 /// What the other side told.
@@ -158,16 +161,20 @@ pub struct Control {
     phase: Phase,
     task: Option<Task>,
     work: Vec<u8>,
+    /// Of an agent: the longest job that it takes.
+    most_work_bytes: u64,
     /// Of an agent: what events it may still send. Of a controller: what it may still get.
     event_credit: u64,
     /// Of a controller: events that were taken, and not yet given back as credit.
     taken_bytes: u64,
     lane_talks: u32,
+    direct_talks: u32,
     is_cancelled: bool,
     /// This side said goodbye, or why it fails.
     is_over_here: bool,
     inbox: VecDeque<Told>,
     lane_inbox: VecDeque<LaneTalk>,
+    direct_inbox: VecDeque<DirectTalk>,
     outbox: VecDeque<Message>,
     /// The newest, of an agent until it is sent, of a controller until it is taken.
     progress: Option<ProgressBytes>,
@@ -183,17 +190,26 @@ impl Control {
             phase: Phase::Idle,
             task: None,
             work: Vec::new(),
+            most_work_bytes: WORK_BYTES,
             event_credit: EVENT_WINDOW_BYTES,
             taken_bytes: 0,
             lane_talks: 0,
+            direct_talks: 0,
             is_cancelled: false,
             is_over_here: false,
             inbox: VecDeque::new(),
             lane_inbox: VecDeque::new(),
+            direct_inbox: VecDeque::new(),
             outbox: VecDeque::new(),
             progress: None,
             pace: None,
         }
+    }
+
+    /// As agent: takes no job that is longer than this, nor than any may be.
+    #[must_use]
+    pub fn with_most_work(self, most_work_bytes: u64) -> Self {
+        Self { most_work_bytes: most_work_bytes.min(WORK_BYTES), ..self }
     }
 
     /// As controller: tells the agent what to do.
@@ -261,6 +277,15 @@ impl Control {
         self.outbox.push_back(Message::Lanes(talk));
     }
 
+    /// Tells something about a direct session of two agents.
+    pub fn talk_of_direct(&mut self, talk: DirectTalk) -> Result<(), ControlError> {
+        if !may_say(self.role, &talk) {
+            return Err(ControlError::Order);
+        }
+        self.outbox.push_back(Message::Direct(talk));
+        Ok(())
+    }
+
     /// Tells why this side ends the session. Nothing can be told after it.
     pub fn fail(&mut self, failure: Failure) {
         self.is_over_here = true;
@@ -319,6 +344,7 @@ impl Control {
             Message::Pace(bytes_per_sec) => self.told_pace(bytes_per_sec)?,
             Message::Failure(failure) => self.told_last(Told::Failure(failure)),
             Message::Bye => self.told_last(Told::Bye),
+            Message::Direct(talk) => self.told_of_direct(talk)?,
         }
         Ok(())
     }
@@ -334,7 +360,7 @@ impl Control {
 
     fn told_begin(&mut self, task: Task, work_bytes: u64) -> Result<(), Violation> {
         self.expect(Role::Agent, Phase::Idle, "the beginning of the work")?;
-        if work_bytes > WORK_BYTES {
+        if work_bytes > self.most_work_bytes {
             return Err(Violation::ControlOrder("a job that is too long"));
         }
         self.phase = Phase::Beginning(task, work_bytes);
@@ -428,7 +454,26 @@ impl Control {
         self.lane_inbox.pop_front()
     }
 
-    /// The next thing that the other side told, but for talk of lanes. Progress overtakes events: it is about now.
+    fn told_of_direct(&mut self, talk: DirectTalk) -> Result<(), Violation> {
+        let of = if self.role == Role::Agent { Role::Controller } else { Role::Agent };
+        if !may_say(of, &talk) {
+            return Err(Violation::ControlOrder("talk of a direct session"));
+        }
+        self.direct_talks += 1;
+        if self.direct_talks > DIRECT_TALKS {
+            return Err(Violation::TooManyDirectTalks(DIRECT_TALKS));
+        }
+        self.direct_inbox.push_back(talk);
+        Ok(())
+    }
+
+    /// The next thing that the other side told about a direct session.
+    pub fn poll_direct_talk(&mut self) -> Option<DirectTalk> {
+        self.direct_inbox.pop_front()
+    }
+
+    /// The next thing that the other side told, but for talk of lanes and of a direct session.
+    /// Progress overtakes events: it is about now.
     pub fn poll_told(&mut self) -> Option<Told> {
         if let Some(progress) = self.progress.take_if(|_| self.role == Role::Controller) {
             return Some(Told::Progress(progress));
@@ -460,6 +505,11 @@ impl Control {
         };
         Some(Outgoing::frame(Header::plain(FrameKind::Control), &encode(&message)))
     }
+}
+
+fn may_say(role: Role, talk: &DirectTalk) -> bool {
+    let (controller, agent) = talk.is_of();
+    if role == Role::Controller { controller } else { agent }
 }
 
 /// What an event takes of the room for events: its bytes and what it takes to hold them.

@@ -147,6 +147,7 @@ fn to_control(control: &mut Control, bytes: &[u8]) -> Result<usize, Violation> {
     each_frame(bytes, |frame| {
         control.handle_frame(LaneNumber::FIRST, &frame)?;
         while control.poll_told().is_some() {}
+        while control.poll_direct_talk().is_some() {}
         while control.poll_transmit().is_some() {}
         Ok(())
     })

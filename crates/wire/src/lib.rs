@@ -80,6 +80,9 @@ mod control;
 /// How further lanes come about.
 mod lane_talk;
 
+/// How two agents meet.
+mod direct;
+
 /// Memory of bodies.
 pub mod spare;
 
@@ -105,6 +108,7 @@ pub use bounded::{
 };
 pub use codec::Malformed;
 pub use control::{Control, ControlError, Failure, FailureKind, Role, Task, Told};
+pub use direct::{DirectEnd, DirectLoss, DirectMeeting, DirectOffer, DirectTalk, DirectWish};
 pub use frame::{Content, Flags, Frame, FrameKind, Header, Outgoing, RequestId, Topic};
 pub use greeting::{Capacity, Features, Hello, Opening, REVISION, SessionId, System};
 pub use image::{

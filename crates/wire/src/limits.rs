@@ -134,6 +134,9 @@ pub const OUTCOME_BYTES: usize = 64 * 1024;
 /// Offers of lanes and wishes for lanes in one session: each leads to sockets, so they end somewhere.
 pub const LANE_TALKS: u32 = 1024;
 
+/// What one side tells of a direct session: each is told once or twice.
+pub const DIRECT_TALKS: u32 = 8;
+
 /// Addresses in one offer of lanes.
 pub const ADDRESSES: usize = 64;
 

@@ -9,6 +9,7 @@ use crate::bounded::{
     Name, OperatorPath, OutcomeBytes, OwnerName, ProgressBytes, Signature, Text, WorkPiece,
 };
 use crate::control::{Failure, FailureKind, Message, Task};
+use crate::direct::{DirectEnd, DirectLoss, DirectMeeting, DirectOffer, DirectTalk, DirectWish};
 use crate::frame::RequestId;
 use crate::greeting::SessionId;
 use crate::image::{BlocksTold, Cut, DigestRun, Grain, Ground, OpenedImage, PieceHash, Pieces};
@@ -393,6 +394,72 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
     ]
 }
 
+fn port_range() -> impl Strategy<Value = PortRange> {
+    any::<Option<(u16, u16)>>().prop_map(|range| match range {
+        Some((first, last)) => PortRange::Within { first, last },
+        None => PortRange::Any,
+    })
+}
+
+fn family() -> impl Strategy<Value = Option<AddressFamily>> {
+    prop::sample::select(vec![None, Some(AddressFamily::V4), Some(AddressFamily::V6)])
+}
+
+fn direct_offer() -> impl Strategy<Value = DirectOffer> {
+    (any::<[u8; 32]>(), list(text()), any::<Option<u16>>()).prop_map(
+        |(fingerprint, addresses, port)| DirectOffer {
+            fingerprint: Fingerprint(fingerprint),
+            addresses,
+            port,
+        },
+    )
+}
+
+fn direct_talk() -> impl Strategy<Value = DirectTalk> {
+    let kind = prop::sample::select(vec![LaneKind::Tcp, LaneKind::Quic, LaneKind::Ssh]);
+    let wish = (kind, any::<bool>(), port_range(), family());
+    let wish =
+        wish.prop_map(|(kind, listens, ports, family)| DirectWish { kind, listens, ports, family });
+    let numbers = any::<(Option<u64>, u64, Option<u16>, bool, bool)>();
+    let meeting = (direct_offer(), list(text()), text(), numbers).prop_map(
+        |(offer, names, peer, numbers)| {
+            let (connects_after_ms, silence_secs, count, mixes_kinds, tells) = numbers;
+            let count = count.map_or(LaneCount::Auto, LaneCount::Fixed);
+            DirectTalk::Meet(Box::new(DirectMeeting {
+                offer,
+                names,
+                connects_after_ms,
+                peer,
+                silence_secs,
+                count,
+                mixes_kinds,
+                tells,
+            }))
+        },
+    );
+    let loss = prop::sample::select(vec![
+        None,
+        Some(DirectLoss::Cut),
+        Some(DirectLoss::Silent),
+        Some(DirectLoss::Failed),
+    ]);
+    let end = (any::<(u64, u64)>(), loss, text());
+    let end = end.prop_map(|((sent_bytes, received_bytes), loss, text)| DirectEnd {
+        sent_bytes,
+        received_bytes,
+        loss,
+        text,
+    });
+    prop_oneof![
+        wish.prop_map(DirectTalk::Prepare),
+        direct_offer().prop_map(DirectTalk::Ready),
+        meeting,
+        Just(DirectTalk::Met),
+        text().prop_map(DirectTalk::Refusal),
+        end.prop_map(DirectTalk::Over),
+    ]
+}
+
 pub(crate) fn message() -> impl Strategy<Value = Message> {
     let kind = || prop::sample::select(vec![LaneKind::Tcp, LaneKind::Quic, LaneKind::Ssh]);
     let fingerprint = || any::<[u8; 32]>().prop_map(Fingerprint);
@@ -400,17 +467,12 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
     let port = any::<u16>;
     let count =
         || prop::option::of(port()).prop_map(|n| n.map_or(LaneCount::Auto, LaneCount::Fixed));
-    let range = prop::option::of((port(), port())).prop_map(|range| match range {
-        Some((first, last)) => PortRange::Within { first, last },
-        None => PortRange::Any,
-    });
-    let family = prop::sample::select(vec![AddressFamily::V4, AddressFamily::V6]);
     let offer = (kind(), session, fingerprint(), list(text()), list(port()), count()).prop_map(
         |(kind, session, fingerprint, addresses, ports, count)| {
             LaneTalk::Offer(LaneOffer { kind, session, fingerprint, addresses, ports, count })
         },
     );
-    let wanted = (kind(), fingerprint(), range, prop::option::of(family), count());
+    let wanted = (kind(), fingerprint(), port_range(), family(), count());
     let wanted = wanted.prop_map(|(kind, fingerprint, ports, family, count)| {
         LaneTalk::Wanted(LaneWanted { kind, fingerprint, ports, family, count })
     });
@@ -445,5 +507,6 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         any::<u64>().prop_map(Message::Pace),
         (why, text()).prop_map(|(kind, text)| Message::Failure(Failure { kind, text })),
         Just(Message::Bye),
+        direct_talk().prop_map(Message::Direct),
     ]
 }

@@ -132,6 +132,9 @@ pub enum Violation {
     /// More talk about lanes than a session needs.
     #[error("more than {0} offers of lanes and wishes for lanes")]
     TooManyLaneTalks(u32),
+    /// More talk about a direct session than one needs.
+    #[error("more than {0} messages about a direct session")]
+    TooManyDirectTalks(u32),
     /// More lanes were lost than a session can lose.
     #[error("more than {0} lanes were lost")]
     TooManyLanesLost(usize),

@@ -1,6 +1,6 @@
 //! Starts agents on other hosts, and a session with each.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use net::further::Whereabouts;
 use net::shell::Process;
@@ -61,6 +61,9 @@ impl Caller<'_> {
                 agent: Arc::new(agent.once_sent()),
             },
             stops: Arc::clone(self.stops),
+            host: host.shown(),
+            silence: self.remote.patience,
+            direct: Mutex::default(),
             source_directory: Box::default(),
             source: None,
         })

@@ -38,25 +38,61 @@ pub enum Whereabouts {
     },
     /// As agent: what sshd(8) tells of the connection in `SSH_CONNECTION`.
     Connection(Option<OsString>),
+    /// As agent that has met another.
+    Met {
+        /// Where this side has reached that one, if it has.
+        peer: Option<IpAddr>,
+        /// What sshd(8) tells of the connection of the controller.
+        connection: Option<OsString>,
+    },
 }
 
 impl Whereabouts {
     /// Names or addresses of the other side, best first.
-    pub(crate) fn of_peer(&self) -> Vec<String> {
+    pub fn of_peer(&self) -> Vec<String> {
         match self {
+            Self::Met { peer, .. } => peer.iter().map(ToString::to_string).collect(),
             Self::Login { shell, target, .. } => of_login(shell, target),
             Self::Connection(told) => of_connection(told.as_deref(), Field::Client),
         }
     }
 
-    /// Addresses of this side that the other may whereabouts.
+    /// Whether the other side, of which that is known, may be found on this host.
+    pub(crate) fn may_be_here(&self, known: &[String]) -> bool {
+        match self {
+            // A remote shell of which nothing is known may be a stand-in that stays on this host.
+            Self::Login { .. } | Self::Connection(_) => known.is_empty(),
+            // Whoever is met is not believed, and of who connected to this side nothing is known.
+            Self::Met { .. } => is_own_host_known_by_loopback(self),
+        }
+    }
+
+    /// Addresses of this side that the other may try.
     pub(crate) fn of_own(&self) -> Vec<String> {
         match self {
             // What the agent sees of the connection tells more.
             Self::Login { .. } => Vec::new(),
-            Self::Connection(told) => of_connection(told.as_deref(), Field::Server),
+            Self::Connection(told) | Self::Met { connection: told, .. } => {
+                of_connection(told.as_deref(), Field::Server)
+            }
         }
     }
+
+    /// What the first lane is called.
+    pub(crate) fn first_lane(&self) -> &'static str {
+        match self {
+            Self::Login { .. } | Self::Connection(_) => "ssh",
+            Self::Met { .. } => "the first from host to host",
+        }
+    }
+}
+
+/// Whether this host is reached by an address that never leaves it: then another one that is reached so may
+/// be this one as well.
+pub(crate) fn is_own_host_known_by_loopback(whereabouts: &Whereabouts) -> bool {
+    let own = whereabouts.of_own();
+    let mut own = own.iter().filter_map(|address| address.parse::<IpAddr>().ok());
+    own.any(|address| address.to_canonical().is_loopback())
 }
 
 /// The host as ssh(1) knows it. To another remote shell a host's name may be anything, but an address
@@ -183,6 +219,21 @@ mod tests {
 
     fn strings(words: &[&str]) -> Vec<String> {
         words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn who_was_met_is_not_looked_for_on_this_host_unless_that_is_known_by_loopback() {
+        let may_be_here = |connection: &str, peer: Option<&str>| {
+            let peer = peer.map(|peer| peer.parse().unwrap());
+            let met = Whereabouts::Met { peer, connection: Some(connection.into()) };
+            met.may_be_here(&met.of_peer())
+        };
+        for peer in [None, Some("192.0.2.9")] {
+            assert!(!may_be_here("192.0.2.1 1 198.51.100.7 22", peer));
+            assert!(!may_be_here("", peer));
+            assert!(may_be_here("127.0.0.1 1 127.0.0.1 22", peer));
+        }
+        assert!(Whereabouts::Connection(None).may_be_here(&[]));
     }
 
     #[test]

@@ -26,8 +26,8 @@ use wire::{
 use super::lanes;
 use super::state::Shared;
 use crate::further::{
-    Caller, Door, FURTHER_MAX, Identity, KINDS, Listener, Logins, Notice, Opener, PerKind, Plan,
-    Whereabouts, Wish, add_offered, resolve,
+    Bounds, Caller, Door, FURTHER_MAX, Identity, KINDS, Listener, Logins, Notice, Opener, PerKind,
+    Plan, Whereabouts, Wish, add_offered, resolve,
 };
 use crate::lane::{Hangup, Lane};
 use crate::pipe::Switch;
@@ -49,6 +49,20 @@ const LOSSES_MAX: usize = 8;
 
 /// Lanes that are taken of who connects, those among them that took the place of lost ones.
 const MOST_LET_IN: usize = FURTHER_MAX as usize + LOSSES_MAX;
+
+/// Where somebody is followed only so far, offers that may lead nowhere.
+const VAIN_OFFERS: u32 = 4;
+
+/// All that somebody who is followed only so far, or is not believed, hears of what went wrong here.
+const IN_VAIN: &str = "there they cannot be had";
+
+/// Who says what there is to be.
+pub(super) enum Lead {
+    /// This side.
+    Here(Plan),
+    /// The other one, maybe only so far.
+    There(Option<Bounds>),
+}
 
 /// What a session knows of its further lanes.
 #[derive(Default)]
@@ -80,7 +94,7 @@ impl Further {
 /// Starts the thread that sees to further lanes: as controller by a plan, as agent as it is told.
 pub(super) fn start(
     shared: &Arc<Shared>,
-    plan: Option<Plan>,
+    lead: Lead,
     whereabouts: Whereabouts,
     notice: Notice,
 ) -> io::Result<()> {
@@ -94,7 +108,10 @@ pub(super) fn start(
         return Ok(());
     }
     // Each side gives its lanes numbers that the other never gives.
-    let next_number = if plan.is_some() { 1 } else { 2 };
+    let (next_number, bounds) = match &lead {
+        Lead::Here(_) => (1, None),
+        Lead::There(bounds) => (2, *bounds),
+    };
     let mut keeper = Keeper {
         shared: Arc::clone(shared),
         identity,
@@ -102,15 +119,17 @@ pub(super) fn start(
         notice,
         switch,
         next_number,
+        bounds,
+        vain_offers: 0,
         wanted: PerKind::default(),
         is_hampered: false,
         is_impossible: PerKind::default(),
     };
     shared.spawn("further lanes", move || {
-        match plan {
-            Some(plan) => keeper.control(&plan),
+        match lead {
+            Lead::Here(plan) => keeper.control(&plan),
             // It ends with the session.
-            None => drop(keeper.obey()),
+            Lead::There(_) => drop(keeper.obey()),
         }
         keeper.shared.change(|state| state.further.switch = None);
     })
@@ -155,6 +174,10 @@ struct Keeper {
     notice: Notice,
     switch: Switch,
     next_number: u16,
+    /// How far the other side is followed, if not in all.
+    bounds: Option<Bounds>,
+    /// Offers that led nowhere.
+    vain_offers: u32,
     /// How many lanes the other side would have, which is the requester, as far as it has told.
     wanted: PerKind<Option<u16>>,
     /// Lost packets slow down what the other side sends over TCP.
@@ -193,7 +216,8 @@ impl Keeper {
         if plan.is_asked || !self.whereabouts.of_peer().is_empty() {
             let reasons = reasons.join("; ");
             (self.notice)(&format!(
-                "no lane could be made beside ssh, so all goes through that: {reasons}"
+                "no lane could be made beside {}, so all goes through that: {reasons}",
+                self.whereabouts.first_lane()
             ));
         }
     }
@@ -264,8 +288,7 @@ impl Keeper {
             return Err(Failed::For("the other host listens on no port".to_owned()));
         };
         let known = self.whereabouts.of_peer();
-        // A remote shell of which nothing is known may be a stand-in that stays on this host.
-        let may_be_here = known.is_empty();
+        let may_be_here = self.whereabouts.may_be_here(&known);
         let mut to = resolve(known, port, family, &self.switch);
         let offered = offer.addresses.as_slice().iter().map(Text::as_str);
         add_offered(&mut to, offered, may_be_here, (port, family));
@@ -370,10 +393,24 @@ impl Keeper {
 
     /// Makes lanes of one kind come about, as far as this is the agent's part.
     fn follow(&mut self, talk: LaneTalk) -> Result<Option<(Bundle, LaneCount)>, Failed> {
+        let is_within = self.bounds.is_none_or(|bounds| is_within(&bounds, &talk));
+        let refused = || Err(Failed::For("it was not agreed on".to_owned()));
         let (kind, count, made) = match talk {
-            LaneTalk::Wanted(wanted) => (wanted.kind, wanted.count, self.listen_as_wanted(&wanted)),
-            LaneTalk::Offer(offer) => (offer.kind, offer.count, self.connect_as_offered(&offer)),
-            LaneTalk::Logins(count) => (LaneKind::Ssh, count, self.open_door()),
+            LaneTalk::Wanted(wanted) => {
+                let made = if is_within { self.listen_as_wanted(&wanted) } else { refused() };
+                (wanted.kind, wanted.count, made)
+            }
+            LaneTalk::Offer(offer) => {
+                let is_followed = is_within && self.vain_offers < VAIN_OFFERS;
+                let made = if is_followed { self.connect_as_offered(&offer) } else { refused() };
+                self.vain_offers +=
+                    u32::from(is_followed && made.is_err() && self.bounds.is_some());
+                (offer.kind, offer.count, made)
+            }
+            LaneTalk::Logins(count) => {
+                let made = if is_within { self.open_door() } else { refused() };
+                (LaneKind::Ssh, count, made)
+            }
             _ => return Ok(None),
         };
         let made = self.refuse_if_failed(kind, made)?;
@@ -382,7 +419,9 @@ impl Keeper {
 
     fn listen_as_wanted(&self, wanted: &LaneWanted) -> Result<Means, Failed> {
         let family = wanted.family.map(Into::into);
-        let listener = Listener::bind(wanted.kind, wanted.ports, family)?;
+        let (ports, family) =
+            self.bounds.map_or((wanted.ports, family), |bounds| (bounds.ports, bounds.family));
+        let listener = Listener::bind(wanted.kind, ports, family)?;
         let port = self.offer(wanted.kind, &listener, wanted.count);
         port.and_then(|()| self.listen(listener, wanted.fingerprint))
     }
@@ -395,10 +434,10 @@ impl Keeper {
             family: None,
             count: offer.count,
         }))?;
-        self.connect(offer, None)
+        self.connect(offer, self.bounds.and_then(|bounds| bounds.family))
     }
 
-    /// Tells the controller what went wrong.
+    /// Tells the other side what went wrong.
     fn refuse_if_failed<T>(
         &self,
         kind: LaneKind,
@@ -407,11 +446,15 @@ impl Keeper {
         match made {
             Ok(made) => Ok(Some(made)),
             Err(Failed::Over) => Err(Failed::Over),
-            Err(Failed::For(reason)) => {
-                let text = Text::new(&reason);
-                self.tell(LaneTalk::Refusal(LaneRefusal { kind, text })).map(|()| None)
-            }
+            Err(Failed::For(reason)) => self.refuse(kind, &reason).map(|()| None),
         }
+    }
+
+    fn refuse(&self, kind: LaneKind, reason: &str) -> Result<(), Failed> {
+        // What this host finds at an address is not for another one that was only met.
+        let is_met = matches!(self.whereabouts, Whereabouts::Met { .. });
+        let text = Text::new(if is_met { IN_VAIN } else { reason });
+        self.tell(LaneTalk::Refusal(LaneRefusal { kind, text }))
     }
 
     fn tell(&self, talk: LaneTalk) -> Result<(), Failed> {
@@ -465,6 +508,23 @@ impl Keeper {
             is_enough,
         );
         next.unwrap_or(Ok(None))
+    }
+}
+
+/// Whether somebody who is followed only so far is followed in this.
+fn is_within(bounds: &Bounds, talk: &LaneTalk) -> bool {
+    let may_be = |kind| match bounds.wish {
+        Wish::Auto => matches!(kind, LaneKind::Tcp | LaneKind::Quic),
+        Wish::Tcp => kind == LaneKind::Tcp,
+        Wish::Quic => kind == LaneKind::Quic,
+        Wish::Ssh | Wish::None => false,
+    };
+    match talk {
+        LaneTalk::Wanted(wanted) => bounds.listens && may_be(wanted.kind),
+        LaneTalk::Offer(offer) => bounds.connects && may_be(offer.kind),
+        // Nobody there can log in here.
+        LaneTalk::Logins(_) => false,
+        _ => true,
     }
 }
 

@@ -130,7 +130,7 @@ impl Shared {
         let state = State {
             role,
             peer: setup.peer.as_str().into(),
-            control: Control::new(role),
+            control: Control::new(role).with_most_work(setup.most_work_bytes),
             window_bytes: setup.window_bytes,
             greeting: None,
             requester: None,

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use super::{Control, ControlError, Failure, FailureKind, Message, Role, Task, Told};
 use crate::bounded::{EventBytes, OutcomeBytes, ProgressBytes, Text, WorkPiece};
 use crate::codec::encode;
+use crate::direct::{DirectTalk, DirectWish};
 use crate::frame::tests::frames;
 use crate::frame::{Frame, FrameKind, Header};
 use crate::lane::LaneNumber;
@@ -257,4 +258,48 @@ fn a_failure_says_why_and_is_the_last_word() {
     pass(&mut agent, &mut controller).expect("it is sound");
     assert_eq!(controller.poll_told(), Some(Told::Failure(failure)));
     assert!(give(&mut controller, &Message::Bye).is_err());
+}
+
+#[test]
+fn of_a_direct_session_each_side_tells_its_part_and_not_for_ever() {
+    let (mut controller, mut agent) = pair();
+    let no = || DirectTalk::Refusal(Text::new("no"));
+    assert_eq!(controller.talk_of_direct(DirectTalk::Met), Err(ControlError::Order));
+    let wish =
+        DirectWish { kind: LaneKind::Tcp, listens: true, ports: PortRange::Any, family: None };
+    let prepare = DirectTalk::Prepare(wish);
+    assert_eq!(agent.talk_of_direct(prepare.clone()), Err(ControlError::Order));
+    // Before the job, and apart from what else is told.
+    controller.talk_of_direct(prepare.clone()).expect("it is its part");
+    controller.begin(Task::RunDestination, b"job").expect("it is new");
+    pass(&mut controller, &mut agent).expect("it is sound");
+    assert_eq!(agent.poll_direct_talk(), Some(prepare.clone()));
+    assert_eq!(agent.poll_direct_talk(), None);
+    assert!(matches!(agent.poll_told(), Some(Told::Begin(..))));
+    for talk in [DirectTalk::Met, no()] {
+        agent.talk_of_direct(talk.clone()).expect("it is its part");
+        pass(&mut agent, &mut controller).expect("it is sound");
+        assert_eq!(controller.poll_direct_talk(), Some(talk));
+    }
+    for (to, told) in [(&mut agent, DirectTalk::Met), (&mut controller, prepare)] {
+        let refused = give(to, &Message::Direct(told));
+        assert!(matches!(refused, Err(Violation::ControlOrder(_))));
+    }
+    for _ in 1..limits::DIRECT_TALKS {
+        give(&mut agent, &Message::Direct(no())).expect("it is within the limit");
+    }
+    let refused = give(&mut agent, &Message::Direct(no()));
+    assert_eq!(refused, Err(Violation::TooManyDirectTalks(limits::DIRECT_TALKS)));
+}
+
+#[test]
+fn who_takes_but_short_jobs_takes_no_piece_of_a_longer_one() {
+    for (most, work_bytes, is_taken) in
+        [(0, 0, true), (0, 1, false), (9, 9, true), (9, 10, false), (u64::MAX, u64::MAX, false)]
+    {
+        let mut agent = Control::new(Role::Agent).with_most_work(most);
+        let begin = Message::Begin { task: Task::ServeSource, work_bytes };
+        let told = agent.handle_frame(LaneNumber::FIRST, &frame(&begin));
+        assert_eq!(told.is_ok(), is_taken, "{work_bytes} of {most}");
+    }
 }

@@ -9,6 +9,7 @@ use crate::bounded::{
 };
 use crate::codec::{Codec, decode, encode};
 use crate::control::{Failure, FailureKind, Message, Task};
+use crate::direct::{DirectEnd, DirectLoss, DirectMeeting, DirectOffer, DirectTalk, DirectWish};
 use crate::fuzzing::one_of_each;
 use crate::greeting::{REVISION, SessionId};
 use crate::image::{BlocksTold, DigestRun, Ground, OpenedImage};
@@ -127,6 +128,43 @@ fn replies() -> Vec<Reply> {
     ]
 }
 
+fn direct_talks() -> Vec<Message> {
+    let offer = || DirectOffer {
+        fingerprint: Fingerprint([b'f'; 32]),
+        addresses: List::new(vec![Text::new("::1")]).expect("they are few"),
+        port: Some(50_000),
+    };
+    [
+        DirectTalk::Prepare(DirectWish {
+            kind: LaneKind::Tcp,
+            listens: true,
+            ports: PortRange::Within { first: 50_000, last: 50_100 },
+            family: Some(AddressFamily::V4),
+        }),
+        DirectTalk::Ready(offer()),
+        DirectTalk::Meet(Box::new(DirectMeeting {
+            offer: offer(),
+            names: List::new(vec![Text::new("web1")]).expect("they are few"),
+            connects_after_ms: Some(500),
+            peer: Text::new("the agent on web1"),
+            silence_secs: 30,
+            count: LaneCount::Fixed(4),
+            mixes_kinds: true,
+            tells: false,
+        })),
+        DirectTalk::Met,
+        DirectTalk::Refusal(Text::new("no")),
+        DirectTalk::Over(DirectEnd {
+            sent_bytes: 7,
+            received_bytes: 300,
+            loss: Some(DirectLoss::Cut),
+            text: Text::new("gone"),
+        }),
+    ]
+    .map(Message::Direct)
+    .into()
+}
+
 fn messages() -> Vec<Message> {
     let fingerprint = Fingerprint([b'f'; 32]);
     vec![
@@ -178,5 +216,6 @@ fn replies_of_this_revision() {
 
 #[test]
 fn control_messages_of_this_revision() {
-    check(&messages(), include_str!("golden/control.txt"));
+    let all = [messages(), direct_talks()].concat();
+    check(&all, include_str!("golden/control.txt"));
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use wire::{LaneCount, LaneKind, LaneNumber, LaneRefusal, LaneTalk, Text};
+use wire::{LaneCount, LaneKind, LaneNumber, LaneRefusal, LaneTalk};
 
 use super::super::lanes::{LaneKey, LaneState};
 use super::super::state::{Part, State};
@@ -73,7 +73,7 @@ impl Keeper {
         loop {
             let talk = self.next_talk(std::mem::replace(&mut until_look, TICK), || false)?;
             if let Some(talk) = talk.and_then(|talk| self.note(talk)) {
-                let anew = self.take(talk, &mut bundles)?;
+                let anew = self.take(talk, &mut bundles, plan)?;
                 if anew.is_some() {
                     return Ok(anew);
                 }
@@ -128,6 +128,7 @@ impl Keeper {
         &mut self,
         talk: LaneTalk,
         bundles: &mut Vec<Bundle>,
+        plan: Option<&Plan>,
     ) -> Result<Option<(Bundle, LaneCount)>, Failed> {
         let is_beside = self.shared.change(|state| state.lane_count() > 1);
         if let LaneTalk::Refusal(LaneRefusal { kind, .. }) = talk {
@@ -135,6 +136,10 @@ impl Keeper {
             // Those that came first are there whatever becomes of others.
             let mut is_first = true;
             bundles.retain(|bundle| std::mem::take(&mut is_first) || bundle.kind != kind);
+            return Ok(None);
+        }
+        // Who has a plan asks, and is not asked: what comes now is an answer that is late, or made up.
+        if plan.is_some() {
             return Ok(None);
         }
         let made = self.follow(talk)?;
@@ -173,9 +178,7 @@ impl Keeper {
             Err(Failed::Over) => Err(Failed::Over),
             Err(Failed::For(reason)) => {
                 self.is_impossible[kind] = true;
-                let text = Text::new(&reason);
-                self.tell(LaneTalk::Refusal(LaneRefusal { kind, text }))?;
-                Ok(None)
+                self.refuse(kind, &reason).map(|()| None)
             }
         }
     }

@@ -302,3 +302,130 @@ fn lanes_over_quic_that_do_no_better_are_given_back() {
     assert!(lanes_of(&both, LaneKind::Tcp) >= 4);
     assert!(told.try_recv().is_err());
 }
+
+/// The agent of a source, and the one of a destination that it has met, which says what it likes.
+struct Met {
+    both: Both,
+    /// Where nobody has any business.
+    private: TcpListener,
+}
+
+impl Met {
+    /// Who connected to this side, which is known by another address than that of the loopback device.
+    fn new(bounds: Bounds) -> Self {
+        let both = Both::over(crate::memory::pair().unwrap(), Task::ServeSource);
+        let connection = Some("192.0.2.1 1 198.51.100.7 22".into());
+        both.responder.widen_within(bounds, Whereabouts::Met { peer: None, connection }).unwrap();
+        let private = TcpListener::bind("127.0.0.1:0").unwrap();
+        private.set_nonblocking(true).unwrap();
+        Self { both, private }
+    }
+
+    fn hear(&self) -> LaneTalk {
+        loop {
+            let talk = self.both.requester.shared.change(|state| state.control.poll_lane_talk());
+            match talk {
+                Some(talk) => return talk,
+                None => thread::yield_now(),
+            }
+        }
+    }
+
+    fn say(&self, talk: LaneTalk) {
+        self.both.requester.shared.change(|state| state.control.talk_of_lanes(talk));
+    }
+
+    fn offer(&self, kind: LaneKind, addresses: &[&str]) {
+        let addresses = addresses.iter().map(|address| Text::new(address)).collect();
+        self.say(offer(kind, addresses, self.private.local_addr().unwrap().port()));
+    }
+
+    #[track_caller]
+    fn check_refusal(&self, kind: LaneKind) {
+        let text = Text::new(IN_VAIN);
+        assert_eq!(self.hear(), LaneTalk::Refusal(LaneRefusal { kind, text }));
+    }
+}
+
+fn offer(
+    kind: LaneKind,
+    addresses: Vec<Text<{ wire::limits::ADDRESS_BYTES }>>,
+    port: u16,
+) -> LaneTalk {
+    LaneTalk::Offer(LaneOffer {
+        kind,
+        session: wire::SessionId([7; 16]),
+        fingerprint: Identity::new().unwrap().fingerprint(),
+        addresses: List::new(addresses).unwrap(),
+        ports: List::new(vec![port]).unwrap(),
+        count: LaneCount::Fixed(1),
+    })
+}
+
+fn wanted(kind: LaneKind) -> LaneTalk {
+    LaneTalk::Wanted(LaneWanted {
+        kind,
+        fingerprint: Identity::new().unwrap().fingerprint(),
+        ports: PortRange::Any,
+        family: None,
+        count: LaneCount::Fixed(1),
+    })
+}
+
+fn bounds(wish: Wish) -> Bounds {
+    Bounds { wish, listens: true, connects: true, ports: PortRange::Any, family: None }
+}
+
+#[test]
+fn who_was_met_leads_nobody_to_the_loopback_device_nor_to_many_places() {
+    let met = Met::new(bounds(Wish::Tcp));
+    for _ in 0..VAIN_OFFERS {
+        met.offer(LaneKind::Tcp, &["127.0.0.1", "::1", "::ffff:127.0.0.1"]);
+        assert!(matches!(met.hear(), LaneTalk::Wanted(_)));
+        met.check_refusal(LaneKind::Tcp);
+    }
+    met.offer(LaneKind::Tcp, &[]);
+    met.check_refusal(LaneKind::Tcp);
+    met.private.accept().unwrap_err();
+}
+
+#[test]
+fn who_was_met_has_no_more_than_the_controller_asked_for() {
+    let met = Met::new(Bounds { listens: false, connects: false, ..bounds(Wish::Auto) });
+    for kind in [LaneKind::Tcp, LaneKind::Quic] {
+        met.say(wanted(kind));
+        met.check_refusal(kind);
+        met.offer(kind, &[]);
+        met.check_refusal(kind);
+    }
+    let port = met.private.local_addr().unwrap().port();
+    let ports = PortRange::Within { first: port, last: port };
+    let family = Some(Family::V4);
+    let met = Met::new(Bounds { ports, family, ..bounds(Wish::Quic) });
+    met.say(wanted(LaneKind::Tcp));
+    met.check_refusal(LaneKind::Tcp);
+    met.say(LaneTalk::Logins(LaneCount::Fixed(2)));
+    met.check_refusal(LaneKind::Ssh);
+    // It is free for UDP.
+    met.say(wanted(LaneKind::Quic));
+    let LaneTalk::Offer(offer) = met.hear() else { panic!("nobody listens") };
+    assert_eq!((offer.kind, offer.ports.as_slice()), (LaneKind::Quic, &[port][..]));
+}
+
+#[test]
+fn who_has_a_plan_is_led_nowhere_by_an_offer_that_was_not_asked_for() {
+    let told = Plan { count: LaneCount::Auto, ..plan(Opener::Here, 0) };
+    let (both, _) = widened(Task::RunDestination, told, login("127.0.0.1"), connection(LOCAL));
+    wait_for_lanes(&both, 5);
+    let private = TcpListener::bind("127.0.0.1:0").unwrap();
+    private.set_nonblocking(true).unwrap();
+    let port = private.local_addr().unwrap().port();
+    let say = |talk| both.requester.shared.change(|state| state.control.talk_of_lanes(talk));
+    say(offer(LaneKind::Tcp, vec![Text::new("127.0.0.1")], port));
+    // All is done by turns.
+    say(LaneTalk::Count { kind: LaneKind::Tcp, lanes: 8 });
+    while both.responder.lane_count() < 9 {
+        thread::yield_now();
+    }
+    private.accept().unwrap_err();
+}
