@@ -49,7 +49,7 @@ fn a_run_that_is_killed_leaves_no_copy_and_the_next_goes_on() {
     for [from, to] in WAYS {
         let lab = Lab::new();
         lab.write("src", &new);
-        let disk = SmallDisk::at(lab.path("small"), 100 * MIB);
+        let disk = SmallDisk::at(lab.path("small"), 180 * MIB);
         lab.write("small/dst", &old);
         let free = || rustix::fs::statvfs(lab.path("small")).unwrap().f_bfree;
         let before = free();
