@@ -14,6 +14,18 @@ use crate::lab::{self, Lab, content};
 use crate::support::loop_device::LoopDevice;
 use crate::support::rng::Rng;
 
+/// What may be written to after all, and what is another target than it seems.
+#[path = "images_allowed.rs"]
+mod allowed;
+
+/// Disks that fail, and success that is not told before it is there.
+#[path = "images_failing.rs"]
+mod failing;
+
+/// What is said, and how much is written.
+#[path = "images_told.rs"]
+mod told;
+
 const MIB: usize = 1 << 20;
 
 /// A loop device over a file of the lab.

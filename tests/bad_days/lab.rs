@@ -262,6 +262,11 @@ impl Running {
         rustix::process::kill_process(Pid::from_child(&self.child), signal).ok();
     }
 
+    /// Its number as a process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()

@@ -13,9 +13,21 @@ use super::loop_device::LoopDevice;
 use super::sshd::Sshd;
 use super::{Hosts, LANESYNC, RUNS_IT_HERE, check, noise};
 
+/// What stays of a run, and what does not.
+#[path = "blocks_left.rs"]
+mod left;
+
+/// What is cut off and gone on with.
+#[path = "blocks_resumed.rs"]
+mod resumed;
+
 /// Content that lies elsewhere.
 #[path = "blocks_shifted.rs"]
 mod shifted;
+
+/// Names, and what is said.
+#[path = "blocks_told.rs"]
+mod told;
 
 const MIB: usize = 1 << 20;
 

@@ -18,6 +18,7 @@ use crate::endpoint::remote::session::{self, Session};
 mod there;
 
 mod deltas;
+mod lies;
 mod marks;
 mod shifted;
 
