@@ -64,6 +64,15 @@ fn allocated(path: &Path) -> u64 {
     fs::metadata(path).unwrap().blocks() * 512
 }
 
+/// Makes a node of a device in the lab.
+fn mknod(lab: &Lab, node: &str, device: &Device) {
+    let number = fs::metadata(device.path()).unwrap().rdev();
+    let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+    let mut command = Command::new("mknod");
+    command.arg(lab.path(node)).args(["b", &major.to_string(), &minor.to_string()]);
+    lab::succeed(&mut command);
+}
+
 /// It is refused for this reason, and before anything is written.
 #[track_caller]
 fn refused(lab: &Lab, line: &str, device: &Device, why: &str) {
@@ -169,23 +178,13 @@ fn a_device_that_is_in_use_is_refused_and_the_run_goes_on() {
     lab.file("src/device", content(1, 4 * MIB));
     lab.file("src/other", "other");
     lab.dir("dst");
-    let node = fs::metadata(device.path()).unwrap().rdev();
-    let (major, minor) = (rustix::fs::major(node), rustix::fs::minor(node));
-    let node = lab.path("dst/device");
-    let mknod = |command: &mut Command| {
-        lab::succeed(command.arg(&node).args(["b", &major.to_string(), &minor.to_string()]));
-    };
-    mknod(&mut Command::new("mknod"));
+    mknod(&lab, "dst/device", &device);
     let point = lab.dir("mount");
     lab::succeed(Command::new("mount").arg(device.path()).arg(&point));
     let done = lab.lanesync("-a --write-devices src/ dst/").go();
     lab::succeed(Command::new("umount").arg(&point));
-    done.expect(23).complains(&[
-        "dst/device",
-        "is mounted at",
-        "--allow=mounted",
-        "lanesync blocks",
-    ]);
+    let why = ["dst/device", "is mounted at", "--allow=mounted", "lanesync blocks"];
+    done.expect(23).complains(&why);
     assert_eq!(fs::read(lab.path("dst/other")).unwrap(), b"other");
     lab::succeed(Command::new("e2fsck").args(["-fn", device.path()]));
     lab.lanesync("-a --write-devices src/ dst/").go().expect(0);
@@ -218,6 +217,24 @@ fn what_blocks_refuses_is_refused() {
     refused(&lab, &line, &read_only, "is read-only");
     lab.lanesync(&to).go().expect(0);
     assert!(device.read() == content(1, 4 * MIB));
+}
+
+#[test]
+fn a_source_that_grows_beyond_a_device_meanwhile_is_refused_and_the_run_goes_on() {
+    let lab = Lab::new();
+    let device = Device::new(&lab, "image", &content(2, 32 * MIB));
+    let source = lab.file("src/device", content(1, 32 * MIB));
+    lab.file("src/other", "other");
+    lab.dir("dst");
+    mknod(&lab, "dst/device", &device);
+    let before = device.written_bytes();
+    let mut run = lab.lanesync("-a --bwlimit=10m --write-devices src/ dst/").start();
+    run.until("something is written", || device.written_bytes() > before);
+    File::options().write(true).open(&source).unwrap().write_all_at(b"more", 32 << 20).unwrap();
+    let why = ["dst/device", "a device cannot be made longer"];
+    let done = run.wait().expect(23).complains(&why);
+    assert!(!done.stderr.contains("nothing was written"), "{done}");
+    assert_eq!(fs::read(lab.path("dst/other")).unwrap(), b"other");
 }
 
 #[test]

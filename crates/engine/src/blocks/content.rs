@@ -87,19 +87,30 @@ impl Content {
         ends::refuse_empty_device(path, true, target.bytes())?;
         ends::refuse_overlap(job, &self.0, &target)?;
         ends::refuse_to_write(path, Dangers::empty(), &target)?;
-        let (ours, room) = (self.0.bytes(), target.bytes());
-        if ours > room {
-            let (from, to) = (job.source.display(), path.display());
-            return Err(BlocksError::refused(format!(
-                "the source \"{from}\" has {ours} bytes and the target \"{to}\" {room}, and a device cannot be \
-                 made longer; nothing was written"
-            )));
-        }
+        self.refuse_short(job, &target, "; nothing was written")?;
         let opened = ends::open_again((path, open), Dangers::empty(), &target, Duration::ZERO)?;
         opened.forget_cached();
         opened.file().duplicate().map_err(|error| {
             fault_at(path, Side::Destination, Verb::Open, Cause::from(&error)).into()
         })
+    }
+
+    /// A device has to have room for all of the source.
+    fn refuse_short(
+        &self,
+        job: &BlocksJob,
+        target: &Image,
+        what_is_left: &str,
+    ) -> Result<(), BlocksError> {
+        let (ours, room) = (self.0.bytes(), target.bytes());
+        if target.device().is_none() || ours <= room {
+            return Ok(());
+        }
+        let (from, to) = (job.source.display(), job.target.display());
+        Err(BlocksError::refused(format!(
+            "the source \"{from}\" has {ours} bytes and the target \"{to}\" {room}, and a device cannot be \
+             made longer{what_is_left}"
+        )))
     }
 
     /// Brings all of it over, into a device or a file, which becomes as long. Workers of its own do that, which
@@ -112,6 +123,8 @@ impl Content {
         around: &Surroundings,
     ) -> Result<BlocksSummary, BlocksError> {
         let target = image_of(&job.target, target)?;
+        // It may have grown since the target was opened, and an earlier attempt may have written some of it.
+        self.refuse_short(job, &target, "")?;
         let (image_bytes, target_bytes) = (self.0.bytes(), target.bytes());
         let watch = Some(Arc::clone(watch));
         let (source, target) = (self.0, Some(target));
