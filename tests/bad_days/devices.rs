@@ -238,6 +238,29 @@ fn a_source_that_grows_beyond_a_device_meanwhile_is_refused_and_the_run_goes_on(
 }
 
 #[test]
+fn what_is_preallocated_has_no_holes() {
+    let lab = Lab::new();
+    let mut bytes = content(3, 6 * MIB);
+    bytes[MIB..4 * MIB].fill(0);
+    let device = Device::new(&lab, "image", &bytes);
+    let copy = lab.dir("dst").join(device.name());
+    let line = format!("-aI --preallocate --copy-devices {} dst/", device.path());
+    lab.lanesync(&line).go().expect(0);
+    assert!(fs::read(&copy).unwrap() == bytes);
+    assert!(allocated(&copy) >= 6 * MIB as u64);
+    let file = File::create(&copy).unwrap();
+    file.set_len(5 * MIB as u64).unwrap();
+    lab.lanesync(&format!("--inplace {line}")).go().expect(0);
+    assert!(fs::read(&copy).unwrap() == bytes);
+    assert!(allocated(&copy) >= 6 * MIB as u64);
+    let target = Device::new(&lab, "other", &content(4, 6 * MIB));
+    lab.lanesync(&format!("-aI --preallocate --write-devices image {}", target.path()))
+        .go()
+        .expect(0);
+    assert!(target.read() == bytes);
+}
+
+#[test]
 fn a_run_that_is_killed_or_stopped_is_finished_by_the_next_one() {
     let lab = Lab::new();
     let (new, old) = (content(1, 32 * MIB), content(2, 32 * MIB));

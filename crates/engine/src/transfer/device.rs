@@ -25,7 +25,7 @@ use crate::run::Run;
 use crate::task::Worker;
 use crate::transfer::old_file;
 use crate::transfer::opening::{UseOfSource, open_source};
-use crate::transfer::whole::{FileJob, Moved, Problem, Staged, Written, preallocate, problem};
+use crate::transfer::whole::{FileJob, Moved, Problem, Staged, Written, problem};
 
 /// Whether an entry is a device that is read as a file.
 pub(crate) fn is_read(run: &Run, entry: &Entry) -> bool {
@@ -91,7 +91,11 @@ pub(crate) fn bring(
     if let Some(text) = content.warning(&blocks.source) {
         run.say(entry.segment, Topic::Warning, || text.into_bytes());
     }
-    preallocate(run, entry, target)?;
+    if run.settings.write.preallocate && !is_written(entry) {
+        // A device has no holes that were to be kept.
+        let reserved = target.preallocate(entry.source.size);
+        reserved.map_err(|error| entry.target_fault(Verb::Preallocate, &error))?;
+    }
     let watch = Arc::new(Watch::of(job.gauge()));
     let brought = content.bring(&blocks, target, &watch, &run.part());
     run.progress.end_of_work(watch.passed_bytes());
