@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::process::Output;
 
+use super::blocks::SmallDisk;
 use super::loop_device::LoopDevice;
 use super::sshd::Sshd;
 use super::{Hosts, LANESYNC, RUNS_IT_HERE, check, noise};
@@ -133,5 +134,26 @@ fn a_file_is_written_to_a_device_of_another_host_or_refused_there() {
             let wanted = [&new[..], &old[new.len()..]].concat();
             assert!(fs::read(lab.hosts.path().join("two")).unwrap() == wanted, "{from} {to}");
         }
+    }
+}
+
+#[test]
+fn of_an_old_file_no_more_is_kept_than_the_new_one_has_place_for() {
+    for (at_source, at_target, over_ssh) in WAYS {
+        if at_source.is_empty() {
+            continue;
+        }
+        let lab = Lab::new(over_ssh);
+        let disk = SmallDisk::at(lab.hosts.path().join("small"), 12 * MIB);
+        let bytes = noise(2 * MIB, 1);
+        let source = LoopDevice::over(&lab.write("one", &bytes), &[]);
+        let copy = lab.write("small/copy", &noise(8 * MIB, 1));
+        let from = format!("{at_source}{}", source.path);
+        let [_, matched, sent] =
+            lab.bring(&["--copy-devices", &from, &format!("{at_target}{copy}")]);
+        assert!(fs::read(&copy).unwrap() == bytes, "{from}");
+        assert_eq!(matched, 2 * MIB as u64);
+        assert!(sent < 200_000, "{sent}");
+        drop(disk);
     }
 }

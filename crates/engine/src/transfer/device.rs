@@ -131,6 +131,8 @@ fn begin_with_old(worker: &mut Worker<'_>, entry: &Entry, target: &File) -> Resu
     }
     let size = old.metadata().map(|now| now.size);
     let size = size.map_err(|error| entry.target_fault(Verb::LookAt, &error))?;
+    // What has no place in the new file may be more than there is room for.
+    let size = size.min(entry.source.size);
     let mut go_on = |_| run.ending.go_on();
     match copier.copy_range(&old, target, 0..size, Sparse::KeepHoles, &mut go_on) {
         Ok(_) => Ok(()),
