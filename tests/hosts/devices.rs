@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::process::Output;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::blocks::SmallDisk;
 use super::loop_device::LoopDevice;
@@ -155,5 +156,42 @@ fn of_an_old_file_no_more_is_kept_than_the_new_one_has_place_for() {
         assert_eq!(matched, 2 * MIB as u64);
         assert!(sent < 200_000, "{sent}");
         drop(disk);
+    }
+}
+
+#[test]
+fn a_device_that_changes_all_the_time_is_not_begun_anew() {
+    const RUNS_AT_MOST: usize = 30;
+
+    for (at_source, at_target, over_ssh) in WAYS {
+        if at_source.is_empty() {
+            continue;
+        }
+        let lab = Lab::new(over_ssh);
+        let source = LoopDevice::over(&lab.write("one", &noise(8 * MIB, 1)), &[]);
+        let (from, to) = (format!("{at_source}{}", source.path), format!("{at_target}copy"));
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let (device, is_over) = (&source.path, &is_over);
+                scope.spawn(move || {
+                    let device = File::options().write(true).open(device).unwrap();
+                    for round in 0_u64.. {
+                        if is_over.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        device.write_all_at(&round.to_le_bytes(), writer * (2 << 20)).unwrap();
+                    }
+                });
+            }
+            // It may have held still for just as long as it takes.
+            let mut runs =
+                (0..RUNS_AT_MOST).map(|_| lab.run(&["-I", "--copy-devices", &from, &to]));
+            let failed = runs.find(|output| !output.status.success());
+            is_over.store(true, Ordering::Relaxed);
+            let failed = failed.expect("it held still each time");
+            check(&failed, 23, "source: read");
+            assert!(!String::from_utf8_lossy(&failed.stderr).contains("three times"), "{failed:?}");
+        });
     }
 }

@@ -186,9 +186,10 @@ fn problem_of(run: &Run, entry: &Entry, error: BlocksError) -> Problem {
             };
             entry.target_fault(Verb::Write, Cause::Refused(sentence.into())).into()
         }
+        // A device that somebody writes to is no other at the next attempt, and it may be long.
         BlocksError::Fault(Fault {
             side: Side::Source, cause: Cause::ChangedDuringCopy, ..
-        }) => Problem::Changed,
+        }) if !is_read(run, entry) => Problem::Changed,
         BlocksError::Fault(fault) => fault.into(),
         // The end of the session, or of the run, ends the work on it.
         BlocksError::SourceLost(_) => Problem::Stopped,
