@@ -73,11 +73,13 @@ fn mknod(lab: &Lab, node: &str, device: &Device) {
     lab::succeed(&mut command);
 }
 
-/// It is refused for this reason, and before anything is written.
+/// It is refused for this reason, and before anything is written; a dry run says so, too.
 #[track_caller]
 fn refused(lab: &Lab, line: &str, device: &Device, why: &str) {
     let (before, written) = (device.read(), device.written_bytes());
-    lab.lanesync(line).go().expect(23).complains(&["destination: write", why]);
+    for line in [&format!("-n {line}"), line] {
+        lab.lanesync(line).go().expect(23).complains(&["destination: write", why]);
+    }
     assert!(device.read() == before, "{line}: it was written to");
     assert_eq!(device.written_bytes(), written, "{line}");
 }
@@ -181,10 +183,15 @@ fn a_device_that_is_in_use_is_refused_and_the_run_goes_on() {
     mknod(&lab, "dst/device", &device);
     let point = lab.dir("mount");
     lab::succeed(Command::new("mount").arg(device.path()).arg(&point));
+    let dry = lab.lanesync("-an --write-devices src/ dst/").go();
+    let is_dry = !lab.path("dst/other").exists();
     let done = lab.lanesync("-a --write-devices src/ dst/").go();
     lab::succeed(Command::new("umount").arg(&point));
-    let why = ["dst/device", "is mounted at", "--allow=mounted", "lanesync blocks"];
-    done.expect(23).complains(&why);
+    assert!(is_dry, "{dry}");
+    for done in [dry, done] {
+        let why = ["dst/device", "is mounted at", "--allow=mounted", "lanesync blocks"];
+        done.expect(23).complains(&why);
+    }
     assert_eq!(fs::read(lab.path("dst/other")).unwrap(), b"other");
     lab::succeed(Command::new("e2fsck").args(["-fn", device.path()]));
     lab.lanesync("-a --write-devices src/ dst/").go().expect(0);

@@ -123,6 +123,7 @@ fn a_file_is_written_to_a_device_of_another_host_or_refused_there() {
         {
             let _upper = LoopDevice::over(&target.path, &[]);
             check(&lab.run(&words), 23, "is used by loop");
+            check(&lab.run(&[&["-n"], &words[..]].concat()), 23, "is used by loop");
         }
         lab.write("src", &noise(4 * MIB + 1, 3));
         check(&lab.run(&words), 23, "nothing was written");

@@ -82,17 +82,36 @@ impl Content {
     ) -> Result<File, BlocksError> {
         let path = &job.target;
         let open = |access| open(access).and_then(Image::of);
+        let target = self.look_at_device(job, open)?;
+        let opened = ends::open_again((path, open), Dangers::empty(), &target, Duration::ZERO)?;
+        opened.forget_cached();
+        opened.file().duplicate().map_err(|error| {
+            fault_at(path, Side::Destination, Verb::Open, Cause::from(&error)).into()
+        })
+    }
+
+    /// Makes sure that a device may be written, as far as that shows when it is only read.
+    pub(crate) fn check_device(
+        &self,
+        job: &BlocksJob,
+        open: impl Fn(Access) -> io::Result<File>,
+    ) -> Result<(), BlocksError> {
+        self.look_at_device(job, |access| open(access).and_then(Image::of)).map(drop)
+    }
+
+    fn look_at_device(
+        &self,
+        job: &BlocksJob,
+        open: impl Fn(Access) -> io::Result<Image>,
+    ) -> Result<Image, BlocksError> {
+        let path = &job.target;
         let target = open(Access::Read)
             .map_err(|error| fault_at(path, Side::Destination, Verb::Open, Cause::from(&error)))?;
         ends::refuse_empty_device(path, true, target.bytes())?;
         ends::refuse_overlap(job, &self.0, &target)?;
         ends::refuse_to_write(path, Dangers::empty(), &target)?;
         self.refuse_short(job, &target, "; nothing was written")?;
-        let opened = ends::open_again((path, open), Dangers::empty(), &target, Duration::ZERO)?;
-        opened.forget_cached();
-        opened.file().duplicate().map_err(|error| {
-            fault_at(path, Side::Destination, Verb::Open, Cause::from(&error)).into()
-        })
+        Ok(target)
     }
 
     /// A device has to have room for all of the source.

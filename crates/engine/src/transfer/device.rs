@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use fs::copy::CopyError;
 use fs::image::Access;
-use fs::{Copied, File, Sparse};
+use fs::{AccessTime, Copied, File, Sparse};
 use model::blocks::{BlocksJob, BlocksSettings, BlocksSummary, Digest, Sizes, Zeros};
-use model::settings::{Append, Deltas};
+use model::settings::{Append, Deltas, Staging};
 use model::{Cause, Fault, Kind, Side, Topic, Verb};
 
 use crate::blocks::BlocksError;
@@ -23,9 +23,9 @@ use crate::endpoint::SourceFile;
 use crate::entries::Entry;
 use crate::run::Run;
 use crate::task::Worker;
-use crate::transfer::old_file;
 use crate::transfer::opening::{UseOfSource, open_source};
-use crate::transfer::whole::{FileJob, Moved, Problem, Staged, Written, problem};
+use crate::transfer::whole::{FileJob, Moved, Problem, Staged, Written, problem, target_dir};
+use crate::transfer::{in_place, old_file};
 
 /// Whether an entry is a device that is read as a file.
 pub(crate) fn is_read(run: &Run, entry: &Entry) -> bool {
@@ -76,6 +76,35 @@ pub(crate) fn open_target(
         content.check_target(&job, &file).map(|()| file)
     };
     opened.map_err(|error| problem_of(run, entry, error))
+}
+
+/// Looks in a dry run whether a run would refuse the target.
+pub(crate) fn check_target(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<(), Problem> {
+    let run = worker.run;
+    let is_in_place = run.settings.write.staging == Staging::InPlace;
+    let is_asked = is_written(&job.entry)
+        || (is_read(run, &job.entry) && is_in_place && job.entry.existing.is_some());
+    if !is_asked {
+        return Ok(());
+    }
+    let use_of = in_place::use_of_source(run, &job.entry);
+    let source = open_source(run, &mut worker.scratch.totals, job, use_of)?;
+    let entry = &job.entry;
+    if !is_end(run, entry, &source)? {
+        return Ok(());
+    }
+    let dir = target_dir(entry)?;
+    let open = |_| dir.open_file(entry.target_name(), AccessTime::Keep);
+    let blocks = job_of(run, entry);
+    let content = content_of(&blocks, entry, &source)?;
+    let checked = if is_written(entry) {
+        content.check_device(&blocks, open)
+    } else {
+        let file = open(Access::Read);
+        let file = file.map_err(|error| entry.target_fault(Verb::Open, &error))?;
+        content.check_target(&blocks, &file)
+    };
+    checked.map_err(|error| problem_of(run, entry, error))
 }
 
 /// Brings all content into what is open.
