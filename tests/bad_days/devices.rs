@@ -268,6 +268,28 @@ fn what_is_preallocated_has_no_holes() {
 }
 
 #[test]
+fn a_device_without_bytes_becomes_an_empty_file_and_is_not_written() {
+    let lab = Lab::new();
+    let empty = Device::new(&lab, "image", &[]);
+    let copy = lab.dir("dst").join(empty.name());
+    let line = format!("-aI --copy-devices {} dst/", empty.path());
+    for before in [None, Some(content(1, MIB))] {
+        if let Some(bytes) = before {
+            fs::write(&copy, bytes).unwrap();
+        }
+        lab.lanesync(&format!("-n {line}")).go().expect(0);
+        lab.lanesync(&line).go().expect(0);
+        assert_eq!(fs::read(&copy).unwrap(), b"");
+    }
+    let target = Device::new(&lab, "other", &content(2, MIB));
+    let line = format!("-aI --copy-devices --write-devices {} {}", empty.path(), target.path());
+    lab.lanesync(&line).go().expect(0);
+    assert!(target.read() == content(2, MIB));
+    lab.file("src", "new");
+    refused(&lab, &format!("-a --write-devices src {}", empty.path()), &empty, "has no bytes");
+}
+
+#[test]
 fn a_run_that_is_killed_or_stopped_is_finished_by_the_next_one() {
     let lab = Lab::new();
     let (new, old) = (content(1, 32 * MIB), content(2, 32 * MIB));

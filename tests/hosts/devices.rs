@@ -161,6 +161,18 @@ fn of_an_old_file_no_more_is_kept_than_the_new_one_has_place_for() {
 }
 
 #[test]
+fn a_device_without_bytes_of_another_host_becomes_an_empty_file() {
+    for (at_source, at_target, over_ssh) in WAYS {
+        let lab = Lab::new(over_ssh);
+        let source = LoopDevice::over(&lab.write("one", &[]), &[]);
+        let copy = lab.write("copy", &noise(MIB, 1));
+        let (from, to) = (format!("{at_source}{}", source.path), format!("{at_target}{copy}"));
+        lab.bring(&["--copy-devices", &from, &to]);
+        assert_eq!(fs::read(&copy).unwrap(), b"", "{from} {to}");
+    }
+}
+
+#[test]
 fn a_device_that_changes_all_the_time_is_not_begun_anew() {
     const RUNS_AT_MOST: usize = 30;
 

@@ -52,12 +52,9 @@ pub(crate) struct Content(Source);
 
 impl Content {
     /// Takes what is open, of so many bytes.
-    ///
-    /// Fails for a device that has no bytes.
     pub(crate) fn of(path: &Path, file: &SourceFile, bytes: u64) -> Result<Self, BlocksError> {
         let failed = |error| fault_at(path, Side::Source, Verb::LookAt, Cause::from(&error));
         let source = Source::of(file, bytes).map_err(failed)?;
-        ends::refuse_empty_device(path, source.is_device(), source.bytes())?;
         source.forget_cached();
         Ok(Self(source))
     }
