@@ -21,7 +21,7 @@ use crate::blocks::BlocksError;
 use crate::blocks::content::{Content, Watch};
 use crate::endpoint::SourceFile;
 use crate::entries::Entry;
-use crate::run::Run;
+use crate::run::{Run, Stop};
 use crate::task::Worker;
 use crate::transfer::opening::{UseOfSource, open_source};
 use crate::transfer::whole::{FileJob, Moved, Problem, Staged, Written, problem, target_dir};
@@ -227,8 +227,8 @@ fn problem_of(run: &Run, entry: &Entry, error: BlocksError) -> Problem {
             entry.target_fault(Verb::Write, Cause::Refused("it was stopped".into())).into()
         }
         BlocksError::Internal(what) => {
-            let cause = format!("a bug of lanesync: {what}");
-            entry.target_fault(Verb::Write, Cause::Refused(cause.into())).into()
+            run.ending.begin(Stop::Internal(what.into()));
+            Problem::Stopped
         }
     }
 }
