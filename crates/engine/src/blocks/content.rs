@@ -6,13 +6,13 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fs::File;
 use fs::image::{Access, Image};
 use model::blocks::{BlocksJob, BlocksSummary, Dangers};
 use model::{Cause, FileGauge, Side, Verb};
+use parking_lot::Mutex;
 
 use super::ends::{self, Ends};
 use super::source::Source;
@@ -25,7 +25,14 @@ use crate::run::Surroundings;
 pub(crate) struct Watch {
     /// What is told of it where somebody listens.
     pub(crate) gauge: Option<Arc<FileGauge>>,
-    passed_bytes: AtomicU64,
+    progress: Mutex<Progress>,
+}
+
+/// How far all workers are.
+#[derive(Debug, Default)]
+struct Progress {
+    passed_bytes: u64,
+    changed_bytes: u64,
 }
 
 impl Watch {
@@ -33,16 +40,20 @@ impl Watch {
         Self { gauge, ..Self::default() }
     }
 
-    pub(super) fn pass(&self, bytes: u64) {
-        self.passed_bytes.fetch_add(bytes, Ordering::Relaxed);
+    /// Nothing is left to be done of so many bytes; what was changed so far in all is asked for then.
+    pub(super) fn pass(&self, bytes: u64, changed_bytes: impl FnOnce() -> u64) {
+        let mut progress = self.progress.lock();
+        progress.passed_bytes += bytes;
+        let before = std::mem::replace(&mut progress.changed_bytes, changed_bytes());
         if let Some(gauge) = &self.gauge {
-            gauge.add(bytes);
+            gauge.add(progress.changed_bytes - before);
+            gauge.keep(progress.passed_bytes.saturating_sub(progress.changed_bytes));
         }
     }
 
     /// How much was shown as done.
     pub(crate) fn passed_bytes(&self) -> u64 {
-        self.passed_bytes.load(Ordering::Relaxed)
+        self.progress.lock().passed_bytes
     }
 }
 
