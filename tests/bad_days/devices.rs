@@ -245,6 +245,35 @@ fn a_source_that_grows_beyond_a_device_meanwhile_is_refused_and_the_run_goes_on(
 }
 
 #[test]
+fn what_an_interrupted_run_of_blocks_verified_is_not_believed_afterwards() {
+    let lab = Lab::new();
+    let bytes = content(1, 48 * MIB);
+    lab.file("src", &bytes);
+    let device = Device::new(&lab, "image", &content(2, bytes.len()));
+    let number_of = fs::metadata(device.path()).unwrap().rdev();
+    let (major, minor) = (rustix::fs::major(number_of), rustix::fs::minor(number_of));
+    let state = lab.path("home/.local/state/lanesync");
+    let mark = state.join(format!("device-{major}-{minor}.incomplete"));
+    let mut run = lab.lanesync(&format!("blocks --bwlimit=10m src {}", device.path())).start();
+    run.until("units are noted", || mark.metadata().is_ok_and(|mark| mark.len() > 300));
+    run.signal(Signal::KILL);
+    assert_eq!(run.wait().code, -9);
+    let mut other = device.read();
+    other[3 * MIB + 77] = !other[3 * MIB + 77];
+    lab.file("other", &other);
+    let line = format!("-aI --write-devices other {}", device.path());
+    lab.lanesync(&format!("-n {line}")).go().expect(0);
+    let told = fs::read(&mark).unwrap();
+    assert!(fs::read(&mark).unwrap() == told, "a dry run writes nothing");
+    lab.lanesync(&line).go().expect(0);
+    assert!(device.read() == other);
+    assert!(fs::read(&mark).unwrap().len() < told.len(), "it tells of units still");
+    let done = lab.lanesync(&format!("blocks --resume --json src {}", device.path())).go();
+    assert_eq!(number(&done.expect(0), "resumed_bytes"), 0);
+    assert!(device.read() == bytes && !mark.exists());
+}
+
+#[test]
 fn what_is_preallocated_has_no_holes() {
     let lab = Lab::new();
     let mut bytes = content(3, 6 * MIB);

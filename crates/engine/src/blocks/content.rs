@@ -1,7 +1,8 @@
 //! The content of a file of a job on a tree, brought over as an image is, where one end is a block device.
 //!
 //! Both ends are open already, by their names below the roots of that job; the paths of a [`BlocksJob`] are
-//! only told. No mark is kept: such a job compares all of both ends whenever it is run.
+//! only told. No mark is kept: such a job compares all of both ends whenever it is run. What the mark of an
+//! earlier job on images tells of a device is made void.
 
 use std::io;
 use std::path::Path;
@@ -15,6 +16,7 @@ use model::{Cause, FileGauge, Side, Verb};
 use parking_lot::Mutex;
 
 use super::ends::{self, Ends};
+use super::journal;
 use super::source::Source;
 use super::{BlocksError, Work, bring_all, fault_at, internal};
 use crate::endpoint::SourceFile;
@@ -93,6 +95,7 @@ impl Content {
         let target = self.look_at_device(job, open)?;
         let opened = ends::open_again((path, open), Dangers::empty(), &target, Duration::ZERO)?;
         opened.forget_cached();
+        journal::make_void(job, &opened)?;
         opened.file().duplicate().map_err(|error| {
             fault_at(path, Side::Destination, Verb::Open, Cause::from(&error)).into()
         })

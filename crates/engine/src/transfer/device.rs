@@ -186,6 +186,7 @@ fn job_of(run: &Run, entry: &Entry) -> BlocksJob {
         zeros: if write.preallocate { Zeros::Written } else { Zeros::GivenBack },
         // Nobody is told of it.
         digest: Digest::Never,
+        state_dir: write.state_dir.clone(),
         ..BlocksSettings::default()
     };
     BlocksJob {
