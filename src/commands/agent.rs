@@ -156,6 +156,7 @@ fn run_destination(session: &Arc<Session>, work: &[u8], umask: u32) -> Exit {
     let run = |mut work: Work, around: Around| {
         let around = surroundings(session, around, umask);
         look_up_owners(&mut work.job, &around);
+        work.job.settings.write.state_dir = cli::state_dir(&cli::Process { umask });
         let (ending, summary) = match (look_up_paths(&mut work), session.greeted()) {
             (Ok(()), Ok(hello)) => {
                 let asked = Asked::find(session, Task::ServeSource, &around);

@@ -19,15 +19,16 @@ use super::again::{self, Ready, Work};
 use super::far::{Far, FarJob, FarTree};
 use super::pace::{Limit, Timetable, unlimited};
 use super::stops::{Now, Stops};
-use crate::cli::{Invocation, Refusal, Remote};
+use crate::cli::{self, Invocation, Refusal, Remote};
 use crate::exit_code::{Ending, Exit};
 
 /// Runs it to its end; `umask` is what the process was started with and has cleared.
 pub(crate) fn run(invocation: Invocation, umask: u32) -> Exit {
-    let Invocation { job, remote, bwlimit, rules, mut report, log_file, warnings } = invocation;
+    let Invocation { mut job, remote, bwlimit, rules, mut report, log_file, warnings } = invocation;
     for warning in &warnings {
         warn(warning);
     }
+    job.settings.write.state_dir = cli::state_dir(&cli::Process { umask });
     let cancel = Cancel::new();
     let rules = Arc::new(rules);
     let list = remote.as_ref().and_then(|remote| remote.list.clone());

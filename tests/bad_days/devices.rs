@@ -64,11 +64,22 @@ fn allocated(path: &Path) -> u64 {
     fs::metadata(path).unwrap().blocks() * 512
 }
 
-/// It is refused for this reason, and before anything is written.
+/// Makes a node of a device in the lab.
+fn mknod(lab: &Lab, node: &str, device: &Device) {
+    let number = fs::metadata(device.path()).unwrap().rdev();
+    let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+    let mut command = Command::new("mknod");
+    command.arg(lab.path(node)).args(["b", &major.to_string(), &minor.to_string()]);
+    lab::succeed(&mut command);
+}
+
+/// It is refused for this reason, and before anything is written; a dry run says so, too.
 #[track_caller]
 fn refused(lab: &Lab, line: &str, device: &Device, why: &str) {
     let (before, written) = (device.read(), device.written_bytes());
-    lab.lanesync(line).go().expect(23).complains(&["destination: write", why]);
+    for line in [&format!("-n {line}"), line] {
+        lab.lanesync(line).go().expect(23).complains(&["destination: write", why]);
+    }
     assert!(device.read() == before, "{line}: it was written to");
     assert_eq!(device.written_bytes(), written, "{line}");
 }
@@ -169,23 +180,18 @@ fn a_device_that_is_in_use_is_refused_and_the_run_goes_on() {
     lab.file("src/device", content(1, 4 * MIB));
     lab.file("src/other", "other");
     lab.dir("dst");
-    let node = fs::metadata(device.path()).unwrap().rdev();
-    let (major, minor) = (rustix::fs::major(node), rustix::fs::minor(node));
-    let node = lab.path("dst/device");
-    let mknod = |command: &mut Command| {
-        lab::succeed(command.arg(&node).args(["b", &major.to_string(), &minor.to_string()]));
-    };
-    mknod(&mut Command::new("mknod"));
+    mknod(&lab, "dst/device", &device);
     let point = lab.dir("mount");
     lab::succeed(Command::new("mount").arg(device.path()).arg(&point));
+    let dry = lab.lanesync("-an --write-devices src/ dst/").go();
+    let is_dry = !lab.path("dst/other").exists();
     let done = lab.lanesync("-a --write-devices src/ dst/").go();
     lab::succeed(Command::new("umount").arg(&point));
-    done.expect(23).complains(&[
-        "dst/device",
-        "is mounted at",
-        "--allow=mounted",
-        "lanesync blocks",
-    ]);
+    assert!(is_dry, "{dry}");
+    for done in [dry, done] {
+        let why = ["dst/device", "is mounted at", "--allow=mounted", "lanesync blocks"];
+        done.expect(23).complains(&why);
+    }
     assert_eq!(fs::read(lab.path("dst/other")).unwrap(), b"other");
     lab::succeed(Command::new("e2fsck").args(["-fn", device.path()]));
     lab.lanesync("-a --write-devices src/ dst/").go().expect(0);
@@ -218,6 +224,98 @@ fn what_blocks_refuses_is_refused() {
     refused(&lab, &line, &read_only, "is read-only");
     lab.lanesync(&to).go().expect(0);
     assert!(device.read() == content(1, 4 * MIB));
+}
+
+#[test]
+fn a_source_that_grows_beyond_a_device_meanwhile_is_refused_and_the_run_goes_on() {
+    let lab = Lab::new();
+    let device = Device::new(&lab, "image", &content(2, 32 * MIB));
+    let source = lab.file("src/device", content(1, 32 * MIB));
+    lab.file("src/other", "other");
+    lab.dir("dst");
+    mknod(&lab, "dst/device", &device);
+    let before = device.written_bytes();
+    let mut run = lab.lanesync("-a --bwlimit=10m --write-devices src/ dst/").start();
+    run.until("something is written", || device.written_bytes() > before);
+    File::options().write(true).open(&source).unwrap().write_all_at(b"more", 32 << 20).unwrap();
+    let why = ["dst/device", "a device cannot be made longer"];
+    let done = run.wait().expect(23).complains(&why);
+    assert!(!done.stderr.contains("nothing was written"), "{done}");
+    assert_eq!(fs::read(lab.path("dst/other")).unwrap(), b"other");
+}
+
+#[test]
+fn what_an_interrupted_run_of_blocks_verified_is_not_believed_afterwards() {
+    let lab = Lab::new();
+    let bytes = content(1, 48 * MIB);
+    lab.file("src", &bytes);
+    let device = Device::new(&lab, "image", &content(2, bytes.len()));
+    let number_of = fs::metadata(device.path()).unwrap().rdev();
+    let (major, minor) = (rustix::fs::major(number_of), rustix::fs::minor(number_of));
+    let state = lab.path("home/.local/state/lanesync");
+    let mark = state.join(format!("device-{major}-{minor}.incomplete"));
+    let mut run = lab.lanesync(&format!("blocks --bwlimit=10m src {}", device.path())).start();
+    run.until("units are noted", || mark.metadata().is_ok_and(|mark| mark.len() > 300));
+    run.signal(Signal::KILL);
+    assert_eq!(run.wait().code, -9);
+    let mut other = device.read();
+    other[3 * MIB + 77] = !other[3 * MIB + 77];
+    lab.file("other", &other);
+    let line = format!("-aI --write-devices other {}", device.path());
+    lab.lanesync(&format!("-n {line}")).go().expect(0);
+    let told = fs::read(&mark).unwrap();
+    assert!(fs::read(&mark).unwrap() == told, "a dry run writes nothing");
+    lab.lanesync(&line).go().expect(0);
+    assert!(device.read() == other);
+    assert!(fs::read(&mark).unwrap().len() < told.len(), "it tells of units still");
+    let done = lab.lanesync(&format!("blocks --resume --json src {}", device.path())).go();
+    assert_eq!(number(&done.expect(0), "resumed_bytes"), 0);
+    assert!(device.read() == bytes && !mark.exists());
+}
+
+#[test]
+fn what_is_preallocated_has_no_holes() {
+    let lab = Lab::new();
+    let mut bytes = content(3, 6 * MIB);
+    bytes[MIB..4 * MIB].fill(0);
+    let device = Device::new(&lab, "image", &bytes);
+    let copy = lab.dir("dst").join(device.name());
+    let line = format!("-aI --preallocate --copy-devices {} dst/", device.path());
+    lab.lanesync(&line).go().expect(0);
+    assert!(fs::read(&copy).unwrap() == bytes);
+    assert!(allocated(&copy) >= 6 * MIB as u64);
+    let file = File::create(&copy).unwrap();
+    file.set_len(5 * MIB as u64).unwrap();
+    lab.lanesync(&format!("--inplace {line}")).go().expect(0);
+    assert!(fs::read(&copy).unwrap() == bytes);
+    assert!(allocated(&copy) >= 6 * MIB as u64);
+    let target = Device::new(&lab, "other", &content(4, 6 * MIB));
+    lab.lanesync(&format!("-aI --preallocate --write-devices image {}", target.path()))
+        .go()
+        .expect(0);
+    assert!(target.read() == bytes);
+}
+
+#[test]
+fn a_device_without_bytes_becomes_an_empty_file_and_is_not_written() {
+    let lab = Lab::new();
+    let empty = Device::new(&lab, "image", &[]);
+    let copy = lab.dir("dst").join(empty.name());
+    let line = format!("-aI --copy-devices {} dst/", empty.path());
+    for before in [None, Some(content(1, MIB))] {
+        if let Some(bytes) = before {
+            fs::write(&copy, bytes).unwrap();
+        }
+        lab.lanesync(&format!("-n {line}")).go().expect(0);
+        lab.lanesync(&line).go().expect(0);
+        assert_eq!(fs::read(&copy).unwrap(), b"");
+    }
+    let target = Device::new(&lab, "other", &content(2, MIB));
+    let line = format!("-aI --copy-devices --write-devices {} {}", empty.path(), target.path());
+    lab.lanesync(&line).go().expect(0);
+    assert!(target.read() == content(2, MIB));
+    lab.file("src", "new");
+    refused(&lab, &format!("-a --write-devices src {}", empty.path()), &empty, "has no bytes");
 }
 
 #[test]

@@ -302,10 +302,10 @@ fn a_source_that_changes_meanwhile_is_told() {
 }
 
 /// What can hold no more than this.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn at(path: PathBuf, bytes: usize) -> Self {
+    pub(crate) fn at(path: PathBuf, bytes: usize) -> Self {
         fs::create_dir(&path).unwrap();
         let size = format!("-osize={bytes}");
         let mounted =

@@ -3,7 +3,9 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::process::Output;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::blocks::SmallDisk;
 use super::loop_device::LoopDevice;
 use super::sshd::Sshd;
 use super::{Hosts, LANESYNC, RUNS_IT_HERE, check, noise};
@@ -121,6 +123,7 @@ fn a_file_is_written_to_a_device_of_another_host_or_refused_there() {
         {
             let _upper = LoopDevice::over(&target.path, &[]);
             check(&lab.run(&words), 23, "is used by loop");
+            check(&lab.run(&[&["-n"], &words[..]].concat()), 23, "is used by loop");
         }
         lab.write("src", &noise(4 * MIB + 1, 3));
         check(&lab.run(&words), 23, "nothing was written");
@@ -133,5 +136,75 @@ fn a_file_is_written_to_a_device_of_another_host_or_refused_there() {
             let wanted = [&new[..], &old[new.len()..]].concat();
             assert!(fs::read(lab.hosts.path().join("two")).unwrap() == wanted, "{from} {to}");
         }
+    }
+}
+
+#[test]
+fn of_an_old_file_no_more_is_kept_than_the_new_one_has_place_for() {
+    for (at_source, at_target, over_ssh) in WAYS {
+        if at_source.is_empty() {
+            continue;
+        }
+        let lab = Lab::new(over_ssh);
+        let disk = SmallDisk::at(lab.hosts.path().join("small"), 12 * MIB);
+        let bytes = noise(2 * MIB, 1);
+        let source = LoopDevice::over(&lab.write("one", &bytes), &[]);
+        let copy = lab.write("small/copy", &noise(8 * MIB, 1));
+        let from = format!("{at_source}{}", source.path);
+        let [_, matched, sent] =
+            lab.bring(&["--copy-devices", &from, &format!("{at_target}{copy}")]);
+        assert!(fs::read(&copy).unwrap() == bytes, "{from}");
+        assert_eq!(matched, 2 * MIB as u64);
+        assert!(sent < 200_000, "{sent}");
+        drop(disk);
+    }
+}
+
+#[test]
+fn a_device_without_bytes_of_another_host_becomes_an_empty_file() {
+    for (at_source, at_target, over_ssh) in WAYS {
+        let lab = Lab::new(over_ssh);
+        let source = LoopDevice::over(&lab.write("one", &[]), &[]);
+        let copy = lab.write("copy", &noise(MIB, 1));
+        let (from, to) = (format!("{at_source}{}", source.path), format!("{at_target}{copy}"));
+        lab.bring(&["--copy-devices", &from, &to]);
+        assert_eq!(fs::read(&copy).unwrap(), b"", "{from} {to}");
+    }
+}
+
+#[test]
+fn a_device_that_changes_all_the_time_is_not_begun_anew() {
+    const RUNS_AT_MOST: usize = 30;
+
+    for (at_source, at_target, over_ssh) in WAYS {
+        if at_source.is_empty() {
+            continue;
+        }
+        let lab = Lab::new(over_ssh);
+        let source = LoopDevice::over(&lab.write("one", &noise(8 * MIB, 1)), &[]);
+        let (from, to) = (format!("{at_source}{}", source.path), format!("{at_target}copy"));
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let (device, is_over) = (&source.path, &is_over);
+                scope.spawn(move || {
+                    let device = File::options().write(true).open(device).unwrap();
+                    for round in 0_u64.. {
+                        if is_over.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        device.write_all_at(&round.to_le_bytes(), writer * (2 << 20)).unwrap();
+                    }
+                });
+            }
+            // It may have held still for just as long as it takes.
+            let mut runs =
+                (0..RUNS_AT_MOST).map(|_| lab.run(&["-I", "--copy-devices", &from, &to]));
+            let failed = runs.find(|output| !output.status.success());
+            is_over.store(true, Ordering::Relaxed);
+            let failed = failed.expect("it held still each time");
+            check(&failed, 23, "source: read");
+            assert!(!String::from_utf8_lossy(&failed.stderr).contains("three times"), "{failed:?}");
+        });
     }
 }

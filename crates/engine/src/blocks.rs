@@ -373,7 +373,9 @@ impl Work {
         let bytes = range.end - range.start;
         Gauges::add(&self.gauges.done_bytes, bytes);
         if let Some(watch) = &self.watch {
-            watch.pass(bytes);
+            let Counts { written, cleared, .. } = &self.counts;
+            let changed = || [written, cleared].map(|it| it.load(Ordering::Relaxed)).iter().sum();
+            watch.pass(bytes, changed);
         }
     }
 

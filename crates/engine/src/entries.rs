@@ -525,7 +525,7 @@ pub(crate) fn begin(worker: &mut Worker<'_>, entry: Entry, opened: Option<Source
         }
     };
     if run.settings.dry_run {
-        transfer::whole::pretend(worker, &entry, flags);
+        transfer::whole::pretend(worker, FileJob::new(entry, flags, opened));
         return Cost::Compare;
     }
     hard_links::leader_is_sent(run, &entry);

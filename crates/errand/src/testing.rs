@@ -287,6 +287,7 @@ impl Chance<'_> {
             verify: self.bool(),
             deltas: self.one(&[Deltas::Auto, Deltas::Always, Deltas::Never]),
             block_bytes: self.some(Self::number),
+            state_dir: None,
         }
     }
 

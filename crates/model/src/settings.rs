@@ -415,6 +415,9 @@ pub struct Write {
     pub deltas: Deltas,
     /// `-B`: length of the blocks by which an old file is compared with the new one, bytes.
     pub block_bytes: Option<u64>,
+    /// Where it is noted of a device that an image in it is incomplete. Each host has its own.
+    #[borsh(skip)]
+    pub state_dir: Option<PathBuf>,
 }
 
 /// Whether of a changed file only that is sent which an old one at the destination does not have. It

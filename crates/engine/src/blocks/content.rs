@@ -1,20 +1,22 @@
 //! The content of a file of a job on a tree, brought over as an image is, where one end is a block device.
 //!
 //! Both ends are open already, by their names below the roots of that job; the paths of a [`BlocksJob`] are
-//! only told. No mark is kept: such a job compares all of both ends whenever it is run.
+//! only told. No mark is kept: such a job compares all of both ends whenever it is run. What the mark of an
+//! earlier job on images tells of a device is made void.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fs::File;
 use fs::image::{Access, Image};
 use model::blocks::{BlocksJob, BlocksSummary, Dangers};
 use model::{Cause, FileGauge, Side, Verb};
+use parking_lot::Mutex;
 
 use super::ends::{self, Ends};
+use super::journal;
 use super::source::Source;
 use super::{BlocksError, Work, bring_all, fault_at, internal};
 use crate::endpoint::SourceFile;
@@ -25,7 +27,14 @@ use crate::run::Surroundings;
 pub(crate) struct Watch {
     /// What is told of it where somebody listens.
     pub(crate) gauge: Option<Arc<FileGauge>>,
-    passed_bytes: AtomicU64,
+    progress: Mutex<Progress>,
+}
+
+/// How far all workers are.
+#[derive(Debug, Default)]
+struct Progress {
+    passed_bytes: u64,
+    changed_bytes: u64,
 }
 
 impl Watch {
@@ -33,16 +42,20 @@ impl Watch {
         Self { gauge, ..Self::default() }
     }
 
-    pub(super) fn pass(&self, bytes: u64) {
-        self.passed_bytes.fetch_add(bytes, Ordering::Relaxed);
+    /// Nothing is left to be done of so many bytes; what was changed so far in all is asked for then.
+    pub(super) fn pass(&self, bytes: u64, changed_bytes: impl FnOnce() -> u64) {
+        let mut progress = self.progress.lock();
+        progress.passed_bytes += bytes;
+        let before = std::mem::replace(&mut progress.changed_bytes, changed_bytes());
         if let Some(gauge) = &self.gauge {
-            gauge.add(bytes);
+            gauge.add(progress.changed_bytes - before);
+            gauge.keep(progress.passed_bytes.saturating_sub(progress.changed_bytes));
         }
     }
 
     /// How much was shown as done.
     pub(crate) fn passed_bytes(&self) -> u64 {
-        self.passed_bytes.load(Ordering::Relaxed)
+        self.progress.lock().passed_bytes
     }
 }
 
@@ -52,12 +65,9 @@ pub(crate) struct Content(Source);
 
 impl Content {
     /// Takes what is open, of so many bytes.
-    ///
-    /// Fails for a device that has no bytes.
     pub(crate) fn of(path: &Path, file: &SourceFile, bytes: u64) -> Result<Self, BlocksError> {
         let failed = |error| fault_at(path, Side::Source, Verb::LookAt, Cause::from(&error));
         let source = Source::of(file, bytes).map_err(failed)?;
-        ends::refuse_empty_device(path, source.is_device(), source.bytes())?;
         source.forget_cached();
         Ok(Self(source))
     }
@@ -82,24 +92,55 @@ impl Content {
     ) -> Result<File, BlocksError> {
         let path = &job.target;
         let open = |access| open(access).and_then(Image::of);
+        let target = self.look_at_device(job, open)?;
+        let opened = ends::open_again((path, open), Dangers::empty(), &target, Duration::ZERO)?;
+        opened.forget_cached();
+        journal::make_void(job, &opened)?;
+        opened.file().duplicate().map_err(|error| {
+            fault_at(path, Side::Destination, Verb::Open, Cause::from(&error)).into()
+        })
+    }
+
+    /// Makes sure that a device may be written, as far as that shows when it is only read.
+    pub(crate) fn check_device(
+        &self,
+        job: &BlocksJob,
+        open: impl Fn(Access) -> io::Result<File>,
+    ) -> Result<(), BlocksError> {
+        self.look_at_device(job, |access| open(access).and_then(Image::of)).map(drop)
+    }
+
+    fn look_at_device(
+        &self,
+        job: &BlocksJob,
+        open: impl Fn(Access) -> io::Result<Image>,
+    ) -> Result<Image, BlocksError> {
+        let path = &job.target;
         let target = open(Access::Read)
             .map_err(|error| fault_at(path, Side::Destination, Verb::Open, Cause::from(&error)))?;
         ends::refuse_empty_device(path, true, target.bytes())?;
         ends::refuse_overlap(job, &self.0, &target)?;
         ends::refuse_to_write(path, Dangers::empty(), &target)?;
+        self.refuse_short(job, &target, "; nothing was written")?;
+        Ok(target)
+    }
+
+    /// A device has to have room for all of the source.
+    fn refuse_short(
+        &self,
+        job: &BlocksJob,
+        target: &Image,
+        what_is_left: &str,
+    ) -> Result<(), BlocksError> {
         let (ours, room) = (self.0.bytes(), target.bytes());
-        if ours > room {
-            let (from, to) = (job.source.display(), path.display());
-            return Err(BlocksError::refused(format!(
-                "the source \"{from}\" has {ours} bytes and the target \"{to}\" {room}, and a device cannot be \
-                 made longer; nothing was written"
-            )));
+        if target.device().is_none() || ours <= room {
+            return Ok(());
         }
-        let opened = ends::open_again((path, open), Dangers::empty(), &target, Duration::ZERO)?;
-        opened.forget_cached();
-        opened.file().duplicate().map_err(|error| {
-            fault_at(path, Side::Destination, Verb::Open, Cause::from(&error)).into()
-        })
+        let (from, to) = (job.source.display(), job.target.display());
+        Err(BlocksError::refused(format!(
+            "the source \"{from}\" has {ours} bytes and the target \"{to}\" {room}, and a device cannot be \
+             made longer{what_is_left}"
+        )))
     }
 
     /// Brings all of it over, into a device or a file, which becomes as long. Workers of its own do that, which
@@ -112,6 +153,8 @@ impl Content {
         around: &Surroundings,
     ) -> Result<BlocksSummary, BlocksError> {
         let target = image_of(&job.target, target)?;
+        // It may have grown since the target was opened, and an earlier attempt may have written some of it.
+        self.refuse_short(job, &target, "")?;
         let (image_bytes, target_bytes) = (self.0.bytes(), target.bytes());
         let watch = Some(Arc::clone(watch));
         let (source, target) = (self.0, Some(target));

@@ -192,31 +192,13 @@ impl Journal {
         if self.is_begun.load(Ordering::Acquire) {
             return;
         }
-        match self.make(place) {
+        match make(place, self.told) {
             Ok(made) => *writer = Some(made),
             Err(error) => self.warn(format!(
                 "lanesync: should this run be interrupted, no later one will be told of it: {error}"
             )),
         }
         self.is_begun.store(true, Ordering::Release);
-    }
-
-    fn make(&self, place: &Place) -> Result<Writer<Staging>, BlocksError> {
-        let failed = |error: std::io::Error| {
-            BlocksError::from(fault_at(
-                &place.path,
-                Side::Destination,
-                Verb::Publish,
-                (&error).into(),
-            ))
-        };
-        let staging = Staging::create(&place.dir, &place.name, 0o600, Naming::Named);
-        let told = self.told.to_bytes();
-        let mut writer = Writer::begin(&place.path, staging.map_err(failed)?, &mark::FORM, &told)?;
-        writer.append_and_sync(&Batch::default())?;
-        writer.held_mut().publish_replacing(&place.dir, &place.name).map_err(failed)?;
-        operator::sync_name(&place.path).map_err(failed)?;
-        Ok(writer)
     }
 
     /// A unit is what it shall be, as far as the kernel knows. When enough are, what is known goes to the
@@ -287,7 +269,7 @@ impl Journal {
         if self.is_begun.load(Ordering::Acquire) {
             self.pending.lock().entries.clear();
             *writer = None;
-            if let Err(error) = self.make(place) {
+            if let Err(error) = make(place, self.told) {
                 let path = place.path.display();
                 self.warn(format!(
                     "lanesync: what \"{path}\" says is right may not be, so do not --resume: {error}"
@@ -303,6 +285,41 @@ impl Journal {
             && let Some(text) = remove(place)
         {
             self.warn(text);
+        }
+    }
+}
+
+/// Makes a mark that tells of no unit.
+fn make(place: &Place, told: Told) -> Result<Writer<Staging>, BlocksError> {
+    let failed = |error: std::io::Error| {
+        BlocksError::from(fault_at(&place.path, Side::Destination, Verb::Publish, (&error).into()))
+    };
+    let staging = Staging::create(&place.dir, &place.name, 0o600, Naming::Named);
+    let told = told.to_bytes();
+    let mut writer = Writer::begin(&place.path, staging.map_err(failed)?, &mark::FORM, &told)?;
+    writer.append_and_sync(&Batch::default())?;
+    writer.held_mut().publish_replacing(&place.dir, &place.name).map_err(failed)?;
+    operator::sync_name(&place.path).map_err(failed)?;
+    Ok(writer)
+}
+
+/// A job on a tree is about to write to a target: what a mark says is right of it will not be, and no undo
+/// file brings it back. That it is incomplete stays.
+pub(super) fn make_void(job: &BlocksJob, target: &Image) -> Result<(), BlocksError> {
+    let state_dir = job.settings.state_dir.as_deref();
+    // What cannot be reached there tells no later run anything, either.
+    let place = Place::of(&job.target, target, state_dir, Missing::Leave);
+    let Ok(Some(place)) = place else { return Ok(()) };
+    match place.find() {
+        Found::Nothing | Found::Damaged(_) => Ok(()),
+        Found::InWork => {
+            let path = job.target.display();
+            let sentence = format!("another run writes to the target \"{path}\"; wait for its end");
+            Err(BlocksError::refused(sentence))
+        }
+        Found::Mark(mark) => {
+            let told = Told { undo: [0; 2], was_marked: 1, ..mark.told };
+            make(&place, told).map(drop)
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::endpoint::remote::session::{self, Session};
 
 mod there;
 
+mod content;
 mod deltas;
 mod lies;
 mod marks;

@@ -12,20 +12,20 @@ use std::sync::Arc;
 
 use fs::copy::CopyError;
 use fs::image::Access;
-use fs::{Copied, File, Sparse};
+use fs::{AccessTime, Copied, File, Sparse};
 use model::blocks::{BlocksJob, BlocksSettings, BlocksSummary, Digest, Sizes, Zeros};
-use model::settings::{Append, Deltas};
+use model::settings::{Append, Deltas, Staging};
 use model::{Cause, Fault, Kind, Side, Topic, Verb};
 
 use crate::blocks::BlocksError;
 use crate::blocks::content::{Content, Watch};
 use crate::endpoint::SourceFile;
 use crate::entries::Entry;
-use crate::run::Run;
+use crate::run::{Run, Stop};
 use crate::task::Worker;
-use crate::transfer::old_file;
 use crate::transfer::opening::{UseOfSource, open_source};
-use crate::transfer::whole::{FileJob, Moved, Problem, Staged, Written, preallocate, problem};
+use crate::transfer::whole::{FileJob, Moved, Problem, Staged, Written, problem, target_dir};
+use crate::transfer::{in_place, old_file};
 
 /// Whether an entry is a device that is read as a file.
 pub(crate) fn is_read(run: &Run, entry: &Entry) -> bool {
@@ -78,6 +78,35 @@ pub(crate) fn open_target(
     opened.map_err(|error| problem_of(run, entry, error))
 }
 
+/// Looks in a dry run whether a run would refuse the target.
+pub(crate) fn check_target(worker: &mut Worker<'_>, job: &mut FileJob) -> Result<(), Problem> {
+    let run = worker.run;
+    let is_in_place = run.settings.write.staging == Staging::InPlace;
+    let is_asked = is_written(&job.entry)
+        || (is_read(run, &job.entry) && is_in_place && job.entry.existing.is_some());
+    if !is_asked {
+        return Ok(());
+    }
+    let use_of = in_place::use_of_source(run, &job.entry);
+    let source = open_source(run, &mut worker.scratch.totals, job, use_of)?;
+    let entry = &job.entry;
+    if !is_end(run, entry, &source)? {
+        return Ok(());
+    }
+    let dir = target_dir(entry)?;
+    let open = |_| dir.open_file(entry.target_name(), AccessTime::Keep);
+    let blocks = job_of(run, entry);
+    let content = content_of(&blocks, entry, &source)?;
+    let checked = if is_written(entry) {
+        content.check_device(&blocks, open)
+    } else {
+        let file = open(Access::Read);
+        let file = file.map_err(|error| entry.target_fault(Verb::Open, &error))?;
+        content.check_target(&blocks, &file)
+    };
+    checked.map_err(|error| problem_of(run, entry, error))
+}
+
 /// Brings all content into what is open.
 pub(crate) fn bring(
     worker: &mut Worker<'_>,
@@ -91,7 +120,11 @@ pub(crate) fn bring(
     if let Some(text) = content.warning(&blocks.source) {
         run.say(entry.segment, Topic::Warning, || text.into_bytes());
     }
-    preallocate(run, entry, target)?;
+    if run.settings.write.preallocate && !is_written(entry) {
+        // A device has no holes that were to be kept.
+        let reserved = target.preallocate(entry.source.size);
+        reserved.map_err(|error| entry.target_fault(Verb::Preallocate, &error))?;
+    }
     let watch = Arc::new(Watch::of(job.gauge()));
     let brought = content.bring(&blocks, target, &watch, &run.part());
     run.progress.end_of_work(watch.passed_bytes());
@@ -127,6 +160,8 @@ fn begin_with_old(worker: &mut Worker<'_>, entry: &Entry, target: &File) -> Resu
     }
     let size = old.metadata().map(|now| now.size);
     let size = size.map_err(|error| entry.target_fault(Verb::LookAt, &error))?;
+    // What has no place in the new file may be more than there is room for.
+    let size = size.min(entry.source.size);
     let mut go_on = |_| run.ending.go_on();
     match copier.copy_range(&old, target, 0..size, Sparse::KeepHoles, &mut go_on) {
         Ok(_) => Ok(()),
@@ -151,6 +186,7 @@ fn job_of(run: &Run, entry: &Entry) -> BlocksJob {
         zeros: if write.preallocate { Zeros::Written } else { Zeros::GivenBack },
         // Nobody is told of it.
         digest: Digest::Never,
+        state_dir: write.state_dir.clone(),
         ..BlocksSettings::default()
     };
     BlocksJob {
@@ -180,9 +216,10 @@ fn problem_of(run: &Run, entry: &Entry, error: BlocksError) -> Problem {
             };
             entry.target_fault(Verb::Write, Cause::Refused(sentence.into())).into()
         }
+        // A device that somebody writes to is no other at the next attempt, and it may be long.
         BlocksError::Fault(Fault {
             side: Side::Source, cause: Cause::ChangedDuringCopy, ..
-        }) => Problem::Changed,
+        }) if !is_read(run, entry) => Problem::Changed,
         BlocksError::Fault(fault) => fault.into(),
         // The end of the session, or of the run, ends the work on it.
         BlocksError::SourceLost(_) => Problem::Stopped,
@@ -191,8 +228,8 @@ fn problem_of(run: &Run, entry: &Entry, error: BlocksError) -> Problem {
             entry.target_fault(Verb::Write, Cause::Refused("it was stopped".into())).into()
         }
         BlocksError::Internal(what) => {
-            let cause = format!("a bug of lanesync: {what}");
-            entry.target_fault(Verb::Write, Cause::Refused(cause.into())).into()
+            run.ending.begin(Stop::Internal(what.into()));
+            Problem::Stopped
         }
     }
 }

@@ -242,9 +242,12 @@ pub(crate) fn conclude(worker: &mut Worker<'_>, job: &FileJob, result: Result<Wr
 }
 
 /// Tells what a dry run would write.
-pub(crate) fn pretend(worker: &mut Worker<'_>, entry: &Entry, flags: ItemFlags) {
-    told_as_written(worker, entry, flags, Moved::default());
-    hard_links::leader_is_there(worker, entry, Dressed::Wholly);
+pub(crate) fn pretend(worker: &mut Worker<'_>, mut job: FileJob) {
+    if let Err(problem) = device::check_target(worker, &mut job) {
+        return conclude(worker, &job, Err(problem));
+    }
+    told_as_written(worker, &job.entry, job.flags, Moved::default());
+    hard_links::leader_is_there(worker, &job.entry, Dressed::Wholly);
 }
 
 /// rsync writes a file whose appended form fails its check a second time, and tells of it again.
