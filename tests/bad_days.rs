@@ -48,6 +48,9 @@ mod images;
 #[path = "bad_days/images_in_use.rs"]
 mod images_in_use;
 
+#[path = "bad_days/images_undone.rs"]
+mod images_undone;
+
 #[path = "bad_days/other_case.rs"]
 mod other_case;
 

@@ -40,6 +40,9 @@ mod far;
 /// The old content of what is changed.
 mod undo;
 
+/// The mark of a target that is brought back.
+mod undoing;
+
 /// All units of an image, digested.
 mod scan;
 

@@ -90,13 +90,7 @@ impl Journal {
         match place.find() {
             Found::Nothing => {}
             Found::InWork if settings.allowed.contains(Dangers::IN_USE) => {}
-            Found::InWork => {
-                let path = job.target.display();
-                let sentence = format!(
-                    "another run writes to the target \"{path}\"; wait for its end, or use --allow=in-use"
-                );
-                return Err(BlocksError::refused(sentence));
-            }
+            Found::InWork => return Err(refused_in_work(job)),
             Found::Damaged(why) => {
                 let (path, target) = (place.path.display(), job.target.display());
                 let text = format!(
@@ -192,31 +186,13 @@ impl Journal {
         if self.is_begun.load(Ordering::Acquire) {
             return;
         }
-        match self.make(place) {
+        match make(place, self.told) {
             Ok(made) => *writer = Some(made),
             Err(error) => self.warn(format!(
                 "lanesync: should this run be interrupted, no later one will be told of it: {error}"
             )),
         }
         self.is_begun.store(true, Ordering::Release);
-    }
-
-    fn make(&self, place: &Place) -> Result<Writer<Staging>, BlocksError> {
-        let failed = |error: std::io::Error| {
-            BlocksError::from(fault_at(
-                &place.path,
-                Side::Destination,
-                Verb::Publish,
-                (&error).into(),
-            ))
-        };
-        let staging = Staging::create(&place.dir, &place.name, 0o600, Naming::Named);
-        let told = self.told.to_bytes();
-        let mut writer = Writer::begin(&place.path, staging.map_err(failed)?, &mark::FORM, &told)?;
-        writer.append_and_sync(&Batch::default())?;
-        writer.held_mut().publish_replacing(&place.dir, &place.name).map_err(failed)?;
-        operator::sync_name(&place.path).map_err(failed)?;
-        Ok(writer)
     }
 
     /// A unit is what it shall be, as far as the kernel knows. When enough are, what is known goes to the
@@ -287,7 +263,7 @@ impl Journal {
         if self.is_begun.load(Ordering::Acquire) {
             self.pending.lock().entries.clear();
             *writer = None;
-            if let Err(error) = self.make(place) {
+            if let Err(error) = make(place, self.told) {
                 let path = place.path.display();
                 self.warn(format!(
                     "lanesync: what \"{path}\" says is right may not be, so do not --resume: {error}"
@@ -307,6 +283,28 @@ impl Journal {
     }
 }
 
+/// Puts a mark on the disk that tells of a run, and of no unit yet.
+pub(super) fn make(place: &Place, told: Told) -> Result<Writer<Staging>, BlocksError> {
+    let failed = |error: std::io::Error| {
+        BlocksError::from(fault_at(&place.path, Side::Destination, Verb::Publish, (&error).into()))
+    };
+    let staging = Staging::create(&place.dir, &place.name, 0o600, Naming::Named);
+    let told = told.to_bytes();
+    let mut writer = Writer::begin(&place.path, staging.map_err(failed)?, &mark::FORM, &told)?;
+    writer.append_and_sync(&Batch::default())?;
+    writer.held_mut().publish_replacing(&place.dir, &place.name).map_err(failed)?;
+    operator::sync_name(&place.path).map_err(failed)?;
+    Ok(writer)
+}
+
+/// Another run lives that has marked the target.
+pub(super) fn refused_in_work(job: &BlocksJob) -> BlocksError {
+    let path = job.target.display();
+    BlocksError::refused(format!(
+        "another run writes to the target \"{path}\"; wait for its end, or use --allow=in-use"
+    ))
+}
+
 /// A run that looks at a part alone leaves the rest of an incomplete target as it is, and would take the
 /// mark away.
 fn refuse_part(job: &BlocksJob, is_shorter: bool) -> Result<(), BlocksError> {
@@ -323,7 +321,7 @@ fn refuse_part(job: &BlocksJob, is_shorter: bool) -> Result<(), BlocksError> {
 }
 
 /// Says what kept a mark from being removed.
-fn remove(place: &Place) -> Option<String> {
+pub(super) fn remove(place: &Place) -> Option<String> {
     let removed = place.dir.remove_file(&place.name);
     match removed.and_then(|()| operator::sync_name(&place.path)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -369,27 +367,6 @@ pub(super) fn is_of(job: &BlocksJob, source: &Source, target: &Image) -> bool {
 /// Such a run had all but ended: what it has written was found to be all, and is on the disk.
 pub(super) fn settle_complete(job: &BlocksJob, source: &Source, target: &Image) -> Option<String> {
     remove(&mark_of(job, source, target)?)
-}
-
-/// A target was brought back by an undo file: it is complete, if it was when the run began whose file that
-/// is. Says what else.
-pub(super) fn settle_undone(job: &BlocksJob, undo: &Image, target: &Image) -> Option<String> {
-    let state_dir = job.settings.state_dir.as_deref();
-    let place = Place::of(&job.target, target, state_dir, Missing::Leave).ok()??;
-    match place.find() {
-        Found::Nothing => None,
-        Found::Mark(mark)
-            if mark.told.undo == mark::inode_of(undo) && mark.told.was_marked == 0 =>
-        {
-            remove(&place)
-        }
-        _ => Some(format!(
-            "\"{}\" stays marked as incomplete (\"{}\"): it was so before the run that this undo file is of, or \
-             another has gone on since",
-            job.target.display(),
-            place.path.display()
-        )),
-    }
 }
 
 impl Work {
