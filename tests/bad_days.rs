@@ -45,6 +45,12 @@ mod devices;
 #[path = "bad_days/images.rs"]
 mod images;
 
+#[path = "bad_days/images_in_use.rs"]
+mod images_in_use;
+
+#[path = "bad_days/images_undone.rs"]
+mod images_undone;
+
 #[path = "bad_days/other_case.rs"]
 mod other_case;
 

@@ -34,6 +34,9 @@ mod hostile_destination;
 #[path = "hosts/hostile_image.rs"]
 mod hostile_image;
 
+#[path = "hosts/images_in_use.rs"]
+mod images_in_use;
+
 #[path = "hosts/logins.rs"]
 mod logins;
 

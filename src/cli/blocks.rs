@@ -17,6 +17,9 @@ use crate::exit_code::Exit;
 /// What `--block-size` counts in, bytes.
 const BLOCK_BYTES: u32 = 4096;
 
+/// The most that it takes, blocks: images are compared by units of 1 MiB, and no more is written at once.
+const BLOCKS_MAX: u32 = 256;
+
 /// What `lanesync blocks` is asked for.
 #[derive(Debug)]
 pub(crate) enum Blocks {
@@ -57,7 +60,7 @@ differs is sent.
 
  --truncate             make the target as long as the source, and make it if it is not there
  --ignore-size          bring over what both have; the rest of the longer one is left alone
- --block-size=N         write no less than N times 4 KiB at once (default 1)
+ --block-size=N         write no less than N times 4 KiB at once (default 1, at most 256: 1 MiB)
  --dry-run, -n          change nothing, and say what would have changed
  --quiet, -q            print errors only
  --verify[=written|all] read back from the disk what was written (default), or all that was read
@@ -298,8 +301,12 @@ fn number<T: std::str::FromStr>(name: &str, value: &OsStr) -> Result<T, Refusal>
 
 fn block_bytes(value: &OsStr) -> Result<u32, Refusal> {
     let count: u32 = number("--block-size", value)?;
-    let bytes = count.checked_mul(BLOCK_BYTES).filter(|bytes| *bytes > 0);
-    bytes.ok_or_else(|| usage(&format!("--block-size={count} is no number that it takes")))
+    if !(1..=BLOCKS_MAX).contains(&count) {
+        return Err(usage(&format!(
+            "--block-size={count}: it takes 1 to {BLOCKS_MAX}, which are {BLOCK_BYTES} bytes each"
+        )));
+    }
+    Ok(count * BLOCK_BYTES)
 }
 
 fn read_back(value: Option<&OsStr>) -> Result<ReadBack, Refusal> {
@@ -418,6 +425,7 @@ mod tests {
         let read = settings("--truncate --block-size 16 --dry-run -q s d");
         assert_eq!((read.sizes, read.block_bytes, read.dry_run), (Sizes::Truncate, 65_536, true));
         assert_eq!(settings("s d --ignore-size").sizes, Sizes::Ignore);
+        assert_eq!(settings("--block-size=256 s d").block_bytes, 1 << 20);
         let state_dir = settings("s d").state_dir;
         assert_eq!(settings("s d"), BlocksSettings { state_dir, ..BlocksSettings::default() });
     }
@@ -459,6 +467,7 @@ mod tests {
             "--truncate --ignore-size s d",
             "--block-size=0 s d",
             "--block-size=x s d",
+            "--block-size=257 s d",
             "--block-size=9999999 s d",
             "--verify=some s d",
             "--allow=all s d",

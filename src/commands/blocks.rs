@@ -24,7 +24,7 @@ pub(crate) fn run(asked: Blocks, umask: u32) -> Exit {
     match asked {
         Blocks::Tell(text) => cli::tell(&text),
         Blocks::Undo { job, is_quiet } => {
-            undo(&job, if is_quiet { Volume::Quiet } else { Volume::Normal })
+            undo(job, if is_quiet { Volume::Quiet } else { Volume::Normal }, umask)
         }
         Blocks::Sync(invocation) => sync(*invocation, umask),
     }
@@ -150,13 +150,25 @@ fn exit_of(error: &BlocksError) -> Exit {
     }
 }
 
-fn undo(job: &BlocksJob, volume: Volume) -> Exit {
+fn undo(job: BlocksJob, volume: Volume, umask: u32) -> Exit {
     let refused = |exit, sentence| {
         let refusal = Refusal { exit, sentence };
         super::refuse(&refusal, false);
         refusal.exit
     };
-    let undone = match blocks::apply_undo(job) {
+    let cancel = Cancel::new();
+    let typed = FarImage(job);
+    let _stops = match prepare(&typed, None, &cancel) {
+        Ok((stops, _)) => stops,
+        Err(refusal) => return refused(refusal.exit, refusal.sentence),
+    };
+    let FarImage(job) = &typed;
+    let gauges = Arc::new(Gauges::default());
+    let (stdout, stderr) = (outlet(io::stdout(), &cancel), outlet(io::stderr(), &cancel));
+    let settings = report::settings::Settings { volume, ..report::settings::Settings::default() };
+    let sink = Arc::new(Reporter::new(settings, stdout, stderr, None, Arc::clone(&gauges)));
+    let around = Surroundings { sink, gauges, cancel, rate: unlimited(), umask };
+    let undone = match blocks::apply_undo(job, &around) {
         Ok(undone) => undone,
         Err(error) => return refused(exit_of(&error), error.to_string()),
     };

@@ -82,7 +82,7 @@ fn a_mounted_target_is_refused() {
         lab.lanesync(&format!("blocks --allow=in-use {} copy --truncate", device.path)).go();
     lab::succeed(Command::new("umount").arg(&point));
     done.expect(3).complains(&["is mounted at", "--allow=mounted"]);
-    same_by_file.expect(3).complains(&["is used by loop", "--allow=in-use"]);
+    same_by_file.expect(3).complains(&["is mounted at", "--allow=mounted"]);
     mounted_source.expect(0).complains(&["source", "is mounted at", "snapshot"]);
     lab::succeed(Command::new("e2fsck").args(["-fn", &device.path]));
     lab.lanesync(&line).go().expect(0);

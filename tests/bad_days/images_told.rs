@@ -39,15 +39,16 @@ fn a_quiet_run_that_ends_well_says_nothing() {
 fn so_much_is_written_as_blocks_are_long() {
     let lab = Lab::new();
     let mut new = content(1, MIB + 5000);
-    for (option, blocks) in [("", 1), ("--block-size=1", 1), ("--block-size=16", 16)] {
-        for (at, written) in
-            [(500_000, blocks * 4096), (MIB + 4999, (5000 - 1) % (blocks * 4096) + 1)]
-        {
+    for (option, blocks) in [("", 1_u16), ("--block-size=1", 1), ("--block-size=16", 16)] {
+        for (at, written) in [
+            (500_000, u64::from(blocks) * 4096),
+            (MIB + 4999, 4999 % (u64::from(blocks) * 4096) + 1),
+        ] {
             lab.file("image", &new);
             new[at] = !new[at];
             lab.file("src", &new);
             let done = lab.lanesync(&format!("blocks --json {option} src image")).go().expect(0);
-            assert_eq!(number(&done, "written_bytes"), written as u64, "{option} {at}: {done}");
+            assert_eq!(number(&done, "written_bytes"), written, "{option} {at}: {done}");
             assert!(fs::read(lab.path("image")).unwrap() == new);
         }
     }

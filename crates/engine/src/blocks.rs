@@ -43,6 +43,9 @@ mod shifted;
 /// The old content of what is changed.
 mod undo;
 
+/// The mark of a target that is brought back.
+mod undoing;
+
 /// All units of an image, digested.
 mod scan;
 
@@ -270,7 +273,6 @@ impl Work {
         let room_bytes = target.as_ref().and_then(Image::discard_granularity_bytes).unwrap_or(0);
         if watch.is_none() {
             Gauges::set(&gauges.listed_bytes, image_bytes);
-            Gauges::set(&gauges.listed_entries, 1);
             gauges.finish_list();
             gauges.finish_scan(std::time::Duration::ZERO);
         }
@@ -429,9 +431,6 @@ impl Work {
         self.check_source()?;
         if let Some(delta) = self.delta_out.take() {
             self.finish_delta(delta)?;
-        }
-        if self.watch.is_none() {
-            Gauges::add(&self.gauges.done_entries, 1);
         }
         Ok(())
     }

@@ -13,12 +13,15 @@ use std::path::{Path, PathBuf};
 use model::{DeviceNumber, Inode};
 use rustix::fs::{Mode, OFlags};
 
+use self::stored::Stretch;
 use crate::sys;
+
+/// Which bytes are those of which device.
+mod stored;
 
 /// A block device of this host.
 #[derive(Clone, Debug)]
 pub struct BlockDevice {
-    number: DeviceNumber,
     /// Its directory in sysfs.
     dir: PathBuf,
 }
@@ -57,16 +60,16 @@ impl From<Inode> for Ground {
 /// Who uses the bytes of a file or a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// It, or a partition of it, is mounted.
+    /// It is mounted, or a device that has some of its bytes.
     Mounted {
         /// Where.
         at: PathBuf,
         /// False if it is mounted read-only.
         is_writable: bool,
     },
-    /// It, or a partition of it, is swapped to.
+    /// It is swapped to, or such a device is.
     Swap,
-    /// Another device is made of it.
+    /// Another device is made of it, or of such a one.
     Held {
         /// Its name, as `dm-0` or `loop3`.
         by: String,
@@ -85,7 +88,7 @@ impl BlockDevice {
     pub fn of(number: DeviceNumber) -> io::Result<Self> {
         let DeviceNumber { major, minor } = number;
         let dir = fs::canonicalize(format!("/sys/dev/block/{major}:{minor}"))?;
-        Ok(Self { number, dir })
+        Ok(Self { dir })
     }
 
     /// As the kernel calls it: `sda1`.
@@ -160,32 +163,14 @@ impl BlockDevice {
         backing(&self.dir)
     }
 
-    /// It and its partitions.
-    fn parts(&self) -> Vec<(DeviceNumber, PathBuf)> {
-        let is_part = |dir: &PathBuf| dir.join("partition").exists();
-        let parts = links_in(&self.dir).into_iter().filter(is_part);
-        let parts = parts.filter_map(|dir| Some((device_number_in(&dir)?, dir)));
-        [(self.number, self.dir.clone())].into_iter().chain(parts).collect()
-    }
-
-    /// Who uses it, or a partition of it.
+    /// Who uses its bytes: it, a partition of it, or another device that has some of them, too.
     ///
     /// Fails where the kernel does not tell.
     pub fn uses(&self) -> io::Result<Vec<Use>> {
-        let parts = self.parts();
-        let is_part = |number| parts.iter().any(|(part, _)| Some(*part) == number);
-        let mounts = fs::read("/proc/self/mountinfo")?;
-        let mut uses: Vec<_> = mounts_in(&mounts)
-            .filter(|mount| is_part(Some(mount.number)) || is_part(device_at(&mount.source)))
-            .map(|mount| Use::Mounted { at: mount.at, is_writable: mount.is_writable })
-            .collect();
-        let swaps = swaps()?;
-        uses.extend(swaps.iter().any(|path| is_part(device_at(path))).then_some(Use::Swap));
-        let holders = parts.iter().flat_map(|(_, dir)| links_in(&dir.join("holders")));
-        uses.extend(holders.map(|holder| Use::Held { by: last_name(&holder) }));
-        let is_shown = |shown| parts.iter().any(|(part, _)| Ground::from(*part) == shown);
-        uses.extend(loops_over(is_shown)?);
-        Ok(uses)
+        let bytes = stored::bytes_of(&self.dir);
+        let below = self.grounds();
+        let is_below = |number: DeviceNumber| below.contains(&number.into());
+        uses_of_bytes(&bytes, &stored::bytes_below(&self.dir), is_below)
     }
 }
 
@@ -193,19 +178,51 @@ impl BlockDevice {
 ///
 /// Fails where the kernel does not tell.
 pub fn uses_of_file(inode: Inode) -> io::Result<Vec<Use>> {
-    let is_it = |path: &PathBuf| inode_at(path) == Some(inode);
-    let mut uses: Vec<_> = swaps()?.iter().any(is_it).then_some(Use::Swap).into_iter().collect();
-    uses.extend(loops_over(|shown| shown == inode.into())?);
-    Ok(uses)
+    uses_of_bytes(&[Stretch::all_of(inode.into())], &[], |_| false)
 }
 
-/// The loop devices that show such a thing.
-fn loops_over(is_it: impl Fn(Ground) -> bool) -> io::Result<Vec<Use>> {
-    let all = Path::new("/sys/block");
+/// Who uses bytes, or others that they are stored in by what only the kernel knows: of what is put together
+/// those are all, of which other devices may have other parts. What the bytes themselves are stored in holds
+/// nothing that way.
+fn uses_of_bytes(
+    bytes: &[Stretch],
+    below: &[Stretch],
+    is_below: impl Fn(DeviceNumber) -> bool,
+) -> io::Result<Vec<Use>> {
+    let all = Path::new("/sys/class/block");
     fs::read_dir(all)?;
-    let devices = links_in(all);
-    let loops = devices.iter().filter(|dir| backing(dir).is_some_and(&is_it));
-    Ok(loops.map(|dir| Use::Held { by: last_name(dir) }).collect())
+    let (mut sharing, mut holders, mut loops) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    for dir in links_in(all) {
+        let Some(number) = device_number_in(&dir) else { continue };
+        let theirs = stored::bytes_of(&dir);
+        let has_same = stored::overlap(&theirs, bytes);
+        if !has_same && !stored::overlap(&theirs, below) {
+            continue;
+        }
+        sharing.push(number);
+        if has_same {
+            let above = links_in(&dir.join("holders")).into_iter();
+            let above = above.filter(|dir| device_number_in(dir).is_none_or(|it| !is_below(it)));
+            holders.extend(above.map(|holder| last_name(&holder)));
+        }
+        if backing(&dir).is_some() && !is_below(number) {
+            loops.insert(last_name(&dir));
+        }
+    }
+    let shares = |number| sharing.iter().any(|it| Some(*it) == number);
+    let mounts = fs::read("/proc/self/mountinfo")?;
+    let mut uses: Vec<_> = mounts_in(&mounts)
+        .filter(|mount| shares(Some(mount.number)) || shares(device_at(&mount.source)))
+        .map(|mount| Use::Mounted { at: mount.at, is_writable: mount.is_writable })
+        .collect();
+    let is_swap_file = |path: &Path| {
+        let file = inode_at(path).map(|inode| Stretch::all_of(inode.into()));
+        file.is_some_and(|file| stored::overlap(&[file], bytes))
+    };
+    let is_swap = swaps()?.iter().any(|path| shares(device_at(path)) || is_swap_file(path));
+    uses.extend(is_swap.then_some(Use::Swap));
+    uses.extend(holders.into_iter().chain(loops).map(|by| Use::Held { by }));
+    Ok(uses)
 }
 
 /// Who has locked an open file or device.

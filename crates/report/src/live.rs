@@ -91,7 +91,10 @@ impl LiveText {
         let (done, all) = reading.work();
         self.done_bytes = self.done_bytes.max(reading.done_bytes.min(reading.listed_bytes));
         let percent = self.percent.update(reading.scan, done, all);
-        let rate = self.rate.update(elapsed, reading.transferred_bytes);
+        // An image is no entry, and most of the work on it is to find what is the same.
+        let is_image = reading.scan == Scan::Finished && reading.listed_entries == 0;
+        let passed_bytes = if is_image { self.done_bytes } else { reading.transferred_bytes };
+        let rate = self.rate.update(elapsed, passed_bytes);
         let left = self.time_left.update(elapsed, reading);
         let files = |entries| count(entries, HumanReadable::Grouped);
         let bytes = |bytes| count(bytes, self.numbers);
@@ -104,13 +107,19 @@ impl LiveText {
             Some(TimeLeft::About(left)) => format!("  {} left", hms(left)),
             Some(TimeLeft::MoreThan(left)) => format!("  > {} left", hms(left)),
         };
-        format!(
-            "{percent}  {} of {bound}{} files  {} of {bound}{}  {}/s{left}  workers {}/{}",
-            files(reading.done_entries),
-            files(reading.listed_entries),
+        let moved = format!(
+            "{} of {bound}{}  {}/s{left}",
             bytes(self.done_bytes),
             bytes(reading.listed_bytes),
             bytes(whole(rate)),
+        );
+        if is_image {
+            return format!("{percent}  {moved}");
+        }
+        format!(
+            "{percent}  {} of {bound}{} files  {moved}  workers {}/{}",
+            files(reading.done_entries),
+            files(reading.listed_entries),
             reading.workers_busy,
             reading.workers_active,
         )
@@ -158,6 +167,25 @@ mod tests {
         assert_eq!(
             text.update(Duration::from_secs(5), &reading),
             "100%  12,345 of 12,345 files  2.00M of 2.00M  100.00K/s  0:00:00 left  workers 3/4"
+        );
+    }
+
+    #[test]
+    fn of_an_image_bytes_are_told_and_how_fast_they_are_looked_at() {
+        let mut text = LiveText::new(HumanReadable::Grouped);
+        let mut reading =
+            Reading { listed_bytes: 4_000_000, scan: Scan::Finished, ..Reading::default() };
+        assert_eq!(text.update(Duration::ZERO, &reading), "  0%  0 of 4.00M  0/s");
+        // Nothing of it is written.
+        reading.done_bytes = 1_000_000;
+        assert_eq!(
+            text.update(Duration::from_secs(5), &reading),
+            " 25%  1.00M of 4.00M  200.00K/s  0:00:15 left"
+        );
+        reading.done_bytes = 4_000_000;
+        assert_eq!(
+            text.update(Duration::from_secs(8), &reading),
+            "100%  4.00M of 4.00M  1.00M/s  0:00:00 left"
         );
     }
 }

@@ -12,13 +12,15 @@ const KERNEL_CONTEXT: &str = "lanesync 2026 kernel";
 
 /// What an image of this host is.
 pub(crate) fn describe(image: &Image) -> io::Result<OpenedImage> {
-    let writable = match image.device() {
-        None => None,
-        Some(_) => image.uses()?.into_iter().find_map(|used| match used {
-            Use::Mounted { at, is_writable: true } => Some(at),
-            _ => None,
-        }),
+    let uses = match image.device() {
+        Some(_) => image.uses()?,
+        // A file is mounted by a device that shows it: where nothing is told of devices there is none.
+        None => image.uses().unwrap_or_default(),
     };
+    let writable = uses.into_iter().find_map(|used| match used {
+        Use::Mounted { at, is_writable: true } => Some(at),
+        _ => None,
+    });
     let grounds = image.grounds().into_iter().map(ground).take(wire::limits::GROUNDS).collect();
     Ok(OpenedImage {
         metadata: *image.metadata(),

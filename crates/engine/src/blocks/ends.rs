@@ -255,14 +255,14 @@ pub(super) fn refuse_in_use(
     let path = path.display();
     let sentence = uses.iter().find_map(|used| match used {
         Use::Mounted { at, .. } if !allowed.contains(Dangers::MOUNTED) => Some(format!(
-            "the target \"{path}\", or a part of it, is mounted at \"{}\"; unmount it, or use --allow=mounted",
+            "the target \"{path}\", or what has bytes of it, is mounted at \"{}\"; unmount it, or use --allow=mounted",
             at.display()
         )),
         Use::Swap if !allowed.contains(Dangers::IN_USE) => Some(format!(
-            "the target \"{path}\", or a part of it, is swapped to; swapoff ends that, --allow=in-use goes on"
+            "the target \"{path}\", or what has bytes of it, is swapped to; swapoff ends that, --allow=in-use goes on"
         )),
         Use::Held { by } if !allowed.contains(Dangers::IN_USE) => Some(format!(
-            "the target \"{path}\", or a part of it, is used by {by}; take that down, or use --allow=in-use"
+            "the target \"{path}\", or what has bytes of it, is used by {by}; take that down, or use --allow=in-use"
         )),
         Use::Locked { by } if !allowed.contains(Dangers::IN_USE) => {
             let by = by.map_or_else(|| "a program".to_owned(), |it| format!("process {it}"));

@@ -90,13 +90,7 @@ impl Journal {
         match place.find() {
             Found::Nothing => {}
             Found::InWork if settings.allowed.contains(Dangers::IN_USE) => {}
-            Found::InWork => {
-                let path = job.target.display();
-                let sentence = format!(
-                    "another run writes to the target \"{path}\"; wait for its end, or use --allow=in-use"
-                );
-                return Err(BlocksError::refused(sentence));
-            }
+            Found::InWork => return Err(refused_in_work(job)),
             Found::Damaged(why) => {
                 let (path, target) = (place.path.display(), job.target.display());
                 let text = format!(
@@ -289,8 +283,8 @@ impl Journal {
     }
 }
 
-/// Makes a mark that tells of no unit.
-fn make(place: &Place, told: Told) -> Result<Writer<Staging>, BlocksError> {
+/// Puts a mark on the disk that tells of a run, and of no unit yet.
+pub(super) fn make(place: &Place, told: Told) -> Result<Writer<Staging>, BlocksError> {
     let failed = |error: std::io::Error| {
         BlocksError::from(fault_at(&place.path, Side::Destination, Verb::Publish, (&error).into()))
     };
@@ -312,16 +306,20 @@ pub(super) fn make_void(job: &BlocksJob, target: &Image) -> Result<(), BlocksErr
     let Ok(Some(place)) = place else { return Ok(()) };
     match place.find() {
         Found::Nothing | Found::Damaged(_) => Ok(()),
-        Found::InWork => {
-            let path = job.target.display();
-            let sentence = format!("another run writes to the target \"{path}\"; wait for its end");
-            Err(BlocksError::refused(sentence))
-        }
+        Found::InWork => Err(refused_in_work(job)),
         Found::Mark(mark) => {
             let told = Told { undo: [0; 2], was_marked: 1, ..mark.told };
             make(&place, told).map(drop)
         }
     }
+}
+
+/// Another run lives that has marked the target.
+pub(super) fn refused_in_work(job: &BlocksJob) -> BlocksError {
+    let path = job.target.display();
+    BlocksError::refused(format!(
+        "another run writes to the target \"{path}\"; wait for its end, or use --allow=in-use"
+    ))
 }
 
 /// A run that looks at a part alone leaves the rest of an incomplete target as it is, and would take the
@@ -340,7 +338,7 @@ fn refuse_part(job: &BlocksJob, is_shorter: bool) -> Result<(), BlocksError> {
 }
 
 /// Says what kept a mark from being removed.
-fn remove(place: &Place) -> Option<String> {
+pub(super) fn remove(place: &Place) -> Option<String> {
     let removed = place.dir.remove_file(&place.name);
     match removed.and_then(|()| operator::sync_name(&place.path)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -386,27 +384,6 @@ pub(super) fn is_of(job: &BlocksJob, source: &Source, target: &Image) -> bool {
 /// Such a run had all but ended: what it has written was found to be all, and is on the disk.
 pub(super) fn settle_complete(job: &BlocksJob, source: &Source, target: &Image) -> Option<String> {
     remove(&mark_of(job, source, target)?)
-}
-
-/// A target was brought back by an undo file: it is complete, if it was when the run began whose file that
-/// is. Says what else.
-pub(super) fn settle_undone(job: &BlocksJob, undo: &Image, target: &Image) -> Option<String> {
-    let state_dir = job.settings.state_dir.as_deref();
-    let place = Place::of(&job.target, target, state_dir, Missing::Leave).ok()??;
-    match place.find() {
-        Found::Nothing => None,
-        Found::Mark(mark)
-            if mark.told.undo == mark::inode_of(undo) && mark.told.was_marked == 0 =>
-        {
-            remove(&place)
-        }
-        _ => Some(format!(
-            "\"{}\" stays marked as incomplete (\"{}\"): it was so before the run that this undo file is of, or \
-             another has gone on since",
-            job.target.display(),
-            place.path.display()
-        )),
-    }
 }
 
 impl Work {

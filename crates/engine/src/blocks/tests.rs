@@ -113,7 +113,8 @@ fn settled(
 
 fn undo_by(file: &Path, target: &Path, is_dry_run: bool) -> Result<Undone, BlocksError> {
     let settings = BlocksSettings { dry_run: is_dry_run, ..BlocksSettings::default() };
-    apply_undo(&BlocksJob { source: file.to_owned(), target: target.to_owned(), settings })
+    let job = BlocksJob { source: file.to_owned(), target: target.to_owned(), settings };
+    apply_undo(&job, &around())
 }
 
 fn around() -> Surroundings {

@@ -14,7 +14,14 @@ use model::{Cause, Side, Verb};
 use sched::Cancel;
 
 use super::records::{Batch, Form, Reader, Record, RecordKind, Writer, damaged, number_at};
-use super::{BlocksError, ends, fault_at, journal};
+use super::source::Source;
+use super::undoing::Undoing;
+use super::{BlocksError, described, ends, fault_at, internal, pieces};
+use crate::run::Surroundings;
+
+/// How much is cleared before somebody looks whether the run is to end, in bytes: a device that cannot be told
+/// to clear is written to for so long. It is a multiple of what any device gives back at once.
+const CLEARED_AT_ONCE_BYTES: u64 = 64 << 20;
 
 const FORM: Form = Form {
     magic: b"lanesync undo 1\n",
@@ -118,39 +125,59 @@ pub struct Undone {
     pub stays_marked: Option<String>,
 }
 
-/// Brings a target back into the state that an undo file, the source of the job, has kept, or says what a dry run would. All of
-/// the file is checked before the first write; what a killed job was about to add to it counts as not
-/// there, for nothing was changed by then.
-pub fn apply_undo(job: &BlocksJob) -> Result<Undone, BlocksError> {
+/// Brings a target back into the state that an undo file, the source of the job, has kept, or says what a dry
+/// run would. All of the file is checked before the first write; what a killed job was about to add to it
+/// counts as not there, for nothing was changed by then.
+///
+/// From the first write until all is back the target is marked as incomplete. Who stops it, or finds it
+/// killed, may begin anew with the same file.
+pub fn apply_undo(job: &BlocksJob, around: &Surroundings) -> Result<Undone, BlocksError> {
     let BlocksJob { source: path, target: target_path, settings } = job;
     let is_dry_run = settings.dry_run;
-    let failed = |error: std::io::Error| fault_at(path, Side::Source, Verb::Open, (&error).into());
-    let file = Image::open(path, Access::Read).map_err(failed)?;
+    let failed =
+        |verb| move |error: std::io::Error| fault_at(path, Side::Source, verb, Cause::from(&error));
+    let file = Image::open(path, Access::Read).map_err(failed(Verb::Open))?;
+    let opened = described::describe(&file).map_err(failed(Verb::LookAt))?;
     let mut kept = Kept::begin(&file, path)?;
     let mut undone = Undone::default();
     while let Some(record) = kept.next()? {
+        around.cancel.check().map_err(|_| BlocksError::Stopped)?;
         undone.restored_bytes += record.range.end - record.range.start;
     }
     undone.was_complete = kept.reader.is_complete();
-    let failed = |verb| {
-        move |error: std::io::Error| {
-            fault_at(target_path, Side::Destination, verb, Cause::from(&error))
-        }
-    };
-    let mut target = ends::open_alone(target_path, settings.allowed, &file, is_dry_run)?;
+    let lengths = (kept.target_bytes, kept.new_bytes);
+    let target = ends::open_alone(target_path, settings.allowed, &file, is_dry_run)?;
     let bytes = target.bytes();
     if bytes != kept.target_bytes && (target.device().is_some() || bytes != kept.new_bytes) {
         let (path, bytes) = (target_path.display(), kept.target_bytes);
         let sentence = format!("\"{path}\" is not what was changed: that had {bytes} bytes");
         return Err(BlocksError::refused(sentence));
     }
+    drop(kept);
     if is_dry_run {
         return Ok(undone);
     }
-    if bytes != kept.target_bytes {
-        target.set_len(kept.target_bytes).map_err(failed(Verb::SetLength))?;
-    }
-    let mut kept = Kept::begin(&file, path)?;
+    let undo = Source::Here(file, Box::new(opened));
+    let undoing = Undoing::begin(job, (&undo, &target), lengths, &*around.sink)?;
+    let Source::Here(file, _) = &undo else { return Err(internal("an undo file lies here")) };
+    bring_back(job, file, target, &around.cancel)?;
+    undone.stays_marked = undoing.and_then(|undoing| undoing.settle(job));
+    Ok(undone)
+}
+
+fn bring_back(
+    job: &BlocksJob,
+    file: &Image,
+    mut target: Image,
+    cancel: &Cancel,
+) -> Result<(), BlocksError> {
+    let (path, target_path) = (&job.source, &job.target);
+    let failed = |verb| {
+        move |error: std::io::Error| {
+            fault_at(target_path, Side::Destination, verb, Cause::from(&error))
+        }
+    };
+    let go_on = || cancel.check().map_err(|_| BlocksError::Stopped);
     // What was found whole a moment ago and is not now was changed, and some of it is written by now.
     let changed = |error| match error {
         BlocksError::Refused(_) => {
@@ -158,16 +185,23 @@ pub fn apply_undo(job: &BlocksJob) -> Result<Undone, BlocksError> {
         }
         error => error,
     };
+    let mut kept = Kept::begin(file, path).map_err(changed)?;
+    if target.bytes() != kept.target_bytes {
+        target.set_len(kept.target_bytes).map_err(failed(Verb::SetLength))?;
+    }
     while let Some(Record { range, content }) = kept.next().map_err(changed)? {
-        let written = match content {
-            Some(content) => target.file().write_all_at(&content, range.start),
-            None => target.clear(range),
-        };
-        written.map_err(failed(Verb::Write))?;
+        go_on()?;
+        if let Some(content) = content {
+            target.file().write_all_at(&content, range.start).map_err(failed(Verb::Write))?;
+            continue;
+        }
+        for piece in pieces::cut(&range, CLEARED_AT_ONCE_BYTES) {
+            go_on()?;
+            target.clear(piece).map_err(failed(Verb::Write))?;
+        }
     }
     target.sync_data().map_err(failed(Verb::Sync))?;
-    undone.stays_marked = journal::settle_undone(job, &file, &target);
-    Ok(undone)
+    Ok(())
 }
 
 /// The records of an undo file.

@@ -41,6 +41,10 @@ impl Loop {
     }
 }
 
+fn number_of(device: &BlockDevice) -> Ground {
+    device_number_in(&device.dir).unwrap().into()
+}
+
 impl Drop for Loop {
     fn drop(&mut self) {
         run("losetup", &["--detach", &self.path]);
@@ -55,7 +59,7 @@ fn a_device_is_told_with_what_it_is_stored_in() {
     assert_eq!(device.logical_block_bytes(), 4096);
     assert!(device.discard_granularity_bytes().is_some_and(|bytes| bytes >= 4096));
     assert!(!device.is_read_only());
-    let expected = BTreeSet::from([device.number.into(), image.file().into()]);
+    let expected = BTreeSet::from([number_of(&device), image.file().into()]);
     assert_eq!(device.grounds(), expected);
     assert_eq!(device.shown(), Some(image.file().into()));
     assert_eq!(device.uses().unwrap(), []);
@@ -89,9 +93,9 @@ fn a_device_that_is_swapped_to_is_found() {
     assert_eq!(uses.unwrap(), [Use::Swap]);
 }
 
-#[test]
-fn a_partition_and_its_disk_are_stored_in_the_same() {
-    // A master boot record with two partitions of 20,480 sectors.
+/// A disk with two partitions of 20,480 sectors.
+fn disk_with_two_parts() -> (Loop, [BlockDevice; 2]) {
+    // A master boot record.
     let mut table = vec![0; 512];
     for (at, start) in [(446, 2048_u32), (462, 22_528)] {
         table[at + 4] = 0x83;
@@ -100,27 +104,99 @@ fn a_partition_and_its_disk_are_stored_in_the_same() {
     }
     table[510..].copy_from_slice(&[0x55, 0xaa]);
     let image = Loop::with(&["--partscan"], &table);
+    let parts = || {
+        let mut parts = links_in(&image.device().dir);
+        parts.retain(|dir| dir.join("partition").exists());
+        parts.sort();
+        parts
+    };
     // A kernel may know no tables.
-    if image.device().parts().len() == 1 {
+    if parts().is_empty() {
         run("partx", &["--add", &image.path]);
     }
-    let (disk, part) = (image.device(), format!("{}p1", image.path));
-    let mut parts = disk.parts();
-    assert_eq!(parts.len(), 3, "{parts:?}");
-    let other = BlockDevice::of(parts.pop().unwrap().0).unwrap();
-    let one = BlockDevice::of(parts.pop().unwrap().0).unwrap();
-    assert!(one.grounds().contains(&disk.number.into()));
+    let parts = parts().into_iter().map(|dir| BlockDevice::of(device_number_in(&dir).unwrap()));
+    let parts = parts.collect::<io::Result<Vec<_>>>().unwrap().try_into().unwrap();
+    (image, parts)
+}
+
+#[test]
+fn a_partition_and_its_disk_are_stored_in_the_same() {
+    let (image, [one, other]) = disk_with_two_parts();
+    let disk = image.device();
+    assert!(one.grounds().contains(&number_of(&disk)));
     assert!(one.grounds().contains(&image.file().into()));
-    assert!(!one.grounds().contains(&other.number.into()));
-    assert!(!disk.grounds().contains(&one.number.into()));
+    assert!(!one.grounds().contains(&number_of(&other)));
+    assert!(!disk.grounds().contains(&number_of(&one)));
     assert_eq!(one.logical_block_bytes(), 512);
+    let part = format!("/dev/{}", one.name());
     run("mkfs.ext4", &["-q", &part]);
     let at = image.dir.path().join("mount");
     fs::create_dir(&at).unwrap();
     run("mount", &[&part, at.to_str().unwrap()]);
-    let uses = disk.uses();
+    let uses = [&disk, &one, &other].map(BlockDevice::uses);
     run("umount", &[at.to_str().unwrap()]);
-    assert_eq!(uses.unwrap(), [Use::Mounted { at, is_writable: true }]);
+    let [of_disk, of_one, of_other] = uses.map(Result::unwrap);
+    assert_eq!(of_disk, [Use::Mounted { at, is_writable: true }]);
+    assert_eq!((of_one, of_other), (of_disk, Vec::new()));
+}
+
+#[test]
+fn who_has_the_same_bytes_by_another_device_uses_them() {
+    let (image, [one, other]) = disk_with_two_parts();
+    let disk = image.device();
+    let held_by = |lo: &Shown| Use::Held { by: last_name(Path::new(&lo.0)) };
+    let (offset, length) = ("--offset=1048576", "--sizelimit=10485760");
+    let file = image.dir.path().join("image");
+    // The first partition by the disk, and by what that shows.
+    for shown in [&*image.path, file.to_str().unwrap()] {
+        let lower = Shown::new(shown, &[offset, length]);
+        for device in [&disk, &one] {
+            assert_eq!(device.uses().unwrap(), [held_by(&lower)], "{shown}");
+        }
+        assert_eq!(other.uses().unwrap(), []);
+        let upper = Shown::new(&format!("/dev/{}", one.name()), &[]);
+        let uses = one.uses().unwrap();
+        assert!(
+            uses.len() == 2 && [&lower, &upper].map(held_by).iter().all(|it| uses.contains(it))
+        );
+        let lower = BlockDevice::of(device_at(Path::new(&lower.0)).unwrap()).unwrap();
+        assert!(lower.uses().unwrap().contains(&held_by(&upper)));
+    }
+    let all = Shown::new(&image.path, &[]);
+    assert_eq!(other.uses().unwrap(), [held_by(&all)]);
+}
+
+#[test]
+fn a_file_that_is_swapped_to_is_used_by_what_shows_it() {
+    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+    let file = dir.path().join("swap");
+    fs::write(&file, vec![0; 4 << 20]).unwrap();
+    let path = file.to_str().unwrap();
+    run("chmod", &["600", path]);
+    run("mkswap", &["-q", path]);
+    let shown = Shown::new(path, &[]);
+    let device = BlockDevice::of(device_at(Path::new(&shown.0)).unwrap()).unwrap();
+    assert_eq!(device.uses().unwrap(), []);
+    run("swapon", &[path]);
+    let uses = [device.uses(), uses_of_file(inode_at(&file).unwrap())];
+    run("swapoff", &[path]);
+    let held = Use::Held { by: device.name() };
+    assert_eq!(uses.map(Result::unwrap), [vec![Use::Swap], vec![Use::Swap, held]]);
+}
+
+/// A loop device over something that is there.
+struct Shown(String);
+
+impl Shown {
+    fn new(shown: &str, options: &[&str]) -> Self {
+        Self(run("losetup", &[&["--find", "--show"], options, &[shown]].concat()))
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        run("losetup", &["--detach", &self.0]);
+    }
 }
 
 #[test]

@@ -48,6 +48,9 @@ impl Lie {
     }
 }
 
+/// Ranges, and how digests of them are asked for.
+type Asked = (Vec<Range<u64>>, Pieces);
+
 /// Lies about pieces of a grain as often as that; says how often it could, and how the job ended.
 fn bring_with_lies(
     lab: &Lab,
@@ -55,7 +58,7 @@ fn bring_with_lies(
     change: impl FnOnce(&mut BlocksSettings),
 ) -> (usize, Result<BlocksSummary, BlocksError>) {
     let session = Arc::new(Session::new(wire::Capacity::default()));
-    let asked: Arc<Mutex<Option<(Vec<Range<u64>>, Pieces)>>> = Arc::default();
+    let asked: Arc<Mutex<Option<Asked>>> = Arc::default();
     let told = Arc::new(Mutex::new(0));
     let (asking, telling, old) = (Arc::clone(&asked), Arc::clone(&told), lab.read("target"));
     session.show_requests(move |request| {
