@@ -100,16 +100,20 @@ impl Two {
     }
 }
 
-/// Ends all connections of a process: it has no others but those from host to host.
-fn cut_connections_of(pid: Pid) {
-    let process = pidfd_open(pid, PidfdFlags::empty()).unwrap();
-    let fds = format!("/proc/{}/fd", pid.as_raw_nonzero());
-    let is_socket = |path: &Path| {
+/// Descriptors of a process that are sockets: it has no others but those from host to host.
+fn sockets_of(pid: Pid) -> Vec<PathBuf> {
+    let is_socket = |path: &PathBuf| {
         let to = readlinkat(rustix::fs::CWD, path, Vec::new());
         to.is_ok_and(|to| to.to_bytes().starts_with(b"socket:"))
     };
-    let all = fs::read_dir(fds).unwrap().map(|entry| entry.unwrap().path());
-    let sockets: Vec<_> = all.filter(|path| is_socket(path)).collect();
+    let fds = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero())).unwrap();
+    fds.map(|entry| entry.unwrap().path()).filter(is_socket).collect()
+}
+
+/// Ends all connections of a process: it has no others but those from host to host.
+fn cut_connections_of(pid: Pid) {
+    let process = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    let sockets = sockets_of(pid);
     assert!(!sockets.is_empty(), "there is no connection");
     for path in sockets {
         let fd = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
@@ -265,6 +269,20 @@ fn a_run_that_is_killed_or_interrupted_leaves_no_agent() {
     check(&output, 20, "");
     two.wait_until_no_agent_is_left();
     two.check_is_not_torn();
+}
+
+/// The further lanes of the source are to come up at the port that it had for the other host.
+#[test]
+fn one_port_is_enough_where_two_do_not_reach_each_other() {
+    let two = Two::new(16 << 20);
+    fs::write(two.path("two/told"), "").unwrap();
+    let ports = format!("--lane-ports={}", super::free_port());
+    let words = ["--lanes-from=here", "--lane-kind=tcp", &ports, "--bwlimit=4m"];
+    let output = two.command(SHELL, &words).output().unwrap();
+    check(&output, 0, "lanesync: content goes from one to two through this host");
+    two.check_is_there();
+    let [from_source, _] = two.detoured();
+    assert!(from_source < 16 << 20, "{from_source} bytes took no lane");
 }
 
 #[test]
