@@ -34,8 +34,9 @@ const TO_BE_TOLD: Duration = Duration::from_secs(40);
 /// How long it may take to meet: to connect, one way and a little later the other way.
 const TO_MEET: Duration = Duration::from_secs(4);
 
-/// The agent of the source waits longer, since it is the other one that decides.
-const TO_BE_MET: Duration = Duration::from_secs(6);
+/// The agent of the source waits until it is told that it is not to: longer than the controller does, so that
+/// whoever says to have met it has.
+const TO_BE_MET: Duration = Duration::from_secs(15);
 
 /// How long a first word may take on a lane that has come up.
 const TO_GREET: Duration = Duration::from_secs(3);
