@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use net::Session;
-use net::further::{Opener, Wish};
+use net::further::{Opener, Whereabouts, Wish};
 use wire::{
     DirectEnd, DirectLoss, DirectMeeting, DirectOffer, DirectTalk, DirectWish, LaneKind, List,
     Patience, Text,
@@ -18,6 +19,9 @@ use crate::exit_code::Exit;
 
 /// How long an agent may take to make itself ready. It may have paths to look up before it hears of it.
 const TO_GET_READY: Duration = Duration::from_secs(30);
+
+/// How long names may take to be looked up once both are ready.
+const TO_LOOK_UP: Duration = Duration::from_secs(3);
 
 /// How long the agent of the source may take to hold no port any more.
 const TO_LET_GO: Duration = Duration::from_secs(1);
@@ -138,8 +142,7 @@ impl<'a> Introduction<'a> {
         has_source_ended: &mut bool,
     ) -> Result<(), Apart> {
         let Self { source, destination, .. } = self;
-        let [names_of_source, names_of_destination] =
-            [source, destination].map(|far| far.whereabouts.of_peer());
+        let names = [source, destination].map(|far| Names::look_up(&far.whereabouts));
         let until = Instant::now() + TO_GET_READY;
         let mut ready = |far: &Far| loop {
             match hear(&far.session, until, is_done) {
@@ -156,6 +159,9 @@ impl<'a> Introduction<'a> {
             }
         };
         let (of_source, of_destination) = (ready(source)?, ready(destination)?);
+        let until = Instant::now() + TO_LOOK_UP;
+        let is_over = || is_done.load(Ordering::Relaxed) || destination.session.over().is_some();
+        let [names_of_source, names_of_destination] = names.map(|it| it.wait(until, is_over));
         let is_known = |offer: &DirectOffer, names: &[String]| {
             offer.port.is_some() && (!names.is_empty() || !offer.addresses.as_slice().is_empty())
         };
@@ -226,6 +232,31 @@ impl<'a> Introduction<'a> {
             if is_over || Instant::now() >= until {
                 let why = format!("{} did not answer", destination.host);
                 return Err(Apart { why, is_told: true });
+            }
+        }
+    }
+}
+
+/// Names of a host, which are looked up meanwhile: the remote shell may take any time for it.
+struct Names(Option<Receiver<Vec<String>>>);
+
+impl Names {
+    fn look_up(whereabouts: &Whereabouts) -> Self {
+        let (tell, told) = mpsc::channel();
+        let whereabouts = whereabouts.clone();
+        let look_up = move || drop(tell.send(whereabouts.of_peer()));
+        let begun = thread::Builder::new().name("names".to_owned()).spawn(look_up);
+        Self(begun.is_ok().then_some(told))
+    }
+
+    /// There are none if that takes longer.
+    fn wait(self, until: Instant, is_over: impl Fn() -> bool) -> Vec<String> {
+        let Some(told) = self.0 else { return Vec::new() };
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match told.recv_timeout(left.min(BETWEEN_LOOKS)) {
+                Err(RecvTimeoutError::Timeout) if !left.is_zero() && !is_over() => {}
+                told => return told.unwrap_or_default(),
             }
         }
     }
