@@ -295,8 +295,9 @@ pub(super) struct Offered {
 /// Serves the agent of the destination, if the controller makes the two known to each other. That goes on
 /// beside what is done for the controller, and ends with it.
 pub(super) fn offer(control: &Arc<Session>, task: Task, offered: Offered) {
-    let control = Arc::clone(control);
+    let of_thread = Arc::clone(control);
     let serve = move || {
+        let control = of_thread;
         while let Some(talk) = control.hear_of_direct(Duration::MAX) {
             let DirectTalk::Prepare(wish) = talk else { continue };
             return match meet_destination(&control, wish, task, &offered) {
@@ -306,8 +307,10 @@ pub(super) fn offer(control: &Arc<Session>, task: Task, offered: Offered) {
             };
         }
     };
-    // Without a thread there is nobody to meet.
-    thread::Builder::new().name("direct".to_owned()).spawn(serve).ok();
+    if let Err(error) = thread::Builder::new().name("direct".to_owned()).spawn(serve) {
+        // Nobody is to wait for it.
+        refuse(control, &format!("begin a thread for it: {error}"));
+    }
 }
 
 fn meet_destination(
@@ -350,3 +353,6 @@ fn meet_destination(
 fn follow(session: &Session) {
     while let Ok(Some(_)) = session.hear() {}
 }
+
+#[cfg(test)]
+mod tests;
