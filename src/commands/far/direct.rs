@@ -97,7 +97,7 @@ impl<'a> Introduction<'a> {
         let mut has_source_ended = false;
         if let Err(Apart { why, is_told }) = self.bring_together(is_done, &mut has_source_ended) {
             for far in [source, destination] {
-                self.refuse(far);
+                refuse(far);
             }
             if is_told && destination.session.over().is_none() {
                 let [from, to] = [source, destination].map(|far| &far.host);
@@ -126,13 +126,6 @@ impl<'a> Introduction<'a> {
                 _ => {}
             }
         }
-    }
-
-    /// One is told that they do not meet. Why is for the user: what the one finds is not for the other.
-    fn refuse(&self, far: &Far) {
-        let why = Text::new("content goes by the controller");
-        // A session that is over is noticed by who follows it.
-        far.session.talk_of_direct(DirectTalk::Refusal(why)).ok();
     }
 
     /// `has_source_ended` says whether the agent of the source has said that it does nothing more for it.
@@ -216,7 +209,7 @@ impl<'a> Introduction<'a> {
                 && !std::mem::replace(has_source_ended, true)
             {
                 // The other one need not wait for it any more.
-                self.refuse(destination);
+                refuse(destination);
                 why_not = Some(format!("; from {}: {}", source.host, why.as_str()));
             }
             match destination.session.hear_of_direct(BETWEEN_LOOKS) {
@@ -235,6 +228,13 @@ impl<'a> Introduction<'a> {
             }
         }
     }
+}
+
+/// One is told that they do not meet. Why is for the user: what the one finds is not for the other.
+fn refuse(far: &Far) {
+    let why = Text::new("content goes by the controller");
+    // A session that is over is noticed by who follows it.
+    far.session.talk_of_direct(DirectTalk::Refusal(why)).ok();
 }
 
 /// Names of a host, which are looked up meanwhile: the remote shell may take any time for it.
