@@ -295,20 +295,6 @@ fn nobody_waits_for_a_name_that_is_not_found() {
     }
 }
 
-/// The further lanes of the source are to come up at the port that it had for the other host.
-#[test]
-fn one_port_is_enough_where_two_do_not_reach_each_other() {
-    let two = Two::new(16 << 20);
-    fs::write(two.path("two/told"), "").unwrap();
-    let ports = format!("--lane-ports={}", super::free_port());
-    let words = ["--lanes-from=here", "--lane-kind=tcp", &ports, "--bwlimit=4m"];
-    let output = two.command(SHELL, &words).output().unwrap();
-    check(&output, 0, "lanesync: content goes from one to two through this host");
-    two.check_is_there();
-    let [from_source, _] = two.detoured();
-    assert!(from_source < 16 << 20, "{from_source} bytes took no lane");
-}
-
 #[test]
 fn a_run_that_is_interrupted_while_the_two_meet_leaves_no_agent() {
     let two = Two::new(64 << 20);
