@@ -296,34 +296,6 @@ fn nobody_waits_for_a_name_that_is_not_found() {
 }
 
 #[test]
-fn a_run_that_is_interrupted_while_the_two_meet_leaves_no_agent() {
-    let two = Two::new(64 << 20);
-    let mut run = two
-        .command(PLAIN, &["--bwlimit=2m", "--lanes-from=here"])
-        .process_group(0)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // Where the source listens and then does not move, the other one waits for it.
-    let listens = || {
-        let pids = fs::read_to_string(two.path("one/pids")).unwrap_or_default();
-        pids.ends_with('\n') && !sockets_of(two.agent("one")).is_empty()
-    };
-    while !listens() {
-        assert!(run.try_wait().unwrap().is_none(), "it ended before they could meet");
-        thread::yield_now();
-    }
-    let source = two.agent("one");
-    kill_process(source, Signal::STOP).unwrap();
-    interrupt_all(&run);
-    kill_process(source, Signal::CONT).unwrap();
-    let output = run.wait_with_output().unwrap();
-    check(&output, 20, "");
-    two.wait_until_no_agent_is_left();
-    two.check_is_not_torn();
-}
-
-#[test]
 fn a_source_that_is_silent_is_given_up() {
     let two = Two::new(64 << 20);
     let run = two.begin(&["--timeout=2"]);
