@@ -77,7 +77,8 @@ impl<J: FarJob> Work<'_, J> {
             let Ready { far, job } = ready;
             let began = Instant::now();
             let (ending, summary) = self.run_once(&far, &job, around, stops);
-            let is_lost = far.was_lost() && !stops.is_stopped();
+            // Of a job that came to its end nothing was lost.
+            let is_lost = ending != Ending::Complete && far.was_lost() && !stops.is_stopped();
             let Some(patience) = self.remote.reconnect.filter(|_| is_lost) else {
                 return (ending, summary, far);
             };

@@ -34,8 +34,9 @@ const TO_BE_TOLD: Duration = Duration::from_secs(40);
 /// How long it may take to meet: to connect, one way and a little later the other way.
 const TO_MEET: Duration = Duration::from_secs(4);
 
-/// The agent of the source waits longer, since it is the other one that decides.
-const TO_BE_MET: Duration = Duration::from_secs(6);
+/// The agent of the source waits until it is told that it is not to: longer than the controller does, so that
+/// whoever says to have met it has.
+const TO_BE_MET: Duration = Duration::from_secs(15);
 
 /// How long a first word may take on a lane that has come up.
 const TO_GREET: Duration = Duration::from_secs(3);
@@ -157,20 +158,21 @@ fn prepare(
     while begun.elapsed() < limit && !is_over() {
         match control.hear_of_direct(BETWEEN_LOOKS) {
             Some(DirectTalk::Meet(meeting)) => return Ok(Some((ready, meeting))),
-            Some(DirectTalk::Refusal(_)) => return Ok(None),
+            // That it has ended by then, and holds no port, is told in turn.
+            Some(DirectTalk::Refusal(why)) => return Err(why.as_str().to_owned()),
             _ => {}
         }
     }
     if is_over() { Ok(None) } else { Err("the controller has not told who it is".to_owned()) }
 }
 
-/// What the controller tells of the other one while that is waited for.
-fn other_of(control: &Session, is_over: &dyn Fn() -> bool) -> Other {
+/// What the controller tells of the other one while that is waited for. A refusal is this.
+fn other_of(control: &Session, is_over: &dyn Fn() -> bool, refusal: Other) -> Other {
     if is_over() {
         return Other::IsGone;
     }
     match control.hear_of_direct(Duration::ZERO) {
-        Some(DirectTalk::Refusal(_)) => Other::HasGivenUp,
+        Some(DirectTalk::Refusal(_)) => refusal,
         _ => Other::MayCome,
     }
 }
@@ -206,16 +208,20 @@ fn meet_source(
         if is_met.swap(true, Ordering::Relaxed) {
             return None;
         }
-        session.begin(serve, &[]).ok()?;
+        if session.begin(serve, &[]).is_err() {
+            // It was lost meanwhile: another one may do.
+            is_met.store(false, Ordering::Relaxed);
+            return None;
+        }
         Some((Arc::new(session), hello, way))
     };
     let take: Take<_> = Arc::new(take);
-    let (session, hello, way) =
-        match ready.meet(&meeting, TO_MEET, || other_of(control, &is_over), &take) {
-            Ok(met) => met,
-            Err(_) if is_over() => return Ok(None),
-            Err(why) => return Err(why),
-        };
+    let other = || other_of(control, &is_over, Other::HasGivenUp);
+    let (session, hello, way) = match ready.meet(&meeting, TO_MEET, other, &take) {
+        Ok(met) => met,
+        Err(_) if is_over() => return Ok(None),
+        Err(why) => return Err(why),
+    };
     let (plan, notice) = (plan_of(wish, &meeting, way), notice_of(&meeting, around));
     // Without further lanes all goes over the first.
     session.widen(Some(plan), whereabouts_of(way), notice).ok();
@@ -289,8 +295,9 @@ pub(super) struct Offered {
 /// Serves the agent of the destination, if the controller makes the two known to each other. That goes on
 /// beside what is done for the controller, and ends with it.
 pub(super) fn offer(control: &Arc<Session>, task: Task, offered: Offered) {
-    let control = Arc::clone(control);
+    let of_thread = Arc::clone(control);
     let serve = move || {
+        let control = of_thread;
         while let Some(talk) = control.hear_of_direct(Duration::MAX) {
             let DirectTalk::Prepare(wish) = talk else { continue };
             return match meet_destination(&control, wish, task, &offered) {
@@ -300,8 +307,10 @@ pub(super) fn offer(control: &Arc<Session>, task: Task, offered: Offered) {
             };
         }
     };
-    // Without a thread there is nobody to meet.
-    thread::Builder::new().name("direct".to_owned()).spawn(serve).ok();
+    if let Err(error) = thread::Builder::new().name("direct".to_owned()).spawn(serve) {
+        // Nobody is to wait for it.
+        refuse(control, &format!("begin a thread for it: {error}"));
+    }
 }
 
 fn meet_destination(
@@ -325,12 +334,13 @@ fn meet_destination(
         }
     };
     let take: Take<_> = Arc::new(take);
-    let (session, way) =
-        match ready.meet(&meeting, TO_BE_MET, || other_of(control, &is_over), &take) {
-            Ok(met) => met,
-            Err(_) if is_over() => return Ok(None),
-            Err(why) => return Err(why),
-        };
+    // It is the other one that decides, and the controller that tells of it.
+    let other = || other_of(control, &is_over, Other::IsGone);
+    let (session, way) = match ready.meet(&meeting, TO_BE_MET, other, &take) {
+        Ok(met) => met,
+        Err(_) if is_over() => return Ok(None),
+        Err(why) => return Err(why),
+    };
     offered.pace.add(&session);
     session.compress(offered.method);
     session.serve(Arc::new(Server::new(offered.terms.clone())));
@@ -343,3 +353,6 @@ fn meet_destination(
 fn follow(session: &Session) {
     while let Ok(Some(_)) = session.hear() {}
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! From one other host to another, without a detour by this one.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -100,16 +101,20 @@ impl Two {
     }
 }
 
-/// Ends all connections of a process: it has no others but those from host to host.
-fn cut_connections_of(pid: Pid) {
-    let process = pidfd_open(pid, PidfdFlags::empty()).unwrap();
-    let fds = format!("/proc/{}/fd", pid.as_raw_nonzero());
-    let is_socket = |path: &Path| {
+/// Descriptors of a process that are sockets: it has no others but those from host to host.
+fn sockets_of(pid: Pid) -> Vec<PathBuf> {
+    let is_socket = |path: &PathBuf| {
         let to = readlinkat(rustix::fs::CWD, path, Vec::new());
         to.is_ok_and(|to| to.to_bytes().starts_with(b"socket:"))
     };
-    let all = fs::read_dir(fds).unwrap().map(|entry| entry.unwrap().path());
-    let sockets: Vec<_> = all.filter(|path| is_socket(path)).collect();
+    let fds = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero())).unwrap();
+    fds.map(|entry| entry.unwrap().path()).filter(is_socket).collect()
+}
+
+/// Ends all connections of a process: it has no others but those from host to host.
+fn cut_connections_of(pid: Pid) {
+    let process = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    let sockets = sockets_of(pid);
     assert!(!sockets.is_empty(), "there is no connection");
     for path in sockets {
         let fd = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
@@ -265,6 +270,29 @@ fn a_run_that_is_killed_or_interrupted_leaves_no_agent() {
     check(&output, 20, "");
     two.wait_until_no_agent_is_left();
     two.check_is_not_torn();
+}
+
+/// One that is called ssh, and does not come to an end over a host's name.
+const SLOW_SSH: &str = r#"#!/bin/sh
+if [ "$1" = -G ]; then echo $$ >> asked; exec sleep 30; fi
+exec sh -c 'cd "$1" && export HOME="$PWD" SSH_CONNECTION="127.0.0.1 1 127.0.0.1 22" && shift && exec sh -c "$*"' stand-in "$@"
+"#;
+
+#[test]
+fn nobody_waits_for_a_name_that_is_not_found() {
+    let two = Two::new(0);
+    fs::write(two.path("ssh"), SLOW_SSH).unwrap();
+    fs::set_permissions(two.path("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
+    let output = two.command(two.path("ssh").to_str().unwrap(), &[]).output().unwrap();
+    check(&output, 0, "");
+    two.check_is_there();
+    // They would have ended by then if somebody had waited for them.
+    let asked = fs::read_to_string(two.path("asked")).unwrap();
+    assert!(asked.lines().count() >= 2, "{asked}");
+    for pid in asked.lines().take(2) {
+        let pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
+        kill_process(pid, Signal::KILL).expect("it was waited for");
+    }
 }
 
 #[test]

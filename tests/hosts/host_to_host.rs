@@ -1,4 +1,5 @@
-//! From one other host to another, by way of this one: the two have no address of each other.
+//! From one other host to another: by way of this one, since the two have no address of each other, and past
+//! it, where that must make no difference.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,6 +11,9 @@ use super::{Hosts, LANESYNC, check, noise, tree};
 /// Each host is a folder of its name, in which its logins begin and have their home.
 const EACH_IN_ITS_FOLDER: &str =
     r#"sh -c 'cd "$1" && export HOME="$PWD" && shift && exec sh -c "$*"' stand-in"#;
+
+/// The same for two that have met: sshd(8) tells each of a connection over the loopback device.
+const WHO_MEET: &str = r#"sh -c 'cd "$1" && export HOME="$PWD" SSH_CONNECTION="127.0.0.1 1 127.0.0.1 22" && shift && exec sh -c "$*"' stand-in"#;
 
 /// Two hosts, of which the first has the source.
 struct Two(Hosts);
@@ -29,78 +33,96 @@ impl Two {
     }
 
     fn run(&self, words: &[&str]) -> Output {
+        self.run_by(EACH_IN_ITS_FOLDER, words)
+    }
+
+    #[track_caller]
+    fn run_by(&self, shell: &str, words: &[&str]) -> Output {
         let agent = format!("--agent-path={LANESYNC}");
-        self.0.run(EACH_IN_ITS_FOLDER, &[&["-H", &agent], words].concat())
+        let output = self.0.run(shell, &[&["-H", &agent], words].concat());
+        // Where they know of each other and do not meet, a line says so.
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!stderr.contains("through this host"), "{stderr}");
+        output
     }
 }
 
 #[test]
 fn a_tree_goes_from_one_host_to_another() {
-    let two = Two::new();
-    let content: Vec<u8> = (0..9 << 20).map(|number: u32| (number >> 7).to_le_bytes()[0]).collect();
-    fs::write(two.path("one/s/big"), content).unwrap();
-    for number in 0..300 {
-        fs::write(two.path(&format!("one/s/a/n{number}")), format!("{number}")).unwrap();
+    for shell in [EACH_IN_ITS_FOLDER, WHO_MEET] {
+        let two = Two::new();
+        let content: Vec<u8> =
+            (0..9 << 20).map(|number: u32| (number >> 7).to_le_bytes()[0]).collect();
+        fs::write(two.path("one/s/big"), content).unwrap();
+        for number in 0..300 {
+            fs::write(two.path(&format!("one/s/a/n{number}")), format!("{number}")).unwrap();
+        }
+        let output = two.run_by(shell, &["-i", "one:s/", "two:d"]);
+        check(&output, 0, "");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("<f+++++++++ big"), "{output:?}");
+        assert_eq!(tree(&two.path("two/d")), tree(&two.path("one/s")));
+        let again = two.run_by(shell, &["-i", "--delete", "one:s/", "two:d"]);
+        check(&again, 0, "");
+        assert_eq!(String::from_utf8_lossy(&again.stdout), "");
+        // Nothing of it lies here.
+        assert_eq!(fs::read_dir(two.0.path()).unwrap().count(), 3);
     }
-    let output = two.run(&["-i", "one:s/", "two:d"]);
-    check(&output, 0, "");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("<f+++++++++ big"), "{output:?}");
-    assert_eq!(tree(&two.path("two/d")), tree(&two.path("one/s")));
-    let again = two.run(&["-i", "--delete", "one:s/", "two:d"]);
-    check(&again, 0, "");
-    assert_eq!(String::from_utf8_lossy(&again.stdout), "");
-    // Nothing of it lies here.
-    assert_eq!(fs::read_dir(two.0.path()).unwrap().count(), 3);
 }
 
 #[test]
 fn what_only_the_destination_has_goes_and_what_was_brought_over_may_go_from_the_source() {
-    let two = Two::new();
-    fs::rename(two.path("old"), two.path("two/d")).unwrap();
-    check(&two.run(&["--delete", "--remove-source-files", "one:s/", "two:d"]), 0, "");
-    let names = |dir: &Path| {
-        let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
-        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
-        names.sort();
-        names
-    };
-    assert_eq!(names(&two.path("two/d")), ["a", "f", "link"]);
-    assert_eq!(names(&two.path("one/s")), ["a"]);
+    for shell in [EACH_IN_ITS_FOLDER, WHO_MEET] {
+        let two = Two::new();
+        fs::rename(two.path("old"), two.path("two/d")).unwrap();
+        check(&two.run_by(shell, &["--delete", "--remove-source-files", "one:s/", "two:d"]), 0, "");
+        let names = |dir: &Path| {
+            let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+            let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&two.path("two/d")), ["a", "f", "link"]);
+        assert_eq!(names(&two.path("one/s")), ["a"]);
+    }
 }
 
 #[test]
 fn paths_are_those_of_their_hosts() {
-    let two = Two::new();
-    let odd = "a  b'c\"$(touch x)\n;`touch x`";
-    fs::rename(two.path("one/s"), two.path("one").join(odd)).unwrap();
-    fs::write(two.path("one/list"), "f\na/g\n").unwrap();
-    fs::write(two.path("one/.rsync-filter"), "- g\n").unwrap();
-    check(&two.run(&[&format!("one:{odd}/"), &format!("two:~/{odd}")]), 0, "");
-    assert_eq!(tree(&two.path("two").join(odd)), tree(&two.path("one").join(odd)));
-    check(&two.run(&["one:a*/*", "two:w/"]), 0, "");
-    assert_eq!(tree(&two.path("two/w")), tree(&two.path("one").join(odd)));
-    check(&two.run(&["--files-from=:list", "one:a*/", "two:l"]), 0, "");
-    assert!(two.path("two/l/a/g").exists() && !two.path("two/l/a/b").exists());
-    check(&two.run(&["-F", "one:a*/", "two:r"]), 0, "");
-    assert!(two.path("two/r/a/b/h").exists() && !two.path("two/r/a/g").exists());
-    for name in ["one/x", "two/x", "x"] {
-        assert!(!two.path(name).exists(), "{name}");
+    for shell in [EACH_IN_ITS_FOLDER, WHO_MEET] {
+        let two = Two::new();
+        let odd = "a  b'c\"$(touch x)\n;`touch x`";
+        fs::rename(two.path("one/s"), two.path("one").join(odd)).unwrap();
+        fs::write(two.path("one/list"), "f\na/g\n").unwrap();
+        fs::write(two.path("one/.rsync-filter"), "- g\n").unwrap();
+        check(&two.run_by(shell, &[&format!("one:{odd}/"), &format!("two:~/{odd}")]), 0, "");
+        assert_eq!(tree(&two.path("two").join(odd)), tree(&two.path("one").join(odd)));
+        check(&two.run_by(shell, &["one:a*/*", "two:w/"]), 0, "");
+        assert_eq!(tree(&two.path("two/w")), tree(&two.path("one").join(odd)));
+        check(&two.run_by(shell, &["--files-from=:list", "one:a*/", "two:l"]), 0, "");
+        assert!(two.path("two/l/a/g").exists() && !two.path("two/l/a/b").exists());
+        check(&two.run_by(shell, &["-F", "one:a*/", "two:r"]), 0, "");
+        assert!(two.path("two/r/a/b/h").exists() && !two.path("two/r/a/g").exists());
+        for name in ["one/x", "two/x", "x"] {
+            assert!(!two.path(name).exists(), "{name}");
+        }
     }
 }
 
 /// The host that has the list could have anything in it.
 #[test]
 fn a_list_of_the_destination_leads_only_to_what_lies_below_the_source() {
-    let two = Two::new();
-    fs::create_dir(two.path("one/beside")).unwrap();
-    fs::write(two.path("one/beside/key"), "secret").unwrap();
-    symlink("../beside", two.path("one/s/out")).unwrap();
-    symlink("a", two.path("one/s/in")).unwrap();
-    fs::write(two.path("two/list"), "f\nin/g\nout/key\n").unwrap();
-    let run = two.run(&["--no-R", "--files-from=two:list", "one:s/", "two:d"]);
-    check(&run, 23, "out/key");
-    assert!(two.path("two/d/f").exists() && two.path("two/d/g").exists());
-    assert!(!two.path("two/d/key").exists());
+    for shell in [EACH_IN_ITS_FOLDER, WHO_MEET] {
+        let two = Two::new();
+        fs::create_dir(two.path("one/beside")).unwrap();
+        fs::write(two.path("one/beside/key"), "secret").unwrap();
+        symlink("../beside", two.path("one/s/out")).unwrap();
+        symlink("a", two.path("one/s/in")).unwrap();
+        fs::write(two.path("two/list"), "f\nin/g\nout/key\n").unwrap();
+        let run = two.run_by(shell, &["--no-R", "--files-from=two:list", "one:s/", "two:d"]);
+        check(&run, 23, "out/key");
+        assert!(two.path("two/d/f").exists() && two.path("two/d/g").exists());
+        assert!(!two.path("two/d/key").exists());
+    }
 }
 
 /// Each of the two hosts has lanes to this one, where the two do not reach each other.

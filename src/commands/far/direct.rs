@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use net::Session;
-use net::further::{Opener, Wish};
+use net::further::{Opener, Whereabouts, Wish};
 use wire::{
     DirectEnd, DirectLoss, DirectMeeting, DirectOffer, DirectTalk, DirectWish, LaneKind, List,
     Patience, Text,
@@ -18,6 +19,12 @@ use crate::exit_code::Exit;
 
 /// How long an agent may take to make itself ready. It may have paths to look up before it hears of it.
 const TO_GET_READY: Duration = Duration::from_secs(30);
+
+/// How long names may take to be looked up once both are ready.
+const TO_LOOK_UP: Duration = Duration::from_secs(3);
+
+/// How long the agent of the source may take to hold no port any more.
+const TO_LET_GO: Duration = Duration::from_secs(1);
 
 /// How long the two may take to meet, the ways to both of them included.
 const TO_MEET: Duration = Duration::from_secs(10);
@@ -87,9 +94,10 @@ impl<'a> Introduction<'a> {
     /// with the agent of the destination is over or `is_done` is set.
     fn go_on(&self, is_done: &AtomicBool) {
         let Self { source, destination, notices } = self;
-        if let Err(Apart { why, is_told }) = self.bring_together(is_done) {
+        let mut has_source_ended = false;
+        if let Err(Apart { why, is_told }) = self.bring_together(is_done, &mut has_source_ended) {
             for far in [source, destination] {
-                far.session.talk_of_direct(DirectTalk::Refusal(Text::new(&why))).ok();
+                refuse(far);
             }
             if is_told && destination.session.over().is_none() {
                 let [from, to] = [source, destination].map(|far| &far.host);
@@ -98,6 +106,11 @@ impl<'a> Introduction<'a> {
                      {}",
                     why.escape_debug()
                 ));
+            }
+            // It is to listen anew, where it may have but one port for it.
+            let until = Instant::now() + TO_LET_GO;
+            while !has_source_ended && let Some(talk) = hear(&source.session, until, is_done) {
+                has_source_ended = matches!(talk, DirectTalk::Refusal(_));
             }
             destination.widen_all(notices);
         }
@@ -115,15 +128,20 @@ impl<'a> Introduction<'a> {
         }
     }
 
-    fn bring_together(&self, is_done: &AtomicBool) -> Result<(), Apart> {
+    /// `has_source_ended` says whether the agent of the source has said that it does nothing more for it.
+    fn bring_together(
+        &self,
+        is_done: &AtomicBool,
+        has_source_ended: &mut bool,
+    ) -> Result<(), Apart> {
         let Self { source, destination, .. } = self;
-        let [names_of_source, names_of_destination] =
-            [source, destination].map(|far| far.whereabouts.of_peer());
+        let names = [source, destination].map(|far| Names::look_up(&far.whereabouts));
         let until = Instant::now() + TO_GET_READY;
-        let ready = |far: &Far| loop {
+        let mut ready = |far: &Far| loop {
             match hear(&far.session, until, is_done) {
                 Some(DirectTalk::Ready(offer)) => return Ok(offer),
                 Some(DirectTalk::Refusal(why)) => {
+                    *has_source_ended |= std::ptr::eq(far, *source);
                     return Err(Apart { why: why.as_str().to_owned(), is_told: true });
                 }
                 Some(_) => {}
@@ -134,6 +152,9 @@ impl<'a> Introduction<'a> {
             }
         };
         let (of_source, of_destination) = (ready(source)?, ready(destination)?);
+        let until = Instant::now() + TO_LOOK_UP;
+        let is_over = || is_done.load(Ordering::Relaxed) || destination.session.over().is_some();
+        let [names_of_source, names_of_destination] = names.map(|it| it.wait(until, is_over));
         let is_known = |offer: &DirectOffer, names: &[String]| {
             offer.port.is_some() && (!names.is_empty() || !offer.addresses.as_slice().is_empty())
         };
@@ -148,7 +169,7 @@ impl<'a> Introduction<'a> {
         let other_way = of_source.port.map(|_| BEFORE_SECOND_WAY).unwrap_or_default();
         self.meet(destination, source, (of_source, names_of_source), Duration::ZERO);
         self.meet(source, destination, (of_destination, names_of_destination), other_way);
-        self.hear_whether_met(is_done)
+        self.hear_whether_met(is_done, has_source_ended)
     }
 
     /// Tells one of them who the other one is, and to connect to it if that listens.
@@ -175,14 +196,20 @@ impl<'a> Introduction<'a> {
         far.session.talk_of_direct(DirectTalk::Meet(Box::new(meeting))).ok();
     }
 
-    fn hear_whether_met(&self, is_done: &AtomicBool) -> Result<(), Apart> {
+    fn hear_whether_met(
+        &self,
+        is_done: &AtomicBool,
+        has_source_ended: &mut bool,
+    ) -> Result<(), Apart> {
         let Self { source, destination, .. } = self;
         let until = Instant::now() + TO_MEET;
         let mut why_not = None;
         loop {
-            if let Some(DirectTalk::Refusal(why)) = source.session.hear_of_direct(Duration::ZERO) {
+            if let Some(DirectTalk::Refusal(why)) = source.session.hear_of_direct(Duration::ZERO)
+                && !std::mem::replace(has_source_ended, true)
+            {
                 // The other one need not wait for it any more.
-                destination.session.talk_of_direct(DirectTalk::Refusal(why.clone())).ok();
+                refuse(destination);
                 why_not = Some(format!("; from {}: {}", source.host, why.as_str()));
             }
             match destination.session.hear_of_direct(BETWEEN_LOOKS) {
@@ -198,6 +225,38 @@ impl<'a> Introduction<'a> {
             if is_over || Instant::now() >= until {
                 let why = format!("{} did not answer", destination.host);
                 return Err(Apart { why, is_told: true });
+            }
+        }
+    }
+}
+
+/// One is told that they do not meet. Why is for the user: what the one finds is not for the other.
+fn refuse(far: &Far) {
+    let why = Text::new("content goes by the controller");
+    // A session that is over is noticed by who follows it.
+    far.session.talk_of_direct(DirectTalk::Refusal(why)).ok();
+}
+
+/// Names of a host, which are looked up meanwhile: the remote shell may take any time for it.
+struct Names(Option<Receiver<Vec<String>>>);
+
+impl Names {
+    fn look_up(whereabouts: &Whereabouts) -> Self {
+        let (tell, told) = mpsc::channel();
+        let whereabouts = whereabouts.clone();
+        let look_up = move || drop(tell.send(whereabouts.of_peer()));
+        let begun = thread::Builder::new().name("names".to_owned()).spawn(look_up);
+        Self(begun.is_ok().then_some(told))
+    }
+
+    /// There are none if that takes longer.
+    fn wait(self, until: Instant, is_over: impl Fn() -> bool) -> Vec<String> {
+        let Some(told) = self.0 else { return Vec::new() };
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match told.recv_timeout(left.min(BETWEEN_LOOKS)) {
+                Err(RecvTimeoutError::Timeout) if !left.is_zero() && !is_over() => {}
+                told => return told.unwrap_or_default(),
             }
         }
     }

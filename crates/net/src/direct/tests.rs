@@ -179,7 +179,8 @@ fn who_does_not_come_to_the_point_holds_no_port() {
         may_go.lock().recv().ok()
     });
     let met = meeting(&offer_of_two, Some(0));
-    let other = thread::spawn(move || one.meet(&met, PATIENCE, may_come, &take_first()));
+    let come = move || one.meet(&met, PATIENCE, may_come, &take_first());
+    let other = thread::Builder::new().spawn(come).unwrap();
     let until_here = || if has_come.try_recv().is_ok() { Other::IsGone } else { Other::MayCome };
     two.meet(&meeting(&offer_of_one, None), PATIENCE, until_here, &take).unwrap_err();
     let port = offer_of_two.port.unwrap();
