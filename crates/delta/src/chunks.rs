@@ -4,7 +4,7 @@
 //!
 //! 1. `Bounds`: how long chunks are, by the length of what is cut.
 //! 2. `ChunkSumming`: bytes in, the sums of their chunks out; and these as bytes. Both sides do this.
-//! 3. [`moved`](crate::moved): what of a new image an old one has elsewhere.
+//! 3. `moved`: what of a new image an old one has elsewhere.
 //!
 //! Where is cut, and the sums, depend on the [`Seed`] of the transfer. A sum is 16 bytes of BLAKE3 with a key
 //! of its own, and what is made by it is compared by another digest all the same. What is held is bounded by

@@ -1,8 +1,8 @@
 //! Where the content of a new image lies in an old one, by the sums of their chunks.
 //!
-//! 1. [`OldChunks`]: the chunks of the old image, ready to be looked up.
-//! 2. [`Finding`]: takes chunks of the new one, in any order of its parts.
-//! 3. [`Moved`]: for each place of the new image, where to take it from.
+//! 1. `OldChunks`: the chunks of the old image, ready to be looked up.
+//! 2. `Finding`: takes chunks of the new one, in any order of its parts.
+//! 3. `Moved`: for each place of the new image, where to take it from.
 //!
 //! What is said of places between chunks that were found is a guess: that they have moved as these have. So
 //! what is made by this must be compared, and nothing is wrong with a guess but that it may be of no use.
