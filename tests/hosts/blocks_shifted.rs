@@ -54,9 +54,11 @@ fn a_run_that_is_killed_leaves_no_copy_and_the_next_goes_on() {
         let free = || rustix::fs::statvfs(lab.path("small")).unwrap().f_bfree;
         let before = free();
         let to = to.replace("dst", "small/dst");
-        let mut run = lab.command(&["--bwlimit=4m", "--truncate", from, &to]).spawn().unwrap();
+        // What there is to send is little.
+        let mut run = lab.command(&["--bwlimit=8", "--truncate", from, &to]).spawn().unwrap();
         // The copy is made, and something is written.
         while lab.read("small/dst")[..old.len()] == old || before - free() < 6 * 1024 {
+            assert!(run.try_wait().unwrap().is_none(), "it ended before it could be killed");
             thread::sleep(Duration::from_millis(5));
         }
         kill_process(Pid::from_child(&run), Signal::KILL).unwrap();
