@@ -114,8 +114,9 @@ fn what_was_shifted_is_brought_back_by_what_was_kept() {
 fn chunks_that_lie_cost_time_and_nothing_else() {
     let old = content(1, 24 * MIB);
     let new = [&content(2, 1000)[..], &old].concat();
-    // Told of other places than they are at, or told to be others.
-    let rotate: fn(&[u8]) -> Vec<u8> = |told| [&told[19 * 40..], &told[..19 * 40]].concat();
+    // Told of other places than they are at, or told to be others. The last one may be shorter and stays.
+    let rotate: fn(&[u8]) -> Vec<u8> =
+        |told| [&told[19 * 40..19 * 80], &told[..19 * 40], &told[19 * 80..]].concat();
     let forge: fn(&[u8]) -> Vec<u8> = |told| {
         let mut told = told.to_vec();
         told[10..19].fill(7);
