@@ -43,6 +43,9 @@ mod logins;
 #[path = "support/loop_device.rs"]
 mod loop_device;
 
+#[path = "support/open_files.rs"]
+mod open_files;
+
 #[path = "hosts/over_ssh.rs"]
 mod over_ssh;
 

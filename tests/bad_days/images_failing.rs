@@ -1,9 +1,8 @@
 //! Disks that fail under an image: success is told when the disk has all of it, and not before; the first
 //! error ends all; and the source is never open for writing.
 
-use std::path::Path;
-
 use super::*;
+use crate::support::open_files::access_modes;
 
 /// How often somebody asked a device to keep for good what it has (the kernel's Documentation/block/stat).
 fn flushes(device: &Device) -> u64 {
@@ -132,21 +131,6 @@ fn a_device_that_finds_no_room_where_it_is_stored_is_no_success() {
     done.expect(11).complains(&["destination", &device.path, "Input/output error"]);
     assert!(took < OVER_AFTER, "{took:?}");
     assert!(fs::read(&image).unwrap() != bytes, "there was room: the test shows nothing");
-}
-
-/// How a process has files of a path open: reading (0), writing (1) or both (2).
-fn access_modes(process: u32, path: &Path) -> Vec<u32> {
-    let descriptors = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
-    let of_it = descriptors.filter(|it| fs::read_link(it.path()).is_ok_and(|to| to == path));
-    let told = of_it.filter_map(|it| {
-        let number = it.file_name().into_string().unwrap();
-        fs::read_to_string(format!("/proc/{process}/fdinfo/{number}")).ok()
-    });
-    told.map(|text| {
-        let flags = text.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
-        u32::from_str_radix(flags.trim(), 8).unwrap() & 3
-    })
-    .collect()
 }
 
 #[test]

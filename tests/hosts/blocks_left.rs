@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::resumed::{on_each, wait_until};
 use super::*;
+use crate::open_files::access_modes;
 
 /// A remote shell of its own process, which waits for the command as ssh does.
 const WAITS_FOR_IT: &str = r#"sh -c 'shift; echo $$ >> shells; sh -c "$*"; exit $?' stand-in"#;
@@ -188,21 +189,6 @@ fn the_first_disk_that_fails_ends_both_sides() {
             drop(mount);
         }
     });
-}
-
-/// How a process has files of a path open: reading (0), writing (1) or both (2).
-fn access_modes(process: &str, path: &Path) -> Vec<u32> {
-    let descriptors = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
-    let of_it = descriptors.filter(|it| fs::read_link(it.path()).is_ok_and(|to| to == path));
-    let told = of_it.filter_map(|it| {
-        let number = it.file_name().into_string().unwrap();
-        fs::read_to_string(format!("/proc/{process}/fdinfo/{number}")).ok()
-    });
-    told.map(|text| {
-        let flags = text.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
-        u32::from_str_radix(flags.trim(), 8).unwrap() & 3
-    })
-    .collect()
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(crate) mod mask;
 
 pub(crate) mod mutate;
 
+pub(crate) mod open_files;
+
 pub(crate) mod parity;
 
 pub(crate) mod records;
