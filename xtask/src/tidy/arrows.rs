@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fs", &["model"]),
     ("report", &["model"]),
     ("wire", &["model"]),
+    ("fleet", &["model", "filter", "sched", "fs"]),
     ("engine", &["model", "filter", "delta", "sched", "fs", "wire"]),
     ("net", &["model", "wire"]),
     ("errand", &["model", "filter", "sched", "wire"]),
@@ -20,7 +21,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     (
         "lanesync",
-        &["model", "filter", "delta", "sched", "fs", "engine", "report", "wire", "net", "errand"],
+        &[
+            "model", "filter", "delta", "sched", "fs", "engine", "report", "wire", "net", "errand",
+            "fleet",
+        ],
     ),
 ];
 

@@ -1,0 +1,83 @@
+//! What entries count when work is shared out.
+
+use std::iter::Sum;
+use std::ops::{Add, AddAssign};
+
+/// What an entry counts, or a directory with all that lies below it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Names: files, directories and everything else. A directory counts itself.
+    pub entries: u64,
+    /// Bytes, as the [`Measure`] has them. Those of a directory itself are not counted, since no mover
+    /// moves them.
+    pub bytes: u64,
+}
+
+impl Amount {
+    /// Of one entry.
+    pub fn of_one(bytes: u64) -> Self {
+        Self { entries: 1, bytes }
+    }
+}
+
+impl Add for Amount {
+    type Output = Self;
+
+    /// Ends at the largest number there is: what a cluster says may be anything.
+    fn add(self, other: Self) -> Self {
+        Self {
+            entries: self.entries.saturating_add(other.entries),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+}
+
+impl AddAssign for Amount {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for Amount {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::default(), Add::add)
+    }
+}
+
+/// Which bytes of an entry are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Measure {
+    /// Those that a reader gets: the length of a file.
+    #[default]
+    Content,
+    /// Those that it takes on its file system, holes left out.
+    Allocated,
+}
+
+/// What makes two buckets equal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    /// Their bytes.
+    #[default]
+    Size,
+    /// Their entries, of every kind.
+    Files,
+    /// Their bytes, and a price for each entry.
+    Cost {
+        /// What an entry costs beside its bytes, in bytes.
+        bytes_per_entry: u64,
+    },
+}
+
+impl By {
+    /// What `amount` weighs.
+    pub fn weight(self, amount: Amount) -> u64 {
+        match self {
+            Self::Size => amount.bytes,
+            Self::Files => amount.entries,
+            Self::Cost { bytes_per_entry } => {
+                amount.bytes.saturating_add(amount.entries.saturating_mul(bytes_per_entry))
+            }
+        }
+    }
+}

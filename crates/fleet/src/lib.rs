@@ -1,0 +1,26 @@
+//! Cuts a tree into buckets of equal work, which any mover can take.
+//!
+//! A [`lister`] tells what lies in a directory: a tree on this host, a list that somebody made, or a
+//! cluster that keeps the sums of its directories. [`survey`] asks it, many directories at a time, and
+//! makes [`folder`]s of what it tells. Then there are two ways to buckets:
+//!
+//! ```text
+//!                       +-> cut -> partition    so many buckets, of equal work: all is known first
+//!   lister -> survey ---+
+//!                       +-> pack                buckets of a size, handed out as soon as they are full
+//! ```
+//!
+//! Both end in [`line`]s, each entry of the tree in exactly one, and a [`format`] writes them as the
+//! mover wants to read them.
+
+/// What entries count when work is shared out.
+pub mod amount;
+
+/// Where a tree is told from.
+pub mod lister;
+
+/// A line of a bucket.
+pub mod line;
+
+/// Buckets as movers read them.
+pub mod format;
