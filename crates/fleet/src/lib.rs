@@ -19,6 +19,21 @@ pub mod amount;
 /// Where a tree is told from.
 pub mod lister;
 
+/// A directory as the survey knows it, with all that lies below.
+pub mod folder;
+
+/// Asks a lister for a whole tree, many directories at a time.
+pub mod survey;
+
+/// A tree cut into items, each of which goes to one bucket as it is.
+pub mod cut;
+
+/// Buckets of equal work: the heaviest item first, each to the bucket that has least.
+pub mod partition;
+
+/// Buckets of a size, handed out as soon as they are full, while the survey goes on.
+pub mod pack;
+
 /// A line of a bucket.
 pub mod line;
 

@@ -4,7 +4,8 @@
 //! looked at by many workers and a cluster is asked page by page. Every lister passes
 //! [`conformance`](crate::conformance).
 
-use std::io;
+/// A tree on this host.
+pub mod crawl;
 
 use model::{Fault, Inode, Kind};
 
@@ -29,13 +30,6 @@ pub trait Lister: Send + Sync + 'static {
         part: Self::Part,
         hear: &mut dyn FnMut(Found<'_, Self::Part>),
     ) -> Result<Vec<Self::Part>, TellError>;
-
-    /// Content of a file that lies in a directory of the tree, by its path below the root: rules that are
-    /// kept there. `None` where there is none; so it is where files cannot be read.
-    fn read_rules(&self, path: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        let _ = path;
-        Ok(None)
-    }
 
     /// How often somebody was asked so far: requests to a cluster, directories that were opened.
     fn asked(&self) -> u64;
@@ -95,8 +89,10 @@ pub struct Links {
 /// What lies below an entry.
 #[derive(Debug)]
 pub enum Below<P> {
-    /// Nothing, or nothing that is looked at: it is no directory, or a directory that is not entered.
+    /// Nothing, or nothing that anybody knows of.
     Nothing,
+    /// A directory whose content does not belong to the tree, as that of another file system.
+    LeftOut,
     /// What nobody knows yet.
     Unknown(P),
     /// So much, the directory itself included. What it is can be told.
@@ -137,4 +133,6 @@ pub enum Why {
     Connection,
     /// Somebody ended it.
     Stopped,
+    /// A bug of ours.
+    Internal,
 }

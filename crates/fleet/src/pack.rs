@@ -1,0 +1,313 @@
+//! Buckets of a size, handed out as soon as they are full, while the survey goes on.
+//!
+//! A directory that fits into a bucket stays one line, whatever lies below; one that does not is handed
+//! out in parts as soon as it is known, and forgotten. So what is remembered grows with the directories
+//! that are on their way, not with the tree. Files with several names wait until all of them were seen.
+
+use std::collections::HashMap;
+use std::mem;
+
+use model::{Inode, Kind};
+use parking_lot::Mutex;
+
+use crate::amount::Amount;
+use crate::cut::{Wholes, joined, single, split, whole};
+use crate::folder::{Detail, Folder};
+use crate::format::FormatError;
+use crate::line::{Line, Span};
+use crate::survey::Keep;
+
+/// Buckets that are filled at the same time: what does not fit into one may fit into another.
+const OPEN_BUCKETS: usize = 8;
+
+/// A bucket is handed out when it is so full, in percent: hardly anything fits in any more.
+const FULL_PERCENT: u64 = 97;
+
+/// Entries of one directory that are remembered, so that it can go whole. One with more is handed out in
+/// parts: 250,000 take about 10 MiB, of the 64 that a run may take.
+const REMEMBERED_MAX: usize = 250_000;
+
+/// How much a bucket may hold. What is larger by itself has a bucket of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// Bytes.
+    pub bytes: u64,
+    /// Entries.
+    pub entries: u64,
+}
+
+impl Caps {
+    fn hold(self, amount: Amount) -> bool {
+        amount.bytes <= self.bytes && amount.entries <= self.entries
+    }
+
+    fn are_nearly_met_by(self, amount: Amount) -> bool {
+        let percent = |part: u64, whole: u64| {
+            u128::from(part) * 100 >= u128::from(whole) * u128::from(FULL_PERCENT)
+        };
+        percent(amount.bytes, self.bytes) || percent(amount.entries, self.entries)
+    }
+}
+
+/// Where buckets are filled.
+pub trait Shelf: Send + 'static {
+    /// A bucket that is being filled.
+    type Bucket: Send;
+
+    /// Begins a bucket. The first has number 1.
+    fn begin(&mut self, number: u64) -> Result<Self::Bucket, FormatError>;
+
+    /// Adds a line.
+    fn add(&mut self, bucket: &mut Self::Bucket, line: &Line<'_>) -> Result<(), FormatError>;
+
+    /// It is full, or nothing more comes.
+    fn hand_out(&mut self, bucket: Self::Bucket, amount: Amount) -> Result<(), FormatError>;
+}
+
+/// Fills buckets while a survey goes on.
+pub struct Packer<S: Shelf> {
+    caps: Caps,
+    wholes: Wholes,
+    filling: Mutex<Filling<S>>,
+    stop: sched::Cancel,
+}
+
+struct Filling<S: Shelf> {
+    shelf: S,
+    open: Vec<Open<S::Bucket>>,
+    begun: u64,
+    groups: HashMap<Inode, Group>,
+    /// The first that went wrong.
+    error: Option<FormatError>,
+}
+
+struct Open<B> {
+    bucket: B,
+    amount: Amount,
+    class: Class,
+}
+
+/// Lines that no bucket may have both of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    /// A mover goes down into the directories that it is given.
+    Usual,
+    /// It must not, since what lies there is left out.
+    Bare,
+}
+
+/// The names of a file that has several.
+#[derive(Debug, Default)]
+struct Group {
+    names: Vec<Box<[u8]>>,
+    kind: Option<Kind>,
+    bytes: u64,
+    /// How many there are in all.
+    count: u64,
+}
+
+impl<S: Shelf> Packer<S> {
+    /// A packer that has not begun; `stop` is pulled when a bucket cannot be written.
+    pub fn new(caps: Caps, wholes: Wholes, shelf: S, stop: sched::Cancel) -> Self {
+        let groups = HashMap::new();
+        let filling = Filling { shelf, open: Vec::new(), begun: 0, groups, error: None };
+        Self { caps, wholes, filling: Mutex::new(filling), stop }
+    }
+
+    /// Hands out what is left, when all is known.
+    ///
+    /// Fails with the first that could not be written.
+    pub fn finish(self, root: &Folder) -> Result<S, FormatError> {
+        let mut filling = self.filling.into_inner();
+        if root.detail != Detail::HandedOut {
+            filling.add(self.caps, root.total, Class::Usual, &[whole(b"", root)]);
+        }
+        filling.hand_out_groups(self.caps, |_| true);
+        while let Some(open) = filling.open.pop() {
+            filling.hand_out(open);
+        }
+        match filling.error {
+            Some(error) => Err(error),
+            None => Ok(filling.shelf),
+        }
+    }
+}
+
+impl<S: Shelf> Keep for Packer<S> {
+    fn complete(&self, path: &[u8], mut folder: Folder) -> Folder {
+        let is_begun = folder.detail == Detail::HandedOut
+            || folder.folders.iter().any(|below| below.detail == Detail::HandedOut);
+        if folder.is_empty() && folder.is_complete {
+            return folder;
+        }
+        let may_go_whole = folder.detail != Detail::Known
+            || (self.wholes == Wholes::Allowed && self.caps.hold(folder.total));
+        if !is_begun && may_go_whole && folder.is_complete {
+            if folder.has_links && has_names_elsewhere(&folder) && !path.is_empty() {
+                // Whether it goes whole is known when the rest of its files' names are.
+                return folder;
+            }
+            folder.close();
+            return folder;
+        }
+        let mut filling = self.filling.lock();
+        filling.take_apart(self.caps, path, &mut folder);
+        if filling.error.is_some() {
+            self.stop.cancel();
+        }
+        folder
+    }
+
+    fn grown(&self, path: &[u8], folder: &mut Folder) {
+        let is_wide = folder.loose.len().max(folder.folders.len()) > REMEMBERED_MAX;
+        if self.caps.hold(folder.loose.total()) && !is_wide {
+            return;
+        }
+        let mut filling = self.filling.lock();
+        filling.take_loose(self.caps, path, folder);
+        filling.take_folders(self.caps, path, folder);
+        folder.detail = Detail::HandedOut;
+        if filling.error.is_some() {
+            self.stop.cancel();
+        }
+    }
+}
+
+impl<S: Shelf> Filling<S> {
+    /// Hands out what lies in a directory, each for itself, and the directory itself.
+    fn take_apart(&mut self, caps: Caps, path: &[u8], folder: &mut Folder) {
+        let total = folder.total;
+        let is_bare = folder.is_empty() && !folder.is_complete;
+        let (span, class) =
+            if is_bare { (Span::Bare, Class::Bare) } else { (Span::Alone, Class::Usual) };
+        let ((above, name), amount) = (split(path), Amount::of_one(0));
+        let itself = Line { folder: above, name, kind: Kind::Directory, span, amount };
+        self.add(caps, amount, class, &[itself]);
+        self.take_loose(caps, path, folder);
+        for linked in mem::take(&mut folder.linked) {
+            let group = self.groups.entry(linked.links.inode).or_default();
+            group.names.push(joined(path, &linked.name).into());
+            group.kind = Some(linked.kind);
+            group.bytes = group.bytes.saturating_add(linked.bytes);
+            group.count = linked.links.count;
+        }
+        self.take_folders(caps, path, folder);
+        self.hand_out_groups(caps, |group| group.names.len() as u64 >= group.count);
+        folder.close();
+        folder.total = total;
+        folder.detail = Detail::HandedOut;
+    }
+
+    /// Hands out the loose entries of a directory, and counts them there.
+    fn take_loose(&mut self, caps: Caps, path: &[u8], folder: &mut Folder) {
+        for entry in mem::take(&mut folder.loose).iter() {
+            let line = single(path, entry.name, entry.kind, entry.bytes);
+            folder.total += line.amount;
+            self.add(caps, line.amount, Class::Usual, &[line]);
+        }
+    }
+
+    /// Hands out the directories below one, and counts them there.
+    fn take_folders(&mut self, caps: Caps, path: &[u8], folder: &mut Folder) {
+        for mut below in mem::take(&mut folder.folders) {
+            folder.total += below.total;
+            folder.is_complete &= below.is_complete;
+            if below.detail == Detail::HandedOut {
+                continue;
+            }
+            let is_closed = below.detail != Detail::Known;
+            if is_closed || (below.is_complete && !has_names_elsewhere(&below)) {
+                self.add(caps, below.total, Class::Usual, &[whole(path, &below)]);
+            } else {
+                self.take_apart(caps, &joined(path, &below.name), &mut below);
+            }
+        }
+    }
+
+    fn hand_out_groups(&mut self, caps: Caps, is_due: impl Fn(&Group) -> bool) {
+        let due: Vec<Group> =
+            self.groups.extract_if(|_, group| is_due(group)).map(|(_, it)| it).collect();
+        for group in due {
+            let amount = Amount { entries: group.names.len() as u64, bytes: group.bytes };
+            let kind = group.kind.unwrap_or(Kind::File);
+            let mut bytes = group.bytes;
+            let lines = group.names.iter().map(|path| {
+                let (folder, name) = split(path);
+                single(folder, name, kind, mem::take(&mut bytes))
+            });
+            let lines: Vec<Line<'_>> = lines.collect();
+            self.add(caps, amount, Class::Usual, &lines);
+        }
+    }
+
+    /// Puts lines that stay together into the first bucket that has room.
+    fn add(&mut self, caps: Caps, amount: Amount, class: Class, lines: &[Line<'_>]) {
+        if self.error.is_none()
+            && let Err(error) = self.try_add(caps, amount, class, lines)
+        {
+            self.error = Some(error);
+        }
+    }
+
+    fn try_add(
+        &mut self,
+        caps: Caps,
+        amount: Amount,
+        class: Class,
+        lines: &[Line<'_>],
+    ) -> Result<(), FormatError> {
+        let has_room =
+            |open: &Open<S::Bucket>| open.class == class && caps.hold(open.amount + amount);
+        let index = match self.open.iter().position(has_room) {
+            Some(index) => index,
+            None => self.begin(class)?,
+        };
+        let open = &mut self.open[index];
+        open.amount += amount;
+        for line in lines {
+            self.shelf.add(&mut open.bucket, line)?;
+        }
+        if caps.are_nearly_met_by(open.amount) {
+            let open = self.open.remove(index);
+            self.shelf.hand_out(open.bucket, open.amount)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, class: Class) -> Result<usize, FormatError> {
+        if self.open.len() >= OPEN_BUCKETS {
+            // The oldest has been passed by most often.
+            let open = self.open.remove(0);
+            self.shelf.hand_out(open.bucket, open.amount)?;
+        }
+        self.begun += 1;
+        let bucket = self.shelf.begin(self.begun)?;
+        self.open.push(Open { bucket, amount: Amount::default(), class });
+        Ok(self.open.len() - 1)
+    }
+
+    fn hand_out(&mut self, open: Open<S::Bucket>) {
+        if self.error.is_none()
+            && let Err(error) = self.shelf.hand_out(open.bucket, open.amount)
+        {
+            self.error = Some(error);
+        }
+    }
+}
+
+/// True where a file below has names that were not found below.
+fn has_names_elsewhere(folder: &Folder) -> bool {
+    if !folder.has_links {
+        return false;
+    }
+    let mut seen: HashMap<Inode, (u64, u64)> = HashMap::new();
+    let mut open = vec![folder];
+    while let Some(folder) = open.pop() {
+        for linked in &folder.linked {
+            let (seen, count) = seen.entry(linked.links.inode).or_default();
+            (*seen, *count) = (*seen + 1, linked.links.count);
+        }
+        open.extend(folder.folders.iter().filter(|folder| folder.has_links));
+    }
+    seen.values().any(|(seen, count)| seen < count)
+}

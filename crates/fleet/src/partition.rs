@@ -1,0 +1,134 @@
+//! Buckets of equal work: the heaviest item first, each to the bucket that has least.
+//!
+//! Graham's rule (Bounds on Multiprocessing Timing Anomalies, 1969) leaves no bucket above the mean plus
+//! one item, so items are cut small: no directory goes whole that weighs more than a sixty-fourth of a
+//! bucket, and less where the bound, with the largest thing that cannot be cut, is not yet held.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::amount::{Amount, By};
+use crate::cut::{self, Cut, Cutting, Item, Wholes};
+use crate::folder::{Folder, NamesFound};
+use crate::line::Line;
+
+/// How many items a bucket has at least, where there are so many: enough for a balance of 2 %.
+pub const ITEMS_PER_BUCKET: u64 = 64;
+
+/// By how much finer a tree is cut when it was not cut finely enough.
+const FINER: u64 = 8;
+
+/// A tree in buckets.
+#[derive(Debug)]
+pub struct Partition<'t> {
+    paths: Vec<Box<[u8]>>,
+    /// The buckets. There are fewer than asked for where there are fewer items.
+    pub buckets: Vec<Bucket<'t>>,
+    /// What the largest thing weighs that cannot be cut.
+    pub largest_item: u64,
+}
+
+/// A bucket.
+#[derive(Debug, Default)]
+pub struct Bucket<'t> {
+    /// What lies in it, in the order of the tree.
+    pub items: Vec<Item<'t>>,
+    /// What it counts.
+    pub amount: Amount,
+    /// What it weighs.
+    pub weight: u64,
+}
+
+/// Shares a tree out to `count` buckets.
+pub fn partition<'t>(
+    root: &'t Folder,
+    count: usize,
+    by: By,
+    wholes: Wholes,
+    links: &NamesFound,
+) -> Partition<'t> {
+    let count = count.max(1);
+    let cutting = Cutting { by, wholes, links };
+    let total = by.weight(root.total);
+    let mean = total / count as u64;
+    let largest_item = cut::largest(root, cutting);
+    let mut limit = if count == 1 { u64::MAX } else { mean / ITEMS_PER_BUCKET };
+    loop {
+        let Cut { paths, items } = cut::cut(root, limit, cutting);
+        let is_finest = limit == 0;
+        if items.len() >= count || is_finest {
+            let buckets = share_out(items, count);
+            let heaviest = buckets.iter().map(|bucket| bucket.weight).max().unwrap_or(0);
+            if is_finest || heaviest <= mean.saturating_add(largest_item) {
+                return Partition { paths, buckets, largest_item };
+            }
+        }
+        limit /= FINER;
+    }
+}
+
+/// The heaviest first, each to the bucket that has least; what weighs nothing to the one with the fewest
+/// entries. The order of the tree decides between equals, so the same tree gives the same buckets.
+fn share_out(items: Vec<Item<'_>>, count: usize) -> Vec<Bucket<'_>> {
+    let mut items: Vec<(usize, Item<'_>)> = items.into_iter().enumerate().collect();
+    items.sort_by_key(|(index, item)| (Reverse(item.weight), *index));
+    let mut buckets: Vec<Bucket<'_>> = Vec::new();
+    buckets.resize_with(count.min(items.len()), Bucket::default);
+    let mut order: Vec<Vec<usize>> = vec![Vec::new(); buckets.len()];
+    let first_weightless = items.partition_point(|(_, item)| item.weight > 0);
+    let weightless = items.split_off(first_weightless);
+    for (items, by_entries) in [(items, false), (weightless, true)] {
+        let key = |bucket: &Bucket<'_>| {
+            let Amount { entries, .. } = bucket.amount;
+            if by_entries { (entries, bucket.weight) } else { (bucket.weight, entries) }
+        };
+        let mut least: BinaryHeap<_> = buckets
+            .iter()
+            .enumerate()
+            .map(|(index, bucket)| Reverse((key(bucket), index)))
+            .collect();
+        for (place, item) in items {
+            let Some(Reverse((_, index))) = least.pop() else { break };
+            let bucket = &mut buckets[index];
+            bucket.amount += item.amount;
+            bucket.weight = bucket.weight.saturating_add(item.weight);
+            bucket.items.push(item);
+            order[index].push(place);
+            least.push(Reverse((key(&buckets[index]), index)));
+        }
+    }
+    for (bucket, order) in buckets.iter_mut().zip(order) {
+        let mut items: Vec<_> = order.into_iter().zip(bucket.items.drain(..)).collect();
+        items.sort_by_key(|(place, item)| (item.place(), *place));
+        bucket.items = items.into_iter().map(|(_, item)| item).collect();
+    }
+    buckets
+}
+
+impl Partition<'_> {
+    /// The lines of the bucket at `index`.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such bucket.
+    pub fn lines<E>(
+        &self,
+        index: usize,
+        each: &mut dyn FnMut(&Line<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.buckets[index].items.iter().try_for_each(|item| item.lines(&self.paths, each))
+    }
+
+    /// How much heavier the heaviest bucket is than the mean of all; 1 where nothing weighs anything.
+    pub fn balance(&self) -> f64 {
+        balance(&self.buckets.iter().map(|bucket| bucket.weight))
+    }
+}
+
+/// How much heavier the heaviest bucket is than the mean of all; 1 where nothing weighs anything.
+#[expect(clippy::cast_precision_loss, reason = "a ratio for a person")]
+pub fn balance(weights: &(impl ExactSizeIterator<Item = u64> + Clone)) -> f64 {
+    let heaviest = weights.clone().max().unwrap_or(0);
+    let mean = weights.clone().map(|weight| weight as f64).sum::<f64>() / weights.len() as f64;
+    if mean > 0.0 { heaviest as f64 / mean } else { 1.0 }
+}
