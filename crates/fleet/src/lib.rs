@@ -24,3 +24,7 @@ pub mod line;
 
 /// Buckets as movers read them.
 pub mod format;
+
+/// What every lister promises.
+#[cfg(test)]
+mod conformance;
