@@ -39,3 +39,7 @@ pub mod line;
 
 /// Buckets as movers read them.
 pub mod format;
+
+/// What every lister promises.
+#[cfg(test)]
+mod conformance;

@@ -2,7 +2,7 @@
 //!
 //! A [`Lister`] tells the entries of one directory at a time, part by part, so that a wide directory is
 //! looked at by many workers and a cluster is asked page by page. Every lister passes
-//! [`conformance`](crate::conformance).
+//! `conformance`, a suite of tests.
 
 /// A tree on this host.
 pub mod crawl;
