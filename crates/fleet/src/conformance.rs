@@ -224,15 +224,6 @@ pub(crate) fn paths_are_told_as_a_person_would_look_for_them<S: Stage>() {
     assert_eq!(stage.lister().covers(), S::COVERS);
 }
 
-pub(crate) fn there_are_no_rules_where_there_is_no_file<S: Stage>() {
-    let mut tree = Tree::default();
-    assert!(tree.add(b"a/b", Node::file(0)));
-    let stage = S::set(&tree);
-    for path in [&b"none"[..], b"a/none", b"none/none"] {
-        assert_eq!(stage.lister().read_rules(path).unwrap(), None);
-    }
-}
-
 pub(crate) fn a_directory_that_cannot_be_told_is_named_and_others_are_told<S: Stage>() {
     let mut tree = Tree::default();
     for path in [&b"a/x"[..], b"bad/below/x", b"bad/y", b"bad!/x", b"c/bad/x", b"z"] {
@@ -286,7 +277,6 @@ macro_rules! conforms {
             all_of_it_is_the_sum_of_what_is_told
             whoever_is_asked_is_counted
             paths_are_told_as_a_person_would_look_for_them
-            there_are_no_rules_where_there_is_no_file
             a_directory_that_cannot_be_told_is_named_and_others_are_told
         }
     };

@@ -60,7 +60,8 @@ enum Piece<'t> {
     Linked { at: u32, linked: &'t Linked },
 }
 
-/// Cuts a tree into items of at most `limit`, where it can be cut at all.
+/// Cuts a tree into items of at most `limit`, where it can be cut at all; with a limit of 0 each entry is
+/// an item, also those that weigh nothing.
 pub fn cut<'t>(root: &'t Folder, limit: u64, cutting: Cutting<'_>) -> Cut<'t> {
     let mut saw = Saw {
         cutting,
@@ -130,6 +131,7 @@ impl<'t> Saw<'t, '_> {
             return true;
         }
         self.cutting.wholes == Wholes::Allowed
+            && self.limit > 0
             && folder.is_complete
             && self.weight(folder.total) <= self.limit
             && (!folder.has_links || self.names_elsewhere(folder).is_empty())
@@ -176,14 +178,14 @@ impl<'t> Saw<'t, '_> {
         let itself = Piece::Itself { at, span };
         match own {
             // With something that lies in it, so that few movers have to do with a directory.
-            Some(index) => {
+            Some(index) if self.limit > 0 => {
                 let by = self.cutting.by;
                 let item = &mut self.items[index];
                 item.pieces.insert(0, itself);
                 item.amount += Amount::of_one(0);
                 item.weight = by.weight(item.amount);
             }
-            None => self.take(vec![itself], Amount::of_one(0)),
+            _ => self.take(vec![itself], Amount::of_one(0)),
         }
     }
 
@@ -202,7 +204,7 @@ impl<'t> Saw<'t, '_> {
         let (mut begin, mut sum) = (0, Amount::default());
         for (index, entry) in loose.iter().enumerate() {
             let with = sum + Amount::of_one(entry.bytes);
-            if index > begin && self.weight(with) > self.limit {
+            if index > begin && (self.limit == 0 || self.weight(with) > self.limit) {
                 bundles.push((begin..index, sum));
                 (begin, sum) = (index, Amount::of_one(entry.bytes));
             } else {

@@ -43,3 +43,7 @@ pub mod format;
 /// What every lister promises.
 #[cfg(test)]
 mod conformance;
+
+/// What is true of all buckets, whoever made them.
+#[cfg(test)]
+mod testing;

@@ -27,6 +27,9 @@ const FULL_PERCENT: u64 = 97;
 /// parts: 250,000 take about 10 MiB, of the 64 that a run may take.
 const REMEMBERED_MAX: usize = 250_000;
 
+/// A directory goes whole if it is at most such a part of a bucket: larger ones would leave much room.
+const WHOLE_PART: u64 = 4;
+
 /// How much a bucket may hold. What is larger by itself has a bucket of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {
@@ -39,6 +42,12 @@ pub struct Caps {
 impl Caps {
     fn hold(self, amount: Amount) -> bool {
         amount.bytes <= self.bytes && amount.entries <= self.entries
+    }
+
+    /// What a directory that goes whole may hold.
+    fn of_a_whole(self) -> Self {
+        let part = |most: u64| if most == u64::MAX { most } else { most / WHOLE_PART };
+        Self { bytes: part(self.bytes), entries: part(self.entries) }
     }
 
     fn are_nearly_met_by(self, amount: Amount) -> bool {
@@ -141,7 +150,7 @@ impl<S: Shelf> Keep for Packer<S> {
             return folder;
         }
         let may_go_whole = folder.detail != Detail::Known
-            || (self.wholes == Wholes::Allowed && self.caps.hold(folder.total));
+            || (self.wholes == Wholes::Allowed && self.caps.of_a_whole().hold(folder.total));
         if !is_begun && may_go_whole && folder.is_complete {
             if folder.has_links && has_names_elsewhere(&folder) && !path.is_empty() {
                 // Whether it goes whole is known when the rest of its files' names are.
@@ -160,7 +169,7 @@ impl<S: Shelf> Keep for Packer<S> {
 
     fn grown(&self, path: &[u8], folder: &mut Folder) {
         let is_wide = folder.loose.len().max(folder.folders.len()) > REMEMBERED_MAX;
-        if self.caps.hold(folder.loose.total()) && !is_wide {
+        if self.caps.of_a_whole().hold(folder.loose.total()) && !is_wide {
             return;
         }
         let mut filling = self.filling.lock();
@@ -311,3 +320,6 @@ fn has_names_elsewhere(folder: &Folder) -> bool {
     }
     seen.values().any(|(seen, count)| seen < count)
 }
+
+#[cfg(test)]
+mod tests;

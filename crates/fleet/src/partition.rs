@@ -132,3 +132,6 @@ pub fn balance(weights: &(impl ExactSizeIterator<Item = u64> + Clone)) -> f64 {
     let mean = weights.clone().map(|weight| weight as f64).sum::<f64>() / weights.len() as f64;
     if mean > 0.0 { heaviest as f64 / mean } else { 1.0 }
 }
+
+#[cfg(test)]
+mod tests;

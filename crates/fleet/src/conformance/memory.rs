@@ -18,6 +18,7 @@ pub(crate) struct Memory {
     tree: Tree,
     asked: AtomicU64,
     spoilt: Mutex<Option<Vec<u8>>>,
+    tells_sums: bool,
     wrong: Wrong,
 }
 
@@ -40,8 +41,14 @@ impl Memory {
         Self::with(tree, Wrong::Nothing)
     }
 
+    /// The same, of whose directories nobody knows a sum.
+    pub(crate) fn without_sums(tree: Tree) -> Self {
+        Self { tells_sums: false, ..Self::new(tree) }
+    }
+
     fn with(tree: Tree, wrong: Wrong) -> Self {
-        Self { tree, asked: AtomicU64::new(0), spoilt: Mutex::new(None), wrong }
+        let (asked, spoilt) = (AtomicU64::new(0), Mutex::new(None));
+        Self { tree, asked, spoilt, tells_sums: true, wrong }
     }
 
     fn known(&self, directory: &[u8]) -> Amount {
@@ -64,7 +71,9 @@ impl Memory {
                 Below::Known(Amount::of_one(0), part)
             }
             // Some are known and some are not, as it may be.
-            Kind::Directory if path.len().is_multiple_of(2) => Below::Known(self.known(path), part),
+            Kind::Directory if self.tells_sums && path.len().is_multiple_of(2) => {
+                Below::Known(self.known(path), part)
+            }
             Kind::Directory => Below::Unknown(part),
             _ => Below::Nothing,
         }

@@ -85,7 +85,7 @@ fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Random trees of entries that may be in them.
-pub(super) fn any_tree(admits: fn(&[u8], &Node) -> bool) -> impl Strategy<Value = Tree> {
+pub(crate) fn any_tree(admits: fn(&[u8], &Node) -> bool) -> impl Strategy<Value = Tree> {
     vec((vec(any_name(), 1..5), any_node()), 0..40).prop_map(move |entries| {
         let mut tree = Tree::default();
         for (names, node) in entries {

@@ -150,7 +150,7 @@ fn own<P>(found: Found<'_, P>) -> (Vec<u8>, Told, Option<P>) {
     let Found { name, kind, bytes, links, below } = found;
     assert_sound(name);
     let (known, part) = match below {
-        Below::Nothing => (None, None),
+        Below::Nothing | Below::LeftOut => (None, None),
         Below::Unknown(part) => (None, Some(part)),
         Below::Known(amount, part) => (Some(amount), Some(part)),
     };

@@ -198,7 +198,8 @@ impl Lister for Crawl {
     }
 
     fn full_path(&self, path: &[u8]) -> Vec<u8> {
-        joined(self.shown.as_os_str().as_bytes(), path)
+        let shown = self.shown.as_os_str().as_bytes();
+        if path.is_empty() { shown.to_vec() } else { joined(shown, path) }
     }
 }
 
@@ -210,3 +211,6 @@ fn halves_beyond(range: Range<usize>) -> (Range<usize>, Vec<Range<usize>>) {
     let rest = [end..middle, middle..range.end].into_iter().filter(|range| !range.is_empty());
     (range.start..end, rest.collect())
 }
+
+#[cfg(test)]
+mod tests;
