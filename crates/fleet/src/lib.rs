@@ -24,3 +24,6 @@ pub mod line;
 
 /// Buckets as movers read them.
 pub mod format;
+
+/// The files that buckets are written to.
+pub mod output;
