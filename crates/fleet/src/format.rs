@@ -1,8 +1,20 @@
 //! Buckets as movers read them.
+//!
+//! A [`Form`] says which mover it is. Most begin a [`Format`] for each bucket, which writes what it is told
+//! at once; the files of [`Form::RsyncFilter`] say what others hold, so all is told before the first of
+//! them can be written: [`FilterFiles`].
 
 use std::io::{self, Write};
 
-use crate::line::Line;
+use model::KindCounts;
+
+use crate::line::{Line, Span};
+
+mod json;
+
+mod rsync;
+
+pub use json::{Header, Origin};
 
 /// Writes a bucket as a mover reads it.
 pub trait Format: Send {
@@ -13,6 +25,11 @@ pub trait Format: Send {
 
     /// All lines were added: what is left to be written is written.
     fn finish(&mut self) -> Result<(), FormatError>;
+
+    /// What of the lines so far the mover has no words for. It is in no list, and does not get over.
+    fn left_out(&self) -> KindCounts {
+        KindCounts::default()
+    }
 }
 
 /// The files that a bucket is written to. None of them has a name before the bucket is whole.
@@ -44,3 +61,112 @@ pub enum FormatError {
     #[error(transparent)]
     Io(#[from] io::Error),
 }
+
+impl FormatError {
+    fn unfit(line: &Line<'_>, reason: impl Into<String>) -> Self {
+        Self::Unfit { path: line.path(), reason: reason.into() }
+    }
+}
+
+/// Which mover reads the buckets, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// rsync `--files-from`, a line for each path.
+    #[default]
+    Rsync,
+    /// The same with NUL after each path, so that any name can be told.
+    Rsync0,
+    /// JSON, a record a line.
+    Json,
+}
+
+impl Form {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Rsync, Self::Rsync0, Self::Json];
+
+    /// The word for it, as in `--format=WORD`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Rsync => "rsync",
+            Self::Rsync0 => "rsync0",
+            Self::Json => "json",
+        }
+    }
+
+    /// What a word stands for.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|form| form.word() == word)
+    }
+
+    /// The extension of its files, unless the user says otherwise.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Rsync | Self::Rsync0 => "txt",
+            Self::Json => "jsonl",
+        }
+    }
+
+    /// Begins a bucket.
+    pub fn begin(
+        self,
+        header: &Header<'_>,
+        files: Box<dyn BucketFiles>,
+    ) -> Result<Box<dyn Format>, FormatError> {
+        Ok(match self {
+            Self::Rsync => Box::new(rsync::Rsync::new(rsync::End::Newline, files)),
+            Self::Rsync0 => Box::new(rsync::Rsync::new(rsync::End::Nul, files)),
+            Self::Json => Box::new(json::Json::begin(header, files)?),
+        })
+    }
+
+    /// What a person types to have a bucket moved, with FILE, SOURCE and DEST to be filled in; `None`
+    /// where no mover is meant.
+    pub fn command(self, recursion: Recursion) -> Option<&'static str> {
+        let goes_down = matches!(recursion, Recursion::Needed | Recursion::Torn);
+        Some(match (self, goes_down) {
+            (Self::Rsync, false) => "rsync -a --files-from=FILE SOURCE/ DEST/",
+            (Self::Rsync, true) => "rsync -a -r --files-from=FILE SOURCE/ DEST/",
+            (Self::Rsync0, false) => "rsync -a --from0 --files-from=FILE SOURCE/ DEST/",
+            (Self::Rsync0, true) => "rsync -a -r --from0 --files-from=FILE SOURCE/ DEST/",
+            (Self::Json, _) => return None,
+        })
+    }
+}
+
+/// Whether a mover is to go down into the directories that a bucket names, as `rsync -r` does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recursion {
+    /// It makes no difference: no directory is named that has something in it.
+    #[default]
+    Either,
+    /// A directory stands for all that lies below it.
+    Needed,
+    /// A directory is named from which all is left out.
+    Forbidden,
+    /// Both: no call of rsync says that.
+    Torn,
+}
+
+impl Recursion {
+    /// What a line asks for.
+    pub fn of(line: &Line<'_>) -> Self {
+        match line.span {
+            Span::Entry | Span::Alone => Self::Either,
+            Span::Whole => Self::Needed,
+            Span::Bare => Self::Forbidden,
+        }
+    }
+
+    /// What two lines, or two parts of a bucket, ask for together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Either, one) | (one, Self::Either) => one,
+            (one, other) if one == other => one,
+            _ => Self::Torn,
+        }
+    }
+}
+
+#[cfg(test)]
+mod testing;

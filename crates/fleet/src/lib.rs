@@ -47,3 +47,6 @@ mod conformance;
 /// What is true of all buckets, whoever made them.
 #[cfg(test)]
 mod testing;
+
+/// The files that buckets are written to.
+pub mod output;
