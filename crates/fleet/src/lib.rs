@@ -39,3 +39,6 @@ pub mod line;
 
 /// Buckets as movers read them.
 pub mod format;
+
+/// A command for each bucket.
+pub mod exec;
