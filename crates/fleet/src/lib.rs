@@ -50,3 +50,6 @@ mod testing;
 
 /// The files that buckets are written to.
 pub mod output;
+
+/// A command for each bucket.
+pub mod exec;
