@@ -22,6 +22,9 @@ pub mod job;
 /// A job that is about an image: a file or a block device.
 pub mod blocks;
 
+/// What is told of a tree that was shared out to buckets.
+pub mod manifest;
+
 /// The settings of a request, grouped by the stage that reads them.
 pub mod settings;
 

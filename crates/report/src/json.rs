@@ -13,6 +13,7 @@ use serde::{Serialize, Serializer};
 
 use crate::blocks::BlocksRecord;
 use crate::itemize;
+use crate::manifest::ManifestRecord;
 use crate::progress::{Percent, Reading, Scan};
 use crate::settings::{Effect, Movement, RunFacts};
 use crate::stats::Totals;
@@ -29,6 +30,8 @@ pub(crate) enum Record<'a> {
     Summary(SummaryRecord<'a>),
     #[serde(rename = "summary")]
     BlocksSummary(BlocksRecord<'a>),
+    #[serde(rename = "summary")]
+    ManifestSummary(ManifestRecord<'a>),
 }
 
 impl Record<'_> {
@@ -41,7 +44,7 @@ impl Record<'_> {
 /// Bytes that are text, or not.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Bytes<'a> {
+pub(crate) enum Bytes<'a> {
     #[serde(rename = "path")]
     Text(&'a str),
     #[serde(rename = "path_base64")]
@@ -92,7 +95,7 @@ impl<'a> Started<'a> {
     }
 }
 
-fn path_of(path: &Path) -> Bytes<'_> {
+pub(crate) fn path_of(path: &Path) -> Bytes<'_> {
     Bytes::new(path.as_os_str().as_encoded_bytes())
 }
 

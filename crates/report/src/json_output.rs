@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::blocks::BlocksSummary;
+use model::manifest::ManifestSummary;
 use model::{Event, Gauges, Summary, Topic};
 
 use crate::blocks::BlocksRecord;
@@ -13,6 +14,7 @@ use crate::json::{
     FaultRecord, ItemRecord, MessageRecord, ProgressRecord, Record, Started, SummaryRecord,
 };
 use crate::log_lines::LogLines;
+use crate::manifest::ManifestRecord;
 use crate::outputs::Outputs;
 use crate::progress::{Percent, Reading};
 use crate::settings::Settings;
@@ -120,6 +122,18 @@ impl JsonOutput {
         let record =
             BlocksRecord::new(summary, (ended.exit_code, sentence), elapsed, endings.traffic);
         self.close(&Record::BlocksSummary(record), endings)
+    }
+
+    pub(crate) fn finish_manifest(
+        &mut self,
+        summary: Option<&ManifestSummary>,
+        endings: Endings,
+    ) -> Ended {
+        let ended = endings.given(self.outputs.settle());
+        let sentence = ended.closing.map(|closing| closing.sentence);
+        let elapsed = self.started.elapsed();
+        let record = ManifestRecord::new(summary, (ended.exit_code, sentence), elapsed);
+        self.close(&Record::ManifestSummary(record), endings)
     }
 
     /// The last record, and the last line on standard error.

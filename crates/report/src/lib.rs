@@ -55,6 +55,9 @@ mod stats;
 /// The end of a job that is about an image.
 mod blocks;
 
+/// The end of a run that shared a tree out to buckets.
+mod manifest;
+
 /// What is shown while a run goes on.
 mod display;
 

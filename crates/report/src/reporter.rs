@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use model::blocks::BlocksSummary;
+use model::manifest::ManifestSummary;
 use model::{Event, Gauges, Sink, Summary};
 
 use crate::ended::{Ended, Endings};
@@ -81,6 +82,15 @@ impl Reporter {
         match &mut *lock(&self.style) {
             Style::Rsync(output) => output.finish_blocks(summary, endings),
             Style::Json(output) => output.finish_blocks(summary, endings),
+        }
+    }
+
+    /// The same for a run that made buckets; `None` where it made none.
+    pub fn finish_manifest(mut self, summary: Option<&ManifestSummary>, endings: Endings) -> Ended {
+        drop(self.ticker.take());
+        match &mut *lock(&self.style) {
+            Style::Rsync(output) => output.finish_manifest(summary, endings),
+            Style::Json(output) => output.finish_manifest(summary, endings),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::blocks::BlocksSummary;
+use model::manifest::ManifestSummary;
 use model::{Begun, Event, Gauges, Item, ItemFlags, Message, MessageClass, Summary, Topic, Topics};
 
 use crate::blocks;
@@ -14,6 +15,7 @@ use crate::display::{Display, LiveEnded};
 use crate::ended::{Ended, Endings, Statistics};
 use crate::listing::{self, Columns};
 use crate::log_lines::{LogLines, context, write_mention};
+use crate::manifest;
 use crate::mention::Rules;
 use crate::out_format::{Context, OutFormat, sent_name};
 use crate::outputs::Outputs;
@@ -129,6 +131,21 @@ impl RsyncOutput {
             let lines = blocks::lines(summary, effect, self.settings.numbers, endings.traffic);
             for line in lines.lines() {
                 self.outputs.print(line.as_bytes());
+            }
+        }
+        self.close(endings)
+    }
+
+    pub(crate) fn finish_manifest(
+        &mut self,
+        summary: Option<&ManifestSummary>,
+        endings: Endings,
+    ) -> Ended {
+        let (elapsed, reading) = (self.started.elapsed(), Reading::of(&self.gauges));
+        self.display.finish(elapsed, &reading, &Summary::default(), &mut self.outputs);
+        if let Some(summary) = summary.filter(|_| self.settings.volume == Volume::Normal) {
+            for line in manifest::lines(summary, self.settings.numbers, elapsed) {
+                self.outputs.print(&line);
             }
         }
         self.close(endings)
