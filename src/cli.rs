@@ -6,6 +6,12 @@
 /// `lanesync blocks`.
 pub(crate) mod blocks;
 
+/// What the command lines of the commands have in common.
+mod command;
+
+/// `lanesync manifest`.
+pub(crate) mod manifest;
+
 /// The configuration file.
 mod config;
 
@@ -56,6 +62,8 @@ pub(crate) enum Request {
     Sync(Box<Invocation>),
     /// Do something with an image.
     Blocks(blocks::Blocks),
+    /// Cut a tree into buckets.
+    Manifest(manifest::Manifest),
     /// Print this and end.
     Tell(String),
     /// Work for a lanesync on another host, as these words say.
@@ -63,7 +71,7 @@ pub(crate) enum Request {
 }
 
 /// Commands that will come. A path of that name is written with `./` before it.
-const COMMANDS_TO_COME: [&str; 5] = ["manifest", "drive", "runs", "verify", "assess"];
+const COMMANDS_TO_COME: [&str; 4] = ["drive", "runs", "verify", "assess"];
 
 /// Reads a command line, without the name of the program.
 pub(crate) fn read(
@@ -82,6 +90,10 @@ pub(crate) fn read(
     if first == "blocks" {
         arguments.remove(0);
         return blocks::read(arguments, surroundings).map(Request::Blocks);
+    }
+    if first == "manifest" {
+        arguments.remove(0);
+        return manifest::read(arguments, surroundings).map(Request::Manifest);
     }
     if first == "sync" {
         arguments.remove(0);

@@ -9,6 +9,9 @@ pub(crate) mod sync;
 /// Brings an image into the state of another.
 pub(crate) mod blocks;
 
+/// Cuts a tree into buckets.
+pub(crate) mod manifest;
+
 /// The other host of a job.
 mod far;
 

@@ -21,6 +21,10 @@ pub(crate) enum Exit {
     FileSelection,
     /// Asked for something that is not there.
     Unsupported,
+    /// Whoever tells of the source does not let this user in.
+    Denied,
+    /// Whoever tells of the source cannot be reached.
+    Unreached,
     /// Nothing more can be written, or a file of rules cannot be read.
     FileIo,
     /// The connection to the other host was lost, or makes no sense.
@@ -51,12 +55,14 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// All of them with rsync's number and a sentence for the last line of a run.
-    const TABLE: [(Self, u8, &'static str); 18] = [
+    const TABLE: [(Self, u8, &'static str); 20] = [
         (Self::Success, 0, "all of it is there"),
         (Self::Usage, 1, "the command line cannot be understood"),
         (Self::Protocol, 2, "this version of the protocol is not spoken"),
         (Self::FileSelection, 3, "a source or the destination cannot be used"),
         (Self::Unsupported, 4, "what was asked for is not supported"),
+        (Self::Denied, 5, "this user was not let in"),
+        (Self::Unreached, 10, "the other side could not be reached, or gave no answer"),
         (Self::FileIo, 11, "a file could not be read or written, so the run ended early"),
         (Self::Stream, 12, "the connection to the other host was lost; start it again to go on"),
         (Self::Unstarted, 14, "the remote shell could not be started"),

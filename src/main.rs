@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     let exit = match cli::read(arguments, &cli::Process { umask }) {
         Ok(Request::Sync(invocation)) => commands::sync::run(*invocation, umask),
         Ok(Request::Blocks(asked)) => commands::blocks::run(asked, umask),
+        Ok(Request::Manifest(asked)) => commands::manifest::run(asked, umask),
         Ok(Request::Tell(text)) => cli::tell(&text),
         Ok(Request::Agent(words)) => commands::agent::run(&words, umask),
         Err(refusal) => {

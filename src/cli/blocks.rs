@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use lexopt::{Arg, Parser};
 use model::blocks::{BlocksJob, BlocksSettings, Dangers, Digest, Hashing, ReadBack, Sizes, Zeros};
 
+use super::command::Command;
 use super::refusal::Refusal;
 use super::resolve::{Bwlimit, Remote, Settled, TypedHosts};
 use super::surroundings::Surroundings;
 use super::{host, raw, state_dir};
 use crate::exit_code::Exit;
+
+const COMMAND: Command = Command("blocks");
 
 /// What `--block-size` counts in, bytes.
 const BLOCK_BYTES: u32 = 4096;
@@ -114,7 +117,7 @@ pub(crate) fn read(
 }
 
 fn usage(what: &str) -> Refusal {
-    Refusal::usage(format!("blocks: {what}; lanesync blocks --help lists the options"))
+    COMMAND.usage(what)
 }
 
 #[derive(Default)]
@@ -143,7 +146,7 @@ impl Typed {
         match name {
             "--truncate" => self.truncates = true,
             "--ignore-size" => self.ignores_size = true,
-            "--block-size" => settings.block_bytes = block_bytes(&value(parser, name)?)?,
+            "--block-size" => settings.block_bytes = block_bytes(&COMMAND.value(parser, name)?)?,
             "--dry-run" | "-n" => settings.dry_run = true,
             "--quiet" | "-q" => self.is_quiet = true,
             "--verify" => settings.read_back = read_back(parser.optional_value().as_deref())?,
@@ -153,28 +156,28 @@ impl Typed {
             "--digest" => settings.digest = Digest::Always,
             "--no-digest" => settings.digest = Digest::Never,
             "--changed-ranges" => {
-                let file = PathBuf::from(value(parser, name)?);
+                let file = PathBuf::from(COMMAND.value(parser, name)?);
                 settings.changed = Some(changed_ranges(&file, surroundings)?);
             }
-            "--undo" => settings.undo = Some(value(parser, name)?.into()),
-            "--apply-undo" => self.apply_undo = Some(value(parser, name)?.into()),
-            "--delta-out" => settings.delta_out = Some(value(parser, name)?.into()),
-            "--delta-in" => self.delta_in = Some(value(parser, name)?.into()),
+            "--undo" => settings.undo = Some(COMMAND.value(parser, name)?.into()),
+            "--apply-undo" => self.apply_undo = Some(COMMAND.value(parser, name)?.into()),
+            "--delta-out" => settings.delta_out = Some(COMMAND.value(parser, name)?.into()),
+            "--delta-in" => self.delta_in = Some(COMMAND.value(parser, name)?.into()),
             "--resume" => settings.resume = true,
             "--no-resume" => settings.resume = false,
-            "--allow" => settings.allowed |= dangers(&value(parser, name)?)?,
+            "--allow" => settings.allowed |= dangers(&COMMAND.value(parser, name)?)?,
             "--readers" => {
-                let readers: u8 = number(name, &value(parser, name)?)?;
+                let readers: u8 = COMMAND.number(name, &COMMAND.value(parser, name)?)?;
                 settings.readers = Some(readers.into());
             }
-            "--bwlimit" => self.bwlimit = bwlimit(&value(parser, name)?, surroundings)?,
+            "--bwlimit" => self.bwlimit = bwlimit(&COMMAND.value(parser, name)?, surroundings)?,
             "--json" => self.is_json = true,
             "--no-json" => self.is_json = false,
             "--help" | "-h" => return Ok(Some(HELP.to_owned())),
             "--version" | "-V" => {
                 return Ok(Some(format!("lanesync blocks {}\n", env!("CARGO_PKG_VERSION"))));
             }
-            "--hash" => settings.hash = hashing(&value(parser, name)?)?,
+            "--hash" => settings.hash = hashing(&COMMAND.value(parser, name)?)?,
             _ => match raw::shared_flag(name, TypedHosts::knows, parser)? {
                 Some(flag) => self.hosts.take(flag)?,
                 None => return Err(usage(&format!("{name}: there is no such option"))),
@@ -290,17 +293,8 @@ fn check_delta(settings: &BlocksSettings, option: &str, is_delta: bool) -> Resul
     Ok(())
 }
 
-fn value(parser: &mut Parser, name: &str) -> Result<OsString, Refusal> {
-    parser.value().map_err(|_| usage(&format!("{name} needs a value")))
-}
-
-fn number<T: std::str::FromStr>(name: &str, value: &OsStr) -> Result<T, Refusal> {
-    let number = value.to_str().and_then(|text| text.parse().ok());
-    number.ok_or_else(|| usage(&format!("{name}={} is no number that it takes", value.display())))
-}
-
 fn block_bytes(value: &OsStr) -> Result<u32, Refusal> {
-    let count: u32 = number("--block-size", value)?;
+    let count: u32 = COMMAND.number("--block-size", value)?;
     if !(1..=BLOCKS_MAX).contains(&count) {
         return Err(usage(&format!(
             "--block-size={count}: it takes 1 to {BLOCKS_MAX}, which are {BLOCK_BYTES} bytes each"

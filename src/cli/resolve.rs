@@ -371,6 +371,30 @@ fn movement(there: Option<&There>) -> Movement {
     }
 }
 
+/// The rules of a command that has nothing else to say about them.
+pub(super) fn plain_rules(
+    raw: &RawArgs,
+    surroundings: &dyn Surroundings,
+) -> Result<Rules, Refusal> {
+    rules::build(raw, &rules::Facts::default(), surroundings)
+}
+
+/// A size; without a unit it is in bytes.
+pub(super) fn size_in_bytes(text: &str) -> Option<u64> {
+    size::parse(text, b'b')
+}
+
+/// `--workers`, or what the configuration file says.
+pub(super) fn workers_of(
+    raw: &RawArgs,
+    surroundings: &dyn Surroundings,
+) -> Result<model::settings::Workers, Refusal> {
+    let config = config::read(surroundings)?;
+    let mut limits = limits::Typed::new(&config, surroundings.now());
+    raw.flags.iter().try_for_each(|flag| limits.take(flag))?;
+    Ok(limits.settle(surroundings)?.0.workers)
+}
+
 /// What the lines of the output say about the run as a whole.
 fn facts_of(job: &Job, listing: Listing, shape: Shape) -> RunFacts {
     let Settings { traverse, links, preserve, .. } = &job.settings;

@@ -106,6 +106,16 @@ impl Form {
         }
     }
 
+    /// Whether each entry needs a line of its own.
+    pub fn needs_leaves(self) -> bool {
+        false
+    }
+
+    /// Whether no bucket may have both a directory that is gone down into and one that must not be.
+    pub fn is_torn_by_bare(self) -> bool {
+        matches!(self, Self::Rsync | Self::Rsync0)
+    }
+
     /// Begins a bucket.
     pub fn begin(
         self,

@@ -13,7 +13,6 @@ use parking_lot::Mutex;
 use crate::amount::Amount;
 use crate::cut::{Wholes, joined, single, split, whole};
 use crate::folder::{Detail, Folder};
-use crate::format::FormatError;
 use crate::line::{Line, Span};
 use crate::survey::Keep;
 
@@ -45,7 +44,8 @@ impl Caps {
     }
 
     /// What a directory that goes whole may hold.
-    fn of_a_whole(self) -> Self {
+    #[must_use]
+    pub fn of_a_whole(self) -> Self {
         let part = |most: u64| if most == u64::MAX { most } else { most / WHOLE_PART };
         Self { bytes: part(self.bytes), entries: part(self.entries) }
     }
@@ -63,14 +63,17 @@ pub trait Shelf: Send + 'static {
     /// A bucket that is being filled.
     type Bucket: Send;
 
+    /// Why a bucket cannot be filled.
+    type Error: Send;
+
     /// Begins a bucket. The first has number 1.
-    fn begin(&mut self, number: u64) -> Result<Self::Bucket, FormatError>;
+    fn begin(&mut self, number: u64) -> Result<Self::Bucket, Self::Error>;
 
     /// Adds a line.
-    fn add(&mut self, bucket: &mut Self::Bucket, line: &Line<'_>) -> Result<(), FormatError>;
+    fn add(&mut self, bucket: &mut Self::Bucket, line: &Line<'_>) -> Result<(), Self::Error>;
 
     /// It is full, or nothing more comes.
-    fn hand_out(&mut self, bucket: Self::Bucket, amount: Amount) -> Result<(), FormatError>;
+    fn hand_out(&mut self, bucket: Self::Bucket, amount: Amount) -> Result<(), Self::Error>;
 }
 
 /// Fills buckets while a survey goes on.
@@ -87,7 +90,7 @@ struct Filling<S: Shelf> {
     begun: u64,
     groups: HashMap<Inode, Group>,
     /// The first that went wrong.
-    error: Option<FormatError>,
+    error: Option<S::Error>,
 }
 
 struct Open<B> {
@@ -123,22 +126,22 @@ impl<S: Shelf> Packer<S> {
         Self { caps, wholes, filling: Mutex::new(filling), stop }
     }
 
-    /// Hands out what is left, when all is known.
+    /// Hands out what is left, when all is known. Without a root, since the survey has failed, what is not
+    /// full is dropped.
     ///
     /// Fails with the first that could not be written.
-    pub fn finish(self, root: &Folder) -> Result<S, FormatError> {
+    pub fn finish(self, root: Option<&Folder>) -> (S, Result<(), S::Error>) {
         let mut filling = self.filling.into_inner();
-        if root.detail != Detail::HandedOut {
-            filling.add(self.caps, root.total, Class::Usual, &[whole(b"", root)]);
+        if let Some(root) = root {
+            if root.detail != Detail::HandedOut {
+                filling.add(self.caps, root.total, Class::Usual, &[whole(b"", root)]);
+            }
+            filling.hand_out_groups(self.caps, |_| true);
+            while let Some(open) = filling.open.pop() {
+                filling.hand_out(open);
+            }
         }
-        filling.hand_out_groups(self.caps, |_| true);
-        while let Some(open) = filling.open.pop() {
-            filling.hand_out(open);
-        }
-        match filling.error {
-            Some(error) => Err(error),
-            None => Ok(filling.shelf),
-        }
+        (filling.shelf, filling.error.map_or(Ok(()), Err))
     }
 }
 
@@ -264,7 +267,7 @@ impl<S: Shelf> Filling<S> {
         amount: Amount,
         class: Class,
         lines: &[Line<'_>],
-    ) -> Result<(), FormatError> {
+    ) -> Result<(), S::Error> {
         let has_room =
             |open: &Open<S::Bucket>| open.class == class && caps.hold(open.amount + amount);
         let index = match self.open.iter().position(has_room) {
@@ -283,7 +286,7 @@ impl<S: Shelf> Filling<S> {
         Ok(())
     }
 
-    fn begin(&mut self, class: Class) -> Result<usize, FormatError> {
+    fn begin(&mut self, class: Class) -> Result<usize, S::Error> {
         if self.open.len() >= OPEN_BUCKETS {
             // The oldest has been passed by most often.
             let open = self.open.remove(0);

@@ -16,6 +16,7 @@ use sched::{Cancel, Class, Context, End, Task, Workers};
 use crate::amount::{Amount, By};
 use crate::folder::{Detail, Folder, Linked, Loose, NamesFound};
 use crate::lister::{Below, Covers, Found, Lister, Refused, TellError, Why};
+use crate::partition::ITEMS_PER_BUCKET;
 
 /// What a survey is to do.
 #[derive(Debug)]
@@ -34,8 +35,17 @@ pub struct Settings {
     pub needs_leaves: bool,
     /// What a sum is measured by.
     pub by: By,
-    /// A directory whose sum is known beforehand is opened if it weighs more.
-    pub opened_above: u64,
+    /// Which directories are opened although their sum is known beforehand.
+    pub opened: Opened,
+}
+
+/// Which directories are opened although their sum is known beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// Those that weigh more than this.
+    Above(u64),
+    /// Those that weigh more than an item of one of so many buckets may.
+    ForBuckets(usize),
 }
 
 /// What is done with a directory as soon as it is known.
@@ -93,6 +103,13 @@ pub fn survey<L: Lister, K: Keep>(
         lister: Arc::clone(lister),
         needs_all: settings.needs_leaves || !scope.is_empty() || lister.covers() == Covers::Told,
         scope,
+        opened_above: match settings.opened {
+            Opened::Above(weight) => weight,
+            Opened::ForBuckets(1) => u64::MAX,
+            Opened::ForBuckets(count) => root.total.map_or(0, |total| {
+                settings.by.weight(total) / ITEMS_PER_BUCKET / count.max(1) as u64
+            }),
+        },
         settings,
         keep,
         hear_fault: faults,
@@ -134,6 +151,7 @@ struct Shared<L, K> {
     scope: Scope,
     /// Whether a sum that is known beforehand says too little.
     needs_all: bool,
+    opened_above: u64,
     keep: Arc<K>,
     hear_fault: HearFault,
     links: Mutex<NamesFound>,
@@ -296,7 +314,7 @@ impl<L: Lister, K: Keep> Shared<L, K> {
     /// True for a directory below `node` of which nothing more needs to be known than its sum.
     fn goes_whole(&self, node: &Node, total: Amount) -> bool {
         let is_deep = self.settings.depth.is_some_and(|depth| node.depth + 1 >= depth);
-        !self.needs_all && (is_deep || self.settings.by.weight(total) <= self.settings.opened_above)
+        !self.needs_all && (is_deep || self.settings.by.weight(total) <= self.opened_above)
     }
 
     fn is_left_out(&self, path: &[u8], name: &[u8], kind: Kind) -> bool {

@@ -12,7 +12,7 @@ use crate::amount::{Amount, By};
 use crate::conformance::Tree;
 use crate::conformance::memory::Memory;
 use crate::line::{Line, Span};
-use crate::survey::{Keep, Settings, Surveyed, survey};
+use crate::survey::{Keep, Opened, Settings, Surveyed, survey};
 
 /// A line that lives longer than what it was made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(crate) fn plain() -> Settings {
         depth: None,
         needs_leaves: false,
         by: By::Size,
-        opened_above: 0,
+        opened: Opened::Above(0),
     }
 }
 

@@ -110,6 +110,8 @@ pub enum Verb {
     Remove,
     /// Remove what only the destination has.
     RemoveExtraneous,
+    /// Run the command that the user gave for a file.
+    RunFor,
 }
 
 impl Verb {
@@ -155,6 +157,7 @@ impl Verb {
             Self::BackUp => "back up",
             Self::Remove => "remove",
             Self::RemoveExtraneous => "remove what is extraneous in",
+            Self::RunFor => "run the command for",
         }
     }
 

@@ -13,8 +13,6 @@ pub struct ManifestSummary {
     pub requests: Option<u64>,
     /// Directories that were read.
     pub directories: u64,
-    /// What to type to have a bucket moved.
-    pub command: Option<String>,
 }
 
 /// A bucket.
@@ -28,4 +26,6 @@ pub struct BucketSummary {
     pub entries: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// What to type to have it moved.
+    pub command: Option<String>,
 }

@@ -1,5 +1,6 @@
 //! What is said at the end of a run that shared a tree out to buckets.
 
+use std::collections::BTreeMap;
 use std::iter;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ pub(crate) fn lines(
     numbers: HumanReadable,
     elapsed: Duration,
 ) -> Vec<Vec<u8>> {
-    let ManifestSummary { buckets, balance, requests, directories, command } = summary;
+    let ManifestSummary { buckets, balance, requests, directories } = summary;
     let number = |number| count(number, numbers);
     let all = total(buckets);
     let mut lines = table(buckets, all, numbers);
@@ -37,8 +38,23 @@ pub(crate) fn lines(
         None => format!("{directories} directories read in {secs:.2} s"),
     };
     lines.push(work.into());
-    lines.extend(command.iter().map(|command| format!("to move one: {command}").into()));
+    lines.extend(commands(buckets).into_iter().map(String::into_bytes));
     lines
+}
+
+/// What to type to have buckets moved. Nearly always that is the same for all.
+fn commands(buckets: &[BucketSummary]) -> Vec<String> {
+    let mut of: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for bucket in buckets {
+        if let Some(command) = &bucket.command {
+            of.entry(command).or_default().push(bucket.number.to_string());
+        }
+    }
+    if let [(command, _)] = &*of.iter().collect::<Vec<_>>() {
+        return vec![format!("to move one: {command}")];
+    }
+    let of = of.into_iter();
+    of.map(|(command, numbers)| format!("to move {}: {command}", numbers.join(", "))).collect()
 }
 
 /// A row for each bucket, its numbers below each other.
@@ -98,8 +114,6 @@ struct Told<'a> {
     directories: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     requests: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    command: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -110,6 +124,8 @@ struct BucketRecord<'a> {
     #[serde(flatten)]
     counted: Counted,
     share: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<&'a str>,
 }
 
 impl<'a> ManifestRecord<'a> {
@@ -125,6 +141,7 @@ impl<'a> ManifestRecord<'a> {
                 file: path_of(&bucket.file),
                 counted: Counted { bytes: bucket.bytes, entries: bucket.entries },
                 share: share(bucket.bytes, total.bytes),
+                command: bucket.command.as_deref(),
             });
             Told {
                 buckets: buckets.collect(),
@@ -132,7 +149,6 @@ impl<'a> ManifestRecord<'a> {
                 balance: summary.balance,
                 directories: summary.directories,
                 requests: summary.requests,
-                command: summary.command.as_deref(),
             }
         });
         Self { exit_code, sentence, elapsed_ms: millis(elapsed), told }
@@ -151,13 +167,13 @@ mod tests {
             file: PathBuf::from(file),
             entries: 12,
             bytes,
+            command: Some("move FILE".to_owned()),
         };
         ManifestSummary {
             buckets: vec![bucket(1, 3000, "out/a"), bucket(10, 1000, "out/b")],
             balance: 1.5,
             requests: None,
             directories: 7,
-            command: Some("move FILE".to_owned()),
         }
     }
 

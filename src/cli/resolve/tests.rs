@@ -25,6 +25,7 @@ fn resolve_words(words: Vec<OsString>, fake: &Fake) -> Result<Invocation, Refusa
         Request::Sync(invocation) => Ok(*invocation),
         Request::Tell(text) => panic!("only told: {text}"),
         Request::Blocks(asked) => panic!("about an image: {asked:?}"),
+        Request::Manifest(asked) => panic!("about buckets: {asked:?}"),
         Request::Agent(words) => panic!("work for another host: {words:?}"),
     }
 }

@@ -20,14 +20,15 @@ struct Shelves {
 
 impl Shelf for Shelves {
     type Bucket = Vec<Kept>;
+    type Error = std::io::Error;
 
-    fn begin(&mut self, number: u64) -> Result<Self::Bucket, FormatError> {
+    fn begin(&mut self, number: u64) -> Result<Self::Bucket, std::io::Error> {
         self.begun += 1;
         assert_eq!(number, self.begun);
         Ok(Vec::new())
     }
 
-    fn add(&mut self, bucket: &mut Self::Bucket, line: &Line<'_>) -> Result<(), FormatError> {
+    fn add(&mut self, bucket: &mut Self::Bucket, line: &Line<'_>) -> Result<(), std::io::Error> {
         if let Some(room) = &mut self.room {
             *room = room.checked_sub(1).ok_or_else(|| std::io::Error::other("full"))?;
         }
@@ -35,7 +36,7 @@ impl Shelf for Shelves {
         Ok(())
     }
 
-    fn hand_out(&mut self, bucket: Self::Bucket, amount: Amount) -> Result<(), FormatError> {
+    fn hand_out(&mut self, bucket: Self::Bucket, amount: Amount) -> Result<(), std::io::Error> {
         self.handed_out.push((bucket, amount));
         Ok(())
     }
@@ -45,7 +46,8 @@ fn packed(tree: &Tree, caps: Caps, wholes: Wholes, settings: Settings) -> Vec<(V
     let packer = Arc::new(Packer::new(caps, wholes, Shelves::default(), sched::Cancel::new()));
     let (found, _) = survey_of(Memory::without_sums(tree.clone()), settings, &packer);
     let packer = Arc::into_inner(packer).expect("the survey is over");
-    let shelves = packer.finish(&found.root).expect("there is room");
+    let (shelves, finished) = packer.finish(Some(&found.root));
+    finished.expect("there is room");
     let sum: Amount = shelves.handed_out.iter().map(|(_, amount)| *amount).sum();
     assert_eq!(sum, found.root.total);
     shelves.handed_out
@@ -133,6 +135,6 @@ fn what_cannot_be_written_ends_the_survey() {
     let found = crate::survey::survey(&memory, plain(), Arc::clone(&packer), hear, &stop);
     assert_eq!(found.expect_err("no survey").why, crate::lister::Why::Stopped);
     let packer = Arc::into_inner(packer).expect("the survey is over");
-    let root = Folder { detail: Detail::HandedOut, ..Folder::new(b"") };
-    assert!(matches!(packer.finish(&root), Err(FormatError::Io(_))));
+    let (_, finished) = packer.finish(None);
+    assert_eq!(finished.expect_err("there is no room").to_string(), "full");
 }

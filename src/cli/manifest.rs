@@ -1,0 +1,359 @@
+//! The command line of `lanesync manifest`.
+
+use std::ffi::{OsStr, OsString};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use filter::Rules;
+use fleet::amount::{By, Measure};
+use fleet::format::Form;
+use fleet::output::Template;
+use fleet::pack::Caps;
+use lexopt::{Arg, Parser};
+use model::settings::Workers;
+
+use super::command::Command as Spoken;
+use super::options::Opt;
+use super::raw::{self, RawArgs};
+use super::refusal::Refusal;
+use super::resolve::{plain_rules, size_in_bytes, workers_of};
+use super::surroundings::Surroundings;
+
+const COMMAND: Spoken = Spoken("manifest");
+
+/// What an entry costs beside its bytes, where nobody says otherwise: as long as it takes to make a small
+/// file, a mover on a fast network moves about so many bytes.
+const BYTES_PER_ENTRY: u64 = 64 << 10;
+
+/// The most buckets that a tree is shared out to: as many files are made.
+const BUCKETS_MAX: usize = 1_000_000;
+
+/// What `lanesync manifest` is asked for.
+#[derive(Debug)]
+pub(crate) enum Manifest {
+    /// Cut a tree into buckets.
+    Make(Box<Invocation>),
+    /// Print this and end.
+    Tell(String),
+}
+
+/// A tree to cut, and how.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    pub(crate) source: Source,
+    pub(crate) sharing: Sharing,
+    pub(crate) by: By,
+    pub(crate) form: Form,
+    pub(crate) output: PathBuf,
+    pub(crate) names: Template,
+    /// Buckets are handed out while the source is still being read.
+    pub(crate) is_live: bool,
+    pub(crate) command: Option<Command>,
+    pub(crate) rules: Rules,
+    pub(crate) includes_snapshots: bool,
+    pub(crate) depth: Option<u32>,
+    pub(crate) workers: Workers,
+    pub(crate) is_quiet: bool,
+    pub(crate) is_json: bool,
+}
+
+/// Where the tree is told from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A directory of this host.
+    Tree { path: PathBuf, measure: Measure, one_file_system: bool },
+}
+
+/// How many buckets there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// So many.
+    Count(usize),
+    /// As many as it takes.
+    Sized(Caps),
+}
+
+/// What is run for each bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Command {
+    pub(crate) text: OsString,
+    pub(crate) jobs: NonZeroUsize,
+}
+
+const HELP: &str = "\
+lanesync manifest: cuts a tree into lists of equal work, which any mover can take
+
+Usage: lanesync manifest SOURCE --buckets=N [OPTION]...
+       lanesync manifest SOURCE --max-size=SIZE [--max-files=N] [OPTION]...
+
+Each entry below SOURCE is in exactly one list. A directory that fits goes whole, as one line.
+
+ --buckets=N, -b N      so many lists, as equal as can be
+ --max-size=SIZE        as many lists as it takes, of at most SIZE each (as 500G, or 1.5T)
+ --max-files=N          as many lists as it takes, of at most N entries each
+ --by=WHAT              what is equal: size (default; of content), capacity (what it takes on its
+                        disks), files (their number), cost (size, and a price for each entry)
+ --entry-price=SIZE     the price of an entry with --by=cost (default 64K)
+ --format=FORM          who reads the lists: rsync (default, --files-from), rsync0 (with --from0),
+                        rsync-filter, rclone (--files-from-raw), robocopy, json; docs/manifest.md
+                        has what to call each with
+ --output=DIR, -o DIR   where the lists go (default: the working directory; made if not there)
+ --name-template=NAME   what they are called; [n] is the number, [YYYYMMDDHHMM] the time (default
+                        qsync_[YYYYMMDDHHMM]_bucket[n].txt)
+ --live                 with --max-size or --max-files: each list is there as soon as it is full
+ --exec=COMMAND         run COMMAND by sh for each list, which it finds in LANESYNC_BUCKET_FILE;
+                        _NUMBER, _BYTES and _ENTRIES tell more
+ --exec-jobs=N          so many commands at once (default: one for each core)
+ --exclude, --include, --exclude-from, --include-from, --filter, --from0
+                        what is left out, by rsync's rules
+ --include-snapshots    take .zfs and .snapshot* too, which are left out else
+ --one-file-system, -x  leave out what lies in directories of other file systems
+ --depth=N              cut no directory that lies N levels below SOURCE
+ --workers=N            operations at once; auto (default) finds out itself
+ --quiet, -q            print errors only
+ --json                 print records, as with lanesync itself (docs/json.md)
+ --help, -h             print this
+ --version, -V          print the version
+";
+
+/// Reads the words behind `lanesync manifest`.
+pub(crate) fn read(
+    arguments: Vec<OsString>,
+    surroundings: &dyn Surroundings,
+) -> Result<Manifest, Refusal> {
+    let mut typed = Typed::default();
+    let mut parser = Parser::from_args(arguments);
+    while let Some(argument) = parser.next().map_err(|error| usage(&error.to_string()))? {
+        let name = match argument {
+            Arg::Value(path) => {
+                typed.paths.push(path);
+                continue;
+            }
+            Arg::Long(name) => format!("--{name}"),
+            Arg::Short(letter) => format!("-{letter}"),
+        };
+        if let Some(text) = typed.option(&name, &mut parser)? {
+            return Ok(Manifest::Tell(text));
+        }
+    }
+    typed.resolve(surroundings)
+}
+
+fn usage(what: &str) -> Refusal {
+    COMMAND.usage(what)
+}
+
+#[derive(Default)]
+struct Typed {
+    paths: Vec<OsString>,
+    buckets: Option<usize>,
+    max_size: Option<u64>,
+    max_files: Option<u64>,
+    by: Measured,
+    entry_price: Option<u64>,
+    form: Form,
+    output: Option<PathBuf>,
+    name_template: Option<OsString>,
+    is_live: bool,
+    exec: Option<OsString>,
+    exec_jobs: Option<NonZeroUsize>,
+    includes_snapshots: bool,
+    depth: Option<u32>,
+    is_quiet: bool,
+    is_json: bool,
+    /// Rules, and what else other commands have, too.
+    shared: RawArgs,
+}
+
+/// `--by`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Measured {
+    #[default]
+    Size,
+    Capacity,
+    Files,
+    Cost,
+}
+
+impl Typed {
+    /// Takes an option; gives what is to be printed, if that is what it asks for.
+    fn option(&mut self, name: &str, parser: &mut Parser) -> Result<Option<String>, Refusal> {
+        match name {
+            "--buckets" | "-b" => {
+                self.buckets = Some(buckets(name, &COMMAND.value(parser, name)?)?);
+            }
+            "--max-size" => self.max_size = Some(size(name, &COMMAND.value(parser, name)?)?),
+            "--max-files" => self.max_files = Some(count(name, &COMMAND.value(parser, name)?)?),
+            "--by" => self.by = measured(&COMMAND.value(parser, name)?)?,
+            "--entry-price" => self.entry_price = Some(size(name, &COMMAND.value(parser, name)?)?),
+            "--format" => self.form = form(&COMMAND.value(parser, name)?)?,
+            "--output" | "-o" => self.output = Some(COMMAND.value(parser, name)?.into()),
+            "--name-template" => self.name_template = Some(COMMAND.value(parser, name)?),
+            "--live" => self.is_live = true,
+            "--exec" => self.exec = Some(COMMAND.value(parser, name)?),
+            "--exec-jobs" => {
+                self.exec_jobs = Some(COMMAND.number(name, &COMMAND.value(parser, name)?)?);
+            }
+            "--include-snapshots" => self.includes_snapshots = true,
+            "--depth" => self.depth = Some(COMMAND.number(name, &COMMAND.value(parser, name)?)?),
+            "--quiet" | "-q" => self.is_quiet = true,
+            "--json" => self.is_json = true,
+            "--no-json" => self.is_json = false,
+            "--help" | "-h" => return Ok(Some(HELP.to_owned())),
+            "--version" | "-V" => {
+                return Ok(Some(format!("lanesync manifest {}\n", env!("CARGO_PKG_VERSION"))));
+            }
+            _ => match raw::shared_flag(name, is_shared, parser)? {
+                Some(flag) => self.shared.flags.push(flag),
+                None => return Err(usage(&format!("{name}: there is no such option"))),
+            },
+        }
+        Ok(None)
+    }
+
+    fn resolve(self, surroundings: &dyn Surroundings) -> Result<Manifest, Refusal> {
+        let sharing = self.sharing()?;
+        let by = match (self.by, self.entry_price) {
+            (Measured::Cost, price) => {
+                By::Cost { bytes_per_entry: price.unwrap_or(BYTES_PER_ENTRY) }
+            }
+            (_, Some(_)) => return Err(usage("--entry-price goes with --by=cost")),
+            (Measured::Files, None) => By::Files,
+            (Measured::Size | Measured::Capacity, None) => By::Size,
+        };
+        let names = self.names(sharing, surroundings)?;
+        let command = match (self.exec, self.exec_jobs) {
+            (None, Some(_)) => return Err(usage("--exec-jobs goes with --exec")),
+            (None, None) => None,
+            (Some(text), jobs) => Some(Command { text, jobs: jobs.unwrap_or_else(cores) }),
+        };
+        let rules = plain_rules(&self.shared, surroundings)?;
+        if rules.merge_file_names().next().is_some() {
+            return Err(Refusal::unsupported(
+                "manifest: rules that are kept in files of each directory (-F, dir-merge) are not read \
+                 here; write them as --exclude or --filter",
+            ));
+        }
+        let on = |opt| self.shared.flags.iter().rev().find(|flag| flag.opt == opt);
+        let one_file_system = on(Opt::OneFileSystem).is_some_and(raw::RawFlag::is_on);
+        let workers = workers_of(&self.shared, surroundings)?;
+        let [path] = <[OsString; 1]>::try_from(self.paths)
+            .map_err(|_| usage("it takes one path, the source"))?;
+        let measure = match self.by {
+            Measured::Capacity => Measure::Allocated,
+            _ => Measure::Content,
+        };
+        let source = Source::Tree { path: path.into(), measure, one_file_system };
+        Ok(Manifest::Make(Box::new(Invocation {
+            source,
+            sharing,
+            by,
+            form: self.form,
+            output: self.output.unwrap_or_else(|| PathBuf::from(".")),
+            names,
+            is_live: self.is_live,
+            command,
+            rules,
+            includes_snapshots: self.includes_snapshots,
+            depth: self.depth,
+            workers,
+            is_quiet: self.is_quiet,
+            is_json: self.is_json,
+        })))
+    }
+
+    fn sharing(&self) -> Result<Sharing, Refusal> {
+        match (self.buckets, self.max_size, self.max_files) {
+            (Some(_), None, None) if self.is_live => Err(usage(
+                "--live goes with --max-size or --max-files: how large each of so many buckets is to be \
+                 is known only when all has been read",
+            )),
+            (Some(count), None, None) => Ok(Sharing::Count(count)),
+            (Some(_), ..) => Err(usage(
+                "--buckets does not go with --max-size and --max-files: say one or the other",
+            )),
+            (None, None, None) => {
+                Err(usage("say how many buckets, by --buckets, or how large, by --max-size"))
+            }
+            (None, bytes, entries) => {
+                let (bytes, entries) = (bytes.unwrap_or(u64::MAX), entries.unwrap_or(u64::MAX));
+                Ok(Sharing::Sized(Caps { bytes, entries }))
+            }
+        }
+    }
+
+    fn names(
+        &self,
+        sharing: Sharing,
+        surroundings: &dyn Surroundings,
+    ) -> Result<Template, Refusal> {
+        let now = surroundings.now();
+        let Some(text) = &self.name_template else { return Ok(Template::usual(self.form, &now)) };
+        let template = Template::new(text.as_encoded_bytes(), &now);
+        let template = template.map_err(|error| usage(&error.to_string()))?;
+        if sharing != Sharing::Count(1) {
+            template.check_numbered().map_err(|error| usage(&error.to_string()))?;
+        }
+        Ok(template)
+    }
+}
+
+/// Options that are the same with other commands.
+fn is_shared(opt: Opt) -> bool {
+    matches!(
+        opt,
+        Opt::Exclude
+            | Opt::Include
+            | Opt::ExcludeFrom
+            | Opt::IncludeFrom
+            | Opt::Filter
+            | Opt::From0
+            | Opt::OneFileSystem
+            | Opt::Workers
+    )
+}
+
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+fn count(name: &str, value: &OsStr) -> Result<u64, Refusal> {
+    match COMMAND.number(name, value)? {
+        0 => Err(usage(&format!("{name}=0: nothing would fit"))),
+        count => Ok(count),
+    }
+}
+
+fn buckets(name: &str, value: &OsStr) -> Result<usize, Refusal> {
+    let count: usize = COMMAND.number(name, value)?;
+    if !(1..=BUCKETS_MAX).contains(&count) {
+        return Err(usage(&format!("{name}={count}: it takes 1 to {BUCKETS_MAX}")));
+    }
+    Ok(count)
+}
+
+fn size(name: &str, value: &OsStr) -> Result<u64, Refusal> {
+    let size = value.to_str().and_then(size_in_bytes);
+    let size = size.filter(|size| *size > 0);
+    size.ok_or_else(|| usage(&format!("{name}={} is no size that it takes", value.display())))
+}
+
+fn measured(value: &OsStr) -> Result<Measured, Refusal> {
+    match value.to_str() {
+        Some("size" | "data") => Ok(Measured::Size),
+        Some("capacity") => Ok(Measured::Capacity),
+        Some("files") => Ok(Measured::Files),
+        Some("cost") => Ok(Measured::Cost),
+        _ => Err(usage(&format!(
+            "--by={} is none of size, capacity, files and cost",
+            value.display()
+        ))),
+    }
+}
+
+fn form(value: &OsStr) -> Result<Form, Refusal> {
+    value.to_str().and_then(Form::from_word).ok_or_else(|| {
+        let words: Vec<&str> = Form::ALL.iter().map(|form| form.word()).collect();
+        usage(&format!("--format={} is none of {}", value.display(), words.join(", ")))
+    })
+}

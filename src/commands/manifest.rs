@@ -1,0 +1,476 @@
+//! Cuts a tree into buckets: from an `Invocation` to an exit code.
+
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fleet::amount::Amount;
+use fleet::cut::Wholes;
+use fleet::exec::{self, Commands};
+use fleet::folder::Folder;
+use fleet::format::{Form, Format, FormatError, Header, Origin, Recursion};
+use fleet::line::Line;
+use fleet::lister::crawl::{self, Crawl};
+use fleet::lister::{Lister, Refused, Why};
+use fleet::output::{self, Batch, Draft, Failed};
+use fleet::pack::{Caps, Packer, Shelf};
+use fleet::partition::{self, partition};
+use fleet::survey::{self, Keep, KeepAll, Opened, Surveyed};
+use model::manifest::{BucketSummary, ManifestSummary};
+use model::settings::Workers;
+use model::{Cause, Event, Fault, Gauges, Message, Side, Sink, Summary, Topic, Verb};
+use report::settings::{Effect, OutputStyle, Progress, RunFacts, Volume};
+use report::{Endings, Reporter, Statistics};
+use sched::Cancel;
+
+use super::stops::Stops;
+use super::sync::{ended, outlet};
+use crate::cli::manifest::{Invocation, Manifest, Sharing, Source};
+use crate::cli::{self, Refusal};
+use crate::exit_code::{Ending, Exit};
+
+/// Does what was asked for; `umask` is what the process was started with and has cleared.
+pub(crate) fn run(asked: Manifest, umask: u32) -> Exit {
+    match asked {
+        Manifest::Tell(text) => cli::tell(&text),
+        Manifest::Make(invocation) => make(&invocation, umask),
+    }
+}
+
+fn make(invocation: &Invocation, umask: u32) -> Exit {
+    let cancel = Cancel::new();
+    let stops = match Stops::at_signals(&cancel) {
+        Ok(stops) => stops,
+        Err(error) => {
+            let sentence = format!("watch for signals: {error}");
+            let refusal = Refusal { exit: Exit::FileIo, sentence };
+            super::refuse(&refusal, invocation.is_json);
+            return refusal.exit;
+        }
+    };
+    let reporter = Arc::new(reporter(invocation, &cancel));
+    let run = Run {
+        invocation,
+        umask,
+        cancel,
+        tell: Tell {
+            sink: Arc::clone(&reporter) as Arc<dyn Sink>,
+            faults: Arc::default(),
+            vanished: Arc::default(),
+        },
+    };
+    let outcome = run.source();
+    let counted = Summary {
+        faults: run.tell.faults.load(Ordering::Relaxed),
+        vanished: run.tell.vanished.load(Ordering::Relaxed),
+        ..Summary::default()
+    };
+    let (ending, summary) = match outcome {
+        Ok(summary) => (Ending::Complete, Some(summary)),
+        Err(failure) => (run.ending_of(failure), None),
+    };
+    drop(run);
+    let exit = match ending {
+        Ending::Complete if stops.is_stopped() => Exit::Interrupted,
+        ending => Exit::of_run(ending, &counted),
+    };
+    // All that was started has ended, so nobody else holds the reporter.
+    let Some(reporter) = Arc::into_inner(reporter) else { return Exit::Internal };
+    let unseen = if exit == Exit::Success { Exit::FileIo } else { exit };
+    let (run, unseen) = (ended(exit), ended(unseen));
+    let endings = Endings { run, unseen, statistics: Statistics::Shown, traffic: None };
+    let told = reporter.finish_manifest(summary.as_ref(), endings);
+    if told == run { exit } else { Exit::FileIo }
+}
+
+fn reporter(invocation: &Invocation, cancel: &Cancel) -> Reporter {
+    let Source::Tree { path, .. } = &invocation.source;
+    let settings = report::settings::Settings {
+        style: if invocation.is_json { OutputStyle::Json } else { OutputStyle::Rsync },
+        volume: if invocation.is_quiet { Volume::Quiet } else { Volume::Normal },
+        progress: Progress::Off,
+        run: RunFacts {
+            sources: vec![path.clone()],
+            destination: Some(invocation.output.clone()),
+            effect: Effect::Real,
+            version: env!("CARGO_PKG_VERSION"),
+            ..RunFacts::default()
+        },
+        ..report::settings::Settings::default()
+    };
+    let (stdout, stderr) = (outlet(io::stdout(), cancel), outlet(io::stderr(), cancel));
+    Reporter::new(settings, stdout, stderr, None, Arc::new(Gauges::default()))
+}
+
+/// Why there are no buckets.
+enum Failure {
+    /// The source cannot be told.
+    Refused(Refused),
+    /// A file cannot be written; it names itself.
+    Output(Fault),
+    /// A bucket cannot be written.
+    Format(FormatError),
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Output(fault)
+    }
+}
+
+impl From<FormatError> for Failure {
+    fn from(error: FormatError) -> Self {
+        Self::Format(error)
+    }
+}
+
+/// Where what happens is told and counted.
+#[derive(Clone)]
+struct Tell {
+    sink: Arc<dyn Sink>,
+    faults: Arc<AtomicU64>,
+    vanished: Arc<AtomicU64>,
+}
+
+impl Tell {
+    fn fault(&self, fault: Fault) {
+        let counted = if fault.is_vanished() { &self.vanished } else { &self.faults };
+        counted.fetch_add(1, Ordering::Relaxed);
+        self.sink.accept(Event::Fault(fault));
+    }
+
+    fn warn(&self, sentence: &str) {
+        let text = format!("lanesync: {sentence}").into_bytes().into();
+        self.sink.accept(Event::Message(Message { topic: Topic::Warning, text }));
+    }
+}
+
+/// A run of the command.
+struct Run<'a> {
+    invocation: &'a Invocation,
+    umask: u32,
+    cancel: Cancel,
+    tell: Tell,
+}
+
+impl Run<'_> {
+    fn source(&self) -> Result<ManifestSummary, Failure> {
+        match &self.invocation.source {
+            Source::Tree { path, measure, one_file_system } => {
+                let (measure, one_file_system) = (*measure, *one_file_system);
+                let settings = crawl::Settings { measure, one_file_system };
+                let crawl = Arc::new(Crawl::open(path.clone(), settings)?);
+                let root = fs::below::absolute(path).into_os_string().into_encoded_bytes();
+                let workers = match self.invocation.workers {
+                    Workers::Auto => sched::Workers::default(),
+                    Workers::Fixed(count) => sched::Workers::Fixed(count),
+                };
+                self.buckets(&crawl, &Told { origin: Origin::Tree, root, workers })
+            }
+        }
+    }
+
+    /// Makes the buckets of a tree, and has what is to be run for each done.
+    fn buckets<L: Lister>(&self, lister: &Arc<L>, told: &Told) -> Result<ManifestSummary, Failure> {
+        let failed = if self.invocation.is_live { Failed::Keep } else { Failed::Withdraw };
+        let folder = output::Folder::open(&self.invocation.output, self.umask)?;
+        let batch = Batch::new(folder, self.invocation.names.clone(), failed);
+        let shelves = Shelves {
+            batch,
+            form: self.invocation.form,
+            root: told.root.clone(),
+            origin: told.origin,
+            count: None,
+            live: self.live_commands()?,
+            filled: Vec::new(),
+        };
+        let (shelves, surveyed) = match self.invocation.sharing {
+            Sharing::Count(count) => self.share_out(lister, told, count, shelves)?,
+            Sharing::Sized(caps) => self.pack(lister, told, caps, shelves)?,
+        };
+        if surveyed.snapshots > 0 {
+            let found = surveyed.snapshots;
+            self.tell.warn(&format!(
+                "{found} directories of snapshots (.zfs, .snapshot*) are left out; --include-snapshots \
+                 takes them, too"
+            ));
+        }
+        let Shelves { batch, live, filled, .. } = shelves;
+        batch.keep();
+        let is_request = told.origin == Origin::Qumulo;
+        let summary = ManifestSummary {
+            balance: partition::balance(
+                &filled.iter().map(|filled| self.invocation.by.weight(filled.amount)),
+            ),
+            requests: is_request.then(|| lister.asked()),
+            directories: surveyed.directories,
+            buckets: filled.iter().map(|filled| filled.summary(self.invocation.form)).collect(),
+        };
+        let commands = match live {
+            Some(commands) => Some(commands),
+            None => self.commands()?,
+        };
+        self.finish_commands(commands, filled);
+        Ok(summary)
+    }
+
+    /// So many buckets: all of the tree is known first.
+    fn share_out<L: Lister>(
+        &self,
+        lister: &Arc<L>,
+        told: &Told,
+        count: usize,
+        mut shelves: Shelves,
+    ) -> Result<(Shelves, Surveyed), Failure> {
+        let Invocation { by, form, .. } = self.invocation;
+        shelves.batch.check_free(Some(count as u64))?;
+        let opened = Opened::ForBuckets(count);
+        let surveyed = self.survey(lister, told, &Arc::new(KeepAll), opened)?;
+        let is_apart = form.needs_leaves() || (form.is_torn_by_bare() && has_bare(&surveyed.root));
+        let wholes = if is_apart { Wholes::Never } else { Wholes::Allowed };
+        let partition = partition(&surveyed.root, count, *by, wholes, &surveyed.links);
+        let made = partition.buckets.len();
+        if made < count {
+            self.tell
+                .warn(&format!("there are {made} buckets only, since there is no more to share"));
+        }
+        shelves.count = Some(made as u64);
+        for (index, bucket) in partition.buckets.iter().enumerate() {
+            if self.cancel.is_cancelled() {
+                return Err(stopped().into());
+            }
+            let mut filling = shelves.begin(index as u64 + 1)?;
+            partition.lines(index, &mut |line| shelves.add(&mut filling, line))?;
+            shelves.hand_out(filling, bucket.amount)?;
+        }
+        drop(partition);
+        Ok((shelves, surveyed))
+    }
+
+    /// Buckets of a size, while the tree is being told.
+    fn pack<L: Lister>(
+        &self,
+        lister: &Arc<L>,
+        told: &Told,
+        caps: Caps,
+        shelves: Shelves,
+    ) -> Result<(Shelves, Surveyed), Failure> {
+        shelves.batch.check_free(None)?;
+        let form = self.invocation.form;
+        let wholes = if form.needs_leaves() { Wholes::Never } else { Wholes::Allowed };
+        let packer = Arc::new(Packer::new(caps, wholes, shelves, self.cancel.clone()));
+        let surveyed = self.survey(lister, told, &packer, Opened::Above(caps.of_a_whole().bytes));
+        let Some(packer) = Arc::into_inner(packer) else {
+            // The survey has ended, and nobody else had it.
+            let sentence = "the buckets are still being filled".to_owned();
+            return Err(Refused { why: Why::Internal, sentence }.into());
+        };
+        let (shelves, packed) = packer.finish(surveyed.as_ref().ok().map(|it| &it.root));
+        // What went wrong with a bucket is what ended the survey.
+        packed?;
+        Ok((shelves, surveyed?))
+    }
+
+    fn survey<L: Lister, K: Keep>(
+        &self,
+        lister: &Arc<L>,
+        told: &Told,
+        keep: &Arc<K>,
+        opened: Opened,
+    ) -> Result<Surveyed, Refused> {
+        let Invocation { rules, includes_snapshots, depth, by, form, .. } = self.invocation;
+        let settings = survey::Settings {
+            workers: told.workers,
+            rules: Arc::new(rules.clone()),
+            root: told.root.clone(),
+            leaves_out_snapshots: !includes_snapshots,
+            depth: *depth,
+            needs_leaves: form.needs_leaves(),
+            by: *by,
+            opened,
+        };
+        let tell = self.tell.clone();
+        let hear = Arc::new(move |fault| tell.fault(fault));
+        survey::survey(lister, settings, Arc::clone(keep), hear, &self.cancel)
+    }
+
+    fn live_commands(&self) -> Result<Option<Commands>, Failure> {
+        if self.invocation.is_live { self.commands() } else { Ok(None) }
+    }
+
+    fn commands(&self) -> Result<Option<Commands>, Failure> {
+        let Some(command) = &self.invocation.command else { return Ok(None) };
+        let tell = self.tell.clone();
+        let hear = move |bucket: &exec::Bucket, end: &exec::End| {
+            if !end.is_success() {
+                tell.fault(Fault {
+                    side: Side::Destination,
+                    verb: Verb::RunFor,
+                    path: bucket.file.as_os_str().as_bytes().into(),
+                    cause: Cause::Refused(end.to_string().into()),
+                });
+            }
+        };
+        let started = Commands::start(command.text.clone(), command.jobs, &self.cancel, hear);
+        let started = started.map_err(|error| {
+            let sentence = format!("a thread for commands cannot be started: {error}");
+            Refused { why: Why::Internal, sentence }
+        })?;
+        Ok(Some(started))
+    }
+
+    /// Has the commands run that are still to be, and waits for them.
+    fn finish_commands(&self, commands: Option<Commands>, filled: Vec<Filled>) {
+        let Some(commands) = commands else { return };
+        if !self.invocation.is_live {
+            for filled in filled {
+                // Those that are not run since the run is stopped are told as such.
+                commands.hand_over(filled.bucket()).ok();
+            }
+        }
+        let outcomes = commands.finish();
+        debug_assert!(outcomes.are_all_well() || self.tell.faults.load(Ordering::Relaxed) > 0);
+    }
+
+    /// Tells why it ended.
+    fn ending_of(&self, failure: Failure) -> Ending {
+        match failure {
+            Failure::Output(fault) => {
+                self.tell.fault(fault);
+                Ending::Error(Exit::FileIo)
+            }
+            Failure::Format(FormatError::Unfit { path, reason }) => {
+                let (side, verb, cause) = (Side::Source, Verb::List, Cause::Refused(reason.into()));
+                self.tell.fault(Fault { side, verb, path: path.into(), cause });
+                Ending::Error(Exit::Unsupported)
+            }
+            Failure::Format(FormatError::Io(error)) => {
+                let output = self.invocation.output.as_os_str().as_bytes();
+                let (side, verb) = (Side::Destination, Verb::Write);
+                let cause = Cause::from(&error);
+                self.tell.fault(Fault { side, verb, path: output.into(), cause });
+                Ending::Error(Exit::FileIo)
+            }
+            Failure::Refused(Refused { why: Why::Stopped, .. }) => Ending::Interrupted,
+            Failure::Refused(Refused { why, sentence }) => {
+                self.tell.warn(&sentence);
+                Ending::Error(match why {
+                    Why::Source | Why::List => Exit::FileSelection,
+                    Why::Login => Exit::Denied,
+                    Why::Connection => Exit::Unreached,
+                    Why::Stopped => Exit::Interrupted,
+                    Why::Internal => Exit::Internal,
+                })
+            }
+        }
+    }
+}
+
+fn stopped() -> Refused {
+    Refused { why: Why::Stopped, sentence: "it was stopped".to_owned() }
+}
+
+/// True where a directory is empty only since what lies in it is left out.
+fn has_bare(root: &Folder) -> bool {
+    let mut open = vec![root];
+    while let Some(folder) = open.pop().filter(|folder| !folder.is_complete || folder.is_empty()) {
+        if folder.is_empty() && !folder.is_complete {
+            return true;
+        }
+        open.extend(folder.folders.iter().filter(|folder| !folder.is_complete));
+    }
+    false
+}
+
+/// What is known of a source beside what it tells.
+struct Told {
+    origin: Origin,
+    /// As a person would name it; a path reads from `/`.
+    root: Vec<u8>,
+    workers: sched::Workers,
+}
+
+/// The files that buckets go to.
+struct Shelves {
+    batch: Batch,
+    form: Form,
+    root: Vec<u8>,
+    origin: Origin,
+    /// How many buckets there will be, if that is known.
+    count: Option<u64>,
+    /// What is run for each bucket as soon as it is full.
+    live: Option<Commands>,
+    filled: Vec<Filled>,
+}
+
+/// A bucket that is being filled.
+struct Filling {
+    number: u64,
+    draft: Draft,
+    format: Box<dyn Format>,
+    recursion: Recursion,
+}
+
+/// A bucket that is whole.
+struct Filled {
+    number: u64,
+    file: PathBuf,
+    amount: Amount,
+    recursion: Recursion,
+}
+
+impl Filled {
+    fn summary(&self, form: Form) -> BucketSummary {
+        let Amount { entries, bytes } = self.amount;
+        let command = form.command(self.recursion).map(str::to_owned);
+        BucketSummary { number: self.number, file: self.file.clone(), entries, bytes, command }
+    }
+
+    fn bucket(&self) -> exec::Bucket {
+        exec::Bucket { file: self.file.clone(), number: self.number, amount: self.amount }
+    }
+}
+
+impl Shelf for Shelves {
+    type Bucket = Filling;
+    type Error = Failure;
+
+    fn begin(&mut self, number: u64) -> Result<Filling, Failure> {
+        let (draft, files) = self.batch.begin(number)?;
+        let header = Header {
+            version: env!("CARGO_PKG_VERSION"),
+            root: &self.root,
+            origin: self.origin,
+            bucket: number,
+            buckets: self.count,
+        };
+        let format = self.form.begin(&header, files)?;
+        Ok(Filling { number, draft, format, recursion: Recursion::Either })
+    }
+
+    fn add(&mut self, filling: &mut Filling, line: &Line<'_>) -> Result<(), Failure> {
+        filling.recursion = filling.recursion.and(Recursion::of(line));
+        Ok(filling.format.line(line)?)
+    }
+
+    fn hand_out(&mut self, filling: Filling, amount: Amount) -> Result<(), Failure> {
+        let Filling { number, draft, mut format, recursion } = filling;
+        format.finish()?;
+        drop(format);
+        let file = self.batch.publish(draft)?;
+        let filled = Filled { number, file, amount, recursion };
+        if let Some(commands) = &self.live {
+            commands.hand_over(filled.bucket()).map_err(|_| stopped())?;
+        }
+        self.filled.push(filled);
+        Ok(())
+    }
+}
