@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 
+use fs::operator;
 use sched::Cancel;
 
 use super::line::Looks;
@@ -138,9 +139,19 @@ pub(super) fn settled(
     let is_settled = before.len() == after.len()
         && before.modified().ok() == after.modified().ok()
         && start.saturating_add(lines.read_bytes) == after.len();
-    if before.is_file() && !is_settled {
+    if !before.is_file() {
+        return Ok(lines);
+    }
+    if !is_settled {
         return Err(refused(format!(
             "the list {name} changed while it was read; wait until it is written, or pipe it in"
+        )));
+    }
+    // Who writes it may just do nothing for a while.
+    if operator::is_open_for_writing(file) {
+        return Err(refused(format!(
+            "the list {name} is still open for writing; wait until whoever writes it has closed it, or pipe \
+             it in"
         )));
     }
     Ok(lines)

@@ -273,6 +273,11 @@ fn a_list_that_changes_while_it_is_read_is_refused() {
         let file = fs::File::options().append(true).open(&path).unwrap();
         file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     });
+    let writer = fs::File::options().append(true).open(&path).unwrap();
+    let refused = open(&path).unwrap_err();
+    assert!(refused.why == Why::List && refused.sentence.contains("still open"), "{refused}");
+    drop(writer);
+    open(&path).unwrap();
     for changed in [grown, cut, other] {
         let refused = changed.unwrap_err();
         assert!(refused.why == Why::List && refused.sentence.contains("changed"), "{refused}");
