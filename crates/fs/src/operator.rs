@@ -12,8 +12,8 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::dir::Dir;
-use crate::process;
 use crate::walk::{Walk, refusal};
+use crate::{process, sys};
 
 /// Reads a whole file; `-` is standard input.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
@@ -35,6 +35,13 @@ pub fn open(path: &Path) -> io::Result<File> {
         return Ok(io::stdin().as_fd().try_clone_to_owned()?.into());
     }
     Walk::new(path, OFlags::RDONLY)?.open()
+}
+
+/// Whether somebody has a file open for writing.
+///
+/// Nobody is known on another host, and of files of other users on this one only root is told.
+pub fn is_open_for_writing(file: &File) -> bool {
+    sys::is_open_for_writing(file.as_fd())
 }
 
 /// Opens a file for writing at its end; creates it where it is missing.

@@ -13,6 +13,7 @@ use super::{Missing, Scope, cargo, must};
 /// Commands and the Debian packages that they come in.
 const PACKAGES: &[(&str, &str)] = &[
     ("rsync", "rsync"),
+    ("fpart", "fpart"),
     ("fusermount3", "fuse3"),
     ("setpriv", "util-linux"),
     ("unshare", "util-linux"),

@@ -116,3 +116,24 @@ fn appends_and_creates() {
     let again = make_dir(&scratch.path().join("d")).unwrap_err();
     assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
 }
+
+#[test]
+fn whoever_has_a_file_open_for_writing_is_seen() {
+    for place in [std::env::temp_dir(), "/dev/shm".into()] {
+        let scratch = tempfile::tempdir_in(place).unwrap();
+        let path = scratch.path().join("file");
+        let writer = append(&path).unwrap();
+        let reader = open(&path).unwrap();
+        assert!(is_open_for_writing(&reader));
+        drop(writer);
+        let other = open(&path).unwrap();
+        assert!(!is_open_for_writing(&reader) && !is_open_for_writing(&other));
+        // The lease is given back: nobody has to wait for it.
+        drop(append(&path).unwrap());
+        let both = File::options().read(true).write(true).open(&path).unwrap();
+        assert!(is_open_for_writing(&other));
+        drop(both);
+    }
+    let (pipe, _writer) = io::pipe().unwrap();
+    assert!(!is_open_for_writing(&File::from(std::os::fd::OwnedFd::from(pipe))));
+}

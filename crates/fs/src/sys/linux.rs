@@ -195,6 +195,11 @@ pub(crate) fn open_leased(fd: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> io:
     Ok(retry_on_intr(|| rustix::fs::open(path.as_str(), flags, Mode::empty()))?)
 }
 
+/// Whether somebody has a file open for writing, as far as this host lets us know.
+pub(crate) fn is_open_for_writing(file: BorrowedFd<'_>) -> bool {
+    raw::try_lease_to_read(file) == Err(Errno::AGAIN)
+}
+
 /// Shares all data of one file with another.
 pub(crate) fn clone_file(src: BorrowedFd<'_>, dst: BorrowedFd<'_>) -> Result<(), Errno> {
     retry_on_intr(|| rustix::fs::ioctl_ficlone(dst, src))

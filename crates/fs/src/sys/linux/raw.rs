@@ -1,6 +1,6 @@
 //! System calls that rustix has no safe form of yet: `fchmodat2`, those on extended attributes of a
-//! name below an open directory, `close` with its answer, what locks others have, and what a loop device
-//! shows.
+//! name below an open directory, `close` with its answer, what locks others have, leases, and what a loop
+//! device shows.
 //!
 //! The only place of the crate with `unsafe`. Each function takes safe types, passes one system
 //! call on, and answers as rustix does.
@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::path::Arg;
+use rustix::process::Signal;
 
 // Calls this young have the same number on all architectures that Rust's std has on Linux, but for
 // those that count from an offset.
@@ -190,6 +191,28 @@ pub(super) fn lock_of_others(fd: BorrowedFd<'_>) -> Result<Option<c_int>, Errno>
     let answer = unsafe { fcntl(fd.as_raw_fd(), F_OFD_GETLK, &raw mut lock) };
     outcome(answer.into())?;
     Ok((lock.kind != F_UNLCK).then_some(lock.process))
+}
+
+/// `F_SETLEASE` of fcntl(2): takes a lease to read, and gives it back. Fails with [`Errno::AGAIN`] where
+/// somebody has the file open for writing.
+pub(super) fn try_lease_to_read(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    const F_SETSIG: c_int = 10;
+    const F_SETLEASE: c_int = 1024;
+    const F_RDLCK: c_int = 0;
+    const F_UNLCK: c_int = 2;
+
+    let fd = fd.as_raw_fd();
+    // Who opens it before the lease is given back has us told, by a signal that would end the process
+    // were it not another one, which is ignored.
+    for (command, argument) in
+        [(F_SETSIG, Signal::URG.as_raw()), (F_SETLEASE, F_RDLCK), (F_SETLEASE, F_UNLCK)]
+    {
+        #[expect(unsafe_code, reason = "rustix knows no leases")]
+        // SAFETY: `fd` is open, and these commands take a number.
+        let answer = unsafe { fcntl(fd, command, argument) };
+        outcome(answer.into())?;
+    }
+    Ok(())
 }
 
 /// `LOOP_GET_STATUS64` of loop(4): device and inode of the file that a loop device shows, and the number of
