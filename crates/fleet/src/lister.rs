@@ -10,6 +10,9 @@ use model::{Fault, Inode, Kind};
 
 use crate::amount::Amount;
 
+/// A tree on a Qumulo cluster.
+pub mod qumulo;
+
 /// Where a tree is told from.
 pub trait Lister: Send + Sync + 'static {
     /// What can be asked for at once: a directory, or a part of one that is still to be told.
