@@ -13,8 +13,20 @@ mod fake;
 #[path = "qumulo/logins.rs"]
 mod logins;
 
+#[path = "qumulo/made_up.rs"]
+mod made_up;
+
+#[path = "qumulo/scripted.rs"]
+mod scripted;
+
+#[path = "qumulo/weather.rs"]
+mod weather;
+
 #[path = "qumulo/whole.rs"]
 mod whole;
+
+#[path = "qumulo/wide.rs"]
+mod wide;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -147,4 +147,18 @@ mod tests {
         assert_eq!(pause(1, Some(7), 4), None);
         assert!(pause(1, Some(0), 0).unwrap() >= Duration::from_millis(500));
     }
+
+    #[test]
+    fn a_pause_ends_when_nobody_waits_any_more() {
+        let hour = Duration::from_secs(3_600);
+        let patience =
+            Patience { limit: hour * 9, first_pause: hour, longest_pause: hour, tries: 9 };
+        let cancel = Cancel::new();
+        let busy = Busy { said: String::new(), pause: None };
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| Failures::none(&patience).wait(&busy, "x", &cancel));
+            cancel.cancel();
+            assert_eq!(waits.join().unwrap(), Err(stopped()));
+        });
+    }
 }
