@@ -23,6 +23,8 @@ pub(crate) mod open_files;
 
 pub(crate) mod parity;
 
+pub(crate) mod qumulo;
+
 pub(crate) mod records;
 
 pub(crate) mod rng;

@@ -14,6 +14,9 @@ use crate::amount::Amount;
 /// A list that somebody made.
 pub mod list;
 
+/// A tree on a Qumulo cluster.
+pub mod qumulo;
+
 /// Where a tree is told from.
 pub trait Lister: Send + Sync + 'static {
     /// What can be asked for at once: a directory, or a part of one that is still to be told.

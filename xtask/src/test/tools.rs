@@ -28,6 +28,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("setfacl", "acl"),
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
+    ("python3", "python3"),
+    ("openssl", "openssl"),
 ];
 
 /// Commands of cargo that do not come with it, and the step that needs them.
