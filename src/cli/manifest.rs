@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use filter::Rules;
 use fleet::amount::{By, Measure};
-use fleet::format::Form;
+use fleet::format::{Form, Writing};
 use fleet::output::Template;
 use fleet::pack::Caps;
 use lexopt::{Arg, Parser};
@@ -50,6 +50,8 @@ pub(crate) struct Invocation {
     pub(crate) is_live: bool,
     pub(crate) command: Option<Command>,
     pub(crate) rules: Rules,
+    /// The patterns of `--exclude`, and of what is left out anyway.
+    pub(crate) excludes: Vec<Vec<u8>>,
     pub(crate) includes_snapshots: bool,
     pub(crate) depth: Option<u32>,
     pub(crate) workers: Workers,
@@ -234,6 +236,17 @@ impl Typed {
                  here; write them as --exclude or --filter",
             ));
         }
+        let is_exclude = |flag: &&raw::RawFlag| flag.opt == Opt::Exclude;
+        let excludes = self.shared.flags.iter().filter(is_exclude);
+        let mut excludes: Vec<Vec<u8>> = excludes.map(|flag| flag.bytes().to_vec()).collect();
+        if !self.includes_snapshots {
+            excludes.extend([b".zfs/".to_vec(), b".snapshot*/".to_vec()]);
+        }
+        if self.form.writing() == Writing::Together && !matches!(sharing, Sharing::Count(_)) {
+            return Err(usage(
+                "--format=rsync-filter goes with --buckets: each file says what all others hold",
+            ));
+        }
         let on = |opt| self.shared.flags.iter().rev().find(|flag| flag.opt == opt);
         let one_file_system = on(Opt::OneFileSystem).is_some_and(raw::RawFlag::is_on);
         let workers = workers_of(&self.shared, surroundings)?;
@@ -254,6 +267,7 @@ impl Typed {
             is_live: self.is_live,
             command,
             rules,
+            excludes,
             includes_snapshots: self.includes_snapshots,
             depth: self.depth,
             workers,

@@ -10,7 +10,7 @@ use fleet::amount::Amount;
 use fleet::cut::Wholes;
 use fleet::exec::{self, Commands};
 use fleet::folder::Folder;
-use fleet::format::{Form, Format, FormatError, Header, Origin, Recursion};
+use fleet::format::{FilterFiles, Form, Format, FormatError, Header, Origin, Recursion, Writing};
 use fleet::line::Line;
 use fleet::lister::crawl::{self, Crawl};
 use fleet::lister::{Lister, Refused, Why};
@@ -20,7 +20,7 @@ use fleet::partition::{self, partition};
 use fleet::survey::{self, Keep, KeepAll, Opened, Surveyed};
 use model::manifest::{BucketSummary, ManifestSummary};
 use model::settings::Workers;
-use model::{Cause, Event, Fault, Gauges, Message, Side, Sink, Summary, Topic, Verb};
+use model::{Cause, Event, Fault, Gauges, KindCounts, Message, Side, Sink, Summary, Topic, Verb};
 use report::settings::{Effect, OutputStyle, Progress, RunFacts, Volume};
 use report::{Endings, Reporter, Statistics};
 use sched::Cancel;
@@ -189,6 +189,7 @@ impl Run<'_> {
             root: told.root.clone(),
             origin: told.origin,
             count: None,
+            left_out: KindCounts::default(),
             live: self.live_commands()?,
             filled: Vec::new(),
         };
@@ -203,7 +204,8 @@ impl Run<'_> {
                  takes them, too"
             ));
         }
-        let Shelves { batch, live, filled, .. } = shelves;
+        let Shelves { batch, live, filled, left_out, .. } = shelves;
+        self.tell_left_out(&left_out);
         batch.keep();
         let is_request = told.origin == Origin::Qumulo;
         let summary = ManifestSummary {
@@ -243,11 +245,25 @@ impl Run<'_> {
                 .warn(&format!("there are {made} buckets only, since there is no more to share"));
         }
         shelves.count = Some(made as u64);
+        let mut together = match form.writing() {
+            Writing::Streamed(_) => None,
+            Writing::Together => Some(FilterFiles::new(self.invocation.excludes.clone())?),
+        };
+        if let Some(files) = &mut together {
+            for index in 0..made {
+                partition.lines(index, &mut |line| files.add(index as u64 + 1, line))?;
+            }
+        }
         for (index, bucket) in partition.buckets.iter().enumerate() {
             if self.cancel.is_cancelled() {
                 return Err(stopped().into());
             }
-            let mut filling = shelves.begin(index as u64 + 1)?;
+            let number = index as u64 + 1;
+            if let Some(files) = &together {
+                shelves.write_together(files, number, bucket.amount)?;
+                continue;
+            }
+            let mut filling = shelves.begin(number)?;
             partition.lines(index, &mut |line| shelves.add(&mut filling, line))?;
             shelves.hand_out(filling, bucket.amount)?;
         }
@@ -300,6 +316,24 @@ impl Run<'_> {
         let tell = self.tell.clone();
         let hear = Arc::new(move |fault| tell.fault(fault));
         survey::survey(lister, settings, Arc::clone(keep), hear, &self.cancel)
+    }
+
+    /// Says what does not get over, since its mover has no words for it. That is no fault of an entry: who
+    /// asks for such lists gets what they can hold, and is told.
+    fn tell_left_out(&self, left_out: &KindCounts) {
+        let word = self.invocation.form.word();
+        let told = [
+            (left_out.directories, "empty directories"),
+            (left_out.symlinks, "symbolic links"),
+            (left_out.devices, "devices"),
+            (left_out.specials, "pipes and sockets"),
+        ];
+        let told = told.into_iter().filter(|(count, _)| *count > 0);
+        let told: Vec<String> = told.map(|(count, what)| format!("{count} {what}")).collect();
+        if !told.is_empty() {
+            let told = told.join(", ");
+            self.tell.warn(&format!("in no list, since {word} has no way to name them: {told}"));
+        }
     }
 
     fn live_commands(&self) -> Result<Option<Commands>, Failure> {
@@ -406,6 +440,8 @@ struct Shelves {
     origin: Origin,
     /// How many buckets there will be, if that is known.
     count: Option<u64>,
+    /// What no bucket has, since its mover has no words for it.
+    left_out: KindCounts,
     /// What is run for each bucket as soon as it is full.
     live: Option<Commands>,
     filled: Vec<Filled>,
@@ -439,6 +475,23 @@ impl Filled {
     }
 }
 
+impl Shelves {
+    /// Writes a bucket whose file says what all others hold.
+    fn write_together(
+        &mut self,
+        files: &FilterFiles,
+        number: u64,
+        amount: Amount,
+    ) -> Result<(), Failure> {
+        let (draft, mut out) = self.batch.begin(number)?;
+        files.write(number, out.list())?;
+        drop(out);
+        let file = self.batch.publish(draft)?;
+        self.filled.push(Filled { number, file, amount, recursion: Recursion::Either });
+        Ok(())
+    }
+}
+
 impl Shelf for Shelves {
     type Bucket = Filling;
     type Error = Failure;
@@ -452,7 +505,11 @@ impl Shelf for Shelves {
             bucket: number,
             buckets: self.count,
         };
-        let format = self.form.begin(&header, files)?;
+        let Writing::Streamed(streamed) = self.form.writing() else {
+            let sentence = "a filter file was begun before the others were known".to_owned();
+            return Err(Refused { why: Why::Internal, sentence }.into());
+        };
+        let format = streamed.begin(&header, files)?;
         Ok(Filling { number, draft, format, recursion: Recursion::Either })
     }
 
@@ -464,6 +521,7 @@ impl Shelf for Shelves {
     fn hand_out(&mut self, filling: Filling, amount: Amount) -> Result<(), Failure> {
         let Filling { number, draft, mut format, recursion } = filling;
         format.finish()?;
+        self.left_out.merge(&format.left_out());
         drop(format);
         let file = self.batch.publish(draft)?;
         let filled = Filled { number, file, amount, recursion };

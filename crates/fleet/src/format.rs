@@ -12,9 +12,16 @@ use crate::line::{Line, Span};
 
 mod json;
 
+mod rclone;
+
+mod robocopy;
+
 mod rsync;
 
+mod rsync_filter;
+
 pub use json::{Header, Origin};
+pub use rsync_filter::FilterFiles;
 
 /// Writes a bucket as a mover reads it.
 pub trait Format: Send {
@@ -76,19 +83,29 @@ pub enum Form {
     Rsync,
     /// The same with NUL after each path, so that any name can be told.
     Rsync0,
+    /// A filter file for rsync, by which it finds what has been made since, too.
+    RsyncFilter,
+    /// rclone `--files-from-raw`.
+    Rclone,
+    /// A script for cmd.exe, which calls robocopy.
+    Robocopy,
     /// JSON, a record a line.
     Json,
 }
 
 impl Form {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Rsync, Self::Rsync0, Self::Json];
+    pub const ALL: [Self; 6] =
+        [Self::Rsync, Self::Rsync0, Self::RsyncFilter, Self::Rclone, Self::Robocopy, Self::Json];
 
     /// The word for it, as in `--format=WORD`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Rsync => "rsync",
             Self::Rsync0 => "rsync0",
+            Self::RsyncFilter => "rsync-filter",
+            Self::Rclone => "rclone",
+            Self::Robocopy => "robocopy",
             Self::Json => "json",
         }
     }
@@ -101,14 +118,10 @@ impl Form {
     /// The extension of its files, unless the user says otherwise.
     pub fn extension(self) -> &'static str {
         match self {
-            Self::Rsync | Self::Rsync0 => "txt",
+            Self::Rsync | Self::Rsync0 | Self::RsyncFilter | Self::Rclone => "txt",
+            Self::Robocopy => "cmd",
             Self::Json => "jsonl",
         }
-    }
-
-    /// Whether each entry needs a line of its own.
-    pub fn needs_leaves(self) -> bool {
-        false
     }
 
     /// Whether no bucket may have both a directory that is gone down into and one that must not be.
@@ -116,16 +129,20 @@ impl Form {
         matches!(self, Self::Rsync | Self::Rsync0)
     }
 
-    /// Begins a bucket.
-    pub fn begin(
-        self,
-        header: &Header<'_>,
-        files: Box<dyn BucketFiles>,
-    ) -> Result<Box<dyn Format>, FormatError> {
-        Ok(match self {
-            Self::Rsync => Box::new(rsync::Rsync::new(rsync::End::Newline, files)),
-            Self::Rsync0 => Box::new(rsync::Rsync::new(rsync::End::Nul, files)),
-            Self::Json => Box::new(json::Json::begin(header, files)?),
+    /// Whether no directory may stand for what lies in it: its mover takes files alone.
+    pub fn needs_leaves(self) -> bool {
+        self == Self::Rclone
+    }
+
+    /// How its files are written.
+    pub fn writing(self) -> Writing {
+        Writing::Streamed(match self {
+            Self::Rsync => Streamed::Rsync,
+            Self::Rsync0 => Streamed::Rsync0,
+            Self::Rclone => Streamed::Rclone,
+            Self::Robocopy => Streamed::Robocopy,
+            Self::Json => Streamed::Json,
+            Self::RsyncFilter => return Writing::Together,
         })
     }
 
@@ -138,7 +155,51 @@ impl Form {
             (Self::Rsync, true) => "rsync -a -r --files-from=FILE SOURCE/ DEST/",
             (Self::Rsync0, false) => "rsync -a --from0 --files-from=FILE SOURCE/ DEST/",
             (Self::Rsync0, true) => "rsync -a -r --from0 --files-from=FILE SOURCE/ DEST/",
+            (Self::RsyncFilter, _) => "rsync -a --filter='merge FILE' SOURCE/ DEST/",
+            (Self::Rclone, _) => "rclone copy --files-from-raw=FILE SOURCE DEST",
+            (Self::Robocopy, _) => "FILE SOURCE DEST",
             (Self::Json, _) => return None,
+        })
+    }
+}
+
+/// How the files of a [`Form`] are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writing {
+    /// Each for itself, line by line: a bucket may be complete before the others are known.
+    Streamed(Streamed),
+    /// When all lines of all buckets are known: [`FilterFiles`].
+    Together,
+}
+
+/// A [`Form`] of which each bucket is written for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streamed {
+    /// [`Form::Rsync`].
+    Rsync,
+    /// [`Form::Rsync0`].
+    Rsync0,
+    /// [`Form::Rclone`].
+    Rclone,
+    /// [`Form::Robocopy`].
+    Robocopy,
+    /// [`Form::Json`].
+    Json,
+}
+
+impl Streamed {
+    /// Begins a bucket.
+    pub fn begin(
+        self,
+        header: &Header<'_>,
+        files: Box<dyn BucketFiles>,
+    ) -> Result<Box<dyn Format>, FormatError> {
+        Ok(match self {
+            Self::Rsync => Box::new(rsync::Rsync::new(rsync::End::Newline, files)),
+            Self::Rsync0 => Box::new(rsync::Rsync::new(rsync::End::Nul, files)),
+            Self::Rclone => Box::new(rclone::Rclone::new(files)),
+            Self::Robocopy => Box::new(robocopy::Robocopy::begin(files)?),
+            Self::Json => Box::new(json::Json::begin(header, files)?),
         })
     }
 }

@@ -14,6 +14,7 @@ use super::{Missing, Scope, cargo, must};
 const PACKAGES: &[(&str, &str)] = &[
     ("rsync", "rsync"),
     ("fpart", "fpart"),
+    ("rclone", "rclone"),
     ("fusermount3", "fuse3"),
     ("setpriv", "util-linux"),
     ("unshare", "util-linux"),

@@ -7,11 +7,11 @@ use model::Kind;
 use parking_lot::Mutex;
 
 use crate::amount::Amount;
-use crate::format::{BucketFiles, Form, Format, FormatError, Header, Origin};
+use crate::format::{BucketFiles, Form, Format, FormatError, Header, Origin, Writing};
 use crate::line::{Line, Span};
 
 /// A name, and what was written.
-type Written = (String, Vec<u8>);
+pub(super) type Written = (String, Vec<u8>);
 
 /// The files of a bucket, list first, by their names.
 #[derive(Clone, Default)]
@@ -39,6 +39,11 @@ impl InMemory {
 
     pub(super) fn bucket(&self) -> Box<dyn BucketFiles> {
         Box::new(Bucket { files: self.clone(), list: File { files: self.clone(), at: 0 } })
+    }
+
+    /// All files, list first.
+    pub(super) fn all(&self) -> Vec<Written> {
+        self.files.lock().clone()
     }
 
     /// What was written to the list.
@@ -78,13 +83,25 @@ impl BucketFiles for Bucket {
 pub(super) const HEADER: Header<'_> =
     Header { version: "1.2.3", root: b"/data", origin: Origin::Tree, bucket: 1, buckets: Some(4) };
 
+/// Begins a bucket.
+pub(super) fn begun(
+    form: Form,
+    header: &Header<'_>,
+    files: &InMemory,
+) -> Result<Box<dyn Format>, FormatError> {
+    match form.writing() {
+        Writing::Streamed(streamed) => streamed.begin(header, files.bucket()),
+        Writing::Together => panic!("not for itself"),
+    }
+}
+
 /// Lets a format write lines, and gives the format with its files.
 pub(super) fn written(
     form: Form,
     lines: &[Line<'_>],
 ) -> Result<(Box<dyn Format>, InMemory), FormatError> {
     let files = InMemory::new();
-    let mut format = form.begin(&HEADER, files.bucket())?;
+    let mut format = begun(form, &HEADER, &files)?;
     for line in lines {
         format.line(line)?;
     }

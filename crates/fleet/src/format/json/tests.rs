@@ -4,7 +4,7 @@ use model::Kind;
 use serde_json::{Value, json};
 
 use crate::amount::Amount;
-use crate::format::testing::{HEADER, InMemory, written};
+use crate::format::testing::{HEADER, InMemory, begun, written};
 use crate::format::{Form, Header, Origin};
 use crate::line::{Line, Span};
 
@@ -55,7 +55,7 @@ fn a_bucket_has_a_header_its_lines_and_an_end() {
 fn a_root_that_is_no_text_is_in_base64() {
     let files = InMemory::new();
     let header = Header { root: b"/\xff", origin: Origin::Qumulo, buckets: None, ..HEADER };
-    Form::Json.begin(&header, files.bucket()).unwrap().finish().unwrap();
+    begun(Form::Json, &header, &files).unwrap().finish().unwrap();
     let expected = json!({"type": "bucket", "form": 1, "version": "1.2.3", "root_base64": "L/8=",
                           "source": "qumulo", "bucket": 1});
     assert_eq!(records(&files)[0], expected);
