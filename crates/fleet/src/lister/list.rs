@@ -49,7 +49,8 @@ const PARTS: usize = 16;
 /// What the lines of a list are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
-    /// [`Self::Fpart`] or [`Self::Sizes`] where every line can be one, else [`Self::Paths`].
+    /// [`Self::Fpart`] or [`Self::Sizes`] where every line can be one, else [`Self::Paths`]. What looks as if
+    /// `du` made it is refused: it is not known what it counts in.
     #[default]
     Auto,
     /// A path.
@@ -62,6 +63,18 @@ pub enum Form {
     Fpart,
     /// As [`Self::Sizes`], where a directory has the sum of what lies below it: as `du -a` writes them.
     Du(Unit),
+}
+
+impl Form {
+    /// All of them, as a person names them.
+    pub const NAMES: [(&'static str, Self); 6] = [
+        ("auto", Self::Auto),
+        ("paths", Self::Paths),
+        ("sizes", Self::Sizes),
+        ("fpart", Self::Fpart),
+        ("du", Self::Du(Unit::Kibibytes)),
+        ("du-bytes", Self::Du(Unit::Bytes)),
+    ];
 }
 
 /// What `du` counts in.

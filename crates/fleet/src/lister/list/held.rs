@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use model::Kind;
 
+use super::du::Told;
 use super::line::{SEPARATOR, Shape, Ways};
 use super::read::Lines;
 use super::text::{Place, Text};
@@ -53,32 +54,31 @@ impl Held {
         shape: Shape,
         ways: &Ways<'_>,
     ) -> Result<Self, Refused> {
-        let (mut held, root_bytes) = Self::collect(name, lines, shape, ways)?;
+        let (mut held, root) = Self::collect(name, lines, shape, ways)?;
         held.sort();
-        if let Shape::Du(_) = shape {
-            let all = held.lines.iter().map(|line| (held.text.get(line.place), line.before.bytes));
-            if let Some(hollow) = du::hollow(all, root_bytes) {
-                return Err(refused(hollow.sentence(name)));
-            }
+        let sentence = held.flaw_of_sums(name, shape, root);
+        match sentence.or_else(|| (!held.add_up()).then(|| too_large(name))) {
+            Some(sentence) => Err(refused(sentence)),
+            None => Ok(held),
         }
-        if held.add_up() { Ok(held) } else { Err(refused(too_large(name))) }
     }
 
-    /// All lines, and the bytes of the root, where it has a line.
+    /// All lines, and that of the root, if it has one.
     fn collect(
         name: &str,
         mut lines: Lines,
         shape: Shape,
         ways: &Ways<'_>,
-    ) -> Result<(Self, Option<u64>), Refused> {
+    ) -> Result<(Self, Option<Told<'static>>), Refused> {
         let mut collected = Vec::with_capacity(lines.count);
-        let (mut root_bytes, mut roots, mut index) = (None, 0_u64, 0);
+        let (mut root, mut roots, mut index) = (None::<Told<'_>>, 0_u64, 0);
         let settled = lines.text.shorten(|place, line| {
             let (bytes, start) = shape.cut(line).map_err(|flaw| (index, flaw))?;
             let (len, is_directory) = ways.settle(line, start).map_err(|flaw| (index, flaw))?;
             index += 1;
             if len == 0 {
-                root_bytes = root_bytes.max(Some(bytes));
+                let bytes = bytes.max(root.map_or(0, |root| root.bytes));
+                root = Some(Told { path: b"", bytes, place });
                 roots += 1;
             } else {
                 collected.push(Line { place, before: Sums { bytes, names: 0 } });
@@ -90,7 +90,21 @@ impl Held {
             return Err(refused(format!("the list {name}, line {number} {flaw}")));
         }
         let (total, repeated) = (Sums::default(), roots.saturating_sub(1));
-        Ok((Self { text: lines.text, lines: collected, total, repeated }, root_bytes))
+        Ok((Self { text: lines.text, lines: collected, total, repeated }, root))
+    }
+
+    /// What is wrong where lines tell sums of directories, or seem to.
+    fn flaw_of_sums(&self, name: &str, shape: Shape, root: Option<Told<'_>>) -> Option<String> {
+        let told = self.lines.iter().map(|&Line { place, before }| Told {
+            path: self.text.get(place),
+            bytes: before.bytes,
+            place,
+        });
+        match shape {
+            Shape::Du(_) => Some(du::hollow(told, root)?.sentence(name)),
+            Shape::SizesOrSums => du::is_likely(told, root).then(|| du::unsaid(name)),
+            Shape::Paths | Shape::Sizes | Shape::Fpart => None,
+        }
     }
 
     /// Brings lines into order, and leaves of those that name the same only one.

@@ -13,13 +13,14 @@ pub(super) const SEPARATOR: u8 = 0;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Looks {
     sizes: bool,
+    tabs: bool,
     fpart: bool,
     any: bool,
 }
 
 impl Default for Looks {
     fn default() -> Self {
-        Self { sizes: true, fpart: true, any: false }
+        Self { sizes: true, tabs: true, fpart: true, any: false }
     }
 }
 
@@ -27,7 +28,9 @@ impl Looks {
     /// Takes a line into account.
     pub(super) fn see(&mut self, line: &[u8]) {
         self.any = true;
-        self.sizes = self.sizes && number(line).is_some_and(|(_, blank, _)| is_blank(blank));
+        let blank = number(line).map(|(_, blank, _)| blank);
+        self.sizes = self.sizes && blank.is_some_and(is_blank);
+        self.tabs = self.tabs && blank == Some(b'\t');
         self.fpart = self.fpart && fpart(line).is_some();
     }
 }
@@ -37,6 +40,8 @@ impl Looks {
 pub(super) enum Shape {
     Paths,
     Sizes,
+    /// Sizes, unless they turn out to be sums of directories.
+    SizesOrSums,
     Fpart,
     Du(Unit),
 }
@@ -45,6 +50,7 @@ impl Shape {
     pub(super) fn of(form: Form, looks: Looks) -> Self {
         match form {
             Form::Auto if looks.any && looks.fpart => Self::Fpart,
+            Form::Auto if looks.any && looks.tabs => Self::SizesOrSums,
             Form::Auto if looks.any && looks.sizes => Self::Sizes,
             Form::Auto | Form::Paths => Self::Paths,
             Form::Sizes => Self::Sizes,
@@ -58,7 +64,7 @@ impl Shape {
         let (digits, rest) = match self {
             Self::Paths => return Ok((0, 0)),
             Self::Fpart => fpart(line).ok_or(Flaw::NoFpart)?,
-            Self::Sizes | Self::Du(_) => match number(line) {
+            Self::Sizes | Self::SizesOrSums | Self::Du(_) => match number(line) {
                 Some((digits, blank, rest)) if is_blank(blank) => (digits, rest),
                 _ => return Err(Flaw::NoSize(self)),
             },

@@ -22,7 +22,7 @@ impl Notice {
     /// All that there are about a list.
     pub(super) fn all(form: Form, shape: Shape, repeated: u64) -> impl Iterator<Item = Self> {
         let shape = match (form, shape) {
-            (Form::Auto, Shape::Sizes) => Some(Self::TakenForSizes),
+            (Form::Auto, Shape::Sizes | Shape::SizesOrSums) => Some(Self::TakenForSizes),
             (Form::Auto, Shape::Fpart) => Some(Self::TakenForFpart),
             (_, Shape::Du(_)) => Some(Self::OneNameOfLinks),
             _ => None,
@@ -36,7 +36,7 @@ impl fmt::Display for Notice {
         match self {
             Self::TakenForSizes => formatter.write_str(
                 "every line of the list is taken for a size in bytes and a path; where that is wrong, say \
-                 --list-format paths, or --list-format du of what du wrote",
+                 --list-format paths, or du of what du wrote",
             ),
             Self::TakenForFpart => formatter.write_str(
                 "every line of the list is taken for a partition, a size and a path, as fpart writes them; \

@@ -244,6 +244,32 @@ fn a_directory_that_du_gave_more_than_its_lines_is_named() {
     assert_eq!(bytes.notices(), [Notice::OneNameOfLinks]);
 }
 
+#[test]
+fn what_looks_like_sums_is_not_taken_for_sizes() {
+    let auto = reading(Form::Auto);
+    for text in [
+        "4\ta/b\n100\ta\n104\t.\n",
+        "5\ta/x\n7\ta/y\n4108\ta\n",
+        "0\ta/x\n0\ta\n9\tb\n",
+        "104\t.\n",
+    ] {
+        let sentence = sentence(text, auto);
+        assert!(sentence.contains("--list-format du, or du-bytes"), "{sentence}");
+        list(text, reading(Form::Sizes)).unwrap();
+    }
+    for text in [
+        // As find writes it: the directory first, or with its own size.
+        "104\t.\n100\ta\n4\ta/b\n",
+        "4096\t.\n4096\ta\n4\ta/b\n5000\ta/c\n",
+        "4\ta/b\n5000\ta/c\n4096\ta\n13000\t.\n",
+        "4\ta/b\n100\tc\n",
+        "4 a/b\n100 a\n104 .\n",
+    ] {
+        let list = list(text, auto).unwrap();
+        assert_eq!(list.notices(), [Notice::TakenForSizes], "{text}");
+    }
+}
+
 fn open(path: &Path) -> Result<List, Refused> {
     List::open(path, &PATHS, &Cancel::new())
 }

@@ -17,8 +17,8 @@ pub(super) struct Text {
     blocks: Vec<Vec<u8>>,
 }
 
-/// Where a text lies.
-#[derive(Clone, Copy, Debug)]
+/// Where a text lies: further than all texts that came before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place(u64);
 
 impl Place {

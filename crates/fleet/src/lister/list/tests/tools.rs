@@ -87,6 +87,10 @@ fn du_writes_sums() {
     let allocated = output(dir, &["du", "-a"]);
     let files = told(&list(allocated, reading(Unit::Kibibytes, Ends::Newline)).unwrap());
     assert_eq!(files.len(), FILES.len() + 3);
+    for command in [&["du"][..], &["du", "-a"], &["du", "-ab"], &["du", "-s"]] {
+        let unsaid = Reading { form: Form::Auto, ..reading(Unit::Bytes, Ends::Newline) };
+        assert!(sentence(output(dir, command), unsaid).contains("--list-format du"));
+    }
     let without_files = output(dir, &["du"]);
     assert!(sentence(without_files, reading(Unit::Kibibytes, Ends::Newline)).contains("du -al"));
 }
