@@ -1,6 +1,6 @@
 //! Where a tree is told from.
 //!
-//! A [`Lister`] tells the entries of one directory at a time, part by part, so that a wide directory is
+//! A `Lister` tells the entries of one directory at a time, part by part, so that a wide directory is
 //! looked at by many workers and a cluster is asked page by page. Every lister passes
 //! `conformance`, a suite of tests.
 
