@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use filter::Rules;
-use fleet::amount::{By, Measure};
+use fleet::amount::By;
 use fleet::format::{Form, Writing};
 use fleet::output::Template;
 use fleet::pack::Caps;
@@ -18,6 +18,11 @@ use super::raw::{self, RawArgs};
 use super::refusal::Refusal;
 use super::resolve::{plain_rules, size_in_bytes, workers_of};
 use super::surroundings::Surroundings;
+
+/// Where the tree is told from.
+mod source;
+
+pub(crate) use source::{Cluster, Login, Source};
 
 const COMMAND: Spoken = Spoken("manifest");
 
@@ -59,13 +64,6 @@ pub(crate) struct Invocation {
     pub(crate) is_json: bool,
 }
 
-/// Where the tree is told from.
-#[derive(Debug)]
-pub(crate) enum Source {
-    /// A directory of this host.
-    Tree { path: PathBuf, measure: Measure, one_file_system: bool },
-}
-
 /// How many buckets there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sharing {
@@ -88,7 +86,9 @@ lanesync manifest: cuts a tree into lists of equal work, which any mover can tak
 Usage: lanesync manifest SOURCE --buckets=N [OPTION]...
        lanesync manifest SOURCE --max-size=SIZE [--max-files=N] [OPTION]...
 
-Each entry below SOURCE is in exactly one list. A directory that fits goes whole, as one line.
+SOURCE is a directory of this host, or qumulo://[USER@]HOST[:PORT]/PATH, whose cluster is asked for
+the sums that it keeps, so that few directories are opened. Each entry below SOURCE is in exactly
+one list. A directory that fits goes whole, as one line.
 
  --buckets=N, -b N      so many lists, as equal as can be
  --max-size=SIZE        as many lists as it takes, of at most SIZE each (as 500G, or 1.5T)
@@ -112,6 +112,17 @@ Each entry below SOURCE is in exactly one list. A directory that fits goes whole
  --one-file-system, -x  leave out what lies in directories of other file systems
  --depth=N              cut no directory that lies N levels below SOURCE
  --workers=N            operations at once; auto (default) finds out itself
+ --from-list=FILE       look at no directory: FILE (- is standard input) names what lies below SOURCE,
+                        a line each; with --from0, NUL after each
+ --list-format=WHAT     what its lines are: paths, sizes (as find -printf '%s %p' and fpart write),
+                        du, du-bytes, fpart; auto (default) finds out
+ --ca=FILE              trust these certificates, and no others
+ --insecure, --http     trust any; do without
+ --user=USER, -u USER   who logs in (default admin)
+ --password-file=FILE   with what; else LANESYNC_QUMULO_PASSWORD, a saved login, or a question
+ --token-file=FILE, --credentials=FILE
+                        an access token; a login that qq has saved
+ --snapshot=ID, -s ID   what it was at that snapshot
  --quiet, -q            print errors only
  --json                 print records, as with lanesync itself (docs/json.md)
  --help, -h             print this
@@ -165,6 +176,7 @@ struct Typed {
     is_json: bool,
     /// Rules, and what else other commands have, too.
     shared: RawArgs,
+    source: source::Typed,
 }
 
 /// `--by`.
@@ -186,8 +198,10 @@ impl Typed {
             }
             "--max-size" => self.max_size = Some(size(name, &COMMAND.value(parser, name)?)?),
             "--max-files" => self.max_files = Some(count(name, &COMMAND.value(parser, name)?)?),
-            "--by" => self.by = measured(&COMMAND.value(parser, name)?)?,
+            "--by" | "-a" => self.by = measured(&COMMAND.value(parser, name)?)?,
             "--entry-price" => self.entry_price = Some(size(name, &COMMAND.value(parser, name)?)?),
+            // As with qsplit.
+            "-r" => self.form = Form::Robocopy,
             "--format" => self.form = form(&COMMAND.value(parser, name)?)?,
             "--output" | "-o" => self.output = Some(COMMAND.value(parser, name)?.into()),
             "--name-template" => self.name_template = Some(COMMAND.value(parser, name)?),
@@ -205,6 +219,7 @@ impl Typed {
             "--version" | "-V" => {
                 return Ok(Some(format!("lanesync manifest {}\n", env!("CARGO_PKG_VERSION"))));
             }
+            _ if self.source.option(name, parser)? => {}
             _ => match raw::shared_flag(name, is_shared, parser)? {
                 Some(flag) => self.shared.flags.push(flag),
                 None => return Err(usage(&format!("{name}: there is no such option"))),
@@ -249,14 +264,11 @@ impl Typed {
         }
         let on = |opt| self.shared.flags.iter().rev().find(|flag| flag.opt == opt);
         let one_file_system = on(Opt::OneFileSystem).is_some_and(raw::RawFlag::is_on);
+        let from0 = on(Opt::From0).is_some_and(raw::RawFlag::is_on);
         let workers = workers_of(&self.shared, surroundings)?;
         let [path] = <[OsString; 1]>::try_from(self.paths)
             .map_err(|_| usage("it takes one path, the source"))?;
-        let measure = match self.by {
-            Measured::Capacity => Measure::Allocated,
-            _ => Measure::Content,
-        };
-        let source = Source::Tree { path: path.into(), measure, one_file_system };
+        let source = self.source.resolve(path, self.by, from0, one_file_system, surroundings)?;
         Ok(Manifest::Make(Box::new(Invocation {
             source,
             sharing,

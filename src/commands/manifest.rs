@@ -1,8 +1,9 @@
 //! Cuts a tree into buckets: from an `Invocation` to an exit code.
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,6 +14,8 @@ use fleet::folder::Folder;
 use fleet::format::{FilterFiles, Form, Format, FormatError, Header, Origin, Recursion, Writing};
 use fleet::line::Line;
 use fleet::lister::crawl::{self, Crawl};
+use fleet::lister::list::{List, Reading};
+use fleet::lister::qumulo::{self, Qumulo, Secret};
 use fleet::lister::{Lister, Refused, Why};
 use fleet::output::{self, Batch, Draft, Failed};
 use fleet::pack::{Caps, Packer, Shelf};
@@ -27,7 +30,7 @@ use sched::Cancel;
 
 use super::stops::Stops;
 use super::sync::{ended, outlet};
-use crate::cli::manifest::{Invocation, Manifest, Sharing, Source};
+use crate::cli::manifest::{Cluster, Invocation, Login, Manifest, Sharing, Source};
 use crate::cli::{self, Refusal};
 use crate::exit_code::{Ending, Exit};
 
@@ -86,7 +89,10 @@ fn make(invocation: &Invocation, umask: u32) -> Exit {
 }
 
 fn reporter(invocation: &Invocation, cancel: &Cancel) -> Reporter {
-    let Source::Tree { path, .. } = &invocation.source;
+    let path = match &invocation.source {
+        Source::Tree { path, .. } | Source::List { path, .. } => path,
+        Source::Cluster(cluster) => &cluster.typed,
+    };
     let settings = report::settings::Settings {
         style: if invocation.is_json { OutputStyle::Json } else { OutputStyle::Rsync },
         volume: if invocation.is_quiet { Volume::Quiet } else { Volume::Normal },
@@ -175,7 +181,90 @@ impl Run<'_> {
                 };
                 self.buckets(&crawl, &Told { origin: Origin::Tree, root, workers })
             }
+            Source::List { path, file, form, ends } => {
+                let root = fs::below::absolute(path).into_os_string().into_encoded_bytes();
+                let real = fs::operator::real_path(path).unwrap_or_default();
+                let absolute = [&root[..], real.as_os_str().as_bytes()];
+                let source = path.as_os_str().as_bytes();
+                let ways = if absolute[1].is_empty() { &absolute[..1] } else { &absolute[..] };
+                let reading = Reading { form: *form, ends: *ends, source, absolute: ways };
+                let list = Arc::new(List::open(file, &reading, &self.cancel)?);
+                list.notices().iter().for_each(|notice| self.tell.warn(&notice.to_string()));
+                let workers = sched::Workers::Fixed(NonZeroUsize::MIN);
+                self.buckets(&list, &Told { origin: Origin::List, root: root.clone(), workers })
+            }
+            Source::Cluster(cluster) => self.cluster(cluster),
         }
+    }
+
+    /// Makes the buckets of a directory of a cluster.
+    fn cluster(&self, typed: &Cluster) -> Result<ManifestSummary, Failure> {
+        typed.warnings.iter().for_each(|warning| self.tell.warn(warning));
+        let cluster = qumulo::Cluster {
+            host: typed.host.clone(),
+            port: typed.port,
+            tls: typed.tls.clone(),
+            login: self.login(typed)?,
+            path: typed.path.clone(),
+            snapshot: typed.snapshot,
+            counted: typed.counted,
+            in_flight: qumulo::Cluster::IN_FLIGHT,
+            patience: qumulo::Patience::default(),
+        };
+        let lister = Arc::new(Qumulo::new(&cluster, &self.cancel)?);
+        let prefix = lister.path_prefix()?;
+        if !prefix.is_empty() {
+            let prefix = prefix.escape_ascii();
+            self.tell.warn(&format!(
+                "the lists are of a snapshot: the source of a mover is {prefix} below the source"
+            ));
+        }
+        let workers = sched::Workers::Fixed(cluster.in_flight);
+        let root = typed.typed.as_os_str().as_bytes().to_vec();
+        self.buckets(&lister, &Told { origin: Origin::Qumulo, root, workers })
+    }
+
+    /// Who asks a cluster: as was typed, or as was saved, or as is asked for now.
+    fn login(&self, typed: &Cluster) -> Result<qumulo::Login, Failure> {
+        let (user, is_named, home, config_home) = match &typed.login {
+            Login::Token(token) => return Ok(qumulo::Login::Token(token.clone())),
+            Login::Password(user, password) => {
+                let (user, password) = (user.clone(), password.clone());
+                return Ok(qumulo::Login::Password { user, password });
+            }
+            Login::Saved(file) => {
+                let none = || Refused {
+                    why: Why::Login,
+                    sentence: format!("--credentials={}: there is no login in it", file.display()),
+                };
+                return Ok(self.saved(file)?.ok_or_else(none)?);
+            }
+            Login::Open { user, is_named, home, config_home } => {
+                (user, *is_named, home.as_deref(), config_home.as_deref())
+            }
+        };
+        if !is_named && let Some(home) = home {
+            for file in qumulo::saved_paths(&typed.host, typed.port, home, config_home) {
+                if let Some(login) = self.saved(&file)? {
+                    return Ok(login);
+                }
+            }
+        }
+        let asked = rpassword::prompt_password(format!("password of {user} on {}: ", typed.host));
+        let password = asked.map_err(|error| Refused {
+            why: Why::Login,
+            sentence: format!(
+                "the password of {user} cannot be asked for here ({error}): LANESYNC_QUMULO_PASSWORD, \
+                 --password-file, --token-file or --credentials tell it"
+            ),
+        })?;
+        Ok(qumulo::Login::Password { user: user.clone(), password: Secret::new(&password) })
+    }
+
+    fn saved(&self, file: &Path) -> Result<Option<qumulo::Login>, Refused> {
+        let Some(saved) = qumulo::read_saved(file)? else { return Ok(None) };
+        saved.notice.iter().for_each(|notice| self.tell.warn(notice));
+        Ok(Some(qumulo::Login::Token(saved.token)))
     }
 
     /// Makes the buckets of a tree, and has what is to be run for each done.

@@ -37,9 +37,9 @@ enum Node {
     Link(u64),
     Pipe(u64),
     /// Goes whole.
-    Whole(u64, BTreeMap<Vec<u8>, Node>),
+    Whole(u64, BTreeMap<Vec<u8>, Self>),
     /// The bucket has the directory itself.
-    Cut(u64, BTreeMap<Vec<u8>, Node>),
+    Cut(u64, BTreeMap<Vec<u8>, Self>),
 }
 
 /// Components with bytes that mean something to one mover or another, and with `more` of them.
@@ -94,7 +94,9 @@ fn make(node: &Node, path: &Path) {
         }
         Node::Whole(_, below) | Node::Cut(_, below) => {
             std::fs::create_dir(path).unwrap();
-            below.iter().for_each(|(name, node)| make(node, &join(path, name)));
+            for (name, node) in below {
+                make(node, &join(path, name));
+            }
             let mode = 0o700 | u32::try_from(below.len()).unwrap();
             std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
         }
@@ -340,12 +342,16 @@ fn a_directory_from_which_all_is_left_out_goes_without_it() {
                 let origin = Origin::Tree;
                 let header = Header { version: "1", root: b"/", origin, bucket: 1, buckets: None };
                 let mut format = streamed.begin(&header, files).unwrap();
-                lines.iter().for_each(|line| format.line(line).unwrap());
+                for line in &lines {
+                    format.line(line).unwrap();
+                }
                 format.finish().unwrap();
             }
             Writing::Together => {
                 let mut all = FilterFiles::new(vec![b"*.o".to_vec()]).unwrap();
-                lines.iter().for_each(|line| all.add(1, line).unwrap());
+                for line in &lines {
+                    all.add(1, line).unwrap();
+                }
                 all.write(1, files.list()).unwrap();
             }
         }

@@ -123,7 +123,7 @@ fn name() -> impl Strategy<Value = Vec<u8>> {
 
 /// A directory by what is in it: `None` is a file; the number tells the bucket.
 #[derive(Clone, Debug)]
-struct Node(u64, Option<BTreeMap<Vec<u8>, Node>>);
+struct Node(u64, Option<BTreeMap<Vec<u8>, Self>>);
 
 const BUCKETS: u64 = 3;
 
