@@ -296,6 +296,8 @@ impl Run<'_> {
         let Shelves { batch, live, filled, left_out, .. } = shelves;
         self.tell_left_out(&left_out);
         batch.keep();
+        // One command for all, if there is one that is right for all.
+        let asked = filled.iter().fold(Recursion::Either, |all, it| all.and(it.recursion));
         let is_request = told.origin == Origin::Qumulo;
         let summary = ManifestSummary {
             balance: partition::balance(
@@ -303,7 +305,10 @@ impl Run<'_> {
             ),
             requests: is_request.then(|| lister.asked()),
             directories: surveyed.directories,
-            buckets: filled.iter().map(|filled| filled.summary(self.invocation.form)).collect(),
+            buckets: filled
+                .iter()
+                .map(|filled| filled.summary(self.invocation.form, asked))
+                .collect(),
         };
         let commands = match live {
             Some(commands) => Some(commands),
@@ -553,9 +558,10 @@ struct Filled {
 }
 
 impl Filled {
-    fn summary(&self, form: Form) -> BucketSummary {
+    fn summary(&self, form: Form, all: Recursion) -> BucketSummary {
         let Amount { entries, bytes } = self.amount;
-        let command = form.command(self.recursion).map(str::to_owned);
+        let recursion = if all == Recursion::Torn { self.recursion } else { all };
+        let command = form.command(recursion).map(str::to_owned);
         BucketSummary { number: self.number, file: self.file.clone(), entries, bytes, command }
     }
 

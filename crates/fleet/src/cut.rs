@@ -60,22 +60,38 @@ enum Piece<'t> {
     Linked { at: u32, linked: &'t Linked },
 }
 
-/// Cuts a tree into items of at most `limit`, where it can be cut at all; with a limit of 0 each entry is
-/// an item, also those that weigh nothing.
-pub fn cut<'t>(root: &'t Folder, limit: u64, cutting: Cutting<'_>) -> Cut<'t> {
+/// How finely a tree is cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fineness {
+    /// What an item weighs at most, where it can be cut at all, at the first step, and at each finer one
+    /// after it. With 0 each entry is an item, also those that weigh nothing.
+    pub limits: Vec<u64>,
+    /// How much of the tree is cut at the next finer step, for each step. The rest stays as it is.
+    pub shares: Vec<u64>,
+}
+
+impl Fineness {
+    /// One step for all of the tree.
+    pub fn all(limit: u64) -> Self {
+        Self { limits: vec![limit], shares: Vec::new() }
+    }
+}
+
+/// Cuts a tree into items.
+pub fn cut<'t>(root: &'t Folder, fineness: Fineness, cutting: Cutting<'_>) -> Cut<'t> {
     let mut saw = Saw {
         cutting,
-        limit,
+        fineness,
         paths: Vec::new(),
         items: Vec::new(),
         groups: HashMap::new(),
         kept_together: HashMap::new(),
     };
-    if saw.may_go_whole(root) {
+    if saw.may_go_whole(root, 0) {
         saw.paths.push(Box::default());
         saw.take(vec![Piece::Whole { at: 0, folder: root }], root.total);
     } else {
-        saw.open(root, b"");
+        saw.open(root, b"", 0);
     }
     saw.gather_groups();
     Cut { paths: saw.paths, items: saw.items }
@@ -105,7 +121,7 @@ pub fn largest(root: &Folder, cutting: Cutting<'_>) -> u64 {
 
 struct Saw<'t, 'a> {
     cutting: Cutting<'a>,
-    limit: u64,
+    fineness: Fineness,
     paths: Vec<Box<[u8]>>,
     items: Vec<Item<'t>>,
     /// Names of files with several names, in directories that were opened.
@@ -123,7 +139,23 @@ impl<'t> Saw<'t, '_> {
         self.items.push(Item { weight: self.weight(amount), amount, pieces });
     }
 
-    fn may_go_whole(&self, folder: &Folder) -> bool {
+    fn limit(&self, step: usize) -> u64 {
+        self.fineness.limits.get(step).copied().unwrap_or(0)
+    }
+
+    /// True where what could be an item at a step is cut more finely.
+    fn is_cut_finer(&mut self, amount: Amount, step: usize) -> bool {
+        let weight = self.weight(amount);
+        match self.fineness.shares.get_mut(step) {
+            Some(share) if *share > 0 => {
+                *share = share.saturating_sub(weight.max(1));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn may_go_whole(&self, folder: &Folder, step: usize) -> bool {
         if matches!(folder.detail, Detail::Closed | Detail::Uncut) {
             return true;
         }
@@ -131,9 +163,9 @@ impl<'t> Saw<'t, '_> {
             return true;
         }
         self.cutting.wholes == Wholes::Allowed
-            && self.limit > 0
+            && self.limit(step) > 0
             && folder.is_complete
-            && self.weight(folder.total) <= self.limit
+            && self.weight(folder.total) <= self.limit(step)
             && (!folder.has_links || self.names_elsewhere(folder).is_empty())
     }
 
@@ -152,12 +184,12 @@ impl<'t> Saw<'t, '_> {
     }
 
     /// Cuts what lies in a directory.
-    fn open(&mut self, folder: &'t Folder, path: &[u8]) {
+    fn open(&mut self, folder: &'t Folder, path: &[u8], step: usize) {
         let at = u32::try_from(self.paths.len()).unwrap_or(u32::MAX);
         self.paths.push(path.into());
         let before = self.items.len();
         let mut own = None;
-        for (range, amount) in self.bundles(&folder.loose) {
+        for (range, amount) in self.bundles(&folder.loose, 0..folder.loose.len(), step) {
             own.get_or_insert(self.items.len());
             self.take(vec![Piece::Loose { at, loose: &folder.loose, range }], amount);
         }
@@ -165,12 +197,15 @@ impl<'t> Saw<'t, '_> {
             self.groups.entry(linked.links.inode).or_default().push((at, linked));
         }
         for below in &folder.folders {
-            if self.may_go_whole(below) {
+            let is_cut = below.detail == Detail::Known && !below.is_empty();
+            if !self.may_go_whole(below, step) {
+                self.open(below, &joined(path, &below.name), step);
+            } else if is_cut && self.is_cut_finer(below.total, step) {
+                self.open(below, &joined(path, &below.name), step + 1);
+            } else {
                 own.get_or_insert(self.items.len());
                 self.keep_together(below);
                 self.take(vec![Piece::Whole { at, folder: below }], below.total);
-            } else {
-                self.open(below, &joined(path, &below.name));
             }
         }
         let is_bare = before == self.items.len() && folder.linked.is_empty();
@@ -178,7 +213,7 @@ impl<'t> Saw<'t, '_> {
         let itself = Piece::Itself { at, span };
         match own {
             // With something that lies in it, so that few movers have to do with a directory.
-            Some(index) if self.limit > 0 => {
+            Some(index) if self.limit(step) > 0 => {
                 let by = self.cutting.by;
                 let item = &mut self.items[index];
                 item.pieces.insert(0, itself);
@@ -198,23 +233,35 @@ impl<'t> Saw<'t, '_> {
         }
     }
 
-    /// Loose entries in runs of at most the limit.
-    fn bundles(&self, loose: &Loose) -> Vec<(Range<usize>, Amount)> {
+    /// Loose entries in runs of at most the limit of a step.
+    fn bundles(
+        &mut self,
+        loose: &Loose,
+        range: Range<usize>,
+        step: usize,
+    ) -> Vec<(Range<usize>, Amount)> {
+        let limit = self.limit(step);
         let mut bundles = Vec::new();
-        let (mut begin, mut sum) = (0, Amount::default());
-        for (index, entry) in loose.iter().enumerate() {
-            let with = sum + Amount::of_one(entry.bytes);
-            if index > begin && (self.limit == 0 || self.weight(with) > self.limit) {
+        let (mut begin, mut sum) = (range.start, Amount::default());
+        for index in range.clone() {
+            let entry = Amount::of_one(loose.get(index).bytes);
+            if index > begin && (limit == 0 || self.weight(sum + entry) > limit) {
                 bundles.push((begin..index, sum));
-                (begin, sum) = (index, Amount::of_one(entry.bytes));
-            } else {
-                sum = with;
+                (begin, sum) = (index, Amount::default());
             }
+            sum += entry;
         }
-        if begin < loose.len() {
-            bundles.push((begin..loose.len(), sum));
+        if begin < range.end {
+            bundles.push((begin..range.end, sum));
         }
-        bundles
+        let finer = bundles.into_iter().flat_map(|(range, amount)| {
+            if range.len() > 1 && self.is_cut_finer(amount, step) {
+                self.bundles(loose, range, step + 1)
+            } else {
+                vec![(range, amount)]
+            }
+        });
+        finer.collect()
     }
 
     /// Names of one file go together, and with them the uncut directories in which it has others.

@@ -2,20 +2,22 @@
 //!
 //! Graham's rule (Bounds on Multiprocessing Timing Anomalies, 1969) leaves no bucket above the mean plus
 //! one item, so items are cut small: no directory goes whole that weighs more than a sixty-fourth of a
-//! bucket, and less where the bound, with the largest thing that cannot be cut, is not yet held.
+//! bucket. To be as close as the largest thing that cannot be cut, a small part of the tree is cut more
+//! finely: what the large items leave open is less than one of them for each bucket, so twice that much in
+//! items of an eighth fills it up to an eighth, and so on. All else stays in directories that go whole.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::amount::{Amount, By};
-use crate::cut::{self, Cut, Cutting, Item, Wholes};
+use crate::cut::{self, Cut, Cutting, Fineness, Item, Wholes};
 use crate::folder::{Folder, NamesFound};
 use crate::line::Line;
 
 /// How many items a bucket has at least, where there are so many: enough for a balance of 2 %.
 pub const ITEMS_PER_BUCKET: u64 = 64;
 
-/// By how much finer a tree is cut when it was not cut finely enough.
+/// By how much finer each step is.
 const FINER: u64 = 8;
 
 /// A tree in buckets.
@@ -52,10 +54,11 @@ pub fn partition<'t>(
     let total = by.weight(root.total);
     let mean = total / count as u64;
     let largest_item = cut::largest(root, cutting);
-    let mut limit = if count == 1 { u64::MAX } else { mean / ITEMS_PER_BUCKET };
+    let first = if count == 1 { u64::MAX } else { mean / ITEMS_PER_BUCKET };
+    let mut fineness = Fineness::all(first);
     loop {
-        let Cut { paths, items } = cut::cut(root, limit, cutting);
-        let is_finest = limit == 0;
+        let is_finest = fineness == Fineness::all(0);
+        let Cut { paths, items } = cut::cut(root, fineness.clone(), cutting);
         if items.len() >= count || is_finest {
             let buckets = share_out(items, count);
             let heaviest = buckets.iter().map(|bucket| bucket.weight).max().unwrap_or(0);
@@ -63,7 +66,17 @@ pub fn partition<'t>(
                 return Partition { paths, buckets, largest_item };
             }
         }
-        limit /= FINER;
+        fineness = match fineness.limits.last().copied() {
+            // So finely that nothing is left to cut: the one thing that helps is to do so everywhere.
+            None | Some(0) => Fineness::all(0),
+            Some(limit) => {
+                let share = limit.saturating_mul(2).saturating_mul(count as u64);
+                let Fineness { mut limits, mut shares } = fineness;
+                limits.push(limit / FINER);
+                shares.push(share);
+                Fineness { limits, shares }
+            }
+        };
     }
 }
 
