@@ -16,6 +16,9 @@ mod logins;
 #[path = "qumulo/made_up.rs"]
 mod made_up;
 
+#[path = "qumulo/opened.rs"]
+mod opened;
+
 #[path = "qumulo/scripted.rs"]
 mod scripted;
 
