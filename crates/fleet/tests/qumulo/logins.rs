@@ -1,6 +1,9 @@
 //! Who is let in, and whom we believe.
 
 use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -139,4 +142,37 @@ fn what_is_not_a_directory_is_refused_by_its_name() {
             refused.sentence.contains(if snapshot.is_some() { "snapshot" } else { path });
         assert!(names_it, "{refused}");
     }
+}
+
+/// Forwards to a port, and counts the connections.
+fn forward(port: u16) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (here, count) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+    let counter = Arc::clone(&count);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            counter.fetch_add(1, Ordering::SeqCst);
+            let there = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let here = stream.unwrap();
+            for (mut from, mut to) in
+                [(here.try_clone().unwrap(), there.try_clone().unwrap()), (there, here)]
+            {
+                thread::spawn(move || std::io::copy(&mut from, &mut to));
+            }
+        }
+    });
+    (here, count)
+}
+
+#[test]
+fn a_safe_connection_serves_many_requests() {
+    let tree = small_tree();
+    let fake = FakeCluster::serve(tree.path(), &[]);
+    let (port, connections) = forward(fake.port());
+    let lister = lister(&Cluster { port, ..cluster(&fake, "/") });
+    for _ in 0..5 {
+        assert_eq!(tell_all(&lister).unwrap(), on_disk(tree.path()));
+    }
+    assert_eq!(lister.asked(), 21);
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
 }

@@ -221,3 +221,21 @@ fn no_more_than_so_many_are_asked_at_once_and_connections_are_kept() {
     assert_eq!(served.connections(), 3);
     assert_eq!(lister.asked(), 36);
 }
+
+#[test]
+fn a_server_of_another_kind_lets_nobody_in() {
+    let served = Scripted::serve(|_, _| Answer::of(404, "<html>"));
+    let refused = refusal(&Cluster { login: by_password("secret"), ..served.cluster() });
+    assert_eq!(refused.why, Why::Connection);
+    assert!(refused.sentence.contains("Qumulo") && !refused.sentence.contains("secret"));
+    assert_eq!(*served.asked.lock().unwrap(), ["/v1/session/login"]);
+}
+
+#[test]
+fn what_is_no_host_is_never_asked() {
+    for host in ["", "a/b", "me@there", "a b", "[::1]", "a?b"] {
+        let served = Scripted::serve(|_, _| sums(0, 1, &[]));
+        let refused = refusal(&Cluster { host: host.to_owned(), ..served.cluster() });
+        assert_eq!(refused.why, Why::Connection, "{host}");
+    }
+}

@@ -84,11 +84,16 @@ fn host_and_port(place: &str) -> Result<(String, Option<u16>), AddressError> {
             None => (place, None),
         },
     };
-    let is_host = |letter: char| letter.is_ascii_alphanumeric() || "-._:".contains(letter);
-    if host.is_empty() || !host.chars().all(is_host) {
+    if !is_host(host) {
         return Err(AddressError::Host);
     }
     Ok((host.to_owned(), port.map(port_number).transpose()?))
+}
+
+/// Whether it can be the host of a URL, and nothing else of one.
+pub(super) fn is_host(text: &str) -> bool {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || "-._:".contains(letter);
+    !text.is_empty() && text.chars().all(is_part)
 }
 
 fn port_number(text: &str) -> Result<u16, AddressError> {

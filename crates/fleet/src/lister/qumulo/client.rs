@@ -16,7 +16,7 @@ use ureq::{Agent, Body};
 use super::answer::{Failure, LoggedIn};
 use super::patience::{Busy, Failures, Patience, stopped};
 use super::transport::{Encrypt, Watch};
-use super::{Cluster, Login, Secret, trust};
+use super::{Cluster, Login, Secret, address, trust};
 use crate::lister::{Refused, Why};
 
 /// Until a connection is there.
@@ -96,6 +96,10 @@ enum Outcome<T> {
 
 impl Client {
     pub(super) fn new(cluster: &Cluster, cancel: &Cancel) -> Result<Self, Refused> {
+        if !address::is_host(&cluster.host) {
+            let sentence = format!("cluster: \"{}\" is no host: name one", shown(&cluster.host));
+            return Err(Refused { why: Why::Connection, sentence });
+        }
         let config = trust::client_config(&cluster.tls)
             .map_err(|sentence| Refused { why: Why::Connection, sentence })?;
         let has_tls = config.is_some();
@@ -217,7 +221,10 @@ impl Client {
                 Outcome::Answer(LoggedIn { bearer_token }) => {
                     return Ok(Secret::new(&bearer_token));
                 }
-                Outcome::Denied(denied) => return Err(self.not_let_in(&denied)),
+                Outcome::Denied(denied) if matches!(denied.status, 400..=403) => {
+                    return Err(self.not_let_in(&denied));
+                }
+                Outcome::Denied(_) => return Err(self.nonsense("nobody can log in there")),
                 Outcome::Busy(busy) => failures.wait(&busy, &self.name, &self.cancel)?,
                 Outcome::Over(refused) => return Err(refused),
             }

@@ -1,6 +1,6 @@
-#![allow(clippy::disallowed_methods, reason = "tests write below their own scratch directory")]
-
 //! What a user types, what lies in files, what comes from a cluster, and how what is left is shared out.
+
+#![allow(clippy::disallowed_methods, reason = "tests write below their own scratch directory")]
 
 use std::os::unix::fs::PermissionsExt;
 
