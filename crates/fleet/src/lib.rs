@@ -53,3 +53,6 @@ pub mod output;
 
 /// A command for each bucket.
 pub mod exec;
+
+/// A picture of the tree and its buckets.
+pub mod plot;
