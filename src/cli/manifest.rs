@@ -55,7 +55,7 @@ pub(crate) struct Invocation {
     pub(crate) is_live: bool,
     pub(crate) command: Option<Command>,
     pub(crate) rules: Rules,
-    /// The patterns of `--exclude`, and of what is left out anyway.
+    /// For filter files, the patterns of `--exclude`, and of what is left out anyway.
     pub(crate) excludes: Vec<Vec<u8>>,
     pub(crate) includes_snapshots: bool,
     pub(crate) depth: Option<u32>,
@@ -239,6 +239,7 @@ impl Typed {
             (Measured::Size | Measured::Capacity, None) => By::Size,
         };
         let names = self.names(sharing, surroundings)?;
+        let excludes = self.excludes()?;
         let command = match (self.exec, self.exec_jobs) {
             (None, Some(_)) => return Err(usage("--exec-jobs goes with --exec")),
             (None, None) => None,
@@ -250,12 +251,6 @@ impl Typed {
                 "manifest: rules that are kept in files of each directory (-F, dir-merge) are not read \
                  here; write them as --exclude or --filter",
             ));
-        }
-        let is_exclude = |flag: &&raw::RawFlag| flag.opt == Opt::Exclude;
-        let excludes = self.shared.flags.iter().filter(is_exclude);
-        let mut excludes: Vec<Vec<u8>> = excludes.map(|flag| flag.bytes().to_vec()).collect();
-        if !self.includes_snapshots {
-            excludes.extend([b".zfs/".to_vec(), b".snapshot*/".to_vec()]);
         }
         if self.form.writing() == Writing::Together && !matches!(sharing, Sharing::Count(_)) {
             return Err(usage(
@@ -306,6 +301,30 @@ impl Typed {
                 Ok(Sharing::Sized(Caps { bytes, entries }))
             }
         }
+    }
+
+    /// What filter files say first: they are asked of what nobody has seen yet, too.
+    fn excludes(&self) -> Result<Vec<Vec<u8>>, Refusal> {
+        let mut excludes = Vec::new();
+        if self.form != Form::RsyncFilter {
+            return Ok(excludes);
+        }
+        if !self.includes_snapshots {
+            excludes.extend([b".zfs/".to_vec(), b".snapshot*/".to_vec()]);
+        }
+        let is_told_elsewhere = |opt| matches!(opt, Opt::Workers | Opt::From0);
+        for flag in self.shared.flags.iter().filter(|flag| !is_told_elsewhere(flag.opt)) {
+            let is_plain = !matches!(flag.bytes(), b"!" | [b'+' | b'-', b' ', ..]);
+            if flag.opt != Opt::Exclude || !is_plain {
+                return Err(usage(&format!(
+                    "{} does not go with --format=rsync-filter: of what leaves something out, only \
+                     --exclude=PATTERN can be told in its files",
+                    flag.spelling
+                )));
+            }
+            excludes.push(flag.bytes().to_vec());
+        }
+        Ok(excludes)
     }
 
     fn names(

@@ -12,6 +12,9 @@ const OPTIONS: &str = "src/cli/options.rs";
 /// The options of `lanesync blocks`, as they are told apart.
 const OPTIONS_OF_BLOCKS: &str = "src/cli/blocks.rs";
 
+/// The options of `lanesync manifest`, likewise, in files that begin so. It has some of the others, too.
+const OPTIONS_OF_MANIFEST: &str = "src/cli/manifest";
+
 /// What stands before a chore or a recipe in a document.
 const CALLS: &[&str] = &["cargo xtask ", "just "];
 
@@ -52,6 +55,11 @@ pub(super) fn options_exist(tree: &Tree) -> Vec<Finding> {
         let text = tree.file(OPTIONS_OF_BLOCKS).map_or("", |file| &file.text);
         text.contains(&format!("\"--{option}\""))
     };
+    let is_there_for_manifest = |option: &str| {
+        let files = tree.files().iter().filter(|file| file.path.starts_with(OPTIONS_OF_MANIFEST));
+        is_there(option)
+            || files.into_iter().any(|file| file.text.contains(&format!("\"--{option}\"")))
+    };
     each_command(tree, PROGRAMS, |_, line| {
         let own = line.split([';', '|', '>', '#', '`']).next()?;
         let options = own.split_whitespace().filter_map(|word| word.strip_prefix("--"));
@@ -60,6 +68,10 @@ pub(super) fn options_exist(tree: &Tree) -> Vec<Finding> {
         if own.starts_with("blocks ") {
             let unknown = names.find(|name| !is_there_for_blocks(name))?;
             return Some(format!("lanesync blocks has no option --{unknown}"));
+        }
+        if own.starts_with("manifest ") {
+            let unknown = names.find(|name| !is_there_for_manifest(name))?;
+            return Some(format!("lanesync manifest has no option --{unknown}"));
         }
         let unknown = names.find(|name| !is_there(name))?;
         Some(format!("lanesync has no option --{unknown}"))
@@ -106,12 +118,14 @@ mod tests {
     use super::{chores_exist, options_exist};
     use crate::tidy::testing::says;
 
-    fn with(document: &str) -> [(&str, &str); 5] {
+    fn with(document: &str) -> [(&str, &str); 7] {
         [
             ("xtask/src/main.rs", "match x { \"tidy\" => tidy(), }"),
             ("justfile", "ci:\n    x\ntest *args:\n    x\n"),
             ("src/cli/options.rs", "opt(Opt::Delete, \"delete\", \"\").alias(&[\"del\"])"),
             ("src/cli/blocks.rs", "\"--truncate\" => self.truncates = true,"),
+            ("src/cli/manifest.rs", "\"--buckets\" | \"-b\" => x,"),
+            ("src/cli/manifest/source.rs", "\"--ca\" => x,"),
             ("README.md", document),
         ]
     }
@@ -152,5 +166,8 @@ mod tests {
         says(options_exist, &with("`lanesync blocks --truncate a b`"), &[]);
         let expected = ["README.md:1: lanesync blocks has no option --delete"];
         says(options_exist, &with("`lanesync blocks --delete a b`"), &expected);
+        says(options_exist, &with("`lanesync manifest a --buckets=2 --ca=x --delete`"), &[]);
+        let expected = ["README.md:1: lanesync manifest has no option --truncate"];
+        says(options_exist, &with("`lanesync manifest a --truncate`"), &expected);
     }
 }
