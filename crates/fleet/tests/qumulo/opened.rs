@@ -32,7 +32,7 @@ fn settings(opened_above: u64) -> Settings {
         depth: None,
         needs_leaves: false,
         by: By::Files,
-        opened_above,
+        opened: fleet::survey::Opened::Above(opened_above),
     }
 }
 
