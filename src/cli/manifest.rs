@@ -54,6 +54,8 @@ pub(crate) struct Invocation {
     /// Buckets are handed out while the source is still being read.
     pub(crate) is_live: bool,
     pub(crate) command: Option<Command>,
+    /// Where a picture of the buckets goes.
+    pub(crate) plot: Option<PathBuf>,
     pub(crate) rules: Rules,
     /// For filter files, the patterns of `--exclude`, and of what is left out anyway.
     pub(crate) excludes: Vec<Vec<u8>>,
@@ -106,6 +108,7 @@ one list. A directory that fits goes whole, as one line.
  --exec=COMMAND         run COMMAND by sh for each list, which it finds in LANESYNC_BUCKET_FILE;
                         _NUMBER, _BYTES and _ENTRIES tell more
  --exec-jobs=N          so many commands at once (default: one for each core)
+ --plot=FILE            draw the tree, coloured by list, and how full they are, as SVG
  --exclude, --include, --exclude-from, --include-from, --filter, --from0
                         what is left out, by rsync's rules
  --include-snapshots    take .zfs and .snapshot* too, which are left out else
@@ -170,6 +173,7 @@ struct Typed {
     is_live: bool,
     exec: Option<OsString>,
     exec_jobs: Option<NonZeroUsize>,
+    plot: Option<PathBuf>,
     includes_snapshots: bool,
     depth: Option<u32>,
     is_quiet: bool,
@@ -210,6 +214,7 @@ impl Typed {
             "--exec-jobs" => {
                 self.exec_jobs = Some(COMMAND.number(name, &COMMAND.value(parser, name)?)?);
             }
+            "--plot" => self.plot = Some(COMMAND.value(parser, name)?.into()),
             "--include-snapshots" => self.includes_snapshots = true,
             "--depth" => self.depth = Some(COMMAND.number(name, &COMMAND.value(parser, name)?)?),
             "--quiet" | "-q" => self.is_quiet = true,
@@ -273,6 +278,7 @@ impl Typed {
             names,
             is_live: self.is_live,
             command,
+            plot: self.plot,
             rules,
             excludes,
             includes_snapshots: self.includes_snapshots,

@@ -12,7 +12,7 @@ use fleet::cut::Wholes;
 use fleet::exec::{self, Commands};
 use fleet::folder::Folder;
 use fleet::format::{FilterFiles, Form, Format, FormatError, Header, Origin, Recursion, Writing};
-use fleet::line::Line;
+use fleet::line::{Line, Span};
 use fleet::lister::crawl::{self, Crawl};
 use fleet::lister::list::{List, Reading};
 use fleet::lister::qumulo::{self, Qumulo, Secret};
@@ -20,6 +20,7 @@ use fleet::lister::{Lister, Refused, Why};
 use fleet::output::{self, Batch, Draft, Failed};
 use fleet::pack::{Caps, Packer, Shelf};
 use fleet::partition::{self, partition};
+use fleet::plot::Picture;
 use fleet::survey::{self, Keep, KeepAll, Opened, Surveyed};
 use model::manifest::{BucketSummary, ManifestSummary};
 use model::settings::Workers;
@@ -279,6 +280,11 @@ impl Run<'_> {
             origin: told.origin,
             count: None,
             left_out: KindCounts::default(),
+            picture: self
+                .invocation
+                .plot
+                .is_some()
+                .then(|| Picture::new(&told.root, self.invocation.by)),
             live: self.live_commands()?,
             filled: Vec::new(),
         };
@@ -293,7 +299,10 @@ impl Run<'_> {
                  takes them, too"
             ));
         }
-        let Shelves { batch, live, filled, left_out, .. } = shelves;
+        let Shelves { batch, live, filled, left_out, picture, .. } = shelves;
+        if let Some((picture, file)) = picture.zip(self.invocation.plot.as_ref()) {
+            output::replace(file, picture.draw().as_bytes(), self.umask)?;
+        }
         self.tell_left_out(&left_out);
         batch.keep();
         // One command for all, if there is one that is right for all.
@@ -345,7 +354,13 @@ impl Run<'_> {
         };
         if let Some(files) = &mut together {
             for index in 0..made {
-                partition.lines(index, &mut |line| files.add(index as u64 + 1, line))?;
+                let number = index as u64 + 1;
+                partition.lines(index, &mut |line| {
+                    if let Some(picture) = &mut shelves.picture {
+                        picture.add(number, line);
+                    }
+                    files.add(number, line)
+                })?;
             }
         }
         for (index, bucket) in partition.buckets.iter().enumerate() {
@@ -536,6 +551,8 @@ struct Shelves {
     count: Option<u64>,
     /// What no bucket has, since its mover has no words for it.
     left_out: KindCounts,
+    /// What is to be seen of them.
+    picture: Option<Picture>,
     /// What is run for each bucket as soon as it is full.
     live: Option<Commands>,
     filled: Vec<Filled>,
@@ -609,7 +626,13 @@ impl Shelf for Shelves {
     }
 
     fn add(&mut self, filling: &mut Filling, line: &Line<'_>) -> Result<(), Failure> {
-        filling.recursion = filling.recursion.and(Recursion::of(line));
+        // What a list names may be a directory with something in it: only the mover sees.
+        let is_listed = self.origin == Origin::List && line.span == Span::Entry;
+        let recursion = if is_listed { Recursion::Needed } else { Recursion::of(line) };
+        filling.recursion = filling.recursion.and(recursion);
+        if let Some(picture) = &mut self.picture {
+            picture.add(filling.number, line);
+        }
         Ok(filling.format.line(line)?)
     }
 

@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fs::Dir;
+use fs::{Dir, Naming, Staging};
 use model::{Cause, Fault, Inode, Side, Verb};
 use parking_lot::Mutex;
 
@@ -147,6 +147,20 @@ impl Drop for Batch {
         // Nobody is left to hear of it: who wants to know calls `end`.
         drop(self.withdraw());
     }
+}
+
+/// Writes a file of the user's in one step, whether or not there is one of that name.
+pub fn replace(path: &Path, bytes: &[u8], umask: u32) -> Result<(), Fault> {
+    let mode = 0o666 & !umask;
+    let write = || {
+        let (dir, name) = fs::operator::open_parent(path)?;
+        let mut staging = Staging::create(&dir, &name, mode, Naming::Named)?;
+        staging.file().write_all_at(bytes, 0)?;
+        staging.file().set_mode(mode)?;
+        staging.file().sync_all()?;
+        staging.publish_replacing(&dir, &name)
+    };
+    write().map_err(|error: io::Error| fault(Verb::Write, path, &error))
 }
 
 fn fault(verb: Verb, path: &Path, error: &io::Error) -> Fault {
