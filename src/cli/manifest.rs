@@ -5,10 +5,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use filter::Rules;
-use fleet::amount::By;
+use fleet::amount::{By, Caps};
 use fleet::format::{Form, Writing};
 use fleet::output::Template;
-use fleet::pack::Caps;
 use lexopt::{Arg, Parser};
 use model::settings::Workers;
 

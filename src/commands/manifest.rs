@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fleet::amount::Amount;
+use fleet::amount::{Amount, Caps};
 use fleet::cut::Wholes;
 use fleet::exec::{self, Commands};
 use fleet::folder::Folder;
 use fleet::format::{FilterFiles, Form, Format, FormatError, Header, Origin, Recursion, Writing};
 use fleet::line::{Line, Span};
 use fleet::lister::crawl::{self, Crawl};
-use fleet::lister::list::{List, Reading};
+use fleet::lister::list::{self, List, Reading};
 use fleet::lister::qumulo::{self, Qumulo, Secret};
-use fleet::lister::{Lister, Refused, Why};
+use fleet::lister::{Covers, Lister, Refused, Why};
 use fleet::output::{self, Batch, Draft, Failed};
-use fleet::pack::{Caps, Packer, Shelf};
+use fleet::pack::{Packer, Shelf};
 use fleet::partition::{self, partition};
 use fleet::plot::Picture;
 use fleet::survey::{self, Keep, KeepAll, Opened, Surveyed};
@@ -191,6 +191,12 @@ impl Run<'_> {
                 let reading = Reading { form: *form, ends: *ends, source, absolute: ways };
                 let list = Arc::new(List::open(file, &reading, &self.cancel)?);
                 list.notices().iter().for_each(|notice| self.tell.warn(&notice.to_string()));
+                if !matches!(form, list::Form::Du(_)) {
+                    self.tell.warn(
+                        "a directory that the list names goes without what lies in it, unless that is \
+                         named, too, or the mover goes down into directories (rsync -r)",
+                    );
+                }
                 let workers = sched::Workers::Fixed(NonZeroUsize::MIN);
                 self.buckets(&list, &Told { origin: Origin::List, root: root.clone(), workers })
             }
@@ -279,6 +285,10 @@ impl Run<'_> {
             root: told.root.clone(),
             origin: told.origin,
             count: None,
+            has_sums: matches!(
+                self.invocation.source,
+                Source::List { form: list::Form::Du(_), .. }
+            ),
             left_out: KindCounts::default(),
             picture: self
                 .invocation
@@ -339,7 +349,8 @@ impl Run<'_> {
         shelves.batch.check_free(Some(count as u64))?;
         let opened = Opened::ForBuckets(count);
         let surveyed = self.survey(lister, told, &Arc::new(KeepAll), opened)?;
-        let is_apart = form.needs_leaves() || (form.is_torn_by_bare() && has_bare(&surveyed.root));
+        let is_apart =
+            self.is_apart(lister) || (form.is_torn_by_bare() && has_bare(&surveyed.root));
         let wholes = if is_apart { Wholes::Never } else { Wholes::Allowed };
         let partition = partition(&surveyed.root, count, *by, wholes, &surveyed.links);
         let made = partition.buckets.len();
@@ -389,10 +400,11 @@ impl Run<'_> {
         shelves: Shelves,
     ) -> Result<(Shelves, Surveyed), Failure> {
         shelves.batch.check_free(None)?;
-        let form = self.invocation.form;
-        let wholes = if form.needs_leaves() { Wholes::Never } else { Wholes::Allowed };
-        let packer = Arc::new(Packer::new(caps, wholes, shelves, self.cancel.clone()));
-        let surveyed = self.survey(lister, told, &packer, Opened::Above(caps.of_a_whole().bytes));
+        let wholes = if self.is_apart(lister) { Wholes::Never } else { Wholes::Allowed };
+        // What ends the survey does not end the commands that run.
+        let stop = self.cancel.child();
+        let packer = Arc::new(Packer::new(caps, wholes, shelves, stop));
+        let surveyed = self.survey(lister, told, &packer, Opened::Above(caps.of_a_whole()));
         let Some(packer) = Arc::into_inner(packer) else {
             // The survey has ended, and nobody else had it.
             let sentence = "the buckets are still being filled".to_owned();
@@ -400,8 +412,25 @@ impl Run<'_> {
         };
         let (shelves, packed) = packer.finish(surveyed.as_ref().ok().map(|it| &it.root));
         // What went wrong with a bucket is what ended the survey.
-        packed?;
-        Ok((shelves, surveyed?))
+        match packed.and_then(|()| Ok(surveyed?)) {
+            Ok(surveyed) => Ok((shelves, surveyed)),
+            Err(failure) => {
+                let Shelves { live, filled, .. } = shelves;
+                if let Some(commands) = live {
+                    // Their buckets are whole and stay.
+                    let count = filled.len();
+                    self.tell.warn(&format!("{count} buckets were full before, and stay"));
+                    self.finish_commands(Some(commands), Vec::new());
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// True where each entry needs a line of its own: its mover takes no others, or more lies in a
+    /// directory than is meant.
+    fn is_apart<L: Lister>(&self, lister: &Arc<L>) -> bool {
+        self.invocation.form.needs_leaves() || lister.covers() == Covers::Told
     }
 
     fn survey<L: Lister, K: Keep>(
@@ -549,6 +578,8 @@ struct Shelves {
     origin: Origin,
     /// How many buckets there will be, if that is known.
     count: Option<u64>,
+    /// A directory that is an entry like others stands for what lies in it: du has summed it up.
+    has_sums: bool,
     /// What no bucket has, since its mover has no words for it.
     left_out: KindCounts,
     /// What is to be seen of them.
@@ -626,9 +657,8 @@ impl Shelf for Shelves {
     }
 
     fn add(&mut self, filling: &mut Filling, line: &Line<'_>) -> Result<(), Failure> {
-        // What a list names may be a directory with something in it: only the mover sees.
-        let is_listed = self.origin == Origin::List && line.span == Span::Entry;
-        let recursion = if is_listed { Recursion::Needed } else { Recursion::of(line) };
+        let is_sum = self.has_sums && line.span == Span::Entry;
+        let recursion = if is_sum { Recursion::Needed } else { Recursion::of(line) };
         filling.recursion = filling.recursion.and(recursion);
         if let Some(picture) = &mut self.picture {
             picture.add(filling.number, line);

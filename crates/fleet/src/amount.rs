@@ -81,3 +81,40 @@ impl By {
         }
     }
 }
+
+/// A bucket is handed out when it is so full, in percent: hardly anything fits in any more.
+const FULL_PERCENT: u64 = 97;
+
+/// A directory goes whole if it is at most such a part of a bucket: larger ones would leave much room.
+const WHOLE_PART: u64 = 4;
+
+/// How much a bucket may hold. What is larger by itself has a bucket of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// Bytes.
+    pub bytes: u64,
+    /// Entries.
+    pub entries: u64,
+}
+
+impl Caps {
+    /// Whether so much fits into an empty one.
+    pub fn hold(self, amount: Amount) -> bool {
+        amount.bytes <= self.bytes && amount.entries <= self.entries
+    }
+
+    /// What a directory that goes whole may hold.
+    #[must_use]
+    pub fn of_a_whole(self) -> Self {
+        let part = |most: u64| if most == u64::MAX { most } else { most / WHOLE_PART };
+        Self { bytes: part(self.bytes), entries: part(self.entries) }
+    }
+
+    /// Whether hardly anything fits beside so much.
+    pub fn are_nearly_met_by(self, amount: Amount) -> bool {
+        let percent = |part: u64, whole: u64| {
+            u128::from(part) * 100 >= u128::from(whole) * u128::from(FULL_PERCENT)
+        };
+        percent(amount.bytes, self.bytes) || percent(amount.entries, self.entries)
+    }
+}

@@ -53,7 +53,7 @@ enum Piece<'t> {
     /// An opened directory itself.
     Itself { at: u32, span: Span },
     /// A directory below an opened one, with all below.
-    Whole { at: u32, folder: &'t Folder },
+    Whole { at: u32, folder: &'t Folder, wholes: Wholes },
     /// Entries of an opened directory.
     Loose { at: u32, loose: &'t Loose, range: Range<usize> },
     /// A name of a file that has several.
@@ -89,7 +89,8 @@ pub fn cut<'t>(root: &'t Folder, fineness: Fineness, cutting: Cutting<'_>) -> Cu
     };
     if saw.may_go_whole(root, 0) {
         saw.paths.push(Box::default());
-        saw.take(vec![Piece::Whole { at: 0, folder: root }], root.total);
+        let wholes = cutting.wholes;
+        saw.take(vec![Piece::Whole { at: 0, folder: root, wholes }], root.total);
     } else {
         saw.open(root, b"", 0);
     }
@@ -156,8 +157,10 @@ impl<'t> Saw<'t, '_> {
     }
 
     fn may_go_whole(&self, folder: &Folder, step: usize) -> bool {
-        if matches!(folder.detail, Detail::Closed | Detail::Uncut) {
-            return true;
+        match folder.detail {
+            Detail::Closed | Detail::Torn => return true,
+            Detail::Uncut if self.cutting.wholes == Wholes::Allowed => return true,
+            Detail::Uncut | Detail::Known | Detail::HandedOut => {}
         }
         if folder.is_empty() && folder.is_complete {
             return true;
@@ -205,7 +208,8 @@ impl<'t> Saw<'t, '_> {
             } else {
                 own.get_or_insert(self.items.len());
                 self.keep_together(below);
-                self.take(vec![Piece::Whole { at, folder: below }], below.total);
+                let wholes = self.cutting.wholes;
+                self.take(vec![Piece::Whole { at, folder: below, wholes }], below.total);
             }
         }
         let is_bare = before == self.items.len() && folder.linked.is_empty();
@@ -345,7 +349,7 @@ impl Item<'_> {
                     let amount = Amount::of_one(0);
                     each(&Line { folder, name, kind: Kind::Directory, span: *span, amount })?;
                 }
-                Piece::Whole { at, folder } => each(&whole(path(*at), folder))?,
+                Piece::Whole { at, folder, wholes } => each(&whole(path(*at), folder, *wholes))?,
                 Piece::Loose { at, loose, range } => {
                     for index in range.clone() {
                         let entry = loose.get(index);
@@ -373,8 +377,13 @@ impl Item<'_> {
 }
 
 /// The line of a directory that goes with all below it.
-pub(crate) fn whole<'a>(path: &'a [u8], folder: &'a Folder) -> Line<'a> {
-    let is_single = folder.is_empty() && folder.detail == Detail::Known;
+pub(crate) fn whole<'a>(path: &'a [u8], folder: &'a Folder, wholes: Wholes) -> Line<'a> {
+    let is_single = match folder.detail {
+        // What nobody could read does not have its mover go down into others.
+        Detail::Torn => wholes == Wholes::Never,
+        Detail::Closed => false,
+        Detail::Known | Detail::Uncut | Detail::HandedOut => folder.is_empty(),
+    };
     let span = if is_single { Span::Entry } else { Span::Whole };
     Line { folder: path, name: &folder.name, kind: Kind::Directory, span, amount: folder.total }
 }

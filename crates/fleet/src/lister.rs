@@ -37,6 +37,12 @@ pub trait Lister: Send + Sync + 'static {
         hear: &mut dyn FnMut(Found<'_, Self::Part>),
     ) -> Result<Vec<Self::Part>, TellError>;
 
+    /// What could not be looked at since this was asked last, though it was told: each is named, and whoever
+    /// moves it says so again.
+    fn take_faults(&self) -> Vec<Fault> {
+        Vec::new()
+    }
+
     /// How often somebody was asked so far: requests to a cluster, directories that were opened.
     fn asked(&self) -> u64;
 

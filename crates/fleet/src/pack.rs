@@ -10,7 +10,7 @@ use std::mem;
 use model::{Inode, Kind};
 use parking_lot::Mutex;
 
-use crate::amount::Amount;
+use crate::amount::{Amount, Caps};
 use crate::cut::{Wholes, joined, single, split, whole};
 use crate::folder::{Detail, Folder};
 use crate::line::{Line, Span};
@@ -19,44 +19,9 @@ use crate::survey::Keep;
 /// Buckets that are filled at the same time: what does not fit into one may fit into another.
 const OPEN_BUCKETS: usize = 8;
 
-/// A bucket is handed out when it is so full, in percent: hardly anything fits in any more.
-const FULL_PERCENT: u64 = 97;
-
 /// Entries of one directory that are remembered, so that it can go whole. One with more is handed out in
 /// parts: 250,000 take about 10 MiB, of the 64 that a run may take.
 const REMEMBERED_MAX: usize = 250_000;
-
-/// A directory goes whole if it is at most such a part of a bucket: larger ones would leave much room.
-const WHOLE_PART: u64 = 4;
-
-/// How much a bucket may hold. What is larger by itself has a bucket of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caps {
-    /// Bytes.
-    pub bytes: u64,
-    /// Entries.
-    pub entries: u64,
-}
-
-impl Caps {
-    fn hold(self, amount: Amount) -> bool {
-        amount.bytes <= self.bytes && amount.entries <= self.entries
-    }
-
-    /// What a directory that goes whole may hold.
-    #[must_use]
-    pub fn of_a_whole(self) -> Self {
-        let part = |most: u64| if most == u64::MAX { most } else { most / WHOLE_PART };
-        Self { bytes: part(self.bytes), entries: part(self.entries) }
-    }
-
-    fn are_nearly_met_by(self, amount: Amount) -> bool {
-        let percent = |part: u64, whole: u64| {
-            u128::from(part) * 100 >= u128::from(whole) * u128::from(FULL_PERCENT)
-        };
-        percent(amount.bytes, self.bytes) || percent(amount.entries, self.entries)
-    }
-}
 
 /// Where buckets are filled.
 pub trait Shelf: Send + 'static {
@@ -86,6 +51,7 @@ pub struct Packer<S: Shelf> {
 
 struct Filling<S: Shelf> {
     shelf: S,
+    wholes: Wholes,
     open: Vec<Open<S::Bucket>>,
     begun: u64,
     groups: HashMap<Inode, Group>,
@@ -122,7 +88,7 @@ impl<S: Shelf> Packer<S> {
     /// A packer that has not begun; `stop` is pulled when a bucket cannot be written.
     pub fn new(caps: Caps, wholes: Wholes, shelf: S, stop: sched::Cancel) -> Self {
         let groups = HashMap::new();
-        let filling = Filling { shelf, open: Vec::new(), begun: 0, groups, error: None };
+        let filling = Filling { shelf, wholes, open: Vec::new(), begun: 0, groups, error: None };
         Self { caps, wholes, filling: Mutex::new(filling), stop }
     }
 
@@ -134,14 +100,22 @@ impl<S: Shelf> Packer<S> {
         let mut filling = self.filling.into_inner();
         if let Some(root) = root {
             if root.detail != Detail::HandedOut {
-                filling.add(self.caps, root.total, Class::Usual, &[whole(b"", root)]);
+                filling.add(self.caps, root.total, Class::Usual, &[whole(b"", root, self.wholes)]);
             }
-            filling.hand_out_groups(self.caps, |_| true);
+            let groups = mem::take(&mut filling.groups);
+            filling.hand_out_groups(self.caps, groups.into_values());
             while let Some(open) = filling.open.pop() {
                 filling.hand_out(open);
             }
         }
         (filling.shelf, filling.error.map_or(Ok(()), Err))
+    }
+}
+
+impl<S: Shelf> Packer<S> {
+    /// True for a directory that leaves little room when it goes whole.
+    fn is_small(&self, amount: Amount) -> bool {
+        self.wholes == Wholes::Allowed && self.caps.of_a_whole().hold(amount)
     }
 }
 
@@ -152,14 +126,19 @@ impl<S: Shelf> Keep for Packer<S> {
         if folder.is_empty() && folder.is_complete {
             return folder;
         }
-        let may_go_whole = folder.detail != Detail::Known
-            || (self.wholes == Wholes::Allowed && self.caps.of_a_whole().hold(folder.total));
+        let may_go_whole = match folder.detail {
+            Detail::Known => self.is_small(folder.total),
+            Detail::Uncut => self.wholes == Wholes::Allowed,
+            Detail::Closed | Detail::Torn | Detail::HandedOut => true,
+        };
         if !is_begun && may_go_whole && folder.is_complete {
             if folder.has_links && has_names_elsewhere(&folder) && !path.is_empty() {
                 // Whether it goes whole is known when the rest of its files' names are.
                 return folder;
             }
-            folder.close();
+            if folder.detail != Detail::Torn {
+                folder.close();
+            }
             return folder;
         }
         let mut filling = self.filling.lock();
@@ -196,7 +175,9 @@ impl<S: Shelf> Filling<S> {
         let itself = Line { folder: above, name, kind: Kind::Directory, span, amount };
         self.add(caps, amount, class, &[itself]);
         self.take_loose(caps, path, folder);
+        let mut touched = Vec::new();
         for linked in mem::take(&mut folder.linked) {
+            touched.push(linked.links.inode);
             let group = self.groups.entry(linked.links.inode).or_default();
             group.names.push(joined(path, &linked.name).into());
             group.kind = Some(linked.kind);
@@ -204,7 +185,13 @@ impl<S: Shelf> Filling<S> {
             group.count = linked.links.count;
         }
         self.take_folders(caps, path, folder);
-        self.hand_out_groups(caps, |group| group.names.len() as u64 >= group.count);
+        let groups = &mut self.groups;
+        let complete = touched.into_iter().filter_map(|inode| {
+            let is_complete = |group: &mut Group| group.names.len() as u64 >= group.count;
+            groups.get_mut(&inode).is_some_and(is_complete).then(|| groups.remove(&inode)).flatten()
+        });
+        let complete: Vec<Group> = complete.collect();
+        self.hand_out_groups(caps, complete);
         folder.close();
         folder.total = total;
         folder.detail = Detail::HandedOut;
@@ -227,19 +214,17 @@ impl<S: Shelf> Filling<S> {
             if below.detail == Detail::HandedOut {
                 continue;
             }
-            let is_closed = below.detail != Detail::Known;
+            let is_closed = matches!(below.detail, Detail::Closed | Detail::Torn);
             if is_closed || (below.is_complete && !has_names_elsewhere(&below)) {
-                self.add(caps, below.total, Class::Usual, &[whole(path, &below)]);
+                self.add(caps, below.total, Class::Usual, &[whole(path, &below, self.wholes)]);
             } else {
                 self.take_apart(caps, &joined(path, &below.name), &mut below);
             }
         }
     }
 
-    fn hand_out_groups(&mut self, caps: Caps, is_due: impl Fn(&Group) -> bool) {
-        let due: Vec<Group> =
-            self.groups.extract_if(|_, group| is_due(group)).map(|(_, it)| it).collect();
-        for group in due {
+    fn hand_out_groups(&mut self, caps: Caps, groups: impl IntoIterator<Item = Group>) {
+        for group in groups {
             let amount = Amount { entries: group.names.len() as u64, bytes: group.bytes };
             let kind = group.kind.unwrap_or(Kind::File);
             let mut bytes = group.bytes;

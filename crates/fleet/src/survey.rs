@@ -9,14 +9,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use filter::{NodeKind, Perishable, Rules, Scope, Side};
-use model::{Fault, Kind};
+use model::{Cause, Fault, Kind, Verb};
 use parking_lot::Mutex;
 use sched::{Cancel, Class, Context, End, Task, Workers};
 
-use crate::amount::{Amount, By};
+use crate::amount::{Amount, By, Caps};
 use crate::folder::{Detail, Folder, Linked, Loose, NamesFound};
 use crate::lister::{Below, Covers, Found, Lister, Refused, TellError, Why};
 use crate::partition::ITEMS_PER_BUCKET;
+
+/// The longest path below the root, bytes: no mover takes a longer one (limits.h, `PATH_MAX`).
+const PATH_BYTES_MAX: usize = 4095;
 
 /// What a survey is to do.
 #[derive(Debug)]
@@ -42,8 +45,8 @@ pub struct Settings {
 /// Which directories are opened although their sum is known beforehand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opened {
-    /// Those that weigh more than this.
-    Above(u64),
+    /// Those that do not fit.
+    Above(Caps),
     /// Those that weigh more than an item of one of so many buckets may.
     ForBuckets(usize),
 }
@@ -103,9 +106,8 @@ pub fn survey<L: Lister, K: Keep>(
         lister: Arc::clone(lister),
         needs_all: settings.needs_leaves || !scope.is_empty() || lister.covers() == Covers::Told,
         scope,
-        opened_above: match settings.opened {
-            Opened::Above(weight) => weight,
-            Opened::ForBuckets(1) => u64::MAX,
+        weight_of_item: match settings.opened {
+            Opened::Above(_) | Opened::ForBuckets(1) => u64::MAX,
             Opened::ForBuckets(count) => root.total.map_or(0, |total| {
                 settings.by.weight(total) / ITEMS_PER_BUCKET / count.max(1) as u64
             }),
@@ -123,7 +125,8 @@ pub fn survey<L: Lister, K: Keep>(
     let node = Arc::new(Node::new(None, b"", Box::default()));
     let first = Step { shared: Arc::clone(&shared), node, part: root.part };
     let run = sched::Settings { workers, ..sched::Settings::default() };
-    let outcome = sched::run(&run, cancel, [first]);
+    // What ends the survey need not end what goes on beside it.
+    let outcome = sched::run(&run, &cancel.child(), [first]);
     if let Some(refused) = shared.over.lock().take() {
         return Err(refused);
     }
@@ -151,7 +154,7 @@ struct Shared<L, K> {
     scope: Scope,
     /// Whether a sum that is known beforehand says too little.
     needs_all: bool,
-    opened_above: u64,
+    weight_of_item: u64,
     keep: Arc<K>,
     hear_fault: HearFault,
     links: Mutex<NamesFound>,
@@ -221,6 +224,9 @@ impl<L: Lister, K: Keep> Task for Step<L, K> {
             shared.hear(&node, &mut path, &mut heard, found);
         });
         cx.sample(Class::new(0), begun.elapsed(), heard.count + 1);
+        for fault in shared.lister.take_faults() {
+            shared.tell(fault);
+        }
         let parts = match told {
             Ok(parts) => parts,
             Err(TellError::Fault(fault)) => {
@@ -245,7 +251,9 @@ impl<L: Lister, K: Keep> Task for Step<L, K> {
             folder.linked.extend(linked);
             folder.folders.extend(folders);
             folder.is_complete &= is_complete;
-            shared.keep.grown(&node.path, &mut folder);
+            if !shared.is_deep(&node) {
+                shared.keep.grown(&node.path, &mut folder);
+            }
         }
         shared.directories.fetch_add(below.len() as u64, Ordering::Relaxed);
         for part in parts {
@@ -296,6 +304,17 @@ impl<L: Lister, K: Keep> Shared<L, K> {
         name: &[u8],
         below: Below<L::Part>,
     ) {
+        if path.len() > PATH_BYTES_MAX {
+            let reason =
+                "its path is longer than any mover takes (4095 bytes); rename a directory above it";
+            self.tell(Fault {
+                side: model::Side::Source,
+                verb: Verb::OpenDirectory,
+                path: self.lister.full_path(path).into(),
+                cause: Cause::Refused(reason.into()),
+            });
+            return heard.folders.push(Folder::new(name));
+        }
         match below {
             Below::Nothing => heard.folders.push(Folder::new(name)),
             Below::LeftOut => {
@@ -314,7 +333,11 @@ impl<L: Lister, K: Keep> Shared<L, K> {
     /// True for a directory below `node` of which nothing more needs to be known than its sum.
     fn goes_whole(&self, node: &Node, total: Amount) -> bool {
         let is_deep = self.settings.depth.is_some_and(|depth| node.depth + 1 >= depth);
-        !self.needs_all && (is_deep || self.settings.by.weight(total) <= self.opened_above)
+        let is_small = match self.settings.opened {
+            Opened::Above(caps) => caps.hold(total),
+            Opened::ForBuckets(_) => self.settings.by.weight(total) <= self.weight_of_item,
+        };
+        !self.needs_all && (is_deep || is_small)
     }
 
     fn is_left_out(&self, path: &[u8], name: &[u8], kind: Kind) -> bool {
@@ -336,6 +359,10 @@ impl<L: Lister, K: Keep> Shared<L, K> {
         if fault.is_vanished() && is_own {
             node.is_gone.store(true, Ordering::Relaxed);
         }
+        self.tell(fault);
+    }
+
+    fn tell(&self, fault: Fault) {
         self.faults.fetch_add(1, Ordering::Relaxed);
         (self.hear_fault)(fault);
     }
@@ -352,24 +379,37 @@ impl<L: Lister, K: Keep> Shared<L, K> {
             if !node.is_gone.load(Ordering::Relaxed) {
                 let mut above = parent.folder.lock();
                 above.folders.push(folder);
-                self.keep.grown(&parent.path, &mut above);
+                if !self.is_deep(parent) {
+                    self.keep.grown(&parent.path, &mut above);
+                }
             }
             let parent = Arc::clone(parent);
             node = parent;
         }
     }
 
+    /// True where no line may stand for more than one entry.
+    fn needs_lines(&self) -> bool {
+        self.settings.needs_leaves || self.lister.covers() == Covers::Told
+    }
+
+    /// True where a directory is not to be cut, and so not to be handed out in parts.
+    fn is_deep(&self, node: &Node) -> bool {
+        self.settings.depth.is_some_and(|depth| node.depth >= depth) && !self.needs_lines()
+    }
+
     fn complete(&self, node: &Node, mut folder: Folder) -> Folder {
         folder.settle();
         let is_handed_out = |folder: &Folder| folder.detail == Detail::HandedOut;
         let is_begun = is_handed_out(&folder) || folder.folders.iter().any(is_handed_out);
-        if node.is_torn.load(Ordering::Relaxed) && !is_begun && !self.settings.needs_leaves {
-            // Whoever moves it sees more than was told here, or says himself what he cannot read.
+        let is_torn = node.is_torn.load(Ordering::Relaxed);
+        if is_torn && folder.is_complete && !is_begun && !self.needs_lines() {
             folder.close();
+            folder.detail = Detail::Torn;
         } else if folder.detail == Detail::Known
             && self.settings.depth.is_some_and(|depth| node.depth >= depth)
             && folder.is_complete
-            && !self.settings.needs_leaves
+            && !self.needs_lines()
         {
             folder.detail = Detail::Uncut;
         }

@@ -8,7 +8,7 @@ use model::{Fault, Kind};
 use parking_lot::Mutex;
 use sched::{Cancel, Workers};
 
-use crate::amount::{Amount, By};
+use crate::amount::{Amount, By, Caps};
 use crate::conformance::Tree;
 use crate::conformance::memory::Memory;
 use crate::line::{Line, Span};
@@ -40,7 +40,7 @@ pub(crate) fn plain() -> Settings {
         depth: None,
         needs_leaves: false,
         by: By::Size,
-        opened: Opened::Above(0),
+        opened: Opened::Above(Caps { bytes: 0, entries: 0 }),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use fleet::amount::Measure;
 use fleet::lister::list;
-use fleet::lister::qumulo::{Address, Counted, PORT, Secret, Tls};
+use fleet::lister::qumulo::{Address, Counted, PASSWORD_VARIABLE, PORT, Secret, Tls};
 use lexopt::Parser;
 
 use super::{COMMAND, Measured, usage};
@@ -14,9 +14,6 @@ use crate::cli::config::user_dir;
 use crate::cli::refusal::Refusal;
 use crate::cli::surroundings::Surroundings;
 use crate::exit_code::Exit;
-
-/// Where a password may be, beside a file.
-const PASSWORD_VARIABLE: &str = "LANESYNC_QUMULO_PASSWORD";
 
 /// Who logs in on a cluster where nobody says otherwise: the user that each one has.
 const USER: &str = "admin";
@@ -163,8 +160,9 @@ impl Typed {
         by: Measured,
         surroundings: &dyn Surroundings,
     ) -> Result<Cluster, Refusal> {
+        // What was typed is not told: there may be a password in it.
         let address = Address::read(typed.as_bytes())
-            .map_err(|error| usage(&format!("{}: {error}", typed.as_bytes().escape_ascii())))?;
+            .map_err(|error| usage(&format!("the cluster: {error}")))?;
         let mut warnings = Vec::new();
         let tls = match (self.ca.clone(), self.is_insecure, self.is_http) {
             (ca, false, false) => Tls::Verified { ca },

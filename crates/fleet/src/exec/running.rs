@@ -8,6 +8,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+use crate::lister::qumulo::PASSWORD_VARIABLE;
+
 /// A command that runs, as the leader of a process group of its own.
 #[derive(Debug)]
 pub(super) struct Running(Child);
@@ -24,6 +26,7 @@ impl Running {
             .arg("-c")
             .arg(command)
             .envs(environment)
+            .env_remove(PASSWORD_VARIABLE)
             .stdin(Stdio::null())
             .process_group(0)
             .spawn()?;

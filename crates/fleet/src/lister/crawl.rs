@@ -4,6 +4,7 @@
 //! descriptor is held for what waits: there may be hundreds of workers and any depth.
 
 use std::io;
+use std::mem;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fs::{Dir, Listing};
 use model::{Cause, Fault, Kind, Metadata, Side, Verb};
+use parking_lot::Mutex;
 
 use super::{Below, Found, Links, Lister, Refused, Root, TellError, Why};
 use crate::amount::Measure;
@@ -21,9 +23,6 @@ use crate::cut::joined;
 /// nothing, few enough that a directory of a thousand names keeps many workers busy where each look takes
 /// milliseconds.
 const NAMES_PER_PART: usize = 64;
-
-/// The longest path below the root, bytes: no mover takes a longer one (limits.h, `PATH_MAX`).
-const PATH_BYTES_MAX: usize = 4095;
 
 /// Unit of `st_blocks` (inode(7)), bytes.
 const BLOCK_BYTES: u64 = 512;
@@ -36,6 +35,7 @@ pub struct Crawl {
     settings: Settings,
     root_device: u64,
     opened: AtomicU64,
+    faults: Mutex<Vec<Fault>>,
 }
 
 /// How a tree is looked at.
@@ -75,12 +75,13 @@ impl Crawl {
             let sentence = format!("source: open directory \"{shown}\": {error}");
             Refused { why: Why::Source, sentence }
         })?;
-        Ok(Self { shown: path, root, settings, root_device, opened: AtomicU64::new(0) })
+        let (opened, faults) = (AtomicU64::new(0), Mutex::default());
+        Ok(Self { shown: path, root, settings, root_device, opened, faults })
     }
 
     fn list(&self, path: Box<[u8]>) -> Result<Listed, TellError> {
         self.opened.fetch_add(1, Ordering::Relaxed);
-        let fault = |verb, error: &io::Error| self.fault(verb, &path, error);
+        let fault = |verb, error: &io::Error| TellError::Fault(self.fault(verb, &path, error));
         let dir = if path.is_empty() {
             self.root.clone()
         } else {
@@ -93,61 +94,37 @@ impl Crawl {
         }
     }
 
-    fn fault(&self, verb: Verb, path: &[u8], error: &io::Error) -> TellError {
+    fn fault(&self, verb: Verb, path: &[u8], error: &io::Error) -> Fault {
         let cause = match error.kind() {
             io::ErrorKind::NotFound => Cause::Vanished,
             _ => Cause::from(error),
         };
-        TellError::Fault(Fault {
-            side: Side::Source,
-            verb,
-            path: self.full_path(path).into(),
-            cause,
-        })
+        Fault { side: Side::Source, verb, path: self.full_path(path).into(), cause }
     }
 
-    /// Looks at one name; one that is gone again was never there.
-    fn look(
-        &self,
-        listed: &Listed,
-        index: usize,
-        hear: &mut dyn FnMut(Found<'_, Part>),
-    ) -> Result<(), TellError> {
+    /// Looks at one name. One that is gone again was never there; one that cannot be looked at is told as
+    /// what its directory says of it, and noted.
+    fn look(&self, listed: &Listed, index: usize, hear: &mut dyn FnMut(Found<'_, Part>)) {
         let name = listed.names.name(index);
-        let fault =
-            |error: io::Error| self.fault(Verb::LookAt, &joined(&listed.path, name), &error);
-        if listed.names.kind_hint(index) == Some(Kind::Directory) && !self.settings.one_file_system
-        {
-            hear(directory(name, self.below(listed, name)?));
-            return Ok(());
+        let below = || Below::Unknown(Part::Directory(joined(&listed.path, name).into()));
+        let hint = listed.names.kind_hint(index);
+        if hint == Some(Kind::Directory) && !self.settings.one_file_system {
+            return hear(directory(name, below()));
         }
-        let metadata = match listed.dir.stat(name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            stat => stat.map_err(fault)?,
-        };
-        if metadata.kind != Kind::Directory {
-            hear(self.entry(name, &metadata));
-        } else if self.settings.one_file_system && metadata.dev != self.root_device {
-            hear(directory(name, Below::LeftOut));
-        } else {
-            hear(directory(name, self.below(listed, name)?));
+        match listed.dir.stat(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let fault = self.fault(Verb::LookAt, &joined(&listed.path, name), &error);
+                self.faults.lock().push(fault);
+                let (kind, below) = (hint.unwrap_or(Kind::File), Below::Nothing);
+                hear(Found { name, kind, bytes: 0, links: None, below });
+            }
+            Ok(metadata) if metadata.kind != Kind::Directory => hear(self.entry(name, &metadata)),
+            Ok(metadata) if self.settings.one_file_system && metadata.dev != self.root_device => {
+                hear(directory(name, Below::LeftOut));
+            }
+            Ok(_) => hear(directory(name, below())),
         }
-        Ok(())
-    }
-
-    fn below(&self, listed: &Listed, name: &[u8]) -> Result<Below<Part>, TellError> {
-        let path = joined(&listed.path, name);
-        if path.len() > PATH_BYTES_MAX {
-            let reason =
-                "its path is longer than any mover takes (4095 bytes); rename a directory above it";
-            return Err(TellError::Fault(Fault {
-                side: Side::Source,
-                verb: Verb::OpenDirectory,
-                path: self.full_path(&path).into(),
-                cause: Cause::Refused(reason.into()),
-            }));
-        }
-        Ok(Below::Unknown(Part::Directory(path.into())))
     }
 
     fn entry<'a>(&self, name: &'a [u8], metadata: &Metadata) -> Found<'a, Part> {
@@ -188,9 +165,13 @@ impl Lister for Crawl {
         };
         let (own, rest) = halves_beyond(range);
         for index in own {
-            self.look(&listed, index, hear)?;
+            self.look(&listed, index, hear);
         }
         Ok(rest.into_iter().map(|range| Part::Names(Arc::clone(&listed), range)).collect())
+    }
+
+    fn take_faults(&self) -> Vec<Fault> {
+        mem::take(&mut self.faults.lock())
     }
 
     fn asked(&self) -> u64 {

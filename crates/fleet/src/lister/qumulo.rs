@@ -46,6 +46,9 @@ pub use secret::Secret;
 #[cfg(test)]
 mod tests;
 
+/// Where a password may be, beside a file. No command that is run finds it there.
+pub const PASSWORD_VARIABLE: &str = "LANESYNC_QUMULO_PASSWORD";
+
 /// The port of the REST API.
 pub const PORT: u16 = 8000;
 

@@ -1,3 +1,5 @@
+//! Buckets of a size are filled with all of a tree, and none too full.
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! So many buckets have all of a tree, and none is too heavy.
+
 use std::convert::Infallible;
 use std::sync::Arc;
 

@@ -32,7 +32,10 @@ fn settings(opened_above: u64) -> Settings {
         depth: None,
         needs_leaves: false,
         by: By::Files,
-        opened: fleet::survey::Opened::Above(opened_above),
+        opened: fleet::survey::Opened::Above(fleet::amount::Caps {
+            bytes: u64::MAX,
+            entries: opened_above,
+        }),
     }
 }
 

@@ -1,3 +1,5 @@
+//! A crawl keeps what every lister promises, and what is its own.
+
 #![expect(clippy::disallowed_methods, reason = "tests make their trees themselves")]
 
 use std::collections::BTreeMap;
