@@ -9,7 +9,7 @@
 //! What sums cannot tell: which files have more than one name. [`Found::links`] is told of files that were
 //! read for themselves alone, so two names of one file may come to lie in two buckets.
 //!
-//! What counts as a file's bytes is what the sums are of: blocks, not its length. See [`Counted`].
+//! What counts as a file's bytes is what the sums are of: blocks, not its length.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

@@ -51,13 +51,15 @@ fn refused(ended: Ended) -> Refused {
 fn names_that_no_mover_finds_are_faults_and_the_others_are_told() {
     let names = ["..", "a", "", ".", "x/y", "x\\u0000y", "x\\ufffdy", "b"];
     let served = Scripted::serve(move |_, _| {
-        let rows: Vec<_> = names.iter().map(|name| row(name, "FILE", 1, 0)).collect();
-        sums(8, 1, &[&rows[..], &[row("new", "OF_TOMORROW", 0, 0)]].concat())
+        let long = "x".repeat(5_000);
+        let names = names.into_iter().chain([&*long]);
+        let rows: Vec<_> = names.map(|name| row(name, "FILE", 1, 0)).collect();
+        sums(9, 1, &[&rows[..], &[row("new", "OF_TOMORROW", 0, 0)]].concat())
     });
     let (names, ended) = told(&served.cluster());
     assert_eq!(names, [("a".to_owned(), None), ("b".to_owned(), None)]);
     let text = fault(ended).to_string();
-    for part in ["/top", "\"..\"", "6 others", "no name"] {
+    for part in ["/top", "\"..\"", "7 others", "no name"] {
         assert!(text.contains(part), "{text}");
     }
 }

@@ -40,6 +40,9 @@ impl Names {
     }
 }
 
+/// The longest name that is passed on, in bytes. No file system has one of a quarter of it.
+const LONGEST: usize = 4_096;
+
 /// Why a name cannot be passed on.
 pub(super) fn fault_of(name: &[u8]) -> Option<&'static str> {
     /// U+FFFD in UTF-8.
@@ -50,6 +53,7 @@ pub(super) fn fault_of(name: &[u8]) -> Option<&'static str> {
         name if name.iter().any(|byte| matches!(byte, b'/' | 0)) => {
             Some("no name has a slash or a NUL in it")
         }
+        name if name.len() > LONGEST => Some("no name is as long"),
         name if name.windows(REPLACEMENT.len()).any(|part| part == REPLACEMENT) => {
             Some("the cluster shows U+FFFD for what is not UTF-8, and no mover finds that")
         }

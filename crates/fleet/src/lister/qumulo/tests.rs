@@ -10,6 +10,8 @@ use super::answer::{Id, Name, Number};
 use super::rest::{Follows, Item, Rest};
 use super::*;
 
+mod stage;
+
 fn address(user: Option<&str>, host: &str, port: Option<u16>, path: &str) -> Address {
     let path = path.as_bytes().to_vec();
     Address { user: user.map(str::to_owned), host: host.to_owned(), port, path }
