@@ -4,6 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use super::scripted::{Scripted, sums};
 use super::*;
 use fleet::lister::Why;
 use model::{Cause, Fault};
@@ -84,6 +85,18 @@ fn a_cluster_that_is_not_there_is_told_at_once() {
     fake.kill();
     let lister = lister(&cluster(&fake, "/"));
     assert_eq!(lister.root().unwrap_err().why, Why::Connection);
+    assert_eq!(lister.asked(), 1);
+}
+
+#[test]
+fn a_host_that_nobody_knows_is_told_at_once() {
+    // No label is so long: that is known without asking anybody.
+    let host = "a".repeat(64);
+    let cluster = Cluster { host, ..Scripted::serve(|_, _| sums(0, 1, &[])).cluster() };
+    let lister = lister(&cluster);
+    let refused = lister.root().unwrap_err();
+    assert_eq!(refused.why, Why::Connection);
+    assert!(refused.sentence.contains("check the host"), "{refused}");
     assert_eq!(lister.asked(), 1);
 }
 

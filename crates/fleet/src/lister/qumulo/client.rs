@@ -9,13 +9,12 @@ use parking_lot::Mutex;
 use sched::{Budget, Cancel};
 use serde::de::DeserializeOwned;
 use ureq::http::{Response, header};
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, TcpConnector};
 use ureq::{Agent, Body};
 
 use super::answer::{Failure, LoggedIn};
 use super::patience::{Busy, Failures, Patience, stopped};
-use super::transport::{Encrypt, Watch};
+use super::transport::{Encrypt, Lookup, NoAddress, Watch};
 use super::{Cluster, Login, Secret, address, trust};
 use crate::lister::{Refused, Why};
 
@@ -122,7 +121,7 @@ impl Client {
             if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let scheme = if has_tls { "https" } else { "http" };
         Ok(Self {
-            agent: Agent::with_parts(settings, connector, DefaultResolver::default()),
+            agent: Agent::with_parts(settings, connector, Lookup::default()),
             base: format!("{scheme}://{place}"),
             name: format!("cluster {place}"),
             login: cluster.login.clone(),
@@ -332,6 +331,9 @@ impl Client {
             },
             ureq::Error::HostNotFound if is_first => {
                 over(format!("{name} is not known: check the host, or name its address"))
+            }
+            ureq::Error::Other(error) if is_first && error.is::<NoAddress>() => {
+                over(format!("{name} is not known: {error}; check the host, or name its address"))
             }
             ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) if is_first => {
                 over(format!("{name} cannot be reached: no answer; check the host and the port"))

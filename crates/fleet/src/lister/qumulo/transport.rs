@@ -1,6 +1,7 @@
-//! How bytes reach a cluster: TCP, a wait that can be ended, and TLS.
+//! How bytes reach a cluster: its address, TCP, a wait that can be ended, and TLS.
 
 use std::fmt;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,16 +9,42 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use sched::Cancel;
 use ureq::Error;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::time::Duration as Span;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
     TransportAdapter,
 };
 
-use std::io::{Read, Write};
-
 /// After so long, somebody who waits for an answer looks whether it is still wanted.
 const LOOK_UP: Duration = Duration::from_millis(100);
+
+/// There is no address of a host, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NoAddress(io::Error);
+
+/// Finds the address of a host, and tells a fault of that from those of the network.
+#[derive(Debug, Default)]
+pub(super) struct Lookup {
+    inner: DefaultResolver,
+}
+
+impl Resolver for Lookup {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        self.inner.resolve(uri, config, timeout).map_err(|error| match error {
+            Error::Io(error) => Error::Other(NoAddress(error).into()),
+            error => error,
+        })
+    }
+}
 
 /// Lets a wait for an answer end when nobody wants it any more.
 #[derive(Debug)]
@@ -95,7 +122,7 @@ impl<In: Transport> Connector<In> for Encrypt {
             .map_err(|_| Error::Tls("the name of the host cannot be in a certificate"))?
             .to_owned();
         let mut tls = ClientConnection::new(Arc::clone(config), name)
-            .map_err(|error| Error::Io(std::io::Error::other(error)))?;
+            .map_err(|error| Error::Io(io::Error::other(error)))?;
         let mut wire = TransportAdapter::new(inner, Arc::clone(&details.current_time));
         wire.set_timeout(details.timeout);
         tls.complete_io(&mut wire)?;
