@@ -19,6 +19,8 @@ mod scenario;
 
 mod blocks;
 
+mod manifest;
+
 mod tool;
 
 mod volume;
@@ -43,8 +45,9 @@ const USAGE: &str = "\
 usage: cargo xtask bench [SCENARIO...] [OPTIONS]
 
 Without a SCENARIO all are run; a name's beginning stands for all that begin so, unless it is a
-name itself; what begins with blocks stands alone. Needs root (it mounts) and only Debian packages: rsync, e2fsprogs, xfsprogs, util-linux, fuse3;
-for what begins with wan or lanes also iproute2, openssh-client and openssh-server.
+name itself; what begins with blocks or manifest stands alone. Needs root (it mounts) and only Debian
+packages: rsync, e2fsprogs, xfsprogs, util-linux, fuse3; for what begins with wan or lanes also iproute2,
+openssh-client and openssh-server; for what begins with manifest also fpart and findutils.
 
   --list            the scenarios
   --runs N          counted rounds after the one thrown away (5)
@@ -79,16 +82,21 @@ pub(crate) fn main(args: &[OsString]) -> Result<()> {
     if blocks::are_named(&options.names) {
         return images(&options);
     }
-    let scenarios = scenario::choose(&options.names)?;
+    let is_manifest = manifest::are_named(&options.names);
+    let scenarios = if is_manifest { Vec::new() } else { scenario::choose(&options.names)? };
     if !rustix::process::geteuid().is_root() {
         bail!("the benchmarks mount file systems and so need root");
     }
     if std::env::var_os(INSIDE).is_none() {
         return Err(enter_namespace(args).context("unshare (package util-linux)"));
     }
+    if is_manifest {
+        return manifests(&options);
+    }
     let results = target_dir().join("bench");
     fs::create_dir_all(&results)?;
-    let (ours, testfs) = binaries(&options, &scenarios)?;
+    let needs_slow = scenarios.iter().any(|scenario| scenario.is_slow());
+    let (ours, testfs) = binaries(&options, needs_slow)?;
     let work = options.work.clone().unwrap_or_else(|| results.join("work"));
     let log = fs::File::create(results.join("runs.jsonl"))?;
     let mut lab = Lab::new(options, &work, Stop::on_signals()?, log)?;
@@ -107,10 +115,25 @@ pub(crate) fn main(args: &[OsString]) -> Result<()> {
 fn images(options: &Options) -> Result<()> {
     let results = target_dir().join("bench");
     fs::create_dir_all(&results)?;
-    let (ours, _) = binaries(options, &[])?;
+    let (ours, _) = binaries(options, false)?;
     let document = blocks::run(options, ours.as_deref(), &Stop::on_signals()?)?;
     print!("{document}");
     let path = results.join("blocks.md");
+    fs::write(&path, document)?;
+    eprintln!("bench: results in {}", path.display());
+    Ok(())
+}
+
+/// Measures how trees are cut into buckets.
+fn manifests(options: &Options) -> Result<()> {
+    let results = target_dir().join("bench");
+    fs::create_dir_all(&results)?;
+    let (ours, testfs) = binaries(options, true)?;
+    let work = options.work.clone().unwrap_or_else(|| results.join("work"));
+    let programs = manifest::Programs { ours, testfs };
+    let document = manifest::run(options, &work, &programs, &Stop::on_signals()?)?;
+    print!("{document}");
+    let path = results.join("manifest.md");
     fs::write(&path, document)?;
     eprintln!("bench: results in {}", path.display());
     Ok(())
@@ -160,7 +183,7 @@ fn parse(args: &[OsString]) -> Result<Option<Options>> {
                 for scenario in SCENARIOS {
                     println!("{:<24}{}", scenario.name, scenario.title());
                 }
-                for (name, title) in blocks::list() {
+                for (name, title) in blocks::list().chain(manifest::list()) {
                     println!("{name:<24}{title}");
                 }
                 return Ok(None);
@@ -201,10 +224,7 @@ fn enter_namespace(args: &[OsString]) -> anyhow::Error {
 }
 
 /// The programs of ours that are needed, built if they are not given.
-fn binaries(
-    options: &Options,
-    scenarios: &[&Scenario],
-) -> Result<(Option<PathBuf>, Option<PathBuf>)> {
+fn binaries(options: &Options, needs_slow: bool) -> Result<(Option<PathBuf>, Option<PathBuf>)> {
     let release = target_dir().join("release");
     let ours = match options.ours.as_deref() {
         Some(none) if none == "none" => None,
@@ -214,7 +234,7 @@ fn binaries(
             Some(release.join("lanesync"))
         }
     };
-    let testfs = if scenarios.iter().any(|scenario| scenario.is_slow()) {
+    let testfs = if needs_slow {
         build("lanesync-testfs")?;
         Some(release.join("testfs"))
     } else {

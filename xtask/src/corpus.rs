@@ -19,7 +19,10 @@ mod mixed;
 
 mod plain;
 
+mod sized;
+
 pub(crate) use change::Change;
+pub(crate) use sized::{Sized, Sizes};
 
 const USAGE: &str = "\
 usage: cargo xtask corpus KIND DIR [--scale X] [--change touched|halved|patched]

@@ -6,6 +6,8 @@
 /// Another host.
 mod far;
 
+pub(super) use self::far::which;
+
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
@@ -15,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use self::far::{Cost, Far, which};
+use self::far::{Cost, Far};
 use super::Options;
 use super::measure::{self, Sample, Stop};
 use super::stats::{Spread, rotated};

@@ -75,7 +75,7 @@ impl Far {
     }
 }
 
-pub(super) fn which(program: &str) -> Option<PathBuf> {
+pub(in super::super) fn which(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| path.is_file())
 }
