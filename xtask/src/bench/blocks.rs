@@ -118,53 +118,66 @@ impl Case {
 struct Tool {
     name: &'static str,
     /// With `SRC` and `DST` for the images, and `OURS` for the program to be measured.
-    line: &'static str,
+    line: Option<&'static str>,
     /// To another host: `HOST`, and `SHELL` for what is given to `-e`.
     far_line: Option<&'static str>,
     reads_holes: bool,
 }
 
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 11] = [
     Tool {
         name: "rsync",
-        line: "rsync -I --inplace --no-whole-file SRC DST",
+        line: Some("rsync -I --inplace --no-whole-file SRC DST"),
         far_line: Some("rsync -I --inplace --no-whole-file -e SHELL SRC HOST:DST"),
         reads_holes: true,
     },
     Tool {
         name: "rsync, not in place",
-        line: "rsync -I --no-whole-file SRC DST",
+        line: Some("rsync -I --no-whole-file SRC DST"),
         far_line: Some("rsync -I --no-whole-file -e SHELL SRC HOST:DST"),
         reads_holes: true,
     },
     Tool {
         name: "lanesync",
-        line: "OURS blocks --truncate SRC DST",
+        line: Some("OURS blocks --truncate SRC DST"),
         far_line: Some("OURS blocks --truncate --agent-path=OURS -e SHELL SRC HOST:DST"),
         reads_holes: false,
     },
     Tool {
+        name: "lanesync, xxh3",
+        line: None,
+        far_line: Some(
+            "OURS blocks --truncate --hash=xxh3 --agent-path=OURS -e SHELL SRC HOST:DST",
+        ),
+        reads_holes: false,
+    },
+    Tool {
         name: "lanesync, no digest",
-        line: "OURS blocks --truncate --no-digest SRC DST",
+        line: Some("OURS blocks --truncate --no-digest SRC DST"),
         far_line: None,
         reads_holes: false,
     },
-    Tool { name: "cp", line: "cp --sparse=always SRC DST", far_line: None, reads_holes: false },
+    Tool {
+        name: "cp",
+        line: Some("cp --sparse=always SRC DST"),
+        far_line: None,
+        reads_holes: false,
+    },
     Tool {
         name: "rblocksync3",
-        line: "rblocksync3 --truncate SRC DST",
+        line: Some("rblocksync3 --truncate SRC DST"),
         far_line: Some("rblocksync3 --truncate SRC HOST:DST"),
         reads_holes: true,
     },
     Tool {
         name: "blocksync-fast",
-        line: "blocksync-fast -s SRC -d DST",
+        line: Some("blocksync-fast -s SRC -d DST"),
         far_line: None,
         reads_holes: true,
     },
     Tool {
         name: "bdsync",
-        line: "sh -c 'bdsync \"bdsync --server\" SRC DST | bdsync --patch=DST'",
+        line: Some("sh -c 'bdsync \"bdsync --server\" SRC DST | bdsync --patch=DST'"),
         far_line: Some(
             "sh -c 'bdsync \"ssh HOST bdsync --server\" SRC DST | ssh HOST bdsync --patch=DST'",
         ),
@@ -172,15 +185,16 @@ const TOOLS: [Tool; 9] = [
     },
     Tool {
         name: "diskrsync",
-        line: "diskrsync SRC DST",
+        line: Some("diskrsync SRC DST"),
         far_line: Some("diskrsync SRC HOST:DST"),
         reads_holes: true,
     },
+    Tool { name: "bscp", line: None, far_line: Some("bscp SRC HOST:DST"), reads_holes: true },
 ];
 
 impl Tool {
     fn line(&self, case: &Case) -> Option<&'static str> {
-        if case.far.is_some() { self.far_line } else { Some(self.line) }
+        if case.far.is_some() { self.far_line } else { self.line }
     }
 }
 
@@ -223,20 +237,21 @@ pub(super) fn run(options: &Options, ours: Option<&Path>, stop: &Stop) -> Result
     }
     for tool in &tools {
         let is_run = |is_far: bool| chosen.iter().any(|case| case.far.is_some() == is_far);
-        let lines = [is_run(false).then_some(tool.line), tool.far_line.filter(|_| is_run(true))];
+        let lines = [tool.line.filter(|_| is_run(false)), tool.far_line.filter(|_| is_run(true))];
         for line in lines.into_iter().flatten() {
             writeln!(document, "- {}: `{}`", tool.name, line.replace("OURS", "lanesync"))?;
         }
     }
     if !absent.is_empty() {
         let names: Vec<_> = absent.iter().map(|tool| tool.name).collect();
-        writeln!(document, "\nNot found on the PATH: {}, bscp.", names.join(", "))?;
+        writeln!(document, "\nNot found on the PATH: {}.", names.join(", "))?;
     }
     Ok(document)
 }
 
 fn is_there(tool: &Tool, ours: Option<&Path>) -> bool {
-    match tool.line.split(' ').next().unwrap_or_default() {
+    let line = tool.line.or(tool.far_line).unwrap_or_default();
+    match line.split(' ').next().unwrap_or_default() {
         "OURS" => ours.is_some(),
         "sh" => which(tool.name).is_some(),
         program => which(program).is_some(),
