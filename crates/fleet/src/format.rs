@@ -1,8 +1,9 @@
 //! Buckets as movers read them.
 //!
-//! A [`Form`] says which mover it is. Most begin a [`Format`] for each bucket, which writes what it is told
-//! at once; the files of [`Form::RsyncFilter`] say what others hold, so all is told before the first of
-//! them can be written: [`FilterFiles`].
+//! A [`Form`](crate::format::Form) says which mover it is. Most begin a
+//! [`Format`](crate::format::Format) for each bucket, which writes what it is told at once; the files of
+//! rsync-filter say what others hold, so all is told before the first of them can be written:
+//! [`FilterFiles`](crate::format::FilterFiles).
 
 use std::io::{self, Write};
 

@@ -10,8 +10,8 @@
 //!                       +-> pack                buckets of a size, handed out as soon as they are full
 //! ```
 //!
-//! Both end in [`line`]s, each entry of the tree in exactly one, and a [`format`] writes them as the
-//! mover wants to read them.
+//! Both end in [`line`](mod@line)s, each entry of the tree in exactly one, and a [`format`](mod@format)
+//! writes them as the mover wants to read them.
 
 /// What entries count when work is shared out.
 pub mod amount;
