@@ -30,6 +30,9 @@ mod killed;
 #[path = "bad_days/full_disk.rs"]
 mod full_disk;
 
+#[path = "bad_days/buckets.rs"]
+mod buckets;
+
 #[path = "bad_days/unreadable.rs"]
 mod unreadable;
 
