@@ -1,34 +1,37 @@
 //! Cuts a tree into buckets: from an `Invocation` to an exit code.
 
+/// The files that buckets go to.
+mod shelves;
+
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fleet::amount::{Amount, Caps};
+use fleet::amount::Caps;
 use fleet::cut::Wholes;
 use fleet::exec::{self, Commands};
 use fleet::folder::Folder;
-use fleet::format::{FilterFiles, Form, Format, FormatError, Header, Origin, Recursion, Writing};
-use fleet::line::{Line, Span};
+use fleet::format::{FilterFiles, FormatError, Origin, Recursion, Writing};
 use fleet::lister::crawl::{self, Crawl};
 use fleet::lister::list::{self, List, Reading};
 use fleet::lister::qumulo::{self, Qumulo, Secret};
 use fleet::lister::{Covers, Lister, Refused, Why};
-use fleet::output::{self, Batch, Draft, Failed};
+use fleet::output::{self, Batch, Failed};
 use fleet::pack::{Packer, Shelf};
 use fleet::partition::{self, partition};
 use fleet::plot::Picture;
 use fleet::survey::{self, Keep, KeepAll, Opened, Surveyed};
-use model::manifest::{BucketSummary, ManifestSummary};
+use model::manifest::ManifestSummary;
 use model::settings::Workers;
 use model::{Cause, Event, Fault, Gauges, KindCounts, Message, Side, Sink, Summary, Topic, Verb};
 use report::settings::{Effect, OutputStyle, Progress, RunFacts, Volume};
 use report::{Endings, Reporter, Statistics};
 use sched::Cancel;
 
+use self::shelves::{Filled, Shelves};
 use super::stops::Stops;
 use super::sync::{ended, outlet};
 use crate::cli::manifest::{Cluster, Invocation, Login, Manifest, Sharing, Source};
@@ -309,7 +312,9 @@ impl Run<'_> {
                  takes them, too"
             ));
         }
-        let Shelves { batch, live, filled, left_out, picture, .. } = shelves;
+        let Shelves { batch, live, mut filled, left_out, picture, .. } = shelves;
+        // Of several that are filled at once, one that began later may be full before.
+        filled.sort_unstable_by_key(|filled| filled.number);
         if let Some((picture, file)) = picture.zip(self.invocation.plot.as_ref()) {
             output::replace(file, picture.draw().as_bytes(), self.umask)?;
         }
@@ -568,115 +573,4 @@ struct Told {
     /// As a person would name it; a path reads from `/`.
     root: Vec<u8>,
     workers: sched::Workers,
-}
-
-/// The files that buckets go to.
-struct Shelves {
-    batch: Batch,
-    form: Form,
-    root: Vec<u8>,
-    origin: Origin,
-    /// How many buckets there will be, if that is known.
-    count: Option<u64>,
-    /// A directory that is an entry like others stands for what lies in it: du has summed it up.
-    has_sums: bool,
-    /// What no bucket has, since its mover has no words for it.
-    left_out: KindCounts,
-    /// What is to be seen of them.
-    picture: Option<Picture>,
-    /// What is run for each bucket as soon as it is full.
-    live: Option<Commands>,
-    filled: Vec<Filled>,
-}
-
-/// A bucket that is being filled.
-struct Filling {
-    number: u64,
-    draft: Draft,
-    format: Box<dyn Format>,
-    recursion: Recursion,
-}
-
-/// A bucket that is whole.
-struct Filled {
-    number: u64,
-    file: PathBuf,
-    amount: Amount,
-    recursion: Recursion,
-}
-
-impl Filled {
-    fn summary(&self, form: Form, all: Recursion) -> BucketSummary {
-        let Amount { entries, bytes } = self.amount;
-        let recursion = if all == Recursion::Torn { self.recursion } else { all };
-        let command = form.command(recursion).map(str::to_owned);
-        BucketSummary { number: self.number, file: self.file.clone(), entries, bytes, command }
-    }
-
-    fn bucket(&self) -> exec::Bucket {
-        exec::Bucket { file: self.file.clone(), number: self.number, amount: self.amount }
-    }
-}
-
-impl Shelves {
-    /// Writes a bucket whose file says what all others hold.
-    fn write_together(
-        &mut self,
-        files: &FilterFiles,
-        number: u64,
-        amount: Amount,
-    ) -> Result<(), Failure> {
-        let (draft, mut out) = self.batch.begin(number)?;
-        files.write(number, out.list())?;
-        drop(out);
-        let file = self.batch.publish(draft)?;
-        self.filled.push(Filled { number, file, amount, recursion: Recursion::Either });
-        Ok(())
-    }
-}
-
-impl Shelf for Shelves {
-    type Bucket = Filling;
-    type Error = Failure;
-
-    fn begin(&mut self, number: u64) -> Result<Filling, Failure> {
-        let (draft, files) = self.batch.begin(number)?;
-        let header = Header {
-            version: env!("CARGO_PKG_VERSION"),
-            root: &self.root,
-            origin: self.origin,
-            bucket: number,
-            buckets: self.count,
-        };
-        let Writing::Streamed(streamed) = self.form.writing() else {
-            let sentence = "a filter file was begun before the others were known".to_owned();
-            return Err(Refused { why: Why::Internal, sentence }.into());
-        };
-        let format = streamed.begin(&header, files)?;
-        Ok(Filling { number, draft, format, recursion: Recursion::Either })
-    }
-
-    fn add(&mut self, filling: &mut Filling, line: &Line<'_>) -> Result<(), Failure> {
-        let is_sum = self.has_sums && line.span == Span::Entry;
-        let recursion = if is_sum { Recursion::Needed } else { Recursion::of(line) };
-        filling.recursion = filling.recursion.and(recursion);
-        if let Some(picture) = &mut self.picture {
-            picture.add(filling.number, line);
-        }
-        Ok(filling.format.line(line)?)
-    }
-
-    fn hand_out(&mut self, filling: Filling, amount: Amount) -> Result<(), Failure> {
-        let Filling { number, draft, mut format, recursion } = filling;
-        format.finish()?;
-        self.left_out.merge(&format.left_out());
-        drop(format);
-        let file = self.batch.publish(draft)?;
-        let filled = Filled { number, file, amount, recursion };
-        if let Some(commands) = &self.live {
-            commands.hand_over(filled.bucket()).map_err(|_| stopped())?;
-        }
-        self.filled.push(filled);
-        Ok(())
-    }
 }

@@ -150,24 +150,6 @@ impl Dir {
         Ok(Self::from_fd(fd))
     }
 
-    /// Opens a directory by a path below this one, of any length, of which no component is a link.
-    ///
-    /// Fails with `ELOOP` or [`io::ErrorKind::NotADirectory`] where one is, or where something else is.
-    pub fn open_descendant(&self, path: &[u8]) -> io::Result<Self> {
-        match self.open_at_once(path) {
-            Err(Errno::NOSYS | Errno::NAMETOOLONG) => {}
-            opened => return Ok(opened?),
-        }
-        let mut components = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
-        components.try_fold(self.clone(), |dir, name| dir.open_child(name, AccessTime::Update))
-    }
-
-    fn open_at_once(&self, path: &[u8]) -> Result<Self, Errno> {
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        let open = || rustix::fs::openat2(self, path, OPEN_DIR, Mode::empty(), resolve);
-        Ok(Self::from_fd(retry_on_intr(open)?))
-    }
-
     /// Fails unless names in this directory can be looked at.
     pub fn check_search(&self) -> io::Result<()> {
         rustix::fs::statat(self, c".", AtFlags::empty())?;
@@ -510,6 +492,7 @@ impl Dir {
 }
 
 /// What a directory itself has.
+mod descendant;
 mod own;
 /// Directories that need not be read.
 pub(crate) mod search;

@@ -441,7 +441,9 @@ fn found<'a>(
     Found { name, kind, bytes, links: None, below }
 }
 
-/// Whether every child has a row: then the numbers add up. A directory may be counted itself, or not.
+/// Whether every child has a row: then the numbers add up. A directory may be counted itself, or not; where
+/// there are as many rows as there can be, the numbers must say which, or as many directories as the one
+/// form counts more may be missing by the other.
 fn is_complete(sums: &Aggregates) -> bool {
     let sum = |number: fn(&Row) -> u64| {
         sums.files.iter().fold(0, |sum: u64, row| sum.saturating_add(number(row)))
@@ -450,10 +452,20 @@ fn is_complete(sums: &Aggregates) -> bool {
         sums.files.iter().filter(|row| row.kind.0 == Some(Kind::Directory)).count() as u64;
     let below = sum(|row| row.num_directories.0);
     let total = sums.total_directories.0;
+    let counts_itself = total == below.saturating_add(1);
+    let counts_below = total == below.saturating_add(directories);
+    // Such a directory does not count itself, and so none does.
+    let is_none = |row: &Row| row.kind.0 == Some(Kind::Directory) && row.num_directories.0 == 0;
+    let has_none = sums.files.iter().any(is_none);
     sum(|row| row.num_files.0) == sums.total_files.0
         && sum(|row| row.num_symlinks.0) == sums.total_symlinks.0
         && sum(|row| row.num_other_objects.0) == sums.total_other_objects.0
-        && (total == below.saturating_add(1) || total == below.saturating_add(directories))
+        && if (sums.files.len() as u64) < MOST_CHILDREN {
+            counts_itself || counts_below
+        } else {
+            let is_sure_of_itself = total < below.saturating_add(directories) || directories == 1;
+            (counts_itself && is_sure_of_itself) || (counts_below && (has_none || total == 0))
+        }
 }
 
 /// Which file it is, where it has further names.
