@@ -1,0 +1,250 @@
+//! Buckets of a tree on a Qumulo cluster: a stand-in, over HTTPS, that serves a folder of this host.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::buckets::{all_paths, assert_same, buckets, files, move_at_once, move_in_turn};
+use crate::lab::{self, Lab};
+use crate::support::generate::{self, Profile};
+use crate::support::qumulo::FakeCluster;
+use crate::support::records;
+use crate::support::rng::Rng;
+use crate::support::run::RunAs;
+
+/// A tree of this seed in `src`, with names that a cluster can tell.
+fn random(lab: &Lab, seed: u64) {
+    let profile = Profile { run_as: RunAs::Caller, size: 80 };
+    let mut tree = generate::tree(&mut Rng::new(seed), b"src", profile);
+    let is_told = |path: &[u8]| {
+        str::from_utf8(path).is_ok_and(|path| !path.contains(['\n', '\u{1}', '\u{7f}']))
+    };
+    tree.nodes.retain(|node| is_told(&node.path));
+    tree.build(&lab.path(""), (0, 0));
+}
+
+/// Directories of directories, so that many have to be opened.
+fn deep(lab: &Lab) {
+    for number in 0..120 {
+        lab.file(
+            format!("src/a{}/b{}/c/d/e/file{number:03}", number % 4, number % 12),
+            vec![b'x'; 9000],
+        );
+    }
+    lab::age(&lab.path("src"));
+}
+
+/// A cluster, and who is let in.
+struct Site {
+    lab: Lab,
+    cluster: FakeCluster,
+}
+
+impl Site {
+    fn new(make: impl FnOnce(&Lab), options: &[&str]) -> Self {
+        let lab = Lab::new();
+        make(&lab);
+        lab.file("password", "admin\n");
+        let log = lab.path("requests");
+        let options = [options, &["--access-log", log.to_str().unwrap()]].concat();
+        let cluster = FakeCluster::serve(&lab.path("src"), &options);
+        Self { lab, cluster }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("qumulo://127.0.0.1:{}{path}", self.cluster.port())
+    }
+
+    /// The words of a run, but for who asks.
+    fn words(&self, more: &str) -> String {
+        let ca = self.cluster.certificate();
+        format!("manifest {} -o lists --ca={} {more}", self.url("/"), ca.display())
+    }
+
+    /// A run with this in its environment, whose standard input and terminal nobody sits at.
+    fn run(&self, words: &str, environment: &[(&str, &str)]) -> Output {
+        let mut command = Command::new("setsid");
+        command.arg("-w").arg(env!("CARGO_BIN_EXE_lanesync")).args(words.split_whitespace());
+        command.current_dir(self.lab.path("")).stdin(Stdio::null());
+        command.env("HOME", self.lab.path("home")).env_remove("XDG_CONFIG_HOME");
+        command.env_remove("LANESYNC_QUMULO_PASSWORD").envs(environment.iter().copied());
+        command.output().unwrap()
+    }
+
+    fn lists(&self) -> Vec<PathBuf> {
+        let folder = self.lab.path("lists");
+        if folder.exists() { files(&folder) } else { Vec::new() }
+    }
+
+    /// Requests whose line in the log of the cluster has this in it.
+    fn logged(&self, text: &str) -> usize {
+        let log = fs::read_to_string(self.lab.path("requests")).unwrap_or_default();
+        log.lines().filter(|line| line.contains(text)).count()
+    }
+}
+
+#[track_caller]
+fn ends(output: &Output, code: i32, says: &[&str]) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    let is_said = said.lines().any(|line| says.iter().all(|part| line.contains(part)));
+    assert!(is_said, "no line of stderr has all of {says:?}: {said}");
+}
+
+#[test]
+fn buckets_of_a_cluster_move_its_tree() {
+    for (seed, sharing) in (1..).zip(["-b 1", "-b 3", "-b 5", "--max-size=20k", "--max-files=9"]) {
+        let site = Site::new(|lab| random(lab, seed), &[]);
+        let lab = &site.lab;
+        lab.rsync("-a src/ whole/").go().expect(0);
+        for by in ["size", "capacity", "files"] {
+            let words = format!("--json --password-file=password {sharing} --by={by}");
+            let done = lab.lanesync(&site.words(&words)).go().expect(0);
+            let buckets = buckets(lab, &done);
+            move_in_turn(lab, &buckets, "in-turn", "");
+            assert_same(lab, "in-turn", "whole", &words);
+            move_at_once(lab, &buckets, "at-once", "");
+            assert_same(lab, "at-once", "whole", &words);
+            for made in ["in-turn", "at-once", "lists"] {
+                fs::remove_dir_all(lab.path(made)).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn as_many_requests_are_told_as_were_made() {
+    for sharing in ["-b 1", "-b 4", "--max-files=3"] {
+        let site = Site::new(deep, &[]);
+        let words = site.words(&format!("--json --password-file=password {sharing}"));
+        let done = site.lab.lanesync(&words).go().expect(0);
+        let summary: Value = records::parse(&done.stdout).pop().unwrap();
+        let made = site.cluster.requests();
+        assert_eq!(summary["requests"].as_u64(), Some(made), "{done}");
+        let told =
+            site.lab.lanesync(&site.words(&format!(
+                "--password-file=password {sharing} --name-template=again[n].txt"
+            )));
+        let done = told.go().expect(0);
+        let made = site.cluster.requests() - made;
+        assert!(done.stdout.contains(&format!("{made} requests for ")), "{made}: {done}");
+    }
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_refused() {
+    let site = Site::new(deep, &[]);
+    let words = format!("manifest {} -o lists -b 3 --password-file=password", site.url("/"));
+    let done = site.lab.lanesync(&words).go().expect_one_of(&[5, 10]);
+    done.complains(&["certificate", "--ca"]);
+    assert_eq!(site.lists(), Vec::<PathBuf>::new());
+    assert_eq!(site.logged("login"), 0, "the password was told");
+    let done = site.lab.lanesync(&format!("{words} --insecure")).go().expect(0);
+    done.complains(&["--insecure", "not checked", "--ca"]);
+    assert_eq!(site.lists().len(), 3);
+}
+
+#[test]
+fn who_is_not_let_in_is_told() {
+    let site = Site::new(deep, &[]);
+    site.lab.file("wrong", "wrong password\n");
+    let done = site.lab.lanesync(&site.words("-b 3 --password-file=wrong")).go().expect(5);
+    done.complains(&["admin"]);
+    let done = site.lab.lanesync(&site.words("-b 3 --token-file=wrong")).go();
+    done.expect(5);
+    // Nobody can be asked.
+    let output = site.run(&site.words("-b 3"), &[]);
+    ends(&output, 5, &["password", "LANESYNC_QUMULO_PASSWORD", "--password-file"]);
+    assert_eq!(site.lists(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_password_is_taken_from_where_it_was_said() {
+    let site = Site::new(deep, &["--user", "reader", "--password", "p w\"ä"]);
+    let variable = ("LANESYNC_QUMULO_PASSWORD", "p w\"ä");
+    let output = site.run(&site.words("-b 2 --name-template=a[n].txt -u reader"), &[variable]);
+    assert!(output.status.success(), "{output:?}");
+    site.lab.file("secret", "p w\"ä\r\nmore\n");
+    let words = site.words("-b 2 --name-template=b[n].txt --user=reader --password-file=secret");
+    site.lab.lanesync(&words).go().expect(0);
+    let words = site.words("-b 2 --name-template=c[n].txt --user=reader -p");
+    let done = site.lab.lanesync(&words).word("p w\"ä").go().expect(0);
+    done.complains(&["command line", "LANESYNC_QUMULO_PASSWORD"]);
+    let words = site.words("-b 2 --user=reader -p wrong --password-file=secret");
+    site.lab.lanesync(&words).go().expect(1).complains(&["exclude each other"]);
+    assert_eq!(site.lists().len(), 6);
+}
+
+#[test]
+fn weather_changes_nothing() {
+    for kind in ["503", "429", "drop"] {
+        let site = Site::new(deep, &["--fail-every", "4", "--fail-kind", kind]);
+        let words = site.words("--json --password-file=password --max-files=9");
+        let done = site.lab.lanesync(&words).go().expect(0);
+        site.lab.rsync("-a src/ whole/").go().expect(0);
+        move_in_turn(&site.lab, &buckets(&site.lab, &done), "copy", "");
+        assert_same(&site.lab, "copy", "whole", kind);
+    }
+}
+
+#[test]
+fn a_snapshot_is_cut_as_it_was() {
+    let lab = Lab::new();
+    for name in ["a/old", "b/old", "c/d/old"] {
+        lab.file(format!("snapshot/{name}"), vec![b'x'; 9000]);
+    }
+    let option = format!("5={}", lab.path("snapshot").display());
+    let site = Site::new(deep, &["--snapshot", &option]);
+    let words = site.words("--json --password-file=password -b 3 --snapshot=5 --format=rclone");
+    let done = site.lab.lanesync(&words).go().expect(0);
+    let paths = all_paths(&buckets(&site.lab, &done));
+    assert_eq!(paths, ["a/old", "b/old", "c/d/old"].map(PathBuf::from));
+    let words = site.words("--password-file=password -b 3 -s 6 -o none");
+    let done = site.lab.lanesync(&words).go();
+    assert_ne!(done.code, 0, "there is no such snapshot: {done}");
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_told() {
+    let site = Site::new(deep, &[]);
+    let ca = site.cluster.certificate();
+    for path in ["/absent", "/a0/b0/c/d/e/file000"] {
+        let url = site.url(path);
+        let words =
+            format!("manifest {url} --ca={} -o lists -b 2 --password-file=password", ca.display());
+        site.lab.lanesync(&words).go().expect(3).complains(&[path]);
+        assert_eq!(site.lists(), Vec::<PathBuf>::new());
+    }
+}
+
+/// Command lines of all processes, where they hold this.
+fn seen_by_everybody(secret: &str) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    let lines = processes.filter_map(|process| fs::read(process.join("cmdline")).ok());
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    lines.filter(|line| line.contains(secret) && !line.contains("qumulo_fake.py")).collect()
+}
+
+#[test]
+fn no_secret_is_seen() {
+    const SECRET: &str = "nobody-may-see-4711";
+
+    let site = Site::new(deep, &["--password", SECRET, "--delay-ms", "50"]);
+    site.lab.file("password", format!("{SECRET}\n"));
+    let waits = "--exec=touch here; until [ -e go ]; do sleep 0.02; done; env >env.$$";
+    let words = site.words("--json --password-file=password -b 2 --exec-jobs=1");
+    let mut run = site.lab.lanesync(&words).word(waits).start();
+    run.until("a command runs", || site.lab.path("here").exists());
+    assert_eq!(seen_by_everybody(SECRET), Vec::<String>::new());
+    site.lab.file("go", "");
+    let done = run.wait().expect(0);
+    let has = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).contains(SECRET);
+    assert!(!done.stdout.contains(SECRET) && !done.stderr.contains(SECRET), "{done}");
+    assert!(!site.lists().iter().any(|list| has(list)));
+    // What is wrong is told without it, too.
+    let words = site.words("--json -b 2 --name-template=again[n].txt --password");
+    let done = site.lab.lanesync(&words).word(format!("{SECRET}?")).go().expect(5);
+    assert!(!done.stdout.contains(SECRET) && !done.stderr.contains(SECRET), "{done}");
+}

@@ -1,0 +1,107 @@
+//! A command for each bucket, while the tree is still being read.
+
+use std::fs;
+
+use crate::buckets::{all_paths, assert_same, buckets, files};
+use crate::lab::{self, Lab};
+
+fn tree(lab: &Lab) {
+    for number in 0..600 {
+        lab.file(format!("src/dir{:02}/file{number:03}", number / 15), "content");
+    }
+    lab::age(&lab.path("src"));
+}
+
+/// Waits for a file to be there, as a command of a shell.
+const WAITS: &str = "until [ -e go ]; do sleep 0.02; done";
+
+#[test]
+fn commands_begin_before_the_tree_has_been_read() {
+    let lab = Lab::new();
+    tree(&lab);
+    // Each waits, so that no more buckets are made at some time, and no more is read.
+    let run = lab
+        .lanesync("manifest src -o lists --json --format=rclone --max-files=1 --live --workers=2")
+        .word("--exec-jobs=1")
+        .word(format!("--exec=echo $LANESYNC_BUCKET_NUMBER >>began; {WAITS}"));
+    let mut run = run.start();
+    run.until("a command began", || lab.path("began").exists());
+    for number in 0..40 {
+        lab.file(format!("src/dir{number:02}/new"), "made after the first command began");
+    }
+    lab.file("go", "");
+    let done = run.wait().expect(0);
+    let buckets = buckets(&lab, &done);
+    let new = all_paths(&buckets).iter().filter(|path| path.ends_with("new")).count();
+    assert!(new > 0, "all was read before a command began: {done}");
+    let mut ran: Vec<usize> = fs::read_to_string(lab.path("began"))
+        .unwrap()
+        .lines()
+        .map(|line| line.parse().unwrap())
+        .collect();
+    ran.sort_unstable();
+    assert_eq!(ran, (1..=buckets.len()).collect::<Vec<_>>(), "one command for each");
+}
+
+#[test]
+fn a_command_that_moves_its_bucket_moves_the_tree() {
+    let lab = Lab::new();
+    tree(&lab);
+    lab.dir("src/empty");
+    lab::age(&lab.path("src"));
+    lab.rsync("-a src/ whole/").go().expect(0);
+    lab.dir("copy");
+    let moves = "--exec=rsync -a -r --files-from=\"$LANESYNC_BUCKET_FILE\" src/ copy/";
+    let words = "manifest src -o lists --max-files=100 --live --exec-jobs=4";
+    lab.lanesync(words).word(moves).go().expect(0);
+    assert_same(&lab, "copy", "whole", "by commands");
+}
+
+#[test]
+fn a_command_finds_its_bucket_in_the_environment() {
+    for sharing in ["--max-files=100 --live", "--max-files=100", "-b 3"] {
+        let lab = Lab::new();
+        tree(&lab);
+        let tells = "--exec=cd / && echo \"$LANESYNC_BUCKET_FILE $LANESYNC_BUCKET_NUMBER \
+                     $LANESYNC_BUCKET_BYTES $LANESYNC_BUCKET_ENTRIES\" >$LANESYNC_BUCKET_FILE.told";
+        let run = lab.lanesync(&format!("manifest src --json -o lists {sharing}")).word(tells);
+        let done = run.go().expect(0);
+        let lists = files(&lab.path("lists"));
+        let (told, _): (Vec<_>, Vec<_>) =
+            lists.into_iter().partition(|path| path.extension().is_some_and(|ext| ext == "told"));
+        let mut told: Vec<String> = told
+            .into_iter()
+            .map(|path| {
+                let text = fs::read_to_string(&path).unwrap();
+                fs::remove_file(path).unwrap();
+                text.trim_end().to_owned()
+            })
+            .collect();
+        told.sort();
+        let buckets = buckets(&lab, &done);
+        let mut expected: Vec<String> = (1..)
+            .zip(&buckets)
+            .map(|(number, it)| {
+                format!("{} {number} {} {}", it.file.display(), it.bytes, it.entries)
+            })
+            .collect();
+        expected.sort();
+        assert_eq!(told, expected, "{sharing}: {done}");
+    }
+}
+
+#[test]
+fn a_command_that_fails_is_told_with_its_bucket() {
+    for sharing in ["--max-files=100 --live", "-b 3"] {
+        let lab = Lab::new();
+        tree(&lab);
+        let words = format!("manifest src -o lists --name-template=b[n].txt {sharing}");
+        let fails = "--exec=echo >>ran; [ $LANESYNC_BUCKET_NUMBER != 2 ] || exit 7";
+        let done = lab.lanesync(&words).word(fails).go().expect(23);
+        let done = done.complains(&["lists/b2.txt", "exit status: 7"]);
+        assert!(!done.stderr.contains("lists/b1.txt"), "{done}");
+        let lists = files(&lab.path("lists")).len();
+        let ran = fs::read_to_string(lab.path("ran")).unwrap().lines().count();
+        assert_eq!(ran, lists, "the others are run: {done}");
+    }
+}
