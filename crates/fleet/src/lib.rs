@@ -40,14 +40,6 @@ pub mod line;
 /// Buckets as movers read them.
 pub mod format;
 
-/// What every lister promises.
-#[cfg(test)]
-mod conformance;
-
-/// What is true of all buckets, whoever made them.
-#[cfg(test)]
-mod testing;
-
 /// The files that buckets are written to.
 pub mod output;
 
@@ -56,3 +48,11 @@ pub mod exec;
 
 /// A picture of the tree and its buckets.
 pub mod plot;
+
+/// What every lister promises.
+#[cfg(test)]
+mod conformance;
+
+/// What is true of all buckets, whoever made them.
+#[cfg(test)]
+mod testing;

@@ -86,7 +86,7 @@ pub struct Surveyed {
     pub directories: u64,
 }
 
-/// What happens while a survey runs.
+/// Who hears of faults, as they come and from any worker.
 pub type HearFault = Arc<dyn Fn(Fault) + Send + Sync>;
 
 /// Asks for the whole tree. Faults are told as they come, and the survey goes on.
