@@ -62,36 +62,20 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 impl Bucket {
-    /// The command of a person who moves it from one directory to another. `more` are options of rsync.
+    /// The command of a person who moves it from one directory to another, as the shell reads what is typed.
+    /// `more` are options of rsync.
     fn mover(&self, lab: &Lab, from: &Path, to: &Path, more: &str) -> Command {
-        let typed = self.command.as_deref().expect("there is a mover");
-        let text = |path: &Path| path.to_str().unwrap().to_owned();
-        let words = typed.replacen("rsync -a", &format!("rsync -a {more}"), 1);
-        let words: Vec<String> = words
-            .replace("'merge FILE'", "merge\u{a0}FILE")
-            .split_whitespace_but_no_break()
-            .map(|word| match word {
-                "SOURCE" | "SOURCE/" | "DEST" | "DEST/" => {
-                    word.replacen("SOURCE", &text(from), 1).replacen("DEST", &text(to), 1)
-                }
-                word => word.replacen("FILE", &text(&self.file), 1).replace('\u{a0}', " "),
-            })
-            .collect();
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).env("RCLONE_CONFIG", lab.path("no configuration"));
+        let mut typed = self.command.clone().expect("there is a mover");
+        let named = [("SOURCE", from), ("DEST", to), ("FILE", &self.file)];
+        for (word, path) in named {
+            typed = typed.replacen(word, path.to_str().unwrap(), 1);
+        }
+        let typed = typed.replacen("rsync -a", &format!("rsync -a {more}"), 1);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("set -f; exec {typed}")]);
+        command.env("RCLONE_CONFIG", lab.path("no configuration"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
-    }
-}
-
-/// Words with ordinary blanks between them.
-trait Words {
-    fn split_whitespace_but_no_break(&self) -> impl Iterator<Item = &str>;
-}
-
-impl Words for str {
-    fn split_whitespace_but_no_break(&self) -> impl Iterator<Item = &str> {
-        self.split(' ').filter(|word| !word.is_empty())
     }
 }
 
