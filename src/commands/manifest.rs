@@ -180,7 +180,7 @@ impl Run<'_> {
                 let crawl = Arc::new(Crawl::open(path.clone(), settings)?);
                 let root = fs::below::absolute(path).into_os_string().into_encoded_bytes();
                 let workers = match self.invocation.workers {
-                    Workers::Auto => sched::Workers::default(),
+                    Workers::Auto => crawl::workers(),
                     Workers::Fixed(count) => sched::Workers::Fixed(count),
                 };
                 self.buckets(&crawl, &Told { origin: Origin::Tree, root, workers })

@@ -180,7 +180,7 @@ fn workers(job: &Job, endpoint: &Endpoint) -> sched::Workers {
         return sched::Workers::Fixed(count);
     }
     let mut workers = sched::Workers::default();
-    if let (Some(round_trip), sched::Workers::Auto { least, ceiling }) =
+    if let (Some(round_trip), sched::Workers::Auto { least, ceiling, .. }) =
         (endpoint.round_trip(), &mut workers)
     {
         // One for each millisecond: with what each asks for ahead they fill a fast line.

@@ -36,6 +36,9 @@ pub enum Workers {
     Fixed(NonZeroUsize),
     /// As many as the storage and the cores can use, found while it runs.
     Auto {
+        /// So many to begin with, or one a core, if that is more: what a run of a moment has, since to find
+        /// out takes longer.
+        first: NonZeroUsize,
         /// Never fewer than so many, and as many to begin with: where operations wait for another host
         /// and not for storage, what they take says nothing of a queue that fewer would shorten.
         least: NonZeroUsize,
@@ -48,7 +51,11 @@ impl Default for Workers {
     /// As many as pay off, up to 256: where 64 server slots at 2 ms each are saturated with room to
     /// spare.
     fn default() -> Self {
-        Self::Auto { least: NonZeroUsize::MIN, ceiling: NonZeroUsize::MIN.saturating_add(255) }
+        Self::Auto {
+            first: NonZeroUsize::MIN,
+            least: NonZeroUsize::MIN,
+            ceiling: NonZeroUsize::MIN.saturating_add(255),
+        }
     }
 }
 
@@ -104,8 +111,9 @@ pub fn run<T: Task>(
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let (ceiling, tuning) = match settings.workers {
         Workers::Fixed(count) => (count.get(), None),
-        Workers::Auto { least, ceiling } => {
+        Workers::Auto { first, least, ceiling } => {
             let tuner = Tuner::new(cores, ceiling.get()).with_at_least(least.get());
+            let tuner = tuner.beginning_with(first.get());
             (ceiling.get(), Some(Tuning::new(tuner)))
         }
     };

@@ -19,8 +19,8 @@
 //! and what is measured there is the new base; else it halves again. A base that seems far off is
 //! probed at once, before it can throttle a run.
 //!
-//! L starts at one worker a core, where what operations take holds no queue for a core, or at the least
-//! that is asked for, below which it never falls. It never grows while less than half of it is used, nor
+//! L starts at one worker a core, where what operations take holds no queue for a core, or at what is asked
+//! for; below the least that is asked for it never falls. It never grows while less than half of it is used, nor
 //! while the cores are busy; then the rule is without sqrt L, too. Workers beyond the cores would wait for
 //! one, or for a lock that one who waits holds.
 
@@ -134,6 +134,12 @@ impl Tuner {
     pub(crate) fn with_at_least(mut self, workers: usize) -> Self {
         self.floor = self.floor.max(workers.min(self.ceiling));
         self.level = self.level.max(to_f64(self.floor));
+        self
+    }
+
+    /// The same with so many to begin with, if that is more.
+    pub(crate) fn beginning_with(mut self, workers: usize) -> Self {
+        self.level = self.level.max(to_f64(workers.min(self.ceiling)));
         self
     }
 

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::mem;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fs::{Dir, Listing};
 use model::{Cause, Fault, Kind, Metadata, Side, Verb};
 use parking_lot::Mutex;
+use sched::Workers;
 
 use super::{Below, Found, Links, Lister, Refused, Root, TellError, Why};
 use crate::amount::Measure;
@@ -23,6 +25,11 @@ use crate::cut::joined;
 /// nothing, few enough that a directory of a thousand names keeps many workers busy where each look takes
 /// milliseconds.
 const NAMES_PER_PART: usize = 64;
+
+/// Workers that begin: storage at the other end of a network serves at least so many at once, and where it is
+/// near, they cost next to nothing. Measured: where an operation takes 2 ms, a crawl of 2,600 entries that
+/// begins with one worker a core takes six times as long.
+const FIRST_WORKERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(31);
 
 /// Unit of `st_blocks` (inode(7)), bytes.
 const BLOCK_BYTES: u64 = 512;
@@ -62,6 +69,16 @@ pub struct Listed {
     dir: Dir,
     path: Box<[u8]>,
     names: Listing,
+}
+
+/// How many look at a tree at once: as many as pay off.
+pub fn workers() -> Workers {
+    match Workers::default() {
+        Workers::Auto { least, ceiling, .. } => {
+            Workers::Auto { first: FIRST_WORKERS, least, ceiling }
+        }
+        fixed @ Workers::Fixed(_) => fixed,
+    }
 }
 
 impl Crawl {

@@ -298,7 +298,7 @@ fn tell(latency: fn(usize) -> u64, stop: fn(usize) -> bool, done: &Arc<AtomicBoo
 fn automatic_limits_rise_while_latency_stays_and_fall_when_it_grows() {
     let ceiling = count(32);
     let settings = Settings {
-        workers: Workers::Auto { least: NonZeroUsize::MIN, ceiling },
+        workers: Workers::Auto { first: count(1), least: count(1), ceiling },
         ..Settings::default()
     };
     let done = Arc::new(AtomicBool::new(false));

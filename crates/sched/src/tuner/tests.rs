@@ -355,9 +355,11 @@ proptest! {
         cores in 1_usize..300,
         ceiling in 1_usize..300,
         least in 1_usize..300,
+        first in 1_usize..300,
         looks in prop::collection::vec((0_u8..16, 0_u64..u64::MAX, 0_u32..5, 0_usize..400), 0..300),
     ) {
-        let mut tuner = Tuner::new(cores, ceiling).with_at_least(least);
+        let mut tuner = Tuner::new(cores, ceiling).with_at_least(least).beginning_with(first);
+        prop_assert!(tuner.limit() >= first.min(ceiling));
         let mut now = Duration::ZERO;
         for (class, took, operations, busy) in looks {
             now += Duration::from_millis(30);
