@@ -174,15 +174,16 @@ impl<'t> Saw<'t, '_> {
 
     /// Files with names in a directory or below, and with others elsewhere in the tree.
     fn names_elsewhere(&self, folder: &Folder) -> Vec<Inode> {
-        let mut seen: HashMap<Inode, u64> = HashMap::new();
+        let mut seen: HashMap<Inode, (u64, u64)> = HashMap::new();
         let mut open = vec![folder];
         while let Some(folder) = open.pop().filter(|folder| folder.has_links) {
             for linked in &folder.linked {
-                *seen.entry(linked.links.inode).or_default() += 1;
+                let (seen, found) = seen.entry(linked.links.inode).or_default();
+                (*seen, *found) = (*seen + 1, self.cutting.links.of(linked.links));
             }
             open.extend(folder.folders.iter().filter(|folder| folder.has_links));
         }
-        seen.retain(|inode, seen| *seen < self.cutting.links.of(*inode));
+        seen.retain(|_, (seen, found)| seen < found);
         seen.into_keys().collect()
     }
 

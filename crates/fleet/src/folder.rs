@@ -106,21 +106,26 @@ pub struct Linked {
     pub links: Links,
 }
 
-/// How many names of each file with several names were found in the tree.
+/// How many names of each file with several names were found in the tree. Those of which all were found are
+/// forgotten, so that what is remembered grows with the names that lie elsewhere.
 #[derive(Debug, Default)]
 pub struct NamesFound(HashMap<Inode, u64>);
 
 impl NamesFound {
-    /// One more was found; says how many there are with it.
-    pub fn add(&mut self, inode: Inode) -> u64 {
-        let found = self.0.entry(inode).or_default();
+    /// One more was found; says whether it is the first.
+    pub fn add(&mut self, links: Links) -> bool {
+        let found = self.0.entry(links.inode).or_default();
         *found += 1;
-        *found
+        let is_first = *found == 1;
+        if *found >= links.count {
+            self.0.remove(&links.inode);
+        }
+        is_first
     }
 
-    /// How many were found.
-    pub fn of(&self, inode: Inode) -> u64 {
-        self.0.get(&inode).copied().unwrap_or(0)
+    /// How many were found of a file of which some were.
+    pub fn of(&self, links: Links) -> u64 {
+        self.0.get(&links.inode).copied().unwrap_or(links.count)
     }
 }
 
@@ -218,4 +223,21 @@ impl Loose {
 fn name_in(names: &[u8], begin: u64, len: u16) -> &[u8] {
     let begin = usize::try_from(begin).unwrap_or(usize::MAX);
     &names[begin..begin + usize::from(len)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_whose_names_were_all_found_is_forgotten() {
+        let inode = |ino| Inode { dev: 1, ino };
+        let mut names = NamesFound::default();
+        let (all_here, elsewhere) =
+            (Links { inode: inode(2), count: 2 }, Links { inode: inode(3), count: 3 });
+        assert!(names.add(all_here) && !names.add(all_here));
+        assert!(names.add(elsewhere) && !names.add(elsewhere));
+        assert_eq!((names.of(all_here), names.of(elsewhere)), (2, 2));
+        assert_eq!(names.0.len(), 1);
+    }
 }

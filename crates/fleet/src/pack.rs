@@ -80,8 +80,6 @@ struct Group {
     names: Vec<Box<[u8]>>,
     kind: Option<Kind>,
     bytes: u64,
-    /// How many there are in all.
-    count: u64,
 }
 
 impl<S: Shelf> Packer<S> {
@@ -150,12 +148,14 @@ impl<S: Shelf> Keep for Packer<S> {
     }
 
     fn grown(&self, path: &[u8], folder: &mut Folder) {
-        let is_wide = folder.loose.len().max(folder.folders.len()) > REMEMBERED_MAX;
+        let most = folder.loose.len().max(folder.folders.len()).max(folder.linked.len());
+        let is_wide = most > REMEMBERED_MAX;
         if self.caps.of_a_whole().hold(folder.loose.total()) && !is_wide {
             return;
         }
         let mut filling = self.filling.lock();
         filling.take_loose(self.caps, path, folder);
+        filling.take_linked(self.caps, path, folder);
         filling.take_folders(self.caps, path, folder);
         folder.detail = Detail::HandedOut;
         if filling.error.is_some() {
@@ -175,23 +175,8 @@ impl<S: Shelf> Filling<S> {
         let itself = Line { folder: above, name, kind: Kind::Directory, span, amount };
         self.add(caps, amount, class, &[itself]);
         self.take_loose(caps, path, folder);
-        let mut touched = Vec::new();
-        for linked in mem::take(&mut folder.linked) {
-            touched.push(linked.links.inode);
-            let group = self.groups.entry(linked.links.inode).or_default();
-            group.names.push(joined(path, &linked.name).into());
-            group.kind = Some(linked.kind);
-            group.bytes = group.bytes.saturating_add(linked.bytes);
-            group.count = linked.links.count;
-        }
+        self.take_linked(caps, path, folder);
         self.take_folders(caps, path, folder);
-        let groups = &mut self.groups;
-        let complete = touched.into_iter().filter_map(|inode| {
-            let is_complete = |group: &mut Group| group.names.len() as u64 >= group.count;
-            groups.get_mut(&inode).is_some_and(is_complete).then(|| groups.remove(&inode)).flatten()
-        });
-        let complete: Vec<Group> = complete.collect();
-        self.hand_out_groups(caps, complete);
         folder.close();
         folder.total = total;
         folder.detail = Detail::HandedOut;
@@ -204,6 +189,27 @@ impl<S: Shelf> Filling<S> {
             folder.total += line.amount;
             self.add(caps, line.amount, Class::Usual, &[line]);
         }
+    }
+
+    /// Takes the names of files that have several, and counts them there; hands out those of which all names
+    /// are known.
+    fn take_linked(&mut self, caps: Caps, path: &[u8], folder: &mut Folder) {
+        let mut complete = Vec::new();
+        for linked in mem::take(&mut folder.linked) {
+            folder.total += Amount::of_one(linked.bytes);
+            let group = self.groups.entry(linked.links.inode).or_default();
+            if group.names.is_empty() {
+                // Many files wait like this, most with one name.
+                group.names.reserve_exact(1);
+            }
+            group.names.push(joined(path, &linked.name).into());
+            group.kind = Some(linked.kind);
+            group.bytes = group.bytes.saturating_add(linked.bytes);
+            if group.names.len() as u64 >= linked.links.count {
+                complete.extend(self.groups.remove(&linked.links.inode));
+            }
+        }
+        self.hand_out_groups(caps, complete);
     }
 
     /// Hands out the directories below one, and counts them there.

@@ -287,8 +287,7 @@ impl<L: Lister, K: Keep> Shared<L, K> {
         } else if kind == Kind::Directory {
             self.hear_directory(node, path, heard, name, below);
         } else if let Some(links) = links {
-            let seen = self.links.lock().add(links.inode);
-            let bytes = if seen == 1 { bytes } else { 0 };
+            let bytes = if self.links.lock().add(links) { bytes } else { 0 };
             heard.linked.push(Linked { name: name.into(), kind, bytes, links });
         } else {
             heard.loose.push(name, kind, bytes);
