@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use lexopt::{Arg, Parser};
+use lexopt::Parser;
 use model::blocks::{BlocksJob, BlocksSettings, Dangers, Digest, Hashing, ReadBack, Sizes, Zeros};
 
-use super::command::Command;
+use super::command::{Command, Words};
 use super::refusal::Refusal;
 use super::resolve::{Bwlimit, Remote, Settled, TypedHosts};
 use super::surroundings::Surroundings;
@@ -99,21 +99,10 @@ pub(crate) fn read(
     surroundings: &dyn Surroundings,
 ) -> Result<Blocks, Refusal> {
     let mut typed = Typed::default();
-    let mut parser = Parser::from_args(arguments);
-    while let Some(argument) = parser.next().map_err(|error| usage(&error.to_string()))? {
-        let name = match argument {
-            Arg::Value(path) => {
-                typed.paths.push(path);
-                continue;
-            }
-            Arg::Long(name) => format!("--{name}"),
-            Arg::Short(letter) => format!("-{letter}"),
-        };
-        if let Some(text) = typed.option(&name, &mut parser, surroundings)? {
-            return Ok(Blocks::Tell(text));
-        }
+    match COMMAND.read(arguments, |name, parser| typed.option(name, parser, surroundings))? {
+        Words::Paths(paths) => typed.resolve(paths, surroundings),
+        Words::Told(text) => Ok(Blocks::Tell(text)),
     }
-    typed.resolve(surroundings)
 }
 
 fn usage(what: &str) -> Refusal {
@@ -122,7 +111,6 @@ fn usage(what: &str) -> Refusal {
 
 #[derive(Default)]
 struct Typed {
-    paths: Vec<OsString>,
     hosts: TypedHosts,
     settings: BlocksSettings,
     truncates: bool,
@@ -186,8 +174,12 @@ impl Typed {
         Ok(None)
     }
 
-    fn resolve(self, surroundings: &dyn Surroundings) -> Result<Blocks, Refusal> {
-        let Self { paths, mut settings, truncates, ignores_size, is_quiet, is_json, .. } = self;
+    fn resolve(
+        self,
+        paths: Vec<OsString>,
+        surroundings: &dyn Surroundings,
+    ) -> Result<Blocks, Refusal> {
+        let Self { mut settings, truncates, ignores_size, is_quiet, is_json, .. } = self;
         settings.state_dir = state_dir(surroundings);
         if let Some(file) = self.apply_undo {
             let is_more = truncates || ignores_size || is_json || !self.bwlimit.is_none();

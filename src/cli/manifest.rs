@@ -8,10 +8,10 @@ use filter::Rules;
 use fleet::amount::{By, Caps};
 use fleet::format::{Form, Writing};
 use fleet::output::Template;
-use lexopt::{Arg, Parser};
+use lexopt::Parser;
 use model::settings::Workers;
 
-use super::command::Command as Spoken;
+use super::command::{Command as Spoken, Words};
 use super::options::Opt;
 use super::raw::{self, RawArgs};
 use super::refusal::Refusal;
@@ -137,21 +137,10 @@ pub(crate) fn read(
     surroundings: &dyn Surroundings,
 ) -> Result<Manifest, Refusal> {
     let mut typed = Typed::default();
-    let mut parser = Parser::from_args(arguments);
-    while let Some(argument) = parser.next().map_err(|error| usage(&error.to_string()))? {
-        let name = match argument {
-            Arg::Value(path) => {
-                typed.paths.push(path);
-                continue;
-            }
-            Arg::Long(name) => format!("--{name}"),
-            Arg::Short(letter) => format!("-{letter}"),
-        };
-        if let Some(text) = typed.option(&name, &mut parser)? {
-            return Ok(Manifest::Tell(text));
-        }
+    match COMMAND.read(arguments, |name, parser| typed.option(name, parser))? {
+        Words::Paths(paths) => typed.resolve(paths, surroundings),
+        Words::Told(text) => Ok(Manifest::Tell(text)),
     }
-    typed.resolve(surroundings)
 }
 
 fn usage(what: &str) -> Refusal {
@@ -160,7 +149,6 @@ fn usage(what: &str) -> Refusal {
 
 #[derive(Default)]
 struct Typed {
-    paths: Vec<OsString>,
     buckets: Option<usize>,
     max_size: Option<u64>,
     max_files: Option<u64>,
@@ -232,7 +220,11 @@ impl Typed {
         Ok(None)
     }
 
-    fn resolve(self, surroundings: &dyn Surroundings) -> Result<Manifest, Refusal> {
+    fn resolve(
+        self,
+        paths: Vec<OsString>,
+        surroundings: &dyn Surroundings,
+    ) -> Result<Manifest, Refusal> {
         let sharing = self.sharing()?;
         let by = match (self.by, self.entry_price) {
             (Measured::Cost, price) => {
@@ -265,8 +257,8 @@ impl Typed {
         let one_file_system = on(Opt::OneFileSystem).is_some_and(raw::RawFlag::is_on);
         let from0 = on(Opt::From0).is_some_and(raw::RawFlag::is_on);
         let workers = workers_of(&self.shared, surroundings)?;
-        let [path] = <[OsString; 1]>::try_from(self.paths)
-            .map_err(|_| usage("it takes one path, the source"))?;
+        let [path] =
+            <[OsString; 1]>::try_from(paths).map_err(|_| usage("it takes one path, the source"))?;
         let source = self.source.resolve(path, self.by, from0, one_file_system, surroundings)?;
         Ok(Manifest::Make(Box::new(Invocation {
             source,
