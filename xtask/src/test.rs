@@ -143,11 +143,18 @@ impl Work {
             Self::Call(call) => call(),
             Self::Cargo(args) => must(&mut cargo(args)),
             Self::Tests(args) => {
-                must(cargo(args).args(tools::how_to_become_root()).stderr(io::stdout()))
+                let mut tests = cargo(args);
+                tests.args(tools::how_to_become_root()).stderr(io::stdout());
+                must(tests.env("NEXTEST_TEST_THREADS", tests_at_once().to_string()))
             }
             Self::StrictDoc(args) => must(cargo(args).env("RUSTDOCFLAGS", "-D warnings")),
         }
     }
+}
+
+/// One more than there are cores: many tests wait for another program, or for time to pass.
+fn tests_at_once() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1)
 }
 
 /// Cargo in the root of the project, with the tools where they may be.
