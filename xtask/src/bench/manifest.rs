@@ -61,7 +61,7 @@ const CASES: [Case; 4] = [
     },
     Case {
         name: "manifest-log-normal",
-        title: "balance of 20,000 files of log-normal sizes, none larger than the mean of 64 buckets",
+        title: "balance of 20,000 log-normal sizes, none above the mean of 64 buckets",
         aim: BALANCE,
         tree: Sized { dirs: 200, files_per_dir: 100, sizes: Sizes::LogNormal },
         buckets: &[4, 8, 64],
@@ -69,7 +69,7 @@ const CASES: [Case; 4] = [
     },
     Case {
         name: "manifest-pareto",
-        title: "balance of 20,000 files of Pareto sizes, none larger than the mean of 64 buckets",
+        title: "balance of 20,000 Pareto sizes, none above the mean of 64 buckets",
         aim: BALANCE,
         tree: Sized { dirs: 200, files_per_dir: 100, sizes: Sizes::Pareto },
         buckets: &[4, 8, 64],
