@@ -23,6 +23,7 @@ use self::client::{Client, Denied, NoAnswer};
 use self::names::Names;
 use self::place::{Place, join};
 use self::rest::{Follows, Item, Rest};
+use self::seen::Seen;
 use super::{Below, Found, Links, Lister, Refused, Root, TellError, Why};
 use crate::amount::Amount;
 
@@ -35,6 +36,7 @@ mod place;
 mod rest;
 mod saved;
 mod secret;
+mod seen;
 mod transport;
 mod trust;
 
@@ -199,8 +201,10 @@ struct Remainder {
     place: Place,
     /// The page to ask for.
     target: String,
-    /// The names of those that have one; sorted.
-    told: Arc<[Box<[u8]>]>,
+    /// What has a row, or was on a page.
+    seen: Seen,
+    /// The most children that the cluster says there are, where it says so, or that there can be.
+    most_children: u64,
     /// What the others share; their number is known with the first page.
     rest: Option<Rest>,
     left: Amount,
@@ -263,16 +267,19 @@ impl Qumulo {
     fn tell_rows(
         &self,
         place: Place,
-        sums: Aggregates,
+        mut sums: Aggregates,
         hear: &mut dyn FnMut(Found<'_, Part>),
     ) -> Result<Vec<Part>, TellError> {
         let folder: Arc<[u8]> = place.path().into();
-        let is_complete = is_complete(&sums);
+        let is_full = sums.files.len() as u64 >= MOST_CHILDREN;
         let most_bytes = self.counted.bound(&sums);
         let mut left = self.counted.total(&sums);
+        let most_children = left.entries;
         left.entries -= 1;
         let mut names = Names::default();
-        let mut told = Vec::new();
+        let mut seen = Seen::default();
+        sums.files.retain(|row| names.is_first(&row.name.0, seen.row(&row.name.0, row.kind.0)));
+        let is_complete = is_complete(&sums, is_full);
         for row in sums.files {
             if let Some(kind) = names.check(&row.name.0, row.kind.0) {
                 let amount = match kind {
@@ -284,19 +291,17 @@ impl Qumulo {
                 left = minus(left, amount);
                 hear(found(&folder, &row.name.0, kind, row.id.0, amount));
             }
-            if !is_complete {
-                told.push(row.name.0);
-            }
         }
         if is_complete {
             return names.end(&folder).map(|()| Vec::new());
         }
-        told.sort_unstable();
         let reference = place.reference();
         let target =
             format!("/v1/files/{reference}/entries/?limit={MOST_CHILDREN}{}", self.of_snapshot());
-        let told = told.into();
-        let remainder = Remainder { place, target, told, rest: None, left, most_bytes, names };
+        seen.begin(&target);
+        let rest = None;
+        let remainder =
+            Remainder { place, target, seen, most_children, rest, left, most_bytes, names };
         Ok(vec![Part(Ask::Page(Box::new(remainder)))])
     }
 
@@ -308,37 +313,37 @@ impl Qumulo {
         hear: &mut dyn FnMut(Found<'_, Part>),
     ) -> Result<Vec<Part>, TellError> {
         let folder: Arc<[u8]> = remainder.place.path().into();
-        let told = Arc::clone(&remainder.told);
-        let is_new = |child: &Child| told.binary_search(&child.name.0).is_err();
-        let children: Vec<_> = page.files.into_iter().filter(is_new).collect();
-        let (left, most_bytes) = (remainder.left, remainder.most_bytes);
+        let Remainder { seen, names, most_children, rest, left, most_bytes, .. } = &mut remainder;
+        let before = seen.on_pages();
+        let is_first =
+            |child: &Child| names.is_first(&child.name.0, seen.child(&child.name.0, child.kind.0));
+        let children: Vec<_> = page.files.into_iter().filter(is_first).collect();
         let all = page.children.map_or(0, |count| count.0);
-        let mut rest = remainder.rest.take().unwrap_or_else(|| Rest {
-            left,
-            names: all.saturating_sub(told.len() as u64),
-            most_bytes,
+        *most_children = all.max(*most_children);
+        let mut rest = rest.take().unwrap_or_else(|| Rest {
+            left: *left,
+            names: all.saturating_sub(seen.rows()),
+            most_bytes: *most_bytes,
         });
         let next = page.paging.next.filter(|next| !next.is_empty());
         let follows = if next.is_some() { Follows::Pages } else { Follows::Nothing };
         let items: Vec<_> = children.iter().map(|child| self.item(child)).collect();
         for (child, amount) in children.iter().zip(rest.share(&items, follows)) {
             let name = &child.name.0;
-            let Some(kind) = remainder.names.check(name, child.kind.0) else { continue };
+            let Some(kind) = names.check(name, child.kind.0) else { continue };
             let links = links(child).filter(|_| kind != Kind::Directory);
             hear(Found { links, ..found(&folder, name, kind, child.id.0, amount) });
         }
-        match next {
-            None => remainder.names.end(&folder).map(|()| Vec::new()),
-            Some(next) if !next.starts_with('/') || next == remainder.target => {
-                let reason = "the cluster does not say where the next page of its entries is";
-                Err(fault(&folder, Cause::Refused(reason.into())))
-            }
-            Some(next) => {
-                remainder.target = next;
-                remainder.rest = Some(rest);
-                Ok(vec![Part(Ask::Page(Box::new(remainder)))])
-            }
+        let Some(next) = next else { return remainder.names.end(&folder).map(|()| Vec::new()) };
+        if let Err(wrong) = seen.go_on(&next, before, *most_children) {
+            let reason = format!(
+                "the cluster's answer makes no sense: {wrong}; run again, or cut a mount of it instead"
+            );
+            return Err(fault(&folder, Cause::Refused(reason.into())));
         }
+        remainder.target = next;
+        remainder.rest = Some(rest);
+        Ok(vec![Part(Ask::Page(Box::new(remainder)))])
     }
 
     fn item(&self, child: &Child) -> Item {
@@ -442,9 +447,9 @@ fn found<'a>(
 }
 
 /// Whether every child has a row: then the numbers add up. A directory may be counted itself, or not; where
-/// there are as many rows as there can be, the numbers must say which, or as many directories as the one
-/// form counts more may be missing by the other.
-fn is_complete(sums: &Aggregates) -> bool {
+/// there are as many rows as there can be (`is_full`), the numbers must say which, or as many directories as
+/// the one form counts more may be missing by the other.
+fn is_complete(sums: &Aggregates, is_full: bool) -> bool {
     let sum = |number: fn(&Row) -> u64| {
         sums.files.iter().fold(0, |sum: u64, row| sum.saturating_add(number(row)))
     };
@@ -460,11 +465,11 @@ fn is_complete(sums: &Aggregates) -> bool {
     sum(|row| row.num_files.0) == sums.total_files.0
         && sum(|row| row.num_symlinks.0) == sums.total_symlinks.0
         && sum(|row| row.num_other_objects.0) == sums.total_other_objects.0
-        && if (sums.files.len() as u64) < MOST_CHILDREN {
-            counts_itself || counts_below
-        } else {
+        && if is_full {
             let is_sure_of_itself = total < below.saturating_add(directories) || directories == 1;
             (counts_itself && is_sure_of_itself) || (counts_below && (has_none || total == 0))
+        } else {
+            counts_itself || counts_below
         }
 }
 

@@ -1,13 +1,14 @@
 //! Answers that the stand-in of a cluster does not give.
 
 use std::num::NonZeroUsize;
-use std::sync::Barrier;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
 use super::scripted::{Answer, Scripted, child, page, row, sums};
 use super::*;
 use fleet::lister::{Links, Why};
+use fleet::survey::{KeepAll, survey};
 use model::{Cause, Fault, Inode};
 
 /// How telling ended.
@@ -111,19 +112,125 @@ fn what_has_no_row_is_read_for_itself_and_tells_its_further_names() {
     assert_eq!(asked[2], next);
 }
 
+/// A cluster whose pages are asked for one after the other: what each has, and which is the next.
+fn in_pages(
+    rows: Vec<String>,
+    pages: impl Fn(usize) -> (Vec<String>, String) + Send + Sync + 'static,
+) -> Scripted {
+    let count = AtomicUsize::new(0);
+    Scripted::serve(move |target, _| match target {
+        // More files than all rows and pages have.
+        target if target.contains("aggregates") => sums(1_000, 1, &rows),
+        _ => {
+            let (children, next) = pages(count.fetch_add(1, Ordering::SeqCst));
+            page(10, &next, &children)
+        }
+    })
+}
+
+fn plain(names: &[(String, Option<Links>)]) -> Vec<&str> {
+    names.iter().map(|(name, _)| &**name).collect()
+}
+
 #[test]
-fn a_next_page_that_is_elsewhere_or_the_same_is_a_fault() {
-    let again = "/v1/files/%2Ftop/entries/?limit=5000";
-    for next in ["http://127.0.0.1:1/", "@127.0.0.1:1/", again] {
-        let served = Scripted::serve(move |target, _| match target {
-            target if target.contains("aggregates") => sums(1, 1, &[]),
-            _ => page(1, next, &[child("a", "FILE", 6, 1)]),
-        });
+fn a_name_that_comes_again_is_told_once() {
+    let twice = [row("a", "FILE", 1, 0), row("b", "FILE", 1, 0), row("a", "FILE", 1, 0)];
+    let served = Scripted::serve(move |_, _| sums(2, 1, &twice));
+    let (names, ended) = told(&served.cluster());
+    ended.unwrap();
+    assert_eq!(plain(&names), ["a", "b"]);
+    assert_eq!(served.asked.lock().unwrap().len(), 1);
+
+    let file = |name: &str| child(name, "FILE", 6, 1);
+    let served = in_pages(vec![row("a", "FILE", 1, 0)], move |number| match number {
+        0 => (vec![file("b"), file("a"), file("b")], "/v1/second".to_owned()),
+        _ => (vec![file("a"), file("b"), file("c")], String::new()),
+    });
+    let (names, ended) = told(&served.cluster());
+    ended.unwrap();
+    assert_eq!(plain(&names), ["a", "b", "c"]);
+}
+
+#[test]
+fn what_comes_as_two_different_things_is_a_fault() {
+    let file = || child("a", "FILE", 6, 1);
+    let folder = || child("a", "DIRECTORY", 7, 1);
+    let rows = || vec![row("a", "FILE", 1, 0)];
+    let in_rows = [row("a", "FILE", 1, 0), row("a", "DIRECTORY", 0, 1)];
+    for served in [
+        Scripted::serve(move |_, _| sums(1, 1, &in_rows)),
+        in_pages(rows(), move |_| (vec![folder()], String::new())),
+        in_pages(Vec::new(), move |_| (vec![file(), folder()], String::new())),
+        in_pages(Vec::new(), move |number| match number {
+            0 => (vec![file()], "/v1/second".to_owned()),
+            _ => (vec![folder()], String::new()),
+        }),
+    ] {
         let (names, ended) = told(&served.cluster());
-        assert_eq!(names, [("a".to_owned(), None)]);
-        assert!(fault(ended).to_string().contains("next page"));
-        assert_eq!(served.asked.lock().unwrap().len(), 2);
+        assert_eq!(plain(&names), ["a"]);
+        let text = fault(ended).to_string();
+        let is_told = ["source", "/top", "\"a\"", "two different things"];
+        assert!(is_told.iter().all(|part| text.contains(part)), "{text}");
     }
+}
+
+#[test]
+fn pages_that_have_no_end_are_a_fault() {
+    const FIRST: &str = "/v1/files/%2Ftop/entries/?limit=5000";
+
+    type Pages = fn(usize) -> (Vec<String>, String);
+    let endless: [(&str, usize, usize, Pages); 6] = [
+        ("where the next", 1, 1, |_| (vec![named(0)], "http://127.0.0.1:1/".to_owned())),
+        ("where the next", 1, 1, |_| (vec![named(0)], "@127.0.0.1:1/".to_owned())),
+        ("read before", 1, 1, |number| (vec![named(number)], FIRST.to_owned())),
+        // In a circle of three.
+        ("read before", 3, 3, |number| {
+            (vec![named(number)], [FIRST, "/v1/1", "/v1/2"][(number + 1) % 3].to_owned())
+        }),
+        // Ever new addresses.
+        ("not on another", 3, 2, |number| (vec![named(number % 2)], format!("/v1/{}", number + 1))),
+        // Ever new names, and a thousand of them there are.
+        ("far more", 8, 8_000, |number| {
+            let names = (0..1_000).map(|name| named(number * 1_000 + name));
+            (names.collect(), format!("/v1/{}", number + 1))
+        }),
+    ];
+    for (why, pages, names, endless) in endless {
+        let served = in_pages(Vec::new(), endless);
+        let (told, ended) = told(&served.cluster());
+        assert_eq!(told.len(), names, "{why}");
+        let text = fault(ended).to_string();
+        let is_told = ["source", "/top", "makes no sense", why, "run again"];
+        assert!(is_told.iter().all(|part| text.contains(part)), "{text}");
+        assert_eq!(served.asked.lock().unwrap().len(), 1 + pages, "{why}");
+    }
+}
+
+/// A file that is called by a number.
+fn named(number: usize) -> String {
+    child(&number.to_string(), "FILE", 6, 1)
+}
+
+#[test]
+fn directories_in_one_another_end_where_no_path_is_as_long() {
+    // If nothing else ended them, the sixtieth would be empty.
+    let count = AtomicUsize::new(0);
+    let served = Scripted::serve(move |_, _| match count.fetch_add(1, Ordering::SeqCst) {
+        0..60 => sums(0, 100, &[row(&"d".repeat(255), "DIRECTORY", 0, 99)]),
+        _ => sums(0, 1, &[]),
+    });
+    let lister = Arc::new(lister(&served.cluster()));
+    let faults: Arc<Mutex<Vec<Fault>>> = Arc::default();
+    let heard = Arc::clone(&faults);
+    let hear = Arc::new(move |fault| heard.lock().unwrap().push(fault));
+    let settings = opened::settings(0);
+    survey(&lister, settings, Arc::new(KeepAll), hear, &Cancel::new()).unwrap();
+    // Fifteen times 256, and 255: one more would be too long.
+    assert_eq!(served.asked.lock().unwrap().len(), 1 + 16);
+    let faults = faults.lock().unwrap();
+    let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert!(texts[0].contains("/top/ddd") && texts[0].contains("4095 bytes"), "{}", texts[0]);
 }
 
 #[test]

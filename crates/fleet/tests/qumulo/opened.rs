@@ -23,7 +23,8 @@ fn tree() -> tempfile::TempDir {
     tree
 }
 
-fn settings(opened_above: u64) -> Settings {
+/// A survey that opens what has more entries.
+pub(crate) fn settings(opened_above: u64) -> Settings {
     Settings {
         workers: Workers::Fixed(NonZeroUsize::new(4).unwrap()),
         rules: Arc::new(Rules::new(RuleOptions::default())),

@@ -3,6 +3,7 @@
 use model::{Cause, Kind};
 
 use super::place::join;
+use super::seen::Before;
 use super::{TellError, client, fault};
 
 /// What was wrong with the names of a directory.
@@ -19,9 +20,22 @@ impl Names {
         let wrong =
             fault_of(name).or_else(|| kind.is_none().then_some("it is of a kind not known here"));
         let Some(wrong) = wrong else { return kind };
+        self.keep(name, wrong);
+        None
+    }
+
+    /// Whether an entry is to be told: not where it was before. That it was something else then is kept as a
+    /// fault of its directory, for only one of both can be there.
+    pub(super) fn is_first(&mut self, name: &[u8], before: Before) -> bool {
+        if before == Before::Other {
+            self.keep(name, "the cluster tells two different things of that name");
+        }
+        before == Before::Never
+    }
+
+    fn keep(&mut self, name: &[u8], wrong: &'static str) {
         self.count += 1;
         self.first.get_or_insert_with(|| (name.into(), wrong));
-        None
     }
 
     /// The directory was told to its end: a fault if something in it could not be.
