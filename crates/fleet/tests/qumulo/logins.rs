@@ -87,14 +87,15 @@ fn a_certificate_of_its_own_is_believed_when_it_is_named() {
 
     let another = FakeCluster::serve(tree.path(), &[]);
     let before = fake.requests();
-    for (host, tls) in [
-        ("127.0.0.1", believed(None)),
-        ("127.0.0.1", believed(Some(another.certificate()))),
+    for (host, tls, why) in [
+        ("127.0.0.1", believed(None), "not a trusted one"),
+        ("127.0.0.1", believed(Some(another.certificate())), "not a trusted one"),
         // The certificate is the right one, and not one for that name.
-        ("127.0.0.2", believed(Some(fake.certificate()))),
+        ("127.0.0.2", believed(Some(fake.certificate())), "not valid for name \"127.0.0.2\""),
     ] {
         let refused = refusal(&with(host, tls.clone()));
         assert_eq!(refused.why, Why::Connection);
+        assert!(refused.sentence.contains(why), "{refused}");
         let names_both = ["--ca", "--insecure"].iter().all(|hint| refused.sentence.contains(hint));
         assert!(names_both, "{host} {tls:?}: {refused}");
     }
@@ -127,6 +128,7 @@ fn plain_http_is_spoken_where_it_is_asked_for_and_nowhere_else() {
     assert!(refused.sentence.contains("--http"), "{refused}");
     let refused = refusal(&Cluster { tls: Tls::PlainHttp, ..cluster(&safe, "/") });
     assert_eq!(refused.why, Why::Connection);
+    assert!(refused.sentence.contains("without --http"), "{refused}");
 }
 
 #[test]

@@ -33,6 +33,9 @@ const MOST_FAILURE_BYTES: u64 = 64 << 10;
 /// How much of a cluster's words is shown.
 const MOST_SHOWN: usize = 200;
 
+/// What may help where HTTP does not.
+const WITH_TLS: &str = "; without --http it is asked by HTTPS";
+
 /// Somebody who asks a cluster.
 pub(super) struct Client {
     agent: Agent,
@@ -274,7 +277,7 @@ impl Client {
         let failure: Failure = serde_json::from_slice(&text).unwrap_or_default();
         let said = match &*failure.description {
             "" => format!("HTTP status {status}"),
-            words => shown(&secret.hide_in(words)),
+            words => shown(secret.hide_in(words).trim_end_matches('.')),
         };
         match status {
             408 | 429 | 500..=599 => Outcome::Busy(Busy { said, pause }),
@@ -316,9 +319,10 @@ impl Client {
         match error {
             ureq::Error::Io(error) => match tls_error(&error) {
                 Some(rustls::Error::InvalidCertificate(reason)) => over(format!(
-                    "{name}: its certificate is not trusted ({reason}); name the certificate, or that of the \
+                    "{name}: its certificate is not trusted ({}); name the certificate, or that of the \
                      authority which signed it, with --ca FILE, or go without with --insecure, where somebody \
-                     between can read and change everything, the password too"
+                     between can read and change everything, the password too",
+                    trust::said_of(reason)
                 )),
                 Some(rustls::Error::InvalidMessage(_)) => {
                     over(format!("{name} does not speak TLS there; --http goes without"))
@@ -326,6 +330,10 @@ impl Client {
                 Some(error) => over(format!("{name}: TLS: {error}")),
                 None if is_first && is_not_there(&error) => {
                     over(format!("{name} cannot be reached: {error}; check the host and the port"))
+                }
+                // That may be bad luck, or what becomes of who does not begin with TLS.
+                None if is_first && !self.has_tls && is_cut_off(&error) => {
+                    Outcome::Busy(Busy { said: format!("{error}{WITH_TLS}"), pause: None })
                 }
                 None => Outcome::Busy(Busy { said: error.to_string(), pause: None }),
             },
@@ -342,7 +350,7 @@ impl Client {
                 self.nonsense("it names a place to ask for next that cannot be asked for"),
             ),
             ureq::Error::Protocol(_) if is_first => {
-                let hint = if self.has_tls { "" } else { "; without --http it is asked by HTTPS" };
+                let hint = if self.has_tls { "" } else { WITH_TLS };
                 over(format!("{name} does not speak HTTP there{hint}"))
             }
             error => Outcome::Busy(Busy { said: error.to_string(), pause: None }),
@@ -363,6 +371,17 @@ fn is_not_there(error: &io::Error) -> bool {
             | io::ErrorKind::HostUnreachable
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::AddrNotAvailable
+    )
+}
+
+/// Whether somebody listened, and ended it.
+fn is_cut_off(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
     )
 }
 

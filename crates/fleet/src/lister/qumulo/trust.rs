@@ -26,37 +26,43 @@ const MOST_CERTIFICATE_BYTES: u64 = 1 << 20;
 /// How connections are made safe; `None` for those that are not. Fails with a sentence.
 pub(super) fn client_config(tls: &Tls) -> Result<Option<Arc<ClientConfig>>, String> {
     let provider = Arc::new(crypto::ring::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = match tls {
+    let believed = match tls {
         Tls::PlainHttp => return Ok(None),
-        Tls::Unverified => Arc::new(Anybody(provider.signature_verification_algorithms)),
-        Tls::Verified { ca: Some(path) } => Arc::new(Named::read(path, &provider)?),
-        Tls::Verified { ca: None } => Arc::new(Named::of_host(&provider)?),
+        Tls::Unverified => Believed::Anybody,
+        Tls::Verified { ca: Some(path) } => Believed::in_file(path, &provider)?,
+        Tls::Verified { ca: None } => Believed::of_host(&provider)?,
     };
+    let algorithms = provider.signature_verification_algorithms;
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
+        .with_custom_certificate_verifier(Arc::new(Verifier { believed, algorithms }))
         .with_no_client_auth();
     Ok(Some(Arc::new(config)))
 }
 
-/// Believes what authorities have signed.
+/// Who is believed to be who it says.
 #[derive(Debug)]
-struct Named {
-    authorities: Arc<WebPkiServerVerifier>,
-    /// Those of a file, which are believed themselves.
-    certificates: Vec<CertificateDer<'static>>,
+enum Believed {
+    /// Who shows a certificate that authorities have signed.
+    Signed {
+        authorities: Arc<WebPkiServerVerifier>,
+        /// Those of a file, which are believed themselves.
+        certificates: Vec<CertificateDer<'static>>,
+    },
+    /// Whoever it is.
+    Anybody,
 }
 
-impl Named {
-    fn read(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Self, String> {
+impl Believed {
+    fn in_file(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Self, String> {
         let shown = path.display();
         let text = fs::operator::read_file_up_to(path, MOST_CERTIFICATE_BYTES)
             .map_err(|error| format!("certificates \"{shown}\": {error}"))?;
         let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
         match read {
-            Ok(certificates) if !certificates.is_empty() => Self::new(certificates, provider)
+            Ok(certificates) if !certificates.is_empty() => Self::these(certificates, provider)
                 .map_err(|error| format!("certificates \"{shown}\": {error}")),
             _ => Err(format!(
                 "certificates \"{shown}\": there is none in it that can be read; it has to be a PEM file, \
@@ -65,7 +71,7 @@ impl Named {
         }
     }
 
-    fn new(
+    fn these(
         certificates: Vec<CertificateDer<'static>>,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, String> {
@@ -73,7 +79,7 @@ impl Named {
         for certificate in &certificates {
             roots.add(certificate.clone()).map_err(|error| error.to_string())?;
         }
-        Ok(Self { authorities: verifier(roots, provider)?, certificates })
+        Ok(Self::Signed { authorities: authorities(roots, provider)?, certificates })
     }
 
     fn of_host(provider: &Arc<CryptoProvider>) -> Result<Self, String> {
@@ -84,11 +90,12 @@ impl Named {
                         ca-certificates, or name the cluster's certificate with --ca FILE"
                 .to_owned());
         }
-        Ok(Self { authorities: verifier(roots, provider)?, certificates: Vec::new() })
+        let certificates = Vec::new();
+        Ok(Self::Signed { authorities: authorities(roots, provider)?, certificates })
     }
 }
 
-fn verifier(
+fn authorities(
     roots: RootCertStore,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<WebPkiServerVerifier>, String> {
@@ -98,12 +105,30 @@ fn verifier(
 }
 
 /// Whether a certificate was refused only because it is an authority's: its time has been looked at.
-fn is_authority(error: &Error) -> bool {
-    let Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
+fn is_authority(reason: &CertificateError) -> bool {
+    let CertificateError::Other(other) = reason else { return false };
     matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
-impl ServerCertVerifier for Named {
+/// Why a certificate is not believed, in words.
+pub(super) fn said_of(reason: &CertificateError) -> String {
+    match reason {
+        CertificateError::UnknownIssuer => "nobody who is trusted here has signed it".to_owned(),
+        reason if is_authority(reason) => {
+            "it is an authority's own, and not a trusted one".to_owned()
+        }
+        reason => reason.to_string(),
+    }
+}
+
+/// Asks who is at the other end. That it has the key of its certificate is looked at in any case.
+#[derive(Debug)]
+struct Verifier {
+    believed: Believed,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -112,19 +137,20 @@ impl ServerCertVerifier for Named {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let refused = match self.authorities.verify_server_cert(
-            certificate,
-            intermediates,
-            name,
-            ocsp_response,
-            now,
-        ) {
-            Err(error) if is_authority(&error) && self.certificates.contains(certificate) => {
-                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)
-            }
-            verified => return verified,
+        let Believed::Signed { authorities, certificates } = &self.believed else {
+            return Ok(ServerCertVerified::assertion());
         };
-        refused.map(|()| ServerCertVerified::assertion())
+        let verified =
+            authorities.verify_server_cert(certificate, intermediates, name, ocsp_response, now);
+        match verified {
+            Err(Error::InvalidCertificate(reason))
+                if is_authority(&reason) && certificates.contains(certificate) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)
+                    .map(|()| ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
     }
 
     fn verify_tls12_signature(
@@ -133,7 +159,7 @@ impl ServerCertVerifier for Named {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.authorities.verify_tls12_signature(message, certificate, signed)
+        crypto::verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -142,49 +168,10 @@ impl ServerCertVerifier for Named {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.authorities.verify_tls13_signature(message, certificate, signed)
+        crypto::verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.authorities.supported_verify_schemes()
-    }
-}
-
-/// Believes everybody.
-#[derive(Debug)]
-struct Anybody(WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        crypto::verify_tls12_signature(message, certificate, signed, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        crypto::verify_tls13_signature(message, certificate, signed, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }
