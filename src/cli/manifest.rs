@@ -23,6 +23,9 @@ mod source;
 
 pub(crate) use source::{Cluster, Login, Source};
 
+#[cfg(test)]
+mod tests;
+
 const COMMAND: Spoken = Spoken("manifest");
 
 /// What an entry costs beside its bytes, where nobody says otherwise: as long as it takes to make a small
@@ -86,6 +89,7 @@ lanesync manifest: cuts a tree into lists of equal work, which any mover can tak
 
 Usage: lanesync manifest SOURCE --buckets=N [OPTION]...
        lanesync manifest SOURCE --max-size=SIZE [--max-files=N] [OPTION]...
+       lanesync manifest --host=HOST [PATH] [--buckets=N] [OPTION]...
 
 SOURCE is a directory of this host, or qumulo://[USER@]HOST[:PORT]/PATH, whose cluster is asked for
 the sums that it keeps, so that few directories are opened. Each entry below SOURCE is in exactly
@@ -118,6 +122,12 @@ one list. A directory that fits goes whole, as one line.
                         a line each; with --from0, NUL after each
  --list-format=WHAT     what its lines are: paths, sizes (as find -printf '%s %p' and fpart write),
                         du, du-bytes, fpart; auto (default) finds out
+ --host=HOST, --ip=HOST as with qsplit: PATH (default /) is one of this Qumulo cluster, and there is one
+                        list if nobody says how many
+ --port=PORT, -P PORT   with --host, the port of its REST API (default 8000)
+ -a WHAT, -p PASSWORD, -r, -v
+                        as with qsplit: --by=WHAT, a password that everybody on this host sees,
+                        --format=robocopy, and nothing that is not told anyway
  --ca=FILE              trust these certificates, and no others
  --insecure, --http     trust any; do without
  --user=USER, -u USER   who logs in (default admin)
@@ -191,6 +201,8 @@ impl Typed {
             "--max-files" => self.max_files = Some(count(name, &COMMAND.value(parser, name)?)?),
             "--by" | "-a" => self.by = measured(&COMMAND.value(parser, name)?)?,
             "--entry-price" => self.entry_price = Some(size(name, &COMMAND.value(parser, name)?)?),
+            // As with qsplit, whose scripts say so; all that it would tell is told anyway.
+            "--verbose" | "-v" => {}
             // As with qsplit.
             "-r" => self.form = Form::Robocopy,
             "--format" => self.form = form(&COMMAND.value(parser, name)?)?,
@@ -257,8 +269,7 @@ impl Typed {
         let one_file_system = on(Opt::OneFileSystem).is_some_and(raw::RawFlag::is_on);
         let from0 = on(Opt::From0).is_some_and(raw::RawFlag::is_on);
         let workers = workers_of(&self.shared, surroundings)?;
-        let [path] =
-            <[OsString; 1]>::try_from(paths).map_err(|_| usage("it takes one path, the source"))?;
+        let path = self.source.name(paths)?;
         let source = self.source.resolve(path, self.by, from0, one_file_system, surroundings)?;
         Ok(Manifest::Make(Box::new(Invocation {
             source,
@@ -290,6 +301,10 @@ impl Typed {
             (Some(_), ..) => Err(usage(
                 "--buckets does not go with --max-size and --max-files: say one or the other",
             )),
+            // As with qsplit.
+            (None, None, None) if self.source.is_by_host() && !self.is_live => {
+                Ok(Sharing::Count(1))
+            }
             (None, None, None) => {
                 Err(usage("say how many buckets, by --buckets, or how large, by --max-size"))
             }

@@ -1,6 +1,8 @@
 //! Where the tree of `lanesync manifest` is told from.
 
 use std::ffi::{OsStr, OsString};
+use std::net::Ipv6Addr;
+use std::num::NonZeroU16;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -61,6 +63,9 @@ pub(crate) enum Login {
 /// What was typed about it.
 #[derive(Debug, Default)]
 pub(super) struct Typed {
+    /// A cluster's, as with qsplit.
+    host: Option<String>,
+    port: Option<NonZeroU16>,
     from_list: Option<PathBuf>,
     list_form: Option<list::Form>,
     ca: Option<PathBuf>,
@@ -79,6 +84,11 @@ impl Typed {
     pub(super) fn option(&mut self, name: &str, parser: &mut Parser) -> Result<bool, Refusal> {
         let mut value = || COMMAND.value(parser, name);
         match name {
+            "--host" | "--ip" => self.host = Some(text(name, &value()?)?),
+            "--port" | "-P" => {
+                let number = value()?;
+                self.port = Some(COMMAND.number(name, &number)?);
+            }
             "--from-list" => self.from_list = Some(value()?.into()),
             "--list-format" => self.list_form = Some(list_form(&value()?)?),
             "--ca" => self.ca = Some(value()?.into()),
@@ -97,6 +107,41 @@ impl Typed {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Whether a cluster is named as with qsplit.
+    pub(super) fn is_by_host(&self) -> bool {
+        self.host.is_some()
+    }
+
+    /// What names the source: the one path, or `qumulo://` where that is a path of `--host`.
+    pub(super) fn name(&self, paths: Vec<OsString>) -> Result<OsString, Refusal> {
+        let Some(host) = &self.host else {
+            if self.port.is_some() {
+                return Err(usage("--port goes with --host; qumulo://HOST:PORT/PATH has both"));
+            }
+            let [path] = <[OsString; 1]>::try_from(paths)
+                .map_err(|_| usage("it takes one path, the source"))?;
+            return Ok(path);
+        };
+        let path = match &*paths {
+            [] => OsStr::new("/"),
+            [path] if path.as_bytes().starts_with(b"/") => path,
+            _ => {
+                return Err(usage(
+                    "with --host it takes one path of that cluster, which begins with a slash",
+                ));
+            }
+        };
+        if host.contains('/') {
+            return Err(usage("--host takes a name or an address, and nothing else"));
+        }
+        let is_bare = host.parse::<Ipv6Addr>().is_ok();
+        let host = if is_bare { format!("[{host}]") } else { host.clone() };
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let mut name = OsString::from(format!("{}{host}{port}", Address::SCHEME));
+        name.push(path);
+        Ok(name)
     }
 
     pub(super) fn resolve(
