@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::thread;
 
 use serde_json::Value;
 
-use crate::buckets::{all_paths, assert_same, buckets, files, move_at_once, move_in_turn};
+use crate::buckets::{
+    Bucket, all_paths, assert_same, buckets, files, lines, move_at_once, move_in_turn,
+};
 use crate::lab::{self, Lab};
 use crate::support::generate::{self, Profile};
 use crate::support::qumulo::FakeCluster;
@@ -175,6 +178,197 @@ fn a_password_is_taken_from_where_it_was_said() {
     let words = site.words("-b 2 --user=reader -p wrong --password-file=secret");
     site.lab.lanesync(&words).go().expect(1).complains(&["exclude each other"]);
     assert_eq!(site.lists().len(), 6);
+}
+
+#[test]
+fn a_password_in_the_name_of_a_cluster_is_refused_and_not_told_again() {
+    let lab = Lab::new();
+    for source in ["qumulo://bob:hunter2@h/p", "--host=bob:hunter2@h /p"] {
+        for more in ["-b 2", "-b 2 --json", "--max-files=9 --live --exec=true"] {
+            let done = lab.lanesync(&format!("manifest {source} -o lists {more}")).go().expect(1);
+            for said in [&done.stdout, &done.stderr] {
+                assert!(!said.contains("hunter2") && !said.contains("bob"), "{done}");
+            }
+            let said = format!("{}{}", done.stdout, done.stderr);
+            assert!(said.contains("a password does not belong there"), "{done}");
+            assert!(!lab.path("lists").exists());
+        }
+    }
+}
+
+#[test]
+fn commands_of_buckets_do_not_find_the_password() {
+    let site = Site::new(deep, &[]);
+    let variable = ("LANESYNC_QUMULO_PASSWORD", "admin");
+    let command = "--exec=env>env.$LANESYNC_BUCKET_NUMBER";
+    for (name, sharing) in [("a", "-b 2"), ("b", "--max-files=60 --live")] {
+        let words = format!("{sharing} {command} --name-template={name}[n].txt");
+        let output = site.run(&site.words(&words), &[variable]);
+        assert!(output.status.success(), "{output:?}");
+        let environment = fs::read_to_string(site.lab.path("env.2")).unwrap();
+        let list = format!("lists/{name}2.txt");
+        let is_told =
+            |line: &str| line.starts_with("LANESYNC_BUCKET_FILE=") && line.ends_with(&list);
+        assert!(environment.lines().any(is_told), "{environment}");
+        assert!(!environment.contains("LANESYNC_QUMULO_PASSWORD"), "{environment}");
+    }
+}
+
+#[test]
+fn no_bucket_has_more_than_was_said() {
+    let make = |lab: &Lab| {
+        for number in 0..60 {
+            lab.file(format!("src/{}/file{number}", number % 3), vec![b'x'; 4096]);
+        }
+        lab::age(&lab.path("src"));
+    };
+    let site = Site::new(make, &[]);
+    site.lab.rsync("-a src/ whole/").go().expect(0);
+    for (by, sharing, most_bytes, most_entries) in [
+        ("size", "--max-files=5", u64::MAX, 5),
+        ("files", "--max-files=5", u64::MAX, 5),
+        ("files", "--max-size=20k", 20 << 10, u64::MAX),
+        ("cost", "--max-size=20k", 20 << 10, u64::MAX),
+        ("capacity", "--max-size=1M --max-files=25", 1 << 20, 25),
+    ] {
+        let words = format!("--json --password-file=password {sharing} --by={by}");
+        let done = site.lab.lanesync(&site.words(&words)).go().expect(0);
+        let buckets = buckets(&site.lab, &done);
+        for bucket in &buckets {
+            let is_small = bucket.bytes <= most_bytes && bucket.entries <= most_entries;
+            assert!(is_small, "{words}: {bucket:?}");
+        }
+        move_in_turn(&site.lab, &buckets, "copy", "");
+        assert_same(&site.lab, "copy", "whole", &words);
+        for made in ["copy", "lists"] {
+            fs::remove_dir_all(site.lab.path(made)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_command_line_of_qsplit_cuts_the_same() {
+    let site = Site::new(deep, &[]);
+    let (ca, port) = (site.cluster.certificate(), site.cluster.port());
+    let more = format!("--json -o lists --ca={} -u admin -b 4 -a files -v", ca.display());
+    let typed = format!("manifest --host 127.0.0.1 -P {port} {more} -p admin /a1");
+    let done = site.lab.lanesync(&typed).go().expect(0);
+    let done = done.complains(&["command line", "--password-file"]);
+    let told = |buckets: &[Bucket]| -> Vec<_> { buckets.iter().map(lines).collect() };
+    let by_host = told(&buckets(&site.lab, &done));
+    assert_eq!(by_host.len(), 4);
+    fs::remove_dir_all(site.lab.path("lists")).unwrap();
+    let typed = format!("manifest {} {more} --password-file=password", site.url("/a1"));
+    let done = site.lab.lanesync(&typed).go().expect(0);
+    assert_eq!(told(&buckets(&site.lab, &done)), by_host);
+}
+
+/// A tree in which qsplit lost entries, or piled them up in the last bucket.
+fn lost_by_qsplit(lab: &Lab) {
+    for number in 0..600 {
+        lab.file(format!("src/dir{:02}/file{number}", number % 60), vec![b'x'; 10]);
+    }
+    // One name is part of another, and the longer one may come first.
+    for name in ["a/in a", "ab/in ab", "abc/in abc", "b/a/in b", "b/ab/in b"] {
+        lab.file(format!("src/{name}"), vec![b'x'; 5000]);
+    }
+    for number in 0..20 {
+        lab.file(format!("src/loose{number:02}"), vec![b'x'; 3000 * number]);
+    }
+    lab.dir("src/empty");
+    lab.dir("src/hollow/inner");
+    lab::age(&lab.path("src"));
+    lab::set_mode(&lab.path("src/b"), 0o2751);
+}
+
+#[test]
+fn what_qsplit_lost_or_piled_up_arrives_and_is_shared_out() {
+    let site = Site::new(lost_by_qsplit, &[]);
+    let lab = &site.lab;
+    lab.rsync("-a src/ whole/").go().expect(0);
+    for form in ["rsync", "rsync-filter"] {
+        let words = format!("--json --password-file=password -b 4 -a files --format={form}");
+        let done = lab.lanesync(&site.words(&words)).go().expect(0);
+        let buckets = buckets(lab, &done);
+        let entries: Vec<u64> = buckets.iter().map(|bucket| bucket.entries).collect();
+        let (most, all): (u64, u64) = (*entries.iter().max().unwrap(), entries.iter().sum());
+        assert!(entries.len() == 4 && most * 4 * 100 <= all * 102, "{entries:?}");
+        move_in_turn(lab, &buckets, "copy", "");
+        assert_same(lab, "copy", "whole", &words);
+        fs::remove_dir_all(lab.path("copy")).unwrap();
+        fs::remove_dir_all(lab.path("lists")).unwrap();
+    }
+    // Each loose file has its place in one script, or in the job files beside it.
+    lab.lanesync(&site.words("--password-file=password -b 4 -r")).go().expect(0);
+    let scripts: Vec<String> =
+        site.lists().iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    for number in 0..20 {
+        let name = format!("loose{number:02}");
+        let count: usize = scripts.iter().map(|script| script.matches(&name).count()).sum();
+        assert_eq!(count, 1, "{name}: {scripts:#?}");
+    }
+}
+
+#[test]
+fn a_login_that_was_saved_is_used() {
+    const SAVED: &str = r#"{"version": 1, "bearer_token": "a-token-for-good"}"#;
+
+    let site = Site::new(deep, &["--access-token", "a-token-for-good"]);
+    let saved = format!("home/.config/qumulo/credentials/127.0.0.1_{}", site.cluster.port());
+    for (place, more, is_told) in [
+        (&*saved, "", false),
+        ("home/.qfsd_cred", "", false),
+        ("elsewhere", "--credentials=elsewhere", false),
+        ("elsewhere", "--credentials-store=elsewhere", true),
+    ] {
+        let file = site.lab.file(place, SAVED);
+        lab::set_mode(&file, if is_told { 0o644 } else { 0o600 });
+        let output = site.run(&site.words(&format!("-b 2 {more}")), &[]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{place}: {said}");
+        assert_eq!(said.contains("chmod 600"), is_told, "{said}");
+        assert!(!said.contains("for-good"), "{said}");
+        fs::remove_file(file).unwrap();
+        fs::remove_dir_all(site.lab.path("lists")).unwrap();
+    }
+    assert_eq!(site.logged("login"), 0);
+}
+
+#[test]
+fn a_token_that_ends_is_renewed() {
+    // One directory after the other, so that it takes longer than a token lives.
+    let make = |lab: &Lab| {
+        let mut path = "src".to_owned();
+        for _ in 0..16 {
+            path.push_str("/down");
+            lab.file(format!("{path}/file"), "content");
+        }
+    };
+    let site = Site::new(make, &["--token-life", "3", "--delay-ms", "300"]);
+    let words = site.words("--json --password-file=password --max-files=1");
+    let done = site.lab.lanesync(&words).go().expect(0);
+    assert!(site.logged("login") > 1, "{done}");
+    let found = all_paths(&buckets(&site.lab, &done));
+    assert_eq!(found.iter().filter(|path| path.ends_with("file")).count(), 16, "{found:?}");
+}
+
+#[test]
+fn a_cluster_that_dies_in_the_middle_leaves_no_bucket() {
+    // It is waited for, in case it comes again; so both at once.
+    thread::scope(|scope| {
+        for sharing in ["-b 5", "--max-files=2"] {
+            scope.spawn(move || {
+                let mut site = Site::new(deep, &["--delay-ms", "200"]);
+                let words = site.words(&format!("--password-file=password {sharing}"));
+                let mut run = site.lab.lanesync(&words).start();
+                run.until("sums were asked for", || site.logged("aggregates") > 2);
+                site.cluster.kill();
+                let name = format!("127.0.0.1:{}", site.cluster.port());
+                run.wait().expect(10).complains(&[&name, "see that the cluster is up"]);
+                assert_eq!(site.lists(), Vec::<PathBuf>::new(), "{sharing}");
+            });
+        }
+    });
 }
 
 #[test]
