@@ -52,6 +52,9 @@ pub mod names;
 /// Streams that somebody else reads.
 pub mod outlet;
 
+/// Streams that somebody else writes.
+pub mod inlet;
+
 /// What the process itself is and may do.
 pub mod process;
 

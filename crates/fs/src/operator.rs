@@ -15,6 +15,8 @@ use crate::dir::Dir;
 use crate::walk::{Walk, refusal};
 use crate::{process, sys};
 
+const AT_ONCE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
+
 /// Reads a whole file; `-` is standard input.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -35,6 +37,12 @@ pub fn open(path: &Path) -> io::Result<File> {
         return Ok(io::stdin().as_fd().try_clone_to_owned()?.into());
     }
     Walk::new(path, OFlags::RDONLY)?.open()
+}
+
+/// The same, without waiting until somebody opens a pipe for writing: an [`Inlet`](crate::inlet::Inlet) waits
+/// for what comes.
+pub fn open_at_once(path: &Path) -> io::Result<File> {
+    if path.as_os_str() == "-" { open(path) } else { Walk::new(path, AT_ONCE)?.open() }
 }
 
 /// Whether somebody has a file open for writing.
