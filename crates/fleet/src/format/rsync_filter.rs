@@ -89,7 +89,12 @@ impl FilterFiles {
                 "its name has a line end, which ends a rule in a file; use --format=rsync0";
             return Err(FormatError::unfit(line, reason));
         }
-        if pattern_of(&path).len() > PATTERN_MAX_BYTES {
+        // What closes a directory is longer than what lets one of its names through, where a name is short.
+        let closed = match line.span {
+            Span::Entry | Span::Whole => line.folder,
+            Span::Alone | Span::Bare => &path,
+        };
+        if pattern_of(&path).len().max(pattern_of_rest(closed).len()) > PATTERN_MAX_BYTES {
             let reason = "its path is longer than the rules that rsync takes; use --format=rsync0";
             return Err(FormatError::unfit(line, reason));
         }
@@ -195,13 +200,18 @@ fn rule(out: &mut dyn Write, rule: Rule, folder: &[u8], name: &[u8]) -> Result<(
 
 /// Lets nothing more of a directory through.
 fn close(out: &mut dyn Write, folder: &[u8]) -> Result<(), FormatError> {
-    let mut text = b"- ".to_vec();
+    Ok(out.write_all(&[b"- ", &*pattern_of_rest(folder), b"\n"].concat())?)
+}
+
+/// The pattern that fits all that lies in a directory.
+fn pattern_of_rest(folder: &[u8]) -> Vec<u8> {
+    let mut pattern = Vec::new();
     if !folder.is_empty() {
-        text.push(b'/');
-        escape(&mut text, folder);
+        pattern.push(b'/');
+        escape(&mut pattern, folder);
     }
-    text.extend(b"/*\n");
-    Ok(out.write_all(&text)?)
+    pattern.extend(b"/*");
+    pattern
 }
 
 /// The pattern that fits one path alone.

@@ -108,6 +108,28 @@ fn what_no_rule_can_tell_is_refused() {
     assert!(FilterFiles::new(vec![b"a\nb".to_vec()]).is_err());
 }
 
+#[test]
+fn a_directory_that_no_rule_can_close_is_named() {
+    // Twice as long where a wildcard follows.
+    let folder = vec![vec![b'\\'; 250]; 9].join(&b'/');
+    assert!((2000..3000).contains(&folder.len()));
+    for (folder, name, span) in [
+        (&folder[..], &b"x"[..], Entry),
+        (&folder, b"x", Whole),
+        (&folder[..folder.len() - 251], &[b'\\'; 250], Alone),
+        (&folder[..folder.len() - 251], &[b'\\'; 250], Bare),
+    ] {
+        let line = line(folder, name, span);
+        let refused = FilterFiles::default().add(1, &line);
+        let Err(FormatError::Unfit { path, reason }) = refused else { panic!("{refused:?}") };
+        assert_eq!(path, line.path());
+        assert!(reason.contains("--format=rsync0"), "{reason}");
+    }
+    // As the last name of a path it is not closed.
+    let last = line(&folder[..1500], &folder[..250], Entry);
+    FilterFiles::default().add(1, &last).unwrap();
+}
+
 /// Names of which all have a meaning in rules, or are near to one.
 fn name() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(
