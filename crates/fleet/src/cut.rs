@@ -127,7 +127,7 @@ struct Saw<'t, 'a> {
     items: Vec<Item<'t>>,
     /// Names of files with several names, in directories that were opened.
     groups: HashMap<Inode, Vec<(u32, &'t Linked)>>,
-    /// Items of uncut directories, by files that have names elsewhere, too.
+    /// Items of directories that stay uncut, by files that have names elsewhere, too.
     kept_together: HashMap<Inode, Vec<usize>>,
 }
 
@@ -158,9 +158,9 @@ impl<'t> Saw<'t, '_> {
 
     fn may_go_whole(&self, folder: &Folder, step: usize) -> bool {
         match folder.detail {
-            Detail::Closed | Detail::Torn => return true,
-            Detail::Uncut if self.cutting.wholes == Wholes::Allowed => return true,
-            Detail::Uncut | Detail::Known | Detail::HandedOut => {}
+            Detail::Closed => return true,
+            Detail::Uncut | Detail::Torn if self.cutting.wholes == Wholes::Allowed => return true,
+            Detail::Uncut | Detail::Torn | Detail::Known | Detail::HandedOut => {}
         }
         if folder.is_empty() && folder.is_complete {
             return true;
@@ -230,7 +230,7 @@ impl<'t> Saw<'t, '_> {
     }
 
     fn keep_together(&mut self, folder: &Folder) {
-        if folder.detail == Detail::Uncut && folder.has_links {
+        if matches!(folder.detail, Detail::Uncut | Detail::Torn) && folder.has_links {
             let index = self.items.len();
             for inode in self.names_elsewhere(folder) {
                 self.kept_together.entry(inode).or_default().push(index);

@@ -37,8 +37,8 @@ pub enum Detail {
     Closed,
     /// All of it, and it goes whole: nothing below a certain depth is cut.
     Uncut,
-    /// Not all of it could be told, so it goes whole: its mover sees more, or says himself what he cannot
-    /// read.
+    /// Not all of it could be told, so it goes whole where one may: its mover sees more, or says himself what
+    /// he cannot read.
     Torn,
     /// It was handed out already.
     HandedOut,

@@ -126,16 +126,18 @@ impl<S: Shelf> Keep for Packer<S> {
         }
         let may_go_whole = match folder.detail {
             Detail::Known => self.is_small(folder.total),
-            Detail::Uncut => self.wholes == Wholes::Allowed,
-            Detail::Closed | Detail::Torn | Detail::HandedOut => true,
+            Detail::Uncut | Detail::Torn => self.wholes == Wholes::Allowed,
+            Detail::Closed | Detail::HandedOut => true,
         };
         if !is_begun && may_go_whole && folder.is_complete {
             if folder.has_links && has_names_elsewhere(&folder) && !path.is_empty() {
                 // Whether it goes whole is known when the rest of its files' names are.
                 return folder;
             }
-            if folder.detail != Detail::Torn {
-                folder.close();
+            let is_torn = folder.detail == Detail::Torn;
+            folder.close();
+            if is_torn {
+                folder.detail = Detail::Torn;
             }
             return folder;
         }

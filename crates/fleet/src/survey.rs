@@ -403,7 +403,6 @@ impl<L: Lister, K: Keep> Shared<L, K> {
         let is_begun = is_handed_out(&folder) || folder.folders.iter().any(is_handed_out);
         let is_torn = node.is_torn.load(Ordering::Relaxed);
         if is_torn && folder.is_complete && !is_begun && !self.needs_lines() {
-            folder.close();
             folder.detail = Detail::Torn;
         } else if folder.detail == Detail::Known
             && self.settings.depth.is_some_and(|depth| node.depth >= depth)

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use sched::{Cancel, Workers};
 
 use crate::amount::{Amount, By, Caps};
-use crate::conformance::Tree;
-use crate::conformance::memory::Memory;
+use crate::conformance::memory::{Memory, PART_ENTRIES};
+use crate::conformance::{Node, Tree};
 use crate::line::{Line, Span};
 use crate::survey::{Keep, Opened, Settings, Surveyed, survey};
 
@@ -109,4 +109,28 @@ pub(crate) fn check(tree: &Tree, buckets: &[Vec<Kept>], is_left_out: impl Fn(&[u
 fn covers(line: &Kept, path: &[u8]) -> bool {
     let is_below = line.path.is_empty() || crate::conformance::tree::is_below(path, &line.path);
     path == line.path || (line.span == Span::Whole && is_below)
+}
+
+/// A tree with a directory of which only the first part can be told, and what of it is told then: in it, or
+/// in one below it, lies something that [`without`] leaves out, where `has_left_out` is true.
+pub(crate) fn torn(has_left_out: bool) -> (Memory, Tree) {
+    let (mut all, mut told) = (Tree::default(), Tree::default());
+    let mut add = |path: &str, is_told: bool| {
+        assert!(all.add(path.as_bytes(), Node::file(100)));
+        assert!(!is_told || told.add(path.as_bytes(), Node::file(100)));
+    };
+    for number in 0..5 {
+        add(&format!("whole/{number}"), true);
+        add(&format!("up/torn/below/{number}"), true);
+        add(&format!("up/beside/{number}"), true);
+    }
+    if has_left_out {
+        add("up/torn/a.tmp", true);
+        add("up/torn/below/a.tmp", true);
+    }
+    for number in 0..20 {
+        let first = PART_ENTRIES - if has_left_out { 2 } else { 1 };
+        add(&format!("up/torn/file{number:02}"), number < first);
+    }
+    (Memory::torn(all, b"up/torn"), told)
 }

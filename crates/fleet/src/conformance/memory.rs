@@ -11,7 +11,7 @@ use crate::amount::Amount;
 use crate::lister::{Below, Found, Links, Lister, Refused, Root, TellError};
 
 /// How many entries a part tells.
-const PART_ENTRIES: usize = 7;
+pub(crate) const PART_ENTRIES: usize = 7;
 
 /// A tree in memory.
 pub(crate) struct Memory {
@@ -19,6 +19,8 @@ pub(crate) struct Memory {
     asked: AtomicU64,
     spoilt: Mutex<Option<Vec<u8>>>,
     tells_sums: bool,
+    /// A directory of which only the first part can be told.
+    torn: Option<Vec<u8>>,
     wrong: Wrong,
 }
 
@@ -46,9 +48,14 @@ impl Memory {
         Self { tells_sums: false, ..Self::new(tree) }
     }
 
+    /// The same, where of a directory no more can be told than its first entries.
+    pub(crate) fn torn(tree: Tree, directory: &[u8]) -> Self {
+        Self { torn: Some(directory.to_vec()), ..Self::without_sums(tree) }
+    }
+
     fn with(tree: Tree, wrong: Wrong) -> Self {
         let (asked, spoilt) = (AtomicU64::new(0), Mutex::new(None));
-        Self { tree, asked, spoilt, tells_sums: true, wrong }
+        Self { tree, asked, spoilt, tells_sums: true, torn: None, wrong }
     }
 
     fn known(&self, directory: &[u8]) -> Amount {
@@ -124,6 +131,15 @@ impl Lister for Memory {
         if self.wrong == Wrong::Invents && from == 0 {
             let (name, kind, bytes) = (&b"invented"[..], Kind::File, 0);
             hear(Found { name, kind, bytes, links: None, below: Below::Nothing });
+        }
+        if self.torn.as_ref() == Some(&directory) {
+            let (path, cause) = (self.full_path(&directory).into(), Cause::Refused("torn".into()));
+            return Err(TellError::Fault(Fault {
+                side: Side::Source,
+                verb: Verb::List,
+                path,
+                cause,
+            }));
         }
         let further = from..children.len();
         let further = further.step_by(PART_ENTRIES).skip(1).map(|from| (directory.clone(), from));

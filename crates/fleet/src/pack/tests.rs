@@ -9,7 +9,7 @@ use crate::conformance::memory::Memory;
 use crate::conformance::tree::any_tree;
 use crate::conformance::{Node, Tree};
 use crate::survey::Settings;
-use crate::testing::{Kept, check, plain, survey_of, without};
+use crate::testing::{Kept, check, plain, survey_of, torn, without};
 
 /// Keeps what it is given.
 #[derive(Default)]
@@ -94,6 +94,28 @@ proptest! {
         let buckets = packed(&tree, caps, Wholes::Allowed, settings);
         let lines: Vec<Vec<Kept>> = buckets.into_iter().map(|(lines, _)| lines).collect();
         check(&tree, &lines, is_out);
+    }
+}
+
+#[test]
+fn what_was_told_of_a_torn_directory_is_handed_out() {
+    let all = [false, true]
+        .map(|has_left_out| [(has_left_out, Wholes::Allowed), (has_left_out, Wholes::Never)]);
+    for (has_left_out, wholes) in all.into_iter().flatten() {
+        for caps in [(1, 1), (300, 3), (2_000, 400), (u64::MAX, 50), (u64::MAX, u64::MAX)] {
+            let caps = Caps { bytes: caps.0, entries: caps.1 };
+            let (memory, tree) = torn(has_left_out);
+            let packer = Packer::new(caps, wholes, Shelves::default(), sched::Cancel::new());
+            let packer = Arc::new(packer);
+            let settings = Settings { rules: without(&["*.tmp"]), ..plain() };
+            let (found, faults) = survey_of(memory, settings, &packer);
+            assert_eq!((faults.len(), found.faults), (1, 1));
+            let packer = Arc::into_inner(packer).expect("the survey is over");
+            let (shelves, finished) = packer.finish(Some(&found.root));
+            finished.expect("there is room");
+            let lines: Vec<_> = shelves.handed_out.into_iter().map(|(lines, _)| lines).collect();
+            check(&tree, &lines, |path| path.ends_with(b".tmp"));
+        }
     }
 }
 

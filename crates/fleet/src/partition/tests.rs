@@ -11,7 +11,7 @@ use crate::conformance::tree::any_tree;
 use crate::conformance::{Node, Tree};
 use crate::line::Span;
 use crate::survey::{KeepAll, Settings, Surveyed};
-use crate::testing::{Kept, check, plain, survey_of, without};
+use crate::testing::{Kept, check, plain, survey_of, torn, without};
 
 fn kept(partition: &Partition<'_>) -> Vec<Vec<Kept>> {
     let lines = |index| {
@@ -179,4 +179,20 @@ fn a_directory_that_cannot_be_told_goes_whole() {
     // It has vanished, which is what this lister says.
     assert!(lines.iter().all(|line| line.path != b"bad"));
     assert!(lines.iter().any(|line| line.path == b"good" || line.path == b"good/y"));
+}
+
+#[test]
+fn what_was_told_of_a_torn_directory_is_shared_out() {
+    for has_left_out in [true, false] {
+        for count in [1, 2, 5, 100] {
+            for wholes in [Wholes::Allowed, Wholes::Never] {
+                let (memory, tree) = torn(has_left_out);
+                let settings = Settings { rules: without(&["*.tmp"]), ..plain() };
+                let (found, faults) = survey_of(memory, settings, &Arc::new(KeepAll));
+                assert_eq!((faults.len(), found.faults), (1, 1));
+                let partition = partition(&found.root, count, By::Size, wholes, &found.links);
+                check(&tree, &kept(&partition), |path| path.ends_with(b".tmp"));
+            }
+        }
+    }
 }
