@@ -98,15 +98,16 @@ one list. A directory that fits goes whole, as one line.
  --buckets=N, -b N      so many lists, as equal as can be
  --max-size=SIZE        as many lists as it takes, of at most SIZE each (as 500G, or 1.5T)
  --max-files=N          as many lists as it takes, of at most N entries each
- --by=WHAT              what is equal: size (default; of content), capacity (what it takes on its
+ --by=WHAT, -a WHAT     what is equal: size (default; of content), capacity (what it takes on its
                         disks), files (their number), cost (size, and a price for each entry)
  --entry-price=SIZE     the price of an entry with --by=cost (default 64K)
  --format=FORM          who reads the lists: rsync (default, --files-from), rsync0 (with --from0),
                         rsync-filter, rclone (--files-from-raw), robocopy, json; docs/manifest.md
                         has what to call each with
+ -r                     the same as --format=robocopy
  --output=DIR, -o DIR   where the lists go (default: the working directory; made if not there)
  --name-template=NAME   what they are called; [n] is the number, [YYYYMMDDHHMM] the time (default
-                        qsync_[YYYYMMDDHHMM]_bucket[n].txt)
+                        qsync_[YYYYMMDDHHMM]_bucket[n], and .txt, .cmd or .jsonl)
  --live                 with --max-size or --max-files: each list is there as soon as it is full
  --exec=COMMAND         run COMMAND by sh for each list, which it finds in LANESYNC_BUCKET_FILE;
                         _NUMBER, _BYTES and _ENTRIES tell more
@@ -118,10 +119,11 @@ one list. A directory that fits goes whole, as one line.
  --one-file-system, -x  leave out what lies in directories of other file systems
  --depth=N              cut no directory that lies N levels below SOURCE
  --workers=N            operations at once; auto (default) finds out itself
- --from-list=FILE       look at no directory: FILE (- is standard input) names what lies below SOURCE,
-                        a line each; with --from0, NUL after each
- --list-format=WHAT     what its lines are: paths, sizes (as find -printf '%s %p' and fpart write),
-                        du, du-bytes, fpart; auto (default) finds out
+ --from-list=FILE       read no directory: FILE (- is standard input) names what lies below SOURCE, a
+                        line each; with --from0, NUL after each. A directory ends with a slash, or
+                        has lines below it; else it is taken for a file, unless SOURCE is on this host
+ --list-format=WHAT     what its lines are: paths, sizes (find -printf '%s %p\\n'), du (du -al),
+                        du-bytes (du -alb), fpart (as it prints them); auto (default) finds out
  --host=HOST, --ip=HOST as with qsplit: PATH (default /) is one of this Qumulo cluster, and there is one
                         list if nobody says how many
  --port=PORT, -P PORT   with --host, the port of its REST API (default 8000)
@@ -132,6 +134,8 @@ one list. A directory that fits goes whole, as one line.
  --insecure, --http     trust any; do without
  --user=USER, -u USER   who logs in (default admin)
  --password-file=FILE   with what; else LANESYNC_QUMULO_PASSWORD, a saved login, or a question
+ --password=TEXT, -p TEXT
+                        the same, which everybody on this host sees meanwhile
  --token-file=FILE, --credentials=FILE
                         an access token; a login that qq has saved
  --snapshot=ID, -s ID   what it was at that snapshot
@@ -263,6 +267,12 @@ impl Typed {
         if self.form.writing() == Writing::Together && !matches!(sharing, Sharing::Count(_)) {
             return Err(usage(
                 "--format=rsync-filter goes with --buckets: each file says what all others hold",
+            ));
+        }
+        if self.form.writing() == Writing::Together && self.source.is_list() {
+            return Err(usage(
+                "--format=rsync-filter does not go with --from-list: its files let through what nobody has \
+                 named, too",
             ));
         }
         let on = |opt| self.shared.flags.iter().rev().find(|flag| flag.opt == opt);

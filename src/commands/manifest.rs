@@ -1,5 +1,7 @@
 //! Cuts a tree into buckets: from an `Invocation` to an exit code.
 
+/// Why a run ends without all that was asked for.
+mod failure;
 /// The files that buckets go to.
 mod shelves;
 
@@ -14,7 +16,7 @@ use fleet::amount::Caps;
 use fleet::cut::Wholes;
 use fleet::exec::{self, Commands};
 use fleet::folder::Folder;
-use fleet::format::{FilterFiles, FormatError, Origin, Recursion, Writing};
+use fleet::format::{FilterFiles, Origin, Recursion, Writing};
 use fleet::lister::crawl::{self, Crawl};
 use fleet::lister::list::{self, List, Reading};
 use fleet::lister::qumulo::{self, Qumulo, Secret};
@@ -23,7 +25,7 @@ use fleet::output::{self, Batch, Failed};
 use fleet::pack::{Packer, Shelf};
 use fleet::partition::{self, partition};
 use fleet::plot::Picture;
-use fleet::survey::{self, Keep, KeepAll, Opened, Surveyed};
+use fleet::survey::{self, Keep, KeepAll, Opened, Surveyed, Unfinished};
 use model::manifest::ManifestSummary;
 use model::settings::Workers;
 use model::{Cause, Event, Fault, Gauges, KindCounts, Message, Side, Sink, Summary, Topic, Verb};
@@ -31,6 +33,7 @@ use report::settings::{Effect, OutputStyle, Progress, RunFacts, Volume};
 use report::{Endings, Reporter, Statistics};
 use sched::Cancel;
 
+use self::failure::Failure;
 use self::shelves::{Filled, Shelves};
 use super::stops::Stops;
 use super::sync::{ended, outlet};
@@ -76,7 +79,7 @@ fn make(invocation: &Invocation, umask: u32) -> Exit {
     };
     let (ending, summary) = match outcome {
         Ok(summary) => (Ending::Complete, Some(summary)),
-        Err(failure) => (run.ending_of(failure), None),
+        Err(failure) => run.ending_of(failure),
     };
     drop(run);
     let exit = match ending {
@@ -112,34 +115,6 @@ fn reporter(invocation: &Invocation, cancel: &Cancel) -> Reporter {
     };
     let (stdout, stderr) = (outlet(io::stdout(), cancel), outlet(io::stderr(), cancel));
     Reporter::new(settings, stdout, stderr, None, Arc::new(Gauges::default()))
-}
-
-/// Why there are no buckets.
-enum Failure {
-    /// The source cannot be told.
-    Refused(Refused),
-    /// A file cannot be written; it names itself.
-    Output(Fault),
-    /// A bucket cannot be written.
-    Format(FormatError),
-}
-
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
-    }
-}
-
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        Self::Output(fault)
-    }
-}
-
-impl From<FormatError> for Failure {
-    fn from(error: FormatError) -> Self {
-        Self::Format(error)
-    }
 }
 
 /// Where what happens is told and counted.
@@ -179,31 +154,52 @@ impl Run<'_> {
                 let settings = crawl::Settings { measure, one_file_system };
                 let crawl = Arc::new(Crawl::open(path.clone(), settings)?);
                 let root = fs::below::absolute(path).into_os_string().into_encoded_bytes();
-                let workers = match self.invocation.workers {
-                    Workers::Auto => crawl::workers(),
-                    Workers::Fixed(count) => sched::Workers::Fixed(count),
-                };
+                let workers = self.workers();
                 self.buckets(&crawl, &Told { origin: Origin::Tree, root, workers })
             }
-            Source::List { path, file, form, ends } => {
-                let root = fs::below::absolute(path).into_os_string().into_encoded_bytes();
-                let real = fs::operator::real_path(path).unwrap_or_default();
-                let absolute = [&root[..], real.as_os_str().as_bytes()];
-                let source = path.as_os_str().as_bytes();
-                let ways = if absolute[1].is_empty() { &absolute[..1] } else { &absolute[..] };
-                let reading = Reading { form: *form, ends: *ends, source, absolute: ways };
-                let list = Arc::new(List::open(file, &reading, &self.cancel)?);
-                list.notices().iter().for_each(|notice| self.tell.warn(&notice.to_string()));
-                if !matches!(form, list::Form::Du(_)) {
-                    self.tell.warn(
-                        "a directory that the list names goes without what lies in it, unless that is \
-                         named, too, or the mover goes down into directories (rsync -r)",
-                    );
-                }
-                let workers = sched::Workers::Fixed(NonZeroUsize::MIN);
-                self.buckets(&list, &Told { origin: Origin::List, root: root.clone(), workers })
-            }
+            Source::List { path, file, form, ends } => self.list(path, file, *form, *ends),
             Source::Cluster(cluster) => self.cluster(cluster),
+        }
+    }
+
+    /// Makes the buckets of what a list names.
+    fn list(
+        &self,
+        path: &Path,
+        file: &Path,
+        form: list::Form,
+        ends: list::Ends,
+    ) -> Result<ManifestSummary, Failure> {
+        let root = fs::below::absolute(path).into_os_string().into_encoded_bytes();
+        let real = fs::operator::real_path(path).unwrap_or_default();
+        let absolute = [&root[..], real.as_os_str().as_bytes()];
+        // A list may be of a tree that only its mover sees.
+        let here = fs::Dir::open_operator(path).ok();
+        let reading = Reading {
+            form,
+            ends,
+            source: path.as_os_str().as_bytes(),
+            absolute: if absolute[1].is_empty() { &absolute[..1] } else { &absolute[..] },
+            here: here.as_ref(),
+            needs_kinds: self.invocation.form.needs_kinds(),
+        };
+        let list = Arc::new(List::open(file, &reading, &self.cancel)?);
+        list.notices().iter().for_each(|notice| self.tell.warn(&notice.to_string()));
+        if !matches!(form, list::Form::Du(_)) {
+            self.tell.warn(
+                "a directory that the list names goes without what lies in it, unless that is named, too, or \
+                 the mover goes down into directories (rsync -r)",
+            );
+        }
+        let alone = sched::Workers::Fixed(NonZeroUsize::MIN);
+        let workers = if list.is_looked_at() { self.workers() } else { alone };
+        self.buckets(&list, &Told { origin: Origin::List, root: root.clone(), workers })
+    }
+
+    fn workers(&self) -> sched::Workers {
+        match self.invocation.workers {
+            Workers::Auto => crawl::workers(),
+            Workers::Fixed(count) => sched::Workers::Fixed(count),
         }
     }
 
@@ -312,6 +308,13 @@ impl Run<'_> {
                  takes them, too"
             ));
         }
+        let parted = shelves.filled.len() > 1 && self.invocation.form.keeps_links();
+        if parted && told.origin != Origin::Tree {
+            self.tell.warn(
+                "nothing told which files have several names: those of one file may be in several buckets, \
+                 and arrive as files of their own then",
+            );
+        }
         let Shelves { batch, live, mut filled, left_out, picture, .. } = shelves;
         // Of several that are filled at once, one that began later may be full before.
         filled.sort_unstable_by_key(|filled| filled.number);
@@ -320,26 +323,37 @@ impl Run<'_> {
         }
         self.tell_left_out(&left_out);
         batch.keep();
-        // One command for all, if there is one that is right for all.
-        let asked = filled.iter().fold(Recursion::Either, |all, it| all.and(it.recursion));
-        let is_request = told.origin == Origin::Qumulo;
-        let summary = ManifestSummary {
-            balance: partition::balance(
-                &filled.iter().map(|filled| self.invocation.by.weight(filled.amount)),
-            ),
-            requests: is_request.then(|| lister.asked()),
-            directories: surveyed.directories,
-            buckets: filled
-                .iter()
-                .map(|filled| filled.summary(self.invocation.form, asked))
-                .collect(),
-        };
+        let summary = self.summary(lister, told, surveyed.directories, &filled);
         let commands = match live {
             Some(commands) => Some(commands),
             None => self.commands()?,
         };
         self.finish_commands(commands, filled);
         Ok(summary)
+    }
+
+    /// What is told of buckets, by their numbers.
+    fn summary<L: Lister>(
+        &self,
+        lister: &Arc<L>,
+        told: &Told,
+        directories: u64,
+        filled: &[Filled],
+    ) -> ManifestSummary {
+        // One command for all, if there is one that is right for all.
+        let asked = filled.iter().fold(Recursion::Either, |all, it| all.and(it.recursion));
+        let is_request = told.origin == Origin::Qumulo;
+        let Invocation { by, form, .. } = self.invocation;
+        let mut buckets: Vec<_> =
+            filled.iter().map(|filled| filled.summary(*form, asked)).collect();
+        // Of several that are filled at once, one that began later may be full before.
+        buckets.sort_unstable_by_key(|bucket| bucket.number);
+        ManifestSummary {
+            balance: partition::balance(&filled.iter().map(|filled| by.weight(filled.amount))),
+            requests: is_request.then(|| lister.asked()),
+            directories,
+            buckets,
+        }
     }
 
     /// So many buckets: all of the tree is known first.
@@ -416,20 +430,31 @@ impl Run<'_> {
             return Err(Refused { why: Why::Internal, sentence }.into());
         };
         let (shelves, packed) = packer.finish(surveyed.as_ref().ok().map(|it| &it.root));
+        let directories = surveyed.as_ref().map_or_else(|it| it.directories, |it| it.directories);
         // What went wrong with a bucket is what ended the survey.
         match packed.and_then(|()| Ok(surveyed?)) {
             Ok(surveyed) => Ok((shelves, surveyed)),
-            Err(failure) => {
-                let Shelves { live, filled, .. } = shelves;
-                if let Some(commands) = live {
-                    // Their buckets are whole and stay.
-                    let count = filled.len();
-                    self.tell.warn(&format!("{count} buckets were full before, and stay"));
-                    self.finish_commands(Some(commands), Vec::new());
-                }
-                Err(failure)
-            }
+            Err(failure) => Err(self.leave(lister, told, shelves, directories, failure)),
         }
+    }
+
+    /// Leaves buckets that were handed out already: they are whole, and so stay. Their commands are run.
+    fn leave<L: Lister>(
+        &self,
+        lister: &Arc<L>,
+        told: &Told,
+        shelves: Shelves,
+        directories: u64,
+        failure: Failure,
+    ) -> Failure {
+        let Shelves { live, filled, .. } = shelves;
+        if !self.invocation.is_live || filled.is_empty() {
+            return failure;
+        }
+        self.tell.warn(&format!("{} buckets were full before, and stay", filled.len()));
+        let summary = self.summary(lister, told, directories, &filled);
+        self.finish_commands(live, filled);
+        Failure::Partly(Box::new(failure), summary)
     }
 
     /// True where each entry needs a line of its own: its mover takes no others, or more lies in a
@@ -444,7 +469,7 @@ impl Run<'_> {
         told: &Told,
         keep: &Arc<K>,
         opened: Opened,
-    ) -> Result<Surveyed, Refused> {
+    ) -> Result<Surveyed, Unfinished> {
         let Invocation { rules, includes_snapshots, depth, by, form, .. } = self.invocation;
         let settings = survey::Settings {
             workers: told.workers,
@@ -515,39 +540,6 @@ impl Run<'_> {
         }
         let outcomes = commands.finish();
         debug_assert!(outcomes.are_all_well() || self.tell.faults.load(Ordering::Relaxed) > 0);
-    }
-
-    /// Tells why it ended.
-    fn ending_of(&self, failure: Failure) -> Ending {
-        match failure {
-            Failure::Output(fault) => {
-                self.tell.fault(fault);
-                Ending::Error(Exit::FileIo)
-            }
-            Failure::Format(FormatError::Unfit { path, reason }) => {
-                let (side, verb, cause) = (Side::Source, Verb::List, Cause::Refused(reason.into()));
-                self.tell.fault(Fault { side, verb, path: path.into(), cause });
-                Ending::Error(Exit::Unsupported)
-            }
-            Failure::Format(FormatError::Io(error)) => {
-                let output = self.invocation.output.as_os_str().as_bytes();
-                let (side, verb) = (Side::Destination, Verb::Write);
-                let cause = Cause::from(&error);
-                self.tell.fault(Fault { side, verb, path: output.into(), cause });
-                Ending::Error(Exit::FileIo)
-            }
-            Failure::Refused(Refused { why: Why::Stopped, .. }) => Ending::Interrupted,
-            Failure::Refused(Refused { why, sentence }) => {
-                self.tell.warn(&sentence);
-                Ending::Error(match why {
-                    Why::Source | Why::List => Exit::FileSelection,
-                    Why::Login => Exit::Denied,
-                    Why::Connection => Exit::Unreached,
-                    Why::Stopped => Exit::Interrupted,
-                    Why::Internal => Exit::Internal,
-                })
-            }
-        }
     }
 }
 

@@ -135,6 +135,16 @@ impl Form {
         self == Self::Rclone
     }
 
+    /// Whether its mover is told a directory in other words than a file, or one of them not at all.
+    pub fn needs_kinds(self) -> bool {
+        matches!(self, Self::Rclone | Self::Robocopy | Self::Json)
+    }
+
+    /// Whether its mover can keep the names of a file one.
+    pub fn keeps_links(self) -> bool {
+        !matches!(self, Self::Rclone | Self::Robocopy)
+    }
+
     /// How its files are written.
     pub fn writing(self) -> Writing {
         Writing::Streamed(match self {

@@ -86,6 +86,22 @@ pub struct Surveyed {
     pub directories: u64,
 }
 
+/// Why a tree is not known, and how far it was.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct Unfinished {
+    /// Why.
+    pub why: Refused,
+    /// Directories that were told.
+    pub directories: u64,
+}
+
+impl From<Refused> for Unfinished {
+    fn from(why: Refused) -> Self {
+        Self { why, directories: 0 }
+    }
+}
+
 /// Who hears of faults, as they come and from any worker.
 pub type HearFault = Arc<dyn Fn(Fault) + Send + Sync>;
 
@@ -98,7 +114,7 @@ pub fn survey<L: Lister, K: Keep>(
     keep: Arc<K>,
     faults: HearFault,
     cancel: &Cancel,
-) -> Result<Surveyed, Refused> {
+) -> Result<Surveyed, Unfinished> {
     let root = lister.root()?;
     let scope = Scope::root(Arc::clone(&settings.rules), &settings.root);
     let workers = settings.workers;
@@ -127,8 +143,9 @@ pub fn survey<L: Lister, K: Keep>(
     let run = sched::Settings { workers, ..sched::Settings::default() };
     // What ends the survey need not end what goes on beside it.
     let outcome = sched::run(&run, &cancel.child(), [first]);
-    if let Some(refused) = shared.over.lock().take() {
-        return Err(refused);
+    let directories = shared.directories.load(Ordering::Relaxed);
+    if let Some(why) = shared.over.lock().take() {
+        return Err(Unfinished { why, directories });
     }
     let done = shared.done.lock().take();
     match (outcome.end, done) {
@@ -137,13 +154,16 @@ pub fn survey<L: Lister, K: Keep>(
             links: mem::take(&mut shared.links.lock()),
             snapshots: shared.snapshots.load(Ordering::Relaxed),
             faults: shared.faults.load(Ordering::Relaxed),
-            directories: shared.directories.load(Ordering::Relaxed),
+            directories,
         }),
         (End::Panicked(what), _) => {
             let sentence = format!("a bug of lanesync ended the run: {what}");
-            Err(Refused { why: Why::Internal, sentence })
+            Err(Unfinished { why: Refused { why: Why::Internal, sentence }, directories })
         }
-        _ => Err(Refused { why: Why::Stopped, sentence: "it was stopped".to_owned() }),
+        _ => {
+            let sentence = "it was stopped".to_owned();
+            Err(Unfinished { why: Refused { why: Why::Stopped, sentence }, directories })
+        }
     }
 }
 

@@ -144,6 +144,11 @@ impl Typed {
         Ok(name)
     }
 
+    /// Whether a list was named.
+    pub(super) fn is_list(&self) -> bool {
+        self.from_list.is_some()
+    }
+
     pub(super) fn resolve(
         self,
         path: OsString,

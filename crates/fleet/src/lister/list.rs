@@ -1,24 +1,29 @@
 //! A tree that somebody made a list of.
 //!
-//! Nobody looks at the tree: what is in the list is in it, and nothing else. A line names an entry by its
-//! path below SOURCE, which begins with `./` or not, or by an absolute path that leads there. Above it may
-//! lie any number of directories that have no line. Where lines lie below another one, that is a directory,
-//! whatever size it has in the list; every other line is taken for a file, unless it ends with a slash: then
-//! it is a directory in which nothing is looked at. A path that has several lines counts once, with the
-//! largest of its sizes.
+//! What is in the list is in the tree, and nothing else. A line names an entry by its path below SOURCE,
+//! which begins with `./` or not, or by an absolute path that leads there. Above it may lie any number of
+//! directories that have no line. Where lines lie below another one, that is a directory, whatever size it
+//! has in the list, and so is one that ends with a slash. Every other line is taken for a file, unless what
+//! it names is looked at in SOURCE on this host. A path that has several lines counts once, with the largest
+//! of its sizes.
 //!
 //! The list is read whole and kept sorted, so that what lies below a directory is a range of it, whose
 //! amount is the difference of two sums. An entry takes its line and 26 bytes.
 
+use std::cell::OnceCell;
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fs::Dir;
+use fs::inlet::Inlet;
 use fs::operator;
+use model::Kind;
 use sched::Cancel;
 
 use self::held::Held;
+use self::here::Here;
 use self::line::{Shape, Ways};
 use self::read::{Lines, ReadLines};
 use super::{Covers, Found, Lister, Refused, Root, TellError, Why};
@@ -27,6 +32,8 @@ use super::{Covers, Found, Lister, Refused, Root, TellError, Why};
 mod du;
 /// A list as it is kept.
 mod held;
+/// What a list names, looked at.
+mod here;
 /// What a line says.
 mod line;
 /// What the one who made a list should know.
@@ -49,8 +56,9 @@ const PARTS: usize = 16;
 /// What the lines of a list are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
-    /// [`Self::Fpart`] or [`Self::Sizes`] where every line can be one, else [`Self::Paths`]. What looks as if
-    /// `du` made it is refused: it is not known what it counts in.
+    /// [`Self::Fpart`] or [`Self::Sizes`] where every line can be one, else [`Self::Paths`]. Where SOURCE is
+    /// on this host, it is the one by which more of the first lines are there. What looks as if `du` made it
+    /// is refused: it is not known what it counts in.
     #[default]
     Auto,
     /// A path.
@@ -108,6 +116,11 @@ pub struct Reading<'a> {
     pub source: &'a [u8],
     /// Absolute ways to SOURCE: an absolute path in the list must lie below one of them.
     pub absolute: &'a [&'a [u8]],
+    /// SOURCE, where it is on this host.
+    pub here: Option<&'a Dir>,
+    /// Whether it matters what a line names that may as well be a directory as a file. Then it is looked at,
+    /// where SOURCE is on this host.
+    pub needs_kinds: bool,
 }
 
 /// A tree that somebody made a list of.
@@ -116,6 +129,8 @@ pub struct List {
     held: Held,
     source: Vec<u8>,
     notices: Vec<Notice>,
+    /// Where what lines name is looked at.
+    here: Option<Here>,
     asked: AtomicU64,
 }
 
@@ -128,9 +143,11 @@ impl List {
             name if name == "-" => "standard input".to_owned(),
             name => format!("\"{}\"", name.as_encoded_bytes().escape_ascii()),
         };
-        let mut file = operator::open(file).map_err(|error| read::unreadable(&name, &error))?;
+        let opened = operator::open_at_once(file);
+        let mut file = opened.map_err(|error| read::unreadable(&name, &error))?;
         let lines = read::settled(&name, &mut file, |file| {
-            ReadLines { name: &name, ends: reading.ends, cancel }.read(file)
+            let mut input = Inlet::new(&*file, || cancel.is_cancelled());
+            ReadLines { name: &name, ends: reading.ends, cancel }.read(&mut input)
         })?;
         Self::new(&name, lines, reading)
     }
@@ -147,16 +164,48 @@ impl List {
     }
 
     fn new(name: &str, lines: Lines, reading: &Reading<'_>) -> Result<Self, Refused> {
-        let shape = Shape::of(reading.form, lines.looks);
+        let looks_like = Shape::of(reading.form, lines.looks);
         let ways = Ways::new(reading.absolute);
+        let here = reading.here.map(|dir| Here(dir.clone()));
+        let shape = match &here {
+            Some(here) if reading.form == Form::Auto && looks_like != Shape::Paths => {
+                here.shape_of(&lines.text, looks_like, &ways)
+            }
+            _ => looks_like,
+        };
         let held = Held::new(name, lines, shape, &ways)?;
-        let notices = Notice::all(reading.form, shape, held.repeated()).collect();
-        Ok(Self { held, source: reading.source.to_vec(), notices, asked: AtomicU64::new(0) })
+        let here = here.filter(|_| reading.needs_kinds);
+        let mut notices: Vec<Notice> = Notice::of_shape(reading.form, looks_like, shape).collect();
+        let repeated = held.repeated();
+        notices.extend((repeated > 0).then_some(Notice::Repeated(repeated)));
+        let unsure = held.unsure();
+        let is_told = unsure > 0 && reading.needs_kinds && here.is_none();
+        notices.extend(is_told.then_some(Notice::TakenForFiles(unsure)));
+        let (source, asked) = (reading.source.to_vec(), AtomicU64::new(0));
+        Ok(Self { held, source, notices, here, asked })
     }
 
     /// What the one who made it should know.
     pub fn notices(&self) -> &[Notice] {
         &self.notices
+    }
+
+    /// Whether what its lines name is looked at.
+    pub fn is_looked_at(&self) -> bool {
+        self.here.is_some()
+    }
+
+    /// What a line names that may be anything, looked at in its directory, which is opened when something in
+    /// it is looked at first. What cannot be looked at stays what the list makes it.
+    fn look(&self, part: &Part, dir: &OnceCell<Option<Dir>>, found: &mut Found<'_, Part>) {
+        let Some(here) = self.here.as_ref().filter(|_| found.kind == Kind::File) else { return };
+        let open = || here.directory(self.held.directory(part));
+        if let Some(kind) =
+            dir.get_or_init(open).as_ref().and_then(|dir| here::kind(dir, found.name))
+        {
+            found.kind = kind;
+            found.bytes = if kind == Kind::Directory { 0 } else { found.bytes };
+        }
     }
 
     /// Parts of a directory that begin where a child does.
@@ -197,12 +246,14 @@ impl Lister for List {
         hear: &mut dyn FnMut(Found<'_, Part>),
     ) -> Result<Vec<Part>, TellError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let Part { mut range, prefix } = part;
+        let dir = OnceCell::new();
+        let Part { mut range, prefix } = part.clone();
         for _ in 0..PART_CHILDREN {
             if range.is_empty() {
                 return Ok(Vec::new());
             }
-            let child = self.held.child(range.clone(), prefix);
+            let mut child = self.held.child(range.clone(), prefix);
+            self.look(&part, &dir, &mut child.found);
             hear(child.found);
             range.start = child.end;
         }

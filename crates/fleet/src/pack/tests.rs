@@ -157,7 +157,7 @@ fn what_cannot_be_written_ends_the_survey() {
     let memory = Arc::new(Memory::without_sums(tree));
     let hear = Arc::new(|fault| panic!("{fault:?}"));
     let found = crate::survey::survey(&memory, plain(), Arc::clone(&packer), hear, &stop);
-    assert_eq!(found.expect_err("no survey").why, crate::lister::Why::Stopped);
+    assert_eq!(found.expect_err("no survey").why.why, crate::lister::Why::Stopped);
     let packer = Arc::into_inner(packer).expect("the survey is over");
     let (_, finished) = packer.finish(None);
     assert_eq!(finished.expect_err("there is no room").to_string(), "full");

@@ -22,6 +22,10 @@ pub(super) struct Held {
     total: Sums,
     /// How many lines name what another one names.
     repeated: u64,
+    /// Whether a line says that it is a directory: whoever made the list says so of others, too.
+    tells_directories: bool,
+    /// How many lines may be files or directories with nothing in them.
+    leaves: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +76,7 @@ impl Held {
     ) -> Result<(Self, Option<Told<'static>>), Refused> {
         let mut collected = Vec::with_capacity(lines.count);
         let (mut root, mut roots, mut index) = (None::<Told<'_>>, 0_u64, 0);
+        let mut tells_directories = false;
         let settled = lines.text.shorten(|place, line| {
             let (bytes, start) = shape.cut(line).map_err(|flaw| (index, flaw))?;
             let (len, is_directory) = ways.settle(line, start).map_err(|flaw| (index, flaw))?;
@@ -81,6 +86,7 @@ impl Held {
                 root = Some(Told { path: b"", bytes, place });
                 roots += 1;
             } else {
+                tells_directories |= is_directory;
                 collected.push(Line { place, before: Sums { bytes, names: 0 } });
             }
             Ok((len, is_directory))
@@ -90,7 +96,8 @@ impl Held {
             return Err(refused(format!("the list {name}, line {number} {flaw}")));
         }
         let (total, repeated) = (Sums::default(), roots.saturating_sub(1));
-        Ok((Self { text: lines.text, lines: collected, total, repeated }, root))
+        let (text, lines) = (lines.text, collected);
+        Ok((Self { text, lines, total, repeated, tells_directories, leaves: 0 }, root))
     }
 
     /// What is wrong where lines tell sums of directories, or seem to.
@@ -135,6 +142,7 @@ impl Held {
             let line = self.lines[index];
             let is_file = !holds_more && !self.text.is_marked(line.place);
             let bytes = if is_file { line.before.bytes } else { 0 };
+            self.leaves += u64::from(is_file);
             self.lines[index].before = sums;
             sums.names += names;
             match sums.bytes.checked_add(bytes) {
@@ -157,6 +165,19 @@ impl Held {
 
     pub(super) fn repeated(&self) -> u64 {
         self.repeated
+    }
+
+    /// How many lines may be empty directories as well as files, and nothing tells which.
+    pub(super) fn unsure(&self) -> u64 {
+        if self.tells_directories { 0 } else { self.leaves }
+    }
+
+    /// The directory of which a part tells, with separators between its components.
+    pub(super) fn directory(&self, part: &Part) -> &[u8] {
+        match part.prefix {
+            0 => &[],
+            prefix => &self.path(part.range.start)[..prefix - 1],
+        }
     }
 
     fn path(&self, index: usize) -> &[u8] {

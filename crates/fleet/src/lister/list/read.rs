@@ -91,8 +91,7 @@ impl ReadLines<'_> {
     ) -> Result<bool, Refused> {
         const MOST_BYTES: u64 = LONGEST_BYTES as u64 + 1;
         if self.cancel.is_cancelled() {
-            let sentence = format!("reading the list {} was ended", self.name);
-            return Err(Refused { why: Why::Stopped, sentence });
+            return Err(self.stopped());
         }
         let end = match self.ends {
             Ends::Newline => b'\n',
@@ -100,7 +99,10 @@ impl ReadLines<'_> {
         };
         line.clear();
         let read = input.take(MOST_BYTES).read_until(end, line);
-        let read = read.map_err(|error| unreadable(self.name, &error))?;
+        let read = read.map_err(|error| {
+            let is_stopped = self.cancel.is_cancelled();
+            if is_stopped { self.stopped() } else { unreadable(self.name, &error) }
+        })?;
         lines.read_bytes += read as u64;
         if line.last() == Some(&end) {
             line.pop();
@@ -114,6 +116,11 @@ impl ReadLines<'_> {
             return Err(self.refused(lines, instead));
         }
         Ok(read > 0)
+    }
+
+    fn stopped(self) -> Refused {
+        let sentence = format!("reading the list {} was ended", self.name);
+        Refused { why: Why::Stopped, sentence }
     }
 
     /// Something is wrong with the line after those that were read.

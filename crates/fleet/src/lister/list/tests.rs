@@ -23,6 +23,8 @@ const PATHS: Reading<'_> = Reading {
     ends: Ends::Newline,
     source: b"/src",
     absolute: &[b"/src", b"//mnt/./real/"],
+    here: None,
+    needs_kinds: false,
 };
 
 fn reading(form: Form) -> Reading<'static> {
@@ -268,6 +270,76 @@ fn what_looks_like_sums_is_not_taken_for_sizes() {
         let list = list(text, auto).unwrap();
         assert_eq!(list.notices(), [Notice::TakenForSizes], "{text}");
     }
+}
+
+/// A tree on this host with these files; directories end in a slash.
+fn on_this_host(names: &[&str]) -> (tempfile::TempDir, ::fs::Dir) {
+    let scratch = tempfile::tempdir().unwrap();
+    for name in names {
+        let path = scratch.path().join(name);
+        fs::create_dir_all(if name.ends_with('/') { &path } else { path.parent().unwrap() })
+            .unwrap();
+        if !name.ends_with('/') {
+            fs::write(path, "content").unwrap();
+        }
+    }
+    let dir = ::fs::Dir::open_operator(scratch.path()).unwrap();
+    (scratch, dir)
+}
+
+#[test]
+fn lines_are_taken_for_what_is_in_the_source() {
+    let (_scratch, dir) = on_this_host(&["10 Years After/a", "10 cc", "12\t3\tcc", "cc", "b/x"]);
+    for (text, expected, notices) in [
+        (
+            "10 Years After/a\n10 cc\n",
+            &["10 Years After/", "10 Years After/a", "10 cc"][..],
+            &[Notice::TakenForPaths][..],
+        ),
+        ("12\t3\tcc\n", &["cc"], &[Notice::TakenForFpart]),
+        ("12\t3\tcc\n12\t3\tcc/gone\n", &["cc/", "cc/gone"], &[Notice::TakenForFpart]),
+        ("10 cc\n10 b/x\n", &["b/", "b/x", "cc"], &[Notice::TakenForSizes]),
+        ("10 cc\n0 b\n", &["b", "cc"], &[Notice::TakenForSizes]),
+        // Nothing is there by either, and both are.
+        ("10 gone\n", &["gone"], &[Notice::TakenForSizes]),
+        ("10 cc\n", &["cc"], &[Notice::TakenForSizes]),
+    ] {
+        let reading = Reading { here: Some(&dir), ..reading(Form::Auto) };
+        let list = list(text, reading).unwrap();
+        let paths: Vec<String> = told(&list).into_iter().map(|(path, _)| path).collect();
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        assert_eq!((&paths[..], list.notices()), (expected, notices), "{text}");
+    }
+    let said = Reading { here: Some(&dir), ..reading(Form::Sizes) };
+    assert_eq!(paths("10 Years After/a", said), ["Years After/", "Years After/a"]);
+}
+
+#[test]
+fn what_a_line_names_is_looked_at_where_that_matters() {
+    let (scratch, dir) = on_this_host(&["a/empty/", "a/file", "empty/", "file", "out/of/it"]);
+    std::os::unix::fs::symlink("out", scratch.path().join("link")).unwrap();
+    let text = "0 a/empty\n7 a/file\n0 a/gone\n0 empty\n7 file\n3 link\n0 link/of\n";
+    let kinds_of = |text: &str, reading: Reading<'_>| {
+        let list = list(text, reading).unwrap();
+        let paths: Vec<String> = told(&list).into_iter().map(|(path, _)| path).collect();
+        (paths.join(" "), list.notices().to_vec())
+    };
+    let looked = Reading { here: Some(&dir), needs_kinds: true, ..reading(Form::Sizes) };
+    // No link is followed.
+    let expected = "a/ a/empty/ a/file a/gone empty/ file link/ link/of";
+    assert_eq!(kinds_of(text, looked), (expected.to_owned(), vec![]));
+    let unmarked = "a/ a/empty a/file a/gone empty file link/ link/of";
+    let elsewhere = Reading { here: None, ..looked };
+    let notice = vec![Notice::TakenForFiles(6)];
+    assert_eq!(kinds_of(text, elsewhere), (unmarked.to_owned(), notice));
+    let usual = Reading { needs_kinds: false, ..looked };
+    assert_eq!(kinds_of(text, usual), (unmarked.to_owned(), vec![]));
+    // Who marks directories marks all of them.
+    assert_eq!(kinds_of("0 a/\n7 a/file\n0 b/\n", elsewhere).1, []);
+    let list = list("3 link\n", looked).unwrap();
+    let mut kind = None;
+    list.tell(list.root().unwrap().part, &mut |found| kind = Some(found.kind)).unwrap();
+    assert_eq!(kind, Some(Kind::Symlink));
 }
 
 fn open(path: &Path) -> Result<List, Refused> {

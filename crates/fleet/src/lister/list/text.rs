@@ -46,6 +46,21 @@ impl Text {
         block.extend(text);
     }
 
+    /// The texts that came first, up to so many.
+    pub(super) fn first(&self, count: usize) -> impl Iterator<Item = &[u8]> {
+        let texts = self.blocks.iter().enumerate().flat_map(move |(number, block)| {
+            let mut offset = 0;
+            std::iter::from_fn(move || {
+                (offset < block.len()).then(|| {
+                    let text = self.get(Place::new(number, offset));
+                    offset += HEADER_BYTES + text.len();
+                    text
+                })
+            })
+        });
+        texts.take(count)
+    }
+
     /// Hands out all texts, in the order in which they came, to be made shorter: by how long they are
     /// then, and whether they bear the mark.
     pub(super) fn shorten<E>(

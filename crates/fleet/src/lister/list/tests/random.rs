@@ -8,6 +8,7 @@ use model::Kind;
 use sched::Cancel;
 
 use super::super::{Ends, Form, List, Reading, Unit};
+use super::PATHS;
 use crate::conformance::tree::is_below;
 use crate::conformance::{Node, Stage, Tree, conforms};
 use crate::lister::{Covers, Lister};
@@ -110,8 +111,7 @@ impl<W: Written> Stage for Made<W> {
     const TELLS_LINKS: bool = false;
 
     fn set(tree: &Tree) -> Self {
-        let reading =
-            Reading { form: W::FORM, ends: W::ENDS, source: b"/src", absolute: &[b"/src"] };
+        let reading = Reading { form: W::FORM, ends: W::ENDS, absolute: &[b"/src"], ..PATHS };
         let text = text::<W>(tree);
         let list = List::read("a list", &mut &text[..], &reading, &Cancel::new()).unwrap();
         Self { list, _written: std::marker::PhantomData }

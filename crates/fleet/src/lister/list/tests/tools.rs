@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::super::{Ends, Form, List, Notice, Reading, Unit};
-use super::{list, sentence, told};
+use super::{PATHS, list, sentence, told};
 
 const FILES: [(&str, usize); 6] = [
     ("a/b/c", 10_000),
@@ -52,7 +52,7 @@ fn find_writes_sizes_and_paths() {
     let dir = scratch.path();
     let absolute = dir.to_str().unwrap();
     let ways = [absolute.as_bytes()];
-    let reading = |form, ends| Reading { form, ends, source: b".", absolute: &ways };
+    let reading = |form, ends| Reading { form, ends, source: b".", absolute: &ways, ..PATHS };
     for (command, form, ends) in [
         (&["find", ".", "-printf", "%s %p\\n"][..], Form::Sizes, Ends::Newline),
         (&["find", ".", "-printf", "%s\\t%p\\0"], Form::Auto, Ends::Nul),
@@ -75,7 +75,8 @@ fn find_writes_sizes_and_paths() {
 fn du_writes_sums() {
     let scratch = tree();
     let dir = scratch.path();
-    let reading = |unit, ends| Reading { form: Form::Du(unit), ends, source: b".", absolute: &[] };
+    let reading =
+        |unit, ends| Reading { form: Form::Du(unit), ends, source: b".", absolute: &[], ..PATHS };
     let bytes = output(dir, &["du", "-ab"]);
     let of_bytes = list(bytes, reading(Unit::Bytes, Ends::Newline)).unwrap();
     check(&of_bytes, |bytes| bytes as u64);
@@ -100,8 +101,13 @@ fn du_tells_one_name_of_a_file_unless_asked_for_all() {
     let scratch = tree();
     let dir = scratch.path();
     fs::hard_link(dir.join("big"), dir.join("a/link")).unwrap();
-    let reading =
-        Reading { form: Form::Du(Unit::Bytes), ends: Ends::Newline, source: b".", absolute: &[] };
+    let reading = Reading {
+        form: Form::Du(Unit::Bytes),
+        ends: Ends::Newline,
+        source: b".",
+        absolute: &[],
+        ..PATHS
+    };
     for (command, names) in [("-ab", FILES.len()), ("-alb", FILES.len() + 1)] {
         let list = list(output(dir, &["du", command]), reading).unwrap();
         let files = told(&list).into_iter().filter(|(path, _)| !path.ends_with('/'));
@@ -115,7 +121,7 @@ fn fpart_writes_partitions_and_lists() {
     let dir = scratch.path();
     fs::create_dir(dir.join("empty")).unwrap();
     let lists = tempfile::tempdir().unwrap();
-    let reading = |ends| Reading { form: Form::Auto, ends, source: b".", absolute: &[] };
+    let reading = |ends| Reading { form: Form::Auto, ends, source: b".", absolute: &[], ..PATHS };
     let partitions = list(output(dir, &["fpart", "-n", "2", "."]), reading(Ends::Newline)).unwrap();
     check(&partitions, |bytes| bytes as u64);
     assert_eq!(partitions.notices(), [Notice::TakenForFpart]);
