@@ -1,9 +1,14 @@
 //! A command for each bucket, while the tree is still being read.
 
 use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
 
 use crate::buckets::{all_paths, assert_same, buckets, files};
 use crate::lab::{self, Lab};
+use crate::support::qumulo::FakeCluster;
+use crate::support::records;
 
 fn tree(lab: &Lab) {
     for number in 0..600 {
@@ -41,6 +46,18 @@ fn commands_begin_before_the_tree_has_been_read() {
         .collect();
     ran.sort_unstable();
     assert_eq!(ran, (1..=buckets.len()).collect::<Vec<_>>(), "one command for each");
+}
+
+#[test]
+fn so_many_commands_run_at_once() {
+    for sharing in ["--max-files=100 --live", "-b 3"] {
+        let lab = Lab::new();
+        tree(&lab);
+        let meets = "touch here.$LANESYNC_BUCKET_NUMBER; \
+                     until [ $(ls here.* | wc -l) -ge 3 ]; do sleep 0.02; done";
+        let run = lab.lanesync(&format!("manifest src -o lists {sharing} --exec-jobs=3"));
+        run.word(format!("--exec={meets}")).go().expect(0);
+    }
 }
 
 #[test]
@@ -104,4 +121,72 @@ fn a_command_that_fails_is_told_with_its_bucket() {
         let ran = fs::read_to_string(lab.path("ran")).unwrap().lines().count();
         assert_eq!(ran, lists, "the others are run: {done}");
     }
+}
+
+#[test]
+fn a_termination_ends_the_commands_and_tells_which_were_not_run() {
+    for sharing in ["--max-files=100 --live", "-b 3"] {
+        let lab = Lab::new();
+        tree(&lab);
+        let words =
+            format!("manifest src -o lists --name-template=b[n].txt {sharing} --exec-jobs=1");
+        let waits = "--exec=echo $LANESYNC_BUCKET_NUMBER $$ >running; exec sleep 10000";
+        let mut run = lab.lanesync(&words).word(waits).start();
+        let running = || fs::read_to_string(lab.path("running")).unwrap_or_default();
+        run.until("a command runs and others wait", || {
+            running().ends_with('\n') && files(&lab.path("lists")).len() >= 3
+        });
+        run.signal(Signal::TERM);
+        let done = run.wait().expect(20);
+        let running = running();
+        let (number, process) = running.trim().split_once(' ').unwrap();
+        let list = format!("lists/b{number}.txt");
+        let done = done.complains(&[&list, "stopped"]).complains(&["lists/b", "not run"]);
+        assert!(!Path::new("/proc").join(process).exists(), "the command goes on: {done}");
+        assert!(lab.path(list).exists(), "somebody works by it: {done}");
+    }
+}
+
+#[test]
+fn commands_of_whole_buckets_are_run_though_the_source_dies() {
+    let lab = Lab::new();
+    for number in 0..120 {
+        lab.file(format!("src/a{}/b{}/c/d/file{number:03}", number % 4, number % 12), "content");
+    }
+    lab.file("password", "admin\n");
+    let mut cluster = FakeCluster::serve(&lab.path("src"), &["--delay-ms", "200"]);
+    let source = format!("qumulo://127.0.0.1:{}/", cluster.port());
+    let words = format!(
+        "manifest {source} --ca={} --password-file=password -o lists --json --max-files=2 --live \
+         --format=json --exec-jobs=1",
+        cluster.certificate().display()
+    );
+    let run = lab.lanesync(&words);
+    let waits = format!("--exec=touch began; {WAITS}; echo $LANESYNC_BUCKET_NUMBER >>ran");
+    let mut run = run.word(waits).start();
+    let lists = || {
+        let all = files(&lab.dir("lists")).into_iter();
+        all.filter(|path| path.extension().is_some_and(|ext| ext == "jsonl")).count()
+    };
+    run.until("a command runs and others wait", || lab.path("began").exists() && lists() >= 3);
+    cluster.kill();
+    let said = || fs::read_to_string(lab.path("out.0")).unwrap();
+    run.until("the source is given up", || said().contains("buckets were full before, and stay"));
+    lab.file("go", "");
+    let done = run.wait().expect(10);
+    assert!(done.stdout.contains("127.0.0.1"), "{done}");
+    let records = records::parse(&done.stdout);
+    let buckets = records.last().unwrap()["buckets"].as_array().expect("a table");
+    // Those that were not full are not there.
+    let mut told: Vec<PathBuf> =
+        buckets.iter().map(|bucket| lab.path(bucket["path"].as_str().unwrap())).collect();
+    let mut there = files(&lab.path("lists"));
+    told.sort();
+    there.sort();
+    assert_eq!(told, there, "{done}");
+    let told: Vec<u64> = buckets.iter().map(|bucket| bucket["number"].as_u64().unwrap()).collect();
+    let ran = fs::read_to_string(lab.path("ran")).unwrap();
+    let mut ran: Vec<u64> = ran.lines().map(|line| line.parse().unwrap()).collect();
+    ran.sort_unstable();
+    assert!(ran == told && ran.len() >= 3, "one command for each: {ran:?} {told:?} {done}");
 }

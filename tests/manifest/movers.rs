@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 
-use crate::buckets::{assert_moves_the_whole, cut, move_at_once, move_in_turn};
+use crate::buckets::{assert_moves_the_whole, assert_same, cut, move_at_once, move_in_turn};
 use crate::lab::{self, Lab};
 use crate::support::generate::{self, Profile};
 use crate::support::rng::Rng;
@@ -112,6 +112,36 @@ fn random_trees_arrive_by_filter_files() {
         assert_moves_the_whole(&lab, &format!("--format=rsync-filter -b {buckets}"), "-H", "");
     }
     assert_moves_the_whole(&odd_lab(), "--format=rsync-filter -b 3", "-H", "");
+}
+
+#[test]
+fn what_is_made_after_the_cut_arrives_once_by_filter_files() {
+    let lab = odd_lab();
+    let buckets = cut(&lab, "--format=rsync-filter -b 4");
+    let mut made = vec!["src/new".to_owned(), "src/new folder/new".to_owned()];
+    for folder in ["half", "half/deep/down", "empty", "foo", "foo-bar", "other", "hollow/inner"] {
+        made.push(format!("src/{folder}/new"));
+        made.push(format!("src/{folder}/new folder/new"));
+    }
+    for name in &made {
+        lab.file(name, "made after the cut");
+    }
+    lab::age(&lab.path("src"));
+    // Each of them goes to a directory of its own, so that who brings what can be seen.
+    let mut times = vec![0; made.len()];
+    for (number, bucket) in buckets.iter().enumerate() {
+        let alone = format!("alone{number}");
+        move_in_turn(&lab, std::slice::from_ref(bucket), &alone, "");
+        for (name, times) in made.iter().zip(&mut times) {
+            let there = lab.path(name.replacen("src", &alone, 1)).exists();
+            *times += i32::from(there);
+        }
+    }
+    let found: Vec<_> = made.iter().zip(&times).collect();
+    assert!(found.iter().all(|(_, times)| **times == 1), "{found:?}");
+    lab.rsync("-aH src/ whole/").go().expect(0);
+    move_at_once(&lab, &buckets, "at-once", "-H");
+    assert_same(&lab, "at-once", "whole", "with what is new");
 }
 
 /// What rclone has no words for: empty directories, links, devices, pipes and sockets.

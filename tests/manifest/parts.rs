@@ -1,6 +1,9 @@
-//! Buckets of what was not left out: by rules, on one file system, snapshots.
+//! Buckets of what was not left out: by rules, on one file system, snapshots, by a list; and how deep a
+//! tree is cut.
 
-use crate::buckets::{all_paths, assert_moves_the_whole, cut};
+use std::fs;
+
+use crate::buckets::{all_paths, assert_moves_the_whole, assert_same, cut, files, move_in_turn};
 use crate::lab::{self, Lab};
 
 fn tree(lab: &Lab) {
@@ -83,4 +86,86 @@ fn other_file_systems_are_left_out_on_request() {
     }
     let paths = all_paths(&cut(&lab, "-b 3 --one-file-system"));
     assert!(paths.iter().all(|path| !path.starts_with("a/mounted/deep")), "{paths:?}");
+}
+
+#[test]
+fn no_directory_below_a_depth_is_cut() {
+    let lab = Lab::new();
+    tree(&lab);
+    lab.rsync("-a src/ whole/").go().expect(0);
+    for depth in 0..4 {
+        for sharing in ["-b 4", "--max-files=2"] {
+            let buckets = cut(&lab, &format!("{sharing} --depth={depth}"));
+            let paths = all_paths(&buckets);
+            let deepest = paths.iter().map(|path| path.components().count()).max();
+            assert!(deepest <= Some(depth.max(1)), "{depth}, {sharing}: {paths:?}");
+            let copy = format!("copy{depth}");
+            move_in_turn(&lab, &buckets, &copy, "");
+            assert_same(&lab, &copy, "whole", sharing);
+            fs::remove_dir_all(lab.path("lists")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_a_list_does_not_name_is_moved_by_no_bucket() {
+    let lab = Lab::new();
+    tree(&lab);
+    lab.file("src/a/deep/secret", "in a directory of which the list names something");
+    lab.file("src/secret", "beside what it names");
+    lab::age(&lab.path("src"));
+    let named = ["a/keep.txt", "a/deep/drop.o", "a/deep/more/keep.txt", "only/drop.o", "b/file"];
+    lab.file("named", named.map(|name| format!("{name}\n")).concat());
+    let sizes = named
+        .map(|name| format!("{} ./{name}\n", lab.path("src").join(name).metadata().unwrap().len()));
+    lab.file("sizes", sizes.concat());
+    lab.file("below", named.map(|name| format!("./{name}\n")).concat());
+    lab.rsync("-a --files-from=below src/ whole/").go().expect(0);
+    for list in ["named", "sizes"] {
+        for sharing in
+            ["-b 1", "-b 2", "-b 9", "--max-size=1G", "--max-size=3k", "--max-files=2 --live"]
+        {
+            for more in ["", "--depth=1", "--exclude=nothing"] {
+                let words = format!("--from-list={list} {sharing} {more}");
+                move_in_turn(&lab, &cut(&lab, &words), "copy", "");
+                assert_same(&lab, "copy", "whole", &words);
+                for made in ["copy", "lists"] {
+                    fs::remove_dir_all(lab.path(made)).unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_list_names_is_told_as_what_it_is() {
+    let lab = Lab::new();
+    lab.file("src/10 Years After/a", "content");
+    lab.dir("src/10 empty");
+    std::os::unix::fs::symlink("a", lab.path("src/10 link")).unwrap();
+    lab.file("list", "10 Years After/a\n10 empty\n10 link\n");
+    let done = lab.lanesync("manifest src --from-list=list -b 1 --format=rclone -o lists").go();
+    let done = done.expect(0).complains(&["1 empty directories", "1 symbolic links"]);
+    done.complains(&["every line of the list is taken for a path"]);
+    let list = files(&lab.path("lists")).pop().unwrap();
+    assert_eq!(fs::read(list).unwrap(), b"10 Years After/a\n");
+    // Of a tree that lies elsewhere nobody knows it, and sizes they are.
+    let done = lab.lanesync("manifest there --from-list=list -b 1 --format=rclone -o more").go();
+    let done = done.expect(0).complains(&["3 lines of the list are taken for files", "%p/"]);
+    done.complains(&["every line of the list is taken for a size"]);
+}
+
+#[test]
+fn names_of_one_file_may_be_parted_by_a_list_which_is_told() {
+    let lab = Lab::new();
+    lab.file("src/a", "content");
+    fs::hard_link(lab.path("src/a"), lab.path("src/b")).unwrap();
+    lab.file("list", "a\nb\n");
+    let done = lab.lanesync("manifest src --from-list=list -b 2 -o lists").go().expect(0);
+    done.complains(&["several names", "several buckets"]);
+    for words in ["--from-list=list -b 1", "--from-list=list -b 2 --format=rclone", "-b 2"] {
+        let done = lab.lanesync(&format!("manifest src {words} -o more")).go().expect(0);
+        assert!(!done.stderr.contains("several names"), "{words}: {done}");
+        fs::remove_dir_all(lab.path("more")).unwrap();
+    }
 }

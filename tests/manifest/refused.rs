@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 use crate::buckets::{all_paths, buckets, files, move_in_turn};
 use crate::lab::{self, Lab};
@@ -47,6 +48,8 @@ fn what_cannot_be_meant_is_refused_and_nothing_is_written() {
     refuses(&lab, "src -b 0", 1, &["-b"]);
     refuses(&lab, "src --max-size=0", 1, &["--max-size"]);
     refuses(&lab, "src --max-size=1M --format=rsync-filter", 1, &["rsync-filter", "--buckets"]);
+    let words = "src -b 2 --format=rsync-filter --from-list=plain";
+    refuses(&lab, words, 1, &["rsync-filter", "--from-list"]);
     refuses(&lab, "src -b 2 --format=tar", 1, &["--format", "robocopy"]);
     refuses(&lab, "src -b 2 --name-template=list.txt", 1, &["[n]"]);
     refuses(&lab, "src -b 2 --name-template=a/[n].txt", 1, &["template"]);
@@ -176,28 +179,134 @@ fn an_interrupted_run_keeps_the_buckets_that_it_handed_out() {
     assert_whole(&left);
 }
 
+/// Whether a process has a file open.
+fn has_open(process: u32, file: &Path) -> bool {
+    let open = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten();
+    open.flatten().any(|it| fs::read_link(it.path()).is_ok_and(|path| path == file))
+}
+
+#[test]
+fn a_list_that_never_ends_can_be_interrupted() {
+    for (begins, signal) in [(true, Signal::INT), (false, Signal::INT), (false, Signal::TERM)] {
+        let lab = Lab::new();
+        lab.file("src/file", "content");
+        let pipe = lab.path("pipe");
+        lab::succeed(Command::new("mkfifo").arg(&pipe));
+        let mut run = lab.lanesync("manifest src -b 2 -o lists --from-list=pipe").start();
+        let id = run.id();
+        run.until("it has opened the list", || has_open(id, &pipe));
+        let writer = begins.then(|| {
+            let mut writer = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+            writer.write_all(b"file\n").unwrap();
+            writer
+        });
+        run.signal(signal);
+        run.wait().expect(20);
+        drop(writer);
+    }
+}
+
+#[test]
+fn a_list_that_never_ends_on_standard_input_can_be_interrupted() {
+    let lab = Lab::new();
+    lab.dir("src");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lanesync"));
+    command.args(["manifest", "src", "-b", "2", "-o", "lists", "--from-list=-"]);
+    let mut run = command.current_dir(lab.path("")).stdin(Stdio::piped()).spawn().unwrap();
+    let mut writer = run.stdin.take().unwrap();
+    // More than a pipe holds, so that some of it has been read then.
+    writer.write_all(&b"file\n".repeat(100_000)).unwrap();
+    rustix::process::kill_process(Pid::from_child(&run), Signal::INT).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(20));
+    drop(writer);
+}
+
+#[test]
+fn a_list_may_come_late() {
+    let lab = Lab::new();
+    tree(&lab, "src");
+    let pipe = lab.path("pipe");
+    lab::succeed(Command::new("mkfifo").arg(&pipe));
+    let words = "manifest src -b 2 -o lists --json --format=rclone --from-list=pipe";
+    let mut run = lab.lanesync(words).start();
+    let id = run.id();
+    run.until("it has opened the list", || has_open(id, &pipe));
+    let files: Vec<PathBuf> = lab::contents(&lab.path("src")).into_keys().collect();
+    let mut writer = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    for path in &files {
+        writeln!(writer, "{}", path.display()).unwrap();
+    }
+    drop(writer);
+    let done = run.wait().expect(0);
+    assert_eq!(all_paths(&buckets(&lab, &done)), files);
+}
+
 #[test]
 fn a_directory_that_cannot_be_read_is_named_and_all_else_is_in_the_buckets() {
-    for sharing in ["-b 1", "-b 3", "-b 400", "--max-files=5", "--max-files=5000", "--max-size=1G"]
-    {
-        let lab = Lab::new();
-        tree(&lab, "src");
-        lab.file("src/dir03/closed/file", "secret");
-        lab::give_to_user(&lab.path("src"));
-        lab::set_mode(&lab.path("src/dir03/closed"), 0);
+    let lab = Lab::new();
+    for number in 0..24 {
+        lab.file(format!("src/dir{}/deep{number:02}/file", number % 4), "content");
+    }
+    lab.file("src/dir3/closed/file", "secret");
+    lab::age(&lab.path("src"));
+    lab::give_to_user(&lab.path("src"));
+    lab::set_mode(&lab.path("src/dir3/closed"), 0);
+    let mut expected = lab::contents(&lab.path("src"));
+    expected.remove(&PathBuf::from("dir3/closed/file"));
+    // As many buckets as there are entries, and more, are asked for, too.
+    for sharing in ["-b 1", "-b 3", "-b 80", "--max-files=5", "--max-files=5000", "--max-size=1G"] {
         lab::give_to_user(&lab.dir("lists"));
         let words = format!("manifest src -o lists --json {sharing}");
         let done = lab.lanesync(&words).user().go().expect(23);
-        assert!(done.stdout.contains("src/dir03/closed"), "{done}");
+        assert!(done.stdout.contains("src/dir3/closed"), "{done}");
         assert!(done.stdout.contains("Permission denied"), "{done}");
         move_in_turn(&lab, &buckets(&lab, &done), "copy", "");
-        let mut expected = lab::contents(&lab.path("src"));
         let mut copied = lab::contents(&lab.path("copy"));
         // Who may read it all may have brought it.
-        for all in [&mut expected, &mut copied] {
-            all.remove(&PathBuf::from("dir03/closed/file"));
-        }
+        copied.remove(&PathBuf::from("dir3/closed/file"));
         assert!(expected == copied, "{sharing}");
+        for made in ["copy", "lists"] {
+            fs::remove_dir_all(lab.path(made)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_is_left_out_stays_so_beside_what_cannot_be_looked_at() {
+    // Names can be read there, and nothing behind them.
+    let lab = Lab::new();
+    for number in 0..100 {
+        lab.file(format!("src/top/shown/file{number:02}"), "content");
+    }
+    for name in ["beside", "shown/.snapshot/old", "shown/below/one", "shown/none.tmp", "more/two"] {
+        lab.file(format!("src/top/{name}"), "content");
+    }
+    lab::age(&lab.path("src"));
+    lab::give_to_user(&lab.path("src"));
+    lab::set_mode(&lab.path("src/top/shown"), 0o444);
+    let is_out =
+        |path: &Path| path.ends_with("none.tmp") || path.starts_with("top/shown/.snapshot");
+    let mut expected = lab::contents(&lab.path("src"));
+    expected.retain(|path, _| !is_out(path));
+    for sharing in
+        ["-b 1", "-b 3", "-b 200", "--max-size=1G", "--max-files=20", "--max-files=20 --live"]
+    {
+        lab::give_to_user(&lab.dir("lists"));
+        let words = format!("manifest src -o lists --json --exclude=*.tmp {sharing}");
+        let done = lab.lanesync(&words).user().go().expect(23);
+        assert!(done.stdout.contains("src/top/shown/file00"), "{done}");
+        // By one who may.
+        move_in_turn(&lab, &buckets(&lab, &done), "copy", "");
+        let mut copied = lab::contents(&lab.path("copy"));
+        assert!(!copied.keys().any(|path| is_out(path)), "{sharing}: {:?}", copied.keys());
+        // What the directory could not be opened for is named, and its mover says the same.
+        for all in [&mut expected, &mut copied] {
+            all.remove(Path::new("top/shown/below/one"));
+        }
+        assert_eq!(copied, expected, "{sharing}");
+        for made in ["copy", "lists"] {
+            fs::remove_dir_all(lab.path(made)).unwrap();
+        }
     }
 }
 
@@ -254,4 +363,17 @@ fn a_list_that_is_still_written_is_refused() {
     drop(list);
     lab.lanesync("manifest src -b 2 --from-list=paths -o lists").go().expect(0);
     assert_eq!(files(&lab.path("lists")).len(), 2);
+}
+
+#[test]
+fn a_list_that_leads_out_of_the_source_is_refused() {
+    let lab = Lab::new();
+    lab.file("src/file", "content");
+    lab.file("outside", "of nobody's business");
+    for (line, why) in
+        [("../outside", ".."), ("dir/../../outside", ".."), ("/etc/passwd", "absolute path")]
+    {
+        lab.file("paths", format!("file\n{line}\n"));
+        refuses(&lab, "src -b 2 --from-list=paths", 3, &["\"paths\", line 2", why]);
+    }
 }
