@@ -98,13 +98,12 @@ one list. A directory that fits goes whole, as one line.
  --buckets=N, -b N      so many lists, as equal as can be
  --max-size=SIZE        as many lists as it takes, of at most SIZE each (as 500G, or 1.5T)
  --max-files=N          as many lists as it takes, of at most N entries each
- --by=WHAT, -a WHAT     what is equal: size (default; of content), capacity (what it takes on its
+ --by=WHAT              what is equal: size (default; of content), capacity (what it takes on its
                         disks), files (their number), cost (size, and a price for each entry)
  --entry-price=SIZE     the price of an entry with --by=cost (default 64K)
  --format=FORM          who reads the lists: rsync (default, --files-from), rsync0 (with --from0),
                         rsync-filter, rclone (--files-from-raw), robocopy, json; docs/manifest.md
                         has what to call each with
- -r                     the same as --format=robocopy
  --output=DIR, -o DIR   where the lists go (default: the working directory; made if not there)
  --name-template=NAME   what they are called; [n] is the number, [YYYYMMDDHHMM] the time (default
                         qsync_[YYYYMMDDHHMM]_bucket[n], and .txt, .cmd or .jsonl)
@@ -134,8 +133,6 @@ one list. A directory that fits goes whole, as one line.
  --insecure, --http     trust any; do without
  --user=USER, -u USER   who logs in (default admin)
  --password-file=FILE   with what; else LANESYNC_QUMULO_PASSWORD, a saved login, or a question
- --password=TEXT, -p TEXT
-                        the same, which everybody on this host sees meanwhile
  --token-file=FILE, --credentials=FILE
                         an access token; a login that qq has saved
  --snapshot=ID, -s ID   what it was at that snapshot
