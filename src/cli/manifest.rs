@@ -136,7 +136,7 @@ one list. A directory that fits goes whole, as one line.
  --token-file=FILE, --credentials=FILE
                         an access token; a login that qq has saved
  --snapshot=ID, -s ID   what it was at that snapshot
- --quiet, -q            print errors only
+ --quiet, -q            print warnings and errors only
  --json                 print records, as with lanesync itself (docs/json.md)
  --help, -h             print this
  --version, -V          print the version
