@@ -136,6 +136,7 @@ one list. A directory that fits goes whole, as one line.
  --token-file=FILE, --credentials=FILE
                         an access token; a login that qq has saved
  --snapshot=ID, -s ID   what it was at that snapshot
+ --retries=N            ask a cluster that fails or is busy N times again (default 9), with growing pauses
  --quiet, -q            print warnings and errors only
  --json                 print records, as with lanesync itself (docs/json.md)
  --help, -h             print this

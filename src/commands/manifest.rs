@@ -215,7 +215,7 @@ impl Run<'_> {
             snapshot: typed.snapshot,
             counted: typed.counted,
             in_flight: qumulo::Cluster::IN_FLIGHT,
-            patience: qumulo::Patience::default(),
+            patience: patience(typed.retries),
         };
         let lister = Arc::new(Qumulo::new(&cluster, &self.cancel)?);
         let prefix = lister.path_prefix()?;
@@ -540,6 +540,15 @@ impl Run<'_> {
         }
         let outcomes = commands.finish();
         debug_assert!(outcomes.are_all_well() || self.tell.faults.load(Ordering::Relaxed) > 0);
+    }
+}
+
+/// How long a cluster that does not answer is waited for.
+fn patience(retries: Option<u32>) -> qumulo::Patience {
+    let usual = qumulo::Patience::default();
+    qumulo::Patience {
+        tries: retries.map_or(usual.tries, |again| again.saturating_add(1)),
+        ..usual
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::thread;
 
 use serde_json::Value;
 
@@ -354,21 +353,25 @@ fn a_token_that_ends_is_renewed() {
 
 #[test]
 fn a_cluster_that_dies_in_the_middle_leaves_no_bucket() {
-    // It is waited for, in case it comes again; so both at once.
-    thread::scope(|scope| {
-        for sharing in ["-b 5", "--max-files=2"] {
-            scope.spawn(move || {
-                let mut site = Site::new(deep, &["--delay-ms", "200"]);
-                let words = site.words(&format!("--password-file=password {sharing}"));
-                let mut run = site.lab.lanesync(&words).start();
-                run.until("sums were asked for", || site.logged("aggregates") > 2);
-                site.cluster.kill();
-                let name = format!("127.0.0.1:{}", site.cluster.port());
-                run.wait().expect(10).complains(&[&name, "see that the cluster is up"]);
-                assert_eq!(site.lists(), Vec::<PathBuf>::new(), "{sharing}");
-            });
-        }
-    });
+    for sharing in ["-b 5", "--max-files=2"] {
+        let mut site = Site::new(deep, &["--delay-ms", "200"]);
+        let words = site.words(&format!("--password-file=password --retries=3 {sharing}"));
+        let mut run = site.lab.lanesync(&words).start();
+        run.until("sums were asked for", || site.logged("aggregates") > 2);
+        site.cluster.kill();
+        let name = format!("127.0.0.1:{}", site.cluster.port());
+        run.wait().expect(10).complains(&[&name, "see that the cluster is up"]);
+        assert_eq!(site.lists(), Vec::<PathBuf>::new(), "{sharing}");
+    }
+}
+
+#[test]
+fn a_request_is_repeated_as_often_as_the_user_says() {
+    for (retries, times) in [("0", "tried 1 times"), ("2", "tried 3 times")] {
+        let site = Site::new(deep, &["--fail-every", "1", "--fail-kind", "503"]);
+        let words = site.words(&format!("--password-file=password -b 3 --retries={retries}"));
+        site.lab.lanesync(&words).go().expect(10).complains(&[times]);
+    }
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn commands_of_whole_buckets_are_run_though_the_source_dies() {
     let source = format!("qumulo://127.0.0.1:{}/", cluster.port());
     let words = format!(
         "manifest {source} --ca={} --password-file=password -o lists --json --max-files=2 --live \
-         --format=json --exec-jobs=1",
+         --format=json --exec-jobs=1 --retries=3",
         cluster.certificate().display()
     );
     let run = lab.lanesync(&words);

@@ -43,6 +43,8 @@ pub(crate) struct Cluster {
     pub(crate) login: Login,
     pub(crate) snapshot: Option<u64>,
     pub(crate) counted: Counted,
+    /// How often a request that failed is repeated, where the user says so.
+    pub(crate) retries: Option<u32>,
     /// What the user should hear of how it was typed.
     pub(crate) warnings: Vec<&'static str>,
 }
@@ -77,6 +79,7 @@ pub(super) struct Typed {
     token_file: Option<PathBuf>,
     credentials: Option<PathBuf>,
     snapshot: Option<u64>,
+    retries: Option<u32>,
 }
 
 impl Typed {
@@ -103,6 +106,10 @@ impl Typed {
             "--snapshot" | "-s" => {
                 let number = value()?;
                 self.snapshot = Some(COMMAND.number(name, &number)?);
+            }
+            "--retries" => {
+                let number = value()?;
+                self.retries = Some(COMMAND.number(name, &number)?);
             }
             _ => return Ok(false),
         }
@@ -160,8 +167,8 @@ impl Typed {
         let is_cluster = Address::is_meant(path.as_bytes());
         if !is_cluster && self.is_about_clusters() {
             return Err(usage(
-                "--ca, --insecure, --http, --user, --password, --password-file, --token-file, --credentials \
-                 and --snapshot go with a source of the form qumulo://HOST/PATH",
+                "--ca, --insecure, --http, --user, --password, --password-file, --token-file, --credentials, \
+                 --snapshot and --retries go with a source of the form qumulo://HOST/PATH",
             ));
         }
         let ends = if from0 { list::Ends::Nul } else { list::Ends::Newline };
@@ -201,7 +208,7 @@ impl Typed {
             self.user.is_some() || self.password.is_some() || self.password_file.is_some();
         let is_token = self.token_file.is_some() || self.credentials.is_some();
         let is_tls = self.ca.is_some() || self.is_insecure || self.is_http;
-        is_login || is_token || is_tls || self.snapshot.is_some()
+        is_login || is_token || is_tls || self.snapshot.is_some() || self.retries.is_some()
     }
 
     fn cluster(
@@ -236,7 +243,7 @@ impl Typed {
             );
         }
         let user = self.user.clone().or(address.user);
-        let snapshot = self.snapshot;
+        let (snapshot, retries) = (self.snapshot, self.retries);
         let login = self.login(user, surroundings)?;
         let counted = match by {
             Measured::Capacity => Counted::Capacity,
@@ -245,7 +252,7 @@ impl Typed {
         };
         let (host, port) = (address.host, address.port.unwrap_or(PORT));
         let (path, typed) = (address.path, typed.into());
-        Ok(Cluster { typed, host, port, path, tls, login, snapshot, counted, warnings })
+        Ok(Cluster { typed, host, port, path, tls, login, snapshot, counted, retries, warnings })
     }
 
     fn login(

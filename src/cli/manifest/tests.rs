@@ -34,10 +34,12 @@ fn a_command_line_of_qsplit_is_understood() {
     let Invocation { source, sharing, by, form, .. } = invocation(line);
     assert_eq!((sharing, by, form), (Sharing::Count(4), By::Files, Form::Robocopy));
     let Source::Cluster(cluster) = source else { panic!("{source:?}") };
-    let Cluster { typed, host, port, path, tls, login, snapshot, counted, warnings } = *cluster;
+    let Cluster { typed, host, port, path, tls, login, snapshot, counted, retries, warnings } =
+        *cluster;
     assert_eq!(typed.as_os_str().as_bytes(), b"qumulo://H:8001/path");
     assert_eq!((&*host, port, &*path), ("H", 8001, &b"/path"[..]));
     assert_eq!((tls, snapshot, counted), (Tls::Verified { ca: None }, Some(7), Counted::Files));
+    assert_eq!(retries, None);
     let is_me = matches!(login, Login::Password(user, password)
         if user == "me" && password == Secret::new("PW"));
     assert!(is_me && warnings.len() == 1 && warnings[0].contains("everybody"), "{warnings:?}");
