@@ -8,7 +8,7 @@
 //! the run is cancelled all that it has started is ended with it.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
 use std::mem;
@@ -24,11 +24,7 @@ use rustix::process::{Pid, Signal};
 use sched::{Cancel, Cancelled};
 
 use crate::amount::Amount;
-
-/// A command that runs.
-mod running;
-
-use running::{Running, signal};
+use crate::process::{Group, Streams, signal};
 
 /// How many buckets wait for a command at most: names only, so that whoever fills them is not held up by
 /// a command that takes long.
@@ -333,11 +329,12 @@ impl Shared {
     }
 
     fn run(&self, bucket: &Bucket) -> End {
-        let running = match Running::start(&self.command, bucket.environment()) {
+        let argv = [OsStr::new("/bin/sh"), OsStr::new("-c"), &self.command];
+        let running = match Group::start(&argv, bucket.environment(), Streams::OfTheUser) {
             Ok(running) => running,
             Err(error) => return End::NotStarted(error),
         };
-        let group = running.group();
+        let group = running.leader();
         let mut state = self.state.lock();
         state.running.push(group);
         // Else whoever cancels finds it in the list.

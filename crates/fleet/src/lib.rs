@@ -43,6 +43,9 @@ pub mod format;
 /// The files that buckets are written to.
 pub mod output;
 
+/// A program that runs, with all that it starts.
+pub mod process;
+
 /// A command for each bucket.
 pub mod exec;
 

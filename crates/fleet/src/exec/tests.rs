@@ -3,7 +3,6 @@
 #![expect(clippy::disallowed_methods, reason = "commands leave traces in a folder of their own")]
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
