@@ -1,6 +1,7 @@
 //! A command for each bucket, while the tree is still being read.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
@@ -46,6 +47,19 @@ fn commands_begin_before_the_tree_has_been_read() {
         .collect();
     ran.sort_unstable();
     assert_eq!(ran, (1..=buckets.len()).collect::<Vec<_>>(), "one command for each");
+}
+
+#[test]
+fn commands_make_files_as_the_user_does() {
+    let lab = Lab::new();
+    tree(&lab);
+    let run = lab.lanesync("manifest src -o lists --max-files=30 --live --exec-jobs=8");
+    let run = run.word("--exec=umask >>umasks; mkdir made.$LANESYNC_BUCKET_NUMBER");
+    run.go().expect(0);
+    let umasks = fs::read_to_string(lab.path("umasks")).unwrap();
+    assert!(umasks.lines().count() > 10 && umasks.lines().all(|it| it == "0022"), "{umasks}");
+    let mode = fs::metadata(lab.path("made.1")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
 }
 
 #[test]

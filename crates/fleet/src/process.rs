@@ -37,7 +37,7 @@ pub enum Look {
 pub struct Group(Child);
 
 impl Group {
-    /// Starts a program by its words, with `environment` beside what there is.
+    /// Starts a program by its words, with `environment` beside what there is, and the umask of the user.
     ///
     /// Fails as the start of a process does, for instance with [`io::ErrorKind::NotFound`].
     #[expect(clippy::disallowed_methods, reason = "the program is the user's own")]
@@ -55,7 +55,7 @@ impl Group {
                 command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped())
             }
         };
-        command.spawn().map(Self)
+        fs::process::with_umask_of_start(|| command.spawn()).map(Self)
     }
 
     /// The pipes to it, once, if it has them.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rustix::process::{Resource, Rlimit};
 
@@ -66,9 +66,13 @@ pub fn clear_umask() -> u32 {
 }
 
 /// Does something with the umask that the process was started with, as starting a program, which
-/// inherits it. For a time in which nobody makes files.
+/// inherits it. For a time in which nobody makes files whose modes the umask is not to touch. Who comes
+/// meanwhile waits: the umask is that of all threads.
 pub fn with_umask_of_start<T>(act: impl FnOnce() -> T) -> T {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
     let Some(umask) = UMASK.get() else { return act() };
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     rustix::process::umask(rustix::fs::Mode::from_bits_truncate(*umask));
     let done = act();
     rustix::process::umask(rustix::fs::Mode::empty());
