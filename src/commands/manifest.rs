@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fleet::amount::Caps;
 use fleet::cut::Wholes;
 use fleet::exec::{self, Commands};
-use fleet::folder::Folder;
-use fleet::format::{FilterFiles, Origin, Recursion, Writing};
+use fleet::format::{FilterFiles, Origin, Writing};
+use fleet::line::Recursion;
 use fleet::lister::crawl::{self, Crawl};
 use fleet::lister::list::{self, List, Reading};
 use fleet::lister::qumulo::{self, Qumulo, Secret};
@@ -190,6 +190,11 @@ impl Run<'_> {
                 "a directory that the list names goes without what lies in it, unless that is named, too, or \
                  the mover goes down into directories (rsync -r)",
             );
+        } else if !self.invocation.rules.is_empty() {
+            self.tell.warn(
+                "rules do not reach below a directory of which du has told the sum alone: a list of du -al \
+                 names what lies in it",
+            );
         }
         let alone = sched::Workers::Fixed(NonZeroUsize::MIN);
         let workers = if list.is_looked_at() { self.workers() } else { alone };
@@ -276,6 +281,7 @@ impl Run<'_> {
     /// Makes the buckets of a tree, and has what is to be run for each done.
     fn buckets<L: Lister>(&self, lister: &Arc<L>, told: &Told) -> Result<ManifestSummary, Failure> {
         let failed = if self.invocation.is_live { Failed::Keep } else { Failed::Withdraw };
+        self.invocation.plot.as_deref().map_or(Ok(()), output::check_folder_of)?;
         let folder = output::Folder::open(&self.invocation.output, self.umask)?;
         let batch = Batch::new(folder, self.invocation.names.clone(), failed);
         let shelves = Shelves {
@@ -284,10 +290,6 @@ impl Run<'_> {
             root: told.root.clone(),
             origin: told.origin,
             count: None,
-            has_sums: matches!(
-                self.invocation.source,
-                Source::List { form: list::Form::Du(_), .. }
-            ),
             left_out: KindCounts::default(),
             picture: self
                 .invocation
@@ -318,18 +320,21 @@ impl Run<'_> {
         let Shelves { batch, live, mut filled, left_out, picture, .. } = shelves;
         // Of several that are filled at once, one that began later may be full before.
         filled.sort_unstable_by_key(|filled| filled.number);
-        if let Some((picture, file)) = picture.zip(self.invocation.plot.as_ref()) {
-            output::replace(file, picture.draw().as_bytes(), self.umask)?;
-        }
         self.tell_left_out(&left_out);
         batch.keep();
         let summary = self.summary(lister, told, surveyed.directories, &filled);
+        let drawn = picture.zip(self.invocation.plot.as_ref()).map_or(Ok(()), |(picture, file)| {
+            output::replace(file, picture.draw().as_bytes(), self.umask)
+        });
         let commands = match live {
             Some(commands) => Some(commands),
             None => self.commands()?,
         };
         self.finish_commands(commands, filled);
-        Ok(summary)
+        match drawn {
+            Ok(()) => Ok(summary),
+            Err(fault) => Err(Failure::Partly(Box::new(fault.into()), summary)),
+        }
     }
 
     /// What is told of buckets, by their numbers.
@@ -368,10 +373,13 @@ impl Run<'_> {
         shelves.batch.check_free(Some(count as u64))?;
         let opened = Opened::ForBuckets(count);
         let surveyed = self.survey(lister, told, &Arc::new(KeepAll), opened)?;
-        let is_apart =
-            self.is_apart(lister) || (form.is_torn_by_bare() && has_bare(&surveyed.root));
-        let wholes = if is_apart { Wholes::Never } else { Wholes::Allowed };
-        let partition = partition(&surveyed.root, count, *by, wholes, &surveyed.links);
+        let sharing = partition::Sharing {
+            count,
+            by: *by,
+            wholes: self.wholes(lister),
+            keeps_bare_apart: form.is_torn_by_bare(),
+        };
+        let partition = partition(&surveyed.root, sharing, &surveyed.links);
         let made = partition.buckets.len();
         if made < count {
             self.tell
@@ -419,7 +427,7 @@ impl Run<'_> {
         shelves: Shelves,
     ) -> Result<(Shelves, Surveyed), Failure> {
         shelves.batch.check_free(None)?;
-        let wholes = if self.is_apart(lister) { Wholes::Never } else { Wholes::Allowed };
+        let wholes = self.wholes(lister);
         // What ends the survey does not end the commands that run.
         let stop = self.cancel.child();
         let packer = Arc::new(Packer::new(caps, wholes, shelves, stop));
@@ -457,10 +465,17 @@ impl Run<'_> {
         Failure::Partly(Box::new(failure), summary)
     }
 
-    /// True where each entry needs a line of its own: its mover takes no others, or more lies in a
-    /// directory than is meant.
-    fn is_apart<L: Lister>(&self, lister: &Arc<L>) -> bool {
-        self.invocation.form.needs_leaves() || lister.covers() == Covers::Told
+    /// What a line may stand for: a mover may take no directories, and of a list more lies in a directory than
+    /// is meant, unless du has summed it up.
+    fn wholes<L: Lister>(&self, lister: &Arc<L>) -> Wholes {
+        let Invocation { form, source, .. } = self.invocation;
+        let has_sums = matches!(source, Source::List { form: list::Form::Du(_), .. });
+        match lister.covers() {
+            _ if form.needs_leaves() => Wholes::Never,
+            Covers::Tree => Wholes::Allowed,
+            Covers::Told if has_sums && form.is_torn_by_bare() => Wholes::Summed,
+            Covers::Told => Wholes::Never,
+        }
     }
 
     fn survey<L: Lister, K: Keep>(
@@ -475,7 +490,8 @@ impl Run<'_> {
             workers: told.workers,
             rules: Arc::new(rules.clone()),
             root: told.root.clone(),
-            leaves_out_snapshots: !includes_snapshots,
+            // A cluster does not list them, so what has such a name there is somebody's own.
+            leaves_out_snapshots: !includes_snapshots && told.origin != Origin::Qumulo,
             depth: *depth,
             needs_leaves: form.needs_leaves(),
             by: *by,
@@ -554,18 +570,6 @@ fn patience(retries: Option<u32>) -> qumulo::Patience {
 
 fn stopped() -> Refused {
     Refused { why: Why::Stopped, sentence: "it was stopped".to_owned() }
-}
-
-/// True where a directory is empty only since what lies in it is left out.
-fn has_bare(root: &Folder) -> bool {
-    let mut open = vec![root];
-    while let Some(folder) = open.pop().filter(|folder| !folder.is_complete || folder.is_empty()) {
-        if folder.is_empty() && !folder.is_complete {
-            return true;
-        }
-        open.extend(folder.folders.iter().filter(|folder| !folder.is_complete));
-    }
-    false
 }
 
 /// What is known of a source beside what it tells.

@@ -1,6 +1,8 @@
 //! Buckets of a tree on a Qumulo cluster: a stand-in, over HTTPS, that serves a folder of this host.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -401,6 +403,45 @@ fn a_snapshot_is_cut_as_it_was() {
     let words = site.words("--password-file=password -b 3 -s 6 -o none");
     let done = site.lab.lanesync(&words).go();
     assert_ne!(done.code, 0, "there is no such snapshot: {done}");
+}
+
+#[test]
+fn what_is_left_out_does_not_depend_on_the_number_of_buckets() {
+    let make = |lab: &Lab| {
+        deep(lab);
+        for name in ["bare/.snapshots/old", "sub/.snapshots/9/y", ".snapshots/x"] {
+            lab.file(format!("src/{name}"), vec![b'x'; 20_000]);
+        }
+        lab::age(&lab.path("src"));
+    };
+    let site = Site::new(make, &[]);
+    site.lab.rsync("-a src/ whole/").go().expect(0);
+    for count in [1, 2, 3, 9] {
+        let words = format!("--json --password-file=password -b {count}");
+        let done = site.lab.lanesync(&site.words(&words)).go().expect(0);
+        let copy = format!("copy{count}");
+        move_in_turn(&site.lab, &buckets(&site.lab, &done), &copy, "");
+        assert_same(&site.lab, &copy, "whole", &copy);
+        fs::remove_dir_all(site.lab.path("lists")).unwrap();
+    }
+}
+
+#[test]
+fn a_name_that_cannot_be_told_does_not_make_one_bucket_of_all() {
+    let make = |lab: &Lab| {
+        deep(lab);
+        lab.file(OsStr::from_bytes(b"src/bad\xffname"), "content");
+        lab::age(&lab.path("src"));
+    };
+    let site = Site::new(make, &[]);
+    for (sharing, least) in [("-b 8", 8), ("--max-files=60", 3)] {
+        let words = site.words(&format!("--json --password-file=password {sharing}"));
+        let done = site.lab.lanesync(&words).go().expect(23);
+        assert!(done.stdout.contains("cannot be passed on"), "{done}");
+        let buckets = buckets(&site.lab, &done);
+        assert!(buckets.len() >= least, "{done}");
+        fs::remove_dir_all(site.lab.path("lists")).unwrap();
+    }
 }
 
 #[test]

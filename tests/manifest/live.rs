@@ -75,17 +75,48 @@ fn so_many_commands_run_at_once() {
 }
 
 #[test]
-fn a_command_that_moves_its_bucket_moves_the_tree() {
+fn a_command_that_moves_its_bucket_moves_the_tree_and_not_what_is_left_out() {
     let lab = Lab::new();
     tree(&lab);
     lab.dir("src/empty");
+    for name in ["bare/.snapshots/old", "dir03/a.tmp", "only/b.tmp"] {
+        lab.file(format!("src/{name}"), "left out");
+    }
     lab::age(&lab.path("src"));
-    lab.rsync("-a src/ whole/").go().expect(0);
-    lab.dir("copy");
-    let moves = "--exec=rsync -a -r --files-from=\"$LANESYNC_BUCKET_FILE\" src/ copy/";
-    let words = "manifest src -o lists --max-files=100 --live --exec-jobs=4";
-    lab.lanesync(words).word(moves).go().expect(0);
-    assert_same(&lab, "copy", "whole", "by commands");
+    lab.rsync("-a --exclude=*.tmp --exclude=.snapshot*/ src/ whole/").go().expect(0);
+    let moves = "rsync -a $LANESYNC_BUCKET_RECURSIVE --files-from=\"$LANESYNC_BUCKET_FILE\" src/";
+    for (copy, sharing) in
+        [("packed", "--max-files=100 --live"), ("shared", "-b 5"), ("one", "-b 1")]
+    {
+        lab.dir(copy);
+        let words = format!("manifest src -o lists.{copy} {sharing} --exclude=*.tmp --exec-jobs=1");
+        let run = lab.lanesync(&words).word(format!("--exec={moves} {copy}/"));
+        run.go().expect(0);
+        assert_same(&lab, copy, "whole", sharing);
+    }
+}
+
+#[test]
+fn a_picture_that_cannot_be_written_costs_nothing_but_itself() {
+    let lab = Lab::new();
+    tree(&lab);
+    // Nobody crawls for hours to hear of that.
+    let done = lab.lanesync("manifest src -o lists -b 3 --plot=nowhere/x.svg").go().expect(11);
+    let done = done.complains(&["nowhere/x.svg"]);
+    assert!(!lab.path("lists").exists() || files(&lab.path("lists")).is_empty(), "{done}");
+    let long = format!("--plot={}.svg", "x".repeat(300));
+    for sharing in ["-b 3", "--max-files=200 --live"] {
+        fs::remove_dir_all(lab.path("lists")).ok();
+        fs::remove_file(lab.path("ran")).ok();
+        let words = format!("manifest src -o lists --json {sharing} {long}");
+        let run = lab.lanesync(&words).word("--exec=sleep 0.3; echo $LANESYNC_BUCKET_NUMBER >>ran");
+        let done = run.go().expect(11);
+        let buckets = buckets(&lab, &done);
+        let ran = fs::read_to_string(lab.path("ran")).unwrap_or_default();
+        assert!(buckets.len() >= 3 && ran.lines().count() == buckets.len(), "{ran:?} of {done}");
+    }
+    lab.lanesync("manifest src -o drawn -b 3 --plot=x.svg").go().expect(0);
+    assert!(fs::read_to_string(lab.path("x.svg")).unwrap().contains("<svg"));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! tree is cut.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 
 use crate::buckets::{all_paths, assert_moves_the_whole, assert_same, cut, files, move_in_turn};
 use crate::lab::{self, Lab};
@@ -41,7 +43,7 @@ fn what_rules_leave_out_arrives_by_no_bucket() {
         "--include=drop.o --exclude=*.o --exclude=/b",
         "--filter=-_/a/deep/more",
     ] {
-        for sharing in ["-b 1", "-b 3", "-b 5"] {
+        for sharing in ["-b 1", "-b 3", "-b 5", "--max-files=4", "--max-size=9K"] {
             assert_moves_the_whole(&lab, &format!("{sharing} {rules}"), "", rules);
         }
     }
@@ -51,6 +53,36 @@ fn what_rules_leave_out_arrives_by_no_bucket() {
         "",
         "--exclude=*.o --exclude=/cache/",
     );
+}
+
+#[test]
+fn where_all_is_left_out_nothing_arrives() {
+    let lab = Lab::new();
+    tree(&lab);
+    for (sharing, copy) in [("-b 1", "one"), ("-b 3", "three"), ("--max-files=4", "packed")] {
+        let buckets = cut(&lab, &format!("{sharing} --exclude=*"));
+        lab.dir(copy);
+        move_in_turn(&lab, &buckets, copy, "");
+        assert_eq!(files(&lab.path(copy)), Vec::<PathBuf>::new(), "{sharing}");
+        fs::remove_dir_all(lab.path("lists")).unwrap();
+    }
+}
+
+#[test]
+fn what_rules_leave_out_of_a_list_of_sums_arrives_by_no_bucket() {
+    let lab = Lab::new();
+    tree(&lab);
+    let mut du = Command::new("du");
+    let sums = du.args(["-al", "."]).current_dir(lab.path("src")).output().unwrap();
+    lab.file("list", sums.stdout);
+    let words = "--from-list=list --list-format=du --exclude=*.o";
+    for sharing in ["-b 2", "-b 4", "--max-files=4"] {
+        assert_moves_the_whole(&lab, &format!("{sharing} {words}"), "", "--exclude=*.o");
+    }
+    // One call cannot both go down into directories and not.
+    let done = lab.lanesync(&format!("manifest src -o one -b 1 {words}")).go().expect(4);
+    done.complains(&["no call of rsync moves both"]);
+    assert_eq!(files(&lab.path("one")), Vec::<PathBuf>::new());
 }
 
 #[test]

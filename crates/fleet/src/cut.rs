@@ -7,7 +7,7 @@ use model::{Inode, Kind};
 
 use crate::amount::{Amount, By};
 use crate::folder::{Detail, Folder, Linked, Loose, NamesFound};
-use crate::line::{Line, Span};
+use crate::line::{Line, Recursion, Span};
 
 /// Whether a line may stand for a directory with all below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,18 @@ pub enum Wholes {
     Allowed,
     /// Each entry has a line of its own.
     Never,
+    /// Each entry has a line of its own, which stands for what lies below it: somebody has summed that up.
+    Summed,
+}
+
+impl Wholes {
+    /// What the line of an entry stands for.
+    pub(crate) fn of_entry(self) -> Span {
+        match self {
+            Self::Allowed | Self::Never => Span::Entry,
+            Self::Summed => Span::Whole,
+        }
+    }
 }
 
 /// How a tree is cut.
@@ -68,12 +80,29 @@ pub struct Fineness {
     pub limits: Vec<u64>,
     /// How much of the tree is cut at the next finer step, for each step. The rest stays as it is.
     pub shares: Vec<u64>,
+    /// How much of the tree is cut so that no directory in it goes whole.
+    pub opened: u64,
+}
+
+/// How a directory is cut.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    /// Which of the limits holds.
+    finer: usize,
+    /// What may go whole.
+    wholes: Wholes,
+}
+
+impl Step {
+    fn finer(self) -> Self {
+        Self { finer: self.finer + 1, ..self }
+    }
 }
 
 impl Fineness {
     /// One step for all of the tree.
     pub fn all(limit: u64) -> Self {
-        Self { limits: vec![limit], shares: Vec::new() }
+        Self { limits: vec![limit], shares: Vec::new(), opened: 0 }
     }
 }
 
@@ -87,12 +116,13 @@ pub fn cut<'t>(root: &'t Folder, fineness: Fineness, cutting: Cutting<'_>) -> Cu
         groups: HashMap::new(),
         kept_together: HashMap::new(),
     };
-    if saw.may_go_whole(root, 0) {
+    let wholes = cutting.wholes;
+    let step = Step { finer: 0, wholes };
+    if saw.may_go_whole(root, step) {
         saw.paths.push(Box::default());
-        let wholes = cutting.wholes;
         saw.take(vec![Piece::Whole { at: 0, folder: root, wholes }], root.total);
     } else {
-        saw.open(root, b"", 0);
+        saw.open(root, b"", step);
     }
     saw.gather_groups();
     Cut { paths: saw.paths, items: saw.items }
@@ -140,14 +170,14 @@ impl<'t> Saw<'t, '_> {
         self.items.push(Item { weight: self.weight(amount), amount, pieces });
     }
 
-    fn limit(&self, step: usize) -> u64 {
-        self.fineness.limits.get(step).copied().unwrap_or(0)
+    fn limit(&self, step: Step) -> u64 {
+        self.fineness.limits.get(step.finer).copied().unwrap_or(0)
     }
 
     /// True where what could be an item at a step is cut more finely.
-    fn is_cut_finer(&mut self, amount: Amount, step: usize) -> bool {
+    fn is_cut_finer(&mut self, amount: Amount, step: Step) -> bool {
         let weight = self.weight(amount);
-        match self.fineness.shares.get_mut(step) {
+        match self.fineness.shares.get_mut(step.finer) {
             Some(share) if *share > 0 => {
                 *share = share.saturating_sub(weight.max(1));
                 true
@@ -156,16 +186,26 @@ impl<'t> Saw<'t, '_> {
         }
     }
 
-    fn may_go_whole(&self, folder: &Folder, step: usize) -> bool {
+    /// True where what could go whole is to be opened all the same.
+    fn is_opened(&mut self, amount: Amount, step: Step) -> bool {
+        if step.wholes != Wholes::Allowed || self.fineness.opened == 0 {
+            return false;
+        }
+        let weight = self.weight(amount).max(1);
+        self.fineness.opened = self.fineness.opened.saturating_sub(weight);
+        true
+    }
+
+    fn may_go_whole(&self, folder: &Folder, step: Step) -> bool {
         match folder.detail {
             Detail::Closed => return true,
-            Detail::Uncut | Detail::Torn if self.cutting.wholes == Wholes::Allowed => return true,
+            Detail::Uncut | Detail::Torn if step.wholes == Wholes::Allowed => return true,
             Detail::Uncut | Detail::Torn | Detail::Known | Detail::HandedOut => {}
         }
         if folder.is_empty() && folder.is_complete {
             return true;
         }
-        self.cutting.wholes == Wholes::Allowed
+        step.wholes == Wholes::Allowed
             && self.limit(step) > 0
             && folder.is_complete
             && self.weight(folder.total) <= self.limit(step)
@@ -188,7 +228,7 @@ impl<'t> Saw<'t, '_> {
     }
 
     /// Cuts what lies in a directory.
-    fn open(&mut self, folder: &'t Folder, path: &[u8], step: usize) {
+    fn open(&mut self, folder: &'t Folder, path: &[u8], step: Step) {
         let at = u32::try_from(self.paths.len()).unwrap_or(u32::MAX);
         self.paths.push(path.into());
         let before = self.items.len();
@@ -204,12 +244,15 @@ impl<'t> Saw<'t, '_> {
             let is_cut = below.detail == Detail::Known && !below.is_empty();
             if !self.may_go_whole(below, step) {
                 self.open(below, &joined(path, &below.name), step);
+            } else if is_cut && self.is_opened(below.total, step) {
+                let step = Step { wholes: Wholes::Never, ..step };
+                self.open(below, &joined(path, &below.name), step);
             } else if is_cut && self.is_cut_finer(below.total, step) {
-                self.open(below, &joined(path, &below.name), step + 1);
+                self.open(below, &joined(path, &below.name), step.finer());
             } else {
                 own.get_or_insert(self.items.len());
                 self.keep_together(below);
-                let wholes = self.cutting.wholes;
+                let wholes = step.wholes;
                 self.take(vec![Piece::Whole { at, folder: below, wholes }], below.total);
             }
         }
@@ -243,7 +286,7 @@ impl<'t> Saw<'t, '_> {
         &mut self,
         loose: &Loose,
         range: Range<usize>,
-        step: usize,
+        step: Step,
     ) -> Vec<(Range<usize>, Amount)> {
         let limit = self.limit(step);
         let mut bundles = Vec::new();
@@ -261,7 +304,7 @@ impl<'t> Saw<'t, '_> {
         }
         let finer = bundles.into_iter().flat_map(|(range, amount)| {
             if range.len() > 1 && self.is_cut_finer(amount, step) {
-                self.bundles(loose, range, step + 1)
+                self.bundles(loose, range, step.finer())
             } else {
                 vec![(range, amount)]
             }
@@ -336,13 +379,15 @@ fn key<'t>(names: &[(u32, &'t Linked)]) -> (u32, &'t [u8]) {
 }
 
 impl Item<'_> {
-    /// Its lines; `paths` are those of the cut that it is from.
+    /// Its lines; `paths` are those of the cut that it is from, and `wholes` what that was made by.
     pub fn lines<E>(
         &self,
         paths: &[Box<[u8]>],
+        wholes: Wholes,
         each: &mut dyn FnMut(&Line<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let path = |at: u32| &*paths[at as usize];
+        let span = wholes.of_entry();
         for piece in &self.pieces {
             match piece {
                 Piece::Itself { at, span } => {
@@ -354,15 +399,30 @@ impl Item<'_> {
                 Piece::Loose { at, loose, range } => {
                     for index in range.clone() {
                         let entry = loose.get(index);
-                        each(&single(path(*at), entry.name, entry.kind, entry.bytes))?;
+                        let line = single(path(*at), entry.name, entry.kind, entry.bytes);
+                        each(&Line { span, ..line })?;
                     }
                 }
                 Piece::Linked { at, linked } => {
-                    each(&single(path(*at), &linked.name, linked.kind, linked.bytes))?;
+                    let line = single(path(*at), &linked.name, linked.kind, linked.bytes);
+                    each(&Line { span, ..line })?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// What it asks of its mover.
+    pub(crate) fn recursion(&self, wholes: Wholes) -> Recursion {
+        let of = |piece: &Piece<'_>| match piece {
+            Piece::Itself { span: Span::Bare, .. } => Recursion::Forbidden,
+            Piece::Whole { folder, wholes, .. } => Recursion::of(&whole(b"", folder, *wholes)),
+            Piece::Loose { .. } | Piece::Linked { .. } if wholes == Wholes::Summed => {
+                Recursion::Needed
+            }
+            Piece::Itself { .. } | Piece::Loose { .. } | Piece::Linked { .. } => Recursion::Either,
+        };
+        self.pieces.iter().map(of).fold(Recursion::Either, Recursion::and)
     }
 
     /// Where it stands in the tree.
@@ -381,11 +441,11 @@ impl Item<'_> {
 pub(crate) fn whole<'a>(path: &'a [u8], folder: &'a Folder, wholes: Wholes) -> Line<'a> {
     let is_single = match folder.detail {
         // What nobody could read does not have its mover go down into others.
-        Detail::Torn => wholes == Wholes::Never,
+        Detail::Torn => wholes != Wholes::Allowed,
         Detail::Closed => false,
         Detail::Known | Detail::Uncut | Detail::HandedOut => folder.is_empty(),
     };
-    let span = if is_single { Span::Entry } else { Span::Whole };
+    let span = if is_single { wholes.of_entry() } else { Span::Whole };
     Line { folder: path, name: &folder.name, kind: Kind::Directory, span, amount: folder.total }
 }
 

@@ -24,6 +24,7 @@ use rustix::process::{Pid, Signal};
 use sched::{Cancel, Cancelled};
 
 use crate::amount::Amount;
+use crate::line::Recursion;
 use crate::process::{Group, Streams, signal};
 
 /// How many buckets wait for a command at most: names only, so that whoever fills them is not held up by
@@ -45,11 +46,13 @@ pub struct Bucket {
     pub number: u64,
     /// What is in it.
     pub amount: Amount,
+    /// Whether its mover is to go down into directories.
+    pub recursion: Recursion,
 }
 
 impl Bucket {
     /// What its command finds in the environment.
-    fn environment(&self) -> [(&'static str, OsString); 9] {
+    fn environment(&self) -> [(&'static str, OsString); 10] {
         let number = OsString::from(self.number.to_string());
         let bytes = OsString::from(self.amount.bytes.to_string());
         let entries = OsString::from(self.amount.entries.to_string());
@@ -61,6 +64,7 @@ impl Bucket {
             ("LANESYNC_BUCKET_NUMBER", number.clone()),
             ("LANESYNC_BUCKET_BYTES", bytes.clone()),
             ("LANESYNC_BUCKET_ENTRIES", entries.clone()),
+            ("LANESYNC_BUCKET_RECURSIVE", self.recursion.option().into()),
             // The one of fpart's two kinds of hooks that is called when a file is complete.
             ("FPART_HOOKTYPE", OsString::from("post-part")),
             ("FPART_PARTFILENAME", file),

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use model::KindCounts;
 
-use crate::line::{Line, Span};
+use crate::line::{Line, Recursion};
 
 mod json;
 
@@ -158,8 +158,11 @@ impl Form {
     }
 
     /// What a person types to have a bucket moved, with FILE, SOURCE and DEST to be filled in; `None`
-    /// where no mover is meant.
+    /// where no mover is meant, or none does it.
     pub fn command(self, recursion: Recursion) -> Option<&'static str> {
+        if recursion == Recursion::Torn && self.is_torn_by_bare() {
+            return None;
+        }
         let goes_down = matches!(recursion, Recursion::Needed | Recursion::Torn);
         Some(match (self, goes_down) {
             (Self::Rsync, false) => "rsync -a --files-from=FILE SOURCE/ DEST/",
@@ -212,41 +215,6 @@ impl Streamed {
             Self::Robocopy => Box::new(robocopy::Robocopy::begin(files)?),
             Self::Json => Box::new(json::Json::begin(header, files)?),
         })
-    }
-}
-
-/// Whether a mover is to go down into the directories that a bucket names, as `rsync -r` does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Recursion {
-    /// It makes no difference: no directory is named that has something in it.
-    #[default]
-    Either,
-    /// A directory stands for all that lies below it.
-    Needed,
-    /// A directory is named from which all is left out.
-    Forbidden,
-    /// Both: no call of rsync says that.
-    Torn,
-}
-
-impl Recursion {
-    /// What a line asks for.
-    pub fn of(line: &Line<'_>) -> Self {
-        match line.span {
-            Span::Entry | Span::Alone => Self::Either,
-            Span::Whole => Self::Needed,
-            Span::Bare => Self::Forbidden,
-        }
-    }
-
-    /// What two lines, or two parts of a bucket, ask for together.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Either, one) | (one, Self::Either) => one,
-            (one, other) if one == other => one,
-            _ => Self::Torn,
-        }
     }
 }
 

@@ -43,3 +43,46 @@ pub enum Span {
     /// A directory itself, in which nothing is that has a line: all of it is left out.
     Bare,
 }
+
+/// Whether a mover is to go down into the directories that a bucket names, as `rsync -r` does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recursion {
+    /// It makes no difference: no directory is named that has something in it.
+    #[default]
+    Either,
+    /// A directory stands for all that lies below it.
+    Needed,
+    /// A directory is named from which all is left out.
+    Forbidden,
+    /// Both: no call of rsync says that.
+    Torn,
+}
+
+impl Recursion {
+    /// What a line asks for.
+    pub fn of(line: &Line<'_>) -> Self {
+        match line.span {
+            Span::Entry | Span::Alone => Self::Either,
+            Span::Whole => Self::Needed,
+            Span::Bare => Self::Forbidden,
+        }
+    }
+
+    /// The option of rsync that says so, or nothing. Where both is asked for, no list is made for rsync.
+    pub fn option(self) -> &'static str {
+        match self {
+            Self::Needed | Self::Torn => "-r",
+            Self::Either | Self::Forbidden => "",
+        }
+    }
+
+    /// What two lines, or two parts of a bucket, ask for together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Either, one) | (one, Self::Either) => one,
+            (one, other) if one == other => one,
+            _ => Self::Torn,
+        }
+    }
+}

@@ -37,8 +37,8 @@ pub trait Lister: Send + Sync + 'static {
         hear: &mut dyn FnMut(Found<'_, Self::Part>),
     ) -> Result<Vec<Self::Part>, TellError>;
 
-    /// What could not be looked at since this was asked last, though it was told: each is named, and whoever
-    /// moves it says so again.
+    /// What could not be looked at since this was asked last, or cannot be told at all: each is named, and all
+    /// else of its directory was told. Whoever moves that whole finds it there, or says so again.
     fn take_faults(&self) -> Vec<Fault> {
         Vec::new()
     }

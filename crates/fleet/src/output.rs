@@ -149,6 +149,12 @@ impl Drop for Batch {
     }
 }
 
+/// Looks whether a file may be made where the user wants one: what cannot be is told before hours of work.
+pub fn check_folder_of(path: &Path) -> Result<(), Fault> {
+    let opened = fs::operator::open_parent(path);
+    opened.map(drop).map_err(|error| fault(Verb::Write, path, &error))
+}
+
 /// Writes a file of the user's in one step, whether or not there is one of that name.
 pub fn replace(path: &Path, bytes: &[u8], umask: u32) -> Result<(), Fault> {
     let mode = 0o666 & !umask;

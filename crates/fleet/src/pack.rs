@@ -187,7 +187,8 @@ impl<S: Shelf> Filling<S> {
     /// Hands out the loose entries of a directory, and counts them there.
     fn take_loose(&mut self, caps: Caps, path: &[u8], folder: &mut Folder) {
         for entry in mem::take(&mut folder.loose).iter() {
-            let line = single(path, entry.name, entry.kind, entry.bytes);
+            let span = self.wholes.of_entry();
+            let line = Line { span, ..single(path, entry.name, entry.kind, entry.bytes) };
             folder.total += line.amount;
             self.add(caps, line.amount, Class::Usual, &[line]);
         }
@@ -238,7 +239,8 @@ impl<S: Shelf> Filling<S> {
             let mut bytes = group.bytes;
             let lines = group.names.iter().map(|path| {
                 let (folder, name) = split(path);
-                single(folder, name, kind, mem::take(&mut bytes))
+                let span = self.wholes.of_entry();
+                Line { span, ..single(folder, name, kind, mem::take(&mut bytes)) }
             });
             let lines: Vec<Line<'_>> = lines.collect();
             self.add(caps, amount, Class::Usual, &lines);

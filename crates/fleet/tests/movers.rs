@@ -15,7 +15,8 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use fleet::amount::Amount;
-use fleet::format::{FilterFiles, Form, Header, Origin, Recursion, Writing};
+use fleet::format::{FilterFiles, Form, Header, Origin, Writing};
+use fleet::line::Recursion;
 use fleet::line::{Line, Span};
 use fleet::output::{Batch, Failed, Folder, Template};
 use model::Kind;

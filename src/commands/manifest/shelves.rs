@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use fleet::amount::Amount;
 use fleet::exec::{self, Commands};
-use fleet::format::{FilterFiles, Form, Format, Header, Origin, Recursion, Writing};
-use fleet::line::{Line, Span};
+use fleet::format::{FilterFiles, Form, Format, Header, Origin, Writing};
+use fleet::line::{Line, Recursion};
 use fleet::lister::{Refused, Why};
 use fleet::output::{Batch, Draft};
 use fleet::pack::Shelf;
@@ -23,8 +23,6 @@ pub(super) struct Shelves {
     pub(super) origin: Origin,
     /// How many buckets there will be, if that is known.
     pub(super) count: Option<u64>,
-    /// A directory that is an entry like others stands for what lies in it: du has summed it up.
-    pub(super) has_sums: bool,
     /// What no bucket has, since its mover has no words for it.
     pub(super) left_out: KindCounts,
     /// What is to be seen of them.
@@ -59,7 +57,8 @@ impl Filled {
     }
 
     pub(super) fn bucket(&self) -> exec::Bucket {
-        exec::Bucket { file: self.file.clone(), number: self.number, amount: self.amount }
+        let Self { number, amount, recursion, .. } = *self;
+        exec::Bucket { file: self.file.clone(), number, amount, recursion }
     }
 }
 
@@ -102,9 +101,7 @@ impl Shelf for Shelves {
     }
 
     fn add(&mut self, filling: &mut Filling, line: &Line<'_>) -> Result<(), Failure> {
-        let is_sum = self.has_sums && line.span == Span::Entry;
-        let recursion = if is_sum { Recursion::Needed } else { Recursion::of(line) };
-        filling.recursion = filling.recursion.and(recursion);
+        filling.recursion = filling.recursion.and(Recursion::of(line));
         if let Some(picture) = &mut self.picture {
             picture.add(filling.number, line);
         }

@@ -78,7 +78,7 @@ fn bucket(number: u64) -> Bucket {
 
 fn named(number: u64, file: &Path) -> Bucket {
     let amount = Amount { entries: number + 100, bytes: number * 1_000_000_000_000 };
-    Bucket { file: file.to_owned(), number, amount }
+    Bucket { file: file.to_owned(), number, amount, recursion: Recursion::Needed }
 }
 
 /// Lines of a pipe, which many write to one after the other.
@@ -179,6 +179,7 @@ fn a_command_finds_its_bucket_in_the_environment() {
         ("LANESYNC_BUCKET_NUMBER", "7"),
         ("LANESYNC_BUCKET_BYTES", "7000000000000"),
         ("LANESYNC_BUCKET_ENTRIES", "107"),
+        ("LANESYNC_BUCKET_RECURSIVE", "-r"),
         ("FPART_HOOKTYPE", "post-part"),
         ("FPART_PARTFILENAME", file.to_str().unwrap()),
         ("FPART_PARTNUMBER", "7"),

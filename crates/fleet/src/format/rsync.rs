@@ -4,8 +4,8 @@
 //! directory at the top, too, as it does those of all directories on the way to a path that is named.
 //! Hence a directory whose content has lines of its own has none.
 
-use crate::format::{BucketFiles, Format, FormatError, Recursion};
-use crate::line::{Line, Span};
+use crate::format::{BucketFiles, Format, FormatError};
+use crate::line::{Line, Recursion, Span};
 
 /// What a path ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +36,11 @@ impl Format for Rsync {
             return Err(FormatError::unfit(
                 line,
                 "the bucket has directories that stand for all that lies in them, and others from which \
-                 all is left out: no call of rsync moves both; use --format=json, or leave out nothing",
+                 all is left out: no call of rsync moves both; make more buckets, or leave out nothing",
             ));
         }
-        if line.span == Span::Alone {
+        // The directory at the top is what rsync goes one level down into in any case.
+        if line.span == Span::Alone || (line.span == Span::Bare && line.path().is_empty()) {
             return Ok(());
         }
         if self.end == End::Newline && has_line_end(line) {

@@ -11,11 +11,13 @@
 //!
 //! What counts as a file's bytes is what the sums are of: blocks, not its length.
 
+use std::mem;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::{Cause, Fault, Inode, Kind, Side, Verb};
+use parking_lot::Mutex;
 use sched::Cancel;
 
 use self::answer::{Aggregates, Child, Page, Row, Snapshot};
@@ -179,6 +181,8 @@ pub struct Qumulo {
     root: Vec<u8>,
     snapshot: Option<u64>,
     counted: Counted,
+    /// What could not be told.
+    faults: Mutex<Vec<Fault>>,
 }
 
 /// A directory of a cluster, or what is left of it.
@@ -220,7 +224,8 @@ impl Qumulo {
     pub fn new(cluster: &Cluster, cancel: &Cancel) -> Result<Self, Refused> {
         let client = Client::new(cluster, cancel)?;
         let root = Place::named(&cluster.path).path();
-        Ok(Self { client, root, snapshot: cluster.snapshot, counted: cluster.counted })
+        let faults = Mutex::default();
+        Ok(Self { client, root, snapshot: cluster.snapshot, counted: cluster.counted, faults })
     }
 
     /// What a mover puts before each path: empty, or the directory of the snapshot with a slash at its end.
@@ -269,7 +274,7 @@ impl Qumulo {
         place: Place,
         mut sums: Aggregates,
         hear: &mut dyn FnMut(Found<'_, Part>),
-    ) -> Result<Vec<Part>, TellError> {
+    ) -> Vec<Part> {
         let folder: Arc<[u8]> = place.path().into();
         let is_full = sums.files.len() as u64 >= MOST_CHILDREN;
         let most_bytes = self.counted.bound(&sums);
@@ -293,7 +298,8 @@ impl Qumulo {
             }
         }
         if is_complete {
-            return names.end(&folder).map(|()| Vec::new());
+            self.faults.lock().extend(names.end(&folder));
+            return Vec::new();
         }
         let reference = place.reference();
         let target =
@@ -302,7 +308,7 @@ impl Qumulo {
         let rest = None;
         let remainder =
             Remainder { place, target, seen, most_children, rest, left, most_bytes, names };
-        Ok(vec![Part(Ask::Page(Box::new(remainder)))])
+        vec![Part(Ask::Page(Box::new(remainder)))]
     }
 
     /// Tells those of a page that have no row.
@@ -334,12 +340,15 @@ impl Qumulo {
             let links = links(child).filter(|_| kind != Kind::Directory);
             hear(Found { links, ..found(&folder, name, kind, child.id.0, amount) });
         }
-        let Some(next) = next else { return remainder.names.end(&folder).map(|()| Vec::new()) };
+        let Some(next) = next else {
+            self.faults.lock().extend(remainder.names.end(&folder));
+            return Ok(Vec::new());
+        };
         if let Err(wrong) = seen.go_on(&next, before, *most_children) {
             let reason = format!(
                 "the cluster's answer makes no sense: {wrong}; run again, or cut a mount of it instead"
             );
-            return Err(fault(&folder, Cause::Refused(reason.into())));
+            return Err(TellError::Fault(fault(&folder, Cause::Refused(reason.into()))));
         }
         remainder.target = next;
         remainder.rest = Some(rest);
@@ -376,14 +385,15 @@ impl Qumulo {
     }
 
     fn not_told(&self, place: &Place, no_answer: NoAnswer) -> TellError {
-        match no_answer {
-            NoAnswer::Over(refused) => TellError::Over(refused),
-            NoAnswer::Denied(Denied { status: 404, .. }) => fault(&place.path(), Cause::Vanished),
+        let cause = match no_answer {
+            NoAnswer::Over(refused) => return TellError::Over(refused),
+            NoAnswer::Denied(Denied { status: 404, .. }) => Cause::Vanished,
             NoAnswer::Denied(denied) => {
                 let sentence = format!("{} does not tell it: {}", self.client.name(), denied.said);
-                fault(&place.path(), Cause::Refused(sentence.into()))
+                Cause::Refused(sentence.into())
             }
-        }
+        };
+        TellError::Fault(fault(&place.path(), cause))
     }
 }
 
@@ -408,9 +418,9 @@ impl Lister for Qumulo {
         hear: &mut dyn FnMut(Found<'_, Part>),
     ) -> Result<Vec<Part>, TellError> {
         match part.0 {
-            Ask::Answered(place, sums) => self.tell_rows(place, *sums, hear),
+            Ask::Answered(place, sums) => Ok(self.tell_rows(place, *sums, hear)),
             Ask::Whole(place) => match self.sums(&place) {
-                Ok(sums) => self.tell_rows(place, sums, hear),
+                Ok(sums) => Ok(self.tell_rows(place, sums, hear)),
                 Err(no_answer) => Err(self.not_told(&place, no_answer)),
             },
             Ask::Page(remainder) => match self.client.get(&remainder.target) {
@@ -418,6 +428,10 @@ impl Lister for Qumulo {
                 Err(no_answer) => Err(self.not_told(&remainder.place, no_answer)),
             },
         }
+    }
+
+    fn take_faults(&self) -> Vec<Fault> {
+        mem::take(&mut self.faults.lock())
     }
 
     fn asked(&self) -> u64 {
@@ -485,8 +499,8 @@ fn is_another_version(denied: &Denied) -> bool {
     denied.status == 404 && !denied.class.contains("snapshot")
 }
 
-fn fault(path: &[u8], cause: Cause) -> TellError {
-    TellError::Fault(Fault { side: Side::Source, verb: Verb::List, path: path.into(), cause })
+fn fault(path: &[u8], cause: Cause) -> Fault {
+    Fault { side: Side::Source, verb: Verb::List, path: path.into(), cause }
 }
 
 fn minus(whole: Amount, taken: Amount) -> Amount {

@@ -29,6 +29,10 @@ fn surveyed(tree: &Tree, settings: Settings) -> Surveyed {
     survey_of(Memory::without_sums(tree.clone()), settings, &Arc::new(KeepAll)).0
 }
 
+fn sharing(count: usize, wholes: Wholes) -> Sharing {
+    Sharing { count, by: By::Size, wholes, keeps_bare_apart: true }
+}
+
 fn any_by() -> impl Strategy<Value = By> {
     let cost = (1..10_000_u64).prop_map(|bytes_per_entry| By::Cost { bytes_per_entry });
     prop_oneof![Just(By::Size), Just(By::Files), cost]
@@ -50,7 +54,7 @@ proptest! {
         depth in prop_oneof![4 => Just(None), 1 => (0..4_u32).prop_map(Some)],
     ) {
         let Surveyed { root, links, .. } = surveyed(&tree, Settings { depth, by, ..plain() });
-        let partition = partition(&root, count, by, wholes, &links);
+        let partition = partition(&root, Sharing { by, ..sharing(count, wholes) }, &links);
         let lines = kept(&partition);
         check(&tree, &lines, |_| false);
         let amount: Amount = partition.buckets.iter().map(|bucket| bucket.amount).sum();
@@ -77,7 +81,7 @@ proptest! {
         };
         let items = tree.iter().filter(|(path, _)| is_leaf(path)).count().max(1);
         for count in [items, items + 3] {
-            let partition = partition(&root, count, By::Size, Wholes::Allowed, &links);
+            let partition = partition(&root, sharing(count, Wholes::Allowed), &links);
             prop_assert!(partition.buckets.len() >= items, "{} of {items}", partition.buckets.len());
         }
     }
@@ -92,9 +96,13 @@ proptest! {
             is_in(path) || is_b
         };
         let Surveyed { root, links, .. } = surveyed(&tree, Settings { rules, ..plain() });
-        let wholes = if root.is_complete { Wholes::Allowed } else { Wholes::Never };
-        let partition = partition(&root, count, By::Size, wholes, &links);
-        check(&tree, &kept(&partition), is_out);
+        let partition = partition(&root, sharing(count, Wholes::Allowed), &links);
+        let lines = kept(&partition);
+        check(&tree, &lines, is_out);
+        prop_assert!(lines.iter().all(|lines| !lines.is_empty()));
+        let mean = root.total.bytes / count as u64;
+        let heaviest = partition.buckets.iter().map(|bucket| bucket.weight).max().unwrap_or(0);
+        prop_assert!(heaviest <= mean + partition.largest_item, "{heaviest} of {mean}");
     }
 }
 
@@ -107,7 +115,7 @@ fn the_same_tree_gives_the_same_buckets() {
     }
     let make = || {
         let Surveyed { root, links, .. } = surveyed(&tree, plain());
-        kept(&partition(&root, 4, By::Size, Wholes::Allowed, &links))
+        kept(&partition(&root, sharing(4, Wholes::Allowed), &links))
     };
     assert_eq!(make(), make());
 }
@@ -125,7 +133,7 @@ fn long_tails_are_balanced() {
             assert!(tree.add(path.as_bytes(), Node::file(bytes)));
         }
         let Surveyed { root, links, .. } = surveyed(&tree, plain());
-        let partition = partition(&root, count, By::Size, Wholes::Allowed, &links);
+        let partition = partition(&root, sharing(count, Wholes::Allowed), &links);
         let mean = root.total.bytes / count as u64;
         if partition.largest_item <= mean {
             assert!(partition.balance() <= 1.02, "{count}: {}", partition.balance());
@@ -140,9 +148,9 @@ fn a_directory_that_fits_is_one_line() {
         assert!(tree.add(format!("{}/{number}", number / 5).as_bytes(), Node::file(10)));
     }
     let Surveyed { root, links, .. } = surveyed(&tree, plain());
-    let lines = kept(&partition(&root, 1, By::Size, Wholes::Allowed, &links));
+    let lines = kept(&partition(&root, sharing(1, Wholes::Allowed), &links));
     assert_eq!(lines.concat().len(), 1, "all of it is one line");
-    let lines = kept(&partition(&root, 2, By::Size, Wholes::Allowed, &links)).concat();
+    let lines = kept(&partition(&root, sharing(2, Wholes::Allowed), &links)).concat();
     let wholes = lines.iter().filter(|line| line.span == Span::Whole).count();
     assert!(wholes >= 190, "{wholes} of 200 directories are one line");
 }
@@ -156,7 +164,7 @@ fn directories_of_snapshots_are_left_out_and_counted() {
     let found = surveyed(&tree, plain());
     assert_eq!(found.snapshots, 3, "a file of that name is a file");
     assert!(!found.root.is_complete);
-    let partition = partition(&found.root, 2, By::Size, Wholes::Never, &found.links);
+    let partition = partition(&found.root, sharing(2, Wholes::Never), &found.links);
     let is_out = |path: &[u8]| {
         [&b"a/.snapshot"[..], b".zfs", b".snapshots"].iter().any(|out| path.starts_with(out))
     };
@@ -175,7 +183,7 @@ fn a_directory_that_cannot_be_told_goes_whole() {
     let (found, faults) = survey_of(memory, plain(), &Arc::new(KeepAll));
     assert_eq!((found.faults, faults.len()), (1, 1));
     assert_eq!(&*faults[0].path, b"memory:bad");
-    let lines = kept(&partition(&found.root, 2, By::Size, Wholes::Allowed, &found.links)).concat();
+    let lines = kept(&partition(&found.root, sharing(2, Wholes::Allowed), &found.links)).concat();
     // It has vanished, which is what this lister says.
     assert!(lines.iter().all(|line| line.path != b"bad"));
     assert!(lines.iter().any(|line| line.path == b"good" || line.path == b"good/y"));
@@ -190,9 +198,38 @@ fn what_was_told_of_a_torn_directory_is_shared_out() {
                 let settings = Settings { rules: without(&["*.tmp"]), ..plain() };
                 let (found, faults) = survey_of(memory, settings, &Arc::new(KeepAll));
                 assert_eq!((faults.len(), found.faults), (1, 1));
-                let partition = partition(&found.root, count, By::Size, wholes, &found.links);
+                let partition = partition(&found.root, sharing(count, wholes), &found.links);
                 check(&tree, &kept(&partition), |path| path.ends_with(b".tmp"));
             }
         }
     }
+}
+
+#[test]
+fn a_directory_of_which_all_is_left_out_has_few_others_cut() {
+    let mut tree = Tree::default();
+    for number in 0..4000_u64 {
+        assert!(tree.add(format!("d{}/{number}", number / 4).as_bytes(), Node::file(10)));
+    }
+    assert!(tree.add(b"only/a", Node::file(10)));
+    let rules = without(&["/only/*"]);
+    let Surveyed { root, links, .. } = surveyed(&tree, Settings { rules, ..plain() });
+    let lines = kept(&partition(&root, sharing(8, Wholes::Allowed), &links));
+    let bare = |lines: &&Vec<Kept>| lines.iter().any(|line| line.span == Span::Bare);
+    let whole = |lines: &&Vec<Kept>| lines.iter().any(|line| line.span == Span::Whole);
+    assert_eq!((lines.iter().filter(bare).count(), lines.iter().filter(whole).count()), (1, 7));
+    let count: usize = lines.iter().map(Vec::len).sum();
+    assert!(count < 1700, "{count} lines, where all others could go whole");
+}
+
+#[test]
+fn what_was_summed_up_stands_for_what_lies_below() {
+    let mut tree = Tree::default();
+    for name in ["a/x", "a/y", "b/z"] {
+        assert!(tree.add(name.as_bytes(), Node::file(10)));
+    }
+    let Surveyed { root, links, .. } = surveyed(&tree, plain());
+    let lines = kept(&partition(&root, sharing(1, Wholes::Summed), &links)).concat();
+    let whole = lines.iter().filter(|line| line.span == Span::Whole).count();
+    assert_eq!((whole, lines.len()), (3, 6), "{lines:?}");
 }

@@ -12,7 +12,7 @@ use fleet::survey::{KeepAll, survey};
 use model::{Cause, Fault, Inode};
 
 /// How telling ended.
-type Ended = Result<(), TellError>;
+type Ended = Result<Vec<Fault>, TellError>;
 
 /// The names that are told of the root, and how it ended.
 fn told(cluster: &Cluster) -> (Vec<(String, Option<Links>)>, Ended) {
@@ -31,14 +31,22 @@ fn told(cluster: &Cluster) -> (Vec<(String, Option<Links>)>, Ended) {
             Err(error) => return (names, Err(error)),
         }
     }
-    (names, Ok(()))
+    (names, Ok(lister.take_faults()))
 }
 
+/// The one that the directory itself has.
 fn fault(ended: Ended) -> Fault {
     match ended {
         Err(TellError::Fault(fault)) => fault,
         other => panic!("{other:?}"),
     }
+}
+
+/// The one that is told beside the directory, of which all else is known.
+fn told_beside(ended: Ended) -> Fault {
+    let faults = ended.unwrap();
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    faults.into_iter().next().unwrap()
 }
 
 fn refused(ended: Ended) -> Refused {
@@ -59,7 +67,7 @@ fn names_that_no_mover_finds_are_faults_and_the_others_are_told() {
     });
     let (names, ended) = told(&served.cluster());
     assert_eq!(names, [("a".to_owned(), None), ("b".to_owned(), None)]);
-    let text = fault(ended).to_string();
+    let text = told_beside(ended).to_string();
     for part in ["/top", "\"..\"", "7 others", "no name"] {
         assert!(text.contains(part), "{text}");
     }
@@ -69,7 +77,7 @@ fn names_that_no_mover_finds_are_faults_and_the_others_are_told() {
 fn a_name_with_the_letter_for_what_is_not_utf_8_is_named_in_the_fault() {
     let served =
         Scripted::serve(|_, _| sums(1, 1, &[row("gr\\ufffd\\ufffd\\u001b[2J", "FILE", 1, 0)]));
-    let text = fault(told(&served.cluster()).1).to_string();
+    let text = told_beside(told(&served.cluster()).1).to_string();
     assert!(text.contains("\"gr\u{fffd}\u{fffd} [2J\"") && text.contains("UTF-8"), "{text}");
 }
 
@@ -102,7 +110,7 @@ fn what_has_no_row_is_read_for_itself_and_tells_its_further_names() {
         }
     });
     let (names, ended) = told(&served.cluster());
-    ended.unwrap();
+    assert!(ended.unwrap().is_empty());
     let links = Some(Links { inode: Inode { dev: 0, ino: 7 }, count: 3 });
     let expected = [("a", None), ("d", None), ("b", links), ("c", None), ("e", None)];
     assert_eq!(names, expected.map(|(name, links)| (name.to_owned(), links)));
@@ -139,7 +147,7 @@ fn a_name_that_comes_again_is_told_once() {
     let twice = [row("a", "FILE", 1, 0), row("b", "FILE", 1, 0), row("a", "FILE", 1, 0)];
     let served = Scripted::serve(move |_, _| sums(2, 1, &twice));
     let (names, ended) = told(&served.cluster());
-    ended.unwrap();
+    assert!(ended.unwrap().is_empty());
     assert_eq!(plain(&names), ["a", "b"]);
     assert_eq!(served.asked.lock().unwrap().len(), 1);
 
@@ -149,7 +157,7 @@ fn a_name_that_comes_again_is_told_once() {
         _ => (vec![file("a"), file("b"), file("c")], String::new()),
     });
     let (names, ended) = told(&served.cluster());
-    ended.unwrap();
+    assert!(ended.unwrap().is_empty());
     assert_eq!(plain(&names), ["a", "b", "c"]);
 }
 
@@ -170,7 +178,7 @@ fn what_comes_as_two_different_things_is_a_fault() {
     ] {
         let (names, ended) = told(&served.cluster());
         assert_eq!(plain(&names), ["a"]);
-        let text = fault(ended).to_string();
+        let text = told_beside(ended).to_string();
         let is_told = ["source", "/top", "\"a\"", "two different things"];
         assert!(is_told.iter().all(|part| text.contains(part)), "{text}");
     }
@@ -283,7 +291,7 @@ fn an_answer_that_breaks_off_is_told_once_when_it_is_whole() {
         }
     });
     let (names, ended) = told(&served.cluster());
-    ended.unwrap();
+    assert!(ended.unwrap().is_empty());
     assert_eq!(names, [("a".to_owned(), None), ("b".to_owned(), None)]);
     assert_eq!(served.asked.lock().unwrap().len(), 3);
 }

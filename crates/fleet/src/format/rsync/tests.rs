@@ -21,9 +21,11 @@ fn each_path_begins_at_the_top() {
 
 #[test]
 fn the_root_is_a_dot() {
-    for span in [Entry, Whole, Bare] {
+    for span in [Entry, Whole] {
         assert_eq!(written(Form::Rsync, &[line(b"", b"", span)]).unwrap().1.list(), b".\n");
     }
+    // By that name rsync takes what lies in it, too, though it is not to go down.
+    assert_eq!(written(Form::Rsync, &[line(b"", b"", Bare)]).unwrap().1.list(), b"");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Which names can be passed on.
 
-use model::{Cause, Kind};
+use model::{Cause, Fault, Kind};
 
 use super::place::join;
 use super::seen::Before;
-use super::{TellError, client, fault};
+use super::{client, fault};
 
 /// What was wrong with the names of a directory.
 #[derive(Debug, Default)]
@@ -38,9 +38,9 @@ impl Names {
         self.first.get_or_insert_with(|| (name.into(), wrong));
     }
 
-    /// The directory was told to its end: a fault if something in it could not be.
-    pub(super) fn end(self, folder: &[u8]) -> Result<(), TellError> {
-        let Some((name, why)) = self.first else { return Ok(()) };
+    /// The directory was told to its end: a fault if something in it could not be. All else of it is known.
+    pub(super) fn end(self, folder: &[u8]) -> Option<Fault> {
+        let (name, why) = self.first?;
         let entry = client::shown(&String::from_utf8_lossy(&name));
         let others = match self.count - 1 {
             0 => String::new(),
@@ -50,7 +50,7 @@ impl Names {
             "an entry of it, named \"{entry}\", cannot be passed on{others}: {why}; move it by itself, or give \
              it another name"
         );
-        Err(fault(&join(folder, b""), Cause::Refused(sentence.into())))
+        Some(fault(&join(folder, b""), Cause::Refused(sentence.into())))
     }
 }
 
