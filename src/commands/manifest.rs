@@ -2,6 +2,8 @@
 
 /// Why a run ends without all that was asked for.
 mod failure;
+/// Who asks a cluster.
+mod login;
 /// The files that buckets go to.
 mod shelves;
 
@@ -19,7 +21,7 @@ use fleet::format::{FilterFiles, Origin, Writing};
 use fleet::line::Recursion;
 use fleet::lister::crawl::{self, Crawl};
 use fleet::lister::list::{self, List, Reading};
-use fleet::lister::qumulo::{self, Qumulo, Secret};
+use fleet::lister::qumulo::{self, Qumulo};
 use fleet::lister::{Covers, Lister, Refused, Why};
 use fleet::output::{self, Batch, Failed};
 use fleet::pack::{Packer, Shelf};
@@ -37,7 +39,7 @@ use self::failure::Failure;
 use self::shelves::{Filled, Shelves};
 use super::stops::Stops;
 use super::sync::{ended, outlet};
-use crate::cli::manifest::{Cluster, Invocation, Login, Manifest, Sharing, Source};
+use crate::cli::manifest::{Cluster, Invocation, Manifest, Sharing, Source};
 use crate::cli::{self, Refusal};
 use crate::exit_code::{Ending, Exit};
 
@@ -233,49 +235,6 @@ impl Run<'_> {
         let workers = sched::Workers::Fixed(cluster.in_flight);
         let root = typed.typed.as_os_str().as_bytes().to_vec();
         self.buckets(&lister, &Told { origin: Origin::Qumulo, root, workers })
-    }
-
-    /// Who asks a cluster: as was typed, or as was saved, or as is asked for now.
-    fn login(&self, typed: &Cluster) -> Result<qumulo::Login, Failure> {
-        let (user, is_named, home, config_home) = match &typed.login {
-            Login::Token(token) => return Ok(qumulo::Login::Token(token.clone())),
-            Login::Password(user, password) => {
-                let (user, password) = (user.clone(), password.clone());
-                return Ok(qumulo::Login::Password { user, password });
-            }
-            Login::Saved(file) => {
-                let none = || Refused {
-                    why: Why::Login,
-                    sentence: format!("--credentials={}: there is no login in it", file.display()),
-                };
-                return Ok(self.saved(file)?.ok_or_else(none)?);
-            }
-            Login::Open { user, is_named, home, config_home } => {
-                (user, *is_named, home.as_deref(), config_home.as_deref())
-            }
-        };
-        if !is_named && let Some(home) = home {
-            for file in qumulo::saved_paths(&typed.host, typed.port, home, config_home) {
-                if let Some(login) = self.saved(&file)? {
-                    return Ok(login);
-                }
-            }
-        }
-        let asked = rpassword::prompt_password(format!("password of {user} on {}: ", typed.host));
-        let password = asked.map_err(|error| Refused {
-            why: Why::Login,
-            sentence: format!(
-                "the password of {user} cannot be asked for here ({error}): LANESYNC_QUMULO_PASSWORD, \
-                 --password-file, --token-file or --credentials tell it"
-            ),
-        })?;
-        Ok(qumulo::Login::Password { user: user.clone(), password: Secret::new(&password) })
-    }
-
-    fn saved(&self, file: &Path) -> Result<Option<qumulo::Login>, Refused> {
-        let Some(saved) = qumulo::read_saved(file)? else { return Ok(None) };
-        saved.notice.iter().for_each(|notice| self.tell.warn(notice));
-        Ok(Some(qumulo::Login::Token(saved.token)))
     }
 
     /// Makes the buckets of a tree, and has what is to be run for each done.
