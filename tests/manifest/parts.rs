@@ -5,7 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::buckets::{all_paths, assert_moves_the_whole, assert_same, cut, files, move_in_turn};
+use crate::buckets::{
+    all_paths, assert_moves_the_whole, assert_same, buckets, cut, files, move_in_turn,
+};
 use crate::lab::{self, Lab};
 
 fn tree(lab: &Lab) {
@@ -185,6 +187,53 @@ fn what_a_list_names_is_told_as_what_it_is() {
     let done = lab.lanesync("manifest there --from-list=list -b 1 --format=rclone -o more").go();
     let done = done.expect(0).complains(&["3 lines of the list are taken for files", "%p/"]);
     done.complains(&["every line of the list is taken for a size"]);
+}
+
+#[test]
+fn what_a_list_names_and_is_not_there_is_named() {
+    let lab = Lab::new();
+    tree(&lab);
+    std::os::unix::fs::symlink("a", lab.path("src/way")).unwrap();
+    // The last line is of a list that ends its lines as Windows does.
+    lab.file("gone", "b/file\na/keep.txt\na/lost\nlost/one\nlost/two\nb/file\r\n");
+    lab.file("linked", "b/file\na/keep.txt\nway/keep.txt\n");
+    for form in ["rclone", "robocopy", "json"] {
+        for sharing in ["-b 1", "-b 2", "--max-files=2"] {
+            let words = format!("manifest src {sharing} --format={form} -o lists --from-list");
+            let done = lab.lanesync(&format!("{words}=gone")).go().expect(24);
+            done.complains(&["\"src/a/lost\"", "vanished"])
+                .complains(&["\"src/lost\"", "vanished"])
+                .complains(&["\"src/b/file\\", "vanished"]);
+            fs::remove_dir_all(lab.path("lists")).unwrap();
+            let done = lab.lanesync(&format!("{words}=linked")).go().expect(23);
+            done.complains(&["\"src/way\"", "no link is followed"]);
+            fs::remove_dir_all(lab.path("lists")).unwrap();
+        }
+    }
+    let words = "manifest src -b 1 --format=rclone -o lists --from-list=gone";
+    lab.lanesync(words).go().expect(24);
+    let list = files(&lab.path("lists")).pop().unwrap();
+    assert_eq!(fs::read(list).unwrap(), b"a/keep.txt\nb/file\n");
+}
+
+#[test]
+fn no_line_of_a_list_leads_out_of_the_source_by_a_link() {
+    let lab = Lab::new();
+    tree(&lab);
+    lab.file("secrets/key", "of somebody else");
+    std::os::unix::fs::symlink("../secrets", lab.path("src/way")).unwrap();
+    lab.file("list", "b/file\nway/key\n");
+    for sharing in ["-b 1", "-b 2", "--max-size=1G"] {
+        let words = format!("manifest src {sharing} --from-list=list -o lists --json");
+        let done = lab.lanesync(&words).go().expect(23);
+        assert!(done.stdout.contains("\"path\":\"src/way\""), "{done}");
+        move_in_turn(&lab, &buckets(&lab, &done), "copy", "");
+        assert!(lab.path("copy/b/file").exists());
+        assert!(lab.path("copy/way").is_symlink(), "{words}");
+        for made in ["copy", "lists"] {
+            fs::remove_dir_all(lab.path(made)).unwrap();
+        }
+    }
 }
 
 #[test]

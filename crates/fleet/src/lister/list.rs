@@ -7,11 +7,13 @@
 //! it names is looked at in SOURCE on this host. A path that has several lines counts once, with the largest
 //! of its sizes.
 //!
+//! No link is followed: where SOURCE is on this host, what lines name below one is told as a fault.
+//!
 //! The list is read whole and kept sorted, so that what lies below a directory is a range of it, whose
 //! amount is the difference of two sums. An entry takes its line and 26 bytes.
 
-use std::cell::OnceCell;
-use std::io::Read;
+use std::io::{self, Read};
+use std::mem;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,14 +21,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fs::Dir;
 use fs::inlet::Inlet;
 use fs::operator;
-use model::Kind;
+use model::{Cause, Fault, Kind, Side, Verb};
+use parking_lot::Mutex;
+use rustix::io::Errno;
 use sched::Cancel;
 
 use self::held::Held;
 use self::here::Here;
 use self::line::{Shape, Ways};
 use self::read::{Lines, ReadLines};
-use super::{Covers, Found, Lister, Refused, Root, TellError, Why};
+use super::{Below, Covers, Found, Lister, Refused, Root, TellError, Why};
+use crate::cut::joined;
 
 /// Sums of directories that `du` told.
 mod du;
@@ -52,6 +57,13 @@ pub use self::notice::Notice;
 const PART_CHILDREN: usize = 1024;
 /// The rest of a wide directory becomes so many parts at most.
 const PARTS: usize = 16;
+
+/// What comes of opening a link, or what is no directory: one way to open a path or the other.
+const NOT_FOLLOWED: [Option<Errno>; 2] = [Some(Errno::LOOP), Some(Errno::NOTDIR)];
+
+/// Why nothing below a link, or below a file, is in a bucket.
+const NO_DIRECTORY: &str = "it is no directory but a link or a file, and no link is followed, so what the list \
+    names below it is in no bucket; make SOURCE what the link leads to, or take these lines out";
 
 /// What the lines of a list are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,8 +130,8 @@ pub struct Reading<'a> {
     pub absolute: &'a [&'a [u8]],
     /// SOURCE, where it is on this host.
     pub here: Option<&'a Dir>,
-    /// Whether it matters what a line names that may as well be a directory as a file. Then it is looked at,
-    /// where SOURCE is on this host.
+    /// Whether it matters what a line names that may as well be a directory as a file, and whether it is
+    /// there. Then it is looked at, where SOURCE is on this host.
     pub needs_kinds: bool,
 }
 
@@ -129,9 +141,12 @@ pub struct List {
     held: Held,
     source: Vec<u8>,
     notices: Vec<Notice>,
-    /// Where what lines name is looked at.
+    /// Where the directories are looked at in which lines lie.
     here: Option<Here>,
+    /// Whether each line is looked at there, too.
+    needs_kinds: bool,
     asked: AtomicU64,
+    faults: Mutex<Vec<Fault>>,
 }
 
 impl List {
@@ -174,15 +189,16 @@ impl List {
             _ => looks_like,
         };
         let held = Held::new(name, lines, shape, &ways)?;
-        let here = here.filter(|_| reading.needs_kinds);
         let mut notices: Vec<Notice> = Notice::of_shape(reading.form, looks_like, shape).collect();
         let repeated = held.repeated();
         notices.extend((repeated > 0).then_some(Notice::Repeated(repeated)));
         let unsure = held.unsure();
-        let is_told = unsure > 0 && reading.needs_kinds && here.is_none();
+        let needs_kinds = reading.needs_kinds;
+        let is_told = unsure > 0 && needs_kinds && here.is_none();
         notices.extend(is_told.then_some(Notice::TakenForFiles(unsure)));
         let (source, asked) = (reading.source.to_vec(), AtomicU64::new(0));
-        Ok(Self { held, source, notices, here, asked })
+        let faults = Mutex::default();
+        Ok(Self { held, source, notices, here, needs_kinds, asked, faults })
     }
 
     /// What the one who made it should know.
@@ -190,22 +206,62 @@ impl List {
         &self.notices
     }
 
-    /// Whether what its lines name is looked at.
+    /// Whether anything of what its lines name is looked at.
     pub fn is_looked_at(&self) -> bool {
         self.here.is_some()
     }
 
-    /// What a line names that may be anything, looked at in its directory, which is opened when something in
-    /// it is looked at first. What cannot be looked at stays what the list makes it.
-    fn look(&self, part: &Part, dir: &OnceCell<Option<Dir>>, found: &mut Found<'_, Part>) {
-        let Some(here) = self.here.as_ref().filter(|_| found.kind == Kind::File) else { return };
-        let open = || here.directory(self.held.directory(part));
-        if let Some(kind) =
-            dir.get_or_init(open).as_ref().and_then(|dir| here::kind(dir, found.name))
-        {
-            found.kind = kind;
-            found.bytes = if kind == Kind::Directory { 0 } else { found.bytes };
+    /// The directory of a part, if it is looked at, and can be.
+    ///
+    /// Fails where it is not there, or is a link: what the list names below it is nowhere, or elsewhere.
+    fn open_directory(&self, part: &Part) -> Result<Option<Dir>, TellError> {
+        let Some(here) = self.here.as_ref().filter(|_| !part.range.is_empty()) else {
+            return Ok(None);
+        };
+        let path = here::slashed(self.held.directory(part));
+        let error = match here.directory(&path) {
+            Ok(dir) => return Ok(Some(dir).filter(|_| self.needs_kinds)),
+            Err(error) => error,
+        };
+        let fault = |cause| self.fault(Verb::OpenDirectory, &path, cause);
+        match error.kind() {
+            _ if NOT_FOLLOWED.contains(&Errno::from_io_error(&error)) => {
+                Err(TellError::Fault(fault(Cause::Refused(NO_DIRECTORY.into()))))
+            }
+            // Whoever moves them says so, and may see more.
+            _ if !self.needs_kinds => Ok(None),
+            io::ErrorKind::NotFound => Err(TellError::Fault(fault(Cause::Vanished))),
+            _ if self.held.is_first(part) => {
+                self.faults.lock().push(fault(Cause::from(&error)));
+                Ok(None)
+            }
+            _ => Ok(None),
         }
+    }
+
+    /// Looks in its directory at what a line names, if nothing lies below it in the list. `false` where there
+    /// is nothing. What cannot be looked at stays what the list makes it.
+    fn look(&self, part: &Part, dir: &Dir, found: &mut Found<'_, Part>) -> bool {
+        if !matches!(found.below, Below::Nothing) {
+            return true;
+        }
+        let cause = match dir.stat(found.name) {
+            Ok(metadata) => {
+                found.kind = metadata.kind;
+                found.bytes = if found.kind == Kind::Directory { 0 } else { found.bytes };
+                return true;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Cause::Vanished,
+            Err(error) => Cause::from(&error),
+        };
+        let is_there = cause != Cause::Vanished;
+        let path = joined(&here::slashed(self.held.directory(part)), found.name);
+        self.faults.lock().push(self.fault(Verb::LookAt, &path, cause));
+        is_there
+    }
+
+    fn fault(&self, verb: Verb, path: &[u8], cause: Cause) -> Fault {
+        Fault { side: Side::Source, verb, path: self.full_path(path).into(), cause }
     }
 
     /// Parts of a directory that begin where a child does.
@@ -246,18 +302,24 @@ impl Lister for List {
         hear: &mut dyn FnMut(Found<'_, Part>),
     ) -> Result<Vec<Part>, TellError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let dir = OnceCell::new();
+        let dir = self.open_directory(&part)?;
         let Part { mut range, prefix } = part.clone();
         for _ in 0..PART_CHILDREN {
             if range.is_empty() {
                 return Ok(Vec::new());
             }
             let mut child = self.held.child(range.clone(), prefix);
-            self.look(&part, &dir, &mut child.found);
-            hear(child.found);
+            let is_there = |dir| self.look(&part, dir, &mut child.found);
+            if dir.as_ref().is_none_or(is_there) {
+                hear(child.found);
+            }
             range.start = child.end;
         }
         Ok(self.split(&Part { range, prefix }))
+    }
+
+    fn take_faults(&self) -> Vec<Fault> {
+        mem::take(&mut self.faults.lock())
     }
 
     fn asked(&self) -> u64 {

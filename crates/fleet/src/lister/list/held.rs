@@ -180,6 +180,15 @@ impl Held {
         }
     }
 
+    /// Whether no other part of the same directory lies before this one, which is not empty.
+    pub(super) fn is_first(&self, part: &Part) -> bool {
+        match (part.range.start, part.prefix) {
+            (0, _) => true,
+            (_, 0) => false,
+            (start, prefix) => !is_below(self.path(start - 1), &self.path(start)[..prefix - 1]),
+        }
+    }
+
     fn path(&self, index: usize) -> &[u8] {
         self.text.get(self.lines[index].place)
     }

@@ -2,8 +2,9 @@
 //!
 //! Nothing outside of SOURCE is looked at: no link is followed.
 
+use std::io;
+
 use fs::Dir;
-use model::Kind;
 
 use super::line::{SEPARATOR, Shape, Ways};
 use super::text::Text;
@@ -16,14 +17,9 @@ const SAMPLE_LINES: usize = 16;
 pub(super) struct Here(pub(super) Dir);
 
 impl Here {
-    /// A directory below it, by components with separators between.
-    pub(super) fn directory(&self, path: &[u8]) -> Option<Dir> {
-        if path.is_empty() {
-            return Some(self.0.clone());
-        }
-        let path: Vec<u8> =
-            path.iter().map(|&byte| if byte == SEPARATOR { b'/' } else { byte }).collect();
-        self.0.open_descendant(&path).ok()
+    /// A directory below it, of whose path no component is a link.
+    pub(super) fn directory(&self, path: &[u8]) -> io::Result<Dir> {
+        if path.is_empty() { Ok(self.0.clone()) } else { self.0.open_descendant(path) }
     }
 
     /// What some lines are, of which it is known what they look like: that of which most is there.
@@ -52,11 +48,12 @@ impl Here {
             Some(at) => (&path[..at], &path[at + 1..]),
             None => (&[][..], path),
         };
-        !name.is_empty() && self.directory(above).is_some_and(|dir| kind(&dir, name).is_some())
+        let is_in = |dir: Dir| dir.stat(name).is_ok();
+        !name.is_empty() && self.directory(&slashed(above)).is_ok_and(is_in)
     }
 }
 
-/// What a name in a directory is. `None` where there is nothing, or nobody may look.
-pub(super) fn kind(dir: &Dir, name: &[u8]) -> Option<Kind> {
-    dir.stat(name).ok().map(|metadata| metadata.kind)
+/// A path as the system takes it, of one with separators between its components.
+pub(super) fn slashed(path: &[u8]) -> Vec<u8> {
+    path.iter().map(|&byte| if byte == SEPARATOR { b'/' } else { byte }).collect()
 }

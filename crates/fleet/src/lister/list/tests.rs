@@ -297,7 +297,7 @@ fn lines_are_taken_for_what_is_in_the_source() {
             &[Notice::TakenForPaths][..],
         ),
         ("12\t3\tcc\n", &["cc"], &[Notice::TakenForFpart]),
-        ("12\t3\tcc\n12\t3\tcc/gone\n", &["cc/", "cc/gone"], &[Notice::TakenForFpart]),
+        ("12\t3\tcc\n12\t3\tb/gone\n", &["b/", "b/gone", "cc"], &[Notice::TakenForFpart]),
         ("10 cc\n10 b/x\n", &["b/", "b/x", "cc"], &[Notice::TakenForSizes]),
         ("10 cc\n0 b\n", &["b", "cc"], &[Notice::TakenForSizes]),
         // Nothing is there by either, and both are.
@@ -314,32 +314,109 @@ fn lines_are_taken_for_what_is_in_the_source() {
     assert_eq!(paths("10 Years After/a", said), ["Years After/", "Years After/a"]);
 }
 
+/// All that a list tells of its root, and what lies below, and its faults: paths, and `gone` or `cause`.
+fn told_with_faults(list: &List) -> (String, Vec<String>) {
+    let mut open = vec![(String::new(), list.root().unwrap().part)];
+    let (mut told, mut faults) = (Vec::new(), Vec::new());
+    while let Some((directory, part)) = open.pop() {
+        let further = list.tell(part, &mut |found| {
+            let slash = if found.kind == Kind::Directory { "/" } else { "" };
+            let path = format!("{directory}{}{slash}", found.name.escape_ascii());
+            told.push(path.clone());
+            if let Below::Known(_, part) = found.below {
+                open.push((path, part));
+            }
+        });
+        match further {
+            Ok(parts) => open.extend(parts.into_iter().map(|part| (directory.clone(), part))),
+            Err(TellError::Fault(fault)) => faults.push(fault),
+            Err(TellError::Over(refused)) => panic!("{refused}"),
+        }
+        faults.extend(list.take_faults());
+    }
+    told.sort();
+    let words = |fault: model::Fault| {
+        let path = fault.path.escape_ascii();
+        let is_errno = fault.cause.errno().is_some();
+        let why = [(fault.is_vanished(), "gone"), (is_errno, "cause"), (true, "refused")];
+        format!("{path} {}", why.into_iter().find(|(is_so, _)| *is_so).unwrap().1)
+    };
+    let mut faults: Vec<String> = faults.into_iter().map(words).collect();
+    faults.sort();
+    (told.join(" "), faults)
+}
+
+const LOOKED_AT: &str = "0 a/empty\n7 a/file\n0 a/gone\n0 a/lost/\n0 empty\n7 file\n0 file/of\n3 link\n\
+                         0 link/of\n0 link/more/of\n0 gone/far/one\n0 gone/two\n3 links\n7 a/file\r\n";
+
+fn looked_at() -> (tempfile::TempDir, ::fs::Dir) {
+    let (scratch, dir) = on_this_host(&["a/empty/", "a/file", "empty/", "file", "out/of"]);
+    for link in ["link", "links"] {
+        std::os::unix::fs::symlink("out", scratch.path().join(link)).unwrap();
+    }
+    (scratch, dir)
+}
+
 #[test]
 fn what_a_line_names_is_looked_at_where_that_matters() {
-    let (scratch, dir) = on_this_host(&["a/empty/", "a/file", "empty/", "file", "out/of/it"]);
-    std::os::unix::fs::symlink("out", scratch.path().join("link")).unwrap();
-    let text = "0 a/empty\n7 a/file\n0 a/gone\n0 empty\n7 file\n3 link\n0 link/of\n";
-    let kinds_of = |text: &str, reading: Reading<'_>| {
-        let list = list(text, reading).unwrap();
-        let paths: Vec<String> = told(&list).into_iter().map(|(path, _)| path).collect();
-        (paths.join(" "), list.notices().to_vec())
-    };
+    let (_scratch, dir) = looked_at();
     let looked = Reading { here: Some(&dir), needs_kinds: true, ..reading(Form::Sizes) };
-    // No link is followed.
-    let expected = "a/ a/empty/ a/file a/gone empty/ file link/ link/of";
-    assert_eq!(kinds_of(text, looked), (expected.to_owned(), vec![]));
-    let unmarked = "a/ a/empty a/file a/gone empty file link/ link/of";
-    let elsewhere = Reading { here: None, ..looked };
-    let notice = vec![Notice::TakenForFiles(6)];
-    assert_eq!(kinds_of(text, elsewhere), (unmarked.to_owned(), notice));
-    let usual = Reading { needs_kinds: false, ..looked };
-    assert_eq!(kinds_of(text, usual), (unmarked.to_owned(), vec![]));
+    let list = list(LOOKED_AT, looked).unwrap();
+    let faults = [
+        "/src/a/file\\r gone",
+        "/src/a/gone gone",
+        "/src/a/lost gone",
+        "/src/file refused",
+        "/src/gone gone",
+        "/src/link refused",
+    ];
+    let (told, found) = told_with_faults(&list);
+    assert_eq!(told, "a/ a/empty/ a/file empty/ file/ gone/ link/ links");
+    assert_eq!((found.as_slice(), list.notices()), (&faults.map(str::to_owned)[..], &[][..]));
+    let mut kinds = Vec::new();
+    list.tell(list.root().unwrap().part, &mut |found| kinds.push(found.kind)).unwrap();
+    assert_eq!(kinds.last(), Some(&Kind::Symlink));
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_named_and_stays_what_the_list_makes_it() {
+    let (_scratch, dir) = looked_at();
+    let looked = Reading { here: Some(&dir), needs_kinds: true, ..reading(Form::Paths) };
+    // No system takes such a name.
+    let long = "n".repeat(300);
+    let (told, faults) = told_with_faults(&list(format!("file\n{long}\n"), looked).unwrap());
+    assert_eq!((told, faults), (format!("file {long}"), vec![format!("/src/{long} cause")]));
+    let wide: Vec<String> = (0..3000).map(|number| format!("{long}/{number:04}")).collect();
+    let (told, faults) = told_with_faults(&list(wide.join("\n"), looked).unwrap());
+    assert_eq!(
+        (told, faults),
+        (format!("{long}/ {}", wide.join(" ")), vec![format!("/src/{long} cause")])
+    );
+}
+
+#[test]
+fn what_a_line_names_below_a_link_is_nowhere() {
+    let (_scratch, dir) = looked_at();
+    let usual = Reading { here: Some(&dir), ..reading(Form::Sizes) };
+    let (told, faults) = told_with_faults(&list(LOOKED_AT, usual).unwrap());
+    // What else there is, and is not, is said by the mover.
+    let rest = "a/ a/empty a/file a/file\\r a/gone a/lost/ empty file/ gone/ gone/far/ gone/far/one gone/two";
+    assert_eq!(told, format!("{rest} link/ links"));
+    assert_eq!(faults, ["/src/file refused", "/src/link refused"]);
+}
+
+#[test]
+fn where_nothing_can_be_looked_at_lines_say_what_there_is() {
+    let text = "0 a/empty\n7 a/file\n0 link/of\n0 link/more/of\n";
+    let elsewhere = Reading { needs_kinds: true, ..reading(Form::Sizes) };
+    let of_there = list(text, elsewhere).unwrap();
+    let (told, faults) = told_with_faults(&of_there);
+    assert_eq!(told, "a/ a/empty a/file link/ link/more/ link/more/of link/of");
+    assert!(faults.is_empty(), "{faults:?}");
+    assert_eq!(of_there.notices(), [Notice::TakenForFiles(4)]);
     // Who marks directories marks all of them.
-    assert_eq!(kinds_of("0 a/\n7 a/file\n0 b/\n", elsewhere).1, []);
-    let list = list("3 link\n", looked).unwrap();
-    let mut kind = None;
-    list.tell(list.root().unwrap().part, &mut |found| kind = Some(found.kind)).unwrap();
-    assert_eq!(kind, Some(Kind::Symlink));
+    let marked = list("0 a/\n7 a/file\n0 b/\n", elsewhere).unwrap();
+    assert_eq!(marked.notices(), []);
 }
 
 fn open(path: &Path) -> Result<List, Refused> {
