@@ -141,7 +141,7 @@ fn as_many_requests_are_told_as_were_made() {
 fn a_certificate_that_nobody_vouches_for_is_refused() {
     let site = Site::new(deep, &[]);
     let words = format!("manifest {} -o lists -b 3 --password-file=password", site.url("/"));
-    let done = site.lab.lanesync(&words).go().expect_one_of(&[5, 10]);
+    let done = site.lab.lanesync(&words).go().expect(10);
     done.complains(&["certificate", "--ca"]);
     assert_eq!(site.lists(), Vec::<PathBuf>::new());
     assert_eq!(site.logged("login"), 0, "the password was told");
@@ -328,11 +328,37 @@ fn a_login_that_was_saved_is_used() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{place}: {said}");
         assert_eq!(said.contains("chmod 600"), is_told, "{said}");
+        ends(&output, 0, &["logs in", place]);
         assert!(!said.contains("for-good"), "{said}");
         fs::remove_file(file).unwrap();
         fs::remove_dir_all(site.lab.path("lists")).unwrap();
     }
     assert_eq!(site.logged("login"), 0);
+}
+
+#[test]
+fn a_login_for_whichever_cluster_is_told_to_none_that_shows_no_certificate() {
+    const SAVED: &str = r#"{"version": 1, "bearer_token": "a-token-for-good"}"#;
+
+    let site = Site::new(deep, &["--access-token", "a-token-for-good"]);
+    let file = site.lab.file("home/.qfsd_cred", SAVED);
+    lab::set_mode(&file, 0o600);
+    let words = format!("manifest {} -o lists -b 2 --insecure", site.url("/"));
+    let output = site.run(&words, &[]);
+    // Nobody can be asked.
+    ends(&output, 5, &["LANESYNC_QUMULO_PASSWORD"]);
+    ends(&output, 5, &[".qfsd_cred", "not used", "--credentials"]);
+    assert_eq!(site.cluster.requests(), 0, "the token was told");
+    let plain = words.replace("--insecure", "--http");
+    ends(&site.run(&plain, &[]), 5, &[".qfsd_cred", "not used", "--credentials"]);
+    assert_eq!(site.cluster.requests(), 0, "the token was told");
+    let output = site.run(&format!("{words} --credentials=home/.qfsd_cred"), &[]);
+    ends(&output, 0, &["logs in", "home/.qfsd_cred"]);
+    // That of this very cluster is used.
+    let own = format!("home/.config/qumulo/credentials/127.0.0.1_{}", site.cluster.port());
+    lab::set_mode(&site.lab.file(&own, SAVED), 0o600);
+    fs::remove_dir_all(site.lab.path("lists")).unwrap();
+    ends(&site.run(&words, &[]), 0, &["logs in", &own]);
 }
 
 #[test]

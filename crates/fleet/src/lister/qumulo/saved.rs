@@ -29,7 +29,7 @@ pub struct Saved {
 
 /// Where logins are saved for a cluster, in the order in which they are looked for: that of the cluster, below
 /// the directory of configurations (`$XDG_CONFIG_HOME`, else `~/.config`), then that of whichever cluster it
-/// was.
+/// was: who uses it tells its token to a host that may be another one.
 pub fn saved_paths(host: &str, port: u16, home: &Path, config_home: Option<&Path>) -> [PathBuf; 2] {
     let config = match config_home {
         Some(path) if path.is_absolute() => path.to_owned(),
