@@ -27,6 +27,7 @@ use fleet::output::{self, Batch, Failed};
 use fleet::pack::{Packer, Shelf};
 use fleet::partition::{self, partition};
 use fleet::plot::Picture;
+use fleet::process::Streams;
 use fleet::survey::{self, Keep, KeepAll, Opened, Surveyed, Unfinished};
 use model::manifest::ManifestSummary;
 use model::settings::Workers;
@@ -496,7 +497,11 @@ impl Run<'_> {
                 });
             }
         };
-        let started = Commands::start(command.text.clone(), command.jobs, &self.cancel, hear);
+        // Nothing but records goes between records.
+        let is_json = self.invocation.is_json;
+        let streams = if is_json { Streams::OnStandardError } else { Streams::OfTheUser };
+        let started =
+            Commands::start(command.text.clone(), command.jobs, streams, &self.cancel, hear);
         let started = started.map_err(|error| {
             let sentence = format!("a thread for commands cannot be started: {error}");
             Refused { why: Why::Internal, sentence }

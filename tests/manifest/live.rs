@@ -50,6 +50,26 @@ fn commands_begin_before_the_tree_has_been_read() {
 }
 
 #[test]
+fn what_commands_say_does_not_stand_between_records() {
+    let lab = Lab::new();
+    tree(&lab);
+    for more in ["-b 3", "--max-files=30 --live"] {
+        let run = lab.lanesync(&format!("manifest src -o lists {more} --json"));
+        let done = run.word("--exec=echo said; echo also said >&2").go().expect(0);
+        let count = buckets(&lab, &done).len();
+        let is_each =
+            |text: &str| done.stderr.lines().filter(|line| *line == text).count() == count;
+        assert!(is_each("said") && is_each("also said"), "{more}: {done}");
+        fs::remove_dir_all(lab.path("lists")).unwrap();
+        let run = lab.lanesync(&format!("manifest src -o lists {more}"));
+        let done = run.word("--exec=echo said").go().expect(0);
+        let said = done.stdout.lines().filter(|line| *line == "said").count();
+        assert_eq!(said, count, "{more}: {done}");
+        fs::remove_dir_all(lab.path("lists")).unwrap();
+    }
+}
+
+#[test]
 fn commands_make_files_as_the_user_does() {
     let lab = Lab::new();
     tree(&lab);

@@ -153,18 +153,21 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// Gets ready to run `command` for each bucket, at most `jobs` at a time. `hear` is told what became of
+    /// Gets ready to run `command` for each bucket, at most `jobs` at a time, with these `streams`, which are
+    /// no pipes. `hear` is told what became of
     /// each, in any order, one after the other.
     ///
     /// Fails when no thread can be started.
     pub fn start(
         command: OsString,
         jobs: NonZeroUsize,
+        streams: Streams,
         cancel: &Cancel,
         hear: impl FnMut(&Bucket, &End) + Send + 'static,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             command,
+            streams,
             cancel: cancel.child(),
             state: Mutex::new(State::default()),
             news: Condvar::new(),
@@ -255,6 +258,7 @@ impl Drop for Commands {
 
 struct Shared {
     command: OsString,
+    streams: Streams,
     /// Pulled with the run, and at the end.
     cancel: Cancel,
     state: Mutex<State>,
@@ -334,7 +338,7 @@ impl Shared {
 
     fn run(&self, bucket: &Bucket) -> End {
         let argv = [OsStr::new("/bin/sh"), OsStr::new("-c"), &self.command];
-        let running = match Group::start(&argv, bucket.environment(), Streams::OfTheUser) {
+        let running = match Group::start(&argv, bucket.environment(), self.streams) {
             Ok(running) => running,
             Err(error) => return End::NotStarted(error),
         };

@@ -17,6 +17,9 @@ use crate::lister::qumulo::PASSWORD_VARIABLE;
 pub enum Streams {
     /// It reads nothing, and what it says reaches the user as it is.
     OfTheUser,
+    /// The same, but for what it says on standard output: that goes to standard error, since standard output
+    /// has an order that others must not break.
+    OnStandardError,
     /// There are [`pipes`](Group::pipes) to whoever has started it.
     Pipes,
 }
@@ -51,6 +54,7 @@ impl Group {
         command.args(words).envs(environment).env_remove(PASSWORD_VARIABLE).process_group(0);
         match streams {
             Streams::OfTheUser => command.stdin(Stdio::null()),
+            Streams::OnStandardError => command.stdin(Stdio::null()).stdout(io::stderr()),
             Streams::Pipes => {
                 command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped())
             }

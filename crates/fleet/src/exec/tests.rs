@@ -51,7 +51,8 @@ impl Yard {
             let before = told.lock().insert(bucket.number, in_short(end));
             assert_eq!(before, None, "bucket {} was told twice", bucket.number);
         };
-        Commands::start(command, NonZeroUsize::new(jobs).unwrap(), &self.cancel, hear).unwrap()
+        let jobs = NonZeroUsize::new(jobs).unwrap();
+        Commands::start(command, jobs, Streams::OfTheUser, &self.cancel, hear).unwrap()
     }
 
     fn told(&self) -> Vec<(u64, String)> {
