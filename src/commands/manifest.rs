@@ -67,6 +67,7 @@ fn make(invocation: &Invocation, umask: u32) -> Exit {
     let run = Run {
         invocation,
         umask,
+        filling: cancel.child(),
         cancel,
         tell: Tell {
             sink: Arc::clone(&reporter) as Arc<dyn Sink>,
@@ -146,6 +147,8 @@ struct Run<'a> {
     invocation: &'a Invocation,
     umask: u32,
     cancel: Cancel,
+    /// What ends the survey, and does not end the commands that run.
+    filling: Cancel,
     tell: Tell,
 }
 
@@ -388,9 +391,7 @@ impl Run<'_> {
     ) -> Result<(Shelves, Surveyed), Failure> {
         shelves.batch.check_free(None)?;
         let wholes = self.wholes(lister);
-        // What ends the survey does not end the commands that run.
-        let stop = self.cancel.child();
-        let packer = Arc::new(Packer::new(caps, wholes, shelves, stop));
+        let packer = Arc::new(Packer::new(caps, wholes, shelves, self.filling.clone()));
         let surveyed = self.survey(lister, told, &packer, Opened::Above(caps.of_a_whole()));
         let Some(packer) = Arc::into_inner(packer) else {
             // The survey has ended, and nobody else had it.
@@ -459,7 +460,7 @@ impl Run<'_> {
         };
         let tell = self.tell.clone();
         let hear = Arc::new(move |fault| tell.fault(fault));
-        survey::survey(lister, settings, Arc::clone(keep), hear, &self.cancel)
+        survey::survey(lister, settings, Arc::clone(keep), hear, &self.filling)
     }
 
     /// Says what does not get over, since its mover has no words for it. That is no fault of an entry: who
@@ -500,8 +501,8 @@ impl Run<'_> {
         // Nothing but records goes between records.
         let is_json = self.invocation.is_json;
         let streams = if is_json { Streams::OnStandardError } else { Streams::OfTheUser };
-        let started =
-            Commands::start(command.text.clone(), command.jobs, streams, &self.cancel, hear);
+        let (text, cancel, filling) = (command.text.clone(), &self.cancel, &self.filling);
+        let started = Commands::start(text, command.jobs, streams, cancel, filling, hear);
         let started = started.map_err(|error| {
             let sentence = format!("a thread for commands cannot be started: {error}");
             Refused { why: Why::Internal, sentence }

@@ -362,6 +362,32 @@ fn a_login_for_whichever_cluster_is_told_to_none_that_shows_no_certificate() {
 }
 
 #[test]
+fn a_bucket_that_cannot_be_written_ends_the_run_at_once() {
+    let make = |lab: &Lab| {
+        let mut path = "src".to_owned();
+        for number in 0..60 {
+            path.push_str("/down");
+            lab.file(format!("src/file{number}"), "content");
+            lab.file(format!("{path}/file"), "content");
+        }
+    };
+    let site = Site::new(make, &[]);
+    site.lab.file("lists/b5.txt", "of somebody else");
+    for live in ["", "--live"] {
+        let before = site.cluster.requests();
+        let words = site.words(&format!(
+            "--password-file=password --max-files=2 --name-template=b[n].txt {live}"
+        ));
+        site.lab.lanesync(&words).go().expect(11).complains(&["b5.txt"]);
+        let made = site.cluster.requests() - before;
+        assert!(made < 30, "{made} requests");
+        for number in 1..5 {
+            fs::remove_file(site.lab.path(format!("lists/b{number}.txt"))).ok();
+        }
+    }
+}
+
+#[test]
 fn a_token_that_ends_is_renewed() {
     // One directory after the other, so that it takes longer than a token lives.
     let make = |lab: &Lab| {

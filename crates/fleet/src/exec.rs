@@ -154,7 +154,7 @@ pub struct Commands {
 
 impl Commands {
     /// Gets ready to run `command` for each bucket, at most `jobs` at a time, with these `streams`, which are
-    /// no pipes. `hear` is told what became of
+    /// no pipes. `filling` is pulled when whoever fills buckets is to wait for nothing any more. `hear` is told what became of
     /// each, in any order, one after the other.
     ///
     /// Fails when no thread can be started.
@@ -163,12 +163,14 @@ impl Commands {
         jobs: NonZeroUsize,
         streams: Streams,
         cancel: &Cancel,
+        filling: &Cancel,
         hear: impl FnMut(&Bucket, &End) + Send + 'static,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             command,
             streams,
             cancel: cancel.child(),
+            filling: filling.clone(),
             state: Mutex::new(State::default()),
             news: Condvar::new(),
             told: Mutex::new((Outcomes::default(), Box::new(hear))),
@@ -179,13 +181,16 @@ impl Commands {
         Ok(Self { shared, jobs, workers: Mutex::default(), watch })
     }
 
-    /// Runs the command for a bucket as soon as fewer than `jobs` run. Waits while too many buckets wait.
+    /// Runs the command for a bucket as soon as fewer than `jobs` run. Waits while too many buckets wait, unless
+    /// no more are filled.
     ///
     /// Fails when the run was cancelled: then it is not run, as was told.
     pub fn hand_over(&self, bucket: Bucket) -> Result<(), Cancelled> {
         let mut state = self.shared.state.lock();
-        while state.waiting.len() >= WAITING_MAX && !self.shared.cancel.is_cancelled() {
-            self.shared.news.wait(&mut state);
+        let is_over = || self.shared.cancel.is_cancelled() || self.shared.filling.is_cancelled();
+        while state.waiting.len() >= WAITING_MAX && !is_over() {
+            // Whoever pulls the other token rings no bell of these.
+            self.shared.news.wait_for(&mut state, BETWEEN_LOOKS);
         }
         if self.shared.cancel.is_cancelled() {
             drop(state);
@@ -261,6 +266,8 @@ struct Shared {
     streams: Streams,
     /// Pulled with the run, and at the end.
     cancel: Cancel,
+    /// Pulled when nobody is to wait any more until fewer buckets wait.
+    filling: Cancel,
     state: Mutex<State>,
     /// Rung for all, whatever changes in the state.
     news: Condvar,

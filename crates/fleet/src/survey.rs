@@ -107,7 +107,9 @@ pub type HearFault = Arc<dyn Fn(Fault) + Send + Sync>;
 
 /// Asks for the whole tree. Faults are told as they come, and the survey goes on.
 ///
-/// Fails when nothing more can be told, or when it is stopped.
+/// Fails when nothing more can be told, or when it is stopped. In the first case it pulls `cancel`, so that
+/// whoever keeps what is told, and makes others wait meanwhile, hears of it: that is a part of the run, if the
+/// rest is to go on.
 pub fn survey<L: Lister, K: Keep>(
     lister: &Arc<L>,
     settings: Settings,
@@ -141,8 +143,7 @@ pub fn survey<L: Lister, K: Keep>(
     let node = Arc::new(Node::new(None, b"", Box::default()));
     let first = Step { shared: Arc::clone(&shared), node, part: root.part };
     let run = sched::Settings { workers, ..sched::Settings::default() };
-    // What ends the survey need not end what goes on beside it.
-    let outcome = sched::run(&run, &cancel.child(), [first]);
+    let outcome = sched::run(&run, cancel, [first]);
     let directories = shared.directories.load(Ordering::Relaxed);
     if let Some(why) = shared.over.lock().take() {
         return Err(Unfinished { why, directories });

@@ -21,13 +21,15 @@ type Told = Arc<Mutex<BTreeMap<u64, String>>>;
 struct Yard {
     dir: TempDir,
     cancel: Cancel,
+    filling: Cancel,
     told: Told,
 }
 
 impl Yard {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { dir, cancel: Cancel::new(), told: Told::default() }
+        let (cancel, told) = (Cancel::new(), Told::default());
+        Self { dir, filling: cancel.child(), cancel, told }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -52,7 +54,8 @@ impl Yard {
             assert_eq!(before, None, "bucket {} was told twice", bucket.number);
         };
         let jobs = NonZeroUsize::new(jobs).unwrap();
-        Commands::start(command, jobs, Streams::OfTheUser, &self.cancel, hear).unwrap()
+        Commands::start(command, jobs, Streams::OfTheUser, &self.cancel, &self.filling, hear)
+            .unwrap()
     }
 
     fn told(&self) -> Vec<(u64, String)> {
@@ -162,6 +165,30 @@ fn who_fills_buckets_waits_when_too_many_wait() {
     // A command takes no more than its own line, and the pipe stays open for the last one.
     io::Write::write_all(&mut go, "\n".repeat(WAITING_MAX + 2).as_bytes()).unwrap();
     assert_eq!(filler.join().unwrap().succeeded, total);
+}
+
+#[test]
+fn who_fills_buckets_does_not_wait_when_no_more_are_told() {
+    let yard = Yard::new();
+    let go = yard.fifo("go");
+    let commands = yard.start("read word <$D/go", 1);
+    let total = WAITING_MAX as u64 + 4;
+    let shared = Arc::clone(&commands.shared);
+    let fill = move || {
+        (0..total).for_each(|number| commands.hand_over(bucket(number)).unwrap());
+        commands
+    };
+    let filler = thread::Builder::new().spawn(fill).unwrap();
+    while shared.state.lock().waiting.len() < WAITING_MAX {
+        thread::sleep(BETWEEN_LOOKS);
+    }
+    yard.filling.cancel();
+    // None of the commands has gone on.
+    let commands = filler.join().unwrap();
+    assert!(yard.told().is_empty(), "{:?}", yard.told());
+    let mut go = fs::File::options().read(true).write(true).open(go).unwrap();
+    io::Write::write_all(&mut go, "\n".repeat(WAITING_MAX + 4).as_bytes()).unwrap();
+    assert_eq!(commands.finish().succeeded, total, "each is run all the same");
 }
 
 #[test]

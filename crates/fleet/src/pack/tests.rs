@@ -8,6 +8,7 @@ use super::*;
 use crate::conformance::memory::Memory;
 use crate::conformance::tree::any_tree;
 use crate::conformance::{Node, Tree};
+use crate::lister::{Found, Lister, Refused, Root, TellError, Why};
 use crate::survey::Settings;
 use crate::testing::{Kept, check, plain, survey_of, torn, without};
 
@@ -157,8 +158,43 @@ fn what_cannot_be_written_ends_the_survey() {
     let memory = Arc::new(Memory::without_sums(tree));
     let hear = Arc::new(|fault| panic!("{fault:?}"));
     let found = crate::survey::survey(&memory, plain(), Arc::clone(&packer), hear, &stop);
-    assert_eq!(found.expect_err("no survey").why.why, crate::lister::Why::Stopped);
+    assert_eq!(found.expect_err("no survey").why.why, Why::Stopped);
     let packer = Arc::into_inner(packer).expect("the survey is over");
     let (_, finished) = packer.finish(None);
     assert_eq!(finished.expect_err("there is no room").to_string(), "full");
+}
+
+/// A source that is gone as soon as it is asked.
+struct Gone;
+
+impl Lister for Gone {
+    type Part = ();
+
+    fn root(&self) -> Result<Root<()>, Refused> {
+        Ok(Root { part: (), total: None })
+    }
+
+    fn tell(&self, (): (), _: &mut dyn FnMut(Found<'_, ()>)) -> Result<Vec<()>, TellError> {
+        let sentence = "nobody answers".to_owned();
+        Err(TellError::Over(Refused { why: Why::Connection, sentence }))
+    }
+
+    fn asked(&self) -> u64 {
+        1
+    }
+
+    fn full_path(&self, path: &[u8]) -> Vec<u8> {
+        path.to_vec()
+    }
+}
+
+#[test]
+fn who_fills_buckets_hears_that_no_more_is_told() {
+    let run = sched::Cancel::new();
+    let part = run.child();
+    let hear = Arc::new(|fault| panic!("{fault:?}"));
+    let keep = Arc::new(crate::survey::KeepAll);
+    let found = crate::survey::survey(&Arc::new(Gone), plain(), keep, hear, &part);
+    assert_eq!(found.expect_err("no survey").why.why, Why::Connection);
+    assert!(part.is_cancelled() && !run.is_cancelled());
 }
