@@ -128,7 +128,7 @@ one list. A directory that fits goes whole, as one line.
  --port=PORT, -P PORT   with --host, the port of its REST API (default 8000)
  -a WHAT, -p PASSWORD, -r, -v
                         as with qsplit: --by=WHAT, a password that everybody on this host sees,
-                        --format=robocopy, and nothing that is not told anyway
+                        --format=robocopy (with --host), and nothing that is not told anyway
  --ca=FILE              trust these certificates, and no others
  --insecure, --http     trust any; do without
  --user=USER, -u USER   who logs in (default admin)
@@ -167,6 +167,7 @@ struct Typed {
     by: Measured,
     entry_price: Option<u64>,
     form: Form,
+    is_form_of_qsplit: bool,
     output: Option<PathBuf>,
     name_template: Option<OsString>,
     is_live: bool,
@@ -206,7 +207,10 @@ impl Typed {
             // As with qsplit, whose scripts say so; all that it would tell is told anyway.
             "--verbose" | "-v" => {}
             // As with qsplit.
-            "-r" => self.form = Form::Robocopy,
+            "-r" => {
+                self.form = Form::Robocopy;
+                self.is_form_of_qsplit = true;
+            }
             "--format" => self.form = form(&COMMAND.value(parser, name)?)?,
             "--output" | "-o" => self.output = Some(COMMAND.value(parser, name)?.into()),
             "--name-template" => self.name_template = Some(COMMAND.value(parser, name)?),
@@ -260,6 +264,12 @@ impl Typed {
             return Err(Refusal::unsupported(
                 "manifest: rules that are kept in files of each directory (-F, dir-merge) are not read \
                  here; write them as --exclude or --filter",
+            ));
+        }
+        if self.is_form_of_qsplit && !self.source.is_by_host() {
+            return Err(usage(
+                "-r is --format=robocopy, as with qsplit, and goes with --host; directories are gone down into \
+                 without it",
             ));
         }
         if self.form.writing() == Writing::Together && !matches!(sharing, Sharing::Count(_)) {

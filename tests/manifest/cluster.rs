@@ -300,7 +300,7 @@ fn what_qsplit_lost_or_piled_up_arrives_and_is_shared_out() {
         fs::remove_dir_all(lab.path("lists")).unwrap();
     }
     // Each loose file has its place in one script, or in the job files beside it.
-    lab.lanesync(&site.words("--password-file=password -b 4 -r")).go().expect(0);
+    lab.lanesync(&site.words("--password-file=password -b 4 --format=robocopy")).go().expect(0);
     let scripts: Vec<String> =
         site.lists().iter().map(|file| fs::read_to_string(file).unwrap()).collect();
     for number in 0..20 {

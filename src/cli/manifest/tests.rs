@@ -46,6 +46,15 @@ fn a_command_line_of_qsplit_is_understood() {
 }
 
 #[test]
+fn what_others_mean_by_a_letter_of_qsplit_is_not_done() {
+    for line in ["/data -b 4 -r", "qumulo://H/a -b 4 -r", "/data -b 4 -r --format=rsync"] {
+        let said = refusal(line);
+        assert!(said.contains("--format=robocopy") && said.contains("--host"), "{line}: {said}");
+    }
+    assert_eq!(invocation("--host H -r --format=json").form, Form::Json);
+}
+
+#[test]
 fn where_a_cluster_is_named_by_its_host_the_rest_has_a_default() {
     let Invocation { source, sharing, .. } = invocation("--ip=::1");
     assert_eq!(sharing, Sharing::Count(1));
