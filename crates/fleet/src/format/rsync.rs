@@ -36,7 +36,8 @@ impl Format for Rsync {
             return Err(FormatError::unfit(
                 line,
                 "the bucket has directories that stand for all that lies in them, and others from which \
-                 all is left out: no call of rsync moves both; make more buckets, or leave out nothing",
+                 all is left out: no call of rsync moves both; make more buckets, or leave out nothing \
+                 (--format=rsync-filter does with --exclude)",
             ));
         }
         // The directory at the top is what rsync goes one level down into in any case.

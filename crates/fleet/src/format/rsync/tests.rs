@@ -50,7 +50,7 @@ fn a_bucket_that_must_and_must_not_be_recursed_is_refused() {
         let (path, reason) =
             refusal(Form::Rsync0, &[line(b"", b"a", first), line(b"", b"b", second)]);
         assert_eq!(path, b"b");
-        assert!(reason.contains("left out"), "{reason}");
+        assert!(reason.contains("left out") && reason.contains("=rsync-filter"), "{reason}");
     }
 }
 
