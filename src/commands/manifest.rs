@@ -467,8 +467,13 @@ impl Run<'_> {
     /// asks for such lists gets what they can hold, and is told.
     fn tell_left_out(&self, left_out: &KindCounts) {
         let word = self.invocation.form.word();
+        // What lies in a directory that a list names is known to the list alone.
+        let directories = match self.invocation.source {
+            Source::List { .. } => "directories that are named without what lies in them",
+            Source::Tree { .. } | Source::Cluster(_) => "empty directories",
+        };
         let told = [
-            (left_out.directories, "empty directories"),
+            (left_out.directories, directories),
             (left_out.symlinks, "symbolic links"),
             (left_out.devices, "devices"),
             (left_out.specials, "pipes and sockets"),
