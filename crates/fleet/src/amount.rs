@@ -3,8 +3,10 @@
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 /// What an entry counts, or a directory with all that lies below it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Amount {
     /// Names: files, directories and everything else. A directory counts itself.
     pub entries: u64,

@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("report", &["model"]),
     ("wire", &["model"]),
     ("fleet", &["model", "filter", "sched", "fs"]),
+    ("drive", &["model", "filter", "sched", "fs", "fleet"]),
     ("engine", &["model", "filter", "delta", "sched", "fs", "wire"]),
     ("net", &["model", "wire"]),
     ("errand", &["model", "filter", "sched", "wire"]),

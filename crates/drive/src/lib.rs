@@ -1,0 +1,20 @@
+//! Moves a tree by many movers at once, and ends with one result.
+//!
+//! ```text
+//!   cutter -> lists + journal -> coordinator --- leases ---> slots -> movers
+//!                                     ^--------- outcomes ----'
+//! ```
+//!
+//! A cutter cuts the source into buckets. The coordinator gives each to a slot that is free, and hears how it
+//! ended; it is a state machine without clock, process or disk. A mover does a bucket: rsync, rclone or our
+//! own engine. What only the whole can do, deletions and the times of directories that several movers worked
+//! in, is done once, after the last bucket.
+
+/// A bucket, and who has it.
+pub mod bucket;
+
+/// The lines of a bucket as bytes.
+pub mod lines;
+
+/// The seam to who does a bucket.
+pub mod mover;
