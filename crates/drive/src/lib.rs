@@ -16,5 +16,8 @@ pub mod bucket;
 /// The lines of a bucket as bytes.
 pub mod lines;
 
+/// A source cut into buckets, which are handed out while it is still being looked at.
+pub mod cutter;
+
 /// The seam to who does a bucket.
 pub mod mover;

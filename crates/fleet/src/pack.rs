@@ -41,9 +41,25 @@ pub trait Shelf: Send + 'static {
     fn hand_out(&mut self, bucket: Self::Bucket, amount: Amount) -> Result<(), Self::Error>;
 }
 
+/// How much buckets may hold: as they are many or few, while nobody knows how many there will be.
+pub trait Room: Send + Sync + 'static {
+    /// How much, when about so much of the tree is known. With more it is not less.
+    fn caps(&self, known: Amount) -> Caps;
+}
+
+/// The same all the time.
+impl Room for Caps {
+    fn caps(&self, _known: Amount) -> Caps {
+        *self
+    }
+}
+
 /// Fills buckets while a survey goes on.
 pub struct Packer<S: Shelf> {
-    caps: Caps,
+    room: Box<dyn Room>,
+    /// What is known of the tree, and a little more: what lies below a directory that was handed out early
+    /// counts for both.
+    known: Mutex<Amount>,
     wholes: Wholes,
     filling: Mutex<Filling<S>>,
     stop: sched::Cancel,
@@ -84,10 +100,11 @@ struct Group {
 
 impl<S: Shelf> Packer<S> {
     /// A packer that has not begun; `stop` is pulled when a bucket cannot be written.
-    pub fn new(caps: Caps, wholes: Wholes, shelf: S, stop: sched::Cancel) -> Self {
+    pub fn new(room: impl Room, wholes: Wholes, shelf: S, stop: sched::Cancel) -> Self {
+        let (room, known) = (Box::new(room), Mutex::default());
         let groups = HashMap::new();
         let filling = Filling { shelf, wholes, open: Vec::new(), begun: 0, groups, error: None };
-        Self { caps, wholes, filling: Mutex::new(filling), stop }
+        Self { room, known, wholes, filling: Mutex::new(filling), stop }
     }
 
     /// Hands out what is left, when all is known. Without a root, since the survey has failed, what is not
@@ -95,13 +112,14 @@ impl<S: Shelf> Packer<S> {
     ///
     /// Fails with the first that could not be written.
     pub fn finish(self, root: Option<&Folder>) -> (S, Result<(), S::Error>) {
+        let caps = self.caps();
         let mut filling = self.filling.into_inner();
         if let Some(root) = root {
             if root.detail != Detail::HandedOut {
-                filling.add(self.caps, root.total, Class::Usual, &[whole(b"", root, self.wholes)]);
+                filling.add(caps, root.total, Class::Usual, &[whole(b"", root, self.wholes)]);
             }
             let groups = mem::take(&mut filling.groups);
-            filling.hand_out_groups(self.caps, groups.into_values());
+            filling.hand_out_groups(caps, groups.into_values());
             while let Some(open) = filling.open.pop() {
                 filling.hand_out(open);
             }
@@ -111,21 +129,34 @@ impl<S: Shelf> Packer<S> {
 }
 
 impl<S: Shelf> Packer<S> {
-    /// True for a directory that leaves little room when it goes whole.
-    fn is_small(&self, amount: Amount) -> bool {
-        self.wholes == Wholes::Allowed && self.caps.of_a_whole().hold(amount)
+    fn caps(&self) -> Caps {
+        self.room.caps(*self.known.lock())
+    }
+
+    /// Counts what lies in a directory, and the directory itself, but not what lies below others in it.
+    fn know(&self, folder: &Folder) -> Caps {
+        let below: Amount = folder.folders.iter().map(|folder| folder.total).sum();
+        let Amount { entries, bytes } = folder.total;
+        let own = Amount {
+            entries: entries.saturating_sub(below.entries),
+            bytes: bytes.saturating_sub(below.bytes),
+        };
+        let mut known = self.known.lock();
+        *known += own;
+        self.room.caps(*known)
     }
 }
 
 impl<S: Shelf> Keep for Packer<S> {
     fn complete(&self, path: &[u8], mut folder: Folder) -> Folder {
+        let caps = self.know(&folder);
         let is_begun = folder.detail == Detail::HandedOut
             || folder.folders.iter().any(|below| below.detail == Detail::HandedOut);
         if folder.is_empty() && folder.is_complete {
             return folder;
         }
         let may_go_whole = match folder.detail {
-            Detail::Known => self.is_small(folder.total),
+            Detail::Known => self.wholes == Wholes::Allowed && caps.of_a_whole().hold(folder.total),
             Detail::Uncut | Detail::Torn => self.wholes == Wholes::Allowed,
             Detail::Closed | Detail::HandedOut => true,
         };
@@ -142,7 +173,7 @@ impl<S: Shelf> Keep for Packer<S> {
             return folder;
         }
         let mut filling = self.filling.lock();
-        filling.take_apart(self.caps, path, &mut folder);
+        filling.take_apart(caps, path, &mut folder);
         if filling.error.is_some() {
             self.stop.cancel();
         }
@@ -151,14 +182,14 @@ impl<S: Shelf> Keep for Packer<S> {
 
     fn grown(&self, path: &[u8], folder: &mut Folder) {
         let most = folder.loose.len().max(folder.folders.len()).max(folder.linked.len());
-        let is_wide = most > REMEMBERED_MAX;
-        if self.caps.of_a_whole().hold(folder.loose.total()) && !is_wide {
+        let (is_wide, caps) = (most > REMEMBERED_MAX, self.caps());
+        if caps.of_a_whole().hold(folder.loose.total()) && !is_wide {
             return;
         }
         let mut filling = self.filling.lock();
-        filling.take_loose(self.caps, path, folder);
-        filling.take_linked(self.caps, path, folder);
-        filling.take_folders(self.caps, path, folder);
+        filling.take_loose(caps, path, folder);
+        filling.take_linked(caps, path, folder);
+        filling.take_folders(caps, path, folder);
         folder.detail = Detail::HandedOut;
         if filling.error.is_some() {
             self.stop.cancel();
