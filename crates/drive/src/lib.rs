@@ -19,5 +19,14 @@ pub mod lines;
 /// A source cut into buckets, which are handed out while it is still being looked at.
 pub mod cutter;
 
+/// Where lists and the journal are kept.
+pub mod store;
+
+/// The lines of all buckets, in one file.
+pub mod lists;
+
+/// What a run has done, so that it can go on after its death.
+pub mod journal;
+
 /// The seam to who does a bucket.
 pub mod mover;
