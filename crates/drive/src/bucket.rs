@@ -47,3 +47,17 @@ impl Class {
         }
     }
 }
+
+impl BucketId {
+    /// No bucket, but what a lease of [`Step::Directories`](crate::journal::record::Step) is of.
+    pub const DIRECTORIES: Self = Self(u32::MAX - 1);
+
+    /// No bucket, but what a lease of [`Step::Delete`](crate::journal::record::Step) is of.
+    pub const DELETE: Self = Self(u32::MAX);
+}
+
+/// A process that has slots for movers. One that comes back after it was lost is another one.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
+)]
+pub struct StationId(pub u32);

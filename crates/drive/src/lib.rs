@@ -28,5 +28,18 @@ pub mod lists;
 /// What a run has done, so that it can go on after its death.
 pub mod journal;
 
+/// The coordinator: which slot moves which bucket.
+pub mod state;
+
+/// The lines of a bucket in several.
+pub mod parting;
+
+/// What a run ends with.
+pub mod ending;
+
 /// The seam to who does a bucket.
 pub mod mover;
+
+/// Runs in made-up time.
+#[cfg(test)]
+mod simulation;

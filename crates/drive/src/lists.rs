@@ -33,11 +33,11 @@ impl ListAt {
     }
 }
 
-/// Why a list cannot be read.
+/// Why a list cannot be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// What the disk says.
-    #[error("working folder: read the lines of a bucket: {0}")]
+    #[error("working folder: keep the lines of a bucket: {0}")]
     Io(#[from] io::Error),
     /// It is not what was written.
     #[error(
