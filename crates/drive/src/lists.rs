@@ -1,7 +1,7 @@
 //! The lines of all buckets, one after the other in one file.
 //!
 //! It only grows: a file for each bucket would cost as many syncs. Where the lines of a bucket lie, and what
-//! they are, a [`ListAt`] says; what is read and is something else is not given out.
+//! they are, a `ListAt` says; what is read and is something else is not given out.
 
 use std::io;
 

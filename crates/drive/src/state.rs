@@ -1,6 +1,6 @@
 //! The coordinator: which slot moves which bucket, and what follows when it has ended.
 //!
-//! It has no clock, no process and no disk: it hears of [`Event`]s and answers with [`Command`]s, so that all
+//! It has no clock, no process and no disk: it hears of `Event`s and answers with `Command`s, so that all
 //! that can go wrong is tried in tests, in made-up time.
 //!
 //! ```text
