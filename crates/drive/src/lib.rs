@@ -43,3 +43,6 @@ pub mod mover;
 /// Runs in made-up time.
 #[cfg(test)]
 mod simulation;
+
+/// rsync as a mover.
+pub mod rsync;
