@@ -44,5 +44,8 @@ pub mod mover;
 #[cfg(test)]
 mod simulation;
 
+/// The process of a mover.
+mod process;
+
 /// rsync as a mover.
 pub mod rsync;

@@ -171,3 +171,11 @@ pub struct Unfit {
     /// What went wrong, and what to do.
     pub sentence: String,
 }
+
+/// What every mover promises.
+#[cfg(test)]
+pub(crate) mod conformance;
+
+/// A mover of trees that are none.
+#[cfg(test)]
+pub(crate) mod memory;

@@ -277,6 +277,12 @@ impl Words {
         self.typed.iter().rev().find_map(|word| says(&word.text)).unwrap_or(false)
     }
 
+    /// Whether files are made in a directory of their own before they are put in place.
+    pub(super) fn makes_files_elsewhere(&self) -> bool {
+        let begins = |text: &OsStr, with: &str| text.as_bytes().starts_with(with.as_bytes());
+        self.typed.iter().any(|word| begins(&word.text, "--temp-dir="))
+    }
+
     /// Whether the receiving side is another user than who receives.
     pub(super) fn is_as_another_user(&self) -> bool {
         let other = ["--copy-as=", "--fake-super", "--no-super"];
