@@ -20,6 +20,9 @@ pub mod ends;
 /// What rsync is called with.
 pub mod command;
 
+/// What there is to move, as rsync itself selects it.
+pub mod listing;
+
 /// What rsync says on standard output.
 mod output;
 

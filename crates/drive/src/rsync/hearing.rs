@@ -36,7 +36,7 @@ pub(super) struct Paths {
 
 impl Paths {
     /// The path below the root of a name that is relative to where lists are.
-    fn of_name<'a>(&self, name: &'a [u8]) -> Option<&'a [u8]> {
+    pub(super) fn of_name<'a>(&self, name: &'a [u8]) -> Option<&'a [u8]> {
         let name = name.strip_suffix(b"/").unwrap_or(name);
         let name = if name == b"." { b"" } else { name };
         if self.below.is_empty() {

@@ -2,8 +2,8 @@
 
 use fleet::amount::Amount;
 
-/// A line is remembered up to here: a path, each byte of which may be told in five.
-const LINE_MAX: usize = 5 * 4096 + 256;
+/// A line is remembered up to here: two paths, each byte of which may be told in five.
+const LINE_MAX: usize = 2 * 5 * 4096 + 256;
 
 /// Something that was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +88,8 @@ fn progress(line: &[u8]) -> Option<Said<'_>> {
     Some(Said::Progress(Amount { entries: left.unwrap_or(0), bytes }))
 }
 
-fn number(digits: &[u8]) -> Option<u64> {
+/// A number in decimal digits.
+pub(super) fn number(digits: &[u8]) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
 }
