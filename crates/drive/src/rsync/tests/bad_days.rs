@@ -7,9 +7,9 @@ use fleet::line::Span;
 use model::Kind;
 
 use super::*;
-use crate::bucket::Class;
-use crate::mover::FailedEntry;
+use crate::bucket::{BucketId, Class, Epoch, Lease};
 use crate::mover::conformance::{Bench as _, Heard, done, lines};
+use crate::mover::{EntryVerdict, FailedEntry, Stream};
 use crate::rsync::tests::bench::Ends;
 
 /// An rsync that is a script.
@@ -179,12 +179,54 @@ fn what_is_shown_may_be_typed() {
     ends.put(b"d/h", Some(b"x"));
     let list = lines(&[(Span::Entry, Kind::File, b"d/f")]);
     let work = Work::Bucket { lines: &list, class: Class::Flat, amount: Amount::of_one(1) };
-    let lease =
-        crate::bucket::Lease { bucket: crate::bucket::BucketId(0), epoch: crate::bucket::Epoch(1) };
+    let lease = Lease { bucket: BucketId(0), epoch: Epoch(1) };
     let mover = RsyncMover::new(ends.job(&["--exclude=it's $(x)"]), Path::new("/"));
     let shown = mover.shown(&Try { work, lease, tries: 0 });
     let argv = ["/bin/sh", "-c", &shown].map(std::ffi::OsString::from);
     let ending = process::run(&argv, b"./d/f\0", &mut |_, _| {}, &Cancel::new()).unwrap();
     assert_eq!(ending, process::Ending::Code(0), "{shown}");
     assert_eq!(ends.there().into_keys().collect::<Vec<_>>(), [&b"d"[..], b"d/f"]);
+}
+
+/// Cancels when the first bytes have come.
+struct CancelAtOnce<'a>(&'a Cancel);
+
+impl Hear for CancelAtOnce<'_> {
+    fn is_up(&self) {}
+
+    fn progress(&self, done: Amount) {
+        if done.bytes > 0 {
+            self.0.cancel();
+        }
+    }
+
+    fn entry(&self, _: &EntryVerdict<'_>) {}
+
+    fn line(&self, _: Stream, _: &[u8]) {}
+}
+
+#[test]
+fn a_cancel_in_the_middle_of_a_file_leaves_nothing_of_it() {
+    let ends = Ends::local();
+    ends.put(b"g", Some(&vec![b'x'; 30_000_000]));
+    let mut job = ends.job(&[]);
+    let whole = RsyncMover::new(job.clone(), Path::new("/"));
+    job.program.push("--bwlimit=1000".into());
+    let slow = RsyncMover::new(job, Path::new("/"));
+    let list = lines(&[(Span::Entry, Kind::File, b"g")]);
+    let amount = Amount::of_one(30_000_000);
+    let work = Work::Bucket { lines: &list, class: Class::Flat, amount };
+    let lease = Lease { bucket: BucketId(0), epoch: Epoch(1) };
+    let cancel = Cancel::new();
+    let outcome = slow.run(&Try { work, lease, tries: 0 }, &CancelAtOnce(&cancel), &cancel);
+    assert_eq!(outcome.end, End::Stopped);
+    assert!(ends.there().is_empty(), "{:?}", ends.there().into_keys());
+    let mark = ends.dir.path().as_os_str().as_bytes();
+    for process in fs::read_dir("/proc").unwrap() {
+        let words = fs::read(process.unwrap().path().join("cmdline")).unwrap_or_default();
+        let is_of_it = words.windows(mark.len()).any(|part| part == mark);
+        assert!(!is_of_it, "{} is left", words.escape_ascii());
+    }
+    assert_eq!(done(&whole, work, &Cancel::new()).0.end, End::Done);
+    assert_eq!(ends.there().len(), 1);
 }
