@@ -40,6 +40,9 @@ pub mod ending;
 /// The seam to who does a bucket.
 pub mod mover;
 
+/// Conducts a run: gives the coordinator a clock, slots, a journal and a disk.
+pub mod run;
+
 /// Runs in made-up time.
 #[cfg(test)]
 mod simulation;
