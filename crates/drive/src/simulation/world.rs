@@ -213,7 +213,7 @@ impl World {
         // Good lines may fail, too, and so may what is done at the end.
         let is_coarse = self.plan.failing + self.plan.cold > 0 || self.plan.settings.retries == 0;
         if is_whole {
-            assert_eq!(totals.done + totals.failed, totals.listed, "amounts are kept");
+            assert_eq!(totals.done + totals.failed, totals.listed, "amounts are kept: {totals:?}");
             for (line, is) in self.lines.iter().enumerate() {
                 assert_ne!(*is, Line::Waiting, "line {line} was forgotten");
                 let is_bad = self.plan.is_bad(line as u64);
@@ -383,6 +383,8 @@ impl World {
                 let line = line_of(&entry).expect("it is a line");
                 assert!(self.plan.is_bad(line), "line {line} can be moved");
             }
+            // It ends early, by whatever code the other end has given.
+            Told::Hopeless(_) => self.promises.is_stopped = true,
             _ => {}
         }
     }
