@@ -10,7 +10,7 @@ use std::sync::Arc;
 use fleet::amount::{Amount, Caps};
 use fleet::cut::Wholes;
 use fleet::line::{Line, Span};
-use fleet::lister::{Lister, Refused, Why};
+use fleet::lister::{Covers, Lister, Refused, Why};
 use fleet::pack::{Packer, Room, Shelf};
 use fleet::survey::{self, HearFault, survey};
 use sched::Cancel;
@@ -108,7 +108,11 @@ pub fn cut<L: Lister, E: Send + 'static>(
     hear_fault: HearFault,
     cancel: &Cancel,
 ) -> Result<CutEnd, CutError<E>> {
-    let wholes = if settings.needs_leaves { Wholes::Never } else { Wholes::Allowed };
+    let wholes = match lister.covers() {
+        Covers::Tree if !settings.needs_leaves => Wholes::Allowed,
+        // More may lie in a directory than is meant.
+        Covers::Tree | Covers::Told => Wholes::Never,
+    };
     let stop = cancel.child();
     let taker = Taker { take, split: Split::default() };
     let packer = Arc::new(Packer::new(size, wholes, taker, stop.clone()));

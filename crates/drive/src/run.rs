@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -19,7 +20,7 @@ use crate::cutter::CutBucket;
 use crate::journal::record::{CutEnd, Part, Record};
 use crate::journal::{Dated, Journal};
 use crate::lists::{ListAt, ListError, Lists};
-use crate::mover::{EntryVerdict, Hear, Mover, Outcome, Stream, Try, Work};
+use crate::mover::{End, EntryVerdict, Hear, Mover, Outcome, Stream, Try, Unfit, Work};
 use crate::parting;
 use crate::state::{
     Command, Coordinator, Event, GivenWork, Millis, Reading, StopWhy, Told, Totals,
@@ -34,6 +35,9 @@ const BEAT: Duration = Duration::from_millis(200);
 
 /// Buckets that were cut and wait to be written down. The cutter waits when there are more.
 const CUT_AHEAD: usize = 64;
+
+/// The exit code of a run that a bug has ended.
+const INTERNAL: u8 = 14;
 
 /// Who hears of what happens in a run.
 pub trait Watch: Send + Sync {
@@ -150,7 +154,8 @@ impl<S: Store> Run<'_, S> {
                 let (send, stop) = (send.clone(), &stop_cutting);
                 scope.spawn(move || {
                     let mut take = |bucket| send.send(News::Cut(bucket)).map_err(|_| NobodyTakes);
-                    let ended = cut(&mut take, stop);
+                    let ended = catch_unwind(AssertUnwindSafe(|| cut(&mut take, stop)));
+                    let ended = ended.unwrap_or(Err(INTERNAL));
                     // Nobody hears it where the run has ended before.
                     send.send(News::CutEnded(ended)).ok();
                 });
@@ -200,7 +205,15 @@ impl Slot<'_> {
             };
             let attempt = Try { work, lease, tries };
             self.watch.given(lease, &self.mover.shown(&attempt));
-            let outcome = self.mover.run(&attempt, &Ear { slot: self, lease }, &stop);
+            let ear = Ear { slot: self, lease };
+            let run = AssertUnwindSafe(|| self.mover.run(&attempt, &ear, &stop));
+            // Who waits for the lease would wait for ever.
+            let outcome = catch_unwind(run).unwrap_or_else(|_| {
+                let sentence = "a bug of lanesync ended a mover; please report it".to_owned();
+                let end = End::Hopeless(Unfit { code: INTERNAL, sentence });
+                let moved = Amount::default();
+                Outcome { end, moved, failed: Vec::new(), deleted: 0, code: None }
+            });
             self.progress.lock().remove(&lease);
             if self.send.send(News::Ended(lease, outcome)).is_err() {
                 return;
@@ -267,7 +280,9 @@ impl<S: Store> Desk<'_, S> {
                 Ok(news) => self.take(news),
                 Err(RecvTimeoutError::Timeout) => self.hear(Event::Tick),
                 // Slots and cutter hold it as long as this loop runs.
-                Err(RecvTimeoutError::Disconnected) => self.hear(Event::Stop(StopWhy::Fault(14))),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.hear(Event::Stop(StopWhy::Fault(INTERNAL)))
+                }
             };
             end = end.or_else(|| self.look());
         }

@@ -10,6 +10,7 @@ use std::path::Path;
 use filter::{RuleOptions, Rules, Unprefixed};
 use fleet::amount::By;
 use fleet::lister::crawl::{Crawl, Settings as Crawling};
+use fleet::lister::list::{Ends, Form, List, Reading};
 use fleet::survey::Opened;
 use proptest::prelude::*;
 
@@ -115,6 +116,30 @@ fn a_directory_from_which_all_is_left_out_is_in_a_bucket_that_does_not_go_down()
         buckets.iter().filter(|bucket| bucket.class == Class::Flat).collect();
     assert_eq!(flat.len(), 1, "{buckets:?}");
     assert_eq!(paths(&flat[0].lines), [(Span::Bare, b"d1".to_vec())]);
+}
+
+#[test]
+fn no_line_stands_for_more_than_a_list_names() {
+    let reading = Reading {
+        form: Form::Paths,
+        ends: Ends::Newline,
+        source: b"/source",
+        absolute: &[],
+        here: None,
+        needs_kinds: false,
+    };
+    let mut named = &b"d/told\nd/below/told\ne/told\n"[..];
+    let list = List::read("a list", &mut named, &reading, &Cancel::new()).unwrap();
+    let (send, buckets) = std::sync::mpsc::channel();
+    let take = move |bucket| send.send(bucket);
+    let hear: HearFault = Arc::new(|fault| panic!("{fault:?}"));
+    let size = Size { slots: 2, most: None };
+    let rules = settings(Rules::default());
+    cut(&Arc::new(list), rules, size, take, hear, &Cancel::new()).unwrap();
+    let lines: Vec<_> = buckets.try_iter().flat_map(|bucket| paths(&bucket.lines)).collect();
+    assert!(lines.iter().all(|(span, _)| *span != Span::Whole), "{lines:?}");
+    let named = lines.iter().filter(|(span, _)| *span == Span::Entry);
+    assert_eq!(named.count(), 3, "{lines:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use model::Kind;
 use crate::bucket::Class;
 use crate::journal::replay::replay;
 use crate::lines::{self, ListLine};
-use crate::mover::{End, FailedEntry, Unfit};
+use crate::mover::FailedEntry;
 use crate::state::{Deleting, Settings};
 use crate::store::memory::Memory;
 
@@ -352,6 +352,21 @@ fn a_cutter_does_not_hold_a_run_that_is_over() {
     let totals = conduct(&Folder::default(), &scribe, &watch, &Cancel::new(), Some(cut));
     assert_eq!(totals.code, 5);
     assert!(watch.told.lock().iter().any(|told| told.contains("nobody is let in")));
+}
+
+#[test]
+fn a_bug_ends_a_run_and_does_not_hold_it() {
+    fn cut(_take: &mut Take<'_>, _stop: &Cancel) -> Result<Cut, u8> {
+        panic!("a bug of the cutter");
+    }
+    let sound = Scribe::new(|_: &[String], _: &Cancel| ended(End::Done));
+    let watch = Watcher::default();
+    let totals = conduct(&Folder::default(), &sound, &watch, &Cancel::new(), Some(cut));
+    assert_eq!(totals.code, 14);
+    let broken = Scribe::new(|_: &[String], _: &Cancel| panic!("a bug of the mover"));
+    let totals = conduct(&Folder::default(), &broken, &watch, &Cancel::new(), Some(cut_ten));
+    assert_eq!(totals.code, 14);
+    assert!(watch.told.lock().iter().any(|told| told.contains("a bug of lanesync")));
 }
 
 /// Takes so many bytes and no more.
